@@ -1,0 +1,36 @@
+// The admin port of a process: /healthz (alive), /readyz (fit for traffic), /metrics (Prometheus text format).
+// Runs on two threads of its own; the callback and the registry must be safe to use from them.
+#pragma once
+
+#include <prometheus/registry.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace dormouse {
+
+class AdminServer {
+ public:
+  struct Readiness {
+    bool ready = false;
+    std::string detail;  // why not, in a sentence
+  };
+
+  // `address` is "HOST:PORT"; port 0 asks the kernel for a free one. Aborts start-up with a clear message (an
+  // exception of type std::runtime_error) when the port cannot be had.
+  AdminServer(const std::string& address, std::shared_ptr<prometheus::Registry> registry,
+              std::function<Readiness()> readiness);
+  ~AdminServer();
+  AdminServer(const AdminServer&) = delete;
+  AdminServer& operator=(const AdminServer&) = delete;
+
+  int port() const { return port_; }
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+  int port_ = 0;
+};
+
+}  // namespace dormouse

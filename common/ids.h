@@ -1,0 +1,63 @@
+// Names of connections and gateways.
+//
+// A connection id is a UUID (RFC 9562, version 4 layout) that says where its socket is: the 60 free bits of
+// the high half are the gateway process that accepted it (random, new at every start), the 62 free bits of the
+// low half are that gateway's own handle for the socket. So an id is unique for all time, nobody needs a table
+// to route to it, and a delivery needs only its low half. Ids are not secrets.
+//
+// Plain values; any thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace dormouse {
+
+// A gateway process, one incarnation of it. Never 0 for a real one.
+using GatewayId = uint64_t;
+
+struct ConnectionId {
+  GatewayId gateway = 0;  // UUID's high half, version nibble included
+  uint64_t handle = 0;    // UUID's low half, variant bits included
+
+  // The 36 lower-case characters of the UUID.
+  std::string ToString() const;
+  // The 16 bytes, big-endian: sorts as the text does. For keys in the store.
+  std::string ToBytes() const;
+
+  static std::optional<ConnectionId> Parse(std::string_view uuid);
+  static std::optional<ConnectionId> FromBytes(std::string_view bytes);
+
+  friend bool operator==(const ConnectionId&, const ConnectionId&) = default;
+  friend auto operator<=>(const ConnectionId&, const ConnectionId&) = default;
+};
+
+// A random gateway id.
+GatewayId NewGatewayId();
+
+// A random UUID, version 4, as text. Seeded from the kernel once per thread; for names, not for secrets.
+std::string NewUuid();
+
+// `bytes` random bytes from the kernel as lower-case hex; fit for tokens that must not be guessed.
+std::string NewSecretHex(size_t bytes);
+
+// Puts the version and variant bits of a UUID on top of 60 and 62 free bits.
+constexpr uint64_t UuidHigh(uint64_t bits60) {
+  return ((bits60 & 0x0fff'ffff'ffff'f000u) << 4) | 0x4000u | (bits60 & 0x0fffu);
+}
+constexpr uint64_t UuidLow(uint64_t bits62) {
+  return 0x8000'0000'0000'0000u | (bits62 & 0x3fff'ffff'ffff'ffffu);
+}
+constexpr uint64_t UuidLowBits(uint64_t low) { return low & 0x3fff'ffff'ffff'ffffu; }
+
+}  // namespace dormouse
+
+template <>
+struct std::hash<dormouse::ConnectionId> {
+  size_t operator()(const dormouse::ConnectionId& id) const noexcept {
+    return static_cast<size_t>(id.handle * 0x9e37'79b9'7f4a'7c15u ^ id.gateway);
+  }
+};

@@ -1,0 +1,48 @@
+#include "common/ids.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+namespace dormouse {
+namespace {
+
+TEST(ConnectionIdTest, TextAndBytesRoundTrip) {
+  const ConnectionId id{NewGatewayId(), UuidLow(0x1234'5678'9abc)};
+  const std::string text = id.ToString();
+  ASSERT_EQ(text.size(), 36u);
+  EXPECT_EQ(text[14], '4') << text;  // version
+  EXPECT_NE(std::string("89ab").find(text[19]), std::string::npos) << text;  // variant
+  EXPECT_EQ(ConnectionId::Parse(text), id);
+  EXPECT_EQ(ConnectionId::FromBytes(id.ToBytes()), id);
+}
+
+TEST(ConnectionIdTest, BytesSortAsIdsDo) {
+  const ConnectionId low{UuidHigh(1), UuidLow(0xff)};
+  const ConnectionId high{UuidHigh(1), UuidLow(0x100)};
+  EXPECT_LT(low, high);
+  EXPECT_LT(low.ToBytes(), high.ToBytes());
+}
+
+TEST(ConnectionIdTest, ParseRefusesWhatIsNoUuid) {
+  EXPECT_FALSE(ConnectionId::Parse(""));
+  EXPECT_FALSE(ConnectionId::Parse("00000000-0000-4000-8000-00000000000"));
+  EXPECT_FALSE(ConnectionId::Parse("00000000x0000-4000-8000-000000000000"));
+  EXPECT_FALSE(ConnectionId::Parse("0000000g-0000-4000-8000-000000000000"));
+  EXPECT_FALSE(ConnectionId::FromBytes("short"));
+}
+
+TEST(UuidTest, FreeBitsSurvive) {
+  EXPECT_EQ(UuidLowBits(UuidLow(0x2aaa'bbbb'cccc'dddd)), 0x2aaa'bbbb'cccc'ddddu);
+  EXPECT_NE(UuidHigh(0x0fff), UuidHigh(0x1000));
+}
+
+TEST(UuidTest, NewOnesDiffer) {
+  std::set<std::string> seen;
+  for (int i = 0; i < 1000; ++i) EXPECT_TRUE(seen.insert(NewUuid()).second);
+  EXPECT_EQ(NewSecretHex(16).size(), 32u);
+  EXPECT_NE(NewSecretHex(16), NewSecretHex(16));
+}
+
+}  // namespace
+}  // namespace dormouse

@@ -1,0 +1,208 @@
+#include "common/options.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cctype>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <stdexcept>
+#include <utility>
+
+namespace dormouse {
+namespace {
+
+struct Unit {
+  const char* name;
+  uint64_t factor;
+};
+constexpr Unit kDurationUnits[] = {{"h", 3'600'000}, {"m", 60'000}, {"s", 1000}, {"ms", 1}};
+constexpr Unit kSizeUnits[] = {{"GiB", 1u << 30}, {"MiB", 1u << 20}, {"KiB", 1u << 10}, {"", 1}};
+
+// Reads DIGITS UNIT. "0" needs no unit.
+template <size_t N>
+uint64_t ParseWithUnit(const std::string& text, const Unit (&units)[N], const char* hint) {
+  size_t digits = 0;
+  while (digits < text.size() && std::isdigit(static_cast<unsigned char>(text[digits])) != 0) ++digits;
+  if (digits > 0 && digits <= 15) {
+    const uint64_t number = std::stoull(text.substr(0, digits));
+    const std::string unit = text.substr(digits);
+    if (number == 0 && unit.empty()) return 0;
+    for (const Unit& known : units) {
+      if (unit == known.name) return number * known.factor;
+    }
+  }
+  throw std::invalid_argument("'" + text + "' is not " + hint);
+}
+
+template <size_t N>
+std::string FormatWithUnit(uint64_t value, const Unit (&units)[N]) {
+  for (const Unit& unit : units) {
+    if (value >= unit.factor && value % unit.factor == 0) return std::to_string(value / unit.factor) + unit.name;
+  }
+  return "0";
+}
+
+// DORMOUSE_ + the option's name in capitals.
+std::string EnvironmentName(const std::string& option) {
+  std::string out = "DORMOUSE_";
+  for (const char c : option) out.push_back(c == '-' ? '_' : static_cast<char>(std::toupper(c)));
+  return out;
+}
+
+// Registers the table with CLI11. Options that the other process uses are accepted, and left out of --help.
+class Table {
+ public:
+  enum User { kGateway = 1, kStatekeeper = 2, kBoth = 3 };
+
+  Table(CLI::App* app, Process process) : app_(app), me_(process == Process::kGateway ? kGateway : kStatekeeper) {}
+
+  template <typename T>
+  void Plain(User user, const std::string& name, T* value, const std::string& help) {
+    Finish(user, name, help, app_->add_option("--" + name, *value)->capture_default_str());
+  }
+  void Time(User user, const std::string& name, Duration* value, const std::string& help) {
+    Converted(user, name, help, FormatDuration(*value), [value](const std::string& text) { *value = ParseDuration(text); });
+  }
+  void Size(User user, const std::string& name, uint64_t* value, const std::string& help) {
+    Converted(user, name, help, FormatSize(*value), [value](const std::string& text) { *value = ParseSize(text); });
+  }
+  const std::vector<std::string>& names() const { return names_; }
+
+ private:
+  void Converted(User user, const std::string& name, const std::string& help, const std::string& shown_default,
+                 std::function<void(const std::string&)> set) {
+    auto* option = app_->add_option_function<std::string>("--" + name, [name, set = std::move(set)](const std::string& text) {
+      try {
+        set(text);
+      } catch (const std::invalid_argument& error) {
+        throw CLI::ValidationError("--" + name, error.what());
+      }
+    });
+    Finish(user, name, help, option->default_str(shown_default));
+  }
+  void Finish(User user, const std::string& name, const std::string& help, CLI::Option* option) {
+    option->description(help + " [" + EnvironmentName(name) + "]");
+    if ((user & me_) == 0) option->group("");
+    names_.push_back(name);
+  }
+
+  CLI::App* app_;
+  User me_;
+  std::vector<std::string> names_;
+};
+
+void AddAll(Table* table, Options* o) {
+  using enum Table::User;
+  table->Plain(kBoth, "data", &o->data, "Directory of this cluster's data, sockets and logs");
+  table->Plain(kBoth, "listen", &o->listen, "HOST:PORT to serve on (gateway: clients; statekeeper: gateways)");
+  table->Plain(kBoth, "admin", &o->admin, "HOST:PORT for /healthz, /readyz and /metrics; port 0 takes a free one");
+  table->Plain(kBoth, "log-level", &o->log_level, "trace, debug, info, warn, error or off");
+
+  table->Plain(kGateway, "statekeepers", &o->statekeepers, "Statekeepers to start from: HOST:PORT or unix:PATH, one or more");
+  table->Plain(kGateway, "web-root", &o->web_root, "Directory of the web client served at /; empty: next to the binary's source or install");
+  table->Size(kGateway, "replay-buffer", &o->replay_buffer, "Unacknowledged events kept per statekeeper lane before sockets are read no further");
+  table->Time(kGateway, "drain-window", &o->drain_window, "Time over which a stopping gateway spreads the closing of its sockets");
+
+  table->Plain(kStatekeeper, "store", &o->store, "file (in --data), file:PATH, redis://[USER:PASSWORD@]HOST:PORT[/DB], or redis+unix://PATH");
+  table->Plain(kStatekeeper, "store-prefix", &o->store_prefix, "First part of every key in Redis; clusters that share a Redis differ in it");
+  table->Plain(kStatekeeper, "shards", &o->shards, "Shards of the cluster, 1-65536; fixed at the first start");
+  table->Plain(kStatekeeper, "lanes", &o->lanes, "Worker threads; 0: one per core");
+  table->Plain(kStatekeeper, "advertise", &o->advertise, "HOST:PORT that gateways should use; empty: --listen");
+  table->Time(kStatekeeper, "commit-timeout", &o->commit_timeout, "After this long without an answer of the store a change is refused with a retryable error");
+  table->Time(kStatekeeper, "gateway-grace", &o->gateway_grace, "How long a vanished gateway's sockets count as open");
+
+  table->Time(kStatekeeper, "hibernate-after", &o->hibernate_after, "Idle time after which a hub leaves memory");
+  table->Time(kStatekeeper, "idle-timeout", &o->idle_timeout, "A socket silent for longer is closed (1000); 0: never");
+  table->Time(kStatekeeper, "cleanup-interval", &o->cleanup_interval, "How often silent sockets and vanished connections are cleaned up");
+  table->Time(kStatekeeper, "heartbeat-interval", &o->heartbeat_interval, "Heartbeat interval that class echo asks of its clients");
+  table->Time(kStatekeeper, "signal-heartbeat-interval", &o->signal_heartbeat_interval, "Heartbeat interval that class signal asks of its clients");
+  table->Plain(kStatekeeper, "edge-heartbeats", &o->edge_heartbeats, "Answer heartbeats at the gateway (true), or wake the hub for each (false)");
+  table->Size(kStatekeeper, "max-message-size", &o->max_message_size, "Largest frame that a client may send; over 4 times it closes the socket (1009)");
+  table->Plain(kStatekeeper, "rate-limit", &o->rate_limit, "Messages per second that one signal session may sustain; 0: no limit");
+  table->Plain(kStatekeeper, "rate-burst", &o->rate_burst, "Messages that a signal session may send at once before rate-limit holds");
+  table->Size(kStatekeeper, "outbound-pause", &o->outbound_pause, "Unsent bytes of a connection at which its hub is told to pause");
+  table->Size(kStatekeeper, "outbound-resume", &o->outbound_resume, "Unsent bytes of a connection at which its hub is told to resume");
+  table->Size(kStatekeeper, "outbound-limit", &o->outbound_limit, "Unsent bytes of a connection at which it is closed (1013)");
+  table->Plain(kStatekeeper, "max-actors", &o->max_actors, "Registered actors that one signal hub accepts");
+  table->Time(kStatekeeper, "actor-ttl", &o->actor_ttl, "Life of a registration that asks for none");
+  table->Time(kStatekeeper, "max-actor-ttl", &o->max_actor_ttl, "Longest life of a registration; longer requests are cut to it");
+  table->Plain(kStatekeeper, "broadcast-limit", &o->broadcast_limit, "Recipients of one broadcast; 0: no limit");
+}
+
+// What no single option's parser can see. Returns what is wrong, or nothing.
+std::string Inconsistency(const Options& o) {
+  if (o.shards < 1 || o.shards > 65'536) return "--shards must be 1-65536";
+  if (o.outbound_resume > o.outbound_pause || o.outbound_pause > o.outbound_limit) {
+    return "--outbound-resume <= --outbound-pause <= --outbound-limit must hold";
+  }
+  if (o.max_message_size < 64) return "--max-message-size must be at least 64 bytes";
+  if (o.rate_limit < 0) return "--rate-limit must not be negative";
+  if (o.hibernate_after.count() < 1) return "--hibernate-after must be at least 1ms";
+  if (o.cleanup_interval.count() < 1) return "--cleanup-interval must be at least 1ms";
+  return "";
+}
+
+}  // namespace
+
+Duration ParseDuration(const std::string& text) {
+  return Duration(ParseWithUnit(text, kDurationUnits, "a duration: write 500ms, 30s, 5m or 1h"));
+}
+std::string FormatDuration(Duration duration) {
+  return FormatWithUnit(static_cast<uint64_t>(duration.count()), kDurationUnits);
+}
+uint64_t ParseSize(const std::string& text) {
+  return ParseWithUnit(text, kSizeUnits, "a size: write 512, 64KiB, 1MiB or 1GiB");
+}
+std::string FormatSize(uint64_t bytes) { return FormatWithUnit(bytes, kSizeUnits); }
+
+int ParseOptions(int argc, char** argv, Process process, Options* options) {
+  const bool gateway = process == Process::kGateway;
+  options->listen = gateway ? "127.0.0.1:8080" : "127.0.0.1:7400";
+  options->admin = gateway ? "127.0.0.1:8081" : "127.0.0.1:7401";
+
+  CLI::App app(gateway ? "Dormouse gateway: holds the WebSockets." : "Dormouse statekeeper: holds the hubs.",
+               gateway ? "dormouse-gateway" : "dormouse-statekeeper");
+  app.set_version_flag("--version", DORMOUSE_VERSION);
+  app.set_config("--config", "", "File of the same options, one NAME = VALUE a line");
+  app.get_config_ptr()->envname(EnvironmentName("config"));
+  app.allow_config_extras(CLI::config_extras_mode::error);
+  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  Table table(&app, process);
+  AddAll(&table, options);
+  app.get_option("--statekeepers")->multi_option_policy(CLI::MultiOptionPolicy::Throw)->delimiter(',');
+  app.footer("--set NAME=VALUE is the same as --NAME VALUE.");
+
+  std::vector<std::string> words;
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (word == "--set" && i + 1 < argc) {
+      words.push_back("--" + std::string(argv[++i]));
+    } else if (word.starts_with("--set=")) {
+      words.push_back("--" + word.substr(6));
+    } else {
+      words.push_back(word);
+    }
+  }
+  // CLI11 would let the config file win over the environment; as words, variables win.
+  for (const std::string& name : table.names()) {
+    const char* value = std::getenv(EnvironmentName(name).c_str());
+    const bool given = std::any_of(words.begin(), words.end(), [&](const std::string& word) {
+      return word == "--" + name || word.starts_with("--" + name + "=");
+    });
+    if (value != nullptr && !given) words.push_back("--" + name + "=" + value);
+  }
+  try {
+    // It takes them in reverse.
+    app.parse(std::vector<std::string>(words.rbegin(), words.rend()));
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error);
+  }
+  if (const std::string wrong = Inconsistency(*options); !wrong.empty()) {
+    std::fprintf(stderr, "%s\nRun with --help for more information.\n", wrong.c_str());
+    return 2;
+  }
+  return -1;
+}
+
+}  // namespace dormouse

@@ -1,0 +1,79 @@
+// Every option of the product, in one table. An option has one name everywhere:
+//
+//   flag             --hibernate-after 30s
+//   short for it     --set hibernate-after=30s
+//   environment      DORMOUSE_HIBERNATE_AFTER=30s
+//   config file      hibernate-after = "30s"     (--config FILE)
+//
+// the first that is given wins, in this order. Both processes accept the whole table, so that one config file and
+// one command line serve a whole cluster; each uses what concerns it. Durations are written 500ms, 30s, 5m, 1h;
+// sizes 512, 64KiB, 1MiB.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace dormouse {
+
+using Duration = std::chrono::milliseconds;
+
+struct Options {
+  // Where things are.
+  std::string data = "./dormouse-data";
+  std::string listen;  // default differs between the processes
+  std::string admin;
+  std::string log_level = "info";
+
+  // gateway
+  std::vector<std::string> statekeepers = {"127.0.0.1:7400"};
+  std::string web_root;
+  uint64_t replay_buffer = 64u << 20;
+  Duration drain_window{10'000};
+
+  // statekeeper
+  std::string store = "file";
+  std::string store_prefix = "dormouse";
+  uint32_t shards = 1024;
+  uint32_t lanes = 0;
+  std::string advertise;
+  Duration commit_timeout{5'000};
+  Duration gateway_grace{10'000};
+
+  // hub classes
+  Duration hibernate_after{30'000};
+  Duration idle_timeout{60'000};
+  Duration cleanup_interval{60'000};
+  Duration heartbeat_interval{20'000};
+  Duration signal_heartbeat_interval{30'000};
+  bool edge_heartbeats = true;
+  uint64_t max_message_size = 1u << 20;
+  double rate_limit = 10;
+  uint32_t rate_burst = 20;
+  uint64_t outbound_pause = 1u << 20;
+  uint64_t outbound_resume = 512u << 10;
+  uint64_t outbound_limit = 8u << 20;
+  uint32_t max_actors = 50'000;
+  Duration actor_ttl{300'000};
+  Duration max_actor_ttl{3'600'000};
+  uint32_t broadcast_limit = 0;
+};
+
+enum class Process { kGateway, kStatekeeper };
+
+// Reads the command line, the environment and the config file into `*options`. Returns -1 when the process should
+// go on, else the status it should exit with: everything has been said to the user already (--help, --version,
+// an error that names the option, what was wrong with it and what would be right).
+int ParseOptions(int argc, char** argv, Process process, Options* options);
+
+// "500ms" | "30s" | "5m" | "1h" | "0" -> milliseconds; throws std::invalid_argument with a sentence otherwise.
+Duration ParseDuration(const std::string& text);
+// The shortest exact form of a duration: 30000 ms -> "30s".
+std::string FormatDuration(Duration duration);
+
+// "512" | "64KiB" | "1MiB" | "2GiB" -> bytes; throws std::invalid_argument with a sentence otherwise.
+uint64_t ParseSize(const std::string& text);
+std::string FormatSize(uint64_t bytes);
+
+}  // namespace dormouse

@@ -1,0 +1,65 @@
+#include "common/options.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <stdexcept>
+
+namespace dormouse {
+namespace {
+
+int Parse(std::vector<std::string> words, Options* options, Process process = Process::kStatekeeper) {
+  std::vector<char*> argv = {const_cast<char*>("program")};
+  for (std::string& word : words) argv.push_back(word.data());
+  return ParseOptions(static_cast<int>(argv.size()), argv.data(), process, options);
+}
+
+TEST(OptionsTest, DurationsAndSizesReadAndPrint) {
+  EXPECT_EQ(ParseDuration("500ms"), Duration(500));
+  EXPECT_EQ(ParseDuration("30s"), Duration(30'000));
+  EXPECT_EQ(ParseDuration("2h"), Duration(7'200'000));
+  EXPECT_EQ(ParseDuration("0"), Duration(0));
+  for (const char* wrong : {"", "30", "s", "-1s", "30 s", "1d", "99999999999999999s"}) {
+    EXPECT_THROW(ParseDuration(wrong), std::invalid_argument) << wrong;
+  }
+  EXPECT_EQ(ParseSize("1MiB"), 1u << 20);
+  EXPECT_EQ(ParseSize("512"), 512u);
+  EXPECT_THROW(ParseSize("1MB"), std::invalid_argument);
+  EXPECT_EQ(FormatDuration(Duration(90'000)), "90s");
+  EXPECT_EQ(FormatSize(3u << 20), "3MiB");
+}
+
+TEST(OptionsTest, OneNameEverywhereAndFlagBeatsEnvironmentBeatsFile) {
+  const std::string path = testing::TempDir() + "/options_test.conf";
+  std::ofstream(path) << "hibernate-after = \"7s\"\nidle-timeout = \"8s\"\nrate-limit = 3\n";
+  setenv("DORMOUSE_IDLE_TIMEOUT", "9s", 1);
+  Options options;
+  EXPECT_EQ(Parse({"--config", path, "--set", "rate-limit=5"}, &options), -1);
+  unsetenv("DORMOUSE_IDLE_TIMEOUT");
+  EXPECT_EQ(options.hibernate_after, Duration(7'000));
+  EXPECT_EQ(options.idle_timeout, Duration(9'000));
+  EXPECT_EQ(options.rate_limit, 5);
+}
+
+TEST(OptionsTest, BothProcessesTakeTheWholeTable) {
+  Options options;
+  EXPECT_EQ(Parse({"--shards", "16", "--statekeepers", "a:1,b:2"}, &options, Process::kGateway), -1);
+  EXPECT_EQ(options.shards, 16u);
+  EXPECT_EQ(options.statekeepers, (std::vector<std::string>{"a:1", "b:2"}));
+  EXPECT_EQ(options.listen, "127.0.0.1:8080");
+}
+
+TEST(OptionsTest, WrongInputIsRefused) {
+  Options options;
+  EXPECT_GT(Parse({"--no-such-option", "1"}, &options), 0);
+  EXPECT_GT(Parse({"--set", "hibernate-after=soon"}, &options), 0);
+  EXPECT_GT(Parse({"--shards", "0"}, &options), 0);
+  EXPECT_GT(Parse({"--outbound-limit", "1KiB"}, &options), 0);
+  const std::string path = testing::TempDir() + "/options_test_bad.conf";
+  std::ofstream(path) << "hibernate-aftr = \"7s\"\n";
+  EXPECT_GT(Parse({"--config", path}, &options), 0);
+}
+
+}  // namespace
+}  // namespace dormouse

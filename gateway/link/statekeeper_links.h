@@ -1,0 +1,74 @@
+// A gateway's links to all statekeeper lanes: numbers, batches and keeps the events that the edge hands in until
+// they are settled, replays them where a link or an owner changed, and hands deliveries to the edge, each once.
+//
+//   edge --Append--> shard's replay queue --> lane's batch --> stream
+//   stream --> dedupe (cause, epoch) --> Edge::OnDelivery --> acknowledgement with the next batch
+//
+// Threading: everything on the gateway's loop thread; the gRPC thread (grpc_thread.h) only moves messages and
+// wakes the loop.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/ids.h"
+#include "common/options.h"
+#include "proto/link.pb.h"
+#include "proto/packed.h"
+
+struct ev_loop;
+
+namespace dormouse {
+
+class StatekeeperLinks {
+ public:
+  // What the links call on the edge.
+  class Edge {
+   public:
+    virtual ~Edge() = default;
+    // Write it to its sockets, in order, now: delivery.payload has kFrameHeadroom writable bytes before it and is
+    // valid until the call returns, as is everything in `delivery`. Unknown recipients are passed over.
+    virtual void OnDelivery(const DeliveryView& delivery) = 0;
+    // The classes' edge profiles, at the start and after each change.
+    virtual void OnProfiles(const std::vector<link::ClassProfile>& profiles, uint32_t shard_count) = 0;
+    // A lane that was congested (see Append) can take events again.
+    virtual void OnUncongested() = 0;
+  };
+
+  struct Config {
+    GatewayId gateway = 0;
+    std::vector<std::string> statekeepers;   // HOST:PORT or unix:PATH, to start from
+    uint64_t replay_buffer = 64u << 20;      // bytes of unsettled events per lane before Append says kCongested
+  };
+
+  virtual ~StatekeeperLinks() = default;
+
+  enum class Room {
+    kPlenty,
+    kCongested,  // taken, but read no more frames for this shard until OnUncongested
+  };
+  // Takes the event (never drops it); `event.sequence` and `event.shard` are filled in here. Needs profiles, so only
+  // after the first OnProfiles.
+  virtual Room Append(EventView event) = 0;
+  // Whether events for this hub are to be held back now (before a socket is read again).
+  virtual bool IsCongested(std::string_view hub) const = 0;
+
+  // Writes what was appended and acknowledges what was delivered; called at the end of each turn of the loop.
+  virtual void Flush() = 0;
+
+  // True once the map is known and every owner in it has a stream.
+  virtual bool ready() const = 0;
+  virtual std::string not_ready_reason() const = 0;
+
+  // Events not yet settled; 0 means that nothing would be lost with this process.
+  virtual size_t unsettled() const = 0;
+};
+
+// Connects at once and keeps connected. `loop` and `edge` outlive the result.
+std::unique_ptr<StatekeeperLinks> NewStatekeeperLinks(StatekeeperLinks::Config config, struct ev_loop* loop,
+                                                      StatekeeperLinks::Edge* edge);
+
+}  // namespace dormouse

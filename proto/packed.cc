@@ -1,0 +1,164 @@
+#include "proto/packed.h"
+
+#include <bit>
+#include <cstring>
+
+namespace dormouse {
+namespace {
+
+static_assert(std::endian::native == std::endian::little);
+
+template <typename T>
+void Put(T value, std::string* out) {
+  out->append(reinterpret_cast<const char*>(&value), sizeof(value));
+}
+
+template <typename T>
+T Load(const char* from) {
+  T value;
+  std::memcpy(&value, from, sizeof(value));
+  return value;
+}
+
+// Takes `size` bytes off the front of `*rest`, or returns nullptr.
+const char* Take(size_t size, std::string_view* rest) {
+  if (rest->size() < size) return nullptr;
+  const char* front = rest->data();
+  rest->remove_prefix(size);
+  return front;
+}
+
+// size 4, kind 1, reserved 1, shard 2, sequence 8, connection 8, last_seen 8, hub size 2, payload size 4
+constexpr size_t kEventHeader = 38;
+
+// size 4, kind 1, flags 1, shard 2, epoch 4, cause gateway 8, cause shard 2, cause sequence 8, index 4,
+// recipients 4, heads size 4, payload size 4
+constexpr size_t kDeliveryHeader = 46;
+constexpr uint8_t kFinalFlag = 1;
+constexpr uint8_t kHeadsFlag = 2;
+
+}  // namespace
+
+void AppendEvent(const EventView& event, std::string* batch) {
+  const size_t size = kEventHeader + event.hub.size() + event.payload.size();
+  Put(static_cast<uint32_t>(size), batch);
+  Put(static_cast<uint8_t>(event.kind), batch);
+  Put(uint8_t{0}, batch);
+  Put(event.shard, batch);
+  Put(event.sequence, batch);
+  Put(event.connection, batch);
+  Put(event.last_seen_ms, batch);
+  Put(static_cast<uint16_t>(event.hub.size()), batch);
+  Put(static_cast<uint32_t>(event.payload.size()), batch);
+  batch->append(event.hub);
+  batch->append(event.payload);
+}
+
+bool ReadEvent(std::string_view* batch, EventView* event) {
+  if (batch->size() < kEventHeader) return false;
+  const char* at = batch->data();
+  const auto size = Load<uint32_t>(at);
+  const auto hub_size = Load<uint16_t>(at + 32);
+  const auto payload_size = Load<uint32_t>(at + 34);
+  if (size > batch->size() || uint64_t{size} != kEventHeader + uint64_t{hub_size} + payload_size) return false;
+  event->kind = static_cast<EventKind>(Load<uint8_t>(at + 4));
+  event->shard = Load<uint16_t>(at + 6);
+  event->sequence = Load<uint64_t>(at + 8);
+  event->connection = Load<uint64_t>(at + 16);
+  event->last_seen_ms = Load<int64_t>(at + 24);
+  event->hub = {at + kEventHeader, hub_size};
+  event->payload = {at + kEventHeader + hub_size, payload_size};
+  batch->remove_prefix(size);
+  return true;
+}
+
+std::string ClosePayload(uint16_t code, std::string_view reason) {
+  std::string out;
+  Put(code, &out);
+  out.append(reason);
+  return out;
+}
+
+bool ReadClosePayload(std::string_view payload, uint16_t* code, std::string_view* reason) {
+  if (payload.size() < 2) return false;
+  *code = Load<uint16_t>(payload.data());
+  *reason = payload.substr(2);
+  return true;
+}
+
+uint64_t DeliveryView::recipient(uint32_t i) const { return Load<uint64_t>(recipients + size_t{8} * i); }
+
+uint32_t DeliveryView::head_size(uint32_t i) const {
+  return head_sizes == nullptr ? 0 : Load<uint32_t>(head_sizes + size_t{4} * i);
+}
+
+void AppendDelivery(const DeliveryToAppend& delivery, std::string* batch) {
+  size_t heads_size = 0;
+  if (delivery.has_heads) {
+    for (const Recipient& recipient : delivery.recipients) heads_size += recipient.head.size();
+  }
+  const size_t per_recipient = delivery.has_heads ? 12 : 8;
+  const size_t size = kDeliveryHeader + per_recipient * delivery.recipients.size() + heads_size + kFrameHeadroom +
+                      delivery.payload.size();
+  Put(static_cast<uint32_t>(size), batch);
+  Put(static_cast<uint8_t>(delivery.kind), batch);
+  Put(static_cast<uint8_t>((delivery.final ? kFinalFlag : 0) | (delivery.has_heads ? kHeadsFlag : 0)), batch);
+  Put(delivery.shard, batch);
+  Put(delivery.epoch, batch);
+  Put(delivery.cause.gateway, batch);
+  Put(delivery.cause.shard, batch);
+  Put(delivery.cause.sequence, batch);
+  Put(delivery.index, batch);
+  Put(static_cast<uint32_t>(delivery.recipients.size()), batch);
+  Put(static_cast<uint32_t>(heads_size), batch);
+  Put(static_cast<uint32_t>(delivery.payload.size()), batch);
+  for (const Recipient& recipient : delivery.recipients) Put(recipient.connection, batch);
+  if (delivery.has_heads) {
+    for (const Recipient& recipient : delivery.recipients) Put(static_cast<uint32_t>(recipient.head.size()), batch);
+    for (const Recipient& recipient : delivery.recipients) batch->append(recipient.head);
+  }
+  batch->append(kFrameHeadroom, '\0');
+  batch->append(delivery.payload);
+}
+
+bool ReadDelivery(char** begin, const char* end, DeliveryView* delivery) {
+  std::string_view rest(*begin, static_cast<size_t>(end - *begin));
+  if (rest.size() < kDeliveryHeader) return false;
+  const char* at = rest.data();
+  const auto size = Load<uint32_t>(at);
+  if (size < kDeliveryHeader || size > rest.size()) return false;
+  rest = rest.substr(kDeliveryHeader, size - kDeliveryHeader);
+
+  const auto flags = Load<uint8_t>(at + 5);
+  delivery->kind = static_cast<DeliveryKind>(Load<uint8_t>(at + 4));
+  delivery->final = (flags & kFinalFlag) != 0;
+  delivery->shard = Load<uint16_t>(at + 6);
+  delivery->epoch = Load<uint32_t>(at + 8);
+  delivery->cause.gateway = Load<uint64_t>(at + 12);
+  delivery->cause.shard = Load<uint16_t>(at + 20);
+  delivery->cause.sequence = Load<uint64_t>(at + 22);
+  delivery->index = Load<uint32_t>(at + 30);
+  delivery->recipient_count = Load<uint32_t>(at + 34);
+  const auto heads_size = Load<uint32_t>(at + 38);
+  delivery->payload_size = Load<uint32_t>(at + 42);
+
+  const size_t count = delivery->recipient_count;
+  delivery->recipients = Take(8 * count, &rest);
+  if (delivery->recipients == nullptr) return false;
+  delivery->head_sizes = nullptr;
+  if ((flags & kHeadsFlag) != 0) {
+    delivery->head_sizes = Take(4 * count, &rest);
+    if (delivery->head_sizes == nullptr) return false;
+  }
+  uint64_t heads_total = 0;
+  for (uint32_t i = 0; i < delivery->recipient_count; ++i) heads_total += delivery->head_size(i);
+  const char* heads = Take(heads_size, &rest);
+  if (heads == nullptr || heads_total != heads_size) return false;
+  delivery->heads = {heads, heads_size};
+  if (rest.size() != kFrameHeadroom + delivery->payload_size) return false;
+  delivery->payload = *begin + (rest.data() - *begin) + kFrameHeadroom;
+  *begin += size;
+  return true;
+}
+
+}  // namespace dormouse

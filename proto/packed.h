@@ -1,0 +1,116 @@
+// Packed records of the edge link: events (gateway -> lane) and deliveries (lane -> gateway).
+//
+// A batch is a string of records back to back, each starting with its size, all integers little-endian (as on
+// every machine we build for), nothing aligned. Writers append; readers get views into the batch. A delivery
+// leaves room for a WebSocket header before its payload, so that a gateway can write the frame to sockets from
+// where it lies.
+//
+// Readers check every size: a broken batch reads as `false`, never out of bounds. Pure functions; any thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "common/ids.h"
+#include "common/shard.h"
+
+namespace dormouse {
+
+// Room before a delivery's payload for what libwebsockets writes in front of it (LWS_PRE).
+inline constexpr size_t kFrameHeadroom = 16;
+
+enum class EventKind : uint8_t {
+  kOpen = 1,    // payload: OpenRequest
+  kText = 2,    // payload: the frame
+  kBinary = 3,
+  kClose = 4,   // payload: close code (2 bytes, little-endian) and reason
+  kPause = 5,   // the connection's outbound bytes crossed the pause mark
+  kResume = 6,  // ... fell to the resume mark
+};
+
+// One event as it lies in a batch. The views live as long as the batch.
+struct EventView {
+  EventKind kind = EventKind::kText;
+  ShardId shard = 0;
+  uint64_t sequence = 0;      // per (gateway, shard), from 1, no gaps
+  uint64_t connection = 0;    // ConnectionId::handle
+  int64_t last_seen_ms = 0;   // when the client was last heard: for a frame, its arrival
+  std::string_view hub;       // "CLASS/NAME"
+  std::string_view payload;
+};
+
+void AppendEvent(const EventView& event, std::string* batch);
+// Takes the first record off `*batch`. False when it is broken (then nothing of the rest can be read).
+bool ReadEvent(std::string_view* batch, EventView* event);
+
+std::string ClosePayload(uint16_t code, std::string_view reason);
+bool ReadClosePayload(std::string_view payload, uint16_t* code, std::string_view* reason);
+
+// What made a hub send: an event of some gateway. The zero value: the hub's own doing (an alarm).
+struct Cause {
+  GatewayId gateway = 0;
+  ShardId shard = 0;
+  uint64_t sequence = 0;
+
+  bool IsEvent() const { return gateway != 0; }
+  friend bool operator==(const Cause&, const Cause&) = default;
+};
+
+enum class DeliveryKind : uint8_t {
+  kText = 2,
+  kBinary = 3,
+  kClose = 4,  // payload as of a close event
+};
+
+// One delivery to any number of one gateway's sockets.
+struct DeliveryView {
+  DeliveryKind kind = DeliveryKind::kText;
+  // The last output of its cause, all of whose output went to the cause's own gateway: once written to the
+  // sockets, the event is settled.
+  bool final = false;
+  ShardId shard = 0;
+  uint32_t epoch = 0;
+  Cause cause;
+  uint32_t index = 0;  // counts the deliveries of one cause to one gateway, from 0
+
+  // Recipients: ConnectionId::handle each, unaligned; use recipient(i).
+  uint32_t recipient_count = 0;
+  const char* recipients = nullptr;
+  // Where recipients' frames differ: one head each, sent before the payload as one frame. Empty: no heads.
+  const char* head_sizes = nullptr;  // recipient_count x 4 bytes, or nullptr
+  std::string_view heads;            // the heads, back to back
+
+  // The shared bytes, preceded by kFrameHeadroom bytes that the reader may overwrite.
+  char* payload = nullptr;
+  size_t payload_size = 0;
+
+  uint64_t recipient(uint32_t i) const;
+  uint32_t head_size(uint32_t i) const;
+  std::string_view payload_view() const { return {payload, payload_size}; }
+};
+
+struct Recipient {
+  uint64_t connection = 0;  // ConnectionId::handle
+  std::string_view head;
+};
+
+struct DeliveryToAppend {
+  DeliveryKind kind = DeliveryKind::kText;
+  bool final = false;
+  ShardId shard = 0;
+  uint32_t epoch = 0;
+  Cause cause;
+  uint32_t index = 0;
+  std::span<const Recipient> recipients;
+  bool has_heads = false;
+  std::string_view payload;
+};
+
+void AppendDelivery(const DeliveryToAppend& delivery, std::string* batch);
+// Takes the first record off the batch in [*begin, end). False when it is broken.
+bool ReadDelivery(char** begin, const char* end, DeliveryView* delivery);
+
+}  // namespace dormouse

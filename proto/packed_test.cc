@@ -1,0 +1,104 @@
+#include "proto/packed.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace dormouse {
+namespace {
+
+std::string TwoEvents() {
+  std::string batch;
+  AppendEvent({.kind = EventKind::kOpen, .shard = 7, .sequence = 1, .connection = 42, .last_seen_ms = 1000,
+               .hub = "echo/test-room", .payload = "p"}, &batch);
+  AppendEvent({.kind = EventKind::kClose, .shard = 65535, .sequence = 1ull << 60, .connection = ~0ull,
+               .last_seen_ms = -1, .hub = "signal/x", .payload = ClosePayload(1001, "bye")}, &batch);
+  return batch;
+}
+
+TEST(PackedTest, EventsRoundTrip) {
+  const std::string batch = TwoEvents();
+  std::string_view rest = batch;
+  EventView event;
+  ASSERT_TRUE(ReadEvent(&rest, &event));
+  EXPECT_EQ(event.kind, EventKind::kOpen);
+  EXPECT_EQ(event.shard, 7);
+  EXPECT_EQ(event.sequence, 1u);
+  EXPECT_EQ(event.connection, 42u);
+  EXPECT_EQ(event.last_seen_ms, 1000);
+  EXPECT_EQ(event.hub, "echo/test-room");
+  EXPECT_EQ(event.payload, "p");
+  ASSERT_TRUE(ReadEvent(&rest, &event));
+  EXPECT_EQ(event.connection, ~0ull);
+  uint16_t code;
+  std::string_view reason;
+  ASSERT_TRUE(ReadClosePayload(event.payload, &code, &reason));
+  EXPECT_EQ(code, 1001);
+  EXPECT_EQ(reason, "bye");
+  EXPECT_TRUE(rest.empty());
+}
+
+std::string Delivery(bool heads) {
+  std::string batch;
+  const std::vector<Recipient> recipients = {{1, "a"}, {2, "bcd"}, {3, ""}};
+  AppendDelivery({.kind = DeliveryKind::kBinary, .final = true, .shard = 3, .epoch = 9,
+                  .cause = {.gateway = 5, .shard = 3, .sequence = 77}, .index = 2, .recipients = recipients,
+                  .has_heads = heads, .payload = "shared"}, &batch);
+  return batch;
+}
+
+TEST(PackedTest, DeliveriesRoundTripWithAndWithoutHeads) {
+  for (const bool heads : {false, true}) {
+    std::string batch = Delivery(heads) + Delivery(!heads);
+    char* at = batch.data();
+    const char* end = at + batch.size();
+    DeliveryView delivery;
+    ASSERT_TRUE(ReadDelivery(&at, end, &delivery));
+    EXPECT_TRUE(delivery.final);
+    EXPECT_EQ(delivery.kind, DeliveryKind::kBinary);
+    EXPECT_EQ(delivery.epoch, 9u);
+    EXPECT_EQ(delivery.cause, (Cause{5, 3, 77}));
+    EXPECT_EQ(delivery.index, 2u);
+    ASSERT_EQ(delivery.recipient_count, 3u);
+    EXPECT_EQ(delivery.recipient(1), 2u);
+    EXPECT_EQ(delivery.head_size(1), heads ? 3u : 0u);
+    EXPECT_EQ(delivery.heads, heads ? "abcd" : "");
+    EXPECT_EQ(delivery.payload_view(), "shared");
+    for (size_t i = 1; i <= kFrameHeadroom; ++i) *(delivery.payload - i) = 'x';  // the headroom is ours to write
+    EXPECT_EQ(delivery.recipient(2), 3u);
+    ASSERT_TRUE(ReadDelivery(&at, end, &delivery));
+    EXPECT_EQ(delivery.payload_view(), "shared");
+    EXPECT_EQ(at, end);
+  }
+}
+
+TEST(PackedTest, EveryTruncationAndEveryFlippedByteIsReadWithinBounds) {
+  const std::string events = TwoEvents();
+  const std::string deliveries = Delivery(true);
+  for (size_t size = 0; size < events.size(); ++size) {
+    const std::string cut = events.substr(0, size);  // its own allocation, for the sanitizer
+    std::string_view rest = cut;
+    EventView event;
+    int read = 0;
+    while (ReadEvent(&rest, &event)) ++read;
+    EXPECT_LT(read, 2);
+  }
+  for (size_t size = 0; size < deliveries.size(); ++size) {
+    std::string cut = deliveries.substr(0, size);
+    char* at = cut.data();
+    DeliveryView delivery;
+    EXPECT_FALSE(ReadDelivery(&at, cut.data() + cut.size(), &delivery));
+  }
+  for (size_t i = 0; i < deliveries.size(); ++i) {
+    std::string flipped = deliveries;
+    flipped[i] = static_cast<char>(~flipped[i]);
+    char* at = flipped.data();
+    DeliveryView delivery;
+    if (ReadDelivery(&at, flipped.data() + flipped.size(), &delivery)) {
+      EXPECT_LE(delivery.payload + delivery.payload_size, flipped.data() + flipped.size());
+    }
+  }
+}
+
+}  // namespace
+}  // namespace dormouse

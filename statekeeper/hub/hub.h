@@ -1,0 +1,153 @@
+// How to write a hub class: derive from Hub, describe it with a HubClass, register it (registry.h).
+//
+//   class Counter : public Hub {
+//     void OnMessage(Context& context, const Connection& from, const Message&) override {
+//       const uint64_t n = Parse(context.Get("count")) + 1;
+//       context.Put("count", Print(n));
+//       context.Send(from.id, Message::Text(Print(n)));   // leaves once "count" is durable
+//     }
+//   };
+//
+// A hub is single-threaded: its handlers run one after another, each to its end. A handler sees neither threads
+// nor futures: reading state that is not in memory suspends the handler while other hubs run, and the hub's own
+// later events wait (input gate). What a handler sends leaves after its writes are durable (output gate).
+//
+// A handler either counts as a whole or not at all: when it throws, or when its writes cannot be committed, its
+// writes and its sends are taken back, the Hub object is destroyed, and a new one is made (OnWake) before the next
+// event; then OnFailure runs for the failed event. So keep in members only what OnWake can rebuild.
+//
+// Events come at least once: after a crash an event whose writes were durable but whose output had not reached
+// every gateway is handled again; what was sent to clients before is not sent twice.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/ids.h"
+#include "proto/link.pb.h"
+
+namespace dormouse {
+
+// A frame, either way.
+struct Message {
+  std::string_view data;
+  bool binary = false;
+  int64_t received_ms = 0;  // arrival at the gateway, wall clock; of incoming frames only
+
+  static Message Text(std::string_view data) { return {data, false, 0}; }
+  static Message Binary(std::string_view data) { return {data, true, 0}; }
+};
+
+// An open socket of this hub, as of now. Asleep or awake, its id, attachment and tags stay.
+struct Connection {
+  ConnectionId id;
+  int64_t connected_ms = 0;  // wall clock
+  int64_t last_seen_ms = 0;  // last frame of any kind, also those answered at the edge; exact for the event's own
+                             // connection, else as of the last event that came from it
+  std::string attachment;
+  std::vector<std::string> tags;
+};
+
+struct CloseInfo {
+  uint16_t code = 1006;  // as received; 1006: the socket broke or its gateway is gone
+  std::string_view reason;
+};
+
+// What a handler can do. Valid during the handler that it was passed to.
+class Context {
+ public:
+  virtual ~Context() = default;
+
+  virtual std::string_view hub_class() const = 0;
+  virtual std::string_view hub_name() const = 0;
+  virtual int64_t now_ms() const = 0;  // wall clock; one value throughout a handler
+
+  // --- Sending. Order is kept per connection. Unknown and closed connections are passed over.
+  virtual void Send(const ConnectionId& to, const Message& message) = 0;
+
+  struct HeadedRecipient {
+    ConnectionId to;
+    std::string head;
+  };
+  // To each recipient one frame: its head followed by the shared bytes. One message per gateway.
+  virtual void SendEach(std::span<const HeadedRecipient> recipients, const Message& shared) = 0;
+
+  // To all open connections of the hub but `except`; with `tag` not empty, to those that carry it.
+  virtual void Broadcast(const Message& message, std::string_view tag = {},
+                         const std::optional<ConnectionId>& except = std::nullopt) = 0;
+
+  // Closes a socket, after what was sent to it before. OnClose does not follow; the connection is gone when this
+  // returns. `reason`: at most 123 bytes.
+  virtual void Close(const ConnectionId& connection, uint16_t code, std::string_view reason) = 0;
+
+  // --- Connections.
+  virtual size_t connection_count() = 0;
+  virtual std::optional<Connection> FindConnection(const ConnectionId& id) = 0;
+  // All (or all tagged) open connections, in the order of their ids.
+  virtual std::vector<ConnectionId> Connections(std::string_view tag = {}) = 0;
+  // Up to 16 KiB, durable. Larger ones throw std::length_error.
+  virtual void SetAttachment(const ConnectionId& id, std::string_view attachment) = 0;
+  // Up to 10 tags of 1-256 bytes; only in OnConnect, for the connection that connects.
+  virtual void SetTags(const ConnectionId& id, std::vector<std::string> tags) = 0;
+
+  // --- Keyed state of the hub, durable. Keys: 1-1,024 bytes without zero bytes. Values: up to 128 KiB.
+  virtual std::optional<std::string> Get(std::string_view key) = 0;
+  virtual void Put(std::string_view key, std::string_view value) = 0;
+  virtual void Delete(std::string_view key) = 0;
+  // Rows whose key begins with `prefix`, ascending, from `start` on where given. Calls `visit(key, value)` until
+  // it returns false. Lets other hubs run between chunks, so a long list costs nobody else; the hub's own events
+  // wait. The views live until `visit` returns; `visit` must not write.
+  virtual void List(std::string_view prefix,
+                    const std::function<bool(std::string_view key, std::string_view value)>& visit,
+                    std::string_view start = {}) = 0;
+
+  // --- The hub's one alarm: OnAlarm runs at `due_ms` (wall clock) or as soon after as can be, asleep or awake, at
+  // least once. A failing handler is retried after 2, 4, 8, ... s, six times.
+  virtual void SetAlarm(int64_t due_ms) = 0;
+  virtual std::optional<int64_t> GetAlarm() = 0;
+  virtual void DeleteAlarm() = 0;
+
+  // In a long computation: lets other hubs run. Call it every millisecond or so.
+  virtual void Yield() = 0;
+};
+
+class Hub {
+ public:
+  virtual ~Hub() = default;
+
+  // The hub was rebuilt in memory, before the event that woke it. Reading only.
+  virtual void OnWake(Context&) {}
+  // A socket was opened. Calling Close refuses it.
+  virtual void OnConnect(Context&, const Connection&, const link::OpenRequest&) {}
+  virtual void OnMessage(Context&, const Connection&, const Message&) {}
+  // The socket is closed already, and no longer among the hub's connections. Comes once for each that OnConnect
+  // accepted and that the hub did not close itself.
+  virtual void OnClose(Context&, const Connection&, const CloseInfo&) {}
+  virtual void OnAlarm(Context&) {}
+  // The connection's unsent bytes crossed the pause mark (true) or fell to the resume mark (false).
+  virtual void OnBackpressure(Context&, const Connection&, bool /*paused*/) {}
+
+  enum class Failure {
+    kHandler,  // the handler threw
+    kStore,    // its writes could not be made durable, or its reads not be made, in time; worth another try
+  };
+  // A message's handler did not count (see above). Sends here leave at once; writes are not allowed.
+  virtual void OnFailure(Context&, const Connection&, const Message&, Failure) {}
+};
+
+// A kind of hub. Immutable after registration; used from every lane's thread.
+class HubClass {
+ public:
+  virtual ~HubClass() = default;
+  // What gateways are told: name, routes, edge rules. See link.proto.
+  virtual const link::ClassProfile& profile() const = 0;
+  virtual std::unique_ptr<Hub> NewHub() const = 0;
+};
+
+}  // namespace dormouse

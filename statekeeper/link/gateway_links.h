@@ -1,0 +1,94 @@
+// One lane's links to all gateways: takes their events off the streams, packs and addresses deliveries, keeps
+// each delivery until its gateway has it, and tells gateways which events are settled.
+//
+//   GatewayStream (stream threads) --inbox--> GatewayLinks --> GatewayLinks::Receiver (the lane)
+//   the lane --> GatewayLinks::Release --> batches --> GatewayStream
+//
+// Reliability. Batches to a gateway are numbered and kept until acknowledged; when its stream breaks and comes back
+// (same gateway, same statekeeper process) the unacknowledged ones are sent again, and events already taken are
+// dropped by their sequence number. A gateway away for longer than the grace period, or that leaves more than
+// `max_unacknowledged` bytes unread, is given up: OnGatewayGone.
+//
+// Settlement. An event is settled when Release was called for it (so its writes are durable) and every gateway that
+// got output of it has acknowledged that. Output that went only to the event's own gateway needs no record: its last
+// delivery is marked final. Where other gateways got some, they are told to forget the cause once the event's own
+// gateway has acknowledged the settlement.
+//
+// Threading: everything on the lane's thread and its event loop, but what is said to be for stream threads.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/ids.h"
+#include "common/options.h"
+#include "proto/packed.h"
+
+struct ev_loop;
+
+namespace dormouse {
+
+// One delivery of an event, to sockets of any gateways.
+struct Output {
+  struct To {
+    ConnectionId connection;
+    std::string head;  // used where has_heads
+  };
+  DeliveryKind kind = DeliveryKind::kText;
+  std::vector<To> to;
+  bool has_heads = false;
+  std::string payload;
+};
+
+// All that one handled event sends.
+struct EventOutput {
+  Cause cause;
+  ShardId shard = 0;
+  uint32_t epoch = 0;
+  std::vector<Output> outputs;
+  // Runs when every gateway that got output has acknowledged it, or is gone (at once where there is none). For
+  // causes that are not events; may be empty.
+  std::function<void()> acknowledged;
+};
+
+class GatewayLinks {
+ public:
+  class Receiver {
+   public:
+    virtual ~Receiver() = default;
+    // The views live until the call returns. Each accepted event must be Released exactly once, in any order.
+    virtual void OnEvent(GatewayId gateway, const EventView& event) = 0;
+    // All events that have arrived in this turn have been passed on.
+    virtual void OnEventsEnd() = 0;
+    // The gateway did not come back within the grace period: its sockets are gone.
+    virtual void OnGatewayGone(GatewayId gateway) = 0;
+  };
+
+  struct Config {
+    uint64_t incarnation = 0;
+    uint32_t lane = 0;
+    Duration gateway_grace{10'000};
+    uint64_t max_unacknowledged = 256u << 20;  // bytes kept for one gateway
+    uint64_t max_inbox = 64u << 20;            // bytes of events that stream threads may have waiting here
+  };
+
+  virtual ~GatewayLinks() = default;
+
+  // Hands over what an event sends, and that its writes are durable. Empty outputs: it is settled at once.
+  virtual void Release(EventOutput output) = 0;
+
+  // Whether the gateway has a stream, or lost it less than the grace period ago. A gateway never seen counts as
+  // present for a grace period from this object's start on.
+  virtual bool IsPresent(GatewayId gateway) const = 0;
+
+  // Writes batches that Release has filled. The lane calls it at the end of each turn of its loop.
+  virtual void Flush() = 0;
+
+  // Gateways with a stream now; for metrics.
+  virtual size_t connected() const = 0;
+};
+
+}  // namespace dormouse

@@ -1,0 +1,43 @@
+// The gRPC server of a statekeeper (service Edge of link.proto): accepts gateways' streams and moves messages between
+// them and each lane's GatewayLinks. One completion-queue thread for all streams.
+//
+// Threading: create, use and destroy on the main thread; lanes get their GatewayLinks before Start.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "proto/link.pb.h"
+#include "statekeeper/link/gateway_links.h"
+
+namespace dormouse {
+
+class LinkServer {
+ public:
+  struct Config {
+    std::vector<std::string> addresses;  // HOST:PORT and unix:PATH to listen on
+    uint64_t incarnation = 0;
+    uint32_t lanes = 1;
+    GatewayLinks::Config links;          // of each lane; incarnation and lane are filled in here
+  };
+
+  virtual ~LinkServer() = default;  // closes all streams and waits for them
+
+  // The links of one lane, for that lane's thread and `loop`. Call once per lane, before Start. The result is
+  // destroyed on the lane's thread, before the server.
+  virtual std::unique_ptr<GatewayLinks> NewGatewayLinks(uint32_t lane, struct ev_loop* loop,
+                                                        GatewayLinks::Receiver* receiver) = 0;
+
+  // Listens. False: an address cannot be had; `*error` says which, for the operator.
+  virtual bool Start(std::string* error) = 0;
+
+  // The map that WatchShards streams; callable any time from any thread, sent to all watchers when it changed.
+  // Streams are refused until there is one.
+  virtual void Publish(link::ShardMap map) = 0;
+};
+
+std::unique_ptr<LinkServer> NewLinkServer(LinkServer::Config config);
+
+}  // namespace dormouse

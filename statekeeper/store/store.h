@@ -1,0 +1,143 @@
+// What survives a statekeeper: one interface, two implementations (store_redis.h, store_sqlite.h) that pass the
+// same contract tests (store_contract_test.cc).
+//
+// Model. Each hub owns an ordered set of rows: key -> value, both bytes, keys sorted bytewise, no key empty and
+// none with a zero byte in it. Beside the rows a hub may have one alarm, indexed per shard by due time. A shard
+// has a record (owner, epoch); whoever writes to a shard's hubs proves that it still owns the shard, atomically
+// with the write: a deposed, paused or partitioned owner is answered kFenced and changes nothing.
+//
+// Bounds. No call makes the store busy for more than about a millisecond: reads come in chunks, commits larger
+// than that are the caller's doing (one event's writes are never split).
+//
+// Threading. A Store belongs to one lane: call it from the lane's thread only, on whose event loop all callbacks
+// run, never from inside the call that takes them. Calls are carried out in the order they were made, so a read
+// sees every commit made before it. Callbacks of destroyed stores do not run.
+//
+// Failure. While the store is away calls are kept, bounded, and carried out when it is back, in order; every call
+// fails with kUnavailable once its deadline (StoreConfig::timeout) has passed. A commit that failed so may or may
+// not have been applied, or may be applied later, but never after its shard has changed owner.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/options.h"
+#include "common/shard.h"
+
+struct ev_loop;
+
+namespace dormouse {
+
+enum class StoreStatus {
+  kOk,
+  kFenced,       // another owner has the shard
+  kUnavailable,  // no answer within the deadline
+  kError,        // the store refused (out of memory, disk full, wrong type, ...); see the log
+};
+
+struct Row {
+  std::string key;
+  std::string value;
+  friend bool operator==(const Row&, const Row&) = default;
+};
+
+struct RowWrite {
+  std::string key;
+  std::optional<std::string> value;  // nothing: delete
+};
+
+// All writes of one event (or several events in a row) of one hub. Atomic.
+struct HubCommit {
+  std::string hub;  // "CLASS/NAME"
+  std::vector<RowWrite> rows;
+  // Absent: leave the alarm as it is. 0: delete it. Else: due then (wall clock), in place of any other.
+  std::optional<int64_t> alarm_due_ms;
+};
+
+// Commits of one shard's hubs, carried out as one atomic step under the shard's fence.
+struct ShardCommit {
+  ShardId shard = 0;
+  uint32_t epoch = 0;
+  std::vector<HubCommit> hubs;
+};
+
+// Rows of one hub, in key order.
+struct RowPage {
+  std::vector<Row> rows;
+  bool complete = false;  // nothing follows these rows in the range that was asked for
+};
+
+struct DueAlarm {
+  std::string hub;
+  int64_t due_ms = 0;
+};
+
+struct AlarmPage {
+  std::vector<DueAlarm> due;
+  // When the next alarm of the shard after these is due; nothing: there is none.
+  std::optional<int64_t> next_ms;
+};
+
+struct ShardRecord {
+  std::string owner;  // empty: never owned
+  uint32_t epoch = 0;
+};
+
+class Store {
+ public:
+  using CommitCallback = std::function<void(StoreStatus)>;
+  using RowsCallback = std::function<void(StoreStatus, RowPage)>;
+  using ValuesCallback = std::function<void(StoreStatus, std::vector<std::optional<std::string>>)>;
+  using AlarmsCallback = std::function<void(StoreStatus, AlarmPage)>;
+  using ShardsCallback = std::function<void(StoreStatus, std::vector<ShardRecord>)>;
+
+  virtual ~Store() = default;
+
+  // Writes that are durable (as far as the store is configured to be) when the callback says kOk. Many calls in
+  // one turn of the loop travel together and, where the store syncs to a disk, share one sync.
+  virtual void Commit(ShardCommit commit, CommitCallback done) = 0;
+
+  // Up to `limit` rows with first <= key < last (`last` empty: no end), ascending; at most 1,000 rows and about
+  // 256 KiB are returned whatever `limit` says. Reading a small hub whole is one call.
+  virtual void Range(const std::string& hub, const std::string& first, const std::string& last, size_t limit,
+                     RowsCallback done) = 0;
+
+  // Values by key, in the order of `keys` (at most 1,000).
+  virtual void Get(const std::string& hub, std::vector<std::string> keys, ValuesCallback done) = 0;
+
+  // Alarms of a shard with due <= now, earliest first, at most `limit`; they stay until a commit changes them.
+  virtual void DueAlarms(ShardId shard, int64_t now_ms, size_t limit, AlarmsCallback done) = 0;
+
+  // Makes `owner` the owner of each of `shards` and raises each epoch by one, whoever owned it before. The
+  // records as they are then, in the order of `shards`. After kOk nothing of an earlier owner can be written.
+  virtual void TakeShards(const std::string& owner, std::vector<ShardId> shards, ShardsCallback done) = 0;
+
+  // False while the store is known to be away; for readiness and metrics.
+  virtual bool healthy() const = 0;
+};
+
+struct StoreConfig {
+  std::string url;          // file:PATH | redis://[USER:PASSWORD@]HOST:PORT[/DB] | redis+unix://PATH
+  std::string key_prefix;   // Redis only
+  Duration timeout{5'000};  // of every call
+  std::string owner;        // of this process, as in TakeShards: what commits are checked against
+  uint32_t shard_count = 1024;
+};
+
+// A process's access to its store. Opened once, before any lane starts; makes each lane's Store. Outlives them.
+class StoreFactory {
+ public:
+  virtual ~StoreFactory() = default;
+  virtual std::unique_ptr<Store> NewStore(struct ev_loop* loop) = 0;
+};
+
+// Connects, and checks what the whole cluster shares: the number of shards is stored at the first start and must
+// be the same at every later one; a file is locked for this process alone. Blocks for at most `config.timeout`.
+// On failure returns nullptr and sets `*error` to a sentence for the operator: what is wrong and what to do.
+std::unique_ptr<StoreFactory> OpenStore(const StoreConfig& config, std::string* error);
+
+}  // namespace dormouse
