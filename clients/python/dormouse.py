@@ -141,7 +141,7 @@ def _now():
 
 
 def read_metric(url, name):
-    """The sum of a metric over its labels, from a Prometheus text page; LookupError where the page lacks it."""
+    """The sum of a metric over its labels, from a Prometheus text page. LookupError: there is none."""
     # Loopback and cluster addresses: never through a proxy.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:

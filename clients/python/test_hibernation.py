@@ -185,7 +185,7 @@ async def expect_reply(peer, request, reply_type, connection_id):
 
 
 async def check_echo(url, memory):
-    # Two sockets, so that a hub which knows only of the socket that woke it does not pass for one that remembers.
+    # Two sockets: a hub that knows only of the one that woke it must not pass for a hub that remembers.
     peer, witness = await Peer.open(url), await Peer.open(url)
     both = (peer, witness)
     connection_id, witness_id = await expect_welcome(peer), await expect_welcome(witness)
@@ -245,12 +245,13 @@ class Actor:
         """The publication and the acknowledgement come in either order."""
         frame_id = str(uuid.uuid4())
         await self.send("hub:publish", {"topic": topic, "type": "dream", "data": data}, id=frame_id)
-        frames = {frame.get("type"): frame for frame in (await self._peer.receive(), await self._peer.receive())}
-        expect(set(frames) == {"dream", "hub:delivery_ack"}, f"expected a dream and its receipt, got {frames}")
+        both = [await self._peer.receive(), await self._peer.receive()]
+        frames = {frame.get("type"): frame for frame in both}
+        expect(set(frames) == {"dream", "hub:delivery_ack"}, f"expected a dream and its receipt, got {both}")
         dream, receipt = frames["dream"], frames["hub:delivery_ack"]
         expect(dream.get("payload") == data, f"published {data}, got {dream}")
         expect(dream.get("correlationId") == frame_id, f"the publication is not the one published: {dream}")
-        expect(dream.get("metadata", {}).get("topic") == topic, f"the publication is of another topic: {dream}")
+        expect(dream.get("metadata", {}).get("topic") == topic, f"of another topic: {dream}")
         expect(receipt["payload"].get("subscriberCount") == 1, f"expected one subscriber: {receipt}")
 
 
@@ -272,7 +273,8 @@ async def check_signal(url, memory):
     # Seed 002's frame to the letter: no id, no pattern, bare addresses.
     await actor.send("hub:heartbeat", {"timestamp": 1708272030000})
     ack = await actor.receive("hub:heartbeat_ack")
-    expect(ack.get("from") == HUB_ADDRESS and ack.get("to") == actor.address, f"addresses in another form: {ack}")
+    addresses = (ack.get("from"), ack.get("to"))
+    expect(addresses == (HUB_ADDRESS, actor.address), f"addresses in another form: {ack}")
     expect(isinstance(ack["payload"].get("serverTime"), int), f"no serverTime: {ack}")
     step("a bare hub:heartbeat is acknowledged, in the bare address form")
     await memory.sleep_again_if_awake([peer])
@@ -312,11 +314,13 @@ def hub_url(url, hub_class):
     """`url` itself when it names a hub, else one of that server that nobody else uses."""
     if urllib.parse.urlsplit(url).path.strip("/"):
         return url
-    return f"{url.rstrip('/')}/{'ws' if hub_class == 'signal' else 'websocket'}/hibernation-{uuid.uuid4().hex[:8]}"
+    path = "ws" if hub_class == "signal" else "websocket"
+    return f"{url.rstrip('/')}/{path}/hibernation-{uuid.uuid4().hex[:8]}"
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    as_written = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=as_written)
     parser.add_argument(
         "--url",
         default="ws://127.0.0.1:8080",

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Interactive terminal client of Dormouse's echo hubs.
 
-Type a line to send it as a message, `ping` for a pong, `quit` to leave. Sends heartbeats, and connects again when the
-connection is lost. With a pipe as standard input it sends the lines, waits for the answers and exits: 0 when every
-frame was answered, 1 when not.
+Type a line to send it as a message, `ping` for a pong, `quit` to leave. Sends heartbeats, and connects again
+when the connection is lost. With a pipe as standard input it sends the lines, waits for the answers and exits:
+0 when every frame was answered, 1 when not.
 """
 
 import argparse
@@ -27,7 +27,7 @@ REPLIES = ("echo", "pong", "error")
 
 
 class Screen:
-    """Lines on the terminal, one per event. Kinds differ by mark and name, and by colour where it is a terminal."""
+    """One line per event. Kinds differ by mark and name, and on a terminal by colour."""
 
     _LOOKS = {  # kind: mark, colour
         "status": ("·", "90"),
@@ -73,7 +73,7 @@ class Client:
         self._progress = asyncio.Event()
 
     async def run(self, lines, stop):
-        """Until `lines` (an asynchronous iterator) is done and answered, or `stop` (an event) is set. Exit status."""
+        """Until `lines` (asynchronous) are at their end and answered, or `stop` is set. Returns the exit status."""
         connection = asyncio.create_task(self._stay_connected())
         conversation = asyncio.create_task(self._converse(lines))
         stopped = asyncio.create_task(stop.wait())
@@ -188,7 +188,8 @@ class Client:
                 interval = frame.get("heartbeatInterval")
                 if not welcomed.done():
                     welcomed.set_result(interval / 1000 if isinstance(interval, (int, float)) else None)
-                self._screen.show("welcome", f"{frame.get('message', '')} (connection {frame.get('connectionId')})")
+                text = f"{frame.get('message', '')} (connection {frame.get('connectionId')})"
+                self._screen.show("welcome", text)
             elif kind == "heartbeat_ack":
                 self._screen.show("heartbeat", f"acknowledged after {beats.age_ms():.1f} ms")
             elif kind == "echo":
@@ -244,7 +245,7 @@ async def input_lines():
         loop.call_soon_threadsafe(arrived.put_nowait, lines)
 
     def read():
-        # From the descriptor: the thread may still be reading at exit, and must not hold sys.stdin's lock then.
+        # From the descriptor: a thread that still reads at exit must not hold sys.stdin's lock.
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         rest = ""
         with suppress(RuntimeError):  # the loop is closed: nobody listens any more
@@ -274,7 +275,8 @@ async def talk(arguments):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    as_written = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=as_written)
     parser.add_argument(
         "--url",
         default="ws://127.0.0.1:8080/websocket",

@@ -11,7 +11,8 @@ const HUB_ADDRESS = 'cloudflare/signal-hub';
 
 const CLOSE_CODES = {
   1000: 'normal closure', 1001: 'going away', 1005: 'no code given', 1006: 'connection lost',
-  1008: 'not allowed', 1009: 'message too big', 1011: 'server error', 1012: 'restart', 1013: 'try again later',
+  1008: 'not allowed', 1009: 'message too big', 1011: 'server error', 1012: 'restart',
+  1013: 'try again later',
 };
 
 const $ = (id) => document.getElementById(id);
@@ -30,7 +31,7 @@ class Backoff {
 }
 
 // Calls `tick` five times a second, also in a hidden tab: browsers slow a hidden page's timers down to one a
-// minute, too slow for heartbeats, but not those of a worker. Where no worker is allowed, the page's timer must do.
+// minute, too slow for heartbeats, but not those of a worker. Where none is allowed, the page's timer must do.
 function startClock(tick) {
   const slow = () => setInterval(tick, 200);
   try {
@@ -118,7 +119,7 @@ class Heartbeats {
 // --- The socket
 
 // One socket at a time, opened again when it is lost. States: disconnected, connecting, connected, waiting (for
-// the next attempt). Calls handlers.state(state, delay), .opened(), .frame(text), .closed(code, reason, opened).
+// the next attempt). Calls handlers.state(state, delay), opened(), frame(text), closed(code, reason, opened).
 class Link {
   state = 'disconnected';
   openedAt = null;
