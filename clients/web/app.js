@@ -517,6 +517,7 @@ class Page {
   // The hub has let us in.
   ready(identity, interval) {
     $('identity').textContent = identity;
+    $('status').dataset.state = 'connected';
     $('status-text').textContent = 'Connected';
     const wanted = Number($('heartbeat-interval').value) * 1000;
     this.#heartbeats.start(wanted || interval || DEFAULT_INTERVAL);
@@ -635,7 +636,8 @@ class Page {
   }
 
   #showState(state, delay) {
-    $('status').dataset.state = state;
+    // An open socket is not yet a welcome: ready() says when the hub has let us in.
+    $('status').dataset.state = state === 'connected' ? 'connecting' : state;
     if (state === 'disconnected') $('status-text').textContent = 'Disconnected';
     if (state === 'connecting' || state === 'connected') $('status-text').textContent = 'Connecting …';
     if (state === 'waiting') {

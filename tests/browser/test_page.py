@@ -98,6 +98,18 @@ class Page:
         self.click("send")
 
 
+    def cut_off(self):
+        """What the socket of now sends is lost on its way; the next one works."""
+        self.front().execute_script(
+            "const send = WebSocket.prototype.send;"
+            "let first = null;"
+            "WebSocket.prototype.send = function (data) {"
+            "  first ??= this;"
+            "  if (this !== first) send.call(this, data);"
+            "};"
+        )
+
+
 @pytest.fixture
 def open_page(driver, cluster):
     first = driver.current_window_handle
@@ -174,15 +186,7 @@ def test_unanswered_heartbeats_are_shown_and_lead_to_a_new_socket(page, hub_name
     page.connect("echo", hub_name, heartbeat="1")
     page.until(lambda: page.acks() >= 1, "no heartbeat was acknowledged")
     before = page.text("identity")
-    # From now on what this socket sends is lost on its way.
-    page.front().execute_script(
-        "const send = WebSocket.prototype.send;"
-        "let first = null;"
-        "WebSocket.prototype.send = function (data) {"
-        "  first ??= this;"
-        "  if (this !== first) send.call(this, data);"
-        "};"
-    )
+    page.cut_off()
     heartbeat = page.element("heartbeat")
     page.until(lambda: heartbeat.get_attribute("data-state") == "missed", "a missed heartbeat is not shown")
     page.until_row("closed", "no answer to 2 heartbeats")
@@ -233,8 +237,8 @@ def test_signal_pages_talk_to_each_other(open_page, hub_name):
     bert.until_row("message", "chat from browser/anna: hello Bert")
     anna.until_row("reply", "delivered")
 
-    bert.act("broadcast", message='{"big": 12345678901234567890}')
-    anna.until_row("message", "chat from browser/bert")
+    bert.act("broadcast", message='{"to": ["all", 1.5]}')
+    anna.until_row("message", 'chat from browser/bert: {"to":["all",1.5]}')
     bert.until_row("reply", "broadcast to 1")
 
     anna.act("subscribe", topic="news/today")
@@ -261,6 +265,18 @@ def test_signal_page_says_goodbye(page, hub_name):
     page.until_row("reply", "session ended")
     page.until_row("closed", "1000")
     assert page.state() == "disconnected"
+
+
+def test_signal_page_comes_back_with_its_actor_and_topics(page, hub_name):
+    page.connect("signal", hub_name, heartbeat="0.5", actor="browser/anna")
+    page.act("subscribe", topic="news")
+    page.until_row("reply", "subscribed to news")
+    page.cut_off()
+    page.until_row("closed", "no answer to 2 heartbeats")
+    page.until_row("reply", "subscribed to news", count=2)
+    assert len(page.rows("welcome")) == 2
+    page.act("publish", topic="news", message_type="headline", message="still here")
+    page.until_row("message", "headline from browser/anna on news: still here")
 
 
 def test_signal_page_that_lost_its_actor_stays_away(open_page, hub_name):
