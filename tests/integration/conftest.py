@@ -1,0 +1,23 @@
+"""Test functions may be coroutines; `store` runs a test on both stores."""
+
+import asyncio
+import inspect
+
+import pytest
+from cluster import SLOWNESS
+
+_LIMIT = 120 * SLOWNESS  # seconds for one test
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    arguments = {name: pyfuncitem.funcargs[name] for name in inspect.signature(pyfuncitem.obj).parameters}
+    asyncio.run(asyncio.wait_for(pyfuncitem.obj(**arguments), _LIMIT))
+    return True
+
+
+@pytest.fixture(params=["file", "redis"])
+def store(request):
+    return request.param
