@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import time
 
 import websockets
 from cluster import SLOWNESS
@@ -68,6 +69,14 @@ async def echo(url):
         yield client
 
 
+async def count_becomes(client, connections, within=5):
+    """Until the client's echo hub counts so many sockets. Nothing orders a frame with the close of another socket."""
+    deadline = time.monotonic() + within * SLOWNESS
+    while (reply := await client.ask("x"))["connections"] != connections:
+        assert time.monotonic() < deadline, reply
+        await asyncio.sleep(0.01)
+
+
 class Actor(Client):
     """A client of class signal. Replies are found by their correlationId; everything else waits in next()."""
 
@@ -117,6 +126,13 @@ class Actor(Client):
                     for registration in page["actors"]]
             if not page["hasMore"]:
                 return sorted(out)
+
+    async def addresses_become(self, *addresses, within=5):
+        """Until these are all that are registered."""
+        deadline = time.monotonic() + within * SLOWNESS
+        while (found := await self.addresses()) != sorted(addresses):
+            assert time.monotonic() < deadline, found
+            await asyncio.sleep(0.01)
 
 
 def bare(address):
