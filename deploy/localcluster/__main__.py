@@ -46,10 +46,10 @@ def _run(plan, layout, out, on_ready=lambda: None, follow=True):
     runner = supervisor.Supervisor(plan, layout)
     try:
         runner.start()
+        follower = logs.Follower(layout) if follow else None
         print(f"Dormouse is ready: {plan.url}", file=out, flush=True)
         on_ready()
-        if follow:
-            follower = logs.Follower(layout)
+        if follower:
             runner.watch(lambda: _print_lines(follower.new_lines(), out))
             print("Stopping.", file=out, flush=True)
         else:

@@ -63,16 +63,21 @@ def rotate_if_large(path):
 
 
 class Follower:
-    """Gives the lines that are added to the logs."""
+    """Gives the lines that are added to the logs from now on, after the last `lines_before` of each."""
 
     def __init__(self, layout, lines_before=0):
         self._layout = layout
         self._open = {}     # name -> file, opened where reading has got to
         self._partial = {}  # name -> the beginning of a line
         self._before = lines_before
+        self._waiting = self._take()
 
     def new_lines(self):
         """Complete lines added since the last call, labelled."""
+        out, self._waiting = self._waiting + self._take(), []
+        return out
+
+    def _take(self):
         out = []
         for name in names(self._layout):
             path = self._layout.log(name)

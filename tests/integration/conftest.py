@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import signal
 
 import pytest
 from cluster import SLOWNESS
@@ -16,6 +17,20 @@ def pytest_pyfunc_call(pyfuncitem):
     arguments = {name: pyfuncitem.funcargs[name] for name in inspect.signature(pyfuncitem.obj).parameters}
     asyncio.run(asyncio.wait_for(pyfuncitem.obj(**arguments), _LIMIT))
     return True
+
+
+@pytest.fixture(autouse=True)
+def _limit(request):
+    """For what is no coroutine; those are cancelled, which says more."""
+
+    def out_of_time(*_):
+        raise TimeoutError(f"{request.node.name} took longer than {_LIMIT} s")
+
+    before = signal.signal(signal.SIGALRM, out_of_time)
+    signal.alarm(_LIMIT + 10)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture(params=["file", "redis"])
