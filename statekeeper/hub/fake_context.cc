@@ -52,7 +52,7 @@ void FakeContext::ClientSends(const ConnectionId& client, const Message& message
     hub_->OnWake(*this);
   }
   hub_->OnFailure(*this, connection, arrived, failure);
-  for (auto& [to, frame] : std::exchange(sent_, {})) frames_[to].push_back(std::move(frame));
+  Release();
 }
 
 void FakeContext::ClientCloses(const ConnectionId& client, uint16_t code, std::string_view reason) {
@@ -99,9 +99,13 @@ FakeContext::Outcome FakeContext::RunEvent(const std::function<void(Hub&)>& hand
     RollBack();
     return outcome;
   }
+  Release();
+  return outcome;
+}
+
+void FakeContext::Release() {
   for (auto& [to, frame] : std::exchange(sent_, {})) frames_[to].push_back(std::move(frame));
   closed_.merge(std::exchange(closing_, {}));
-  return outcome;
 }
 
 void FakeContext::RollBack() {

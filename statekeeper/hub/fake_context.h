@@ -104,6 +104,7 @@ class FakeContext : public Context {
   // Runs one handler as the runtime does: all of it or nothing.
   Outcome RunEvent(const std::function<void(Hub&)>& handler);
   void RollBack();
+  void Release();  // lets what was sent and closed take effect
   void RequireWritable() const;
   void Deliver(const ConnectionId& to, std::string frame);
 

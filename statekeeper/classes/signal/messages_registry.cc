@@ -150,8 +150,9 @@ void OnHubRegister(Call& call) {
   }
   Registration registration;
   int64_t ttl_ms = 0;
-  if (!ReadDescription(call, &registration) || !ReadTtl(call, call.options.actor_ttl.count(), &ttl_ms))
+  if (!ReadDescription(call, &registration) || !ReadTtl(call, call.options.actor_ttl.count(), &ttl_ms)) {
     return;
+  }
 
   Registry registry(call.context);
   std::optional<Registration> old = registry.FindEvenExpired(address->bare);

@@ -1,0 +1,232 @@
+"""The commands of deploy/local, once what they need is installed: up, status, down, logs."""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import health
+import logs
+import plan as plans
+import processes
+import supervisor
+from layout import Failure, Layout
+
+_DEPLOY = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_REPOSITORY = os.path.dirname(_DEPLOY)
+
+
+def up(options, layout):
+    layout.create()
+    lock = layout.lock()
+    if lock is None:
+        record = layout.read_record()
+        if record is None:
+            raise Failure(f"A cluster in {layout.data} is being started or stopped right now; try again in a moment.")
+        print(f"Dormouse runs already in {layout.data}: {record['url']}\n"
+              f"(pid {record['supervisor']['pid']}; deploy/local down stops it)")
+        return 0
+    _stop_leftovers(layout)
+    plan = plans.make(options, layout)  # before the build: what is wrong with the options is said at once
+    if not options.bin:
+        built = subprocess.run([os.path.join(_DEPLOY, "build"), "release", "dormouse-gateway", "dormouse-statekeeper"],
+                               check=False)
+        if built.returncode != 0:
+            return 1
+    if options.detach:
+        return _up_detached(plan, layout, lock)
+    return _run(plan, layout, sys.stdout)
+
+
+def _run(plan, layout, out, on_ready=lambda: None, follow=True):
+    """The life of a supervisor, from here to the exit status of its process."""
+    supervisor.block_signals()
+    runner = supervisor.Supervisor(plan, layout)
+    try:
+        runner.start()
+        follower = logs.Follower(layout) if follow else None
+        print(f"Dormouse is ready: {plan.url}", file=out, flush=True)
+        on_ready()
+        if follower:
+            runner.watch(lambda: _print_lines(follower.new_lines(), out))
+            print("Stopping.", file=out, flush=True)
+        else:
+            runner.watch()
+    except supervisor.Interrupted:
+        pass
+    finally:
+        runner.stop()
+    return 0
+
+
+def _print_lines(lines, out):
+    for line in lines:
+        print(line, file=out)
+    if lines:
+        out.flush()
+
+
+def _up_detached(plan, layout, lock):
+    """Leaves the supervisor behind, in a session of its own; returns when the cluster is ready or has failed."""
+    told, tell = os.pipe()
+    # From here on a Ctrl-C is for this process only, and passed on to the supervisor.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    child = os.fork()
+    if child == 0:
+        os.close(told)
+        os.setsid()
+        status = 1
+        with os.fdopen(tell, "w") as out:
+            try:
+                _detach_stdio(layout)
+                status = _run(plan, layout, out, on_ready=out.close, follow=False)
+            except Failure as failure:
+                print(failure, file=out)
+            except Exception as error:  # pylint: disable=broad-except  # the only place that can still say it
+                print(f"supervisor: {error!r}", file=out)
+        os._exit(status)
+    os.close(tell)
+    lock.close()  # the supervisor holds it now
+    signal.signal(signal.SIGINT, lambda *_: os.kill(child, signal.SIGTERM))
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGTERM))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+    with os.fdopen(told) as answer:
+        said = answer.read()
+    if said.startswith("Dormouse is ready"):
+        print(f"{said}It runs in the background; deploy/local down stops it.")
+        return 0
+    print(said or "Stopped before it was ready.", file=sys.stderr, end="" if said else "\n")
+    return 1
+
+
+def _detach_stdio(layout):
+    null = os.open(os.devnull, os.O_RDWR)
+    log = os.open(layout.log("supervisor"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    for target, source in ((0, null), (1, log), (2, log)):
+        os.dup2(source, target)
+    os.close(null)
+    os.close(log)
+
+
+def _stop_leftovers(layout):
+    """What a killed supervisor left behind: its processes are stopped, its record removed."""
+    record = layout.read_record()
+    if record is None:
+        return
+    left = [entry for entry in record["processes"]
+            if processes.is_alive(entry["pid"], entry["started"], layout.data)]
+    if left:
+        print(f"Stopping what an earlier run left behind: {', '.join(entry['name'] for entry in left)}.")
+    for kind in ("gateway", "statekeeper", "redis"):
+        processes.stop([entry for entry in left if entry["kind"] == kind], layout.data, record["stop_timeout"])
+    layout.remove_record()
+
+
+def down(_, layout):
+    record = layout.read_record()
+    if record is None and not layout.supervised():
+        print(f"Nothing runs in {layout.data}.")
+        return 0
+    if not layout.supervised():
+        _stop_leftovers(layout)
+        print("Stopped.")
+        return 0
+    if record is None:
+        raise Failure(f"A cluster in {layout.data} is being started or stopped right now; try again in a moment.")
+    chief = record["supervisor"]
+    if processes.start_time(chief["pid"]) == chief["started"]:
+        os.kill(chief["pid"], signal.SIGTERM)
+    deadline = time.monotonic() + 3 * record["stop_timeout"] + 10
+    while layout.supervised():
+        if time.monotonic() > deadline:
+            raise Failure(f"The supervisor (pid {chief['pid']}) does not end; its log: {layout.log('supervisor')}.")
+        time.sleep(0.05)
+    print("Stopped.")
+    return 0
+
+
+def status(_, layout):
+    record = layout.read_record()
+    if record is None:
+        print(f"Nothing runs in {layout.data}.")
+        return 1
+    well = layout.supervised()
+    print(f"{record['url']}  store: {record['store']}  data: {layout.data}")
+    print(f"{'PROCESS':<16}{'PID':>8}  {'STATE':<10}{'RESTARTS':>8}  ADMIN")
+    for entry in record["processes"]:
+        alive = processes.is_alive(entry["pid"], entry["started"], layout.data)
+        ready, why = health.readiness(entry) if alive else (False, "")
+        well = well and ready
+        state = "ready" if ready else "not ready" if alive else "stopped"
+        where = f"http://127.0.0.1:{entry['admin']}/metrics" if entry["admin"] else entry["socket"]
+        print(f"{entry['name']:<16}{entry['pid'] or '-':>8}  {state:<10}{entry['restarts']:>8}  {where}"
+              f"{'  (' + why + ')' if why and not ready else ''}")
+    if not layout.supervised():
+        print("The supervisor is gone: nothing is started again after a crash. deploy/local up puts that right.")
+    return 0 if well else 1
+
+
+def show_logs(options, layout):
+    if not logs.names(layout):
+        raise Failure(f"There are no logs in {layout.logs}.")
+    if not options.follow:
+        for line in logs.merged(layout):
+            print(line)
+        return 0
+    follower = logs.Follower(layout, lines_before=10)
+    while True:
+        _print_lines(follower.new_lines(), sys.stdout)
+        time.sleep(0.2)
+
+
+def _parse(words):
+    parser = argparse.ArgumentParser(prog="deploy/local", description="A Dormouse cluster on this machine.")
+    # Binaries that are built already, for tests of other presets; else the release preset is built.
+    parser.add_argument("--bin", help=argparse.SUPPRESS)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name, function, text):
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.add_argument("--data", default=os.path.join(_REPOSITORY, "dormouse-data"), metavar="DIR",
+                         help="directory of state, sockets and logs (default: dormouse-data in the checkout);"
+                              " clusters with different ones do not touch each other")
+        sub.set_defaults(run=function)
+        return sub
+
+    start = command("up", up, "Install, build and start a cluster; follow its logs until Ctrl-C stops it.")
+    start.add_argument("--gateways", type=int, default=1, metavar="N", help="gateway processes, all on one port")
+    start.add_argument("--statekeepers", type=int, default=1, metavar="N", help="statekeeper processes")
+    start.add_argument("--store", default="file", metavar="file|redis|URL",
+                       help="file: embedded, in the data directory; redis: a private Redis server;"
+                            " URL: redis://HOST:PORT or redis+unix://PATH of yours")
+    start.add_argument("--port", type=int, default=8080, metavar="P", help="port for clients (default: 8080)")
+    start.add_argument("--host", default="127.0.0.1", metavar="ADDRESS",
+                       help="address for clients; 0.0.0.0: all of this machine's (default: 127.0.0.1)")
+    start.add_argument("--detach", action="store_true", help="return when ready; go on in the background")
+    start.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
+                       help="any option of the processes (deploy/README.md lists them); can be repeated")
+    command("status", status, "Show the processes; exit status 0 if all of them are ready.")
+    command("down", down, "Stop the cluster.")
+    command("logs", show_logs, "Print the logs of all processes.").add_argument(
+        "-f", "--follow", action="store_true", help="go on with what is being added")
+    return parser.parse_args(words)
+
+
+def main():
+    options = _parse(sys.argv[1:])
+    try:
+        return options.run(options, Layout(options.data))
+    except Failure as failure:
+        print(failure, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # ... | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""Where a local cluster keeps things below its data directory, and the record of what runs.
+
+    DATA/                  the embedded store of the statekeeper
+    DATA/redis/            the private Redis' append-only file (--store redis)
+    DATA/run/cluster.json  what runs: pids, ports, options; there while the cluster is up
+    DATA/run/supervisor.lock   held by the supervisor; the kernel lets go of it however the supervisor ends
+    DATA/run/*.sock        the processes' unix sockets
+    DATA/logs/NAME.log     standard error of each process; NAME.log.1 is the one before
+"""
+
+import fcntl
+import json
+import os
+
+# A unix socket's path has 107 characters at most; the longest of ours is run/statekeeper-18446744073709551615.sock.
+MAX_PATH = 107 - len("/run/statekeeper-18446744073709551615.sock")
+
+
+class Failure(Exception):
+    """What to tell the operator, in a sentence; the command ends with exit status 1."""
+
+
+class Layout:
+    def __init__(self, data):
+        self.data = os.path.realpath(data)
+        if len(os.fsencode(self.data)) > MAX_PATH:
+            raise Failure(f"The data directory's path is longer than {MAX_PATH} characters, too long for the unix"
+                          f" sockets in it: {self.data}. Choose another with --data.")
+        self.run = os.path.join(self.data, "run")
+        self.logs = os.path.join(self.data, "logs")
+        self.redis = os.path.join(self.data, "redis")
+        self.redis_socket = os.path.join(self.run, "redis.sock")
+        self._record = os.path.join(self.run, "cluster.json")
+        self._lock = os.path.join(self.run, "supervisor.lock")
+
+    def create(self):
+        try:
+            for directory in (self.data, self.run, self.logs):
+                os.makedirs(directory, exist_ok=True)
+        except OSError as error:
+            raise Failure(f"Cannot make the data directory: {error}.") from error
+
+    def log(self, name):
+        return os.path.join(self.logs, name + ".log")
+
+    def read_record(self):
+        """The record as a dictionary; None: nothing runs, or nothing that could be told from a record."""
+        try:
+            with open(self._record, encoding="utf-8") as file:
+                return json.load(file)
+        except FileNotFoundError:
+            return None
+
+    def write_record(self, record):
+        """Replaces the record; a reader sees the old one or the new one whole."""
+        partial = self._record + ".new"
+        with open(partial, "w", encoding="utf-8") as file:
+            json.dump(record, file, indent=1)
+        os.replace(partial, self._record)
+
+    def remove_record(self):
+        try:
+            os.remove(self._record)
+        except FileNotFoundError:
+            pass
+
+    def lock(self):
+        """The lock file, locked until it is closed or its process ends; None: another process has it."""
+        try:
+            file = open(self._lock, "a", encoding="utf-8")
+        except FileNotFoundError:  # no cluster was ever here
+            raise Failure(f"There is no cluster in {self.data}.") from None
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return file
+        except BlockingIOError:
+            file.close()
+            return None
+
+    def supervised(self):
+        """Whether a supervisor lives."""
+        if not os.path.exists(self._lock):
+            return False
+        lock = self.lock()
+        if lock:
+            lock.close()
+        return lock is None

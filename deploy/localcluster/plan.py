@@ -1,0 +1,111 @@
+"""What a cluster consists of: the processes, their command lines, ports and the order in which they stop."""
+
+import os
+import re
+from dataclasses import dataclass, field
+
+import ports
+from layout import Failure
+
+# Options that follow from others of `up`, and what to use in their place.
+_OWN = {
+    "data": "--data",
+    "listen": "--host and --port",
+    "admin": "nothing: admin ports are chosen, and shown by status",
+    "statekeepers": "nothing: the gateways are told",
+    "advertise": "nothing: the gateways are told",
+    "store": "--store",
+}
+
+
+@dataclass
+class Process:
+    name: str
+    kind: str  # "redis", "statekeeper" or "gateway"; processes of a kind stop together
+    command: list
+    admin: int = 0    # admin port on 127.0.0.1, 0: none
+    socket: str = ""  # Redis: its socket
+
+
+@dataclass
+class Plan:
+    url: str
+    store: str
+    processes: list = field(default_factory=list)  # in the order of starting
+    stop_timeout: float = 30  # seconds for each kind to stop; a drain takes its window and is not cut short
+
+    def stop_order(self):
+        """Gateways first, so that the statekeepers learn of every closed socket; Redis last."""
+        for kind in ("gateway", "statekeeper", "redis"):
+            yield [process.name for process in self.processes if process.kind == kind]
+
+
+_DEPLOY = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def make(options, layout):
+    """The plan for `up` with these options (see __main__.py). Takes ports; raises Failure."""
+    for setting in options.set:
+        name, equals, _ = setting.partition("=")
+        if not equals or not name:
+            raise Failure(f"--set takes NAME=VALUE, not '{setting}'.")
+        if name in _OWN:
+            raise Failure(f"--set {name} is decided by deploy/local; use {_OWN[name]}.")
+    if options.gateways < 1:
+        raise Failure("--gateways must be at least 1.")
+    if options.statekeepers < 1:
+        raise Failure("--statekeepers must be at least 1.")
+    if options.statekeepers > 1 and options.store.startswith("file"):
+        raise Failure("The embedded store is for one statekeeper: leave out --statekeepers, or --store file.")
+    if options.statekeepers > 1:
+        raise Failure("This version runs one statekeeper per cluster: it cannot divide the shards among several yet."
+                      " Leave out --statekeepers.")
+    if not 1 <= options.port <= 65535:
+        raise Failure("--port must be 1-65535.")
+    if not ports.is_free(options.port, options.host):
+        raise Failure(f"Port {options.port} on {options.host} cannot be had: another program uses it."
+                      " Choose another with --port.")
+    ports.reserve(options.port)
+
+    binaries = options.bin or os.path.join(os.path.dirname(_DEPLOY), "build", "release", "bin")
+    settings = [word for setting in options.set for word in ("--set", setting)]
+    shown_host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(options.host, options.host)
+    plan = Plan(url=f"http://{shown_host}:{options.port}/", store=options.store)
+    plan.stop_timeout += max((_seconds(setting.partition("=")[2]) for setting in options.set
+                              if setting.startswith("drain-window=")), default=10)
+
+    store = options.store
+    if store == "redis":
+        store = "redis+unix://" + layout.redis_socket
+        plan.processes.append(_redis(layout))
+    link = ports.choose(7400, layout.data + " link")
+    admin = ports.choose(7401, layout.data + " statekeeper")
+    plan.processes.append(Process(
+        "statekeeper-1", "statekeeper", admin=admin,
+        command=[os.path.join(binaries, "dormouse-statekeeper"), "--data", layout.data, "--store", store,
+                 "--listen", f"127.0.0.1:{link}", "--admin", f"127.0.0.1:{admin}", *settings]))
+    for number in range(1, options.gateways + 1):
+        admin = ports.choose(options.port + number if options.port + number <= 65535 else None,
+                             f"{layout.data} gateway {number}")
+        plan.processes.append(Process(
+            f"gateway-{number}", "gateway", admin=admin,
+            command=[os.path.join(binaries, "dormouse-gateway"), "--data", layout.data,
+                     "--listen", f"{options.host}:{options.port}", "--statekeepers", f"127.0.0.1:{link}",
+                     "--admin", f"127.0.0.1:{admin}", *settings]))
+    return plan
+
+
+def _redis(layout):
+    """A Redis of our own. Every write is on the disk before it is answered (appendfsync always): "nothing that was
+    acknowledged is lost" holds for the whole cluster only as far as it holds for its store."""
+    os.makedirs(layout.redis, exist_ok=True)
+    return Process("redis", "redis", socket=layout.redis_socket, command=[
+        os.path.join(_DEPLOY, "bin", "redis-server"), "--port", "0", "--unixsocket", layout.redis_socket, "--unixsocketperm", "700",
+        "--dir", layout.redis, "--appendonly", "yes", "--appendfsync", "always", "--save", "",
+        "--maxmemory-policy", "noeviction", "--daemonize", "no"])
+
+
+def _seconds(duration):
+    """Seconds in "500ms", "30s", ...; 0 where it is not a duration (the processes will say so)."""
+    match = re.fullmatch(r"(\d+)(ms|s|m|h)", duration)
+    return int(match[1]) * {"ms": 0.001, "s": 1, "m": 60, "h": 3600}[match[2]] if match else 0

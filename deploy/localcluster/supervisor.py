@@ -1,0 +1,170 @@
+"""Runs a cluster's processes: starts them, waits until they are ready, starts again what crashes, stops them in order.
+
+One thread. Signals are blocked and taken in one place (`_wait`), so nothing here is interrupted half-way. The
+processes are in sessions of their own: a Ctrl-C at the terminal reaches the supervisor only, which stops them in
+order. They survive the supervisor: should it be killed, sockets stay open and `down` or the next `up` finds the
+processes by the record.
+"""
+
+import datetime
+import os
+import resource
+import signal
+import subprocess
+import time
+
+import health
+import logs
+import processes
+from layout import Failure
+
+READY_TIMEOUT = 60       # seconds
+FIRST_BACKOFF = 0.1      # seconds before a crashed process is started again; doubles with every crash in a row
+MAX_BACKOFF = 10
+STEADY_AFTER = 30        # a process that lived this long starts over with the first back-off
+
+_STOP = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+_ALL = _STOP | {signal.SIGCHLD}
+
+
+def block_signals():
+    """Before anything else in a process that will run a Supervisor."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ALL)
+
+
+class Interrupted(Exception):
+    """Somebody asked to stop while the cluster was starting."""
+
+
+class _Child:
+    def __init__(self, plan):
+        self.plan = plan
+        self.popen = None
+        self.started_at = 0.0   # monotonic
+        self.restarts = 0
+        self.backoff = FIRST_BACKOFF
+        self.restart_at = None  # monotonic; None: it runs
+
+    def entry(self):
+        """As it is recorded."""
+        pid = self.popen.pid if self.popen and self.restart_at is None else 0
+        return {"name": self.plan.name, "kind": self.plan.kind, "pid": pid,
+                "started": processes.start_time(pid) if pid else None, "admin": self.plan.admin,
+                "socket": self.plan.socket, "restarts": self.restarts}
+
+
+class Supervisor:
+    def __init__(self, plan, layout):
+        self._plan = plan
+        self._layout = layout
+        self._children = [_Child(process) for process in plan.processes]
+        self._log = logs.begin(layout.log("supervisor"))
+
+    def start(self):
+        """Starts everything and returns when all of it is ready. Raises Failure when a process ends before that
+        or takes too long, Interrupted when a signal says so; then stop() is to be called as ever."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft < hard:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # a socket is a descriptor
+        for child in self._children:
+            logs.begin(self._layout.log(child.plan.name)).close()
+        deadline = time.monotonic() + READY_TIMEOUT
+        for kind in ("redis", "statekeeper", "gateway"):
+            waiting = [child for child in self._children if child.plan.kind == kind]
+            for child in waiting:
+                self._launch(child)
+            self._record()
+            while waiting:
+                ready, why = health.readiness(waiting[0].entry())
+                self._fail_if_ended()
+                if ready:
+                    waiting.pop(0)
+                elif time.monotonic() > deadline:
+                    raise Failure(self._with_log(waiting[0], f"is not ready after {READY_TIMEOUT} s: {why}"))
+                elif self._wait(0.02) in _STOP:
+                    raise Interrupted
+        self._say(f"ready: {self._plan.url}")
+
+    def watch(self, each_turn=lambda: None):
+        """Restarts what ends, until a signal to stop comes. Calls `each_turn` several times a second."""
+        while self._wait(0.2) not in _STOP:
+            for child in self._children:
+                self._tend(child)
+                logs.rotate_if_large(self._layout.log(child.plan.name))
+            each_turn()
+
+    def stop(self):
+        """Stops everything in order, at once where the signal to stop comes a second time."""
+        for names in self._plan.stop_order():
+            stopping = [child for child in self._children if child.plan.name in names and child.popen]
+            killed = processes.stop([child.entry() for child in stopping], self._layout.data,
+                                    self._plan.stop_timeout, hurry=lambda: bool(signal.sigpending() & _STOP))
+            for child in stopping:
+                status = child.popen.wait()
+                self._say(f"{child.plan.name} {'had to be killed' if child.plan.name in killed else _ended(status)}")
+        self._layout.remove_record()
+
+    def _launch(self, child):
+        log = open(self._layout.log(child.plan.name), "ab")
+        try:
+            child.popen = subprocess.Popen(
+                child.plan.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, ()))  # only this thread exists
+        except OSError as error:
+            raise Failure(f"Cannot start {child.plan.name}: {error}.") from error
+        finally:
+            log.close()
+        child.started_at = time.monotonic()
+        child.restart_at = None
+
+    def _tend(self, child):
+        now = time.monotonic()
+        if child.restart_at is None and child.popen.poll() is not None:
+            if now - child.started_at > STEADY_AFTER:
+                child.backoff = FIRST_BACKOFF
+            child.restart_at = now + child.backoff
+            self._say(f"{child.plan.name} {_ended(child.popen.returncode)};"
+                      f" starting it again in {child.backoff:g} s")
+            child.backoff = min(child.backoff * 2, MAX_BACKOFF)
+            self._record()
+        if child.restart_at is not None and now >= child.restart_at:
+            child.restarts += 1
+            self._launch(child)
+            self._record()
+
+    def _fail_if_ended(self):
+        for child in self._children:
+            if child.popen and child.popen.poll() is not None:
+                raise Failure(self._with_log(child, _ended(child.popen.returncode) + " while starting"))
+
+    def _with_log(self, child, what):
+        path = self._layout.log(child.plan.name)
+        last = "".join(f"  {line}\n" for line in logs.tail(path, 20))
+        return f"{child.plan.name} {what}. The end of {path}:\n{last or '  (it is empty)'}".rstrip("\n")
+
+    def _record(self):
+        self._layout.write_record({
+            "supervisor": {"name": "supervisor", "pid": os.getpid(), "started": processes.start_time(os.getpid())},
+            "url": self._plan.url, "store": self._plan.store, "stop_timeout": self._plan.stop_timeout,
+            "processes": [child.entry() for child in self._children]})
+
+    def _wait(self, seconds):
+        """The next signal; None after `seconds`, or earlier where a process waits to be started again."""
+        due = [child.restart_at - time.monotonic() for child in self._children if child.restart_at is not None]
+        info = signal.sigtimedwait(_ALL, max(0, min([seconds, *due])))
+        return info.si_signo if info else None
+
+    def _say(self, text):
+        now = datetime.datetime.now(datetime.timezone.utc)
+        line = f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03} supervisor info {text}\n"
+        self._log.write(line.encode())
+        self._log.flush()
+
+
+def _ended(status):
+    if status >= 0:
+        return f"ended with exit status {status}"
+    try:
+        return f"was ended by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"was ended by signal {-status}"

@@ -1,0 +1,321 @@
+// Load on class echo: opens connections over a number of hubs, and measures
+//
+//   echo   throughput and latency with one message in flight per connection, processor time per message
+//   idle   what an open, silent connection costs: memory and the processor time of opening it
+//   wake   the latency of the first message to a sleeping hub
+//
+// One figure a line: NAME VALUE UNIT. One process serves up to about 19,000 connections (its file
+// descriptors).
+#include <arpa/inet.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tests/bench/process_stats.h"
+#include "tests/bench/web_socket.h"
+
+namespace dormouse::bench {
+namespace {
+
+struct Config {
+  std::string target = "127.0.0.1:8080";
+  std::string path = "/websocket/bench-";  // the hub's number is put behind it
+  std::vector<std::string> watch;          // NAME=PID
+  size_t connections = 64;
+  size_t hubs = 8;
+  size_t size = 60;     // bytes of a message
+  double seconds = 5;   // echo
+  double warm_up = 1;   // echo
+  std::string metrics;  // wake: HOST:PORT of the statekeeper's admin port
+  int rounds = 5;       // wake
+};
+
+double Now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+sockaddr_in ParseAddress(const std::string& text) {
+  const size_t colon = text.rfind(':');
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  if (colon == std::string::npos ||
+      inet_pton(AF_INET, text.substr(0, colon).c_str(), &address.sin_addr) != 1) {
+    throw std::runtime_error("'" + text + "' is not IPv4:PORT");
+  }
+  address.sin_port = htons(static_cast<uint16_t>(std::stoi(text.substr(colon + 1))));
+  return address;
+}
+
+std::vector<Watched> ParseWatched(const std::vector<std::string>& words) {
+  std::vector<Watched> out;
+  for (const std::string& word : words) {
+    const size_t equals = word.find('=');
+    if (equals == std::string::npos) throw std::runtime_error("'" + word + "' is not NAME=PID");
+    out.push_back({word.substr(0, equals), std::stoi(word.substr(equals + 1))});
+  }
+  return out;
+}
+
+void Print(const std::string& name, double value, const char* unit) {
+  std::printf("%-44s %12.2f %s\n", name.c_str(), value, unit);
+  std::fflush(stdout);
+}
+
+// Sorts `seconds`, prints percentiles in microseconds.
+void PrintLatency(const std::string& name, std::vector<float>* seconds) {
+  std::sort(seconds->begin(), seconds->end());
+  const auto at = [&](double share) {
+    return (*seconds)[static_cast<size_t>(share * static_cast<double>(seconds->size() - 1))] * 1e6;
+  };
+  if (seconds->empty()) throw std::runtime_error("nothing was measured");
+  Print(name + ".p50", at(0.5), "us");
+  Print(name + ".p99", at(0.99), "us");
+  Print(name + ".p999", at(0.999), "us");
+  Print(name + ".max", at(1), "us");
+}
+
+// Connections, opened and driven by one epoll loop.
+class Crowd {
+ public:
+  explicit Crowd(const Config& config) : config_(config), epoll_(epoll_create1(EPOLL_CLOEXEC)) {
+    message_ = R"({"type":"message","message":")";
+    const size_t frame = message_.size() + 2;
+    message_.append(config.size > frame ? config.size - frame : 1, 'x').append("\"}");
+  }
+  ~Crowd() { close(epoll_); }
+  Crowd(const Crowd&) = delete;
+  Crowd& operator=(const Crowd&) = delete;
+
+  // Opens all of them, a bounded number at a time, and waits for each one's welcome.
+  void Open() {
+    const sockaddr_in server = ParseAddress(config_.target);
+    sockets_.reserve(config_.connections);
+    size_t open = 0;
+    while (open < config_.connections) {
+      while (sockets_.size() < config_.connections && sockets_.size() < open + kOpening) {
+        const size_t index = sockets_.size();
+        sockets_.emplace_back().Connect(server, config_.path + std::to_string(index % config_.hubs));
+        // Until it is connected, writable is what to wait for.
+        Watch(EPOLL_CTL_ADD, index, EPOLLOUT);
+      }
+      Turn([&](size_t, std::string_view text) {
+        Expect(text, R"({"type":"welcome")");
+        ++open;
+      });
+    }
+  }
+
+  void Send(size_t index) { sockets_[index].SendText(message_); }
+
+  // Waits for events and handles them; `on_echo(index)` for each reply.
+  template <typename OnEcho>
+  void Echoes(OnEcho on_echo) {
+    Turn([&](size_t index, std::string_view text) {
+      Expect(text, R"({"type":"echo")");
+      on_echo(index);
+    });
+  }
+
+  size_t size() const { return sockets_.size(); }
+
+ private:
+  static constexpr size_t kOpening = 128;
+
+  static void Expect(std::string_view text, std::string_view start) {
+    if (!text.starts_with(start))
+      throw std::runtime_error("unexpected frame: " + std::string(text.substr(0, 200)));
+  }
+
+  void Watch(int operation, size_t index, uint32_t events) {
+    epoll_event event{};
+    event.events = events;
+    event.data.u64 = index;
+    if (epoll_ctl(epoll_, operation, sockets_[index].fd(), &event) != 0)
+      throw std::runtime_error("epoll_ctl");
+  }
+
+  template <typename OnFrame>
+  void Turn(OnFrame on_frame) {
+    epoll_event events[256];
+    const int count = epoll_wait(epoll_, events, 256, 30'000);
+    if (count == 0) throw std::runtime_error("nothing came for 30 s");
+    for (int i = 0; i < count; ++i) {
+      const size_t index = events[i].data.u64;
+      WebSocket& socket = sockets_[index];
+      socket.OnReady([&](std::string_view text) { on_frame(index, text); });
+      if ((events[i].events & EPOLLOUT) != 0) Watch(EPOLL_CTL_MOD, index, EPOLLIN);
+    }
+  }
+
+  const Config& config_;
+  int epoll_;
+  std::string message_;
+  std::vector<WebSocket> sockets_;
+};
+
+void Echo(const Config& config) {
+  const std::vector<Watched> watched = ParseWatched(config.watch);
+  Crowd crowd(config);
+  crowd.Open();
+
+  std::vector<double> sent(crowd.size());
+  std::vector<float> latencies;
+  std::vector<double> cpu(watched.size());
+  double own_cpu = 0;
+  uint64_t replies = 0;
+  const double start = Now();
+  double measured_from = 0;
+  double now = start;
+  for (size_t i = 0; i < crowd.size(); ++i) {
+    sent[i] = Now();
+    crowd.Send(i);
+  }
+  while (measured_from == 0 || now < measured_from + config.seconds) {
+    crowd.Echoes([&](size_t index) {
+      now = Now();
+      if (measured_from != 0) {
+        ++replies;
+        latencies.push_back(static_cast<float>(now - sent[index]));
+      }
+      sent[index] = now;
+      crowd.Send(index);
+    });
+    now = Now();
+    if (measured_from == 0 && now > start + config.warm_up) {
+      measured_from = now;
+      for (size_t i = 0; i < watched.size(); ++i) cpu[i] = CpuSeconds(watched[i].pid);
+      own_cpu = CpuSeconds(getpid());
+    }
+  }
+  const double elapsed = now - measured_from;
+  const double millions = static_cast<double>(replies) / 1e6;
+  Print("echo.rate", static_cast<double>(replies) / elapsed, "messages/s");
+  PrintLatency("echo.latency", &latencies);
+  for (size_t i = 0; i < watched.size(); ++i) {
+    Print("echo.cpu." + watched[i].name, (CpuSeconds(watched[i].pid) - cpu[i]) / millions,
+          "CPU-s/M messages");
+  }
+  Print("echo.cpu.driver", (CpuSeconds(getpid()) - own_cpu) / millions, "CPU-s/M messages");
+}
+
+void Idle(const Config& config) {
+  const std::vector<Watched> watched = ParseWatched(config.watch);
+  std::vector<double> cpu(watched.size());
+  std::vector<uint64_t> resident(watched.size());
+  for (size_t i = 0; i < watched.size(); ++i) {
+    cpu[i] = CpuSeconds(watched[i].pid);
+    resident[i] = ResidentBytes(watched[i].pid);
+  }
+  const double start = Now();
+  Crowd crowd(config);
+  crowd.Open();
+  const auto count = static_cast<double>(crowd.size());
+  Print("idle.opened", count / (Now() - start), "connections/s");
+  for (size_t i = 0; i < watched.size(); ++i) {
+    const auto grown = static_cast<double>(ResidentBytes(watched[i].pid)) - static_cast<double>(resident[i]);
+    Print("idle.memory." + watched[i].name, grown / count, "bytes/connection");
+    Print("idle.cpu." + watched[i].name, (CpuSeconds(watched[i].pid) - cpu[i]) / count * 1e6,
+          "us/connection opened");
+  }
+}
+
+// The sum of a metric's values on an admin port.
+double ReadMetric(const std::string& address, const std::string& name) {
+  const sockaddr_in server = ParseAddress(address);
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  std::string said;
+  const std::string request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+  if (connect(fd, reinterpret_cast<const sockaddr*>(&server), sizeof(server)) == 0 &&
+      send(fd, request.data(), request.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(request.size())) {
+    char buffer[16384];
+    for (ssize_t got; (got = recv(fd, buffer, sizeof(buffer), 0)) > 0;)
+      said.append(buffer, static_cast<size_t>(got));
+  }
+  close(fd);
+  const size_t at = said.find("\n" + name + " ");
+  if (at == std::string::npos) throw std::runtime_error("no metric " + name + " at " + address);
+  return std::stod(said.substr(at + name.size() + 2));
+}
+
+void Wake(Config config) {
+  config.connections = config.hubs;
+  Crowd crowd(config);
+  crowd.Open();
+  std::vector<float> wakes;
+  std::vector<float> awake;
+  for (int round = 0; round < config.rounds; ++round) {
+    const double deadline = Now() + 120;
+    while (ReadMetric(config.metrics, "dormouse_hubs_awake") > 0) {
+      if (Now() > deadline) throw std::runtime_error("the hubs do not fall asleep");
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    // One hub at a time: first the message that wakes it, then one while it is awake.
+    for (size_t i = 0; i < crowd.size(); ++i) {
+      for (std::vector<float>* latencies : {&wakes, &awake}) {
+        const double sent = Now();
+        bool answered = false;
+        crowd.Send(i);
+        while (!answered) crowd.Echoes([&](size_t) { answered = true; });
+        latencies->push_back(static_cast<float>(Now() - sent));
+      }
+    }
+  }
+  PrintLatency("wake.asleep", &wakes);
+  PrintLatency("wake.awake", &awake);
+}
+
+int Main(int argc, char** argv) {
+  rlimit files{};
+  getrlimit(RLIMIT_NOFILE, &files);
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
+
+  Config config;
+  CLI::App app("Load on Dormouse's class echo.", "dormouse_echo_load");
+  app.require_subcommand(1);
+  app.option_defaults()->always_capture_default();
+  app.add_option("--target", config.target, "HOST:PORT of a gateway");
+  app.add_option("--path", config.path, "Path of a hub, to which its number is added");
+  app.add_option("--watch", config.watch,
+                 "NAME=PID of a server process whose cost is printed; can be repeated");
+  app.add_option("--hubs", config.hubs, "Hubs that the connections are spread over")
+      ->check(CLI::PositiveNumber);
+  CLI::App* echo = app.add_subcommand("echo", "Throughput, latency, processor time")->fallthrough();
+  CLI::App* idle = app.add_subcommand("idle", "Cost of open, silent connections")->fallthrough();
+  CLI::App* wake =
+      app.add_subcommand("wake", "Latency of messages to sleeping hubs; one connection a hub")->fallthrough();
+  for (CLI::App* mode : {echo, idle}) {
+    mode->add_option("--connections", config.connections, "Connections to open")->check(CLI::PositiveNumber);
+  }
+  for (CLI::App* mode : {echo, wake}) mode->add_option("--size", config.size, "Bytes of a message");
+  echo->add_option("--seconds", config.seconds, "Time to measure")->check(CLI::PositiveNumber);
+  echo->add_option("--warm-up", config.warm_up, "Seconds of load before that");
+  wake->add_option("--metrics", config.metrics, "HOST:PORT of the statekeeper's admin port")->required();
+  wake->add_option("--rounds", config.rounds, "Times that each hub is woken")->check(CLI::PositiveNumber);
+  CLI11_PARSE(app, argc, argv);
+  try {
+    if (*echo) Echo(config);
+    if (*idle) Idle(config);
+    if (*wake) Wake(config);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "dormouse_echo_load: %s\n", error.what());
+    return 1;
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace dormouse::bench
+
+int main(int argc, char** argv) { return dormouse::bench::Main(argc, argv); }

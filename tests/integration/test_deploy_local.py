@@ -1,0 +1,163 @@
+"""deploy/local: one command brings up a cluster that heals itself, and stops it without a trace."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+
+import pytest
+from cluster import BIN, REPOSITORY, SLOWNESS, Cluster, ports, until, wait_until
+from ws import echo
+
+LOCAL = ["/usr/bin/python3", os.path.join(REPOSITORY, "deploy", "localcluster"), "--bin", BIN]
+
+
+class Local:
+    """deploy/local with a data directory of its own."""
+
+    def __init__(self, data):
+        self.data = data
+        self.port = ports.choose(None, data)
+
+    def __call__(self, command, *words):
+        done = subprocess.run([*LOCAL, command, "--data", self.data, *words], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60 * SLOWNESS, check=False)
+        return done.returncode, done.stdout.decode()
+
+    def up(self, *words):
+        return self("up", "--detach", "--port", str(self.port), "--set", "drain-window=100ms", *words)
+
+    def record(self):
+        with open(os.path.join(self.data, "run", "cluster.json"), encoding="utf-8") as file:
+            return json.load(file)
+
+    def pid(self, name):
+        return next(entry["pid"] for entry in self.record()["processes"] if entry["name"] == name)
+
+    def processes(self):
+        """Pids of all processes that name the data directory, but those that this test runs to ask."""
+        found = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError):
+                with open(f"/proc/{pid}/cmdline", "rb") as file:
+                    if self.data.encode() in file.read():
+                        found.append(int(pid))
+        return found
+
+
+@pytest.fixture
+def local():
+    data = tempfile.mkdtemp(prefix="dormouse-local-")
+    it = Local(data)
+    yield it
+    it("down")
+    assert it.processes() == []
+    shutil.rmtree(data)
+
+
+async def test_up_status_crash_down(local, store):
+    status, said = local.up("--gateways", "2", "--store", store)
+    assert status == 0, said
+    assert f"Dormouse is ready: http://127.0.0.1:{local.port}/" in said
+    assert local("status")[0] == 0
+    async with contextlib.AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(echo(f"ws://127.0.0.1:{local.port}/websocket/local"))
+                   for _ in range(8)]
+        assert (await clients[0].ask("x"))["connections"] == 8
+        os.kill(local.pid("statekeeper-1"), signal.SIGKILL)
+        for client in clients:
+            reply = await client.ask("x")
+            assert (reply["connections"], reply["connectionId"]) == (8, client.id)
+        await until(lambda: local("status")[0] == 0, "all are ready again")
+        entry = next(entry for entry in local.record()["processes"] if entry["name"] == "statekeeper-1")
+        assert entry["restarts"] == 1
+        assert "statekeeper-1 was ended by SIGKILL; starting it again" in local("logs")[1]
+    status, said = local.up()
+    assert status == 0 and "runs already" in said and f":{local.port}/" in said
+    assert local("down")[0] == 0
+    assert local.processes() == []
+    status, said = local("status")
+    assert status == 1 and "Nothing runs" in said
+
+
+async def test_two_clusters_do_not_touch_each_other(local):
+    with Cluster() as other:  # not even one that deploy/local did not start
+        assert local.up()[0] == 0
+        second = Local(tempfile.mkdtemp(prefix="dormouse-local-"))
+        try:
+            assert second.up()[0] == 0
+            assert local("down")[0] == 0
+            assert second("status")[0] == 0
+            async with echo(f"ws://127.0.0.1:{second.port}/websocket") as a, echo(other.ws_url("/websocket")) as b:
+                assert (await a.ask("x"))["connections"] == (await b.ask("x"))["connections"] == 1
+        finally:
+            second("down")
+        assert second.processes() == []
+        shutil.rmtree(second.data)
+
+
+def test_foreground_follows_the_logs_and_stops_at_ctrl_c(local):
+    with subprocess.Popen([*LOCAL, "up", "--data", local.data, "--port", str(local.port)], text=True,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as up:
+        assert up.stdout.readline() == f"Dormouse is ready: http://127.0.0.1:{local.port}/\n"
+        os.kill(local.pid("statekeeper-1"), signal.SIGKILL)
+        while "starting it again" not in (line := up.stdout.readline()):
+            assert line, "it ended"
+        wait_until(lambda: local("status")[0] == 0, "all are ready again")
+        up.send_signal(signal.SIGINT)
+        assert up.stdout.read().endswith("Stopping.\n")
+        assert up.wait(30 * SLOWNESS) == 0
+    assert local.processes() == []
+
+
+def test_what_a_killed_supervisor_leaves_is_found(local):
+    assert local.up()[0] == 0
+    supervisor = local.record()["supervisor"]["pid"]
+    os.kill(supervisor, signal.SIGKILL)
+    wait_until(lambda: supervisor not in local.processes(), "the supervisor is gone")
+    status, said = local("status")
+    assert status == 1 and "supervisor is gone" in said
+    status, said = local.up()
+    assert status == 0 and "left behind: statekeeper-1, gateway-1" in said
+    os.kill(local.record()["supervisor"]["pid"], signal.SIGKILL)
+    assert local("down")[0] == 0
+    assert local.processes() == []
+
+
+def test_stale_record_does_not_harm_a_stranger(local):
+    """After a reboot the recorded pids are somebody else's."""
+    with subprocess.Popen(["sleep", "60"]) as stranger:
+        try:
+            os.mkdir(os.path.join(local.data, "run"))
+            entry = {"pid": stranger.pid, "started": 1, "admin": 1, "socket": "", "restarts": 0}
+            with open(os.path.join(local.data, "run", "cluster.json"), "w", encoding="utf-8") as file:
+                json.dump({"supervisor": {**entry, "name": "supervisor"}, "url": "http://127.0.0.1:1/",
+                           "store": "file", "stop_timeout": 1,
+                           "processes": [{**entry, "name": "gateway-1", "kind": "gateway"}]}, file)
+            assert local("status")[0] == 1
+            assert local("down")[0] == 0
+            assert stranger.poll() is None
+        finally:
+            stranger.kill()
+
+
+def test_mistakes_are_told_in_a_sentence(local):
+    def refused(*words, **changes):
+        port = str(changes.get("port", local.port))
+        status, said = local("up", "--detach", "--port", port, *words)
+        assert status == 1, said
+        return said
+
+    with Cluster() as other:
+        assert f"Port {other.port()}" in refused(port=other.port())
+    assert "embedded store is for one statekeeper" in refused("--statekeepers", "2")
+    assert "one statekeeper per cluster" in refused("--statekeepers", "2", "--store", "redis")
+    assert "--gateways" in refused("--gateways", "0")
+    assert "NAME=VALUE" in refused("--set", "hibernate-after")
+    assert "--port" in refused("--set", "listen=0.0.0.0:1")
+    assert "no-such-option" in refused("--set", "no-such-option=1")
+    assert "127.0.0.1:1" in refused("--store", "redis://127.0.0.1:1", "--set", "commit-timeout=1s")
+    assert local.processes() == []

@@ -1,0 +1,31 @@
+"""Asleep means gone: hubs that sleep cost the statekeeper nothing, however many sockets they have at the edge."""
+
+import asyncio
+import contextlib
+
+from cluster import SLOWNESS, Cluster
+from ws import echo
+
+HUBS = 2000
+
+
+async def test_sleeping_hubs_cost_the_statekeeper_no_memory():
+    with Cluster(options={"hibernate-after": "300ms"}) as cluster:
+        rss = []
+        # The first round brings buffers and the allocator to their working size.
+        for turn in range(2):
+            async with contextlib.AsyncExitStack() as stack:
+                clients = []
+                for start in range(0, HUBS, 100):
+                    contexts = [echo(cluster.ws_url(f"/websocket/memory-{turn}-{start + i}")) for i in range(100)]
+                    clients += await asyncio.gather(*(stack.enter_async_context(context) for context in contexts))
+                await cluster.asleep(timeout=30)
+                rss.append(cluster.statekeeper.rss())
+                print(f"{HUBS} sockets, {HUBS} sleeping hubs: statekeeper {rss[-1] / 1e6:.1f} MB")
+                reply = await clients[-1].ask("x")
+                assert (reply["connections"], reply["connectionId"]) == (1, clients[-1].id)
+                if turn == 1 and SLOWNESS == 1:
+                    # With the first round's hubs gone and as many asleep there is no difference to pay for: 250
+                    # bytes a hub would show.
+                    assert rss[1] - rss[0] < HUBS * 250
+            await cluster.asleep(timeout=30)

@@ -1,0 +1,125 @@
+"""The store is away, wrong, or somebody else's."""
+
+import asyncio
+import os
+import signal
+import time
+
+import pytest
+from cluster import SLOWNESS, Cluster
+from ws import actor, echo
+
+OPTIONS = {"hibernate-after": "60s", "commit-timeout": "1s", "rate-limit": "0"}
+
+
+async def _register_until_it_works(client):
+    deadline = time.monotonic() + 15 * SLOWNESS
+    while (reply := await client.call("hub:register", {"actorAddress": client.address, "capabilities": ["test"]}))[
+            "type"] != "hub:registered":
+        assert time.monotonic() < deadline, reply
+        assert (reply["type"], reply["payload"]["code"]) == ("hub:error", "timeout")
+        await asyncio.sleep(0.1)
+    return reply
+
+
+@pytest.mark.parametrize("how", ["paused", "killed", "stopped"])
+async def test_redis_away_during_traffic(how):
+    with Cluster(store="redis", options=OPTIONS) as cluster:
+        async with echo(cluster.ws_url("/websocket/away")) as e, actor(cluster.ws_url("/ws/away"), "test/a") as a, \
+                actor(cluster.ws_url("/ws/away"), "test/b") as b:
+            before = await a.register("test/kept")
+            if how == "paused":
+                cluster.redis.pause()
+            else:
+                cluster.redis.end(signal.SIGKILL if how == "killed" else signal.SIGTERM)
+            try:
+                asked = time.monotonic()
+                refused = await a.call("hub:register", {"actorAddress": "test/refused", "capabilities": ["test"]})
+                waited = time.monotonic() - asked
+                assert (refused["type"], refused["payload"]["code"]) == ("hub:error", "timeout")
+                assert refused["payload"]["resolution"]
+                assert 0.9 < waited < 1 + 2 * SLOWNESS
+                # What needs no commit goes on: pure messages, and heartbeats at the edge.
+                for number in range(20):
+                    assert (await e.ask({"message": number}))["message"] == number
+                    assert (await e.ask({"type": "heartbeat"}))["type"] == "heartbeat_ack"
+                    assert (await b.call("hub:heartbeat", {"timestamp": 1}))["type"] == "hub:heartbeat_ack"
+            finally:
+                if how == "paused":
+                    cluster.redis.resume()
+                else:
+                    cluster.redis.start()
+            await _register_until_it_works(b)
+            assert a.is_open and b.is_open and e.is_open
+            addresses = await a.addresses()
+            assert {"test/a", "test/b", "test/kept"} <= set(addresses)
+            # What was refused may or may not have been applied; it works when it is asked for again.
+            assert (await a.register("test/refused"))["actorAddress"] == "test/refused"
+            assert (await a.register("test/kept"))["version"] == before["version"] + 1
+
+
+async def test_redis_paused_for_less_than_the_timeout_is_only_a_delay():
+    with Cluster(store="redis", options={**OPTIONS, "commit-timeout": "20s"}) as cluster:
+        async with actor(cluster.ws_url("/ws/delay"), "test/a") as a:
+            cluster.redis.pause()
+            asking = asyncio.create_task(a.register("test/late"))
+            done, _ = await asyncio.wait([asking], timeout=0.5)
+            cluster.redis.resume()
+            assert not done
+            assert (await asking)["actorAddress"] == "test/late"
+
+
+async def test_state_is_there_after_redis_and_statekeeper_were_killed():
+    with Cluster(store="redis", options=OPTIONS) as cluster:
+        async with actor(cluster.ws_url("/ws/aof"), "test/a") as a:
+            for number in range(20):
+                await a.register(f"test/a/{number}")
+            cluster.kill_statekeeper()
+            cluster.redis.end(signal.SIGKILL)
+            cluster.redis.start()
+            cluster.start_statekeeper()
+            assert await a.addresses() == sorted(["test/a", *(f"test/a/{number}" for number in range(20))])
+
+
+def _fails_with(cluster, command, *words):
+    status, said = cluster.run_to_end(command)
+    assert status not in (0, -6, -11), said
+    for word in words:
+        assert word in said, said
+
+
+def test_store_unreachable_at_start_is_a_clear_error(tmp_path):
+    with Cluster(start=False, options={"commit-timeout": "1s"}) as cluster:
+        _fails_with(cluster, cluster.statekeeper_command(store="redis://127.0.0.1:1"), "127.0.0.1:1")
+        nowhere = tmp_path / "nobody.sock"
+        _fails_with(cluster, cluster.statekeeper_command(store=f"redis+unix://{nowhere}"), str(nowhere))
+        _fails_with(cluster, cluster.statekeeper_command(store="carrier-pigeon://loft"), "carrier-pigeon")
+        _fails_with(cluster, cluster.statekeeper_command(store=f"file:{tmp_path}/no/such/directory/x.db"),
+                    f"{tmp_path}/no/such/directory")
+
+
+def test_second_statekeeper_on_a_file_store_is_refused():
+    with Cluster() as cluster:
+        _fails_with(cluster, cluster.another_statekeeper_command(), cluster.data)
+        assert cluster.statekeeper.is_ready()
+
+
+def test_other_number_of_shards_is_refused(store):
+    with Cluster(store=store) as cluster:
+        assert cluster.kill_statekeeper(signal.SIGTERM) == 0
+        _fails_with(cluster, cluster.statekeeper_command(shards="7"), "1024", "7")
+        cluster.start_statekeeper()
+
+
+def test_port_in_use_is_a_clear_error():
+    with Cluster() as cluster:
+        _fails_with(cluster, cluster.statekeeper_command(data=os.path.join(cluster.directory, "other"),
+                                                         admin="127.0.0.1:0"), "127.0.0.1:")
+
+
+async def test_connections_open_again_after_redis_came_back():
+    with Cluster(store="redis", options={**OPTIONS, "commit-timeout": "10s"}) as cluster:
+        cluster.redis.end(signal.SIGKILL)
+        cluster.redis.start()
+        async with echo(cluster.ws_url("/websocket/again")) as client:
+            assert (await client.ask("x"))["connections"] == 1
