@@ -17,8 +17,6 @@ namespace {
 constexpr int64_t kTickMs = 64;
 constexpr size_t kSlots = 8192;
 constexpr size_t kMaxSubprotocol = 1024;
-// Looking up why the gateway is not ready costs a string: not more often than this.
-constexpr int64_t kReadinessEveryMs = 100;
 
 HttpReply Refusal(int status, std::string body) { return {.status = status, .body = std::move(body)}; }
 
@@ -263,7 +261,7 @@ void EdgeServer::OnTurnEnd() {
   metrics_->connections->Set(static_cast<double>(table_.size()));
   metrics_->outbound_queued_bytes->Set(static_cast<double>(outbound_->queued_bytes()));
   metrics_->events_unsettled->Set(static_cast<double>(unsettled));
-  if (SteadyMs() - readiness_as_of_ms_ >= kReadinessEveryMs) UpdateReadiness();
+  if (!was_ready_ || !IsReady()) UpdateReadiness();
   if (draining_ && drained_ != nullptr && table_.size() == 0) {
     if (unsettled == 0) {
       FinishDrain();
@@ -274,15 +272,18 @@ void EdgeServer::OnTurnEnd() {
   }
 }
 
+bool EdgeServer::IsReady() const {
+  return !draining_ && listener_.listening() && router_.has_profiles() && links_->ready();
+}
+
 void EdgeServer::UpdateReadiness() {
   AdminServer::Readiness now;
-  now.ready = !draining_ && listener_.listening() && router_.has_profiles() && links_->ready();
+  now.ready = was_ready_ = IsReady();
   if (draining_) {
     now.detail = "stopping";
   } else if (!now.ready) {
     now.detail = links_->ready() ? "no hub classes known yet" : links_->not_ready_reason();
   }
-  readiness_as_of_ms_ = SteadyMs();
   const std::lock_guard lock(readiness_mutex_);
   readiness_ = std::move(now);
 }

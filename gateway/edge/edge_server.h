@@ -85,6 +85,7 @@ class EdgeServer : public StatekeeperLinks::Edge, private FrontDoor::Handler, pr
   void OnTimer(Connection* connection);
   void LookForSilence(Connection* connection);
   void OnTurnEnd();
+  bool IsReady() const;
   void UpdateReadiness();
   void FinishDrain();
 
@@ -113,7 +114,7 @@ class EdgeServer : public StatekeeperLinks::Edge, private FrontDoor::Handler, pr
 
   mutable std::mutex readiness_mutex_;
   AdminServer::Readiness readiness_;
-  int64_t readiness_as_of_ms_ = 0;
+  bool was_ready_ = false;  // as readiness_ says
 };
 
 }  // namespace dormouse

@@ -110,13 +110,16 @@ void Lane::OnShardsTaken(StoreStatus status, std::vector<ShardRecord> records) {
 void Lane::OnTurnEnd() {
   commits_->Flush();
   links_->Flush();
+  commits_->Flush();  // the links may have given a gateway up
   const bool healthy = store_->healthy();
   if (healthy != store_healthy_.load(std::memory_order_relaxed)) {
     store_healthy_.store(healthy, std::memory_order_relaxed);
     SPDLOG_WARN("lane {}: the store is {}", config_.lane, healthy ? "back" : "away");
   }
   metrics_.store_healthy.Set(healthy ? 1 : 0);
-  metrics_.gateways.Set(static_cast<double>(links_->connected()));
+  const GatewayLinks::Traffic traffic = links_->traffic();
+  metrics_.gateways.Set(static_cast<double>(traffic.gateways));
+  metrics_.unacknowledged_bytes.Set(static_cast<double>(traffic.unacknowledged_bytes));
   metrics_.hubs_awake.Set(static_cast<double>(hubs_.size()));
 }
 
@@ -147,6 +150,7 @@ void Lane::OnEvent(GatewayId gateway, const EventView& event) {
                 event.shard);
     return;
   }
+  if (event.epoch != EpochOf(event.shard)) return;  // meant for another owner; its gateway sends it again
   metrics_.events.Increment();
   AwakeHub* hub = FindOrWake(event.hub, event.shard);
   if (hub == nullptr) {

@@ -26,6 +26,8 @@ LaneMetrics::LaneMetrics(prometheus::Registry* r, uint32_t lane)
       alarms(Counter(r, lane, "dormouse_alarms_total", "Alarms delivered to hubs")),
       store_healthy(Gauge(r, lane, "dormouse_store_healthy", "1 while the store answers")),
       gateways(Gauge(r, lane, "dormouse_gateways_connected", "Gateways with a stream to this lane")),
+      unacknowledged_bytes(
+          Gauge(r, lane, "dormouse_unacknowledged_bytes", "Output kept until its gateways have acknowledged it")),
       shards_owned(Gauge(r, lane, "dormouse_shards_owned", "Shards that this lane serves")) {}
 
 }  // namespace dormouse

@@ -22,6 +22,7 @@ struct LaneMetrics {
   prometheus::Counter& alarms;
   prometheus::Gauge& store_healthy;
   prometheus::Gauge& gateways;
+  prometheus::Gauge& unacknowledged_bytes;
   prometheus::Gauge& shards_owned;
 };
 

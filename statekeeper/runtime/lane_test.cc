@@ -82,7 +82,7 @@ class FakeLinks : public GatewayLinks {
     return gateway != wire_->gone;
   }
   void Flush() override {}
-  size_t connected() const override { return 1; }
+  Traffic traffic() const override { return {}; }
 
  private:
   static void OnWake(struct ev_loop*, ev_async* watcher, int) {
@@ -141,7 +141,9 @@ class LaneTest : public testing::Test {
     lane_ = std::make_unique<Lane>(config, &classes_, stores_.get(), registry_.get());
     auto links = std::make_unique<FakeLinks>(&wire_, lane_->loop(), lane_.get());
     links_ = links.get();
-    ASSERT_EQ(lane_->Start(std::move(links)).get().size(), kShards);
+    const std::vector<ShardRecord> records = lane_->Start(std::move(links)).get();
+    ASSERT_EQ(records.size(), kShards);
+    epoch_ = records[0].epoch;
   }
   void StopLane() {
     if (lane_ == nullptr) return;
@@ -154,7 +156,7 @@ class LaneTest : public testing::Test {
             GatewayId gateway = 1) {
     const std::string name = "echo/" + hub;
     std::string packed;
-    AppendEvent({kind, ShardOf(name, kShards), ++sequence_, UuidLow(connection), WallMs(), name, payload}, &packed);
+    AppendEvent({kind, ShardOf(name, kShards), epoch_, ++sequence_, UuidLow(connection), WallMs(), name, payload}, &packed);
     {
       const std::scoped_lock lock(wire_.mutex);
       wire_.events.emplace_back(gateway, std::move(packed));
@@ -190,6 +192,7 @@ class LaneTest : public testing::Test {
   FakeLinks* links_ = nullptr;
   Wire wire_;
   uint64_t sequence_ = 0;
+  uint32_t epoch_ = 0;
 };
 
 TEST_F(LaneTest, IdleHubsLeaveMemoryAndWakeWithTheirConnections) {
@@ -277,7 +280,7 @@ TEST_F(LaneTest, AnUnknownClassRefusesTheConnection) {
   StartLane(Duration(10'000));
   const std::string name = "nonsense/h";
   std::string packed;
-  AppendEvent({EventKind::kOpen, ShardOf(name, kShards), 1, UuidLow(1), WallMs(), name, ""}, &packed);
+  AppendEvent({EventKind::kOpen, ShardOf(name, kShards), epoch_, 1, UuidLow(1), WallMs(), name, ""}, &packed);
   {
     const std::scoped_lock lock(wire_.mutex);
     wire_.events.emplace_back(1, packed);
