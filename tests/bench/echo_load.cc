@@ -1,7 +1,9 @@
 // Load on class echo: opens connections over a number of hubs, and measures
 //
 //   echo   throughput and latency with one message in flight per connection, processor time per message
-//   idle   what an open, silent connection costs: memory and the processor time of opening it
+//   idle   what an open, silent connection costs: memory, and the processor time of opening it; with
+//   --metrics also
+//          what it costs when its hub has fallen asleep
 //   wake   the latency of the first message to a sleeping hub
 //
 // One figure a line: NAME VALUE UNIT. One process serves up to about 19,000 connections (its file
@@ -209,27 +211,6 @@ void Echo(const Config& config) {
   Print("echo.cpu.driver", (CpuSeconds(getpid()) - own_cpu) / millions, "CPU-s/M messages");
 }
 
-void Idle(const Config& config) {
-  const std::vector<Watched> watched = ParseWatched(config.watch);
-  std::vector<double> cpu(watched.size());
-  std::vector<uint64_t> resident(watched.size());
-  for (size_t i = 0; i < watched.size(); ++i) {
-    cpu[i] = CpuSeconds(watched[i].pid);
-    resident[i] = ResidentBytes(watched[i].pid);
-  }
-  const double start = Now();
-  Crowd crowd(config);
-  crowd.Open();
-  const auto count = static_cast<double>(crowd.size());
-  Print("idle.opened", count / (Now() - start), "connections/s");
-  for (size_t i = 0; i < watched.size(); ++i) {
-    const auto grown = static_cast<double>(ResidentBytes(watched[i].pid)) - static_cast<double>(resident[i]);
-    Print("idle.memory." + watched[i].name, grown / count, "bytes/connection");
-    Print("idle.cpu." + watched[i].name, (CpuSeconds(watched[i].pid) - cpu[i]) / count * 1e6,
-          "us/connection opened");
-  }
-}
-
 // The sum of a metric's values on an admin port.
 double ReadMetric(const std::string& address, const std::string& name) {
   const sockaddr_in server = ParseAddress(address);
@@ -248,6 +229,43 @@ double ReadMetric(const std::string& address, const std::string& name) {
   return std::stod(said.substr(at + name.size() + 2));
 }
 
+// Until no hub is in the statekeeper's memory.
+void AwaitSleep(const std::string& address) {
+  const double deadline = Now() + 120;
+  while (ReadMetric(address, "dormouse_hubs_awake") > 0) {
+    if (Now() > deadline) throw std::runtime_error("the hubs do not fall asleep");
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+}
+
+void Idle(const Config& config) {
+  const std::vector<Watched> watched = ParseWatched(config.watch);
+  std::vector<double> cpu(watched.size());
+  std::vector<uint64_t> resident(watched.size());
+  for (size_t i = 0; i < watched.size(); ++i) {
+    cpu[i] = CpuSeconds(watched[i].pid);
+    resident[i] = ResidentBytes(watched[i].pid);
+  }
+  const auto grown = [&](size_t i) {
+    return static_cast<double>(ResidentBytes(watched[i].pid)) - static_cast<double>(resident[i]);
+  };
+  const double start = Now();
+  Crowd crowd(config);
+  crowd.Open();
+  const auto count = static_cast<double>(crowd.size());
+  Print("idle.opened", count / (Now() - start), "connections/s");
+  for (size_t i = 0; i < watched.size(); ++i) {
+    Print("idle.memory." + watched[i].name, grown(i) / count, "bytes/connection");
+    Print("idle.cpu." + watched[i].name, (CpuSeconds(watched[i].pid) - cpu[i]) / count * 1e6,
+          "us/connection opened");
+  }
+  if (config.metrics.empty()) return;
+  AwaitSleep(config.metrics);
+  for (size_t i = 0; i < watched.size(); ++i) {
+    Print("asleep.memory." + watched[i].name, grown(i) / count, "bytes/connection");
+  }
+}
+
 void Wake(Config config) {
   config.connections = config.hubs;
   Crowd crowd(config);
@@ -255,11 +273,7 @@ void Wake(Config config) {
   std::vector<float> wakes;
   std::vector<float> awake;
   for (int round = 0; round < config.rounds; ++round) {
-    const double deadline = Now() + 120;
-    while (ReadMetric(config.metrics, "dormouse_hubs_awake") > 0) {
-      if (Now() > deadline) throw std::runtime_error("the hubs do not fall asleep");
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    }
+    AwaitSleep(config.metrics);
     // One hub at a time: first the message that wakes it, then one while it is awake.
     for (size_t i = 0; i < crowd.size(); ++i) {
       for (std::vector<float>* latencies : {&wakes, &awake}) {
@@ -301,6 +315,8 @@ int Main(int argc, char** argv) {
   for (CLI::App* mode : {echo, wake}) mode->add_option("--size", config.size, "Bytes of a message");
   echo->add_option("--seconds", config.seconds, "Time to measure")->check(CLI::PositiveNumber);
   echo->add_option("--warm-up", config.warm_up, "Seconds of load before that");
+  idle->add_option("--metrics", config.metrics,
+                   "HOST:PORT of the statekeeper's admin port: measure asleep, too");
   wake->add_option("--metrics", config.metrics, "HOST:PORT of the statekeeper's admin port")->required();
   wake->add_option("--rounds", config.rounds, "Times that each hub is woken")->check(CLI::PositiveNumber);
   CLI11_PARSE(app, argc, argv);
