@@ -210,7 +210,7 @@ TEST_F(EdgeServerTest, RefusesWithASentence) {
     return client.ReadHead().substr(9, 3);
   };
   EXPECT_EQ(status(TestClient::UpgradeRequest("/nowhere")), "404");
-  EXPECT_EQ(status(TestClient::UpgradeRequest("/room/a%20b")), "400");
+  EXPECT_EQ(status(TestClient::UpgradeRequest("/room/a%20b")), "404");
   EXPECT_EQ(status("GET /room HTTP/1.1\r\nHost: a\r\n\r\n"), "426");
   EXPECT_EQ(status("GET /room/x HTTP/1.1\r\nHost: a\r\n\r\n"), "426");
   EXPECT_EQ(status("POST /room HTTP/1.1\r\nHost: a\r\n\r\n"), "405");
