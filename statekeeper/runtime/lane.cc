@@ -1,5 +1,7 @@
 #include "statekeeper/runtime/lane.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -10,6 +12,10 @@ namespace dormouse {
 namespace {
 
 constexpr double kRetrySeconds = 0.5;
+// Hubs that must have left memory before it is worth handing their pages back to the system: while others are awake,
+// and when the last is gone.
+constexpr size_t kHubsWorthTrimming = 1000;
+constexpr size_t kLastHubsWorthTrimming = 100;
 // How long a stopping lane waits between looks at whether it is done.
 constexpr double kStopLookSeconds = 0.02;
 
@@ -200,9 +206,14 @@ void Lane::OnHibernationTimer() {
     }
     by_idle_time_.pop_front();
     metrics_.hibernations.Increment();
+    ++hibernated_since_trim_;
     hubs_.erase(hub->name());
   }
   for (AwakeHub* hub : busy) hub->place = by_idle_time_.insert(by_idle_time_.end(), hub);
+  if (hibernated_since_trim_ >= (hubs_.empty() ? kLastHubsWorthTrimming : std::max(kHubsWorthTrimming, hubs_.size()))) {
+    hibernated_since_trim_ = 0;
+    malloc_trim(0);  // asleep means gone for the machine, too
+  }
   if (hubs_.empty()) return;
   // A busy hub may be the only one: look again after a whole period then.
   const int64_t wait_ms = by_idle_time_.front()->idle_since_ms() - asleep_if_idle_since;

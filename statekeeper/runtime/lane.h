@@ -128,6 +128,7 @@ class Lane : public GatewayLinks::Receiver, private HubHost {
   };
   std::unordered_map<std::string, std::shared_ptr<AwakeHub>, NameHash, std::equal_to<>> hubs_;
   std::list<AwakeHub*> by_idle_time_;  // idlest first
+  size_t hibernated_since_trim_ = 0;
   std::vector<Fiber*> yielded_;
   std::vector<std::shared_ptr<AwakeHub>> to_retry_;
   bool stopping_ = false;
