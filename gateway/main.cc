@@ -33,9 +33,12 @@ class StopSignals {
  public:
   StopSignals(struct ev_loop* loop, EdgeServer* edge) : loop_(loop), edge_(edge) {
     for (auto [watcher, number] : {std::pair(&term_, SIGTERM), std::pair(&interrupt_, SIGINT)}) {
-      ev_signal_init(watcher, [](struct ev_loop*, ev_signal* signal, int) {
-        static_cast<StopSignals*>(signal->data)->OnSignal();
-      }, number);
+      ev_signal_init(
+          watcher,
+          [](struct ev_loop*, ev_signal* signal, int) {
+            static_cast<StopSignals*>(signal->data)->OnSignal();
+          },
+          number);
       watcher->data = this;
       ev_signal_start(loop, watcher);
     }
@@ -66,7 +69,8 @@ int Run(const Options& options) {
                    .drain_window_ms = options.drain_window.count()},
                   loop, &metrics);
   const std::unique_ptr<StatekeeperLinks> links = NewStatekeeperLinks(
-      {.gateway = gateway, .statekeepers = options.statekeepers, .replay_buffer = options.replay_buffer}, loop, &edge);
+      {.gateway = gateway, .statekeepers = options.statekeepers, .replay_buffer = options.replay_buffer},
+      loop, &edge);
   if (const std::string wrong = edge.Start(links.get()); !wrong.empty()) {
     SPDLOG_ERROR("{}", wrong);
     return 1;
@@ -84,7 +88,8 @@ int Run(const Options& options) {
 
 int main(int argc, char** argv) {
   dormouse::Options options;
-  if (const int status = dormouse::ParseOptions(argc, argv, dormouse::Process::kGateway, &options); status >= 0) {
+  if (const int status = dormouse::ParseOptions(argc, argv, dormouse::Process::kGateway, &options);
+      status >= 0) {
     return status;
   }
   dormouse::InitLogging("gateway", options.log_level);

@@ -1,8 +1,8 @@
 // One open WebSocket, as the edge sees it: a plain record. Its life: open -> closing
 // (the hub knows that it ended) -> gone (the socket is closed, the record freed).
 //
-// An idle connection is nothing but this record and the library's own; everything that only a busy one needs hangs
-// off it and goes when it is done.
+// An idle connection is nothing but this record and the library's own; everything that only a busy one needs
+// hangs off it and goes when it is done.
 #pragma once
 
 #include <cstdint>
@@ -22,10 +22,10 @@ class HubClassEdge;
 // As a timer: open, when to look for silence or to close for a drain; closing, when to give up.
 struct Connection : TimerNode {
   lws* socket = nullptr;
-  uint64_t handle = 0;                // ConnectionId::handle
+  uint64_t handle = 0;  // ConnectionId::handle
   const HubClassEdge* hub_class = nullptr;
-  std::string hub;                    // "CLASS/NAME"
-  int64_t last_seen_ms = 0;           // SteadyMs() of the last frame
+  std::string hub;           // "CLASS/NAME"
+  int64_t last_seen_ms = 0;  // SteadyMs() of the last frame
   TokenBucket rate;
 
   std::unique_ptr<std::string> message;     // what has come of a message in pieces

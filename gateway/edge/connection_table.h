@@ -1,8 +1,8 @@
 // The open connections of this gateway, by slot of a slab that never moves them.
 //
-// A connection's handle (ConnectionId::handle, what the cluster calls it) is its slot (24 bits) and how often the
-// slot was used (38 bits), scrambled by a keyed permutation so that ids neither look sequential nor tell how many
-// sockets there are. So a handle is found without a hash map, and a stale one finds nothing.
+// A connection's handle (ConnectionId::handle, what the cluster calls it) is its slot (24 bits) and how often
+// the slot was used (38 bits), scrambled by a keyed permutation so that ids neither look sequential nor tell
+// how many sockets there are. So a handle is found without a hash map, and a stale one finds nothing.
 //
 // One thread.
 #pragma once

@@ -33,7 +33,8 @@ std::string Quoted(const std::string& type) { return '"' + type + '"'; }
 EdgeRules::EdgeRules(const link::ClassProfile& profile)
     : idle_timeout_ms(profile.idle_timeout_ms()),
       idle_check_ms(profile.idle_check_ms()),
-      idle_close_code(static_cast<uint16_t>(profile.idle_close_code() == 0 ? 1000 : profile.idle_close_code())),
+      idle_close_code(
+          static_cast<uint16_t>(profile.idle_close_code() == 0 ? 1000 : profile.idle_close_code())),
       idle_close_reason(profile.idle_close_reason()),
       max_message_size(profile.max_message_size() == 0 ? kDefaultMaxMessageSize : profile.max_message_size()),
       rate_limit(profile.rate_limit()),
@@ -96,7 +97,9 @@ const EdgeRules::Response* EdgeRules::FindResponse(std::string_view frame) const
 }
 
 bool EdgeRules::Applies(const Response& response) const {
-  const auto field = [&](int index) -> const JsonFields::Field& { return fields_->field(static_cast<size_t>(index)); };
+  const auto field = [&](int index) -> const JsonFields::Field& {
+    return fields_->field(static_cast<size_t>(index));
+  };
   if (field(0).PlainString() != response.type) return false;
   for (const int index : response.require) {
     if (!field(index).present()) return false;
@@ -115,7 +118,8 @@ bool EdgeRules::Applies(const Response& response) const {
 
 bool EdgeRules::CanFill(const Template& compiled) const {
   return std::all_of(compiled.begin(), compiled.end(), [&](const Part& part) {
-    return part.field == kNoField || !part.otherwise.empty() || fields_->field(static_cast<size_t>(part.field)).present();
+    return part.field == kNoField || !part.otherwise.empty() ||
+           fields_->field(static_cast<size_t>(part.field)).present();
   });
 }
 
@@ -165,7 +169,8 @@ std::optional<std::string> EdgeRules::TooLargeReply(const TemplateValues& values
   return Fill(too_large_reply_, values);
 }
 
-std::optional<std::string> EdgeRules::RateLimitedReply(std::string_view frame, const TemplateValues& values) const {
+std::optional<std::string> EdgeRules::RateLimitedReply(std::string_view frame,
+                                                       const TemplateValues& values) const {
   const bool uses_fields = std::any_of(rate_limited_reply_.begin(), rate_limited_reply_.end(),
                                        [](const Part& part) { return part.field != kNoField; });
   if (uses_fields && !fields_->Read(frame)) fields_->Read("{}");

@@ -1,5 +1,5 @@
-// What a hub class lets its gateways do by themselves (link.proto: ClassProfile): limits, and answers to simple
-// frames such as heartbeats, which so do not wake the hub.
+// What a hub class lets its gateways do by themselves (link.proto: ClassProfile): limits, and answers to
+// simple frames such as heartbeats, which so do not wake the hub.
 //
 // An ordinary frame costs a search for a few literals; only one that has a literal in it is parsed.
 //

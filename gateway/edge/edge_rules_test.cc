@@ -47,13 +47,15 @@ constexpr char kHeartbeat[] = R"(
   })";
 
 std::optional<std::string> Answer(const EdgeRules& rules, std::string_view frame) {
-  return rules.AutoResponse(frame, [] { return TemplateValues{.connection_id = "c-1", .now_ms = 1769862896789}; });
+  return rules.AutoResponse(frame,
+                            [] { return TemplateValues{.connection_id = "c-1", .now_ms = 1769862896789}; });
 }
 
 TEST(EdgeRules, AnswersFromTheTemplate) {
   const EdgeRules rules(Profile(kHeartbeat));
-  EXPECT_EQ(Answer(rules, R"({"type":"hub:heartbeat","from":"browser/ui","payload":{"timestamp": 17}})"),
-            R"({"to":"browser/ui","timestamp":17,"serverTime":1769862896789,"at":"2026-01-31T12:34:56.789Z","connection":"c-1"})");
+  EXPECT_EQ(
+      Answer(rules, R"({"type":"hub:heartbeat","from":"browser/ui","payload":{"timestamp": 17}})"),
+      R"({"to":"browser/ui","timestamp":17,"serverTime":1769862896789,"at":"2026-01-31T12:34:56.789Z","connection":"c-1"})");
 }
 
 TEST(EdgeRules, UsesTheDefaultOfAMissingField) {

@@ -31,19 +31,22 @@ HttpReply UpgradeRequired(std::string body) {
 }
 
 HttpReply NotFound(std::string_view path) {
-  return Refusal(404, fmt::format("There is nothing at {}. WebSockets open at /websocket/NAME (class echo) and /ws/NAME "
-                                  "(class signal); the web client is at /.\n",
-                                  path.substr(0, 200)));
+  return Refusal(
+      404, fmt::format("There is nothing at {}. WebSockets open at /websocket/NAME (class echo) and /ws/NAME "
+                       "(class signal); the web client is at /.\n",
+                       path.substr(0, 200)));
 }
 
 HttpReply BadName() {
-  return Refusal(404, "A hub's name is 1-128 characters of A-Z a-z 0-9 . _ ~ -; choose such a name in the path.\n");
+  return Refusal(
+      400, "A hub's name is 1-128 characters of A-Z a-z 0-9 . _ ~ -; choose such a name in the path.\n");
 }
 
 // 16 bytes in base64: 22 characters and "==".
 bool IsWebSocketKey(std::string_view key) {
   return key.size() == 24 && key.ends_with("==") && std::all_of(key.begin(), key.end() - 2, [](char c) {
-           return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '/';
+           return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' ||
+                  c == '/';
          });
 }
 
@@ -51,7 +54,8 @@ bool IsWebSocketKey(std::string_view key) {
 std::string AsUtf8(std::string_view text) {
   std::string out(text);
   if (!IsValidUtf8(out)) {
-    std::replace_if(out.begin(), out.end(), [](char c) { return (c & 0x80) != 0; }, '?');
+    std::replace_if(
+        out.begin(), out.end(), [](char c) { return (c & 0x80) != 0; }, '?');
   }
   return out;
 }
@@ -94,11 +98,15 @@ EdgeServer::EdgeServer(Config config, struct ev_loop* loop, GatewayMetrics* metr
     static_cast<EdgeServer*>(prepare->data)->OnTurnEnd();
   });
   turn_end_.data = this;
-  ev_timer_init(&settle_timer_, [](struct ev_loop*, ev_timer* timer, int) {
-    auto* self = static_cast<EdgeServer*>(timer->data);
-    SPDLOG_WARN("stopping although {} events are not settled; their hubs will miss these closes", self->links_->unsettled());
-    self->FinishDrain();
-  }, 0, 0);
+  ev_timer_init(
+      &settle_timer_,
+      [](struct ev_loop*, ev_timer* timer, int) {
+        auto* self = static_cast<EdgeServer*>(timer->data);
+        SPDLOG_WARN("stopping although {} events are not settled; their hubs will miss these closes",
+                    self->links_->unsettled());
+        self->FinishDrain();
+      },
+      0, 0);
   settle_timer_.data = this;
 }
 
@@ -125,6 +133,10 @@ void EdgeServer::OnDelivery(const DeliveryView& delivery) { outbound_->Deliver(d
 
 void EdgeServer::OnProfiles(const std::vector<link::ClassProfile>& profiles, uint32_t /*shard_count*/) {
   router_.SetProfiles(profiles);
+  // A class may have been given an idle timeout that had none.
+  table_.ForEach([this](Connection* connection) {
+    if (!connection->closing && !connection->armed()) LookForSilence(connection);
+  });
 }
 
 void EdgeServer::OnUncongested() { inbound_->OnUncongested(); }
@@ -133,7 +145,8 @@ void EdgeServer::OnUncongested() { inbound_->OnUncongested(); }
 
 std::optional<HttpReply> EdgeServer::OnRequest(const HttpRequest& request, const FrontDoor::Visit& visit) {
   if (request.method != "GET" && request.method != "HEAD") {
-    return HttpReply{.status = 405, .body = "Only GET is answered here.\n", .headers = {{"Allow", "GET, HEAD"}}};
+    return HttpReply{
+        .status = 405, .body = "Only GET is answered here.\n", .headers = {{"Allow", "GET, HEAD"}}};
   }
   if (request.WantsWebSocket() && request.path != "/health") return OnUpgrade(request, visit);
   return OnPlainRequest(request);
@@ -163,7 +176,8 @@ HttpReply EdgeServer::OnPlainRequest(const HttpRequest& request) {
 
 std::optional<HttpReply> EdgeServer::OnUpgrade(const HttpRequest& request, const FrontDoor::Visit& visit) {
   if (draining_) return Busy("This gateway is stopping; connect again to reach another.\n");
-  if (!router_.has_profiles()) return Busy("This gateway has not found a statekeeper yet; try again in a second.\n");
+  if (!router_.has_profiles())
+    return Busy("This gateway has not found a statekeeper yet; try again in a second.\n");
   Router::Match match = router_.Find(request.path);
   if (match.result == Router::Result::kUnknownPath) return NotFound(request.path);
   if (match.result == Router::Result::kBadName) return BadName();
@@ -196,12 +210,14 @@ void EdgeServer::OnOpen(Connection* connection) {
   metrics_->opened->Increment();
   inbound_->OnOpen(connection, opening_);
   const uint64_t idle_timeout_ms = connection->hub_class->rules().idle_timeout_ms;
-  if (idle_timeout_ms != 0) {
+  if (idle_timeout_ms != 0 && !connection->closing) {
     timers_.Schedule(connection, connection->last_seen_ms + static_cast<int64_t>(idle_timeout_ms));
   }
 }
 
-void EdgeServer::OnPiece(Connection* connection, const WebSockets::Piece& piece) { inbound_->OnPiece(connection, piece); }
+void EdgeServer::OnPiece(Connection* connection, const WebSockets::Piece& piece) {
+  inbound_->OnPiece(connection, piece);
+}
 
 void EdgeServer::OnPong(Connection* connection) { connection->last_seen_ms = SteadyMs(); }
 
@@ -235,8 +251,8 @@ void EdgeServer::OnTimer(Connection* connection) {
   }
 }
 
-// Runs once per idle timeout, or per idle check where the client was heard since. So a silent socket is closed after
-// the idle timeout and before an idle check more.
+// Runs once per idle timeout, or per idle check where the client was heard since. So a silent socket is
+// closed after the idle timeout and before an idle check more.
 void EdgeServer::LookForSilence(Connection* connection) {
   const EdgeRules& rules = connection->hub_class->rules();
   if (rules.idle_timeout_ms == 0) return;
@@ -250,7 +266,8 @@ void EdgeServer::LookForSilence(Connection* connection) {
     outbound_->Close(connection, CloseCause::kIdle, rules.idle_close_code, rules.idle_close_reason);
     return;
   }
-  timers_.Schedule(connection, std::max(connection->last_seen_ms + timeout, now + static_cast<int64_t>(rules.idle_check_ms)));
+  timers_.Schedule(connection, std::max(connection->last_seen_ms + timeout,
+                                        now + static_cast<int64_t>(rules.idle_check_ms)));
 }
 
 // --- Once a turn.
@@ -261,7 +278,7 @@ void EdgeServer::OnTurnEnd() {
   metrics_->connections->Set(static_cast<double>(table_.size()));
   metrics_->outbound_queued_bytes->Set(static_cast<double>(outbound_->queued_bytes()));
   metrics_->events_unsettled->Set(static_cast<double>(unsettled));
-  if (!was_ready_ || !IsReady()) UpdateReadiness();
+  if (!ready_ || !IsReady()) UpdateReadiness();  // while it is not ready, the reason may change
   if (draining_ && drained_ != nullptr && table_.size() == 0) {
     if (unsettled == 0) {
       FinishDrain();
@@ -277,11 +294,12 @@ bool EdgeServer::IsReady() const {
 }
 
 void EdgeServer::UpdateReadiness() {
+  ready_ = IsReady();
   AdminServer::Readiness now;
-  now.ready = was_ready_ = IsReady();
+  now.ready = ready_;
   if (draining_) {
     now.detail = "stopping";
-  } else if (!now.ready) {
+  } else if (!ready_) {
     now.detail = links_->ready() ? "no hub classes known yet" : links_->not_ready_reason();
   }
   const std::lock_guard lock(readiness_mutex_);

@@ -1,10 +1,11 @@
-// The gateway's edge: clients' sockets on one side, the statekeepers' links on the other, everything in between.
+// The gateway's edge: clients' sockets on one side, the statekeepers' links on the other, everything in
+// between.
 //
 //   Listener -> FrontDoor -> (Router) -> WebSockets -> Inbound -> StatekeeperLinks
 //   StatekeeperLinks -> Outbound -> WebSockets
 //
-// One thread, the loop's. No work, lock or allocation grows with the number of idle connections: each has a place in
-// a timer wheel, where it is looked at once per idle timeout.
+// One thread, the loop's. No work, lock or allocation grows with the number of idle connections: each has a
+// place in a timer wheel, where it is looked at once per idle timeout.
 #pragma once
 
 #include <ev.h>
@@ -42,7 +43,8 @@ class EdgeServer : public StatekeeperLinks::Edge, private FrontDoor::Handler, pr
     std::string web_root;  // empty: no web client
     int64_t drain_window_ms = 10'000;
     int64_t handshake_timeout_ms = 5'000;
-    int64_t close_timeout_ms = 5'000;   // for a client to answer a close frame, or to take what comes before it
+    int64_t close_timeout_ms =
+        5'000;  // for a client to answer a close frame, or to take what comes before it
     int64_t settle_timeout_ms = 5'000;  // at the end of a drain, for the last events to be settled
   };
 
@@ -50,13 +52,14 @@ class EdgeServer : public StatekeeperLinks::Edge, private FrontDoor::Handler, pr
   EdgeServer(Config config, struct ev_loop* loop, GatewayMetrics* metrics);
   ~EdgeServer() override;
 
-  // Listens; an empty string, or a sentence about what is wrong. `links` outlives the last turn of the loop. Until the
-  // links have brought the hub classes' profiles, upgrades are answered with 503.
+  // Listens; an empty string, or a sentence about what is wrong. `links` outlives the last turn of the loop.
+  // Until the links have brought the hub classes' profiles, upgrades are answered with 503.
   std::string Start(StatekeeperLinks* links);
   int port() const { return listener_.port(); }
 
-  // Stops accepting and closes all sockets (1001) at random times within the drain window; `done` is called once all are
-  // closed and their hubs have settled that, or have had time enough. A second call closes all at once.
+  // Stops accepting and closes all sockets (1001) at random times within the drain window; `done` is called
+  // once all are closed and their hubs have settled that, or have had time enough. A second call closes all
+  // at once.
   void Drain(std::function<void()> done);
 
   // From any thread.
@@ -112,9 +115,9 @@ class EdgeServer : public StatekeeperLinks::Edge, private FrontDoor::Handler, pr
   std::function<void()> drained_;
   std::mt19937_64 random_;
 
+  bool ready_ = false;
   mutable std::mutex readiness_mutex_;
-  AdminServer::Readiness readiness_;
-  bool was_ready_ = false;  // as readiness_ says
+  AdminServer::Readiness readiness_;  // what the admin port's threads see
 };
 
 }  // namespace dormouse

@@ -141,7 +141,8 @@ class EdgeServerTest : public testing::Test {
 TEST_F(EdgeServerTest, AnswersTheHandshakeAndTellsTheHub) {
   Start();
   TestClient client(port());
-  const std::string head = client.Upgrade("/room/kitchen?token=1", "Origin: http://o\r\nUser-Agent: caf\xe9\r\nX-Other: 1\r\n");
+  const std::string head =
+      client.Upgrade("/room/kitchen?token=1", "Origin: http://o\r\nUser-Agent: caf\xe9\r\nX-Other: 1\r\n");
   EXPECT_THAT(head, StartsWith("HTTP/1.1 101 "));
   EXPECT_THAT(head, HasSubstr("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
   EXPECT_THAT(head, testing::Not(HasSubstr("Sec-WebSocket-Protocol")));
@@ -173,7 +174,8 @@ TEST_F(EdgeServerTest, EchoesTheFirstSubprotocolOffered) {
 
   const std::string token(1024, 't');
   TestClient second(port());
-  EXPECT_THAT(second.Upgrade("/room", "Sec-WebSocket-Protocol: " + token + "\r\n"), HasSubstr(token + "\r\n"));
+  EXPECT_THAT(second.Upgrade("/room", "Sec-WebSocket-Protocol: " + token + "\r\n"),
+              HasSubstr(token + "\r\n"));
   second.SendText("works");
   EXPECT_EQ(links_->WaitForKind(EventKind::kText, 1).payload, "works");
 }
@@ -216,10 +218,14 @@ TEST_F(EdgeServerTest, RefusesWithASentence) {
   EXPECT_EQ(status("POST /room HTTP/1.1\r\nHost: a\r\n\r\n"), "405");
   EXPECT_EQ(status("nonsense\r\n\r\n"), "400");
   EXPECT_EQ(status("GET / HTTP/1.1\r\nA: " + std::string(20'000, 'x') + "\r\n\r\n"), "431");
-  EXPECT_EQ(status("GET /room HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 8\r\n\r\n"), "426");
-  EXPECT_EQ(status("GET /room HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-                   "Sec-WebSocket-Key: short\r\n\r\n"),
-            "400");
+  EXPECT_EQ(status("GET /room HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: "
+                   "websocket\r\nSec-WebSocket-Version: 8\r\n\r\n"),
+            "426");
+  EXPECT_EQ(
+      status(
+          "GET /room HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+          "Sec-WebSocket-Key: short\r\n\r\n"),
+      "400");
   EXPECT_THAT(TestClient(port()).Get("/room"), EndsWith("open it with one (ws:// or wss://).\n"));
   EXPECT_THAT(TestClient(port()).Get("/nowhere"), HasSubstr("There is nothing at /nowhere."));
   EXPECT_EQ(links_->event_count(), 0u);
@@ -259,7 +265,8 @@ TEST_F(EdgeServerTest, ServesTheWebClientAndItsHealth) {
   EXPECT_THAT(page, EndsWith("\r\n\r\n<title>Dormouse</title>"));
   EXPECT_THAT(TestClient(port()).Get("/app.js"), EndsWith(std::string(300'000, ';')));
   EXPECT_THAT(TestClient(port()).Get("/health"),
-              testing::ContainsRegex("\r\n\r\n.\"status\":\"ok\",\"service\":\"signal-hub\",\"version\":\"[0-9.]+\",\"timestamp\":\"2.*Z\".$"));
+              testing::ContainsRegex("\r\n\r\n.\"status\":\"ok\",\"service\":\"signal-hub\",\"version\":\"[0-"
+                                     "9.]+\",\"timestamp\":\"2.*Z\".$"));
   EXPECT_THAT(TestClient(port()).Get("/../etc/passwd"), StartsWith("HTTP/1.1 404 "));
 }
 
@@ -297,9 +304,9 @@ TEST_F(EdgeServerTest, PutsFragmentsTogether) {
   client.Send(TestClient::kText, "gr\xc3", false);  // cut within a character
   client.Send(TestClient::kContinuation, "", false);
   client.Send(TestClient::kPing, "amid");
+  EXPECT_EQ(client.ReadFrame()->payload, "amid");
   client.Send(TestClient::kContinuation, "\xbc\xc3\x9f", false);
   client.Send(TestClient::kContinuation, "", true);
-  EXPECT_EQ(client.ReadFrame()->opcode, TestClient::kPong);
   EXPECT_EQ(client.ReadMessage(), "grüß");
   client.Send(TestClient::kText, "", false);
   client.Send(TestClient::kContinuation, std::string(1500, 'x'), true);
@@ -321,9 +328,11 @@ TEST_F(EdgeServerTest, KeepsTheOrderOfManyFramesInOneSegment) {
   Start();
   TestClient client = Open();
   std::string bytes;
-  for (int i = 0; i < 500; ++i) bytes += TestClient::FrameBytes(TestClient::kText, "frame " + std::to_string(i));
+  for (int i = 0; i < 500; ++i)
+    bytes += TestClient::FrameBytes(TestClient::kText, "frame " + std::to_string(i));
   client.SendRaw(bytes);
-  for (size_t i = 0; i < 500; ++i) EXPECT_EQ(links_->WaitForEvent(i + 1).payload, "frame " + std::to_string(i));
+  for (size_t i = 0; i < 500; ++i)
+    EXPECT_EQ(links_->WaitForEvent(i + 1).payload, "frame " + std::to_string(i));
 }
 
 TEST_F(EdgeServerTest, AnswersPings) {
@@ -417,9 +426,9 @@ TEST_F(EdgeServerTest, AStaleConnectionIsPassedOver) {
     TestClient client = Open();
     stale = links_->WaitForEvent(0).connection;
   }
-  WaitForGauge(metrics_->connections, 0);
+  links_->WaitForKind(EventKind::kClose, 1);
   TestClient client = Open();
-  const uint64_t open = links_->WaitForEvent(2).connection;
+  const uint64_t open = links_->WaitForKind(EventKind::kOpen, 2).connection;
   DeliverText({stale, open, 0}, "hello");
   EXPECT_EQ(client.ReadMessage(), "hello");
 }
@@ -437,15 +446,18 @@ TEST_F(EdgeServerTest, BadFramesCloseWith1002) {
       TestClient::FrameBytes(static_cast<TestClient::Opcode>(11), "opcode"),
       TestClient::FrameBytes(TestClient::kContinuation, "of nothing"),
       TestClient::FrameBytes(TestClient::kPing, "in pieces", false),
-      TestClient::FrameBytes(TestClient::kText, "one", false) + TestClient::FrameBytes(TestClient::kText, "two"),
-      TestClient::FrameBytes(TestClient::kText, "good") + TestClient::FrameBytes(TestClient::kText, "unmasked", true, false),
+      TestClient::FrameBytes(TestClient::kText, "one", false) +
+          TestClient::FrameBytes(TestClient::kText, "two"),
+      TestClient::FrameBytes(TestClient::kText, "good") +
+          TestClient::FrameBytes(TestClient::kText, "unmasked", true, false),
   };
   for (const std::string& bytes : wrong) {
     const size_t before = links_->event_count();
     TestClient client = Open();
     client.SendRaw(bytes);
     EXPECT_EQ(client.ReadClose().close_code(), 1002) << testing::PrintToString(bytes);
-    EXPECT_EQ(links_->WaitForKind(EventKind::kClose, before).close_code(), 1002) << testing::PrintToString(bytes);
+    EXPECT_EQ(links_->WaitForKind(EventKind::kClose, before).close_code(), 1002)
+        << testing::PrintToString(bytes);
   }
 }
 
@@ -494,7 +506,8 @@ TEST_F(EdgeServerTest, FramesOfOverFourTimesTheLimitCloseWith1009) {
   announced.SendRaw(TestClient::FrameBytes(TestClient::kText, std::string(100'000, 'x')).substr(0, 20));
   EXPECT_EQ(announced.ReadClose().close_code(), 1009);  // by the announcement alone
   TestClient fragmented = Open();
-  for (int i = 0; i < 5; ++i) fragmented.Send(i == 0 ? TestClient::kText : TestClient::kContinuation, std::string(4000, 'x'), false);
+  for (int i = 0; i < 5; ++i)
+    fragmented.Send(i == 0 ? TestClient::kText : TestClient::kContinuation, std::string(4000, 'x'), false);
   EXPECT_EQ(fragmented.ReadClose().close_code(), 1009);
 }
 
@@ -535,7 +548,8 @@ TEST_F(EdgeServerTest, HeartbeatsDoNotReachTheHub) {
 }
 
 TEST_F(EdgeServerTest, SilentSocketsAreClosedAndOnlyThose) {
-  Start(R"(idle_timeout_ms: 400 idle_check_ms: 100 idle_close_code: 4408 idle_close_reason: "Connection timeout")");
+  Start(
+      R"(idle_timeout_ms: 400 idle_check_ms: 100 idle_close_code: 4408 idle_close_reason: "Connection timeout")");
   TestClient silent = Open();
   TestClient pinging = Open();
   TestClient empty_ponging = Open();
@@ -620,7 +634,8 @@ TEST_F(EdgeServerTest, ASlowReaderGetsEverythingInOrderAndItsHubIsTold) {
   EXPECT_GT(metrics_->outbound_queued_bytes->Value(), 1'000'000);
   for (int i = 0; i < kMessages; ++i) ASSERT_EQ(slow.ReadMessage(), message(i));
   size_t at = 2;
-  while (links_->WaitForKind(EventKind::kResume, at + 1, &at).connection != a) {  // the quick one may have paused, too
+  while (links_->WaitForKind(EventKind::kResume, at + 1, &at).connection !=
+         a) {  // the quick one may have paused, too
   }
   WaitForGauge(metrics_->outbound_queued_bytes, 0);
 }
@@ -654,9 +669,11 @@ TEST_F(EdgeServerTest, WhatWaitsForASlowReaderStillComesBeforeTheHubsClose) {
   Start("outbound_limit: 500000000");
   TestClient slow = Open("/room", 4096);
   const uint64_t connection = links_->WaitForEvent(0).connection;
-  for (int i = 0; i < 100; ++i) DeliverText({connection}, std::string(100'000, static_cast<char>('a' + i % 26)));
+  for (int i = 0; i < 100; ++i)
+    DeliverText({connection}, std::string(100'000, static_cast<char>('a' + i % 26)));
   DeliverClose(connection, 4000, "that was all");
-  for (int i = 0; i < 100; ++i) ASSERT_EQ(slow.ReadMessage(), std::string(100'000, static_cast<char>('a' + i % 26)));
+  for (int i = 0; i < 100; ++i)
+    ASSERT_EQ(slow.ReadMessage(), std::string(100'000, static_cast<char>('a' + i % 26)));
   EXPECT_EQ(slow.ReadClose().close_reason(), "that was all");
 }
 
@@ -686,7 +703,8 @@ TEST_F(EdgeServerTest, ACongestedLaneStopsReadingAndGoesOnWithoutLoss) {
   links_->Congest(true);
   constexpr size_t kFrames = 2000;
   std::string bytes;
-  for (size_t i = 0; i < kFrames; ++i) bytes += TestClient::FrameBytes(TestClient::kText, "frame " + std::to_string(i));
+  for (size_t i = 0; i < kFrames; ++i)
+    bytes += TestClient::FrameBytes(TestClient::kText, "frame " + std::to_string(i));
   std::thread sender([&] { client.SendRaw(bytes); });
   EXPECT_EQ(links_->WaitForEvent(2).payload, "frame 0");
   WaitForGauge(metrics_->congested, 1);
@@ -697,7 +715,8 @@ TEST_F(EdgeServerTest, ACongestedLaneStopsReadingAndGoesOnWithoutLoss) {
   EXPECT_EQ(links_->event_count(), 3u);
   links_->Congest(false);
   links_->Run([this] { edge_->OnUncongested(); });
-  for (size_t i = 0; i < kFrames; ++i) ASSERT_EQ(links_->WaitForEvent(i + 2).payload, "frame " + std::to_string(i));
+  for (size_t i = 0; i < kFrames; ++i)
+    ASSERT_EQ(links_->WaitForEvent(i + 2).payload, "frame " + std::to_string(i));
   sender.join();
   WaitForGauge(metrics_->congested, 0);
 }
@@ -792,7 +811,8 @@ TEST_F(EdgeServerTest, DrainClosesEverySocketWithinTheWindow) {
   for (size_t i = 0; i < 40; ++i) EXPECT_EQ(links_->WaitForEvent(40 + i).close_code(), 1001);
   std::future<int64_t> end = done.get_future();
   WaitForGauge(metrics_->connections, 0);
-  EXPECT_EQ(end.wait_for(std::chrono::milliseconds(100)), std::future_status::timeout);  // closes are not settled yet
+  EXPECT_EQ(end.wait_for(std::chrono::milliseconds(100)),
+            std::future_status::timeout);  // closes are not settled yet
   links_->SetUnsettled(0);
   EXPECT_EQ(end.wait_for(std::chrono::seconds(4)), std::future_status::ready);
 }

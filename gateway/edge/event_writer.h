@@ -1,4 +1,5 @@
-// Tells hubs what happens to their connections: one place that fills in an event's fields. On the loop's thread.
+// Tells hubs what happens to their connections: one place that fills in an event's fields. On the loop's
+// thread.
 #pragma once
 
 #include <string>

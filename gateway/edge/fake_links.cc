@@ -21,7 +21,9 @@ uint16_t FakeLinks::Event::close_code() const {
 std::string FakeLinks::Event::close_reason() const { return payload.substr(2); }
 
 FakeLinks::FakeLinks(struct ev_loop* loop, Edge* edge) : loop_(loop), edge_(edge) {
-  ev_async_init(&wake_, [](struct ev_loop*, ev_async* async, int) { static_cast<FakeLinks*>(async->data)->DeliverBatch(); });
+  ev_async_init(&wake_, [](struct ev_loop*, ev_async* async, int) {
+    static_cast<FakeLinks*>(async->data)->DeliverBatch();
+  });
   wake_.data = this;
   ev_async_start(loop_, &wake_);
 }
@@ -94,12 +96,14 @@ void FakeLinks::Run(std::function<void()> action) {
   }
   ev_async_send(loop_, &wake_);
   std::unique_lock lock(mutex_);
-  if (!changed_.wait_for(lock, kPatience, [&] { return done; })) throw std::runtime_error("the loop does not turn");
+  if (!changed_.wait_for(lock, kPatience, [&] { return done; }))
+    throw std::runtime_error("the loop does not turn");
 }
 
 StatekeeperLinks::Room FakeLinks::Append(EventView event) {
   const std::lock_guard lock(mutex_);
-  events_.push_back({event.kind, event.connection, event.last_seen_ms, std::string(event.hub), std::string(event.payload)});
+  events_.push_back(
+      {event.kind, event.connection, event.last_seen_ms, std::string(event.hub), std::string(event.payload)});
   changed_.notify_all();
   if (echo_ && (event.kind == EventKind::kText || event.kind == EventKind::kBinary)) {
     const Recipient recipient{event.connection, {}};

@@ -1,5 +1,5 @@
-// For tests: statekeepers that are not there. Remembers every event, echoes frames if told so, delivers what the test
-// asks for.
+// For tests: statekeepers that are not there. Remembers every event, echoes frames if told so, delivers what
+// the test asks for.
 #pragma once
 
 #include <ev.h>
@@ -33,8 +33,8 @@ class FakeLinks : public StatekeeperLinks {
   ~FakeLinks() override;
 
   // From any thread.
-  void Echo(bool on);          // each frame comes back to its sender
-  void Congest(bool on);       // Append says kCongested
+  void Echo(bool on);     // each frame comes back to its sender
+  void Congest(bool on);  // Append says kCongested
   void SetReady(bool on);
   void SetUnsettled(size_t count);
   // The `index`-th event since the start; waits for it. Fails the process after ten seconds.

@@ -17,20 +17,29 @@ constexpr size_t kReadSize = 8192;
 
 const char* StatusText(int status) {
   switch (status) {
-    case 200: return "OK";
-    case 400: return "Bad Request";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 426: return "Upgrade Required";
-    case 431: return "Request Header Fields Too Large";
-    case 503: return "Service Unavailable";
-    default: return "Error";
+    case 200:
+      return "OK";
+    case 400:
+      return "Bad Request";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    case 426:
+      return "Upgrade Required";
+    case 431:
+      return "Request Header Fields Too Large";
+    case 503:
+      return "Service Unavailable";
+    default:
+      return "Error";
   }
 }
 
 std::string Serialize(const HttpReply& reply, bool with_body) {
   std::string out = "HTTP/1.1 " + std::to_string(reply.status) + " " + StatusText(reply.status) +
-                    "\r\nContent-Type: " + reply.content_type + "\r\nContent-Length: " + std::to_string(reply.body.size()) +
+                    "\r\nContent-Type: " + reply.content_type +
+                    "\r\nContent-Length: " + std::to_string(reply.body.size()) +
                     "\r\nCache-Control: no-cache\r\nX-Content-Type-Options: nosniff\r\n";
   for (const auto& [name, value] : reply.headers) out += name + ": " + value + "\r\n";
   out += "Connection: close\r\n\r\n";
@@ -41,7 +50,11 @@ std::string Serialize(const HttpReply& reply, bool with_body) {
 }  // namespace
 
 FrontDoor::FrontDoor(struct ev_loop* loop, Limits limits, Handler* handler, GatewayMetrics* metrics)
-    : loop_(loop), limits_(limits), handler_(handler), metrics_(metrics), timers_(loop, kTickMs, kSlots, [this](TimerNode* node) {
+    : loop_(loop),
+      limits_(limits),
+      handler_(handler),
+      metrics_(metrics),
+      timers_(loop, kTickMs, kSlots, [this](TimerNode* node) {
         auto* visitor = static_cast<Visitor*>(node);
         if (visitor->state == Visitor::State::kReading) metrics_->handshake_timeouts->Increment();
         Remove(visitor, true);
@@ -58,10 +71,13 @@ void FrontDoor::Admit(int fd, std::string remote_address, bool crowded) {
   visitor->fd = fd;
   visitor->crowded = crowded;
   visitor->remote_address = std::move(remote_address);
-  ev_io_init(&visitor->io, [](struct ev_loop*, ev_io* io, int) {
-    auto* ready = static_cast<Visitor*>(io->data);
-    ready->door->OnIo(ready);
-  }, fd, EV_READ);
+  ev_io_init(
+      &visitor->io,
+      [](struct ev_loop*, ev_io* io, int) {
+        auto* ready = static_cast<Visitor*>(io->data);
+        ready->door->OnIo(ready);
+      },
+      fd, EV_READ);
   visitor->io.data = visitor;
   PostponeDeadline(visitor);
   metrics_->half_open->Set(static_cast<double>(visitors_.size()));
@@ -97,7 +113,8 @@ void FrontDoor::Read(Visitor* visitor) {
   visitor->bytes.append(buffer, static_cast<size_t>(size));
   const size_t head = FindHeadEnd(visitor->bytes, seen);
   if (head > limits_.max_head || (head == 0 && visitor->bytes.size() > limits_.max_head)) {
-    Answer(visitor, {.status = 431, .body = "The request's header is too large; send less than 16 KiB.\n"}, true);
+    Answer(visitor, {.status = 431, .body = "The request's header is too large; send less than 16 KiB.\n"},
+           true);
     return;
   }
   if (head == 0) {
@@ -107,7 +124,8 @@ void FrontDoor::Read(Visitor* visitor) {
   HttpRequest request;
   const std::string_view bytes = visitor->bytes;
   if (!ParseHttpRequest(bytes.substr(0, head), &request)) {
-    Answer(visitor, {.status = 400, .body = "This is not an HTTP/1.1 request; send GET with a path.\n"}, true);
+    Answer(visitor, {.status = 400, .body = "This is not an HTTP/1.1 request; send GET with a path.\n"},
+           true);
     return;
   }
   ev_io_stop(loop_, &visitor->io);  // before the socket may get other watchers

@@ -1,9 +1,9 @@
-// Visitors that are not WebSockets yet: reads the head of one HTTP request from each socket, in bounded time and
-// memory, and then either answers and closes, or gives the socket away to be upgraded.
+// Visitors that are not WebSockets yet: reads the head of one HTTP request from each socket, in bounded time
+// and memory, and then either answers and closes, or gives the socket away to be upgraded.
 //
-// A visitor that says nothing costs a descriptor and a small record until its deadline; ten thousand of them are
-// nothing to anybody else. Answers always close the connection: a client's next request comes with a new one, so every
-// upgrade passes this door.
+// A visitor that says nothing costs a descriptor and a small record until its deadline; ten thousand of them
+// are nothing to anybody else. Answers always close the connection: a client's next request comes with a new
+// one, so every upgrade passes this door.
 //
 // On the loop's thread.
 #pragma once

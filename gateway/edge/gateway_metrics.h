@@ -1,5 +1,5 @@
-// What the gateway counts, for Prometheus. Created once; the counters are safe to use from any thread and cost an
-// atomic addition.
+// What the gateway counts, for Prometheus. Created once; the counters are safe to use from any thread and
+// cost an atomic addition.
 #pragma once
 
 #include <prometheus/counter.h>

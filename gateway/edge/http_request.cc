@@ -23,7 +23,8 @@ std::string_view TakeUntil(std::string_view end, std::string_view* rest) {
 }
 
 bool IsVisible(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) > 0x20 && c != 0x7f; });
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) > 0x20 && c != 0x7f; });
 }
 
 int HexValue(char c) {
@@ -35,13 +36,15 @@ int HexValue(char c) {
 }  // namespace
 
 bool EqualsIgnoringCase(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return Lower(x) == Lower(y); });
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](char x, char y) { return Lower(x) == Lower(y); });
 }
 
 bool IsHttpToken(std::string_view text) {
   constexpr std::string_view kSymbols = "!#$%&'*+-.^_`|~";
   return !text.empty() && std::all_of(text.begin(), text.end(), [&](char c) {
-    return (c >= '0' && c <= '9') || (Lower(c) >= 'a' && Lower(c) <= 'z') || kSymbols.find(c) != std::string_view::npos;
+    return (c >= '0' && c <= '9') || (Lower(c) >= 'a' && Lower(c) <= 'z') ||
+           kSymbols.find(c) != std::string_view::npos;
   });
 }
 
@@ -73,7 +76,8 @@ bool ParseHttpRequest(std::string_view head, HttpRequest* request) {
   std::string_view target = TakeUntil(" ", &line);
   if (line != "HTTP/1.1" && line != "HTTP/1.0") return false;
   request->minor_version = line.back() - '0';
-  if (!IsHttpToken(request->method) || target.empty() || target.front() != '/' || !IsVisible(target)) return false;
+  if (!IsHttpToken(request->method) || target.empty() || target.front() != '/' || !IsVisible(target))
+    return false;
   request->path = TakeUntil("?", &target);
   request->query = target;
 

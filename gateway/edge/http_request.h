@@ -13,16 +13,18 @@ namespace dormouse {
 // Views into the bytes that were parsed.
 struct HttpRequest {
   std::string_view method;
-  std::string_view path;   // as written: still percent-encoded
-  std::string_view query;  // without the '?'
-  int minor_version = 1;   // HTTP/1.x
+  std::string_view path;                                               // as written: still percent-encoded
+  std::string_view query;                                              // without the '?'
+  int minor_version = 1;                                               // HTTP/1.x
   std::vector<std::pair<std::string_view, std::string_view>> headers;  // in order, values trimmed
 
   // The first header of that name, any case.
   std::optional<std::string_view> Header(std::string_view name) const;
   // Whether the comma-separated lists in the headers of that name have `token`, any case.
   bool HasToken(std::string_view name, std::string_view token) const;
-  bool WantsWebSocket() const { return HasToken("connection", "upgrade") && HasToken("upgrade", "websocket"); }
+  bool WantsWebSocket() const {
+    return HasToken("connection", "upgrade") && HasToken("upgrade", "websocket");
+  }
 };
 
 // The size of the head, its final empty line included; 0: not all there yet. `from`: bytes looked at before.

@@ -9,7 +9,8 @@ namespace {
 
 TEST(HttpRequest, ReadsAnUpgrade) {
   const std::string head =
-      "GET /ws/room?token=1&x=?y HTTP/1.1\r\nHost: a:1\r\nConnection: keep-alive, Upgrade\r\nUPGRADE:websocket\r\n"
+      "GET /ws/room?token=1&x=?y HTTP/1.1\r\nHost: a:1\r\nConnection: keep-alive, "
+      "Upgrade\r\nUPGRADE:websocket\r\n"
       "Sec-WebSocket-Protocol:  chat.v2 , other\r\n\r\n";
   HttpRequest request;
   ASSERT_TRUE(ParseHttpRequest(head, &request));
@@ -32,9 +33,10 @@ TEST(HttpRequest, UpgradeNeedsBothHeaders) {
 
 TEST(HttpRequest, RefusesWhatIsNotHttp) {
   HttpRequest request;
-  for (const char* head : {"\x16\x03\x01\r\n\r\n", "GET /\r\n\r\n", "GET / HTTP/2.0\r\n\r\n", "GET  HTTP/1.1\r\n\r\n",
-                           "GET http://a/ HTTP/1.1\r\n\r\n", "G T / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nno colon\r\n\r\n",
-                           "GET / HTTP/1.1\r\n folded: x\r\n\r\n", "GET / HTTP/1.1\r\nA: b\r\n", "\r\n\r\n"}) {
+  for (const char* head :
+       {"\x16\x03\x01\r\n\r\n", "GET /\r\n\r\n", "GET / HTTP/2.0\r\n\r\n", "GET  HTTP/1.1\r\n\r\n",
+        "GET http://a/ HTTP/1.1\r\n\r\n", "G T / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nno colon\r\n\r\n",
+        "GET / HTTP/1.1\r\n folded: x\r\n\r\n", "GET / HTTP/1.1\r\nA: b\r\n", "\r\n\r\n"}) {
     EXPECT_FALSE(ParseHttpRequest(head, &request)) << head;
   }
 }

@@ -70,7 +70,8 @@ void Inbound::OnOversized(Connection* connection) {
   metrics_->oversized->Increment();
   TemplateValues values = Values(*connection);
   values.actual_size = connection->message_size;
-  if (const auto reply = connection->hub_class->rules().TooLargeReply(values)) outbound_->Reply(connection, *reply);
+  if (const auto reply = connection->hub_class->rules().TooLargeReply(values))
+    outbound_->Reply(connection, *reply);
 }
 
 // False: the message is over the rate limit (and that has been said).

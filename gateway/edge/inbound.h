@@ -18,7 +18,8 @@ namespace dormouse {
 
 class Inbound {
  public:
-  Inbound(GatewayId gateway, ConnectionTable* table, EventWriter* events, Outbound* outbound, GatewayMetrics* metrics)
+  Inbound(GatewayId gateway, ConnectionTable* table, EventWriter* events, Outbound* outbound,
+          GatewayMetrics* metrics)
       : gateway_(gateway), table_(table), events_(events), outbound_(outbound), metrics_(metrics) {}
 
   void OnOpen(Connection* connection, std::string_view open_request);

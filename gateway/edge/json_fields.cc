@@ -12,8 +12,8 @@ class JsonFields::Parser {
   rapidjson::Reader reader;  // keeps its stack's memory
 };
 
-// Follows the parser through the text. A field's text goes from after its key's colon to where the parser stands when
-// it tells of the value's end.
+// Follows the parser through the text. A field's text goes from after its key's colon to where the parser
+// stands when it tells of the value's end.
 class JsonFields::Handler : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Handler> {
  public:
   Handler(JsonFields* out, std::string_view json, const rapidjson::MemoryStream* stream)

@@ -1,6 +1,6 @@
-// Picks a few fields out of a JSON object without building it: the raw text of top-level fields ("id") and of fields
-// one level down ("payload.timestamp"), as the sender wrote them. The whole text is checked to be one JSON object in
-// UTF-8, at any depth of nesting.
+// Picks a few fields out of a JSON object without building it: the raw text of top-level fields ("id") and of
+// fields one level down ("payload.timestamp"), as the sender wrote them. The whole text is checked to be one
+// JSON object in UTF-8, at any depth of nesting.
 //
 // Reused from text to text. One thread.
 #pragma once

@@ -39,8 +39,9 @@ TEST_F(JsonFieldsTest, PlainStringIsTheTextWithoutQuotes) {
 
 TEST_F(JsonFieldsTest, RefusesWhatIsNotOneObject) {
   using std::literals::operator""sv;
-  for (std::string_view json : {""sv, "[]"sv, "1"sv, "\"type\""sv, "{"sv, "{}{}"sv, "{} x"sv, "{\"type\":1,}"sv, "{\"type\":}"sv,
-                                "{\"a\":\"\xff\"}"sv, "{}\0"sv, "{\"type\":01}"sv, "{'a':1}"sv, "[{\"type\":1}]"sv}) {
+  for (std::string_view json :
+       {""sv, "[]"sv, "1"sv, "\"type\""sv, "{"sv, "{}{}"sv, "{} x"sv, "{\"type\":1,}"sv, "{\"type\":}"sv,
+        "{\"a\":\"\xff\"}"sv, "{}\0"sv, "{\"type\":01}"sv, "{'a':1}"sv, "[{\"type\":1}]"sv}) {
     EXPECT_FALSE(fields.Read(json)) << json;
   }
 }
@@ -52,7 +53,8 @@ TEST_F(JsonFieldsTest, RefusesANameSaidTwice) {
 }
 
 TEST_F(JsonFieldsTest, AMegabyteOfNestingIsNoDanger) {
-  const std::string deep = R"({"x":)" + std::string(500'000, '[') + std::string(500'000, ']') + R"(,"type":"t"})";
+  const std::string deep =
+      R"({"x":)" + std::string(500'000, '[') + std::string(500'000, ']') + R"(,"type":"t"})";
   ASSERT_TRUE(fields.Read(deep));
   EXPECT_EQ(raw(0), "\"t\"");
 }

@@ -30,7 +30,8 @@ int CrowdedFrom() {
 
 std::string AddressText(const sockaddr_storage& address, socklen_t size) {
   char host[NI_MAXHOST];
-  if (getnameinfo(reinterpret_cast<const sockaddr*>(&address), size, host, sizeof(host), nullptr, 0, NI_NUMERICHOST) != 0) {
+  if (getnameinfo(reinterpret_cast<const sockaddr*>(&address), size, host, sizeof(host), nullptr, 0,
+                  NI_NUMERICHOST) != 0) {
     return "";
   }
   return host;
@@ -54,12 +55,16 @@ int BindTo(const addrinfo& address) {
 
 Listener::Listener(struct ev_loop* loop, Accept accept)
     : loop_(loop), accept_(std::move(accept)), crowded_from_(CrowdedFrom()) {
-  ev_io_init(&readable_, [](struct ev_loop*, ev_io* io, int) { static_cast<Listener*>(io->data)->OnReadable(); }, -1,
-             EV_READ);
+  ev_io_init(
+      &readable_, [](struct ev_loop*, ev_io* io, int) { static_cast<Listener*>(io->data)->OnReadable(); }, -1,
+      EV_READ);
   readable_.data = this;
-  ev_timer_init(&pause_, [](struct ev_loop* loop_again, ev_timer* timer, int) {
-    ev_io_start(loop_again, &static_cast<Listener*>(timer->data)->readable_);
-  }, 0, 0);
+  ev_timer_init(
+      &pause_,
+      [](struct ev_loop* loop_again, ev_timer* timer, int) {
+        ev_io_start(loop_again, &static_cast<Listener*>(timer->data)->readable_);
+      },
+      0, 0);
   pause_.data = this;
 }
 
@@ -74,11 +79,13 @@ std::string Listener::Listen(const std::string& address) {
   hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
-  const int error = getaddrinfo(host.empty() ? nullptr : host.c_str(), address.c_str() + colon + 1, &hints, &found);
+  const int error =
+      getaddrinfo(host.empty() ? nullptr : host.c_str(), address.c_str() + colon + 1, &hints, &found);
   if (error != 0) return "cannot listen on " + address + ": " + gai_strerror(error);
   const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owned(found, freeaddrinfo);
   for (const addrinfo* at = found; at != nullptr && fd_ < 0; at = at->ai_next) fd_ = BindTo(*at);
-  if (fd_ < 0) return "cannot listen on " + address + ": " + std::strerror(errno) + ". Choose another with --listen";
+  if (fd_ < 0)
+    return "cannot listen on " + address + ": " + std::strerror(errno) + ". Choose another with --listen";
 
   sockaddr_storage bound{};
   socklen_t size = sizeof(bound);

@@ -1,8 +1,8 @@
 // The gateway's client port: its own SO_REUSEPORT socket, so that several gateways share one port evenly.
 //
-// It keeps descriptors in hand: with few left each further visitor is accepted as `crowded` (to be told so) and
-// accepting pauses; should they run out all the same, a reserve descriptor turns one visitor away at a time. It never
-// spins.
+// It keeps descriptors in hand: with few left each further visitor is accepted as `crowded` (to be told so)
+// and accepting pauses; should they run out all the same, a reserve descriptor turns one visitor away at a
+// time. It never spins.
 //
 // On the loop's thread.
 #pragma once

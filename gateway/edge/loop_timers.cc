@@ -7,10 +7,12 @@
 
 namespace dormouse {
 
-LoopTimers::LoopTimers(struct ev_loop* loop, int64_t tick_ms, size_t slots, std::function<void(TimerNode*)> expire)
+LoopTimers::LoopTimers(struct ev_loop* loop, int64_t tick_ms, size_t slots,
+                       std::function<void(TimerNode*)> expire)
     : loop_(loop), tick_ms_(tick_ms), wheel_(tick_ms, slots, SteadyMs()), expire_(std::move(expire)) {
-  ev_timer_init(&timer_, [](struct ev_loop*, ev_timer* timer, int) { static_cast<LoopTimers*>(timer->data)->OnTimer(); },
-                0, 0);
+  ev_timer_init(
+      &timer_,
+      [](struct ev_loop*, ev_timer* timer, int) { static_cast<LoopTimers*>(timer->data)->OnTimer(); }, 0, 0);
   timer_.data = this;
 }
 

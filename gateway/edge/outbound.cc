@@ -63,7 +63,8 @@ void Outbound::Deliver(const DeliveryView& delivery) {
     }
   }
   metrics_->deliveries->Increment(found);
-  metrics_->delivery_bytes->Increment(static_cast<double>(found) * static_cast<double>(delivery.payload_size));
+  metrics_->delivery_bytes->Increment(static_cast<double>(found) *
+                                      static_cast<double>(delivery.payload_size));
 }
 
 void Outbound::Reply(Connection* connection, std::string_view text) {

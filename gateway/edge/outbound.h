@@ -1,7 +1,7 @@
 // From hubs to sockets: deliveries, answers of the edge itself, and the end of connections.
 //
-// A frame goes straight from the memory of its batch to every socket that takes it. Only for those that do not take
-// it now is it copied, once for all of them. On the loop's thread.
+// A frame goes straight from the memory of its batch to every socket that takes it. Only for those that do
+// not take it now is it copied, once for all of them. On the loop's thread.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +18,13 @@ namespace dormouse {
 
 class Outbound {
  public:
-  Outbound(ConnectionTable* table, EventWriter* events, LoopTimers* timers, GatewayMetrics* metrics, int64_t close_timeout_ms)
-      : table_(table), events_(events), timers_(timers), metrics_(metrics), close_timeout_ms_(close_timeout_ms) {}
+  Outbound(ConnectionTable* table, EventWriter* events, LoopTimers* timers, GatewayMetrics* metrics,
+           int64_t close_timeout_ms)
+      : table_(table),
+        events_(events),
+        timers_(timers),
+        metrics_(metrics),
+        close_timeout_ms_(close_timeout_ms) {}
 
   void Deliver(const DeliveryView& delivery);
   // One text frame that the edge says by itself.

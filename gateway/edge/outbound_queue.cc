@@ -13,7 +13,8 @@ SharedFrame NewSharedFrame(std::string_view payload) {
   return frame;
 }
 
-OutboundQueue::Crossing OutboundQueue::Push(SharedFrame frame, bool binary, size_t from, const OutboundMarks& marks) {
+OutboundQueue::Crossing OutboundQueue::Push(SharedFrame frame, bool binary, size_t from,
+                                            const OutboundMarks& marks) {
   bytes_ += frame->size() - kFrameHeadroom - from;
   frames_.push_back({std::move(frame), from, binary});
   return Up(marks);
@@ -35,7 +36,8 @@ OutboundQueue::Chunk OutboundQueue::NextChunk() const {
   const Frame& frame = frames_.front();
   const size_t left = frame.bytes->size() - kFrameHeadroom - frame.written;
   const size_t size = std::min(left, kChunk);
-  return {frame.bytes->data() + kFrameHeadroom + frame.written, size, frame.written == 0, size == left, frame.binary};
+  return {frame.bytes->data() + kFrameHeadroom + frame.written, size, frame.written == 0, size == left,
+          frame.binary};
 }
 
 void OutboundQueue::ChunkWritten(bool buffered) {

@@ -1,7 +1,8 @@
 // What waits to be written to one slow (or closing) socket, in order, with its bytes counted.
 //
-// A message longer than kChunk is written as fragments: a socket takes what it can, and the rest stays in the shared
-// buffer instead of a private copy in the library. Buffers are shared among all recipients that a message waits for.
+// A message longer than kChunk is written as fragments: a socket takes what it can, and the rest stays in the
+// shared buffer instead of a private copy in the library. Buffers are shared among all recipients that a
+// message waits for.
 //
 // One thread.
 #pragma once

@@ -14,8 +14,8 @@ namespace dormouse {
 
 class Router {
  public:
-  // Replaces routes and rules. Classes stay where they are for the connections that point to them; one that has left
-  // the profiles keeps its last rules and has no routes.
+  // Replaces routes and rules. Classes stay where they are for the connections that point to them; one that
+  // has left the profiles keeps its last rules and has no routes.
   void SetProfiles(const std::vector<link::ClassProfile>& profiles);
   bool has_profiles() const { return !classes_.empty(); }
 

@@ -7,7 +7,8 @@ namespace {
 
 using Result = Router::Result;
 
-link::ClassProfile Profile(const std::string& name, const std::vector<std::pair<std::string, std::string>>& routes) {
+link::ClassProfile Profile(const std::string& name,
+                           const std::vector<std::pair<std::string, std::string>>& routes) {
   link::ClassProfile profile;
   profile.set_name(name);
   for (const auto& [path, hub_name] : routes) {

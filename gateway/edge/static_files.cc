@@ -40,7 +40,8 @@ std::string ContentType(std::string_view path) {
   return "application/octet-stream";
 }
 
-// "" for a path that is not plainly a file below the root: dot names (".." among them), empty parts, odd bytes.
+// "" for a path that is not plainly a file below the root: dot names (".." among them), empty parts, odd
+// bytes.
 std::string RelativePath(std::string_view path) {
   const std::optional<std::string> decoded = PercentDecode(path);
   if (!decoded.has_value() || decoded->empty() || decoded->front() != '/') return "";
@@ -62,12 +63,14 @@ const StaticFiles::File* StaticFiles::Find(std::string_view path) {
   if (relative.empty()) return nullptr;
   const std::string name = root_ + "/" + relative;
   struct stat status {};
-  if (stat(name.c_str(), &status) != 0 || !S_ISREG(status.st_mode) || status.st_size > kMaxFileSize) return nullptr;
+  if (stat(name.c_str(), &status) != 0 || !S_ISREG(status.st_mode) || status.st_size > kMaxFileSize)
+    return nullptr;
 
   const auto it = cache_.find(relative);
   if (it != cache_.end()) {
     const timespec& modified = it->second.modified;
-    if (modified.tv_sec == status.st_mtim.tv_sec && modified.tv_nsec == status.st_mtim.tv_nsec) return &it->second.file;
+    if (modified.tv_sec == status.st_mtim.tv_sec && modified.tv_nsec == status.st_mtim.tv_nsec)
+      return &it->second.file;
     cached_bytes_ -= it->second.file.content.size();
     cache_.erase(it);
   }

@@ -1,5 +1,5 @@
-// The files of the web client, kept in memory as they are asked for. One thread; reads the disk on it, but only to
-// see whether a small file has changed.
+// The files of the web client, kept in memory as they are asked for. One thread; reads the disk on it, but
+// only to see whether a small file has changed.
 #pragma once
 
 #include <cstddef>
@@ -20,8 +20,8 @@ class StaticFiles {
     std::string content;
     std::string content_type;
   };
-  // `path`: of the request, percent-encoded; "/" is index.html. nullptr: no such file, or one outside the root. Valid
-  // until the next call.
+  // `path`: of the request, percent-encoded; "/" is index.html. nullptr: no such file, or one outside the
+  // root. Valid until the next call.
   const File* Find(std::string_view path);
 
   const std::string& root() const { return root_; }

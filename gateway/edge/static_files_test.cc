@@ -42,8 +42,9 @@ TEST_F(StaticFilesTest, ServesFilesWithTheirTypes) {
 
 TEST_F(StaticFilesTest, StaysBelowTheRoot) {
   StaticFiles files(directory_ + "/root");
-  for (const char* path : {"/../secret.txt", "/js/../../secret.txt", "/%2e%2e/secret.txt", "/..%2fsecret.txt", "//etc/passwd",
-                           "/.hidden", "/js/", "/js", "/nothing", "/a%00b", "/..\\secret.txt", "", "index.html", "/%"}) {
+  for (const char* path :
+       {"/../secret.txt", "/js/../../secret.txt", "/%2e%2e/secret.txt", "/..%2fsecret.txt", "//etc/passwd",
+        "/.hidden", "/js/", "/js", "/nothing", "/a%00b", "/..\\secret.txt", "", "index.html", "/%"}) {
     EXPECT_EQ(files.Find(path), nullptr) << path;
   }
 }

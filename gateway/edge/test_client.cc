@@ -61,7 +61,8 @@ bool TestClient::Fill() {
 
 std::string TestClient::UpgradeRequest(std::string_view path, std::string_view more_headers) {
   return "GET " + std::string(path) +
-         " HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+         " HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: "
+         "13\r\n"
          "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" +
          std::string(more_headers) + "\r\n";
 }

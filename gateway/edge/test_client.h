@@ -1,5 +1,5 @@
-// For tests: a WebSocket client on a raw, blocking socket that says exactly what it is told to, right or wrong. Reads
-// wait at most ten seconds.
+// For tests: a WebSocket client on a raw, blocking socket that says exactly what it is told to, right or
+// wrong. Reads wait at most ten seconds.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +23,9 @@ class TestClient {
   // `receive_buffer`: SO_RCVBUF, 0 for the system's default.
   explicit TestClient(int port, int receive_buffer = 0);
   ~TestClient();
-  TestClient(TestClient&& other) noexcept : fd_(other.fd_), unread_(std::move(other.unread_)) { other.fd_ = -1; }
+  TestClient(TestClient&& other) noexcept : fd_(other.fd_), unread_(std::move(other.unread_)) {
+    other.fd_ = -1;
+  }
   TestClient(const TestClient&) = delete;
   TestClient& operator=(const TestClient&) = delete;
 
@@ -35,8 +37,8 @@ class TestClient {
   std::string Get(std::string_view path, std::string_view more_headers = "");
 
   void SendRaw(std::string_view bytes);
-  static std::string FrameBytes(Opcode opcode, std::string_view payload, bool final = true, bool masked = true,
-                                uint8_t reserved_bits = 0);
+  static std::string FrameBytes(Opcode opcode, std::string_view payload, bool final = true,
+                                bool masked = true, uint8_t reserved_bits = 0);
   void Send(Opcode opcode, std::string_view payload, bool final = true);
   void SendText(std::string_view text) { Send(kText, text); }
   void SendClose(uint16_t code, std::string_view reason);
@@ -47,9 +49,9 @@ class TestClient {
   std::string ReadMessage();
   // Reads on to the server's close frame (answering it) or to the end of the stream (code 1006).
   Frame ReadClose();
-  bool ReadsEnd();     // whether the next thing is the end of the stream
+  bool ReadsEnd();               // whether the next thing is the end of the stream
   bool HasNothing(int wait_ms);  // whether nothing comes for so long
-  void Abort();        // resets the connection
+  void Abort();                  // resets the connection
 
  private:
   bool Fill();

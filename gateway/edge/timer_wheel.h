@@ -4,8 +4,8 @@
 // revolution where the deadline is more than a revolution away). A node fires at its deadline or up to a tick
 // later, never before it.
 //
-// Lazy use, which is what makes idle connections free: leave the node where it is while its owner is active, and
-// let its owner look again when it fires.
+// Lazy use, which is what makes idle connections free: leave the node where it is while its owner is active,
+// and let its owner look again when it fires.
 //
 // Pure logic, no clock of its own: the owner passes SteadyMs(). One thread.
 #pragma once

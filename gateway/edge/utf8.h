@@ -1,5 +1,5 @@
-// Whether bytes are UTF-8 as RFC 3629 has it: no overlong forms, no surrogates, nothing above U+10FFFF, nothing cut
-// off. Plain ASCII is checked eight bytes at a time. Any thread.
+// Whether bytes are UTF-8 as RFC 3629 has it: no overlong forms, no surrogates, nothing above U+10FFFF,
+// nothing cut off. Plain ASCII is checked eight bytes at a time. Any thread.
 #pragma once
 
 #include <string_view>

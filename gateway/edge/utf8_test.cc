@@ -8,9 +8,11 @@ namespace dormouse {
 namespace {
 
 TEST(Utf8, AcceptsEveryLengthOfSequenceAnywhere) {
-  for (const std::string text : {"a", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x90\xad", "\xee\x80\x80", "\xf4\x8f\xbf\xbf"}) {
+  for (const std::string text :
+       {"a", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x90\xad", "\xee\x80\x80", "\xf4\x8f\xbf\xbf"}) {
     for (size_t before = 0; before < 20; ++before) {
-      EXPECT_TRUE(IsValidUtf8(std::string(before, 'x') + text + std::string(20 - before, 'y'))) << text << before;
+      EXPECT_TRUE(IsValidUtf8(std::string(before, 'x') + text + std::string(20 - before, 'y')))
+          << text << before;
     }
   }
   EXPECT_TRUE(IsValidUtf8(""));

@@ -16,8 +16,9 @@ namespace {
 static_assert(kFrameHeadroom >= LWS_PRE);
 
 // Allocated for each connection, and the most that one read takes (plus LWS_PRE). 512 takes the frames of our
-// protocols (60-500 bytes) in one read and one of 1,000 bytes in two, for some 400 bytes an idle connection more than
-// the least that works (128), which would need eight reads for 1,000 bytes; 1,024 would cost 500 bytes more again.
+// protocols (60-500 bytes) in one read and one of 1,000 bytes in two, for some 400 bytes an idle connection
+// more than the least that works (128), which would need eight reads for 1,000 bytes; 1,024 would cost 500
+// bytes more again.
 constexpr size_t kReadSize = 512;
 constexpr size_t kServiceBuffer = 4096;
 
@@ -69,18 +70,20 @@ WebSockets::~WebSockets() {
 }
 
 bool WebSockets::Adopt(int fd, const Upgrade& upgrade, Connection* connection) {
-  // The request was read and judged already, so the library gets one that says only what it needs: it answers at
-  // once, within this call, and never waits for a header. The sub-protocol is kept from it, because it refuses those
-  // that it does not know, and added to its answer (AddHeaders).
+  // The request was read and judged already, so the library gets one that says only what it needs: it answers
+  // at once, within this call, and never waits for a header. The sub-protocol is kept from it, because it
+  // refuses those that it does not know, and added to its answer (AddHeaders).
   std::string request =
-      "GET / HTTP/1.1\r\nHost: edge\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+      "GET / HTTP/1.1\r\nHost: edge\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: "
+      "13\r\n"
       "Sec-WebSocket-Key: ";
   request.append(upgrade.key).append("\r\n\r\n").append(upgrade.rest);
   Adoption adoption{connection, upgrade.subprotocol};
   adopting_ = &adoption;
   lws* socket = lws_adopt_socket_vhost_readbuf(vhost_, fd, request.data(), request.size());
   adopting_ = nullptr;
-  if (!adoption.opened && socket != nullptr) lws_set_timeout(socket, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
+  if (!adoption.opened && socket != nullptr)
+    lws_set_timeout(socket, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
   return adoption.opened;
 }
 
@@ -107,7 +110,8 @@ int WebSockets::Handle(lws* socket, int reason, Connection* connection, char* in
       if (size < 2) {
         handler_->OnPeerClose(connection, 1005, {});
       } else {
-        handler_->OnPeerClose(connection, static_cast<uint16_t>(bytes[0] << 8 | bytes[1]), {in + 2, size - 2});
+        handler_->OnPeerClose(connection, static_cast<uint16_t>(bytes[0] << 8 | bytes[1]),
+                              {in + 2, size - 2});
       }
       return 0;
     }
@@ -161,9 +165,9 @@ void WebSockets::OnReceive(lws* socket, Connection* connection, const char* in, 
   handler_->OnPiece(connection, piece);
 }
 
-// The library takes unmasked frames and does not tell. But a frame's first bytes lie in the buffer right behind its
-// header: what says neither "masked" nor anything that could be part of a masked header was not masked. Where the
-// header came with an earlier read, the frame is given the benefit of the doubt.
+// The library takes unmasked frames and does not tell. But a frame's first bytes lie in the buffer right
+// behind its header: what says neither "masked" nor anything that could be part of a masked header was not
+// masked. Where the header came with an earlier read, the frame is given the benefit of the doubt.
 bool WebSockets::IsUnmasked(const char* payload, uint64_t frame_size) const {
   if (payload < read_buffer_ || payload >= read_buffer_ + kServiceBuffer) return false;
   const auto before = static_cast<size_t>(payload - read_buffer_);
@@ -173,7 +177,9 @@ bool WebSockets::IsUnmasked(const char* payload, uint64_t frame_size) const {
     const auto* header = reinterpret_cast<const unsigned char*>(payload) - mask_size - length_size - 2;
     uint64_t length = 0;
     for (size_t i = 0; i < length_size; ++i) length = length << 8 | header[2 + i];
-    const unsigned marker = length_size == 0 ? static_cast<unsigned>(frame_size) : length_size == 2 ? 126 : 127;
+    const unsigned marker = length_size == 0   ? static_cast<unsigned>(frame_size)
+                            : length_size == 2 ? 126
+                                               : 127;
     if (length_size == 0 ? frame_size > 125 : length != frame_size) return false;
     return header[1] == (mask_bit | marker) && (header[0] & 0x70) == 0 && (header[0] & 0x0f) <= 2;
   };
@@ -184,7 +190,8 @@ bool WebSockets::IsUnmasked(const char* payload, uint64_t frame_size) const {
   return !any(4, 0x80) && any(0, 0);
 }
 
-WebSockets::Written WebSockets::Write(Connection* connection, char* data, size_t size, bool binary, bool first, bool last) {
+WebSockets::Written WebSockets::Write(Connection* connection, char* data, size_t size, bool binary,
+                                      bool first, bool last) {
   // What lies before may be another part of the same message, which others are still to get.
   char headroom[kFrameHeadroom];
   std::memcpy(headroom, data - kFrameHeadroom, kFrameHeadroom);
@@ -200,30 +207,35 @@ WebSockets::Written WebSockets::Write(Connection* connection, char* data, size_t
   return HasBuffered(*connection) ? Written::kBuffered : Written::kSent;
 }
 
-bool WebSockets::HasBuffered(const Connection& connection) { return lws_partial_buffered(connection.socket) != 0; }
+bool WebSockets::HasBuffered(const Connection& connection) {
+  return lws_partial_buffered(connection.socket) != 0;
+}
 
 void WebSockets::WantWritable(Connection* connection) { lws_callback_on_writable(connection->socket); }
 
 void WebSockets::CloseNow(Connection* connection, uint16_t code, std::string_view reason) {
   std::string text(reason.substr(0, 123));
-  lws_close_reason(connection->socket, static_cast<lws_close_status>(code), reinterpret_cast<unsigned char*>(text.data()),
-                   text.size());
+  lws_close_reason(connection->socket, static_cast<lws_close_status>(code),
+                   reinterpret_cast<unsigned char*>(text.data()), text.size());
 }
 
 void WebSockets::Kill(Connection* connection) {
-  // Its timers only start to run after an event of a socket; and it would first wait for a socket with buffered bytes
-  // to take them. Shutting the socket down gives it both the event and the error.
+  // Its timers only start to run after an event of a socket; and it would first wait for a socket with
+  // buffered bytes to take them. Shutting the socket down gives it both the event and the error.
   lws_set_timeout(connection->socket, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
   shutdown(lws_get_socket_fd(connection->socket), SHUT_RDWR);
   lws_callback_on_writable(connection->socket);
 }
 
-void WebSockets::SetReading(Connection* connection, bool on) { lws_rx_flow_control(connection->socket, on ? 1 : 0); }
+void WebSockets::SetReading(Connection* connection, bool on) {
+  lws_rx_flow_control(connection->socket, on ? 1 : 0);
+}
 
 int64_t WebSockets::SilentMs(const Connection& connection) {
   tcp_info info{};
   socklen_t size = sizeof(info);
-  if (getsockopt(lws_get_socket_fd(connection.socket), IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return INT64_MAX;
+  if (getsockopt(lws_get_socket_fd(connection.socket), IPPROTO_TCP, TCP_INFO, &info, &size) != 0)
+    return INT64_MAX;
   return info.tcpi_last_data_recv;
 }
 

@@ -1,8 +1,9 @@
-// libwebsockets, behind the few things that the edge needs of it: adopt a socket whose upgrade was decided, take
-// frames, write frames, close. All of the library's ways that one must know are in here and nowhere else.
+// libwebsockets, behind the few things that the edge needs of it: adopt a socket whose upgrade was decided,
+// take frames, write frames, close. All of the library's ways that one must know are in here and nowhere
+// else.
 //
-// On the loop's thread. Writes and closes may come from anywhere on it, also from within the handler's calls; the
-// library never frees a socket during one of ours (what must go, goes in a later turn of the loop).
+// On the loop's thread. Writes and closes may come from anywhere on it, also from within the handler's calls;
+// the library never frees a socket during one of ours (what must go, goes in a later turn of the loop).
 #pragma once
 
 #include <ev.h>
@@ -42,7 +43,8 @@ class WebSockets {
     virtual bool OnWritable(Connection* connection) = 0;
     // The library ends the connection: 1006, it broke; else the client broke the protocol.
     virtual void OnFailed(Connection* connection, uint16_t code, std::string_view reason) = 0;
-    virtual void OnGone(Connection* connection) = 0;  // the socket is closed; the last call for this connection
+    virtual void OnGone(
+        Connection* connection) = 0;  // the socket is closed; the last call for this connection
   };
 
   WebSockets(struct ev_loop* loop, Handler* handler);
@@ -56,7 +58,8 @@ class WebSockets {
     std::string_view subprotocol;  // to answer with; empty: none
     std::string_view rest;         // what the client sent after its request
   };
-  // Takes `fd`, sends the 101 and calls OnOpen; false: that failed, OnOpen was not called, the socket is closed.
+  // Takes `fd`, sends the 101 and calls OnOpen; false: that failed, OnOpen was not called, the socket is
+  // closed.
   bool Adopt(int fd, const Upgrade& upgrade, Connection* connection);
 
   enum class Written {
@@ -70,7 +73,8 @@ class WebSockets {
   static void WantWritable(Connection* connection);
   // Only in OnWritable, once: sends the close frame; the library then waits for the client's.
   static void CloseNow(Connection* connection, uint16_t code, std::string_view reason);
-  // Ends a connection without ceremony, in the next turn of the loop. OnFailed (where it is open), OnGone follow.
+  // Ends a connection without ceremony, in the next turn of the loop. OnFailed (where it is open), OnGone
+  // follow.
   static void Kill(Connection* connection);
   static void SetReading(Connection* connection, bool on);
   // How long the socket has been silent; sees also what the library keeps to itself (pings, empty pongs).
@@ -91,8 +95,8 @@ class WebSockets {
   Handler* handler_;
   lws_context* context_ = nullptr;
   lws_vhost* vhost_ = nullptr;
-  Adoption* adopting_ = nullptr;         // the upgrade under way; it takes one call
-  const char* read_buffer_ = nullptr;    // where the library reads into
+  Adoption* adopting_ = nullptr;       // the upgrade under way; it takes one call
+  const char* read_buffer_ = nullptr;  // where the library reads into
 };
 
 }  // namespace dormouse
