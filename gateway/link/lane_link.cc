@@ -67,17 +67,19 @@ void LaneLink::Close() {
 
 void LaneLink::Flush(bool acknowledge) {
   if (!greeted_) return;
-  const bool must_acknowledge = unacknowledged() && (acknowledge || unacknowledged_ >= kMaxUnacknowledged);
-  if ((!owner_->HasEvents() && !must_acknowledge) || stream_->Busy()) return;
-  outgoing_.Clear();
-  if (owner_->HasEvents()) owner_->TakeEvents(outgoing_.mutable_events());
-  if (outgoing_.events().empty() && !must_acknowledge) return;
-  if (unacknowledged()) outgoing_.set_received_through(received_through_);
-  unacknowledged_ = 0;
-  if (stale_unsaid_) FillStale();
-  stream_->Write(ToBuffer(outgoing_));
-  ++messages_sent_;
-  if (owner_->HasEvents()) stream_->Busy();  // to be told when the rest can go
+  acknowledge_due_ |= unacknowledged_ > 0 && (acknowledge || unacknowledged_ >= kMaxUnacknowledged);
+  // A short write may be over before the next look: hence a loop, or nobody would say that the rest can go.
+  while ((owner_->HasEvents() || acknowledge_due_) && !stream_->Busy()) {
+    outgoing_.Clear();
+    if (owner_->HasEvents()) owner_->TakeEvents(outgoing_.mutable_events());
+    if (outgoing_.events().empty() && !acknowledge_due_) return;
+    if (unacknowledged_ > 0) outgoing_.set_received_through(received_through_);
+    if (stale_unsaid_) FillStale();
+    unacknowledged_ = 0;
+    acknowledge_due_ = false;
+    stream_->Write(ToBuffer(outgoing_));
+    ++messages_sent_;
+  }
 }
 
 void LaneLink::IgnoredStale(ShardId shard, uint32_t known_epoch) {
@@ -116,6 +118,7 @@ bool LaneLink::OnHello(const link::ToGateway::Hello& hello) {
   if (hello.incarnation() != statekeeper_->incarnation()) return false;
   if (!hello.resumed()) received_through_ = 0;
   unacknowledged_ = 0;
+  acknowledge_due_ = false;
   greeted_ = true;
   attempts_ = 0;
   SPDLOG_INFO("Linked to {} ({})", name(), hello.resumed() ? "resumed" : "new");

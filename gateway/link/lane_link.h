@@ -101,6 +101,7 @@ class LaneLink final : private StreamUser {
 
   uint64_t received_through_ = 0;  // batches
   uint64_t unacknowledged_ = 0;    // how many of them were not acknowledged on this stream
+  bool acknowledge_due_ = false;   // they have waited long enough
   std::map<ShardId, uint32_t> stale_;
   bool stale_unsaid_ = false;
 

@@ -277,12 +277,14 @@ void LaneLinks::FlushGateway(Gateway* gateway) {
     GiveUp(gateway->id);
     return;
   }
-  const auto due = [&] { return outbox.has_deliveries() || (gateway->notes_due && outbox.has_notes()); };
-  if (gateway->stream == nullptr || !due() || gateway->stream->Busy()) return;
-  gateway->stream->Write(outbox.Next());
-  ++messages_sent_;
-  gateway->notes_due = outbox.has_notes();
-  if (due()) gateway->stream->Busy();  // to be told when the rest can go
+  if (gateway->stream == nullptr) return;
+  // A short write may be over before the next look: hence a loop, or nobody would say that the rest can go.
+  while ((outbox.has_deliveries() || (gateway->notes_due && outbox.has_notes())) &&
+         !gateway->stream->Busy()) {
+    gateway->stream->Write(outbox.Next());
+    ++messages_sent_;
+    gateway->notes_due &= outbox.has_notes();
+  }
 }
 
 // --- Releasing.

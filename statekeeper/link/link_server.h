@@ -17,10 +17,10 @@ namespace dormouse {
 class LinkServer {
  public:
   struct Config {
-    std::vector<std::string> addresses;  // HOST:PORT and unix:PATH to listen on
+    std::vector<std::string> addresses = {};  // HOST:PORT and unix:PATH to listen on
     uint64_t incarnation = 0;
     uint32_t lanes = 1;
-    GatewayLinks::Config links;  // of each lane; incarnation and lane are filled in here
+    GatewayLinks::Config links = {};  // of each lane; incarnation and lane are filled in here
   };
 
   virtual ~LinkServer() = default;  // closes all streams and waits for them
