@@ -52,6 +52,7 @@ class FakeLinks : public StatekeeperLinks {
   void Flush() override;
   bool ready() const override;
   std::string not_ready_reason() const override { return "told so by a test"; }
+  Traffic traffic() const override { return {}; }
   size_t unsettled() const override;
 
  private:
