@@ -39,7 +39,7 @@ HttpReply NotFound(std::string_view path) {
 
 HttpReply BadName() {
   return Refusal(
-      400, "A hub's name is 1-128 characters of A-Z a-z 0-9 . _ ~ -; choose such a name in the path.\n");
+      404, "A hub's name is 1-128 characters of A-Z a-z 0-9 . _ ~ -; choose such a name in the path.\n");
 }
 
 // 16 bytes in base64: 22 characters and "==".
