@@ -111,10 +111,11 @@ void AddAll(Table* table, Options* o) {
   table->Plain(kStatekeeper, "advertise", &o->advertise, "HOST:PORT that gateways should use; empty: --listen");
   table->Time(kStatekeeper, "commit-timeout", &o->commit_timeout, "After this long without an answer of the store a change is refused with a retryable error");
   table->Time(kStatekeeper, "gateway-grace", &o->gateway_grace, "How long a vanished gateway's sockets count as open");
+  table->Time(kStatekeeper, "reap-interval", &o->reap_interval, "How often a sleeping hub is woken to see whether its sockets' gateways still exist");
 
   table->Time(kStatekeeper, "hibernate-after", &o->hibernate_after, "Idle time after which a hub leaves memory");
   table->Time(kStatekeeper, "idle-timeout", &o->idle_timeout, "A socket silent for longer is closed (1000); 0: never");
-  table->Time(kStatekeeper, "cleanup-interval", &o->cleanup_interval, "How often silent sockets and vanished connections are cleaned up");
+  table->Time(kStatekeeper, "cleanup-interval", &o->cleanup_interval, "How often gateways look for sockets of class echo that are silent for longer than idle-timeout");
   table->Time(kStatekeeper, "heartbeat-interval", &o->heartbeat_interval, "Heartbeat interval that class echo asks of its clients");
   table->Time(kStatekeeper, "signal-heartbeat-interval", &o->signal_heartbeat_interval, "Heartbeat interval that class signal asks of its clients");
   table->Plain(kStatekeeper, "edge-heartbeats", &o->edge_heartbeats, "Answer heartbeats at the gateway (true), or wake the hub for each (false)");

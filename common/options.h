@@ -40,6 +40,7 @@ struct Options {
   std::string advertise;
   Duration commit_timeout{5'000};
   Duration gateway_grace{10'000};
+  Duration reap_interval{3'600'000};
 
   // hub classes
   Duration hibernate_after{30'000};

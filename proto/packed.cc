@@ -28,8 +28,10 @@ const char* Take(size_t size, std::string_view* rest) {
   return front;
 }
 
-// size 4, kind 1, reserved 1, shard 2, sequence 8, connection 8, last_seen 8, hub size 2, payload size 4
-constexpr size_t kEventHeader = 38;
+// size 4, kind 1, reserved 1, shard 2, epoch 4, sequence 8, connection 8, last_seen 8, hub size 2, payload
+// size 4
+constexpr size_t kEventHeader = 42;
+constexpr size_t kEventEpoch = 8;
 
 // size 4, kind 1, flags 1, shard 2, epoch 4, cause gateway 8, cause shard 2, cause sequence 8, index 4,
 // recipients 4, heads size 4, payload size 4
@@ -45,6 +47,7 @@ void AppendEvent(const EventView& event, std::string* batch) {
   Put(static_cast<uint8_t>(event.kind), batch);
   Put(uint8_t{0}, batch);
   Put(event.shard, batch);
+  Put(event.epoch, batch);
   Put(event.sequence, batch);
   Put(event.connection, batch);
   Put(event.last_seen_ms, batch);
@@ -58,19 +61,23 @@ bool ReadEvent(std::string_view* batch, EventView* event) {
   if (batch->size() < kEventHeader) return false;
   const char* at = batch->data();
   const auto size = Load<uint32_t>(at);
-  const auto hub_size = Load<uint16_t>(at + 32);
-  const auto payload_size = Load<uint32_t>(at + 34);
-  if (size > batch->size() || uint64_t{size} != kEventHeader + uint64_t{hub_size} + payload_size) return false;
+  const auto hub_size = Load<uint16_t>(at + 36);
+  const auto payload_size = Load<uint32_t>(at + 38);
+  if (size > batch->size() || uint64_t{size} != kEventHeader + uint64_t{hub_size} + payload_size)
+    return false;
   event->kind = static_cast<EventKind>(Load<uint8_t>(at + 4));
   event->shard = Load<uint16_t>(at + 6);
-  event->sequence = Load<uint64_t>(at + 8);
-  event->connection = Load<uint64_t>(at + 16);
-  event->last_seen_ms = Load<int64_t>(at + 24);
+  event->epoch = Load<uint32_t>(at + kEventEpoch);
+  event->sequence = Load<uint64_t>(at + 12);
+  event->connection = Load<uint64_t>(at + 20);
+  event->last_seen_ms = Load<int64_t>(at + 28);
   event->hub = {at + kEventHeader, hub_size};
   event->payload = {at + kEventHeader + hub_size, payload_size};
   batch->remove_prefix(size);
   return true;
 }
+
+void SetEventEpoch(uint32_t epoch, char* record) { std::memcpy(record + kEventEpoch, &epoch, sizeof(epoch)); }
 
 std::string ClosePayload(uint16_t code, std::string_view reason) {
   std::string out;
@@ -98,8 +105,8 @@ void AppendDelivery(const DeliveryToAppend& delivery, std::string* batch) {
     for (const Recipient& recipient : delivery.recipients) heads_size += recipient.head.size();
   }
   const size_t per_recipient = delivery.has_heads ? 12 : 8;
-  const size_t size = kDeliveryHeader + per_recipient * delivery.recipients.size() + heads_size + kFrameHeadroom +
-                      delivery.payload.size();
+  const size_t size = kDeliveryHeader + per_recipient * delivery.recipients.size() + heads_size +
+                      kFrameHeadroom + delivery.payload.size();
   Put(static_cast<uint32_t>(size), batch);
   Put(static_cast<uint8_t>(delivery.kind), batch);
   Put(static_cast<uint8_t>((delivery.final ? kFinalFlag : 0) | (delivery.has_heads ? kHeadsFlag : 0)), batch);
@@ -114,7 +121,8 @@ void AppendDelivery(const DeliveryToAppend& delivery, std::string* batch) {
   Put(static_cast<uint32_t>(delivery.payload.size()), batch);
   for (const Recipient& recipient : delivery.recipients) Put(recipient.connection, batch);
   if (delivery.has_heads) {
-    for (const Recipient& recipient : delivery.recipients) Put(static_cast<uint32_t>(recipient.head.size()), batch);
+    for (const Recipient& recipient : delivery.recipients)
+      Put(static_cast<uint32_t>(recipient.head.size()), batch);
     for (const Recipient& recipient : delivery.recipients) batch->append(recipient.head);
   }
   batch->append(kFrameHeadroom, '\0');

@@ -2,8 +2,8 @@
 //
 // A batch is a string of records back to back, each starting with its size, all integers little-endian (as on
 // every machine we build for), nothing aligned. Writers append; readers get views into the batch. A delivery
-// leaves room for a WebSocket header before its payload, so that a gateway can write the frame to sockets from
-// where it lies.
+// leaves room for a WebSocket header before its payload, so that a gateway can write the frame to sockets
+// from where it lies.
 //
 // Readers check every size: a broken batch reads as `false`, never out of bounds. Pure functions; any thread.
 #pragma once
@@ -23,8 +23,8 @@ namespace dormouse {
 inline constexpr size_t kFrameHeadroom = 16;
 
 enum class EventKind : uint8_t {
-  kOpen = 1,    // payload: OpenRequest
-  kText = 2,    // payload: the frame
+  kOpen = 1,  // payload: OpenRequest
+  kText = 2,  // payload: the frame
   kBinary = 3,
   kClose = 4,   // payload: close code (2 bytes, little-endian) and reason
   kPause = 5,   // the connection's outbound bytes crossed the pause mark
@@ -35,16 +35,19 @@ enum class EventKind : uint8_t {
 struct EventView {
   EventKind kind = EventKind::kText;
   ShardId shard = 0;
-  uint64_t sequence = 0;      // per (gateway, shard), from 1, no gaps
-  uint64_t connection = 0;    // ConnectionId::handle
-  int64_t last_seen_ms = 0;   // when the client was last heard: for a frame, its arrival
-  std::string_view hub;       // "CLASS/NAME"
+  uint32_t epoch = 0;     // of the shard, as the gateway knows it: for the owner in that epoch, and no other
+  uint64_t sequence = 0;  // per (gateway, shard), from 1, growing
+  uint64_t connection = 0;   // ConnectionId::handle
+  int64_t last_seen_ms = 0;  // when the client was last heard: for a frame, its arrival
+  std::string_view hub;      // "CLASS/NAME"
   std::string_view payload;
 };
 
 void AppendEvent(const EventView& event, std::string* batch);
 // Takes the first record off `*batch`. False when it is broken (then nothing of the rest can be read).
 bool ReadEvent(std::string_view* batch, EventView* event);
+// Changes the epoch of an event as AppendEvent wrote it: the shard has a new owner.
+void SetEventEpoch(uint32_t epoch, char* record);
 
 std::string ClosePayload(uint16_t code, std::string_view reason);
 bool ReadClosePayload(std::string_view payload, uint16_t* code, std::string_view* reason);

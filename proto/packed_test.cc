@@ -9,7 +9,7 @@ namespace {
 
 std::string TwoEvents() {
   std::string batch;
-  AppendEvent({.kind = EventKind::kOpen, .shard = 7, .sequence = 1, .connection = 42, .last_seen_ms = 1000,
+  AppendEvent({.kind = EventKind::kOpen, .shard = 7, .epoch = 3, .sequence = 1, .connection = 42, .last_seen_ms = 1000,
                .hub = "echo/test-room", .payload = "p"}, &batch);
   AppendEvent({.kind = EventKind::kClose, .shard = 65535, .sequence = 1ull << 60, .connection = ~0ull,
                .last_seen_ms = -1, .hub = "signal/x", .payload = ClosePayload(1001, "bye")}, &batch);
@@ -23,6 +23,7 @@ TEST(PackedTest, EventsRoundTrip) {
   ASSERT_TRUE(ReadEvent(&rest, &event));
   EXPECT_EQ(event.kind, EventKind::kOpen);
   EXPECT_EQ(event.shard, 7);
+  EXPECT_EQ(event.epoch, 3u);
   EXPECT_EQ(event.sequence, 1u);
   EXPECT_EQ(event.connection, 42u);
   EXPECT_EQ(event.last_seen_ms, 1000);
@@ -36,6 +37,17 @@ TEST(PackedTest, EventsRoundTrip) {
   EXPECT_EQ(code, 1001);
   EXPECT_EQ(reason, "bye");
   EXPECT_TRUE(rest.empty());
+}
+
+TEST(PackedTest, AnEventsEpochCanBeChangedInPlace) {
+  std::string batch = TwoEvents();
+  SetEventEpoch(77, batch.data());
+  std::string_view rest = batch;
+  EventView event;
+  ASSERT_TRUE(ReadEvent(&rest, &event));
+  EXPECT_EQ(event.epoch, 77u);
+  EXPECT_EQ(event.shard, 7);
+  EXPECT_EQ(event.sequence, 1u);
 }
 
 std::string Delivery(bool heads) {

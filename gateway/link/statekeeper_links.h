@@ -1,11 +1,12 @@
-// A gateway's links to all statekeeper lanes: numbers, batches and keeps the events that the edge hands in until
-// they are settled, replays them where a link or an owner changed, and hands deliveries to the edge, each once.
+// A gateway's links to all statekeeper lanes: numbers, batches and keeps the events that the edge hands in
+// until they are settled, replays them where a link or an owner changed, and hands deliveries to the edge,
+// each once.
 //
 //   edge --Append--> shard's replay queue --> lane's batch --> stream
 //   stream --> dedupe (cause, epoch) --> Edge::OnDelivery --> acknowledgement with the next batch
 //
-// Threading: everything on the gateway's loop thread; the gRPC thread (grpc_thread.h) only moves messages and
-// wakes the loop.
+// Threading: everything on the gateway's loop thread; the gRPC thread (proto/completion_thread.h) only moves
+// messages and wakes the loop.
 #pragma once
 
 #include <cstdint>
@@ -29,8 +30,9 @@ class StatekeeperLinks {
   class Edge {
    public:
     virtual ~Edge() = default;
-    // Write it to its sockets, in order, now: delivery.payload has kFrameHeadroom writable bytes before it and is
-    // valid until the call returns, as is everything in `delivery`. Unknown recipients are passed over.
+    // Write it to its sockets, in order, now: delivery.payload has kFrameHeadroom writable bytes before it
+    // and is valid until the call returns, as is everything in `delivery`. Unknown recipients are passed
+    // over.
     virtual void OnDelivery(const DeliveryView& delivery) = 0;
     // The classes' edge profiles, at the start and after each change.
     virtual void OnProfiles(const std::vector<link::ClassProfile>& profiles, uint32_t shard_count) = 0;
@@ -40,9 +42,11 @@ class StatekeeperLinks {
 
   struct Config {
     GatewayId gateway = 0;
-    std::vector<std::string> statekeepers;   // HOST:PORT or unix:PATH, to start from
-    uint64_t replay_buffer = 64u << 20;      // bytes of unsettled events per lane before Append says kCongested
+    std::vector<std::string> statekeepers = {};  // HOST:PORT or unix:PATH, to start from
+    uint64_t replay_buffer = 64u << 20;  // bytes of unsettled events per lane before Append says kCongested
   };
+
+  static constexpr size_t kMaxEventBytes = 60u << 20;
 
   virtual ~StatekeeperLinks() = default;
 
@@ -50,18 +54,28 @@ class StatekeeperLinks {
     kPlenty,
     kCongested,  // taken, but read no more frames for this shard until OnUncongested
   };
-  // Takes the event (never drops it); `event.sequence` and `event.shard` are filled in here. Needs profiles, so only
-  // after the first OnProfiles.
+  // Takes the event (never drops it); shard, sequence and epoch are filled in here. Needs profiles, so only
+  // after the first OnProfiles. Hub name and payload together: at most kMaxEventBytes.
   virtual Room Append(EventView event) = 0;
   // Whether events for this hub are to be held back now (before a socket is read again).
   virtual bool IsCongested(std::string_view hub) const = 0;
 
-  // Writes what was appended and acknowledges what was delivered; called at the end of each turn of the loop.
+  // Writes what was appended and acknowledges what was delivered. To be called at the end of each turn of the
+  // loop (of any turn: the links rely on it too).
   virtual void Flush() = 0;
 
   // True once the map is known and every owner in it has a stream.
   virtual bool ready() const = 0;
   virtual std::string not_ready_reason() const = 0;
+
+  // For metrics: messages written to and read from lanes; events of other gateways that are remembered
+  // because a second handling of them must not deliver twice.
+  struct Traffic {
+    uint64_t messages_sent = 0;
+    uint64_t messages_received = 0;
+    size_t remembered_causes = 0;
+  };
+  virtual Traffic traffic() const = 0;
 
   // Events not yet settled; 0 means that nothing would be lost with this process.
   virtual size_t unsettled() const = 0;

@@ -1,20 +1,24 @@
 // One lane's links to all gateways: takes their events off the streams, packs and addresses deliveries, keeps
 // each delivery until its gateway has it, and tells gateways which events are settled.
 //
-//   GatewayStream (stream threads) --inbox--> GatewayLinks --> GatewayLinks::Receiver (the lane)
-//   the lane --> GatewayLinks::Release --> batches --> GatewayStream
+//   streams (completion thread) --inbox--> GatewayLinks --> GatewayLinks::Receiver (the lane)
+//   the lane --> GatewayLinks::Release --> batches --> streams
 //
-// Reliability. Batches to a gateway are numbered and kept until acknowledged; when its stream breaks and comes back
-// (same gateway, same statekeeper process) the unacknowledged ones are sent again, and events already taken are
-// dropped by their sequence number. A gateway away for longer than the grace period, or that leaves more than
-// `max_unacknowledged` bytes unread, is given up: OnGatewayGone.
+// Reliability. Batches to a gateway are numbered and kept until acknowledged; when its stream breaks and
+// comes back (same gateway, same statekeeper process) the unacknowledged ones are sent again, and events
+// already taken are dropped by their sequence number. A gateway away for longer than the grace period, or
+// that leaves more than `max_unacknowledged` bytes unread, is given up: OnGatewayGone.
 //
-// Settlement. An event is settled when Release was called for it (so its writes are durable) and every gateway that
-// got output of it has acknowledged that. Output that went only to the event's own gateway needs no record: its last
-// delivery is marked final. Where other gateways got some, they are told to forget the cause once the event's own
-// gateway has acknowledged the settlement.
+// Settlement. An event is settled when Release was called for it (so its writes are durable) and every
+// gateway that got output of it has acknowledged that. Output that went only to the event's own gateway needs
+// no record: its last delivery is marked final. Where other gateways got some, they are told to forget the
+// cause once the event's own gateway has acknowledged the settlement.
 //
-// Threading: everything on the lane's thread and its event loop, but what is said to be for stream threads.
+// Ownership. Events carry the epoch in which their gateway believes. The first one of a later epoch starts a
+// (gateway, shard) anew: the gateway then sends everything unsettled. A gateway ignores what is said in an
+// epoch that is over, and says so: nothing of it is settled here then, the new owner does that.
+//
+// Threading: everything on the lane's thread and its event loop.
 #pragma once
 
 #include <cstdint>
@@ -48,10 +52,11 @@ struct EventOutput {
   Cause cause;
   ShardId shard = 0;
   uint32_t epoch = 0;
-  std::vector<Output> outputs;
-  // Runs when every gateway that got output has acknowledged it, or is gone (at once where there is none). For
-  // causes that are not events; may be empty.
-  std::function<void()> acknowledged;
+  std::vector<Output> outputs = {};
+  // Runs when every gateway that got output has acknowledged it, or is gone (at once where there is none).
+  // Does not run when a gateway ignored it because the shard has a newer owner. For causes that are not
+  // events; may be empty.
+  std::function<void()> acknowledged = {};
 };
 
 class GatewayLinks {
@@ -59,7 +64,9 @@ class GatewayLinks {
   class Receiver {
    public:
     virtual ~Receiver() = default;
-    // The views live until the call returns. Each accepted event must be Released exactly once, in any order.
+    // The views live until the call returns. An event of another epoch than that in which this lane owns the
+    // shard is to be dropped (its gateway is told of the owner, and sends it again); each other must be
+    // Released exactly once, in any order.
     virtual void OnEvent(GatewayId gateway, const EventView& event) = 0;
     // All events that have arrived in this turn have been passed on.
     virtual void OnEventsEnd() = 0;
@@ -72,23 +79,35 @@ class GatewayLinks {
     uint32_t lane = 0;
     Duration gateway_grace{10'000};
     uint64_t max_unacknowledged = 256u << 20;  // bytes kept for one gateway
-    uint64_t max_inbox = 64u << 20;            // bytes of events that stream threads may have waiting here
+    uint64_t max_inbox = 64u << 20;  // bytes of events that may wait here before streams are read no further
   };
+
+  static constexpr size_t kMaxOutputBytes =
+      60u << 20;  // an Output's payload, heads and recipients (12 bytes each)
 
   virtual ~GatewayLinks() = default;
 
-  // Hands over what an event sends, and that its writes are durable. Empty outputs: it is settled at once.
+  // Hands over what an event sends, and that its writes are durable. Empty outputs: it is settled at once. A
+  // message larger than kMaxOutputBytes is not sent.
   virtual void Release(EventOutput output) = 0;
 
-  // Whether the gateway has a stream, or lost it less than the grace period ago. A gateway never seen counts as
-  // present for a grace period from this object's start on.
+  // Whether the gateway has a stream, or lost it less than the grace period ago. A gateway never seen counts
+  // as present for a grace period from this object's start on.
   virtual bool IsPresent(GatewayId gateway) const = 0;
 
-  // Writes batches that Release has filled. The lane calls it at the end of each turn of its loop.
+  // Writes batches that Release has filled. The lane calls it at the end of each turn of its loop (of any
+  // turn: the links rely on it too). Gateways may be given up here, so OnGatewayGone may be called.
   virtual void Flush() = 0;
 
-  // Gateways with a stream now; for metrics.
-  virtual size_t connected() const = 0;
+  // For metrics: gateways with a stream now; bytes kept until gateways acknowledge them; messages read and
+  // written.
+  struct Traffic {
+    size_t gateways = 0;
+    uint64_t unacknowledged_bytes = 0;
+    uint64_t messages_sent = 0;
+    uint64_t messages_received = 0;
+  };
+  virtual Traffic traffic() const = 0;
 };
 
 }  // namespace dormouse

@@ -1,7 +1,7 @@
-// The gRPC server of a statekeeper (service Edge of link.proto): accepts gateways' streams and moves messages between
-// them and each lane's GatewayLinks. One completion-queue thread for all streams.
+// The gRPC server of a statekeeper (service Edge of link.proto): accepts gateways' streams and moves messages
+// between them and each lane's GatewayLinks. One completion-queue thread for all streams.
 //
-// Threading: create, use and destroy on the main thread; lanes get their GatewayLinks before Start.
+// Threading: create, start and destroy on the main thread; lanes get their GatewayLinks before Start.
 #pragma once
 
 #include <functional>
@@ -17,24 +17,28 @@ namespace dormouse {
 class LinkServer {
  public:
   struct Config {
-    std::vector<std::string> addresses;  // HOST:PORT and unix:PATH to listen on
+    std::vector<std::string> addresses = {};  // HOST:PORT and unix:PATH to listen on
     uint64_t incarnation = 0;
     uint32_t lanes = 1;
-    GatewayLinks::Config links;          // of each lane; incarnation and lane are filled in here
+    GatewayLinks::Config links = {};  // of each lane; incarnation and lane are filled in here
   };
 
   virtual ~LinkServer() = default;  // closes all streams and waits for them
 
-  // The links of one lane, for that lane's thread and `loop`. Call once per lane, before Start. The result is
-  // destroyed on the lane's thread, before the server.
+  // The links of one lane, for that lane's thread and `loop`. Call once per lane, before Start, on the lane's
+  // thread or before that runs the loop. The result is destroyed on the lane's thread, before the server.
   virtual std::unique_ptr<GatewayLinks> NewGatewayLinks(uint32_t lane, struct ev_loop* loop,
                                                         GatewayLinks::Receiver* receiver) = 0;
 
-  // Listens. False: an address cannot be had; `*error` says which, for the operator.
+  // Listens. False: an address cannot be had; `*error` says which, for the operator. A unix socket that
+  // nobody serves any more is replaced.
   virtual bool Start(std::string* error) = 0;
+  // Of the first HOST:PORT address, once started: what the kernel chose for port 0.
+  virtual int port() const = 0;
 
-  // The map that WatchShards streams; callable any time from any thread, sent to all watchers when it changed.
-  // Streams are refused until there is one.
+  // The map that WatchShards streams; callable any time from any thread, sent to all watchers. Streams are
+  // refused until there is one. A lane must know of a shard's epoch before the map says so: events come at
+  // once.
   virtual void Publish(link::ShardMap map) = 0;
 };
 

@@ -224,9 +224,16 @@ double ReadMetric(const std::string& address, const std::string& name) {
       said.append(buffer, static_cast<size_t>(got));
   }
   close(fd);
-  const size_t at = said.find("\n" + name + " ");
-  if (at == std::string::npos) throw std::runtime_error("no metric " + name + " at " + address);
-  return std::stod(said.substr(at + name.size() + 2));
+  double sum = 0;
+  bool found = false;
+  for (size_t at = said.find("\n" + name); at != std::string::npos; at = said.find("\n" + name, at + 1)) {
+    const size_t after = at + 1 + name.size();
+    if (said[after] != ' ' && said[after] != '{') continue;  // the name of another begins so
+    sum += std::stod(said.substr(said.find(' ', after)));
+    found = true;
+  }
+  if (!found) throw std::runtime_error("no metric " + name + " at " + address);
+  return sum;
 }
 
 // Until no hub is in the statekeeper's memory.

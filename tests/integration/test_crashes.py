@@ -4,7 +4,7 @@ every acknowledged registration is there."""
 import asyncio
 
 from cluster import Cluster, until
-from ws import actor, count_becomes, echo
+from ws import actor, all_open, count_becomes, echo
 
 OPTIONS = {"hibernate-after": "300ms", "rate-limit": "0", "gateway-grace": "30s"}
 
@@ -56,36 +56,33 @@ async def _run_through_crashes(cluster, pipelines, crashes, step):
 
 async def test_echo_traffic_through_crashes(store):
     with Cluster(store=store, gateways=2, options=OPTIONS) as cluster:
-        clients = [await echo(cluster.ws_url(f"/websocket/crash-{number % 4}", number % 2)).__aenter__()
-                   for number in range(12)]
-        pipelines = [Pipeline(client, lambda n: {"message": n}, lambda reply: reply["message"], window=5)
-                     for client in clients]
-        await _run_through_crashes(cluster, pipelines, crashes=3, step=60)
-        for client in clients:
-            reply = await client.ask("still here")
-            assert (reply["connectionId"], reply["connections"]) == (client.id, 3)
-            await client.close()
+        async with all_open(echo(cluster.ws_url(f"/websocket/crash-{number % 4}", number % 2))
+                            for number in range(12)) as clients:
+            pipelines = [Pipeline(client, lambda n: {"message": n}, lambda reply: reply["message"], window=5)
+                         for client in clients]
+            await _run_through_crashes(cluster, pipelines, crashes=3, step=60)
+            for client in clients:
+                reply = await client.ask("still here")
+                assert (reply["connectionId"], reply["connections"]) == (client.id, 3)
 
 
 async def test_registration_storm_through_crashes(store):
+    def pipeline(client):
+        return Pipeline(
+            client,
+            lambda n: {**client.envelope("hub:register", {"actorAddress": f"{client.address}/{n}",
+                                                          "capabilities": ["test"]}), "id": f"r{n}"},
+            lambda reply: reply["type"] == "hub:registered" and int(reply["correlationId"][1:]), window=4)
+
     with Cluster(store=store, gateways=2, options=OPTIONS) as cluster:
-        clients = [await actor(cluster.ws_url(f"/ws/storm-{number % 3}", number % 2), f"test/{number}").__aenter__()
-                   for number in range(6)]
-
-        def pipeline(client):
-            return Pipeline(
-                client,
-                lambda n: {**client.envelope("hub:register", {"actorAddress": f"{client.address}/{n}",
-                                                              "capabilities": ["test"]}), "id": f"r{n}"},
-                lambda reply: reply["type"] == "hub:registered" and int(reply["correlationId"][1:]), window=4)
-
-        pipelines = [pipeline(client) for client in clients]
-        await _run_through_crashes(cluster, pipelines, crashes=3, step=40)
-        # Everything was answered, so everything has to be there; versions are 1, for each was registered once.
-        for number, client in enumerate(clients):
-            there = set(await client.addresses())
-            assert {f"{client.address}/{n}" for n in range(pipelines[number].sent)} | {client.address} <= there
-            await client.close()
+        async with all_open(actor(cluster.ws_url(f"/ws/storm-{number % 3}", number % 2), f"test/{number}")
+                            for number in range(6)) as clients:
+            pipelines = [pipeline(client) for client in clients]
+            await _run_through_crashes(cluster, pipelines, crashes=3, step=40)
+            # Everything was answered, so everything has to be there.
+            for number, client in enumerate(clients):
+                there = set(await client.addresses())
+                assert {f"{client.address}/{n}" for n in range(pipelines[number].sent)} | {client.address} <= there
 
 
 async def test_acknowledged_registrations_survive_without_any_replay(store):

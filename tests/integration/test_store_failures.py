@@ -70,7 +70,7 @@ async def test_redis_paused_for_less_than_the_timeout_is_only_a_delay():
 
 
 async def test_state_is_there_after_redis_and_statekeeper_were_killed():
-    with Cluster(store="redis", options=OPTIONS) as cluster:
+    with Cluster(store="redis", options={**OPTIONS, "commit-timeout": "20s"}) as cluster:
         async with actor(cluster.ws_url("/ws/aof"), "test/a") as a:
             for number in range(20):
                 await a.register(f"test/a/{number}")

@@ -4,7 +4,7 @@ import signal
 import time
 
 from cluster import Cluster
-from ws import actor, count_becomes, echo
+from ws import actor, all_open, count_becomes, echo
 
 QUICK = {"hibernate-after": "200ms", "rate-limit": "0"}
 
@@ -75,11 +75,11 @@ async def test_stopping_gateway_says_going_away_and_settles_its_closes(store):
     options = {**QUICK, "gateway-grace": "60s", "drain-window": "200ms"}
     with Cluster(store=store, gateways=2, options=options) as cluster:
         async with echo(cluster.ws_url("/websocket/stop", 0)) as a:
-            b, c = [await echo(cluster.ws_url("/websocket/stop", 1)).__aenter__() for _ in range(2)]
-            cluster.gateways[1].send_signal(signal.SIGTERM)
-            assert (await b.closed())[0] == 1001
-            assert (await c.closed())[0] == 1001
-            assert cluster.kill_gateway(1, signal.SIGTERM) == 0
+            async with all_open(echo(cluster.ws_url("/websocket/stop", 1)) for _ in range(2)) as (b, c):
+                cluster.gateways[1].send_signal(signal.SIGTERM)
+                assert (await b.closed())[0] == 1001
+                assert (await c.closed())[0] == 1001
+                assert cluster.kill_gateway(1, signal.SIGTERM) == 0
             # Not by the grace period, which is a minute here.
             await count_becomes(a, 1, within=5)
 

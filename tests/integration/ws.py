@@ -149,3 +149,10 @@ async def actor(url, address, register=True):
         if register:
             await self.register()
         yield self
+
+
+@contextlib.asynccontextmanager
+async def all_open(contexts):
+    """Enters all of the contexts (echo(...), actor(...), ...) one after another; leaves them together."""
+    async with contextlib.AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(context) for context in contexts]

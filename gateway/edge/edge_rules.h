@@ -1,0 +1,110 @@
+// What a hub class lets its gateways do by themselves (link.proto: ClassProfile): limits, and answers to
+// simple frames such as heartbeats, which so do not wake the hub.
+//
+// An ordinary frame costs a search for a few literals; only one that has a literal in it is parsed.
+//
+// Immutable but for scratch memory; one thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "gateway/edge/json_fields.h"
+#include "gateway/edge/outbound_queue.h"
+#include "proto/link.pb.h"
+
+namespace dormouse {
+
+// What templates can say besides literals and fields of the frame.
+struct TemplateValues {
+  std::string connection_id = {};
+  int64_t now_ms = 0;  // wall clock
+  uint64_t actual_size = 0;
+  int64_t retry_after_s = 0;
+};
+
+class EdgeRules {
+ public:
+  explicit EdgeRules(const link::ClassProfile& profile);
+
+  uint64_t idle_timeout_ms = 0;  // 0: none
+  uint64_t idle_check_ms = 0;
+  uint16_t idle_close_code = 1000;
+  std::string idle_close_reason;
+  uint64_t max_message_size = 0;
+  double rate_limit = 0;  // messages a second; 0: none
+  uint32_t rate_burst = 0;
+  OutboundMarks outbound;
+
+  // Whether the frame is of a type that the rate limit does not count.
+  bool IsRateExempt(std::string_view frame) const;
+
+  // The answer to a text frame; nullopt: it is for the hub. `values` is asked for only where a rule applies.
+  template <typename MakeValues>
+  std::optional<std::string> AutoResponse(std::string_view frame, const MakeValues& make_values) const {
+    const Response* response = FindResponse(frame);
+    return response == nullptr ? std::nullopt : Fill(response->reply, make_values());
+  }
+
+  // What to say to a frame that was dropped; nullopt: the class says nothing.
+  std::optional<std::string> TooLargeReply(const TemplateValues& values) const;
+  std::optional<std::string> RateLimitedReply(std::string_view frame, const TemplateValues& values) const;
+  bool has_too_large_reply() const { return !too_large_reply_.empty(); }
+
+ private:
+  static constexpr int kNoField = -1;
+  struct Part {
+    std::string literal;
+    int field = kNoField;
+    link::Template::Value value = link::Template::NONE;
+    std::string otherwise;
+  };
+  using Template = std::vector<Part>;
+  struct Prefix {
+    int field;
+    std::string prefix;
+    bool negate;
+  };
+  struct Response {
+    std::string type;
+    std::string quoted_type;  // what a frame of the type has in it somewhere
+    std::vector<int> require;
+    std::vector<int> absent;
+    std::vector<Prefix> prefixes;
+    Template reply;
+  };
+
+  const Response* FindResponse(std::string_view frame) const;
+  bool Applies(const Response& response) const;
+  bool CanFill(const Template& compiled) const;
+  std::optional<std::string> Fill(const Template& compiled, const TemplateValues& values) const;
+  static Template Compile(const link::Template& source, std::vector<std::string>* names);
+
+  std::vector<Response> responses_;
+  std::vector<std::string> exempt_types_;
+  std::vector<std::string> quoted_exempt_types_;
+  Template too_large_reply_;
+  Template rate_limited_reply_;
+  mutable std::optional<JsonFields> fields_;  // as of the last frame parsed; field 0 is "type"
+};
+
+// A hub class as this gateway knows it. Its rules are replaced when the class's profile changes; it stays.
+class HubClassEdge {
+ public:
+  HubClassEdge(std::string name, const link::ClassProfile& profile)
+      : name_(std::move(name)), rules_(std::make_unique<EdgeRules>(profile)) {}
+  const std::string& name() const { return name_; }
+  const EdgeRules& rules() const { return *rules_; }
+  void Replace(const link::ClassProfile& profile) { rules_ = std::make_unique<EdgeRules>(profile); }
+
+ private:
+  std::string name_;
+  std::unique_ptr<EdgeRules> rules_;
+};
+
+}  // namespace dormouse

@@ -1,0 +1,151 @@
+#include "gateway/edge/edge_rules.h"
+
+#include <google/protobuf/text_format.h>
+#include <gtest/gtest.h>
+
+#include "gateway/edge/token_bucket.h"
+
+namespace dormouse {
+namespace {
+
+link::ClassProfile Profile(const std::string& text) {
+  link::ClassProfile profile;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &profile));
+  return profile;
+}
+
+// As the signal class might: heartbeats of connected peers, two address forms.
+constexpr char kHeartbeat[] = R"(
+  auto_responses {
+    type: "hub:heartbeat"
+    require: "from"
+    absent: "ttl"
+    prefixes { field: "from" prefix: "@(" }
+    reply {
+      parts { literal: "canonical " }
+      parts { field: "from" }
+    }
+  }
+  auto_responses {
+    type: "hub:heartbeat"
+    require: "from"
+    absent: "ttl"
+    prefixes { field: "from" prefix: "@(" negate: true }
+    reply {
+      parts { literal: "{\"to\":" }
+      parts { field: "from" }
+      parts { literal: ",\"timestamp\":" }
+      parts { field: "payload.timestamp" otherwise: "null" }
+      parts { literal: ",\"serverTime\":" }
+      parts { value: NOW_MS }
+      parts { literal: ",\"at\":\"" }
+      parts { value: NOW_ISO }
+      parts { literal: "\",\"connection\":\"" }
+      parts { value: CONNECTION_ID }
+      parts { literal: "\"}" }
+    }
+  })";
+
+std::optional<std::string> Answer(const EdgeRules& rules, std::string_view frame) {
+  return rules.AutoResponse(frame,
+                            [] { return TemplateValues{.connection_id = "c-1", .now_ms = 1769862896789}; });
+}
+
+TEST(EdgeRules, AnswersFromTheTemplate) {
+  const EdgeRules rules(Profile(kHeartbeat));
+  EXPECT_EQ(
+      Answer(rules, R"({"type":"hub:heartbeat","from":"browser/ui","payload":{"timestamp": 17}})"),
+      R"({"to":"browser/ui","timestamp":17,"serverTime":1769862896789,"at":"2026-01-31T12:34:56.789Z","connection":"c-1"})");
+}
+
+TEST(EdgeRules, UsesTheDefaultOfAMissingField) {
+  const EdgeRules rules(Profile(kHeartbeat));
+  const auto answer = Answer(rules, R"({"from":"a","payload":null,"type":"hub:heartbeat"})");
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_NE(answer->find("\"timestamp\":null"), std::string::npos);
+}
+
+TEST(EdgeRules, TheFirstRuleThatAppliesWins) {
+  const EdgeRules rules(Profile(kHeartbeat));
+  EXPECT_EQ(Answer(rules, R"x({"type":"hub:heartbeat","from":"@(a/b)"})x"), "canonical \"@(a/b)\"");
+}
+
+TEST(EdgeRules, LeavesEverythingElseToTheHub) {
+  const EdgeRules rules(Profile(kHeartbeat));
+  for (const char* frame : {
+           R"({"type":"hub:heartbeat"})",                                    // `from` is required
+           R"({"type":"hub:heartbeat","from":"a","ttl":5})",                 // `ttl` must be absent
+           R"({"type":"hub:heartbeat","from":7})",                           // not a string
+           R"({"type":"other","from":"a","payload":"hub:heartbeat"})",       // the literal, but not the type
+           R"({"type":"other","from":"a","x":{"type":"hub:heartbeat"}})",    // not at the top
+           R"(["hub:heartbeat"])",                                           // not an object
+           R"({"type":"hub:heartbeat","from":"a")",                          // not JSON
+           R"({"type":"hub:heartbeat","from":"a","type":"hub:heartbeat"})",  // ambiguous
+           R"(hello)",
+           "",
+       }) {
+    EXPECT_EQ(Answer(rules, frame), std::nullopt) << frame;
+  }
+}
+
+TEST(EdgeRules, ANullCountsAsAbsent) {
+  const EdgeRules rules(Profile(kHeartbeat));
+  EXPECT_TRUE(Answer(rules, R"({"type":"hub:heartbeat","from":"a","ttl":null})").has_value());
+}
+
+TEST(EdgeRules, ARequiredTemplateFieldThatIsMissingMeansNoAnswer) {
+  const EdgeRules rules(Profile(R"(auto_responses { type: "ping" reply { parts { field: "id" } } })"));
+  EXPECT_EQ(Answer(rules, R"({"type":"ping"})"), std::nullopt);
+  EXPECT_EQ(Answer(rules, R"({"type":"ping","id":[1, 2]})"), "[1, 2]");
+}
+
+TEST(EdgeRules, EachUuidIsNew) {
+  const EdgeRules rules(Profile(R"(auto_responses { type: "ping" reply { parts { value: NEW_UUID } } })"));
+  const auto a = Answer(rules, R"({"type":"ping"})");
+  const auto b = Answer(rules, R"({"type":"ping"})");
+  ASSERT_TRUE(a.has_value() && b.has_value());
+  EXPECT_EQ(a->size(), 36u);
+  EXPECT_NE(*a, *b);
+}
+
+TEST(EdgeRules, KnowsTheTypesThatTheRateLimitSpares) {
+  const EdgeRules rules(Profile(R"(rate_exempt_types: "hub:connect")"));
+  EXPECT_TRUE(rules.IsRateExempt(R"({"from":"a","type":"hub:connect"})"));
+  EXPECT_FALSE(rules.IsRateExempt(R"({"from":"hub:connect","type":"hub:send"})"));
+  EXPECT_FALSE(rules.IsRateExempt(R"("hub:connect")"));
+}
+
+TEST(EdgeRules, SaysWhyAFrameWasDropped) {
+  const EdgeRules rules(Profile(R"(
+    max_message_size: 100 rate_limit: 2.5
+    too_large_reply { parts { value: ACTUAL_SIZE } parts { literal: "/" } parts { value: MAX_SIZE } parts { field: "id" otherwise: "?" } }
+    rate_limited_reply { parts { value: RETRY_AFTER_S } parts { literal: " " } parts { value: RATE_LIMIT } parts { field: "id" otherwise: "?" } })"));
+  EXPECT_EQ(rules.TooLargeReply({.actual_size = 150}), "150/100?");
+  EXPECT_EQ(rules.RateLimitedReply(R"({"id":"x"})", {.retry_after_s = 3}), "3 2.5\"x\"");
+  EXPECT_EQ(rules.RateLimitedReply("not json", {.retry_after_s = 3}), "3 2.5?");
+  EXPECT_EQ(EdgeRules(Profile("")).TooLargeReply({}), std::nullopt);
+}
+
+TEST(TokenBucket, GivesTheBurstAndThenTheRate) {
+  TokenBucket bucket;
+  int64_t now = 1'000'000;
+  for (int i = 0; i < 20; ++i) EXPECT_TRUE(bucket.Take(10, 20, now));
+  EXPECT_FALSE(bucket.Take(10, 20, now));
+  EXPECT_EQ(bucket.RetryAfterSeconds(10), 1);
+  EXPECT_FALSE(bucket.Take(10, 20, now + 99));
+  EXPECT_TRUE(bucket.Take(10, 20, now + 100));
+  EXPECT_FALSE(bucket.Take(10, 20, now + 100));
+  now += 60'000;
+  for (int i = 0; i < 20; ++i) EXPECT_TRUE(bucket.Take(10, 20, now));
+  EXPECT_FALSE(bucket.Take(10, 20, now));
+}
+
+TEST(TokenBucket, RetryAfterIsRoundedUp) {
+  TokenBucket bucket;
+  EXPECT_TRUE(bucket.Take(0.1, 1, 1000));
+  EXPECT_FALSE(bucket.Take(0.1, 1, 1500));
+  EXPECT_EQ(bucket.RetryAfterSeconds(0.1), 10);
+}
+
+}  // namespace
+}  // namespace dormouse

@@ -1,0 +1,123 @@
+// The gateway's edge: clients' sockets on one side, the statekeepers' links on the other, everything in
+// between.
+//
+//   Listener -> FrontDoor -> (Router) -> WebSockets -> Inbound -> StatekeeperLinks
+//   StatekeeperLinks -> Outbound -> WebSockets
+//
+// One thread, the loop's. No work, lock or allocation grows with the number of idle connections: each has a
+// place in a timer wheel, where it is looked at once per idle timeout.
+#pragma once
+
+#include <ev.h>
+
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <random>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/admin_server.h"
+#include "gateway/edge/connection_table.h"
+#include "gateway/edge/event_writer.h"
+#include "gateway/edge/front_door.h"
+#include "gateway/edge/gateway_metrics.h"
+#include "gateway/edge/inbound.h"
+#include "gateway/edge/listener.h"
+#include "gateway/edge/loop_timers.h"
+#include "gateway/edge/outbound.h"
+#include "gateway/edge/router.h"
+#include "gateway/edge/static_files.h"
+#include "gateway/edge/web_sockets.h"
+#include "gateway/link/statekeeper_links.h"
+
+namespace dormouse {
+
+class EdgeServer : public StatekeeperLinks::Edge, private FrontDoor::Handler, private WebSockets::Handler {
+ public:
+  struct Config {
+    GatewayId gateway = 0;
+    std::string listen;    // HOST:PORT
+    std::string web_root;  // empty: no web client
+    int64_t drain_window_ms = 10'000;
+    int64_t handshake_timeout_ms = 5'000;
+    int64_t close_timeout_ms =
+        5'000;  // for a client to answer a close frame, or to take what comes before it
+    int64_t settle_timeout_ms = 5'000;  // at the end of a drain, for the last events to be settled
+  };
+
+  // `loop` and `metrics` outlive this. The links need an Edge to be made, so they come with Start.
+  EdgeServer(Config config, struct ev_loop* loop, GatewayMetrics* metrics);
+  ~EdgeServer() override;
+
+  // Listens; an empty string, or a sentence about what is wrong. `links` outlives the last turn of the loop.
+  // Until the links have brought the hub classes' profiles, upgrades are answered with 503.
+  std::string Start(StatekeeperLinks* links);
+  int port() const { return listener_.port(); }
+
+  // Stops accepting and closes all sockets (1001) at random times within the drain window; `done` is called
+  // once all are closed and their hubs have settled that, or have had time enough. A second call closes all
+  // at once.
+  void Drain(std::function<void()> done);
+
+  // From any thread.
+  AdminServer::Readiness readiness() const;
+
+  // StatekeeperLinks::Edge
+  void OnDelivery(const DeliveryView& delivery) override;
+  void OnProfiles(const std::vector<link::ClassProfile>& profiles, uint32_t shard_count) override;
+  void OnUncongested() override;
+
+ private:
+  // FrontDoor::Handler
+  std::optional<HttpReply> OnRequest(const HttpRequest& request, const FrontDoor::Visit& visit) override;
+  std::optional<HttpReply> OnUpgrade(const HttpRequest& request, const FrontDoor::Visit& visit);
+  HttpReply OnPlainRequest(const HttpRequest& request);
+
+  // WebSockets::Handler
+  void OnOpen(Connection* connection) override;
+  void OnPiece(Connection* connection, const WebSockets::Piece& piece) override;
+  void OnPong(Connection* connection) override;
+  void OnPeerClose(Connection* connection, uint16_t code, std::string_view reason) override;
+  bool OnWritable(Connection* connection) override;
+  void OnFailed(Connection* connection, uint16_t code, std::string_view reason) override;
+  void OnGone(Connection* connection) override;
+
+  void OnTimer(Connection* connection);
+  void LookForSilence(Connection* connection);
+  void OnTurnEnd();
+  bool IsReady() const;
+  void UpdateReadiness();
+  void FinishDrain();
+
+  const Config config_;
+  struct ev_loop* loop_;
+  GatewayMetrics* metrics_;
+  StatekeeperLinks* links_ = nullptr;
+
+  Router router_;
+  StaticFiles files_;
+  ConnectionTable table_;
+  LoopTimers timers_;
+  WebSockets sockets_;
+  Listener listener_;
+  FrontDoor front_door_;
+  std::optional<EventWriter> events_;  // from Start on, as what follows
+  std::optional<Outbound> outbound_;
+  std::optional<Inbound> inbound_;
+  std::string opening_;  // OpenRequest of the upgrade under way
+
+  ev_prepare turn_end_;
+  ev_timer settle_timer_;
+  bool draining_ = false;
+  std::function<void()> drained_;
+  std::mt19937_64 random_;
+
+  bool ready_ = false;
+  mutable std::mutex readiness_mutex_;
+  AdminServer::Readiness readiness_;  // what the admin port's threads see
+};
+
+}  // namespace dormouse

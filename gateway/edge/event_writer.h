@@ -1,0 +1,41 @@
+// Tells hubs what happens to their connections: one place that fills in an event's fields. On the loop's
+// thread.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "common/clock.h"
+#include "gateway/edge/connection.h"
+#include "gateway/edge/gateway_metrics.h"
+#include "gateway/link/statekeeper_links.h"
+#include "proto/packed.h"
+
+namespace dormouse {
+
+class EventWriter {
+ public:
+  EventWriter(StatekeeperLinks* links, GatewayMetrics* metrics) : links_(links), metrics_(metrics) {}
+
+  StatekeeperLinks::Room Append(const Connection& connection, EventKind kind, std::string_view payload = {}) {
+    EventView event;
+    event.kind = kind;
+    event.connection = connection.handle;
+    event.last_seen_ms = WallMs() - (SteadyMs() - connection.last_seen_ms);
+    event.hub = connection.hub;
+    event.payload = payload;
+    metrics_->events->Increment();
+    metrics_->event_bytes->Increment(static_cast<double>(payload.size()));
+    return links_->Append(event);
+  }
+  void AppendClose(const Connection& connection, uint16_t code, std::string_view reason) {
+    Append(connection, EventKind::kClose, ClosePayload(code, reason));
+  }
+  bool IsCongested(const Connection& connection) const { return links_->IsCongested(connection.hub); }
+
+ private:
+  StatekeeperLinks* links_;
+  GatewayMetrics* metrics_;
+};
+
+}  // namespace dormouse

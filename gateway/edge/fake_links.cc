@@ -1,0 +1,156 @@
+#include "gateway/edge/fake_links.h"
+
+#include <chrono>
+#include <stdexcept>
+#include <utility>
+
+namespace dormouse {
+namespace {
+
+constexpr std::chrono::seconds kPatience(10);
+
+}  // namespace
+
+uint16_t FakeLinks::Event::close_code() const {
+  uint16_t code = 0;
+  std::string_view reason;
+  ReadClosePayload(payload, &code, &reason);
+  return code;
+}
+
+std::string FakeLinks::Event::close_reason() const { return payload.substr(2); }
+
+FakeLinks::FakeLinks(struct ev_loop* loop, Edge* edge) : loop_(loop), edge_(edge) {
+  ev_async_init(&wake_, [](struct ev_loop*, ev_async* async, int) {
+    static_cast<FakeLinks*>(async->data)->DeliverBatch();
+  });
+  wake_.data = this;
+  ev_async_start(loop_, &wake_);
+}
+
+FakeLinks::~FakeLinks() { ev_async_stop(loop_, &wake_); }
+
+void FakeLinks::Echo(bool on) {
+  const std::lock_guard lock(mutex_);
+  echo_ = on;
+}
+
+void FakeLinks::Congest(bool on) {
+  const std::lock_guard lock(mutex_);
+  congested_ = on;
+}
+
+void FakeLinks::SetReady(bool on) {
+  const std::lock_guard lock(mutex_);
+  ready_ = on;
+}
+
+void FakeLinks::SetUnsettled(size_t count) {
+  {
+    const std::lock_guard lock(mutex_);
+    unsettled_ = count;
+  }
+  ev_async_send(loop_, &wake_);
+}
+
+FakeLinks::Event FakeLinks::WaitForEvent(size_t index) {
+  std::unique_lock lock(mutex_);
+  if (!changed_.wait_for(lock, kPatience, [&] { return events_.size() > index; })) {
+    throw std::runtime_error("no event " + std::to_string(index));
+  }
+  return events_[index];
+}
+
+FakeLinks::Event FakeLinks::WaitForKind(EventKind kind, size_t from, size_t* index) {
+  for (size_t i = from;; ++i) {
+    Event event = WaitForEvent(i);
+    if (event.kind != kind) continue;
+    if (index != nullptr) *index = i;
+    return event;
+  }
+}
+
+size_t FakeLinks::event_count() const {
+  const std::lock_guard lock(mutex_);
+  return events_.size();
+}
+
+void FakeLinks::Deliver(const DeliveryToAppend& delivery) {
+  {
+    const std::lock_guard lock(mutex_);
+    AppendDelivery(delivery, &batch_);
+  }
+  ev_async_send(loop_, &wake_);
+}
+
+void FakeLinks::Run(std::function<void()> action) {
+  bool done = false;
+  {
+    const std::lock_guard lock(mutex_);
+    actions_.push_back([&, action = std::move(action)] {
+      action();
+      const std::lock_guard done_lock(mutex_);
+      done = true;
+      changed_.notify_all();
+    });
+  }
+  ev_async_send(loop_, &wake_);
+  std::unique_lock lock(mutex_);
+  if (!changed_.wait_for(lock, kPatience, [&] { return done; }))
+    throw std::runtime_error("the loop does not turn");
+}
+
+StatekeeperLinks::Room FakeLinks::Append(EventView event) {
+  const std::lock_guard lock(mutex_);
+  events_.push_back(
+      {event.kind, event.connection, event.last_seen_ms, std::string(event.hub), std::string(event.payload)});
+  changed_.notify_all();
+  if (echo_ && (event.kind == EventKind::kText || event.kind == EventKind::kBinary)) {
+    const Recipient recipient{event.connection, {}};
+    DeliveryToAppend delivery;
+    delivery.kind = event.kind == EventKind::kText ? DeliveryKind::kText : DeliveryKind::kBinary;
+    delivery.recipients = {&recipient, 1};
+    delivery.payload = event.payload;
+    AppendDelivery(delivery, &batch_);
+  }
+  return congested_ ? Room::kCongested : Room::kPlenty;
+}
+
+bool FakeLinks::IsCongested(std::string_view /*hub*/) const {
+  const std::lock_guard lock(mutex_);
+  return congested_;
+}
+
+// As with real links, what was appended goes on its way here.
+void FakeLinks::Flush() {
+  const std::lock_guard lock(mutex_);
+  if (!batch_.empty()) ev_async_send(loop_, &wake_);
+}
+
+bool FakeLinks::ready() const {
+  const std::lock_guard lock(mutex_);
+  return ready_;
+}
+
+size_t FakeLinks::unsettled() const {
+  const std::lock_guard lock(mutex_);
+  return unsettled_;
+}
+
+void FakeLinks::DeliverBatch() {
+  std::string batch;
+  std::vector<std::function<void()>> actions;
+  {
+    const std::lock_guard lock(mutex_);
+    batch.swap(batch_);
+    actions.swap(actions_);
+  }
+  char* at = batch.data();
+  DeliveryView delivery;
+  while (at < batch.data() + batch.size() && ReadDelivery(&at, batch.data() + batch.size(), &delivery)) {
+    edge_->OnDelivery(delivery);
+  }
+  for (const auto& action : actions) action();
+}
+
+}  // namespace dormouse

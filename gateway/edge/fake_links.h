@@ -1,0 +1,74 @@
+// For tests: statekeepers that are not there. Remembers every event, echoes frames if told so, delivers what
+// the test asks for.
+#pragma once
+
+#include <ev.h>
+
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "gateway/link/statekeeper_links.h"
+
+namespace dormouse {
+
+class FakeLinks : public StatekeeperLinks {
+ public:
+  struct Event {
+    EventKind kind;
+    uint64_t connection;
+    int64_t last_seen_ms;
+    std::string hub;
+    std::string payload;
+
+    uint16_t close_code() const;
+    std::string close_reason() const;
+  };
+
+  FakeLinks(struct ev_loop* loop, Edge* edge);
+  ~FakeLinks() override;
+
+  // From any thread.
+  void Echo(bool on);     // each frame comes back to its sender
+  void Congest(bool on);  // Append says kCongested
+  void SetReady(bool on);
+  void SetUnsettled(size_t count);
+  // The `index`-th event since the start; waits for it. Fails the process after ten seconds.
+  Event WaitForEvent(size_t index);
+  // The first event from `from` on that is of that kind, and its index.
+  Event WaitForKind(EventKind kind, size_t from, size_t* index = nullptr);
+  size_t event_count() const;
+  void Deliver(const DeliveryToAppend& delivery);
+  // Runs it on the loop's thread and waits for it.
+  void Run(std::function<void()> action);
+
+  // StatekeeperLinks
+  Room Append(EventView event) override;
+  bool IsCongested(std::string_view hub) const override;
+  void Flush() override;
+  bool ready() const override;
+  std::string not_ready_reason() const override { return "told so by a test"; }
+  size_t unsettled() const override;
+
+ private:
+  void DeliverBatch();
+
+  struct ev_loop* loop_;
+  Edge* edge_;
+  ev_async wake_;
+  mutable std::mutex mutex_;
+  mutable std::condition_variable changed_;
+  std::vector<Event> events_;
+  std::string batch_;
+  std::vector<std::function<void()>> actions_;
+  bool echo_ = false;
+  bool congested_ = false;
+  bool ready_ = true;
+  size_t unsettled_ = 0;
+};
+
+}  // namespace dormouse

@@ -1,0 +1,59 @@
+#include "gateway/edge/gateway_metrics.h"
+
+#include <string>
+
+namespace dormouse {
+namespace {
+
+prometheus::Counter* Counter(prometheus::Registry* registry, const std::string& name,
+                             const std::string& help) {
+  return &prometheus::BuildCounter().Name(name).Help(help).Register(*registry).Add({});
+}
+
+prometheus::Gauge* Gauge(prometheus::Registry* registry, const std::string& name, const std::string& help) {
+  return &prometheus::BuildGauge().Name(name).Help(help).Register(*registry).Add({});
+}
+
+constexpr std::array<const char*, kCloseCauses> kCloseCauseNames = {
+    "client",       "broken",         "hub",           "idle",      "too_large",
+    "invalid_utf8", "protocol_error", "slow_consumer", "going_away"};
+
+}  // namespace
+
+GatewayMetrics::GatewayMetrics(prometheus::Registry* registry)
+    : connections(Gauge(registry, "dormouse_connections", "WebSockets that are open")),
+      half_open(Gauge(registry, "dormouse_half_open", "Sockets whose request has not been answered yet")),
+      congested(Gauge(registry, "dormouse_connections_congested",
+                      "WebSockets not read because their lane is behind")),
+      outbound_queued_bytes(
+          Gauge(registry, "dormouse_outbound_queued_bytes", "Bytes that wait for slow sockets")),
+      events_unsettled(Gauge(registry, "dormouse_events_unsettled", "Events not settled by their hubs yet")),
+      opened(Counter(registry, "dormouse_connections_opened_total", "WebSockets opened")),
+      handshake_timeouts(
+          Counter(registry, "dormouse_handshake_timeouts_total", "Requests that did not come in time")),
+      accepts_crowded(
+          Counter(registry, "dormouse_accepts_crowded_total", "Sockets accepted with few descriptors left")),
+      events(Counter(registry, "dormouse_events_total", "Events handed to statekeepers")),
+      event_bytes(Counter(registry, "dormouse_event_bytes_total", "Payload bytes of events")),
+      deliveries(
+          Counter(registry, "dormouse_deliveries_total", "Frames written for hubs, one per recipient")),
+      delivery_bytes(Counter(registry, "dormouse_delivery_bytes_total", "Payload bytes written for hubs")),
+      deliveries_queued(
+          Counter(registry, "dormouse_deliveries_queued_total", "Frames that had to wait for their socket")),
+      auto_responses(Counter(registry, "dormouse_auto_responses_total", "Frames answered at the edge")),
+      rate_limited(Counter(registry, "dormouse_rate_limited_total", "Frames dropped over the rate limit")),
+      oversized(Counter(registry, "dormouse_oversized_total", "Frames dropped over the size limit")),
+      http_responses_(&prometheus::BuildCounter()
+                           .Name("dormouse_http_responses_total")
+                           .Help("Requests answered that did not become WebSockets")
+                           .Register(*registry)) {
+  auto& family =
+      prometheus::BuildCounter().Name("dormouse_closes_total").Help("WebSockets closed").Register(*registry);
+  for (size_t i = 0; i < kCloseCauses; ++i) closes_[i] = &family.Add({{"reason", kCloseCauseNames[i]}});
+}
+
+void GatewayMetrics::HttpResponse(int status) {
+  http_responses_->Add({{"status", std::to_string(status)}}).Increment();
+}
+
+}  // namespace dormouse

@@ -1,0 +1,59 @@
+// What the gateway counts, for Prometheus. Created once; the counters are safe to use from any thread and
+// cost an atomic addition.
+#pragma once
+
+#include <prometheus/counter.h>
+#include <prometheus/family.h>
+#include <prometheus/gauge.h>
+#include <prometheus/registry.h>
+
+#include <array>
+#include <cstddef>
+#include <map>
+
+namespace dormouse {
+
+// Why a socket was closed.
+enum class CloseCause : uint8_t {
+  kClient,         // the client said so
+  kBroken,         // the connection broke
+  kHub,            // the hub said so
+  kIdle,           // silent for longer than the idle timeout
+  kTooLarge,       // a frame far over the size limit
+  kInvalidUtf8,    // a text frame that is not UTF-8
+  kProtocolError,  // not WebSocket
+  kSlowConsumer,   // more waits for it than the outbound limit
+  kGoingAway,      // this gateway stops
+};
+inline constexpr size_t kCloseCauses = 9;
+
+class GatewayMetrics {
+ public:
+  explicit GatewayMetrics(prometheus::Registry* registry);
+
+  prometheus::Gauge* connections;
+  prometheus::Gauge* half_open;
+  prometheus::Gauge* congested;
+  prometheus::Gauge* outbound_queued_bytes;
+  prometheus::Gauge* events_unsettled;
+  prometheus::Counter* opened;
+  prometheus::Counter* handshake_timeouts;
+  prometheus::Counter* accepts_crowded;
+  prometheus::Counter* events;
+  prometheus::Counter* event_bytes;
+  prometheus::Counter* deliveries;
+  prometheus::Counter* delivery_bytes;
+  prometheus::Counter* deliveries_queued;
+  prometheus::Counter* auto_responses;
+  prometheus::Counter* rate_limited;
+  prometheus::Counter* oversized;
+
+  void Closed(CloseCause cause) { closes_[static_cast<size_t>(cause)]->Increment(); }
+  void HttpResponse(int status);
+
+ private:
+  std::array<prometheus::Counter*, kCloseCauses> closes_;
+  prometheus::Family<prometheus::Counter>* http_responses_;
+};
+
+}  // namespace dormouse

@@ -1,0 +1,63 @@
+#include "gateway/edge/json_fields.h"
+
+#include <gtest/gtest.h>
+
+namespace dormouse {
+namespace {
+
+class JsonFieldsTest : public testing::Test {
+ protected:
+  JsonFields fields{{"type", "id", "payload", "payload.timestamp", "payload.data"}};
+  std::string_view raw(size_t i) const { return fields.field(i).raw; }
+};
+
+TEST_F(JsonFieldsTest, GivesFieldsAsTheyWereWritten) {
+  ASSERT_TRUE(fields.Read(R"( {"x":[{"type":"no"}], "type" : "t\u0065st","id": 1.50e3 ,
+      "payload": { "timestamp" :170, "deep":{"timestamp":1}, "data":[1, {"a":null}] } } )"));
+  EXPECT_EQ(raw(0), R"("t\u0065st")");
+  EXPECT_EQ(raw(1), "1.50e3");
+  EXPECT_EQ(raw(2), R"({ "timestamp" :170, "deep":{"timestamp":1}, "data":[1, {"a":null}] })");
+  EXPECT_EQ(raw(3), "170");
+  EXPECT_EQ(raw(4), R"([1, {"a":null}])");
+}
+
+TEST_F(JsonFieldsTest, KnowsLiteralsAndWhatIsMissing) {
+  ASSERT_TRUE(fields.Read(R"({"id":null,"type":true,"payload":[{"timestamp":1}]})"));
+  EXPECT_TRUE(fields.field(1).is_null());
+  EXPECT_EQ(raw(0), "true");
+  EXPECT_FALSE(fields.field(3).present());  // an array's element is not a field of payload
+  ASSERT_TRUE(fields.Read("{}"));
+  EXPECT_FALSE(fields.field(1).present());
+}
+
+TEST_F(JsonFieldsTest, PlainStringIsTheTextWithoutQuotes) {
+  ASSERT_TRUE(fields.Read(R"({"type":"hub:heartbeat","id":"a\nb","payload":7})"));
+  EXPECT_EQ(fields.field(0).PlainString(), "hub:heartbeat");
+  EXPECT_EQ(fields.field(1).PlainString(), "");
+  EXPECT_EQ(fields.field(2).PlainString(), "");
+}
+
+TEST_F(JsonFieldsTest, RefusesWhatIsNotOneObject) {
+  using std::literals::operator""sv;
+  for (std::string_view json :
+       {""sv, "[]"sv, "1"sv, "\"type\""sv, "{"sv, "{}{}"sv, "{} x"sv, "{\"type\":1,}"sv, "{\"type\":}"sv,
+        "{\"a\":\"\xff\"}"sv, "{}\0"sv, "{\"type\":01}"sv, "{'a':1}"sv, "[{\"type\":1}]"sv}) {
+    EXPECT_FALSE(fields.Read(json)) << json;
+  }
+}
+
+TEST_F(JsonFieldsTest, RefusesANameSaidTwice) {
+  EXPECT_FALSE(fields.Read(R"({"type":"a","type":"b"})"));
+  EXPECT_FALSE(fields.Read(R"({"payload":{"timestamp":1,"timestamp":2}})"));
+  EXPECT_TRUE(fields.Read(R"({"other":1,"other":2})"));
+}
+
+TEST_F(JsonFieldsTest, AMegabyteOfNestingIsNoDanger) {
+  const std::string deep =
+      R"({"x":)" + std::string(500'000, '[') + std::string(500'000, ']') + R"(,"type":"t"})";
+  ASSERT_TRUE(fields.Read(deep));
+  EXPECT_EQ(raw(0), "\"t\"");
+}
+
+}  // namespace
+}  // namespace dormouse

@@ -1,0 +1,48 @@
+// The gateway's client port: its own SO_REUSEPORT socket, so that several gateways share one port evenly.
+//
+// It keeps descriptors in hand: with few left each further visitor is accepted as `crowded` (to be told so)
+// and accepting pauses; should they run out all the same, a reserve descriptor turns one visitor away at a
+// time. It never spins.
+//
+// On the loop's thread.
+#pragma once
+
+#include <ev.h>
+
+#include <functional>
+#include <string>
+
+namespace dormouse {
+
+class Listener {
+ public:
+  // `fd` is the callee's: non-blocking, TCP_NODELAY.
+  using Accept = std::function<void(int fd, std::string remote_address, bool crowded)>;
+
+  explicit Listener(struct ev_loop* loop, Accept accept);
+  ~Listener();
+  Listener(const Listener&) = delete;
+  Listener& operator=(const Listener&) = delete;
+
+  // "HOST:PORT", port 0 for a free one. Empty string, or a sentence about what is wrong.
+  std::string Listen(const std::string& address);
+  void Stop();  // gives the port up; clients that wait to be accepted go to another gateway or are refused
+  bool listening() const { return fd_ >= 0; }
+  int port() const { return port_; }
+
+ private:
+  void OnReadable();
+  void Pause();
+  void TurnOneAway();
+
+  struct ev_loop* loop_;
+  Accept accept_;
+  int fd_ = -1;
+  int reserve_fd_ = -1;
+  int crowded_from_;  // descriptors from this number on are the last ones
+  int port_ = 0;
+  ev_io readable_;
+  ev_timer pause_;
+};
+
+}  // namespace dormouse

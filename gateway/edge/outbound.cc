@@ -1,0 +1,204 @@
+#include "gateway/edge/outbound.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "common/clock.h"
+#include "gateway/edge/edge_rules.h"
+
+namespace dormouse {
+namespace {
+
+OutboundQueue* QueueOf(Connection* connection) {
+  if (connection->outbound == nullptr) connection->outbound = std::make_unique<OutboundQueue>();
+  return connection->outbound.get();
+}
+
+const OutboundMarks& MarksOf(const Connection& connection) { return connection.hub_class->rules().outbound; }
+
+// Codes that may be in a close frame.
+bool IsSendable(uint16_t code) {
+  return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
+}
+
+}  // namespace
+
+// Keeps the sum of all queues right across a change of one.
+class Outbound::Recount {
+ public:
+  Recount(Outbound* outbound, const Connection* connection)
+      : outbound_(outbound), connection_(connection), before_(Bytes()) {}
+  ~Recount() { outbound_->queued_bytes_ += Bytes() - before_; }
+
+ private:
+  uint64_t Bytes() const { return connection_->outbound == nullptr ? 0 : connection_->outbound->bytes(); }
+  Outbound* outbound_;
+  const Connection* connection_;
+  uint64_t before_;
+};
+
+void Outbound::Deliver(const DeliveryView& delivery) {
+  const bool binary = delivery.kind == DeliveryKind::kBinary;
+  SharedFrame shared;
+  size_t head_at = 0;
+  uint32_t found = 0;
+  for (uint32_t i = 0; i < delivery.recipient_count; ++i) {
+    const std::string_view head = delivery.heads.substr(head_at, delivery.head_size(i));
+    head_at += head.size();
+    Connection* connection = table_->Find(delivery.recipient(i));
+    if (connection == nullptr || connection->closing) continue;
+    if (delivery.kind == DeliveryKind::kClose) {
+      CloseForHub(connection, delivery.payload_view());
+      continue;
+    }
+    ++found;
+    if (head.empty()) {
+      Send(connection, delivery.payload, delivery.payload_size, binary, &shared);
+    } else {
+      scratch_.assign(kFrameHeadroom, '\0');
+      scratch_.append(head).append(delivery.payload_view());
+      SharedFrame own;
+      Send(connection, scratch_.data() + kFrameHeadroom, scratch_.size() - kFrameHeadroom, binary, &own);
+    }
+  }
+  metrics_->deliveries->Increment(found);
+  metrics_->delivery_bytes->Increment(static_cast<double>(found) *
+                                      static_cast<double>(delivery.payload_size));
+}
+
+void Outbound::Reply(Connection* connection, std::string_view text) {
+  if (connection->closing) return;
+  scratch_.assign(kFrameHeadroom, '\0');
+  scratch_.append(text);
+  SharedFrame own;
+  Send(connection, scratch_.data() + kFrameHeadroom, text.size(), false, &own);
+}
+
+// `*shared`: a copy of the same bytes for whoever has to wait, made by the first that does.
+void Outbound::Send(Connection* connection, char* data, size_t size, bool binary, SharedFrame* shared) {
+  size_t sent = 0;
+  if (connection->outbound == nullptr) {
+    WebSockets::Written written = WebSockets::Written::kSent;
+    do {
+      const size_t chunk = std::min(size - sent, OutboundQueue::kChunk);
+      written = WebSockets::Write(connection, data + sent, chunk, binary, sent == 0, sent + chunk == size);
+      if (written == WebSockets::Written::kFailed) return;
+      sent += chunk;
+      if (written == WebSockets::Written::kBuffered) {
+        OutboundQueue::Crossing crossing;
+        {
+          const Recount recount(this, connection);
+          crossing = QueueOf(connection)->Buffered(chunk, MarksOf(*connection));
+        }
+        OnCrossing(connection, crossing);
+      }
+    } while (sent < size && written == WebSockets::Written::kSent);
+    if (written == WebSockets::Written::kSent || sent == size || connection->closing) return;
+  }
+  if (*shared == nullptr) *shared = NewSharedFrame({data, size});
+  metrics_->deliveries_queued->Increment();
+  OutboundQueue::Crossing crossing;
+  {
+    const Recount recount(this, connection);
+    crossing = QueueOf(connection)->Push(*shared, binary, sent, MarksOf(*connection));
+  }
+  OnCrossing(connection, crossing);
+}
+
+void Outbound::OnCrossing(Connection* connection, OutboundQueue::Crossing crossing) {
+  switch (crossing) {
+    case OutboundQueue::Crossing::kNone:
+      break;
+    case OutboundQueue::Crossing::kPause:
+      events_->Append(*connection, EventKind::kPause);
+      break;
+    case OutboundQueue::Crossing::kResume:
+      events_->Append(*connection, EventKind::kResume);
+      break;
+    case OutboundQueue::Crossing::kLimit:
+      Close(connection, CloseCause::kSlowConsumer, 1013, "Too slow");
+      break;
+  }
+}
+
+bool Outbound::OnWritable(Connection* connection) {
+  OutboundQueue* queue = connection->outbound.get();
+  if (queue == nullptr || connection->close_sent) return false;
+  OutboundQueue::Crossing crossing;
+  {
+    const Recount recount(this, connection);
+    queue->Flushed();
+    bool buffered = false;
+    while (queue->has_chunk() && !buffered) {
+      const OutboundQueue::Chunk chunk = queue->NextChunk();
+      const WebSockets::Written written =
+          WebSockets::Write(connection, chunk.data, chunk.size, chunk.binary, chunk.first, chunk.last);
+      if (written == WebSockets::Written::kFailed) return false;
+      buffered = written == WebSockets::Written::kBuffered;
+      queue->ChunkWritten(buffered);
+      if (connection->closing) PostponeGivingUp(connection);
+    }
+    crossing = queue->Settle(MarksOf(*connection));
+    if (queue->idle()) connection->outbound.reset();
+    if (buffered) queue = nullptr;
+  }
+  if (!connection->closing) {
+    OnCrossing(connection, crossing);
+    return false;
+  }
+  if (queue == nullptr || connection->outbound == nullptr || !queue->close().has_value()) return false;
+  WebSockets::CloseNow(connection, queue->close()->code, queue->close()->reason);
+  connection->close_sent = true;
+  return true;
+}
+
+void Outbound::Close(Connection* connection, CloseCause cause, uint16_t code, std::string_view reason) {
+  if (connection->closing) return;
+  events_->AppendClose(*connection, code, reason);
+  if (connection->outbound != nullptr) {
+    const Recount recount(this, connection);
+    connection->outbound->Clear();
+  }
+  StartClosing(connection, cause, {code, std::string(reason)});
+}
+
+void Outbound::CloseForHub(Connection* connection, std::string_view payload) {
+  uint16_t code = 1000;
+  std::string_view reason;
+  ReadClosePayload(payload, &code, &reason);
+  StartClosing(connection, CloseCause::kHub, {IsSendable(code) ? code : uint16_t{1000}, std::string(reason)});
+}
+
+void Outbound::StartClosing(Connection* connection, CloseCause cause, OutboundQueue::Close close) {
+  connection->closing = true;
+  metrics_->Closed(cause);
+  QueueOf(connection)->SetClose(std::move(close));
+  if (connection->congested) WebSockets::SetReading(connection, true);  // to see the client's close frame
+  PostponeGivingUp(connection);
+  WebSockets::WantWritable(connection);
+}
+
+void Outbound::Ended(Connection* connection, CloseCause cause, uint16_t code, std::string_view reason) {
+  if (!connection->closing) {
+    connection->closing = true;
+    metrics_->Closed(cause);
+    events_->AppendClose(*connection, code, reason);
+    PostponeGivingUp(connection);
+  }
+  if (connection->outbound != nullptr) {
+    const Recount recount(this, connection);
+    connection->outbound->Clear();
+  }
+}
+
+void Outbound::PostponeGivingUp(Connection* connection) {
+  timers_->Schedule(connection, SteadyMs() + close_timeout_ms_);
+}
+
+void Outbound::Forget(Connection* connection) {
+  const Recount recount(this, connection);
+  connection->outbound.reset();
+}
+
+}  // namespace dormouse

@@ -1,0 +1,36 @@
+// A token bucket in 16 bytes: how many messages a connection may send now. A value; one thread.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+
+namespace dormouse {
+
+class TokenBucket {
+ public:
+  // Takes a token if there is one. `rate` per second, `burst` at most; a new bucket is full.
+  bool Take(double rate, uint32_t burst, int64_t now_ms) {
+    const double full = std::max<double>(burst, 1);
+    tokens_ = updated_ms_ == 0
+                  ? full
+                  : std::min(full, tokens_ + rate * static_cast<double>(now_ms - updated_ms_) / 1000);
+    updated_ms_ = now_ms;
+    if (tokens_ < 1) return false;
+    tokens_ -= 1;
+    return true;
+  }
+
+  // Whole seconds until there is a token, as of the last Take.
+  int64_t RetryAfterSeconds(double rate) const {
+    return std::max<int64_t>(1, static_cast<int64_t>(std::ceil((1 - tokens_) / rate)));
+  }
+
+ private:
+  double tokens_ = 0;
+  int64_t updated_ms_ = 0;  // 0: never used
+};
+
+static_assert(sizeof(TokenBucket) == 16);
+
+}  // namespace dormouse

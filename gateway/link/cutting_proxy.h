@@ -1,0 +1,127 @@
+// A proxy between unix sockets that a test can cut: every connection breaks at once, with whatever was on its
+// way, in both directions.
+#pragma once
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstring>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace dormouse {
+
+class CuttingProxy {
+ public:
+  CuttingProxy(std::string path, std::string target) : path_(std::move(path)), target_(std::move(target)) {
+    listener_ = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const sockaddr_un address = Address(path_);
+    if (bind(listener_, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) std::abort();
+    listen(listener_, 64);
+    if (pipe(stop_) != 0) std::abort();
+    thread_ = std::thread([this] { Run(); });
+  }
+  ~CuttingProxy() {
+    Cut();
+    close(stop_[1]);
+    thread_.join();
+    close(stop_[0]);
+    close(listener_);
+    for (const int fd : ends_) close(fd);
+    unlink(path_.c_str());
+  }
+  CuttingProxy(const CuttingProxy&) = delete;
+  CuttingProxy& operator=(const CuttingProxy&) = delete;
+
+  void Cut() {
+    const std::lock_guard lock(mutex_);
+    for (const int fd : ends_) shutdown(fd, SHUT_RDWR);
+  }
+  // While closed, new connections break at once.
+  void set_closed(bool closed) { closed_ = closed; }
+  uint64_t bytes() const { return bytes_; }
+
+ private:
+  static sockaddr_un Address(const std::string& path) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strncpy(address.sun_path, path.c_str(), sizeof(address.sun_path) - 1);
+    return address;
+  }
+
+  void Run() {
+    while (true) {
+      std::vector<pollfd> polled = {{stop_[0], POLLIN, 0}, {listener_, POLLIN, 0}};
+      for (const int fd : ends_) polled.push_back({fd, POLLIN, 0});
+      if (poll(polled.data(), polled.size(), -1) < 0) continue;
+      if (polled[0].revents != 0) return;
+      std::vector<int> broken;
+      for (size_t i = 2; i < polled.size(); ++i) {
+        if (polled[i].revents != 0 && !Forward(i - 2)) broken.push_back(static_cast<int>((i - 2) / 2));
+      }
+      Close(broken);
+      if (polled[1].revents != 0) Accept();
+    }
+  }
+
+  // ends_ holds pairs: 2 i and 2 i + 1 are joined.
+  bool Forward(size_t from) {
+    char buffer[65536];
+    const ssize_t size = read(ends_[from], buffer, sizeof(buffer));
+    if (size <= 0) return false;
+    bytes_ += static_cast<uint64_t>(size);
+    for (ssize_t sent = 0; sent < size;) {
+      const ssize_t n = send(ends_[from ^ 1], buffer + sent, static_cast<size_t>(size - sent), MSG_NOSIGNAL);
+      if (n <= 0) return false;
+      sent += n;
+    }
+    return true;
+  }
+
+  void Accept() {
+    const int client = accept(listener_, nullptr, nullptr);
+    const int server = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const sockaddr_un address = Address(target_);
+    if (closed_ || connect(server, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
+      close(client);
+      close(server);
+      return;
+    }
+    const std::lock_guard lock(mutex_);
+    ends_.push_back(client);
+    ends_.push_back(server);
+  }
+
+  void Close(const std::vector<int>& pairs) {
+    const std::lock_guard lock(mutex_);
+    std::vector<int> left;
+    for (size_t i = 0; i < ends_.size(); ++i) {
+      bool broken = false;
+      for (const int pair : pairs) broken |= pair == static_cast<int>(i / 2);
+      if (broken) {
+        close(ends_[i]);
+      } else {
+        left.push_back(ends_[i]);
+      }
+    }
+    ends_.swap(left);
+  }
+
+  const std::string path_;
+  const std::string target_;
+  int listener_ = -1;
+  int stop_[2] = {-1, -1};
+  std::atomic<bool> closed_{false};
+  std::atomic<uint64_t> bytes_{0};
+  std::mutex mutex_;  // of ends_, where the test's thread is concerned
+  std::vector<int> ends_;
+  std::thread thread_;
+};
+
+}  // namespace dormouse

@@ -1,0 +1,143 @@
+#include "gateway/link/lane_link.h"
+
+#include <unistd.h>
+
+#include <utility>
+
+#include "common/clock.h"
+#include "common/logging.h"
+#include "proto/link_channel.h"
+
+namespace dormouse {
+namespace {
+
+constexpr char kMethod[] = "/dormouse.link.Edge/Link";
+constexpr int64_t kFirstRetryMs = 50;
+constexpr int64_t kRetryMs = 200;
+// An acknowledgement waits for company, but not beyond this many batches.
+constexpr uint64_t kMaxUnacknowledged = 64;
+
+}  // namespace
+
+const std::shared_ptr<grpc::Channel>& StatekeeperAddress::Channel(uint32_t attempt) {
+  const std::string& path = member_.unix_path();
+  const bool has_unix = !path.empty() && access(path.c_str(), F_OK) == 0;
+  if (member_.address().empty() || (has_unix && attempt % 2 == 0)) {
+    if (unix_channel_ == nullptr) unix_channel_ = NewLinkChannel("unix:" + path);
+    return unix_channel_;
+  }
+  if (address_channel_ == nullptr) address_channel_ = NewLinkChannel(member_.address());
+  return address_channel_;
+}
+
+LaneLink::LaneLink(CompletionThread* thread, std::shared_ptr<StreamInbox> inbox, GatewayId gateway,
+                   std::shared_ptr<StatekeeperAddress> statekeeper, uint32_t lane, Owner* owner)
+    : thread_(thread),
+      inbox_(std::move(inbox)),
+      gateway_(gateway),
+      statekeeper_(std::move(statekeeper)),
+      lane_(lane),
+      owner_(owner),
+      silent_since_ms_(SteadyMs()) {}
+
+std::string LaneLink::name() const { return statekeeper_->name() + " lane " + std::to_string(lane_); }
+
+void LaneLink::Tick(int64_t steady_ms) {
+  if (stream_ != nullptr || steady_ms < open_at_ms_) return;
+  outgoing_.Clear();
+  link::ToLane::Hello* hello = outgoing_.mutable_hello();
+  hello->set_gateway(gateway_);
+  hello->set_incarnation(statekeeper_->incarnation());
+  hello->set_lane(lane_);
+  hello->set_received_through(received_through_);
+  FillStale();
+  stream_ =
+      ClientStream::Open(thread_, statekeeper_->Channel(attempts_++), kMethod, ToBuffer(outgoing_), inbox_);
+  stream_->set_context(static_cast<StreamUser*>(this));
+}
+
+void LaneLink::Close() {
+  if (greeted_) silent_since_ms_ = SteadyMs();
+  greeted_ = false;
+  if (stream_ == nullptr) return;
+  stream_->set_context(nullptr);
+  stream_->End(grpc::Status::CANCELLED);
+  stream_.reset();
+}
+
+void LaneLink::Flush(bool acknowledge) {
+  if (!greeted_) return;
+  acknowledge_due_ |= unacknowledged_ > 0 && (acknowledge || unacknowledged_ >= kMaxUnacknowledged);
+  // A short write may be over before the next look: hence a loop, or nobody would say that the rest can go.
+  while ((owner_->HasEvents() || acknowledge_due_) && !stream_->Busy()) {
+    outgoing_.Clear();
+    if (owner_->HasEvents()) owner_->TakeEvents(outgoing_.mutable_events());
+    if (outgoing_.events().empty() && !acknowledge_due_) return;
+    if (unacknowledged_ > 0) outgoing_.set_received_through(received_through_);
+    if (stale_unsaid_) FillStale();
+    unacknowledged_ = 0;
+    acknowledge_due_ = false;
+    stream_->Write(ToBuffer(outgoing_));
+    ++messages_sent_;
+  }
+}
+
+void LaneLink::IgnoredStale(ShardId shard, uint32_t known_epoch) {
+  uint32_t& epoch = stale_[shard];
+  stale_unsaid_ |= epoch != known_epoch;
+  epoch = known_epoch;
+}
+
+void LaneLink::FillStale() {
+  for (const auto& [shard, epoch] : stale_) {
+    link::Stale* stale = outgoing_.add_stale();
+    stale->set_shard(shard);
+    stale->set_epoch(epoch);
+  }
+  stale_unsaid_ = false;
+}
+
+void LaneLink::OnMessage(const grpc::ByteBuffer& message) {
+  ++messages_received_;
+  if (!FromBuffer(message, &incoming_)) return Break("it sent something that is not a batch");
+  if (!greeted_) {
+    if (!incoming_.has_hello() || !OnHello(incoming_.hello())) Break("it does not greet as it should");
+    return;
+  }
+  const uint64_t batch = incoming_.batch();
+  // After a greeting without memory on either side, any number may be the first.
+  if (batch == 0 || (received_through_ != 0 && batch != received_through_ + 1))
+    return Break("a batch is missing");
+  if (!owner_->OnBatch(&incoming_)) return Break("it sent a broken batch");
+  received_through_ = batch;
+  ++unacknowledged_;
+  if (incoming_.deliveries().capacity() > 2 * kBatchBytes) incoming_.mutable_deliveries()->shrink_to_fit();
+}
+
+bool LaneLink::OnHello(const link::ToGateway::Hello& hello) {
+  if (hello.incarnation() != statekeeper_->incarnation()) return false;
+  if (!hello.resumed()) received_through_ = 0;
+  unacknowledged_ = 0;
+  acknowledge_due_ = false;
+  greeted_ = true;
+  attempts_ = 0;
+  SPDLOG_INFO("Linked to {} ({})", name(), hello.resumed() ? "resumed" : "new");
+  owner_->OnGreeted();
+  return true;
+}
+
+void LaneLink::Break(const char* why) {
+  SPDLOG_ERROR("Breaking the link to {}: {}", name(), why);
+  Close();
+  RetryLater();
+}
+
+void LaneLink::OnClosed(const grpc::Status& status) {
+  if (greeted_ || attempts_ == 1) SPDLOG_WARN("No link to {}: {}; trying on", name(), status.error_message());
+  Close();
+  RetryLater();
+}
+
+void LaneLink::RetryLater() { open_at_ms_ = SteadyMs() + (attempts_ <= 1 ? kFirstRetryMs : kRetryMs); }
+
+}  // namespace dormouse

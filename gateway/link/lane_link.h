@@ -1,0 +1,114 @@
+// A gateway's link to one statekeeper lane: opens its stream (again and again), greets, checks the numbers of
+// batches and acknowledges them. What the batches mean is its Owner's business.
+//
+// Threading: the gateway's loop thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "common/ids.h"
+#include "common/shard.h"
+#include "gateway/link/client_stream.h"
+#include "gateway/link/stream_user.h"
+#include "proto/link.pb.h"
+
+namespace dormouse {
+
+// A statekeeper process as the shard map describes it, and the ways to it.
+class StatekeeperAddress {
+ public:
+  explicit StatekeeperAddress(const link::Member& member) : member_(member) {}
+
+  uint64_t incarnation() const { return member_.incarnation(); }
+  const std::string& name() const {
+    return member_.address().empty() ? member_.unix_path() : member_.address();
+  }
+  // The unix socket where it is on this host, on odd attempts the address: the path may be another host's.
+  const std::shared_ptr<grpc::Channel>& Channel(uint32_t attempt);
+
+ private:
+  const link::Member member_;
+  std::shared_ptr<grpc::Channel> unix_channel_;
+  std::shared_ptr<grpc::Channel> address_channel_;
+};
+
+class LaneLink final : private StreamUser {
+ public:
+  class Owner {
+   public:
+    virtual ~Owner() = default;
+    // The lane answers; it has forgotten what was on its way. Everything unsettled is to be sent again.
+    virtual void OnGreeted() = 0;
+    // A new batch. False: it is broken, and so is the stream then.
+    virtual bool OnBatch(link::ToGateway* batch) = 0;
+    // Whether there are events for the lane; appends some, up to the size of a batch.
+    virtual bool HasEvents() const = 0;
+    virtual void TakeEvents(std::string* batch) = 0;
+  };
+
+  LaneLink(CompletionThread* thread, std::shared_ptr<StreamInbox> inbox, GatewayId gateway,
+           std::shared_ptr<StatekeeperAddress> statekeeper, uint32_t lane, Owner* owner);
+  ~LaneLink() { Close(); }
+  LaneLink(const LaneLink&) = delete;
+  LaneLink& operator=(const LaneLink&) = delete;
+
+  uint64_t incarnation() const { return statekeeper_->incarnation(); }
+  std::string name() const;
+
+  // Whether the lane answers.
+  bool greeted() const { return greeted_; }
+  // Since when it does not; steady clock.
+  int64_t silent_since_ms() const { return silent_since_ms_; }
+  bool waiting() const { return stream_ == nullptr; }
+  // Opens a stream where none is and its time has come.
+  void Tick(int64_t steady_ms);
+  void Close();
+
+  // Writes one message, if there is something to say and the last one is on its way. `acknowledge`: also when
+  // it is only an acknowledgement that waits.
+  void Flush(bool acknowledge);
+  bool unacknowledged() const { return unacknowledged_ > 0; }
+
+  // Something of this shard was ignored, for an owner of a later epoch has spoken.
+  void IgnoredStale(ShardId shard, uint32_t known_epoch);
+
+  uint64_t messages_sent() const { return messages_sent_; }
+  uint64_t messages_received() const { return messages_received_; }
+
+ private:
+  void OnMessage(const grpc::ByteBuffer& message) override;
+  void OnClosed(const grpc::Status& status) override;
+  bool OnHello(const link::ToGateway::Hello& hello);
+  void Break(const char* why);
+  void RetryLater();
+  void FillStale();
+
+  CompletionThread* const thread_;
+  const std::shared_ptr<StreamInbox> inbox_;
+  const GatewayId gateway_;
+  const std::shared_ptr<StatekeeperAddress> statekeeper_;
+  const uint32_t lane_;
+  Owner* const owner_;
+
+  std::shared_ptr<ClientStream> stream_;
+  bool greeted_ = false;
+  uint32_t attempts_ = 0;  // since the last greeting
+  int64_t open_at_ms_ = 0;
+  int64_t silent_since_ms_;
+
+  uint64_t received_through_ = 0;  // batches
+  uint64_t unacknowledged_ = 0;    // how many of them were not acknowledged on this stream
+  bool acknowledge_due_ = false;   // they have waited long enough
+  std::map<ShardId, uint32_t> stale_;
+  bool stale_unsaid_ = false;
+
+  uint64_t messages_sent_ = 0;
+  uint64_t messages_received_ = 0;
+  link::ToLane outgoing_;  // kept for their memory
+  link::ToGateway incoming_;
+};
+
+}  // namespace dormouse

@@ -1,0 +1,74 @@
+// What the edge link costs: both ends in this process, a number of events in flight, each answered with its
+// own payload. Prints processor seconds per million events, and how far batches grew.
+//
+//   link_bench [IN_FLIGHT [EVENTS [PAYLOAD_BYTES]]]
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+
+#include "gateway/link/link_harness.h"
+
+namespace {
+
+double CpuSeconds() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+         static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  using dormouse::EventKind;
+  const size_t in_flight = argc > 1 ? std::strtoul(argv[1], nullptr, 10) : 64;
+  const size_t events = argc > 2 ? std::strtoul(argv[2], nullptr, 10) : 1'000'000;
+  const std::string payload(argc > 3 ? std::strtoul(argv[3], nullptr, 10) : 60, 'x');
+
+  std::string directory = (std::filesystem::temp_directory_path() / "link_bench_XXXXXX").string();
+  if (mkdtemp(directory.data()) == nullptr) return 1;
+  const std::string path = directory + "/edge.sock";
+  {
+    dormouse::TestStatekeeper statekeeper({.addresses = {"unix:" + path}, .unix_path = path, .shards = 1024});
+    statekeeper.record = false;
+    if (!statekeeper.Start()) return 1;
+    dormouse::TestGateway gateway({.gateway = 1, .statekeepers = {"unix:" + path}});
+    if (!gateway.AwaitReady()) return 1;
+
+    size_t sent = 0;
+    size_t received = 0;
+    bool done = false;
+    const auto send = [&] {
+      const std::string hub = "echo/room-" + std::to_string(sent % 1000);
+      gateway.links().Append(
+          {.kind = EventKind::kText, .connection = ++sent, .hub = hub, .payload = payload});
+    };
+    gateway.on_delivery = [&](const dormouse::DeliveryView&) {
+      if (++received == events) gateway.facts.Change([&] { done = true; });
+      if (sent < events) send();
+    };
+
+    const double cpu_before = CpuSeconds();
+    const auto start = std::chrono::steady_clock::now();
+    gateway.thread().Run([&] {
+      for (size_t i = 0; i < in_flight; ++i) send();
+    });
+    if (!gateway.facts.Await([&] { return done; })) return 1;
+    const double cpu = CpuSeconds() - cpu_before;
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    const auto traffic =
+        gateway.thread().Get<dormouse::StatekeeperLinks::Traffic>([&] { return gateway.links().traffic(); });
+    const auto count = static_cast<double>(events);
+    std::printf("%zu in flight: %.2f CPU-s/M (wall %.2f s/M), %.1f events a message up, %.1f down\n",
+                in_flight, cpu / count * 1e6, seconds / count * 1e6,
+                count / static_cast<double>(traffic.messages_sent),
+                count / static_cast<double>(traffic.messages_received));
+  }
+  std::filesystem::remove_all(directory);
+  return 0;
+}

@@ -1,0 +1,793 @@
+// Both ends of the edge link over real sockets: what each promises to the other.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <future>
+#include <map>
+#include <set>
+#include <string>
+
+#include "common/shard.h"
+#include "gateway/link/client_stream.h"
+#include "gateway/link/cutting_proxy.h"
+#include "gateway/link/link_harness.h"
+#include "proto/link_channel.h"
+#include "proto/stream_inbox.h"
+
+namespace dormouse {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+class LinkTest : public testing::Test {
+ protected:
+  LinkTest() {
+    directory_ = (std::filesystem::temp_directory_path() / "link_test_XXXXXX").string();
+    if (mkdtemp(directory_.data()) == nullptr) std::abort();
+    path_ = directory_ + "/edge.sock";
+  }
+  ~LinkTest() override { std::filesystem::remove_all(directory_); }
+
+  TestStatekeeper::Setup Standard() { return {.addresses = {"unix:" + path_}, .unix_path = path_}; }
+  StatekeeperLinks::Config Gateway(GatewayId id = 0x1001) {
+    return {.gateway = id, .statekeepers = {"unix:" + path_}};
+  }
+
+  static std::vector<std::string> Payloads(TestGateway* gateway) {
+    std::vector<std::string> payloads;
+    for (const Delivered& delivered : gateway->delivered()) payloads.push_back(delivered.payload);
+    return payloads;
+  }
+
+  std::string directory_;
+  std::string path_;
+};
+
+TEST_F(LinkTest, EventsAndDeliveriesArriveWholeAndInOrder) {
+  TestStatekeeper::Setup setup = Standard();
+  setup.lanes = 2;
+  TestStatekeeper statekeeper(setup);
+  ASSERT_TRUE(statekeeper.Start());
+  TestGateway gateway(Gateway());
+  ASSERT_TRUE(gateway.AwaitReady());
+
+  constexpr int kHubs = 20;
+  constexpr int kEach = 200;
+  for (int i = 0; i < kEach; ++i) {
+    for (int hub = 0; hub < kHubs; ++hub) {
+      gateway.Append("echo/hub-" + std::to_string(hub), std::to_string(i), static_cast<uint64_t>(hub));
+    }
+  }
+  ASSERT_TRUE(gateway.AwaitDeliveries(kHubs * kEach));
+  ASSERT_TRUE(gateway.AwaitSettled());
+  std::map<uint64_t, int> next;
+  for (const Delivered& delivered : gateway.delivered()) {
+    ASSERT_EQ(delivered.recipients.size(), 1u);
+    EXPECT_EQ(delivered.payload, std::to_string(next[delivered.recipients[0]]++));
+  }
+  EXPECT_EQ(next.size(), kHubs);
+  statekeeper.facts.Await([] { return true; });
+  for (const Taken& taken : statekeeper.taken) {
+    EXPECT_EQ(taken.cause.shard, ShardOf(taken.hub, 64));
+    EXPECT_EQ(taken.epoch, 1u);
+  }
+}
+
+TEST_F(LinkTest, OneMessageReachesManyRecipientsWithTheirHeads) {
+  TestStatekeeper::Setup setup = Standard();
+  setup.on_event = [](TestStatekeeper* self, const Taken& event) {
+    Output output;
+    output.kind = DeliveryKind::kBinary;
+    output.has_heads = true;
+    output.payload = event.payload;
+    for (uint64_t i = 0; i < 3; ++i)
+      output.to.push_back({{event.gateway, UuidLow(i)}, "h" + std::to_string(i)});
+    self->Release(event, {std::move(output)});
+  };
+  TestStatekeeper statekeeper(setup);
+  ASSERT_TRUE(statekeeper.Start());
+  TestGateway gateway(Gateway());
+  ASSERT_TRUE(gateway.AwaitReady());
+  gateway.Append("echo/a", "shared");
+  ASSERT_TRUE(gateway.AwaitDeliveries(1));
+  const std::vector<Delivered> delivered = gateway.delivered();
+  ASSERT_EQ(delivered.size(), 1u);
+  EXPECT_THAT(delivered[0].recipients, ElementsAre(UuidLow(0), UuidLow(1), UuidLow(2)));
+  EXPECT_EQ(delivered[0].heads, "h0h1h2");
+  EXPECT_EQ(delivered[0].payload, "shared");
+  EXPECT_EQ(delivered[0].kind, DeliveryKind::kBinary);
+}
+
+TEST_F(LinkTest, BatchesGrowWithLoad) {
+  TestStatekeeper statekeeper(Standard());
+  statekeeper.record = false;
+  ASSERT_TRUE(statekeeper.Start());
+  TestGateway gateway(Gateway());
+  ASSERT_TRUE(gateway.AwaitReady());
+  constexpr size_t kEvents = 20'000;
+  std::atomic<size_t> received = 0;
+  gateway.on_delivery = [&](const DeliveryView&) {
+    if (++received == kEvents) gateway.facts.Change([] {});
+  };
+  // One turn of the loop for each event: only writes in flight make batches.
+  for (size_t i = 0; i < kEvents; ++i) gateway.Append("echo/a", "x");
+  ASSERT_TRUE(gateway.facts.Await([&] { return received == kEvents; }));
+  const auto traffic =
+      gateway.thread().Get<StatekeeperLinks::Traffic>([&] { return gateway.links().traffic(); });
+  EXPECT_LT(traffic.messages_sent, kEvents / 4);
+  EXPECT_LT(traffic.messages_received, kEvents / 4);
+}
+
+TEST_F(LinkTest, CutStreamsLoseNothingAndRepeatNothing) {
+  const std::string front = directory_ + "/proxy.sock";
+  TestStatekeeper::Setup setup = Standard();
+  setup.unix_path = front;
+  TestStatekeeper statekeeper(setup);
+  ASSERT_TRUE(statekeeper.Start());
+  CuttingProxy proxy(front, path_);
+  StatekeeperLinks::Config config = Gateway();
+  config.statekeepers = {"unix:" + front};
+  TestGateway gateway(config);
+  ASSERT_TRUE(gateway.AwaitReady());
+
+  constexpr size_t kEvents = 20'000;
+  constexpr size_t kCuts = 15;
+  std::map<std::string, int> sent;
+  for (size_t i = 0; i < kEvents; ++i) {
+    const std::string hub = "echo/" + std::to_string(i % 7);
+    gateway.Append(hub, std::to_string(sent[hub]++), i % 7);
+    if (i % (kEvents / kCuts) == 0) {
+      const size_t before = gateway.delivered().size();
+      ASSERT_TRUE(gateway.AwaitDeliveries(std::min(before + 1, i)));
+      proxy.Cut();
+    }
+  }
+  ASSERT_TRUE(gateway.AwaitDeliveries(kEvents));
+  ASSERT_TRUE(gateway.AwaitSettled());
+  std::map<uint64_t, int> next;
+  for (const Delivered& delivered : gateway.delivered()) {
+    ASSERT_EQ(delivered.payload, std::to_string(next[delivered.recipients[0]]++));
+  }
+  ASSERT_EQ(gateway.delivered().size(), kEvents);
+  // Nor did the lane see an event twice.
+  std::map<ShardId, uint64_t> last;
+  for (const Taken& taken : statekeeper.taken) EXPECT_EQ(taken.cause.sequence, ++last[taken.cause.shard]);
+  EXPECT_THAT(statekeeper.gone, IsEmpty());
+}
+
+TEST_F(LinkTest, ANewStatekeeperGetsWhatIsUnsettledAndClientsWhatTheyHaveNotSeen) {
+  constexpr GatewayId kElsewhere = 0x2002;  // never comes: what it should get keeps the event unsettled
+  TestStatekeeper::Setup setup = Standard();
+  setup.on_event = [&](TestStatekeeper* self, const Taken& event) {
+    std::vector<Output> outputs = {TestStatekeeper::To({event.from}, event.payload + " 1")};
+    if (event.payload != "settled") outputs.push_back(TestStatekeeper::To({{kElsewhere, 1}}, "elsewhere"));
+    self->Release(event, std::move(outputs));
+  };
+  auto first = std::make_unique<TestStatekeeper>(setup);
+  ASSERT_TRUE(first->Start());
+  TestGateway gateway(Gateway());
+  ASSERT_TRUE(gateway.AwaitReady());
+  gateway.Append("echo/a", "settled");
+  gateway.Append("echo/a", "open");
+  gateway.Append("echo/b", "open too");
+  ASSERT_TRUE(gateway.AwaitDeliveries(3));
+  ASSERT_TRUE(gateway.facts.Await([&] { return true; }));
+  EXPECT_EQ(gateway.unsettled(), 2u);
+  first.reset();
+  gateway.Append("echo/a", "new");
+
+  setup.incarnation = 2;
+  setup.epoch = 2;
+  setup.on_event = [](TestStatekeeper* self, const Taken& event) {
+    self->Release(event, {TestStatekeeper::To({event.from}, event.payload + " 1"),
+                          TestStatekeeper::To({event.from}, event.payload + " 2")});
+  };
+  TestStatekeeper second(setup);
+  ASSERT_TRUE(second.Start());
+  ASSERT_TRUE(gateway.AwaitDeliveries(7));
+  ASSERT_TRUE(gateway.AwaitSettled());
+
+  std::map<std::string, std::vector<std::string>> by_hub;
+  for (const Taken& taken : second.taken) {
+    by_hub[taken.hub].push_back(taken.payload);
+    EXPECT_EQ(taken.epoch, 2u);
+  }
+  EXPECT_THAT(by_hub["echo/a"], ElementsAre("open", "new"));
+  EXPECT_THAT(by_hub["echo/b"], ElementsAre("open too"));
+  EXPECT_THAT(Payloads(&gateway), testing::UnorderedElementsAre("settled 1", "open 1", "open too 1", "open 2",
+                                                                "open too 2", "new 1", "new 2"));
+}
+
+TEST_F(LinkTest, ARestartedStatekeeperIsServedWithinHalfASecond) {
+  TestStatekeeper::Setup setup = Standard();
+  auto first = std::make_unique<TestStatekeeper>(setup);
+  ASSERT_TRUE(first->Start());
+  TestGateway gateway(Gateway());
+  ASSERT_TRUE(gateway.AwaitReady());
+  first.reset();
+  gateway.Append("echo/a", "waits");
+  std::this_thread::sleep_for(std::chrono::milliseconds(700));  // the outage: retries are made in vain
+  setup.incarnation = 2;
+  setup.epoch = 2;
+  TestStatekeeper second(setup);
+  const auto start = std::chrono::steady_clock::now();
+  ASSERT_TRUE(second.Start());
+  ASSERT_TRUE(gateway.AwaitDeliveries(1));
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(500));
+}
+
+// Two gateways; every event goes to connection 1 of both.
+class TwoGatewaysTest : public LinkTest {
+ protected:
+  static constexpr GatewayId kNear = 0x1001;
+  static constexpr GatewayId kFar = 0x2002;
+
+  static void Broadcast(TestStatekeeper* self, const Taken& event) {
+    if (event.payload == "alone")
+      return self->Release(event, {TestStatekeeper::To({event.from}, event.payload)});
+    self->Release(event, {TestStatekeeper::To({{kNear, UuidLow(1)}, {kFar, UuidLow(1)}}, event.payload)});
+  }
+
+  void SetUp() override {
+    TestStatekeeper::Setup setup = Standard();
+    setup.on_event = Broadcast;
+    setup.links.gateway_grace = Duration(60'000);
+    statekeeper_ = std::make_unique<TestStatekeeper>(setup);
+    ASSERT_TRUE(statekeeper_->Start());
+    near_ = std::make_unique<TestGateway>(Gateway(kNear));
+    far_ = std::make_unique<TestGateway>(Gateway(kFar));
+    ASSERT_TRUE(near_->AwaitReady());
+    ASSERT_TRUE(far_->AwaitReady());
+  }
+
+  std::unique_ptr<TestStatekeeper> statekeeper_;
+  std::unique_ptr<TestGateway> near_;
+  std::unique_ptr<TestGateway> far_;
+};
+
+TEST_F(TwoGatewaysTest, ACauseIsSettledOnceBothGatewaysHaveItsOutput) {
+  std::promise<void> held;
+  std::promise<void> go_on;
+  far_->thread().Post([&] {
+    held.set_value();
+    go_on.get_future().wait();
+  });
+  held.get_future().wait();
+  near_->Append("echo/a", "both");
+  ASSERT_TRUE(near_->AwaitDeliveries(1));
+  // Others are settled meanwhile.
+  for (int i = 0; i < 50; ++i) {
+    near_->Append("echo/b", "alone");
+    ASSERT_TRUE(near_->AwaitDeliveries(static_cast<size_t>(i) + 2));
+  }
+  EXPECT_EQ(near_->unsettled(), 1u);
+  go_on.set_value();
+  ASSERT_TRUE(far_->AwaitDeliveries(1));
+  ASSERT_TRUE(near_->AwaitSettled());
+  EXPECT_THAT(Payloads(far_.get()), ElementsAre("both"));
+}
+
+TEST_F(TwoGatewaysTest, BroadcastsLeaveNothingBehind) {
+  statekeeper_->record = false;
+  constexpr size_t kBroadcasts = 100'000;
+  std::atomic<size_t> near_count = 0;
+  std::atomic<size_t> far_count = 0;
+  near_->on_delivery = [&](const DeliveryView&) {
+    if (++near_count == kBroadcasts) near_->facts.Change([] {});
+  };
+  far_->on_delivery = [&](const DeliveryView&) {
+    if (++far_count == kBroadcasts) far_->facts.Change([] {});
+  };
+  size_t most_remembered = 0;
+  for (size_t sent = 0; sent < kBroadcasts; sent += 1000) {
+    near_->thread().Run([&] {
+      for (int i = 0; i < 1000; ++i)
+        near_->links().Append({.connection = UuidLow(1), .hub = "echo/a", .payload = "x"});
+    });
+    ASSERT_TRUE(near_->AwaitSettled());
+    most_remembered =
+        std::max(most_remembered,
+                 far_->thread().Get<size_t>([&] { return far_->links().traffic().remembered_causes; }));
+  }
+  ASSERT_TRUE(near_->facts.Await([&] { return near_count == kBroadcasts; }));
+  ASSERT_TRUE(far_->facts.Await([&] { return far_count == kBroadcasts; }));
+  EXPECT_LE(most_remembered, 10'000u);
+  // The last Forget and the last acknowledgement are on their way: each turn of a loop looks again.
+  const auto await = [](LoopThread* thread, const std::function<bool()>& condition) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (!thread->Get<bool>(condition)) {
+      if (std::chrono::steady_clock::now() > deadline) return false;
+      std::this_thread::yield();
+    }
+    return true;
+  };
+  EXPECT_TRUE(await(&far_->thread(), [&] { return far_->links().traffic().remembered_causes == 0; }));
+  EXPECT_TRUE(await(&statekeeper_->thread(),
+                    [&] { return statekeeper_->links().traffic().unacknowledged_bytes == 0; }));
+}
+
+TEST_F(TwoGatewaysTest, AnotherGatewaysEventHandledTwiceIsDeliveredOnce) {
+  near_->Append("echo/a", "first");
+  ASSERT_TRUE(far_->AwaitDeliveries(1));
+  ASSERT_TRUE(near_->AwaitSettled());
+  statekeeper_.reset();
+  near_->Append("echo/a", "second");
+
+  TestStatekeeper::Setup setup = Standard();
+  setup.incarnation = 2;
+  setup.epoch = 2;
+  setup.on_event = [&](TestStatekeeper* self, const Taken& event) {
+    // To the far one, and to one that never acknowledges.
+    self->Release(event, {TestStatekeeper::To({{kFar, UuidLow(1)}, {0x3003, UuidLow(1)}}, event.payload)});
+  };
+  auto second = std::make_unique<TestStatekeeper>(setup);
+  ASSERT_TRUE(second->Start());
+  ASSERT_TRUE(far_->AwaitDeliveries(2));
+  second.reset();
+  setup.incarnation = 3;
+  setup.epoch = 3;
+  setup.on_event = Broadcast;
+  TestStatekeeper third(setup);
+  ASSERT_TRUE(third.Start());
+  ASSERT_TRUE(near_->AwaitSettled());
+  near_->Append("echo/a", "third");
+  ASSERT_TRUE(near_->AwaitSettled());
+  ASSERT_TRUE(far_->AwaitDeliveries(3));
+  EXPECT_THAT(Payloads(far_.get()), ElementsAre("first", "second", "third"));
+}
+
+TEST_F(TwoGatewaysTest, WhatADeposedOwnerSaysIsNeitherDeliveredNorSettled) {
+  // The lane holds events, so that it can answer in an epoch that is over.
+  statekeeper_.reset();
+  TestStatekeeper::Setup setup = Standard();
+  setup.incarnation = 2;
+  setup.epoch = 2;
+  std::vector<Taken> held;
+  setup.on_event = [&](TestStatekeeper*, const Taken& event) { held.push_back(event); };
+  TestStatekeeper lane(setup);
+  ASSERT_TRUE(lane.Start());
+  near_->Append("echo/a", "answer");
+  near_->Append("echo/b", "silence");
+  ASSERT_TRUE(lane.facts.Await([&] { return lane.taken.size() == 2; }));
+  // Both gateways learn of epoch 3, the near one sends again.
+  lane.Publish(3);
+  ASSERT_TRUE(lane.facts.Await([&] { return lane.taken.size() == 4; }));
+  far_->Append("echo/c", "knows");
+  ASSERT_TRUE(lane.facts.Await([&] { return lane.taken.size() == 5 && lane.taken[4].epoch == 3; }));
+
+  lane.thread().Run([&] {
+    for (Taken& event : held) event.epoch = 2;
+    Broadcast(&lane, held[0]);
+    lane.Release(held[1], {});
+  });
+  // A later round trip on both streams: what came before it was looked at.
+  lane.thread().Run([&] {
+    lane.links().Release(
+        {.cause = {},
+         .shard = 0,
+         .epoch = 3,
+         .outputs = {TestStatekeeper::To({{kNear, UuidLow(1)}, {kFar, UuidLow(1)}}, "alarm")}});
+  });
+  ASSERT_TRUE(near_->AwaitDeliveries(1));
+  ASSERT_TRUE(far_->AwaitDeliveries(1));
+  EXPECT_THAT(Payloads(near_.get()), ElementsAre("alarm"));
+  EXPECT_THAT(Payloads(far_.get()), ElementsAre("alarm"));
+  EXPECT_EQ(near_->unsettled(), 2u);
+
+  lane.thread().Run([&] {
+    for (Taken& event : held) event.epoch = 3;
+    Broadcast(&lane, held[0]);
+    lane.Release(held[1], {});
+    lane.Release(held[4], {});
+  });
+  ASSERT_TRUE(near_->AwaitSettled());
+  ASSERT_TRUE(far_->AwaitSettled());
+  EXPECT_THAT(Payloads(near_.get()), ElementsAre("alarm", "answer"));
+  EXPECT_THAT(Payloads(far_.get()), ElementsAre("alarm", "answer"));
+}
+
+TEST_F(TwoGatewaysTest, AnAlarmsCallerLearnsWhenEveryGatewayHasIt) {
+  bool acknowledged = false;
+  const auto release = [&] {
+    statekeeper_->thread().Run([&] {
+      statekeeper_->links().Release(
+          {.cause = {},
+           .shard = 3,
+           .epoch = 1,
+           .outputs = {TestStatekeeper::To({{kNear, UuidLow(1)}, {kFar, UuidLow(1)}}, "alarm")},
+           .acknowledged = [&] { statekeeper_->facts.Change([&] { acknowledged = true; }); }});
+    });
+  };
+  release();
+  EXPECT_TRUE(statekeeper_->facts.Await([&] { return acknowledged; }));
+  EXPECT_THAT(Payloads(near_.get()), ElementsAre("alarm"));
+  EXPECT_THAT(Payloads(far_.get()), ElementsAre("alarm"));
+
+  bool at_once = false;
+  statekeeper_->thread().Run([&] {
+    statekeeper_->links().Release(
+        {.cause = {}, .shard = 3, .epoch = 1, .outputs = {}, .acknowledged = [&] { at_once = true; }});
+  });
+  EXPECT_TRUE(at_once);
+}
+
+TEST_F(LinkTest, AGatewayThatStaysAwayIsGivenUpAndItsAcknowledgementsCountAsGiven) {
+  constexpr GatewayId kFar = 0x2002;
+  TestStatekeeper::Setup setup = Standard();
+  setup.links.gateway_grace = Duration(300);
+  setup.on_event = [&](TestStatekeeper* self, const Taken& event) {
+    self->Release(event,
+                  {TestStatekeeper::To({{event.gateway, UuidLow(1)}, {kFar, UuidLow(1)}}, event.payload)});
+  };
+  TestStatekeeper statekeeper(setup);
+  ASSERT_TRUE(statekeeper.Start());
+  TestGateway gateway(Gateway());
+  auto far = std::make_unique<TestGateway>(Gateway(kFar));
+  ASSERT_TRUE(gateway.AwaitReady());
+  ASSERT_TRUE(far->AwaitReady());
+  gateway.Append("echo/a", "both");
+  ASSERT_TRUE(far->AwaitDeliveries(1));
+  ASSERT_TRUE(gateway.AwaitSettled());
+  const auto present = [&](GatewayId id) {
+    return statekeeper.thread().Get<bool>([&] { return statekeeper.links().IsPresent(id); });
+  };
+  far.reset();
+  EXPECT_TRUE(present(kFar));
+  gateway.Append("echo/a", "one is away");
+  ASSERT_TRUE(gateway.AwaitDeliveries(2));
+  ASSERT_TRUE(statekeeper.facts.Await([&] { return !statekeeper.gone.empty(); }));
+  EXPECT_THAT(statekeeper.gone, ElementsAre(kFar));
+  EXPECT_FALSE(present(kFar));
+  EXPECT_TRUE(present(gateway.id));
+  EXPECT_FALSE(present(0x4004));  // never seen, and the grace since the start is over
+  ASSERT_TRUE(gateway.AwaitSettled());
+}
+
+TEST_F(LinkTest, AGatewayThatWasGivenUpComesBackAsANewOneWithAllThatIsUnsettled) {
+  const std::string front = directory_ + "/proxy.sock";
+  TestStatekeeper::Setup setup = Standard();
+  setup.unix_path = front;
+  setup.links.gateway_grace = Duration(200);
+  std::vector<Taken> held;
+  setup.on_event = [&](TestStatekeeper* self, const Taken& event) {
+    if (event.payload == "hold" && held.empty()) {
+      held.push_back(event);
+    } else {
+      self->Release(event, {TestStatekeeper::To({event.from}, event.payload)});
+    }
+  };
+  TestStatekeeper statekeeper(setup);
+  ASSERT_TRUE(statekeeper.Start());
+  CuttingProxy proxy(front, path_);
+  StatekeeperLinks::Config config = Gateway();
+  config.statekeepers = {"unix:" + front};
+  TestGateway gateway(config);
+  ASSERT_TRUE(gateway.AwaitReady());
+  for (int i = 0; i < 5; ++i) gateway.Append("echo/a", "before");
+  ASSERT_TRUE(gateway.AwaitDeliveries(5));
+  ASSERT_TRUE(gateway.AwaitSettled());
+  gateway.Append("echo/a", "hold");
+  ASSERT_TRUE(statekeeper.facts.Await([&] { return statekeeper.taken.size() == 6; }));
+  proxy.set_closed(true);
+  proxy.Cut();
+  ASSERT_TRUE(statekeeper.facts.Await([&] { return !statekeeper.gone.empty(); }));
+  gateway.Append("echo/a", "while away");
+  proxy.set_closed(false);
+  ASSERT_TRUE(gateway.AwaitSettled());
+  ASSERT_TRUE(gateway.AwaitDeliveries(7));
+  const std::vector<std::string> payloads = Payloads(&gateway);
+  EXPECT_THAT(std::vector(payloads.begin() + 5, payloads.end()), ElementsAre("hold", "while away"));
+}
+
+TEST_F(LinkTest, AGatewayThatLeavesTooMuchUnacknowledgedIsGivenUp) {
+  TestStatekeeper::Setup setup = Standard();
+  setup.links.max_unacknowledged = 100'000;
+  TestStatekeeper statekeeper(setup);
+  ASSERT_TRUE(statekeeper.Start());
+  TestGateway gateway(Gateway());
+  ASSERT_TRUE(gateway.AwaitReady());
+  std::promise<void> go_on;
+  gateway.thread().Post([&] { go_on.get_future().wait(); });
+  statekeeper.thread().Run([&] {
+    for (int i = 0; i < 20; ++i) {
+      statekeeper.links().Release(
+          {.cause = {},
+           .shard = 3,
+           .epoch = 1,
+           .outputs = {TestStatekeeper::To({gateway.Connection(1)}, std::string(10'000, 'x'))}});
+    }
+  });
+  EXPECT_TRUE(statekeeper.facts.Await([&] { return !statekeeper.gone.empty(); }));
+  go_on.set_value();
+  // It comes back, and is served.
+  gateway.Append("echo/a", "again");
+  ASSERT_TRUE(gateway.AwaitDeliveries(1));
+  EXPECT_EQ(gateway.delivered().back().payload, "again");
+}
+
+TEST_F(LinkTest, AFullReplayBufferIsCongestionAndSettlementEndsIt) {
+  TestStatekeeper::Setup setup = Standard();
+  setup.links.gateway_grace = Duration(60'000);
+  std::vector<Taken> held;
+  setup.on_event = [&](TestStatekeeper*, const Taken& event) { held.push_back(event); };
+  TestStatekeeper statekeeper(setup);
+  ASSERT_TRUE(statekeeper.Start());
+  StatekeeperLinks::Config config = Gateway();
+  config.replay_buffer = 10'000;
+  TestGateway gateway(config);
+  ASSERT_TRUE(gateway.AwaitReady());
+
+  size_t sent = 0;
+  gateway.thread().Run([&] {
+    auto room = StatekeeperLinks::Room::kPlenty;
+    while (room == StatekeeperLinks::Room::kPlenty && sent < 1000) {
+      EXPECT_FALSE(gateway.links().IsCongested("echo/a"));
+      room = gateway.links().Append({.connection = UuidLow(1), .hub = "echo/a", .payload = "0123456789"});
+      ++sent;
+    }
+    EXPECT_TRUE(gateway.links().IsCongested("echo/a"));
+  });
+  EXPECT_GT(sent, 20u);
+  EXPECT_LT(sent, 500u);
+  ASSERT_TRUE(statekeeper.facts.Await([&] { return statekeeper.taken.size() == sent; }));
+  EXPECT_EQ(gateway.facts.Get<int>([&] { return gateway.uncongested_count; }), 0);
+  statekeeper.thread().Run([&] {
+    for (const Taken& event : held) statekeeper.Release(event, {});
+  });
+  ASSERT_TRUE(gateway.facts.Await([&] { return gateway.uncongested_count > 0; }));
+  ASSERT_TRUE(gateway.AwaitSettled());
+  EXPECT_EQ(gateway.uncongested_count, 1);
+  EXPECT_FALSE(gateway.thread().Get<bool>([&] { return gateway.links().IsCongested("echo/a"); }));
+}
+
+TEST_F(LinkTest, ALaneThatDoesNotListenStopsTheStreamAndMissesNothing) {
+  TestStatekeeper::Setup setup = Standard();
+  setup.links.max_inbox = 1 << 20;
+  TestStatekeeper statekeeper(setup);
+  ASSERT_TRUE(statekeeper.Start());
+  TestGateway gateway(Gateway());
+  ASSERT_TRUE(gateway.AwaitReady());
+  std::promise<void> go_on;
+  statekeeper.thread().Post([&] { go_on.get_future().wait(); });
+
+  constexpr int kEvents = 60;
+  const std::string filling(1 << 20, 'x');
+  for (int i = 0; i < kEvents; ++i) gateway.Append("echo/a", std::to_string(i) + filling);
+  // Fewer messages than events leave while nobody reads: the inbox, the sockets and gRPC's windows hold the
+  // others back.
+  gateway.thread().Run([] {});
+  const auto sent = [&] {
+    return gateway.thread().Get<uint64_t>([&] { return gateway.links().traffic().messages_sent; });
+  };
+  uint64_t before = 0;
+  for (uint64_t now = sent(); now != before; now = sent()) {
+    before = now;
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  }
+  EXPECT_LT(before, kEvents / 2);
+  go_on.set_value();
+  ASSERT_TRUE(gateway.AwaitDeliveries(kEvents));
+  const std::vector<Delivered> delivered = gateway.delivered();
+  for (int i = 0; i < kEvents; ++i)
+    EXPECT_EQ(delivered[static_cast<size_t>(i)].payload, std::to_string(i) + filling);
+}
+
+// Speaks to a statekeeper as a gateway that breaks the rules.
+class RudeGateway : private StreamInbox::Owner {
+ public:
+  explicit RudeGateway(const std::string& target)
+      : channel_(NewLinkChannel(target)), completions_(std::make_unique<grpc::CompletionQueue>()) {
+    thread_.Run([this] { inbox_.reset(new StreamInbox(thread_.loop(), 1 << 20, this)); });
+  }
+  ~RudeGateway() override {
+    thread_.Run([this] {
+      if (stream_ != nullptr) stream_->End(grpc::Status::CANCELLED);
+      stream_.reset();
+      inbox_->Close();
+    });
+  }
+
+  void Open(const link::ToLane& first) {
+    thread_.Run([&] {
+      stream_ =
+          ClientStream::Open(&completions_, channel_, "/dormouse.link.Edge/Link", ToBuffer(first), inbox_);
+    });
+  }
+  static link::ToLane Hello(uint64_t incarnation, uint32_t lane) {
+    link::ToLane message;
+    message.mutable_hello()->set_gateway(0x6666);
+    message.mutable_hello()->set_incarnation(incarnation);
+    message.mutable_hello()->set_lane(lane);
+    return message;
+  }
+  bool AwaitGreeting() {
+    return facts_.Await([this] { return messages_ > 0; });
+  }
+  void Write(const grpc::ByteBuffer& message) {
+    thread_.Run([&] { stream_->Write(message); });
+  }
+  grpc::StatusCode AwaitEnd() {
+    if (!facts_.Await([this] { return ended_; })) return grpc::StatusCode::OK;
+    return status_.error_code();
+  }
+
+ private:
+  void OnArrival(Arrival& arrival) override {
+    facts_.Change([&] {
+      if (arrival.kind == Arrival::kMessage) ++messages_;
+      if (arrival.kind != Arrival::kClosed) return;
+      ended_ = true;
+      status_ = arrival.stream->status();
+    });
+  }
+  void OnArrivalsEnd() override {}
+
+  const std::shared_ptr<grpc::Channel> channel_;
+  Facts facts_;
+  int messages_ = 0;
+  bool ended_ = false;
+  grpc::Status status_;
+  CompletionThread completions_;
+  LoopThread thread_;
+  std::shared_ptr<StreamInbox> inbox_;
+  std::shared_ptr<ClientStream> stream_;
+};
+
+TEST_F(LinkTest, BrokenInputEndsItsOwnStreamAndNoOther) {
+  TestStatekeeper::Setup setup = Standard();
+  setup.lanes = 2;
+  TestStatekeeper statekeeper(setup);
+  ASSERT_TRUE(statekeeper.Start());
+  TestGateway gateway(Gateway());
+  ASSERT_TRUE(gateway.AwaitReady());
+
+  link::ToLane no_greeting;
+  no_greeting.set_events("x");
+  struct {
+    link::ToLane first;
+    grpc::StatusCode status;
+  } const refused[] = {
+      {no_greeting, grpc::StatusCode::INVALID_ARGUMENT},
+      {RudeGateway::Hello(1, 2), grpc::StatusCode::INVALID_ARGUMENT},      // there are two lanes
+      {RudeGateway::Hello(99, 0), grpc::StatusCode::FAILED_PRECONDITION},  // an earlier statekeeper
+  };
+  for (const auto& [first, status] : refused) {
+    RudeGateway rude("unix:" + path_);
+    rude.Open(first);
+    EXPECT_EQ(rude.AwaitEnd(), status);
+  }
+
+  link::ToLane cut;
+  AppendEvent({.shard = 0, .epoch = 1, .sequence = 1, .hub = "echo/a", .payload = "x"}, cut.mutable_events());
+  cut.mutable_events()->pop_back();
+  link::ToLane other_lane;
+  AppendEvent({.shard = 1, .epoch = 1, .sequence = 1, .hub = "echo/a", .payload = "x"},
+              other_lane.mutable_events());
+  link::ToLane no_shard;
+  AppendEvent({.shard = 64, .epoch = 1, .sequence = 1, .hub = "echo/a", .payload = "x"},
+              no_shard.mutable_events());
+  link::ToLane no_kind;
+  AppendEvent({.kind = EventKind{99}, .shard = 0, .epoch = 1, .sequence = 1, .hub = "echo/a", .payload = ""},
+              no_kind.mutable_events());
+  link::ToLane unsent_batch;
+  unsent_batch.set_received_through(1000);
+  const grpc::Slice garbage(std::string("\xff\xff\xff\xff garbage"));
+  for (const grpc::ByteBuffer& message :
+       {ToBuffer(cut), ToBuffer(other_lane), ToBuffer(no_shard), ToBuffer(no_kind), ToBuffer(unsent_batch),
+        ToBuffer(RudeGateway::Hello(1, 0)), grpc::ByteBuffer(&garbage, 1)}) {
+    RudeGateway rude("unix:" + path_);
+    rude.Open(RudeGateway::Hello(1, 0));
+    ASSERT_TRUE(rude.AwaitGreeting());
+    rude.Write(message);
+    EXPECT_EQ(rude.AwaitEnd(), grpc::StatusCode::INVALID_ARGUMENT);
+  }
+  EXPECT_THAT(statekeeper.taken, IsEmpty());
+  gateway.Append("echo/a", "fine");
+  ASSERT_TRUE(gateway.AwaitDeliveries(1));
+}
+
+TEST_F(LinkTest, ASecondStreamOfAGatewayReplacesTheFirst) {
+  TestStatekeeper statekeeper(Standard());
+  ASSERT_TRUE(statekeeper.Start());
+  RudeGateway first("unix:" + path_);
+  first.Open(RudeGateway::Hello(1, 0));
+  ASSERT_TRUE(first.AwaitGreeting());
+  RudeGateway second("unix:" + path_);
+  second.Open(RudeGateway::Hello(1, 0));
+  ASSERT_TRUE(second.AwaitGreeting());
+  EXPECT_EQ(first.AwaitEnd(), grpc::StatusCode::ABORTED);
+  EXPECT_EQ(statekeeper.thread().Get<size_t>([&] { return statekeeper.links().traffic().gateways; }), 1u);
+}
+
+TEST_F(LinkTest, ABrokenStatekeeperIsLeftAlone) {
+  TestStatekeeper statekeeper(Standard());
+  ASSERT_TRUE(statekeeper.Start());
+  TestGateway gateway(Gateway());
+  ASSERT_TRUE(gateway.AwaitReady());
+  // An answer to an event that the gateway never sent: the stream is broken, opened anew, and broken again.
+  statekeeper.thread().Run([&] {
+    statekeeper.links().Release({.cause = {gateway.id, 3, 77},
+                                 .shard = 3,
+                                 .epoch = 1,
+                                 .outputs = {TestStatekeeper::To({gateway.Connection(1)}, "?")}});
+  });
+  const auto received = [&] {
+    return gateway.thread().Get<uint64_t>([&] { return gateway.links().traffic().messages_received; });
+  };
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (received() < 6 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  EXPECT_GE(received(), 6u);
+  EXPECT_THAT(gateway.delivered(), IsEmpty());
+}
+
+TEST_F(LinkTest, AServerSaysWhichAddressIsTaken) {
+  TestStatekeeper::Setup setup = Standard();
+  setup.addresses.push_back("127.0.0.1:0");
+  TestStatekeeper first(setup);
+  ASSERT_TRUE(first.Start());
+  ASSERT_GT(first.server().port(), 0);
+  std::string error;
+  const std::string address = "127.0.0.1:" + std::to_string(first.server().port());
+  EXPECT_FALSE(NewLinkServer({.addresses = {address}, .incarnation = 2})->Start(&error));
+  EXPECT_THAT(error, testing::HasSubstr(address));
+  EXPECT_FALSE(NewLinkServer({.addresses = {"unix:" + path_}, .incarnation = 2})->Start(&error));
+  EXPECT_THAT(error, testing::HasSubstr(path_));
+}
+
+TEST_F(LinkTest, ASocketThatAKilledServerLeftIsReplaced) {
+  const int left = socket(AF_UNIX, SOCK_STREAM, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path_.copy(address.sun_path, sizeof(address.sun_path) - 1);
+  ASSERT_EQ(bind(left, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+  close(left);
+  TestStatekeeper statekeeper(Standard());
+  ASSERT_TRUE(statekeeper.Start());
+  TestGateway gateway(Gateway());
+  EXPECT_TRUE(gateway.AwaitReady());
+}
+
+TEST_F(LinkTest, AGatewayFindsTheStatekeeperThatLivesAmongThoseItWasTold) {
+  TestStatekeeper statekeeper(Standard());
+  ASSERT_TRUE(statekeeper.Start());
+  StatekeeperLinks::Config config = Gateway();
+  config.statekeepers = {"unix:" + directory_ + "/nobody.sock", "unix:" + directory_ + "/none.sock",
+                         "unix:" + path_};
+  TestGateway gateway(config);
+  EXPECT_TRUE(gateway.AwaitReady());
+}
+
+TEST_F(LinkTest, EventsOfShardsWithoutAnOwnerWait) {
+  TestStatekeeper statekeeper(Standard());
+  ASSERT_TRUE(statekeeper.Start());
+  TestGateway gateway(Gateway());
+  ASSERT_TRUE(gateway.AwaitReady());
+  link::ShardMap map;
+  map.set_version(10);
+  map.set_shard_count(64);
+  for (int i = 0; i < 64; ++i) {
+    map.add_owner(~0u);
+    map.add_epoch(2);
+  }
+  statekeeper.server().Publish(map);
+  ASSERT_TRUE(gateway.facts.Await([&] { return true; }));
+  const auto reason = [&] {
+    return gateway.thread().Get<std::string>([&] { return gateway.links().not_ready_reason(); });
+  };
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (reason().empty() && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  EXPECT_THAT(reason(), testing::HasSubstr("no owner"));
+  gateway.Append("echo/a", "waits");
+  EXPECT_EQ(gateway.unsettled(), 1u);
+  statekeeper.Publish(3);
+  ASSERT_TRUE(gateway.AwaitDeliveries(1));
+}
+
+}  // namespace
+}  // namespace dormouse

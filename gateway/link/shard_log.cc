@@ -1,0 +1,81 @@
+#include "gateway/link/shard_log.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace dormouse {
+namespace {
+
+// What an event costs beside its record.
+constexpr size_t kOverhead = 64;
+// A log that was larger than this for a while gives its memory back when it is empty again.
+constexpr size_t kKeptCapacity = 64;
+
+}  // namespace
+
+size_t ShardLog::Append(EventView event) {
+  thread_local std::string encoded;  // grows once; the record itself is allocated at its size
+  encoded.clear();
+  event.sequence = last_sequence() + 1;
+  AppendEvent(event, &encoded);
+  events_.push_back({.record = std::string(encoded)});
+  ++unsettled_;
+  const size_t bytes = encoded.size() + kOverhead;
+  unsettled_bytes_ += bytes;
+  return bytes;
+}
+
+void ShardLog::TakeUnsent(size_t max_bytes, std::string* batch) {
+  for (; sent_ < events_.size() && batch->size() < max_bytes; ++sent_) batch->append(events_[sent_].record);
+}
+
+void ShardLog::Rewind(uint32_t epoch) {
+  sent_ = front_;
+  for (size_t i = front_; i < events_.size(); ++i) {
+    if (!events_[i].record.empty()) SetEventEpoch(epoch, events_[i].record.data());
+  }
+}
+
+ShardLog::Verdict ShardLog::Admit(uint64_t sequence, uint32_t index) {
+  if (sequence > last_sequence()) return Verdict::kUnknown;
+  if (sequence < first_) return Verdict::kSeen;
+  Event& event = events_[front_ + (sequence - first_)];
+  if (event.record.empty() || index < event.delivered) return Verdict::kSeen;
+  event.delivered = index + 1;
+  return Verdict::kDeliver;
+}
+
+size_t ShardLog::Settle(uint64_t first, uint64_t last) {
+  size_t freed = 0;
+  first = std::max(first, first_);
+  last = std::min(last, last_sequence());
+  for (uint64_t sequence = first; sequence <= last; ++sequence) {
+    std::string& record = events_[front_ + (sequence - first_)].record;
+    if (record.empty()) continue;
+    freed += record.size() + kOverhead;
+    --unsettled_;
+    std::string().swap(record);
+  }
+  unsettled_bytes_ -= freed;
+  DropSettledFront();
+  return freed;
+}
+
+void ShardLog::DropSettledFront() {
+  while (front_ < events_.size() && events_[front_].record.empty()) {
+    ++front_;
+    ++first_;
+  }
+  sent_ = std::max(sent_, front_);
+  if (front_ == events_.size()) {
+    events_.clear();
+    if (events_.capacity() > kKeptCapacity) events_.shrink_to_fit();
+    front_ = sent_ = 0;
+  } else if (front_ > kKeptCapacity && front_ > events_.size() / 2) {
+    events_.erase(events_.begin(), events_.begin() + static_cast<ptrdiff_t>(front_));
+    sent_ -= front_;
+    front_ = 0;
+  }
+}
+
+}  // namespace dormouse

@@ -1,0 +1,62 @@
+// The events of one shard that are not settled yet, in order: what a gateway keeps so that a new stream, or a
+// new owner, can be told again. Also knows how many deliveries each event has caused here, so that a second
+// handling of it does not reach clients twice.
+//
+// Plain data; one thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "proto/packed.h"
+
+namespace dormouse {
+
+class ShardLog {
+ public:
+  // Takes a copy of the event, under the next sequence number. Returns the bytes it occupies until it is
+  // settled.
+  size_t Append(EventView event);
+
+  // --- Sending.
+  bool has_unsent() const { return sent_ < events_.size(); }
+  // Appends records that were not taken since the last Rewind to `batch`, until that holds `max_bytes`.
+  void TakeUnsent(size_t max_bytes, std::string* batch);
+  // Everything unsettled is to be sent again, now as of this epoch.
+  void Rewind(uint32_t epoch);
+
+  // --- Deliveries caused by an event of this log.
+  enum class Verdict {
+    kDeliver,  // and counted
+    kSeen,     // was delivered before, or its cause is settled
+    kUnknown,  // no such event was ever appended
+  };
+  Verdict Admit(uint64_t sequence, uint32_t index);
+
+  // --- Settlement. Returns the bytes that were freed; settled and unknown events are passed over.
+  size_t Settle(uint64_t first, uint64_t last);
+
+  uint64_t last_sequence() const { return first_ + (events_.size() - front_) - 1; }
+  size_t unsettled() const { return unsettled_; }
+  size_t unsettled_bytes() const { return unsettled_bytes_; }
+
+ private:
+  struct Event {
+    std::string record;      // as AppendEvent wrote it; empty: settled
+    uint32_t delivered = 0;  // deliveries that went to sockets
+  };
+
+  void DropSettledFront();
+
+  // events_[front_] has the sequence number first_; what is before front_ is settled and waits to be erased.
+  std::vector<Event> events_;
+  size_t front_ = 0;
+  size_t sent_ = 0;
+  uint64_t first_ = 1;
+  size_t unsettled_ = 0;
+  size_t unsettled_bytes_ = 0;
+};
+
+}  // namespace dormouse

@@ -1,0 +1,105 @@
+#include "gateway/link/shard_log.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <random>
+
+namespace dormouse {
+namespace {
+
+size_t Append(ShardLog* log, const std::string& payload, uint32_t epoch = 1) {
+  return log->Append(
+      {.kind = EventKind::kText, .shard = 5, .epoch = epoch, .hub = "echo/a", .payload = payload});
+}
+
+// The (sequence, payload) pairs that TakeUnsent yields.
+std::vector<std::pair<uint64_t, std::string>> Unsent(ShardLog* log, uint32_t* epoch = nullptr) {
+  std::string batch;
+  log->TakeUnsent(1u << 20, &batch);
+  std::vector<std::pair<uint64_t, std::string>> events;
+  std::string_view rest = batch;
+  EventView event;
+  while (ReadEvent(&rest, &event)) {
+    events.emplace_back(event.sequence, event.payload);
+    if (epoch != nullptr) *epoch = event.epoch;
+  }
+  EXPECT_TRUE(rest.empty());
+  return events;
+}
+
+using Events = std::vector<std::pair<uint64_t, std::string>>;
+
+TEST(ShardLogTest, EventsAreTakenOnceInOrderUntilRewound) {
+  ShardLog log;
+  Append(&log, "a");
+  Append(&log, "b");
+  EXPECT_EQ(Unsent(&log), (Events{{1, "a"}, {2, "b"}}));
+  EXPECT_FALSE(log.has_unsent());
+  Append(&log, "c");
+  EXPECT_EQ(Unsent(&log), (Events{{3, "c"}}));
+  log.Settle(2, 2);
+  log.Rewind(9);
+  uint32_t epoch = 0;
+  EXPECT_EQ(Unsent(&log, &epoch), (Events{{1, "a"}, {3, "c"}}));
+  EXPECT_EQ(epoch, 9u);
+}
+
+TEST(ShardLogTest, TakingStopsAtTheSizeAndGoesOnThere) {
+  ShardLog log;
+  for (int i = 0; i < 10; ++i) Append(&log, std::string(100, 'x'));
+  std::string batch;
+  log.TakeUnsent(250, &batch);
+  EXPECT_TRUE(log.has_unsent());
+  EXPECT_EQ(Unsent(&log).front().first, 3u);
+}
+
+TEST(ShardLogTest, DeliveriesAreAdmittedOncePerIndexUntilTheCauseIsSettled) {
+  ShardLog log;
+  Append(&log, "a");
+  EXPECT_EQ(log.Admit(1, 0), ShardLog::Verdict::kDeliver);
+  EXPECT_EQ(log.Admit(1, 0), ShardLog::Verdict::kSeen);
+  EXPECT_EQ(log.Admit(1, 1), ShardLog::Verdict::kDeliver);
+  EXPECT_EQ(log.Admit(2, 0), ShardLog::Verdict::kUnknown);
+  Append(&log, "b");
+  log.Settle(1, 1);
+  EXPECT_EQ(log.Admit(1, 2), ShardLog::Verdict::kSeen);
+  log.Settle(2, 2);
+  EXPECT_EQ(log.Admit(2, 0), ShardLog::Verdict::kSeen);
+}
+
+TEST(ShardLogTest, SettlingInAnyOrderFreesEveryByte) {
+  ShardLog log;
+  std::map<uint64_t, size_t> open;
+  std::mt19937 random(7);
+  size_t bytes = 0;
+  uint64_t next = 1;
+  for (int round = 0; round < 20'000; ++round) {
+    if (open.size() < 300 && random() % 2 == 0) {
+      const size_t size = Append(&log, std::string(random() % 100, 'p'));
+      bytes += size;
+      open[next++] = size;
+    } else if (!open.empty()) {
+      auto it = open.begin();
+      std::advance(it, random() % open.size());
+      EXPECT_EQ(log.Settle(it->first, it->first), it->second);
+      EXPECT_EQ(log.Settle(it->first, it->first), 0u);
+      bytes -= it->second;
+      open.erase(it);
+    }
+    ASSERT_EQ(log.unsettled(), open.size());
+    ASSERT_EQ(log.unsettled_bytes(), bytes);
+    ASSERT_EQ(log.last_sequence(), next - 1);
+  }
+  log.Rewind(1);
+  Events expected;
+  const Events unsent = Unsent(&log);
+  ASSERT_EQ(unsent.size(), open.size());
+  auto it = open.begin();
+  for (const auto& [sequence, payload] : unsent) EXPECT_EQ(sequence, (it++)->first);
+  log.Settle(1, next);
+  EXPECT_EQ(log.unsettled_bytes(), 0u);
+}
+
+}  // namespace
+}  // namespace dormouse

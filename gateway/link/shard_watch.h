@@ -1,0 +1,56 @@
+// Keeps a WatchShards stream open to one of the configured statekeepers, the next one when it fails.
+//
+// Threading: the gateway's loop thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/ids.h"
+#include "gateway/link/client_stream.h"
+#include "gateway/link/stream_user.h"
+#include "proto/link.pb.h"
+
+namespace dormouse {
+
+class ShardWatch final : private StreamUser {
+ public:
+  // `targets`: HOST:PORT or unix:PATH, at least one. Opens at the first Tick.
+  ShardWatch(CompletionThread* thread, std::shared_ptr<StreamInbox> inbox, GatewayId gateway,
+             const std::vector<std::string>& targets, std::function<void(const link::ShardMap&)> on_map);
+  ~ShardWatch() { Close(); }
+  ShardWatch(const ShardWatch&) = delete;
+  ShardWatch& operator=(const ShardWatch&) = delete;
+
+  bool waiting() const { return stream_ == nullptr; }
+  // Opens a stream where none is and its time has come.
+  void Tick(int64_t steady_ms);
+  // Leaves this statekeeper for the next one: others may know better. No effect where there is only one.
+  void Rotate();
+  void Close();
+
+ private:
+  struct Statekeeper {
+    std::string target;
+    std::shared_ptr<grpc::Channel> channel;
+  };
+
+  void OnMessage(const grpc::ByteBuffer& message) override;
+  void OnClosed(const grpc::Status& status) override;
+
+  CompletionThread* const thread_;
+  const std::shared_ptr<StreamInbox> inbox_;
+  const std::function<void(const link::ShardMap&)> on_map_;
+  grpc::ByteBuffer request_;
+  std::vector<Statekeeper> statekeepers_;
+  size_t current_ = 0;
+  std::shared_ptr<ClientStream> stream_;
+  bool has_spoken_ = false;  // the current stream brought a map
+  size_t failures_ = 0;      // in a row
+  int64_t open_at_ms_ = 0;
+};
+
+}  // namespace dormouse

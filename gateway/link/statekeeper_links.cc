@@ -1,0 +1,424 @@
+#include "gateway/link/statekeeper_links.h"
+
+#include <ev.h>
+#include <grpcpp/completion_queue.h>
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "common/clock.h"
+#include "common/logging.h"
+#include "common/shard.h"
+#include "gateway/link/foreign_causes.h"
+#include "gateway/link/lane_link.h"
+#include "gateway/link/shard_log.h"
+#include "gateway/link/shard_watch.h"
+#include "proto/link_channel.h"
+#include "proto/stream_inbox.h"
+
+namespace dormouse {
+namespace {
+
+constexpr uint64_t kInboxBytes = 64u << 20;
+constexpr double kRetryS = 0.05;
+// How long a received batch may wait to be acknowledged in the company of events.
+constexpr double kAcknowledgeS = 0.005;
+// An owner silent for longer: perhaps the map is an old one, and another statekeeper knows better.
+constexpr int64_t kDoubtMapMs = 2000;
+
+class Links;
+
+// A statekeeper lane, and what is on its way to it.
+struct Lane final : LaneLink::Owner {
+  explicit Lane(Links* all) : links(all) {}
+
+  void OnGreeted() override;
+  bool OnBatch(link::ToGateway* batch) override;
+  bool HasEvents() const override { return !unsent.empty(); }
+  void TakeEvents(std::string* batch) override;
+
+  Links* const links;
+  std::unique_ptr<LaneLink> link;  // none: the lane of shards without an owner
+  std::vector<ShardId> unsent;     // shards that may have unsent events
+  uint64_t unsettled_bytes = 0;    // of the shards that it owns
+  bool congested = false;
+};
+
+struct Shard {
+  ShardLog log;
+  ForeignCauses foreign;
+  Lane* lane = nullptr;      // of its owner
+  uint32_t epoch = 0;        // of its owner
+  uint32_t known_epoch = 0;  // the highest that anybody has spoken of
+  bool enqueued = false;     // is in lane->unsent
+};
+
+class Links final : public StatekeeperLinks, private StreamInbox::Owner {
+ public:
+  Links(Config config, struct ev_loop* loop, Edge* edge)
+      : config_(std::move(config)),
+        loop_(loop),
+        edge_(edge),
+        thread_(std::make_unique<grpc::CompletionQueue>()),
+        inbox_(new StreamInbox(loop, kInboxBytes, this)),
+        nowhere_(this),
+        watch_(&thread_, inbox_, config_.gateway, config_.statekeepers,
+               [this](const link::ShardMap& map) { OnMap(map); }) {
+    ev_timer_init(&retry_timer_, OnRetryTimer, 0, kRetryS);
+    retry_timer_.data = this;
+    ev_timer_init(&acknowledge_timer_, OnAcknowledgeTimer, 0, kAcknowledgeS);
+    acknowledge_timer_.data = this;
+    Connect();
+  }
+
+  ~Links() override {
+    ev_timer_stop(loop_, &retry_timer_);
+    ev_timer_stop(loop_, &acknowledge_timer_);
+    inbox_->Close();
+  }
+
+  Room Append(EventView event) override {
+    if (event.hub.size() + event.payload.size() > kMaxEventBytes) {
+      SPDLOG_ERROR("Event of {} bytes for hub {} is too large to be forwarded", event.payload.size(),
+                   event.hub);
+      return Room::kPlenty;
+    }
+    event.shard = ShardOf(event.hub, static_cast<uint32_t>(shards_.size()));
+    Shard& shard = shards_[event.shard];
+    event.epoch = shard.epoch;
+    Lane& lane = *shard.lane;
+    lane.unsettled_bytes += shard.log.Append(event);
+    ++unsettled_;
+    Enqueue(event.shard);
+    lane.congested |= lane.unsettled_bytes >= config_.replay_buffer;
+    return lane.congested ? Room::kCongested : Room::kPlenty;
+  }
+
+  bool IsCongested(std::string_view hub) const override {
+    return shards_[ShardOf(hub, static_cast<uint32_t>(shards_.size()))].lane->congested;
+  }
+
+  void Flush() override {
+    for (const auto& [key, lane] : lanes_) lane->link->Flush(acknowledge_now_);
+    acknowledge_now_ = false;
+  }
+
+  bool ready() const override { return not_ready_reason().empty(); }
+
+  std::string not_ready_reason() const override {
+    if (shards_.empty()) return "no statekeeper has sent a shard map yet";
+    for (const Shard& shard : shards_) {
+      if (shard.lane == &nowhere_) return "some shards have no owner";
+      if (!shard.lane->link->greeted()) return "no link to " + shard.lane->link->name();
+    }
+    return {};
+  }
+
+  Traffic traffic() const override {
+    Traffic traffic;
+    for (const auto& [key, lane] : lanes_) {
+      traffic.messages_sent += lane->link->messages_sent();
+      traffic.messages_received += lane->link->messages_received();
+    }
+    for (const Shard& shard : shards_) traffic.remembered_causes += shard.foreign.size();
+    return traffic;
+  }
+
+  size_t unsettled() const override { return unsettled_; }
+
+  // --- For Lane.
+
+  void OnGreeted(Lane* lane) {
+    for (size_t i = 0; i < shards_.size(); ++i) {
+      if (shards_[i].lane == lane) Resend(static_cast<ShardId>(i));
+    }
+  }
+
+  void TakeEvents(Lane* lane, std::string* batch) {
+    size_t taken = 0;
+    for (; taken < lane->unsent.size() && batch->size() < kBatchBytes; ++taken) {
+      Shard& shard = shards_[lane->unsent[taken]];
+      if (shard.lane != lane) continue;  // moved since
+      shard.log.TakeUnsent(kBatchBytes, batch);
+      if (shard.log.has_unsent()) break;
+      shard.enqueued = false;
+    }
+    lane->unsent.erase(lane->unsent.begin(), lane->unsent.begin() + static_cast<ptrdiff_t>(taken));
+  }
+
+  bool OnBatch(Lane* lane, link::ToGateway* batch) {
+    if (!ev_is_active(&acknowledge_timer_)) ev_timer_again(loop_, &acknowledge_timer_);
+    return Deliver(lane, batch->mutable_deliveries()) && Settle(lane, *batch) && Forget(*batch);
+  }
+
+ private:
+  // --- Streams.
+
+  void OnArrival(Arrival& arrival) override {
+    auto* user = static_cast<StreamUser*>(arrival.stream->context());
+    if (user == nullptr) return;
+    if (arrival.kind == Arrival::kMessage) user->OnMessage(arrival.message);
+    if (arrival.kind == Arrival::kClosed) user->OnClosed(arrival.stream->status());
+  }
+
+  void OnArrivalsEnd() override {
+    Connect();
+    if (std::exchange(uncongested_, false)) edge_->OnUncongested();
+  }
+
+  static void OnRetryTimer(struct ev_loop*, ev_timer* timer, int) {
+    static_cast<Links*>(timer->data)->Connect();
+  }
+
+  static void OnAcknowledgeTimer(struct ev_loop* loop, ev_timer* timer, int) {
+    static_cast<Links*>(timer->data)->acknowledge_now_ = true;
+    ev_timer_stop(loop, timer);
+  }
+
+  // Opens the streams that are missing and due; keeps the timer going while there are such.
+  void Connect() {
+    if (watch_.waiting() || AnyLinkWaits()) {
+      const int64_t now = SteadyMs();
+      watch_.Tick(now);
+      for (const auto& [key, lane] : lanes_) lane->link->Tick(now);
+    }
+    const bool silent = AnyOwnerSilent();
+    if (silent) DoubtMap();
+    if (!silent && !watch_.waiting() && !AnyLinkWaits()) {
+      ev_timer_stop(loop_, &retry_timer_);
+    } else if (!ev_is_active(&retry_timer_)) {
+      ev_timer_again(loop_, &retry_timer_);
+    }
+  }
+
+  bool AnyLinkWaits() const {
+    return std::any_of(lanes_.begin(), lanes_.end(),
+                       [](const auto& item) { return item.second->link->waiting(); });
+  }
+
+  bool AnyOwnerSilent() const {
+    return std::any_of(lanes_.begin(), lanes_.end(),
+                       [](const auto& item) { return !item.second->link->greeted(); });
+  }
+
+  void DoubtMap() {
+    const int64_t now = SteadyMs();
+    for (const auto& [key, lane] : lanes_) {
+      if (lane->link->greeted() || now - lane->link->silent_since_ms() < kDoubtMapMs) continue;
+      if (now - doubted_at_ms_ < kDoubtMapMs) return;
+      doubted_at_ms_ = now;
+      watch_.Rotate();
+      return;
+    }
+  }
+
+  // --- The shard map.
+
+  void OnMap(const link::ShardMap& map) {
+    if (!IsSound(map)) return;
+    if (shards_.empty()) {
+      shards_.resize(map.shard_count());
+      for (Shard& shard : shards_) shard.lane = &nowhere_;
+    }
+    std::vector<std::vector<Lane*>> lanes_of_members;
+    for (const link::Member& member : map.members()) lanes_of_members.push_back(LanesOf(member));
+
+    size_t older = 0;
+    for (size_t i = 0; i < shards_.size(); ++i) {
+      const uint32_t epoch = map.epoch(static_cast<int>(i));
+      const uint32_t owner = map.owner(static_cast<int>(i));
+      Lane* lane = &nowhere_;
+      if (owner < lanes_of_members.size()) lane = lanes_of_members[owner][i % lanes_of_members[owner].size()];
+      if (epoch < shards_[i].epoch) {
+        ++older;
+      } else if (epoch != shards_[i].epoch || lane != shards_[i].lane) {
+        Assign(static_cast<ShardId>(i), lane, epoch);
+      }
+    }
+    if (older > 0) SPDLOG_WARN("Shard map {} is older than what is known of {} shards", map.version(), older);
+    DropUnusedLanes(map);
+    TellProfiles(map);
+  }
+
+  bool IsSound(const link::ShardMap& map) const {
+    const auto count = static_cast<int>(map.shard_count());
+    const bool sound = count > 0 && count <= 65536 && map.owner_size() == count &&
+                       map.epoch_size() == count &&
+                       std::all_of(map.members().begin(), map.members().end(),
+                                   [](const link::Member& member) { return member.lanes() > 0; });
+    if (!sound) {
+      SPDLOG_ERROR("Ignoring shard map {}: it contradicts itself", map.version());
+      return false;
+    }
+    if (!shards_.empty() && shards_.size() != map.shard_count()) {
+      SPDLOG_ERROR(
+          "Ignoring shard map {}: it has {} shards, this gateway was told {}. Are two clusters mixed up?",
+          map.version(), count, shards_.size());
+      return false;
+    }
+    return true;
+  }
+
+  // The member's lanes, new ones where it is new. Also of a member that owns nothing yet: its streams are
+  // there when it does.
+  std::vector<Lane*> LanesOf(const link::Member& member) {
+    std::vector<Lane*> lanes;
+    std::shared_ptr<StatekeeperAddress> address;
+    for (uint32_t i = 0; i < member.lanes(); ++i) {
+      std::unique_ptr<Lane>& lane = lanes_[{member.incarnation(), i}];
+      if (lane == nullptr) {
+        if (address == nullptr) address = std::make_shared<StatekeeperAddress>(member);
+        lane = std::make_unique<Lane>(this);
+        lane->link = std::make_unique<LaneLink>(&thread_, inbox_, config_.gateway, address, i, lane.get());
+      }
+      lanes.push_back(lane.get());
+    }
+    return lanes;
+  }
+
+  void DropUnusedLanes(const link::ShardMap& map) {
+    std::erase_if(lanes_, [&](const auto& item) {
+      const auto& members = map.members();
+      const bool listed = std::any_of(members.begin(), members.end(), [&](const link::Member& member) {
+        return member.incarnation() == item.first.first;
+      });
+      return !listed && std::none_of(shards_.begin(), shards_.end(),
+                                     [&](const Shard& shard) { return shard.lane == item.second.get(); });
+    });
+  }
+
+  void TellProfiles(const link::ShardMap& map) {
+    std::string serialized;
+    for (const link::ClassProfile& profile : map.classes()) serialized += profile.SerializeAsString();
+    if (profiles_told_ && serialized == profiles_) return;
+    profiles_told_ = true;
+    profiles_ = std::move(serialized);
+    edge_->OnProfiles({map.classes().begin(), map.classes().end()}, map.shard_count());
+  }
+
+  // --- Shards.
+
+  // The shard has an owner of this epoch now: it is told everything unsettled, before anything new.
+  void Assign(ShardId id, Lane* lane, uint32_t epoch) {
+    Shard& shard = shards_[id];
+    Free(shard.lane, shard.log.unsettled_bytes());
+    shard.lane = lane;
+    shard.epoch = epoch;
+    shard.known_epoch = std::max(shard.known_epoch, epoch);
+    lane->unsettled_bytes += shard.log.unsettled_bytes();
+    shard.enqueued = false;
+    Resend(id);
+  }
+
+  void Resend(ShardId id) {
+    Shard& shard = shards_[id];
+    shard.log.Rewind(shard.epoch);
+    if (shard.log.has_unsent()) Enqueue(id);
+  }
+
+  void Enqueue(ShardId id) {
+    Shard& shard = shards_[id];
+    if (!std::exchange(shard.enqueued, true)) shard.lane->unsent.push_back(id);
+  }
+
+  void Free(Lane* lane, uint64_t bytes) {
+    lane->unsettled_bytes -= bytes;
+    // Not at the first byte of room: a lane at its limit would be stopped and started for each event.
+    if (!lane->congested || lane->unsettled_bytes > config_.replay_buffer / 2) return;
+    lane->congested = false;
+    uncongested_ = true;
+  }
+
+  void SettleEvents(Shard* shard, uint64_t first, uint64_t last) {
+    const size_t before = shard->log.unsettled();
+    Free(shard->lane, shard->log.Settle(first, last));
+    unsettled_ -= before - shard->log.unsettled();
+  }
+
+  // --- Batches. False: broken.
+
+  // Whether the lane speaks for an epoch of the shard that is not over.
+  bool IsCurrent(Lane* lane, ShardId id, uint32_t epoch) {
+    Shard& shard = shards_[id];
+    if (epoch < shard.known_epoch) {
+      lane->link->IgnoredStale(id, shard.known_epoch);
+      return false;
+    }
+    shard.known_epoch = epoch;
+    return true;
+  }
+
+  bool Deliver(Lane* lane, std::string* deliveries) {
+    char* at = deliveries->data();
+    const char* const end = at + deliveries->size();
+    DeliveryView delivery;
+    while (at != end) {
+      if (!ReadDelivery(&at, end, &delivery)) return false;
+      if (delivery.shard >= shards_.size() || delivery.cause.shard >= shards_.size()) return false;
+      if (!IsCurrent(lane, delivery.shard, delivery.epoch)) continue;
+      Shard& cause = shards_[delivery.cause.shard];
+      if (delivery.cause.gateway == config_.gateway) {
+        const ShardLog::Verdict verdict = cause.log.Admit(delivery.cause.sequence, delivery.index);
+        if (verdict == ShardLog::Verdict::kUnknown) return false;
+        if (verdict == ShardLog::Verdict::kDeliver) edge_->OnDelivery(delivery);
+        if (delivery.final) SettleEvents(&cause, delivery.cause.sequence, delivery.cause.sequence);
+      } else if (!delivery.cause.IsEvent() ||
+                 cause.foreign.Admit(delivery.cause.gateway, delivery.cause.sequence, delivery.index)) {
+        edge_->OnDelivery(delivery);
+      }
+    }
+    return true;
+  }
+
+  bool Settle(Lane* lane, const link::ToGateway& batch) {
+    for (const link::Settled& settled : batch.settled()) {
+      if (settled.shard() >= shards_.size()) return false;
+      Shard& shard = shards_[settled.shard()];
+      if (settled.last() > shard.log.last_sequence()) return false;
+      if (!IsCurrent(lane, static_cast<ShardId>(settled.shard()), settled.epoch())) continue;
+      SettleEvents(&shard, settled.first(), settled.last());
+    }
+    return true;
+  }
+
+  bool Forget(const link::ToGateway& batch) {
+    for (const link::Forget& forget : batch.forget()) {
+      if (forget.shard() >= shards_.size()) return false;
+      shards_[forget.shard()].foreign.Forget(forget.gateway(), forget.first(), forget.last(), forget.below());
+    }
+    return true;
+  }
+
+  const Config config_;
+  struct ev_loop* const loop_;
+  Edge* const edge_;
+  CompletionThread thread_;
+  const std::shared_ptr<StreamInbox> inbox_;
+  ev_timer retry_timer_;
+  ev_timer acknowledge_timer_;
+  bool acknowledge_now_ = false;
+
+  std::vector<Shard> shards_;                                             // empty: no map yet
+  Lane nowhere_;                                                          // of shards without an owner
+  std::map<std::pair<uint64_t, uint32_t>, std::unique_ptr<Lane>> lanes_;  // by incarnation and lane
+  ShardWatch watch_;
+  int64_t doubted_at_ms_ = 0;
+  bool profiles_told_ = false;
+  std::string profiles_;
+  size_t unsettled_ = 0;
+  bool uncongested_ = false;
+};
+
+void Lane::OnGreeted() { links->OnGreeted(this); }
+bool Lane::OnBatch(link::ToGateway* batch) { return links->OnBatch(this, batch); }
+void Lane::TakeEvents(std::string* batch) { links->TakeEvents(this, batch); }
+
+}  // namespace
+
+std::unique_ptr<StatekeeperLinks> NewStatekeeperLinks(StatekeeperLinks::Config config, struct ev_loop* loop,
+                                                      StatekeeperLinks::Edge* edge) {
+  return std::make_unique<Links>(std::move(config), loop, edge);
+}
+
+}  // namespace dormouse

@@ -1,0 +1,102 @@
+// dormouse-gateway: holds the WebSockets of the clients and forwards what they say to the statekeepers.
+#include <ev.h>
+#include <prometheus/registry.h>
+#include <sys/resource.h>
+
+#include <csignal>
+#include <exception>
+#include <memory>
+#include <string>
+
+#include "common/admin_server.h"
+#include "common/ids.h"
+#include "common/logging.h"
+#include "common/options.h"
+#include "gateway/edge/edge_server.h"
+#include "gateway/edge/gateway_metrics.h"
+#include "gateway/edge/static_files.h"
+#include "gateway/link/statekeeper_links.h"
+
+namespace dormouse {
+namespace {
+
+// Each socket takes a descriptor: as many as we may have.
+void RaiseDescriptorLimit() {
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// SIGTERM and SIGINT drain the edge; a second one hurries it.
+class StopSignals {
+ public:
+  StopSignals(struct ev_loop* loop, EdgeServer* edge) : loop_(loop), edge_(edge) {
+    for (auto [watcher, number] : {std::pair(&term_, SIGTERM), std::pair(&interrupt_, SIGINT)}) {
+      ev_signal_init(
+          watcher,
+          [](struct ev_loop*, ev_signal* signal, int) {
+            static_cast<StopSignals*>(signal->data)->OnSignal();
+          },
+          number);
+      watcher->data = this;
+      ev_signal_start(loop, watcher);
+    }
+  }
+
+ private:
+  void OnSignal() {
+    edge_->Drain([this] { ev_break(loop_, EVBREAK_ALL); });
+  }
+
+  struct ev_loop* loop_;
+  EdgeServer* edge_;
+  ev_signal term_;
+  ev_signal interrupt_;
+};
+
+int Run(const Options& options) {
+  RaiseDescriptorLimit();
+  std::signal(SIGPIPE, SIG_IGN);
+  struct ev_loop* loop = ev_default_loop(EVBACKEND_EPOLL);
+
+  const GatewayId gateway = NewGatewayId();
+  auto registry = std::make_shared<prometheus::Registry>();
+  GatewayMetrics metrics(registry.get());
+  EdgeServer edge({.gateway = gateway,
+                   .listen = options.listen,
+                   .web_root = options.web_root.empty() ? DefaultWebRoot() : options.web_root,
+                   .drain_window_ms = options.drain_window.count()},
+                  loop, &metrics);
+  const std::unique_ptr<StatekeeperLinks> links = NewStatekeeperLinks(
+      {.gateway = gateway, .statekeepers = options.statekeepers, .replay_buffer = options.replay_buffer},
+      loop, &edge);
+  if (const std::string wrong = edge.Start(links.get()); !wrong.empty()) {
+    SPDLOG_ERROR("{}", wrong);
+    return 1;
+  }
+  const AdminServer admin(options.admin, registry, [&edge] { return edge.readiness(); });
+  const StopSignals signals(loop, &edge);
+  SPDLOG_INFO("listening on port {}, admin on port {}", edge.port(), admin.port());
+  ev_run(loop, 0);
+  SPDLOG_INFO("stopped");
+  return 0;
+}
+
+}  // namespace
+}  // namespace dormouse
+
+int main(int argc, char** argv) {
+  dormouse::Options options;
+  if (const int status = dormouse::ParseOptions(argc, argv, dormouse::Process::kGateway, &options);
+      status >= 0) {
+    return status;
+  }
+  dormouse::InitLogging("gateway", options.log_level);
+  try {
+    return dormouse::Run(options);
+  } catch (const std::exception& error) {
+    SPDLOG_ERROR("{}", error.what());
+    return 1;
+  }
+}

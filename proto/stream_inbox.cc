@@ -1,0 +1,70 @@
+#include "proto/stream_inbox.h"
+
+#include <utility>
+
+namespace dormouse {
+
+StreamInbox::StreamInbox(struct ev_loop* loop, uint64_t max_bytes, Owner* owner)
+    : loop_(loop), max_bytes_(max_bytes), owner_(owner) {
+  ev_async_init(&wake_, OnWake);
+  wake_.data = this;
+  ev_async_start(loop_, &wake_);
+}
+
+void StreamInbox::Close() {
+  std::vector<Arrival> dropped;
+  std::vector<std::shared_ptr<LinkStream>> parked;
+  {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+    dropped.swap(arrivals_);
+    parked.swap(parked_);
+  }
+  ev_async_stop(loop_, &wake_);
+}
+
+bool StreamInbox::Put(Arrival arrival) {
+  const bool is_message = arrival.kind == Arrival::kMessage || arrival.kind == Arrival::kOpened;
+  const std::lock_guard lock(mutex_);
+  if (closed_) return true;  // read on: that is how a stream learns of its end
+  if (is_message) bytes_ += arrival.message.Length();
+  const bool room = bytes_ < max_bytes_;
+  if (is_message && !room) parked_.push_back(arrival.stream);
+  const bool wake = arrivals_.empty();
+  arrivals_.push_back(std::move(arrival));
+  if (wake) ev_async_send(loop_, &wake_);
+  return room;
+}
+
+size_t StreamInbox::parked() const {
+  const std::lock_guard lock(mutex_);
+  return parked_.size();
+}
+
+void StreamInbox::OnWake(struct ev_loop*, ev_async* watcher, int) {
+  static_cast<StreamInbox*>(watcher->data)->HandOver();
+}
+
+void StreamInbox::HandOver() {
+  {
+    const std::lock_guard lock(mutex_);
+    handing_over_.swap(arrivals_);
+  }
+  uint64_t bytes = 0;
+  for (Arrival& arrival : handing_over_) {
+    bytes += arrival.message.Length();
+    owner_->OnArrival(arrival);
+  }
+  handing_over_.clear();
+  owner_->OnArrivalsEnd();
+
+  std::vector<std::shared_ptr<LinkStream>> resumed;
+  {
+    const std::lock_guard lock(mutex_);
+    bytes_ -= bytes;
+    if (bytes_ < max_bytes_) resumed.swap(parked_);
+  }
+  for (const auto& stream : resumed) stream->ReadNext();
+}
+
+}  // namespace dormouse

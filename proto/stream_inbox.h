@@ -1,0 +1,73 @@
+// What arrived on a loop's streams: filled by the completion thread, emptied by the loop, which is woken once
+// for all that comes until it looks. Bounded in bytes: streams over the bound are read on only once the loop
+// has caught up, so that the other end sees the pressure.
+#pragma once
+
+#include <ev.h>
+#include <grpcpp/support/byte_buffer.h>
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "proto/link_stream.h"
+
+namespace dormouse {
+
+struct Arrival {
+  enum Kind {
+    kOpened,  // the first message of a stream that the other end opened
+    kMessage,
+    kWritable,  // LinkStream::Busy had said yes, now it would say no
+    kClosed,    // the last arrival of a stream
+  };
+  Kind kind = kMessage;
+  std::shared_ptr<LinkStream> stream;
+  grpc::ByteBuffer message;
+};
+
+class StreamInbox {
+ public:
+  class Owner {
+   public:
+    virtual ~Owner() = default;
+    virtual void OnArrival(Arrival& arrival) = 0;
+    // All that had arrived when the loop looked has been handed over.
+    virtual void OnArrivalsEnd() = 0;
+  };
+
+  // On the loop's thread, or before it runs. `loop` outlives the inbox's Close, `owner` too.
+  StreamInbox(struct ev_loop* loop, uint64_t max_bytes, Owner* owner);
+  StreamInbox(const StreamInbox&) = delete;
+  StreamInbox& operator=(const StreamInbox&) = delete;
+
+  // On the loop's thread: nothing is handed over any more, what comes is dropped. Must be called before the
+  // end.
+  void Close();
+
+  // Completion thread. False: the stream must not be read on now; the inbox does that once there is room.
+  bool Put(Arrival arrival);
+
+  // Streams that wait for room; for tests and metrics.
+  size_t parked() const;
+
+ private:
+  static void OnWake(struct ev_loop* loop, ev_async* watcher, int events);
+  void HandOver();
+
+  struct ev_loop* const loop_;
+  const uint64_t max_bytes_;
+  Owner* const owner_;
+  ev_async wake_;
+
+  mutable std::mutex mutex_;
+  bool closed_ = false;
+  uint64_t bytes_ = 0;  // of messages put and not handed over to the end
+  std::vector<Arrival> arrivals_;
+  std::vector<std::shared_ptr<LinkStream>> parked_;
+
+  std::vector<Arrival> handing_over_;  // the loop's
+};
+
+}  // namespace dormouse

@@ -1,0 +1,139 @@
+#include "statekeeper/classes/echo/echo_class.h"
+
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "common/clock.h"
+#include "statekeeper/classes/json/json_reader.h"
+#include "statekeeper/classes/json/json_writer.h"
+
+namespace dormouse {
+namespace {
+
+class EchoHub : public Hub {
+ public:
+  explicit EchoHub(Duration heartbeat_interval) : heartbeat_interval_ms_(heartbeat_interval.count()) {}
+
+  void OnConnect(Context& context, const Connection& connection, const link::OpenRequest&) override {
+    const std::string id = connection.id.ToString();
+    context.SetAttachment(connection.id, JsonWriter()
+                                             .String("connectionId", id)
+                                             .String("connectedAt", Iso8601(connection.connected_ms))
+                                             .Finish());
+    const std::string welcome = JsonWriter()
+                                    .String("type", "welcome")
+                                    .String("message", "Connected to hub " + std::string(context.hub_name()))
+                                    .String("connectionId", id)
+                                    .Int("heartbeatInterval", heartbeat_interval_ms_)
+                                    .Finish();
+    context.Send(connection.id, Message::Text(welcome));
+  }
+
+  void OnMessage(Context& context, const Connection& from, const Message& message) override {
+    const std::string now = Iso8601(context.now_ms());
+    const std::string id = from.id.ToString();
+    const JsonObject object = IsValidJson(message.data) ? JsonObject(message.data) : JsonObject();
+    const std::string type = JsonString(object.Find("type")).value_or("");
+    JsonWriter reply;
+    if (type == "heartbeat" || type == "ping") {
+      reply.String("type", type == "ping" ? "pong" : "heartbeat_ack").String("timestamp", now);
+    } else {
+      reply.String("type", "echo");
+      const JsonSlice said = object.Find("message");
+      if (IsJsonNothing(said)) {
+        reply.String("message", message.data);
+      } else {
+        reply.Raw("message", said);
+      }
+      reply.String("timestamp", now).Int("connections", static_cast<int64_t>(context.connection_count()));
+    }
+    context.Send(from.id, Message::Text(reply.String("connectionId", id).Finish()));
+  }
+
+  void OnFailure(Context& context, const Connection& from, const Message&, Failure failure) override {
+    const bool store = failure == Failure::kStore;
+    const std::string error =
+        JsonWriter()
+            .String("type", "error")
+            .String("code", store ? "timeout" : "internal_error")
+            .String("message", store ? "The hub's state is out of reach; send the message again."
+                                     : "The hub failed to handle this message.")
+            .String("timestamp", Iso8601(context.now_ms()))
+            .String("connectionId", from.id.ToString())
+            .Finish();
+    context.Send(from.id, Message::Text(error));
+  }
+
+ private:
+  const int64_t heartbeat_interval_ms_;
+};
+
+void AddRoute(link::ClassProfile* profile, const char* path, const char* hub_name) {
+  link::Route* route = profile->add_routes();
+  route->set_path(path);
+  route->set_hub_name(hub_name);
+}
+
+void AddLiteral(link::Template* reply, const char* text) { reply->add_parts()->set_literal(text); }
+void AddValue(link::Template* reply, link::Template::Value value) { reply->add_parts()->set_value(value); }
+
+// `,"timestamp":...,"connectionId":...}`: how every reply of the edge ends.
+void AddEnd(link::Template* reply) {
+  AddLiteral(reply, ",\"timestamp\":\"");
+  AddValue(reply, link::Template::NOW_ISO);
+  AddLiteral(reply, "\",\"connectionId\":\"");
+  AddValue(reply, link::Template::CONNECTION_ID);
+  AddLiteral(reply, "\"}");
+}
+
+link::ClassProfile MakeProfile(const Options& options) {
+  link::ClassProfile profile;
+  profile.set_name("echo");
+  AddRoute(&profile, "/websocket", "test-room");
+  AddRoute(&profile, "/websocket/{name}", "");
+  if (options.edge_heartbeats) {
+    link::AutoResponse* heartbeat = profile.add_auto_responses();
+    heartbeat->set_type("heartbeat");
+    AddLiteral(heartbeat->mutable_reply(), R"({"type":"heartbeat_ack")");
+    AddEnd(heartbeat->mutable_reply());
+  }
+  profile.set_idle_timeout_ms(options.idle_timeout.count());
+  profile.set_idle_check_ms(options.cleanup_interval.count());
+  profile.set_idle_close_code(1000);
+  profile.set_idle_close_reason("Connection timeout");
+  profile.set_max_message_size(options.max_message_size);
+  link::Template* too_large = profile.mutable_too_large_reply();
+  AddLiteral(
+      too_large,
+      R"({"type":"error","code":"message_too_large","message":"The frame is larger than this hub takes.")"
+      R"(,"actualSize":)");
+  AddValue(too_large, link::Template::ACTUAL_SIZE);
+  AddLiteral(too_large, ",\"maxSize\":");
+  AddValue(too_large, link::Template::MAX_SIZE);
+  AddEnd(too_large);
+  profile.set_outbound_pause(options.outbound_pause);
+  profile.set_outbound_resume(options.outbound_resume);
+  profile.set_outbound_limit(options.outbound_limit);
+  return profile;
+}
+
+class EchoClass : public HubClass {
+ public:
+  explicit EchoClass(const Options& options)
+      : heartbeat_interval_(options.heartbeat_interval), profile_(MakeProfile(options)) {}
+  const link::ClassProfile& profile() const override { return profile_; }
+  std::unique_ptr<Hub> NewHub() const override { return std::make_unique<EchoHub>(heartbeat_interval_); }
+
+ private:
+  const Duration heartbeat_interval_;
+  const link::ClassProfile profile_;
+};
+
+}  // namespace
+
+std::unique_ptr<HubClass> NewEchoClass(const Options& options) {
+  return std::make_unique<EchoClass>(options);
+}
+
+}  // namespace dormouse

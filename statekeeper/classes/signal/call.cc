@@ -1,0 +1,49 @@
+#include "statekeeper/classes/signal/call.h"
+
+#include <utility>
+
+namespace dormouse::signal {
+
+Call::Call(Context& the_context, const Connection& the_connection, const Message& message,
+           const Envelope& the_request, const Options& the_options)
+    : context(the_context),
+      connection(the_connection),
+      request(the_request),
+      options(the_options),
+      arrived_ms(message.received_ms),
+      from(Address::Parse(the_request.from)),
+      session(LoadSession(the_connection)) {}
+
+std::string Call::InClientForm(std::string_view bare) const {
+  return Address{std::string(bare), from.has_value() && from->canonical}.ToJson();
+}
+
+void Call::Reply(std::string_view type, std::string_view payload, std::string_view metadata) const {
+  const std::string self = request.to.has_value() ? std::string(request.to_json) : InClientForm(kHubAddress);
+  Outgoing reply{
+      .type = type, .from = self, .payload = payload, .correlation_id = request.id, .metadata = metadata};
+  const std::string frame = EnvelopeHead(request.from_json) + NewEnvelopeTail(reply, context.now_ms());
+  context.Send(connection.id, Message::Text(frame));
+}
+
+void Call::Fail(const HubError& error) const { Reply("hub:error", error.ToPayload()); }
+
+void Call::FailBadPayload(std::string message, std::string resolution) const {
+  Fail({ErrorCode::kInternalError, std::move(message), std::move(resolution)});
+}
+
+void Call::FailBadSender() const {
+  FailBadPayload("\"from\" is not an address.", "Send \"from\" as \"runtime/name\" or \"@(runtime/name)\".");
+}
+
+void FailUnaddressed(Context& context, const Connection& connection, const HubError& error) {
+  const Address client = SessionAddress(LoadSession(connection));
+  const std::string self = Address{std::string(kHubAddress), client.canonical}.ToJson();
+  const std::string payload = error.ToPayload();
+  const std::string frame =
+      EnvelopeHead(client.ToJson()) +
+      NewEnvelopeTail({.type = "hub:error", .from = self, .payload = payload}, context.now_ms());
+  context.Send(connection.id, Message::Text(frame));
+}
+
+}  // namespace dormouse::signal

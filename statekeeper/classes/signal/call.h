@@ -1,0 +1,47 @@
+// One message being handled: what its handler (messages.h) is given, and how it answers.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "common/options.h"
+#include "statekeeper/classes/signal/address.h"
+#include "statekeeper/classes/signal/envelope.h"
+#include "statekeeper/classes/signal/errors.h"
+#include "statekeeper/classes/signal/session.h"
+#include "statekeeper/hub/hub.h"
+
+namespace dormouse::signal {
+
+struct Call {
+  Call(Context& the_context, const Connection& the_connection, const Message& message,
+       const Envelope& the_request, const Options& the_options);
+
+  bool legacy() const { return session.dialect() == DIALECT_0_1; }
+  // An address as the client writes addresses, as JSON.
+  std::string InClientForm(std::string_view bare) const;
+
+  // Answers the request: from the address that it was sent to, to its sender, with its id.
+  void Reply(std::string_view type, std::string_view payload, std::string_view metadata = "{}") const;
+  // The same with hub:error.
+  void Fail(const HubError& error) const;
+  // Fail for a payload that is not as it should be; `resolution` says what to send.
+  void FailBadPayload(std::string message, std::string resolution) const;
+  // Fail for want of an address in `from`.
+  void FailBadSender() const;
+
+  Context& context;
+  const Connection& connection;
+  const Envelope& request;
+  const Options& options;
+  const int64_t arrived_ms;
+  const std::optional<Address> from;  // nothing: what the client wrote is no address
+  Session session;                    // a copy; SaveSession to keep a change
+};
+
+// hub:error for a frame that cannot be answered as a request.
+void FailUnaddressed(Context& context, const Connection& connection, const HubError& error);
+
+}  // namespace dormouse::signal

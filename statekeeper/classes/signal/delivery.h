@@ -1,0 +1,50 @@
+// What actors say to each other: an application's message on its way through the hub.
+//
+// The recipient gets it flat: payload.type and payload.data of the request become type and payload, the bytes
+// of the data untouched. Addresses in it are in the form that the recipient uses.
+#pragma once
+
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "statekeeper/classes/json/json_writer.h"
+#include "statekeeper/classes/signal/call.h"
+
+namespace dormouse::signal {
+
+struct Content {
+  std::string type;
+  JsonSlice data;
+};
+
+// payload.type and payload.data. Without data, a payload that holds more than the hub's own fields
+// (`own_fields`, and type) is the data: so the published specification writes it. Nothing: refused.
+std::optional<Content> ReadContent(const Call& call, std::initializer_list<std::string_view> own_fields);
+
+// One message to any number of actors.
+class Delivery {
+ public:
+  // `metadata`: what its metadata begins with; `forwarded` and `via` are added. Needs call.from.
+  Delivery(const Call& call, const Content& content, std::string_view correlation_id, JsonWriter metadata);
+
+  void Add(const ConnectionId& connection, const Address& recipient);
+  size_t size() const { return bare_.size() + canonical_.size(); }
+
+  // Sends it, once per form of address in use: the recipients of a form share all bytes but their `to`.
+  void Send() const;
+
+ private:
+  void SendTo(const std::vector<Context::HeadedRecipient>& recipients, bool canonical) const;
+
+  const Call& call_;
+  const Content& content_;
+  const std::string_view correlation_id_;
+  const JsonWriter metadata_;
+  std::vector<Context::HeadedRecipient> bare_;
+  std::vector<Context::HeadedRecipient> canonical_;
+};
+
+}  // namespace dormouse::signal

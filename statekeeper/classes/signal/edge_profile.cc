@@ -1,0 +1,159 @@
+#include "statekeeper/classes/signal/edge_profile.h"
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+
+#include "statekeeper/classes/json/json_writer.h"
+#include "statekeeper/classes/signal/address.h"
+#include "statekeeper/classes/signal/envelope.h"
+#include "statekeeper/classes/signal/errors.h"
+
+namespace dormouse::signal {
+namespace {
+
+constexpr Duration kIdleCheck{1000};
+
+// Templates are written by the same code that writes the hub's own frames (envelope.h, errors.h), with holes
+// where the edge fills in: \x01 KIND TEXT \x01, where KIND is f (a field of the request), o (what to write
+// when the field before it is missing) or v (a value). No JSON that we write has the byte \x01 in it.
+constexpr char kMark = '\x01';
+
+std::string Hole(char kind, std::string_view text) {
+  std::string hole(1, kMark);
+  hole.push_back(kind);
+  hole.append(text);
+  hole.push_back(kMark);
+  return hole;
+}
+std::string Field(std::string_view path) { return Hole('f', path); }
+std::string FieldOr(std::string_view path, std::string_view otherwise) {
+  return Field(path) + Hole('o', otherwise);
+}
+std::string Value(link::Template::Value value) { return Hole('v', link::Template::Value_Name(value)); }
+
+link::Template ToTemplate(std::string_view text) {
+  link::Template result;
+  bool hole = false;
+  while (!text.empty()) {
+    const size_t mark = std::min(text.find(kMark), text.size());
+    const std::string_view piece = text.substr(0, mark);
+    text.remove_prefix(std::min(mark + 1, text.size()));
+    if (!hole) {
+      if (!piece.empty()) result.add_parts()->set_literal(std::string(piece));
+    } else if (piece.front() == 'f') {
+      result.add_parts()->set_field(std::string(piece.substr(1)));
+    } else if (piece.front() == 'o') {
+      result.mutable_parts(result.parts_size() - 1)->set_otherwise(std::string(piece.substr(1)));
+    } else {
+      link::Template::Value value = link::Template::NONE;
+      link::Template::Value_Parse(std::string(piece.substr(1)), &value);
+      result.add_parts()->set_value(value);
+    }
+    hole = !hole;
+  }
+  return result;
+}
+
+// An envelope with holes for its id and time.
+link::Template EnvelopeTemplate(std::string_view to, Outgoing outgoing) {
+  const std::string id = "\"" + Value(link::Template::NEW_UUID) + "\"";
+  const std::string now = Value(link::Template::NOW_MS);
+  outgoing.id = id;
+  outgoing.timestamp = now;
+  return ToTemplate(EnvelopeHead(to) + EnvelopeTail(outgoing));
+}
+
+// What OnHubHeartbeat answers. What the edge cannot judge goes to the hub: a frame with a ttl, one without
+// addresses. A client that gave no timestamp gets none back.
+void AddHeartbeat(link::ClassProfile* profile, bool with_timestamp) {
+  link::AutoResponse* rule = profile->add_auto_responses();
+  rule->set_type("hub:heartbeat");
+  rule->add_absent("ttl");
+  for (const char* address : {"from", "to"}) {
+    rule->add_require(address);
+    rule->add_prefixes()->set_field(address);  // any prefix: a string
+  }
+  std::string payload = "{";
+  if (with_timestamp) {
+    rule->add_require("payload.timestamp");
+    payload += "\"timestamp\":" + Field("payload.timestamp") + ",";
+  } else {
+    rule->add_absent("payload.timestamp");
+  }
+  payload += "\"serverTime\":" + Value(link::Template::NOW_MS) + "}";
+  const std::string from = Field("to");
+  const std::string correlation_id = FieldOr("id", "null");
+  *rule->mutable_reply() = EnvelopeTemplate(
+      Field("from"),
+      {.type = "hub:heartbeat_ack", .from = from, .payload = payload, .correlation_id = correlation_id});
+}
+
+link::Template TooLarge() {
+  const std::string actual = Value(link::Template::ACTUAL_SIZE);
+  const std::string max = Value(link::Template::MAX_SIZE);
+  const std::string payload =
+      HubError{ErrorCode::kMessageTooLarge, "The frame is larger than this hub takes.", "",
+               JsonWriter()
+                   .Raw("actualSize", actual)
+                   .Raw("maxSize", max)
+                   .Raw("size", actual)
+                   .Raw("limit", max)
+                   .Finish()}
+          .ToPayload();
+  // Nobody has read the frame: whose it is, and its id, are not known.
+  const std::string from = JsonQuoted(kHubAddress);
+  return EnvelopeTemplate(JsonQuoted(kUnknownAddress),
+                          {.type = "hub:error", .from = from, .payload = payload});
+}
+
+link::Template RateLimited() {
+  const std::string payload = HubError{ErrorCode::kRateLimited, "This session sends too many messages.", "",
+                                       JsonWriter()
+                                           .Raw("retryAfter", Value(link::Template::RETRY_AFTER_S))
+                                           .Raw("limit", Value(link::Template::RATE_LIMIT))
+                                           .String("code", "RATE_LIMIT_EXCEEDED")
+                                           .Finish()}
+                                  .ToPayload();
+  const std::string from = FieldOr("to", JsonQuoted(kHubAddress));
+  const std::string correlation_id = FieldOr("id", "null");
+  return EnvelopeTemplate(
+      FieldOr("from", JsonQuoted(kUnknownAddress)),
+      {.type = "hub:error", .from = from, .payload = payload, .correlation_id = correlation_id});
+}
+
+void AddRoute(link::ClassProfile* profile, const char* path, const char* hub_name) {
+  link::Route* route = profile->add_routes();
+  route->set_path(path);
+  route->set_hub_name(hub_name);
+}
+
+}  // namespace
+
+link::ClassProfile EdgeProfile(const Options& options) {
+  link::ClassProfile profile;
+  profile.set_name("signal");
+  AddRoute(&profile, "/ws", "default");
+  AddRoute(&profile, "/ws/{name}", "");
+  AddRoute(&profile, "/", "default");
+  if (options.edge_heartbeats) {
+    AddHeartbeat(&profile, /*with_timestamp=*/false);
+    AddHeartbeat(&profile, /*with_timestamp=*/true);
+  }
+  profile.set_idle_timeout_ms(options.idle_timeout.count());
+  profile.set_idle_check_ms(std::min(options.cleanup_interval, kIdleCheck).count());
+  profile.set_idle_close_code(1000);
+  profile.set_idle_close_reason("Heartbeat timeout");
+  profile.set_max_message_size(options.max_message_size);
+  *profile.mutable_too_large_reply() = TooLarge();
+  profile.set_rate_limit(options.rate_limit);
+  profile.set_rate_burst(options.rate_burst);
+  profile.add_rate_exempt_types("hub:connect");
+  *profile.mutable_rate_limited_reply() = RateLimited();
+  profile.set_outbound_pause(options.outbound_pause);
+  profile.set_outbound_resume(options.outbound_resume);
+  profile.set_outbound_limit(options.outbound_limit);
+  return profile;
+}
+
+}  // namespace dormouse::signal

@@ -1,0 +1,85 @@
+#include "statekeeper/classes/signal/edge_profile.h"
+
+#include <gtest/gtest.h>
+
+#include "statekeeper/classes/json/json_reader.h"
+#include "statekeeper/classes/testing/fake_edge.h"
+
+namespace dormouse::signal {
+namespace {
+
+const EdgeValues kValues = {{link::Template::NOW_MS, "77"},        {link::Template::NEW_UUID, "U"},
+                            {link::Template::ACTUAL_SIZE, "2000"}, {link::Template::MAX_SIZE, "1000"},
+                            {link::Template::RETRY_AFTER_S, "3"},  {link::Template::RATE_LIMIT, "10"}};
+
+// That heartbeats are answered as the hub answers them is in signal_hub_test.cc, which has a hub to compare
+// with.
+
+TEST(EdgeProfileTest, RoutesAndLimits) {
+  Options options;
+  options.idle_timeout = Duration(5000);
+  options.max_message_size = 4096;
+  options.rate_limit = 2.5;
+  options.rate_burst = 7;
+  const link::ClassProfile profile = EdgeProfile(options);
+  EXPECT_EQ(profile.name(), "signal");
+  ASSERT_EQ(profile.routes_size(), 3);
+  EXPECT_EQ(profile.routes(0).path() + ">" + profile.routes(0).hub_name(), "/ws>default");
+  EXPECT_EQ(profile.routes(1).path() + ">" + profile.routes(1).hub_name(), "/ws/{name}>");
+  EXPECT_EQ(profile.routes(2).path() + ">" + profile.routes(2).hub_name(), "/>default");
+  EXPECT_EQ(profile.idle_timeout_ms(), 5000u);
+  EXPECT_EQ(profile.idle_check_ms(), 1000u);
+  EXPECT_EQ(profile.idle_close_code(), 1000u);
+  EXPECT_EQ(profile.idle_close_reason(), "Heartbeat timeout");
+  EXPECT_EQ(profile.max_message_size(), 4096u);
+  EXPECT_EQ(profile.rate_limit(), 2.5);
+  EXPECT_EQ(profile.rate_burst(), 7u);
+  ASSERT_EQ(profile.rate_exempt_types_size(), 1);
+  EXPECT_EQ(profile.rate_exempt_types(0), "hub:connect");
+  options.cleanup_interval = Duration(300);
+  EXPECT_EQ(EdgeProfile(options).idle_check_ms(), 300u);
+}
+
+TEST(EdgeProfileTest, HeartbeatsGoToTheHubWhenAskedTo) {
+  Options options;
+  EXPECT_EQ(EdgeProfile(options).auto_responses_size(), 2);
+  options.edge_heartbeats = false;
+  EXPECT_EQ(EdgeProfile(options).auto_responses_size(), 0);
+}
+
+TEST(EdgeProfileTest, TooLargeIsACompleteEnvelope) {
+  const auto frame = FillTemplate(EdgeProfile(Options()).too_large_reply(), "", kValues);
+  ASSERT_TRUE(frame.has_value() && IsValidJson(*frame));
+  const JsonObject fields(*frame);
+  EXPECT_EQ(fields.members().size(), 11u);
+  EXPECT_EQ(fields.Find("type"), "\"hub:error\"");
+  EXPECT_EQ(fields.Find("from"), "\"cloudflare/signal-hub\"");
+  EXPECT_EQ(fields.Find("correlationId"), "null");
+  EXPECT_EQ(fields.Find("id"), "\"U\"");
+  EXPECT_EQ(fields.Find("timestamp"), "77");
+  const JsonObject payload(fields.Find("payload"));
+  EXPECT_EQ(payload.Find("code"), "\"message_too_large\"");
+  EXPECT_TRUE(IsJsonString(payload.Find("resolution")));
+  EXPECT_EQ(payload.Find("details"), R"({"actualSize":2000,"maxSize":1000,"size":2000,"limit":1000})");
+}
+
+TEST(EdgeProfileTest, RateLimitedAnswersTheRequest) {
+  const link::Template reply = EdgeProfile(Options()).rate_limited_reply();
+  const auto frame = FillTemplate(
+      reply, R"j({"id":"7","type":"hub:send","from":"@(a/b)","to":"@(cloudflare/signal-hub)"})j", kValues);
+  ASSERT_TRUE(frame.has_value() && IsValidJson(*frame));
+  const JsonObject fields(*frame);
+  EXPECT_EQ(fields.Find("to"), "\"@(a/b)\"");
+  EXPECT_EQ(fields.Find("from"), "\"@(cloudflare/signal-hub)\"");
+  EXPECT_EQ(fields.Find("correlationId"), "\"7\"");
+  const JsonObject payload(fields.Find("payload"));
+  EXPECT_EQ(payload.Find("code"), "\"rate_limited\"");
+  EXPECT_EQ(payload.Find("details"), R"({"retryAfter":3,"limit":10,"code":"RATE_LIMIT_EXCEEDED"})");
+
+  const auto unread = FillTemplate(reply, "not json", kValues);
+  ASSERT_TRUE(unread.has_value() && IsValidJson(*unread)) << "it works for frames that say nothing, too";
+  EXPECT_EQ(JsonObject(*unread).Find("correlationId"), "null");
+}
+
+}  // namespace
+}  // namespace dormouse::signal

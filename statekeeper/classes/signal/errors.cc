@@ -1,0 +1,56 @@
+#include "statekeeper/classes/signal/errors.h"
+
+#include "statekeeper/classes/json/json_writer.h"
+
+namespace dormouse::signal {
+namespace {
+
+struct Description {
+  std::string_view name;
+  std::string_view resolution;
+};
+
+Description Describe(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kVersionMismatch:
+      return {"version_mismatch",
+              R"(Send hub:connect with payload.version "1.0", or with metadata.protocolVersion "0.1.0".)"};
+    case ErrorCode::kUnauthorized:
+      return {"unauthorized", "Act only for addresses that this session registered."};
+    case ErrorCode::kRateLimited:
+      return {"rate_limited", "Wait for details.retryAfter seconds, then send more slowly."};
+    case ErrorCode::kUnknownActor:
+      return {"unknown_actor",
+              "Look with hub:discover who is registered; registrations expire unless renewed."};
+    case ErrorCode::kMessageTooLarge:
+      return {"message_too_large", "Send less at once: details.maxSize is the largest size in bytes."};
+    case ErrorCode::kMessageExpired:
+      return {"message_expired", "Send it again with a current timestamp, or with a larger ttl or null."};
+    case ErrorCode::kTimeout:
+      return {"timeout", "Nothing was changed. Send the message again in a moment."};
+    case ErrorCode::kInternalError:
+      return {"internal_error", "Send the message again; if it fails again, report it with its id."};
+    case ErrorCode::kInvalidToken:
+      return {"invalid_token", "Use a token that this hub issued to this session."};
+    case ErrorCode::kBroadcastLimitExceeded:
+      return {"BROADCAST_LIMIT_EXCEEDED",
+              "Narrow the recipients with metadata.targetCapability, or publish to a topic."};
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string_view ErrorName(ErrorCode code) { return Describe(code).name; }
+
+std::string HubError::ToPayload() const {
+  const Description usual = Describe(code);
+  return JsonWriter()
+      .String("code", usual.name)
+      .String("message", message)
+      .String("resolution", resolution.empty() ? usual.resolution : resolution)
+      .Raw("details", details)
+      .Finish();
+}
+
+}  // namespace dormouse::signal

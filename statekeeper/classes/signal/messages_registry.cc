@@ -1,0 +1,274 @@
+// Registrations: register, renew, unregister; and the hand-over of an address from one session to another.
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "statekeeper/classes/json/json_writer.h"
+#include "statekeeper/classes/signal/messages.h"
+#include "statekeeper/classes/signal/registry.h"
+#include "statekeeper/classes/signal/subscriptions.h"
+
+namespace dormouse::signal {
+namespace {
+
+constexpr int64_t kMinTtlMs = 1000;
+// Capabilities and metadata of one registration: a page of a listing carries up to a thousand of them.
+constexpr size_t kMaxDescription = 16 << 10;
+constexpr size_t kTokenBytes = 16;
+
+constexpr const char* kAddressHint = "Send payload.actorAddress as \"runtime/name\" or \"@(runtime/name)\".";
+
+// A token says whose it is, so that a renewal finds its registration by it: SECRET.ADDRESS.
+std::string NewToken(const std::string& address) { return NewSecretHex(kTokenBytes) + "." + address; }
+
+std::string AddressInToken(const std::string& token) {
+  const size_t dot = token.find('.');
+  return dot == token.npos ? "" : token.substr(dot + 1);
+}
+
+// Takes the same time wherever they differ.
+bool SameSecret(std::string_view a, std::string_view b) {
+  if (a.size() != b.size()) return false;
+  unsigned difference = 0;
+  for (size_t i = 0; i < a.size(); ++i) difference |= static_cast<unsigned char>(a[i] ^ b[i]);
+  return difference == 0;
+}
+
+std::string StringOf(JsonSlice value) { return JsonString(value).value_or(""); }
+
+// payload.ttl (ms) or payload.ttlSeconds, clamped. False: refused.
+bool ReadTtl(Call& call, int64_t default_ms, int64_t* ttl_ms) {
+  const JsonSlice in_ms = call.request.payload.Find("ttl");
+  const JsonSlice in_s = call.request.payload.Find("ttlSeconds");
+  double wanted = static_cast<double>(default_ms);
+  if (!IsJsonNothing(in_ms) || !IsJsonNothing(in_s)) {
+    const bool seconds = IsJsonNothing(in_ms);
+    const std::optional<double> number = JsonNumber(seconds ? in_s : in_ms);
+    if (!number.has_value()) {
+      call.FailBadPayload("The time to live is not a number.",
+                          "Send payload.ttl in milliseconds, or payload.ttlSeconds, as a number.");
+      return false;
+    }
+    wanted = seconds ? *number * 1000 : *number;
+  }
+  const int64_t max_ms = std::max<int64_t>(call.options.max_actor_ttl.count(), kMinTtlMs);
+  *ttl_ms =
+      static_cast<int64_t>(std::clamp(wanted, static_cast<double>(kMinTtlMs), static_cast<double>(max_ms)));
+  return true;
+}
+
+// The address that a register or unregister is about.
+std::optional<Address> ReadActorAddress(Call& call) {
+  const std::optional<Address> address = Address::Parse(StringOf(call.request.payload.Find("actorAddress")));
+  if (!address.has_value())
+    call.FailBadPayload("payload.actorAddress is missing or no address.", kAddressHint);
+  return address;
+}
+
+// payload.capabilities and payload.metadata. False: refused.
+bool ReadDescription(Call& call, Registration* registration) {
+  const JsonSlice capabilities = call.request.payload.Find("capabilities");
+  const JsonSlice metadata = call.request.payload.Find("metadata");
+  const auto elements = JsonElements(capabilities);
+  const bool strings = elements.has_value() && std::ranges::all_of(*elements, IsJsonString);
+  if (IsJsonNothing(capabilities) ? call.legacy() : !strings || (call.legacy() && elements->empty())) {
+    call.FailBadPayload("payload.capabilities is not what it should be.",
+                        R"(Send payload.capabilities as an array of strings, such as ["render"]; )"
+                        "in protocol 0.1 with at least one.");
+    return false;
+  }
+  if (!IsJsonNothing(metadata) && !IsJsonObject(metadata)) {
+    call.FailBadPayload("payload.metadata is not an object.",
+                        "Send payload.metadata as an object, or leave it out.");
+    return false;
+  }
+  if (const size_t size = capabilities.size() + metadata.size(); size > kMaxDescription) {
+    call.Fail({ErrorCode::kMessageTooLarge, "The capabilities and metadata of a registration are too large.",
+               "",
+               JsonWriter()
+                   .Int("actualSize", static_cast<int64_t>(size))
+                   .Int("maxSize", kMaxDescription)
+                   .Int("size", static_cast<int64_t>(size))
+                   .Int("limit", kMaxDescription)
+                   .Finish()});
+    return false;
+  }
+  if (elements.has_value()) {
+    for (const JsonSlice element : *elements) registration->add_capabilities(*JsonString(element));
+  }
+  registration->set_metadata(IsJsonNothing(metadata) ? "{}" : std::string(metadata));
+  return true;
+}
+
+void ReplyRegistered(Call& call, const Registration& registration) {
+  call.Reply("hub:registered", JsonWriter()
+                                   .Raw("actorAddress", call.request.payload.Find("actorAddress"))
+                                   .String("renewalToken", registration.token())
+                                   .Int("expiresAt", registration.expires_ms())
+                                   .Int("version", registration.version())
+                                   .Finish());
+}
+
+void ReplyRenewed(Call& call, const std::string& address, const Registration& registration) {
+  const JsonSlice written = call.request.payload.Find("actorAddress");
+  call.Reply("hub:renewed", JsonWriter()
+                                .Raw("actorAddress", IsJsonString(written) ? std::string(written)
+                                                                           : call.InClientForm(address))
+                                .Int("expiresAt", registration.expires_ms())
+                                .String("renewalToken", registration.token())
+                                .String("newRenewalToken", registration.token())
+                                .Finish());
+}
+
+// The address has a new session: its subscriptions go there, and the old session ends.
+void HandOver(Call& call, const Address& address, const Registration& old) {
+  const ConnectionId loser = ConnectionOf(old);
+  Subscriptions(call.context).Move(address.bare, loser, call.connection.id);
+  RemoveSessionRows(call.context, loser);
+  const std::string self = Address{std::string(kHubAddress), old.canonical()}.ToJson();
+  const std::string payload = JsonWriter()
+                                  .String("reason", "duplicate_connection")
+                                  .String("message", "Another session registered " + address.bare + ".")
+                                  .Finish();
+  const std::string frame =
+      EnvelopeHead(Address{address.bare, old.canonical()}.ToJson()) +
+      NewEnvelopeTail({.type = "hub:disconnect", .from = self, .payload = payload}, call.context.now_ms());
+  call.context.Send(loser, Message::Text(frame));
+  call.context.Close(loser, 1000, "Duplicate connection");
+}
+
+}  // namespace
+
+void OnHubRegister(Call& call) {
+  const std::optional<Address> address = ReadActorAddress(call);
+  if (!address.has_value()) return;
+  if (address->bare == kHubAddress) {
+    call.Fail({ErrorCode::kUnauthorized, "This address is the hub's own.", "Register another address."});
+    return;
+  }
+  Registration registration;
+  int64_t ttl_ms = 0;
+  if (!ReadDescription(call, &registration) || !ReadTtl(call, call.options.actor_ttl.count(), &ttl_ms)) {
+    return;
+  }
+
+  Registry registry(call.context);
+  std::optional<Registration> old = registry.FindEvenExpired(address->bare);
+  const bool alive = old.has_value() && registry.IsAlive(*old);
+  const bool mine = old.has_value() && ConnectionOf(*old) == call.connection.id;
+  if (alive && mine && call.request.id != "null" && old->request_id() == call.request.id &&
+      old->changed_ms() == call.arrived_ms) {
+    ReplyRegistered(call, *old);  // the same event again
+    return;
+  }
+  if (!old.has_value() && registry.row_count() >= call.options.max_actors) {
+    call.Fail({ErrorCode::kRateLimited, "The registry of this hub is full.",
+               "Wait until registrations expire, or use another hub.",
+               JsonWriter()
+                   .Int("retryAfter", 60)
+                   .Int("limit", call.options.max_actors)
+                   .String("code", "REGISTRY_FULL")
+                   .Finish()});
+    return;
+  }
+  registration.set_connection(call.connection.id.ToBytes());
+  registration.set_canonical(address->canonical);
+  registration.set_registered_ms(call.context.now_ms());
+  registration.set_expires_ms(call.context.now_ms() + ttl_ms);
+  registration.set_ttl_ms(ttl_ms);
+  registration.set_version(alive ? old->version() + 1 : 1);
+  registration.set_token(NewToken(address->bare));
+  registration.set_changed_ms(call.arrived_ms);
+  registration.set_request_id(std::string(call.request.id));
+
+  if (alive && !mine) {
+    HandOver(call, *address, *old);
+    old.reset();  // its rows went with the old session
+  }
+  registry.Put(address->bare, registration, old);
+  if (!call.session.has_rows() || call.session.registered() != address->bare) {
+    call.session.set_has_rows(true);
+    call.session.set_registered(address->bare);
+    SaveSession(call.context, call.connection.id, call.session);
+  }
+  ReplyRegistered(call, registration);
+}
+
+void OnHubRenew(Call& call) {
+  std::string token = StringOf(call.request.payload.Find("renewalToken"));
+  if (token.empty()) token = StringOf(call.request.metadata.Find("renewalToken"));
+  if (token.empty()) {
+    call.FailBadPayload("There is no renewal token.",
+                        "Send payload.renewalToken as hub:registered or hub:renewed gave it last.");
+    return;
+  }
+  const std::string address = AddressInToken(token);
+  Registry registry(call.context);
+  const std::optional<Registration> old = Address::Parse(address) ? registry.Find(address) : std::nullopt;
+  const JsonSlice named = call.request.payload.Find("actorAddress");
+  const std::optional<Address> named_address = Address::Parse(StringOf(named));
+  const bool names_it = IsJsonNothing(named) || (named_address.has_value() && named_address->bare == address);
+  if (old.has_value() && names_it && old->changed_ms() == call.arrived_ms &&
+      SameSecret(token, old->previous_token())) {
+    ReplyRenewed(call, address, *old);  // the same event again
+    return;
+  }
+  if (!old.has_value() || !names_it || !SameSecret(token, old->token())) {
+    call.Fail(
+        {ErrorCode::kUnauthorized,
+         "The renewal token is wrong, used already, or its registration has expired.",
+         "Register again with hub:register, and keep the token of the last hub:registered or hub:renewed."});
+    return;
+  }
+  Registration renewed = *old;
+  int64_t ttl_ms = 0;
+  if (!ReadTtl(call, old->ttl_ms(), &ttl_ms)) return;
+  renewed.set_ttl_ms(ttl_ms);
+  renewed.set_expires_ms(call.context.now_ms() + ttl_ms);
+  renewed.set_previous_token(token);
+  renewed.set_token(NewToken(address));
+  renewed.set_changed_ms(call.arrived_ms);
+  renewed.clear_request_id();
+  registry.Put(address, renewed, old);
+  ReplyRenewed(call, address, renewed);
+}
+
+void OnHubUnregister(Call& call) {
+  const std::optional<Address> address = ReadActorAddress(call);
+  if (!address.has_value()) return;
+  Registry registry(call.context);
+  if (const auto registration = registry.FindEvenExpired(address->bare)) {
+    const ConnectionId owner = ConnectionOf(*registration);
+    const bool mine =
+        owner == call.connection.id || (call.from.has_value() && call.from->bare == address->bare);
+    if (registry.IsAlive(*registration) && !mine) {
+      call.Fail({ErrorCode::kUnauthorized, "This address is registered by another session."});
+      return;
+    }
+    if (mine) {
+      registry.Remove(address->bare, *registration);
+      Subscriptions(call.context).RemoveAllOf(owner, address->bare);
+    }
+  }
+  if (call.session.registered() == address->bare) {
+    call.session.clear_registered();
+    SaveSession(call.context, call.connection.id, call.session);
+  }
+  if (call.legacy() && !call.request.ask) return;
+  call.Reply("hub:unregistered", JsonWriter()
+                                     .Raw("actorAddress", call.request.payload.Find("actorAddress"))
+                                     .Int("unregisteredAt", call.context.now_ms())
+                                     .Finish());
+}
+
+Address ActingActor(Call& call) {
+  const Address& from = *call.from;
+  if (call.session.registered().empty() || call.session.registered() == from.bare) return from;
+  const auto registration = Registry(call.context).FindEvenExpired(from.bare);
+  if (registration.has_value() && ConnectionOf(*registration) == call.connection.id) return from;
+  return {call.session.registered(), from.canonical};
+}
+
+}  // namespace dormouse::signal

@@ -1,0 +1,98 @@
+#include "statekeeper/classes/signal/pattern.h"
+
+#include <re2/re2.h>
+
+#include <utility>
+
+#include "statekeeper/classes/signal/address.h"
+
+namespace dormouse::signal {
+namespace {
+
+constexpr size_t kMaxPattern = 512;
+constexpr int64_t kMaxRegexMemory = 1 << 20;
+
+bool HasRegexCharacters(std::string_view text) {
+  if (text.find_first_of("^$|()[]{}+\\") != text.npos) return true;
+  return text.find(".*") != text.npos || text.find(".?") != text.npos;
+}
+
+bool IsContinuation(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }
+
+// The end of the character that begins at `at`.
+size_t NextCharacter(std::string_view text, size_t at) {
+  ++at;
+  while (at < text.size() && IsContinuation(text[at])) ++at;
+  return at;
+}
+
+// Only the last '*' ever needs another try, so this takes at most |glob| x |text| steps.
+bool GlobMatches(std::string_view glob, std::string_view text) {
+  size_t g = 0;
+  size_t t = 0;
+  size_t star = glob.npos;
+  size_t star_text = 0;
+  while (t < text.size()) {
+    if (g < glob.size() && glob[g] == '*') {
+      star = g++;
+      star_text = t;
+    } else if (g < glob.size() && glob[g] == '?') {
+      ++g;
+      t = NextCharacter(text, t);
+    } else if (g < glob.size() && glob[g] == text[t]) {
+      ++g;
+      ++t;
+    } else if (star != glob.npos) {
+      g = star + 1;
+      t = ++star_text;
+    } else {
+      return false;
+    }
+  }
+  while (g < glob.size() && glob[g] == '*') ++g;
+  return g == glob.size();
+}
+
+}  // namespace
+
+AddressPattern::AddressPattern() = default;
+AddressPattern::AddressPattern(AddressPattern&&) noexcept = default;
+AddressPattern& AddressPattern::operator=(AddressPattern&&) noexcept = default;
+AddressPattern::~AddressPattern() = default;
+
+std::optional<AddressPattern> AddressPattern::Parse(std::string_view text, Dialect dialect,
+                                                    std::string* wrong) {
+  if (text.empty() || text.size() > kMaxPattern) {
+    *wrong = "a pattern has 1-" + std::to_string(kMaxPattern) + " bytes";
+    return std::nullopt;
+  }
+  std::string_view glob = text;
+  if (glob.starts_with("@(") && glob.ends_with(")")) glob = glob.substr(2, glob.size() - 3);
+
+  AddressPattern pattern;
+  if (dialect == DIALECT_0_1 || !HasRegexCharacters(glob)) {
+    pattern.glob_ = glob;
+    return pattern;
+  }
+  RE2::Options options(RE2::Quiet);
+  options.set_max_mem(kMaxRegexMemory);
+  pattern.regex_ = std::make_unique<RE2>(text, options);
+  if (!pattern.regex_->ok()) {
+    *wrong = pattern.regex_->error();
+    return std::nullopt;
+  }
+  return pattern;
+}
+
+bool AddressPattern::Matches(std::string_view bare_address) const {
+  if (regex_ == nullptr) return GlobMatches(glob_, bare_address);
+  const std::string canonical = Address{std::string(bare_address), true}.ToString();
+  return RE2::PartialMatch(canonical, *regex_) ||
+         RE2::PartialMatch(re2::StringPiece(bare_address.data(), bare_address.size()), *regex_);
+}
+
+std::string_view AddressPattern::literal_prefix() const {
+  return std::string_view(glob_).substr(0, glob_.find_first_of("*?"));
+}
+
+}  // namespace dormouse::signal

@@ -1,0 +1,32 @@
+#include "statekeeper/classes/signal/session.h"
+
+#include "statekeeper/classes/signal/registry.h"
+#include "statekeeper/classes/signal/subscriptions.h"
+
+namespace dormouse::signal {
+
+Session LoadSession(const Connection& connection) {
+  Session session;
+  session.ParseFromString(connection.attachment);
+  return session;
+}
+
+void SaveSession(Context& context, const ConnectionId& connection, const Session& session) {
+  context.SetAttachment(connection, session.SerializeAsString());
+}
+
+std::string SessionName(const ConnectionId& connection, const Session& session) {
+  return IsConnected(session) ? session.session_id() : connection.ToString();
+}
+
+Address SessionAddress(const Session& session) {
+  if (session.identity().empty()) return {std::string(kUnknownAddress), false};
+  return {session.identity(), session.canonical()};
+}
+
+void RemoveSessionRows(Context& context, const ConnectionId& connection) {
+  Registry(context).RemoveAllOf(connection);
+  Subscriptions(context).RemoveAllOf(connection);
+}
+
+}  // namespace dormouse::signal

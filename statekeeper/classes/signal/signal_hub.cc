@@ -1,0 +1,118 @@
+#include "statekeeper/classes/signal/signal_hub.h"
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "statekeeper/classes/json/json_writer.h"
+#include "statekeeper/classes/signal/edge_profile.h"
+#include "statekeeper/classes/signal/messages.h"
+#include "statekeeper/classes/signal/registry.h"
+#include "statekeeper/classes/signal/signal_class.h"
+
+namespace dormouse::signal {
+namespace {
+
+// Registrations that one run of the alarm removes, so that a mass expiry does not hold up the hub's messages.
+constexpr size_t kExpiriesPerAlarm = 256;
+
+using Handler = void (*)(Call&);
+
+const std::map<std::string_view, Handler>& Handlers() {
+  static const std::map<std::string_view, Handler> handlers = {
+      {"hub:connect", OnHubConnect},         {"hub:heartbeat", OnHubHeartbeat},
+      {"hub:disconnect", OnHubDisconnect},   {"hub:refresh_token", OnHubRefreshToken},
+      {"hub:register", OnHubRegister},       {"hub:renew", OnHubRenew},
+      {"hub:unregister", OnHubUnregister},   {"hub:discover", OnHubDiscover},
+      {"hub:list_actors", OnHubListActors},  {"hub:send", OnHubSend},
+      {"hub:broadcast", OnHubBroadcast},     {"hub:subscribe", OnHubSubscribe},
+      {"hub:unsubscribe", OnHubUnsubscribe}, {"hub:publish", OnHubPublish},
+  };
+  return handlers;
+}
+
+std::string KnownTypes() {
+  std::string types;
+  for (const auto& [type, handler] : Handlers()) types.append(types.empty() ? "" : ", ").append(type);
+  return types;
+}
+
+bool IsExpired(const Call& call) {
+  const Envelope& request = call.request;
+  return request.ttl_ms.has_value() && request.timestamp_ms.has_value() &&
+         static_cast<double>(call.arrived_ms) > *request.timestamp_ms + *request.ttl_ms;
+}
+
+void FailExpired(const Call& call) {
+  call.Fail({ErrorCode::kMessageExpired, "The message was older than its ttl when it arrived.", "",
+             JsonWriter().Raw("ttl", call.request.ttl_json).Int("arrivedAt", call.arrived_ms).Finish()});
+}
+
+constexpr const char* kEnvelopeHint =
+    R"(Send one JSON object per frame, such as {"id":"1","type":"hub:heartbeat","from":"browser/me","to":"cloudflare/signal-hub","payload":{}}.)";
+
+}  // namespace
+
+void SignalHub::OnMessage(Context& context, const Connection& from, const Message& message) {
+  Envelope request;
+  if (const std::string_view wrong = ParseEnvelope(message.data, &request); !wrong.empty()) {
+    FailUnaddressed(context, from, {ErrorCode::kInternalError, std::string(wrong), kEnvelopeHint});
+    return;
+  }
+  Call call(context, from, message, request, options_);
+  if (IsExpired(call)) {
+    FailExpired(call);
+  } else if (!Envelope::IsHubType(request.type)) {
+    OnApplicationMessage(call);
+  } else if (const auto handler = Handlers().find(request.type); handler != Handlers().end()) {
+    handler->second(call);
+  } else {
+    call.Fail(
+        {ErrorCode::kInternalError, "This hub does not know the type \"" + request.type + "\".",
+         "Types that it answers: " + KnownTypes() + ". Application types must not begin with \"hub:\"."});
+  }
+}
+
+void SignalHub::OnClose(Context& context, const Connection& connection, const CloseInfo&) {
+  if (LoadSession(connection).has_rows()) RemoveSessionRows(context, connection.id);
+}
+
+void SignalHub::OnAlarm(Context& context) { Registry(context).RemoveExpired(kExpiriesPerAlarm); }
+
+void SignalHub::OnFailure(Context& context, const Connection& from, const Message& message, Failure failure) {
+  const HubError error = failure == Failure::kStore
+                             ? HubError{ErrorCode::kTimeout, "The hub's state is out of reach."}
+                             : HubError{ErrorCode::kInternalError,
+                                        "The hub failed to handle this message; nothing was changed."};
+  Envelope request;
+  if (ParseEnvelope(message.data, &request).empty()) {
+    Call(context, from, message, request, options_).Fail(error);
+  } else {
+    FailUnaddressed(context, from, error);
+  }
+}
+
+namespace {
+
+class SignalClass : public HubClass {
+ public:
+  explicit SignalClass(const Options& options) : options_(options), profile_(EdgeProfile(options)) {}
+  const link::ClassProfile& profile() const override { return profile_; }
+  std::unique_ptr<Hub> NewHub() const override { return std::make_unique<SignalHub>(options_); }
+
+ private:
+  const Options options_;
+  const link::ClassProfile profile_;
+};
+
+}  // namespace
+}  // namespace dormouse::signal
+
+namespace dormouse {
+
+std::unique_ptr<HubClass> NewSignalClass(const Options& options) {
+  return std::make_unique<signal::SignalClass>(options);
+}
+
+}  // namespace dormouse

@@ -1,0 +1,271 @@
+#include "statekeeper/hub/fake_context.h"
+
+#include <algorithm>
+#include <exception>
+#include <stdexcept>
+#include <utility>
+
+namespace dormouse {
+namespace {
+
+constexpr size_t kMaxKey = 1024;
+constexpr size_t kMaxValue = 128 << 10;
+constexpr size_t kMaxAttachment = 16 << 10;
+
+}  // namespace
+
+FakeContext::FakeContext(const HubClass& hub_class, std::string hub_name)
+    : class_(hub_class), hub_name_(std::move(hub_name)) {}
+
+FakeContext::~FakeContext() = default;
+
+ConnectionId FakeContext::ClientConnects(const link::OpenRequest& request) {
+  const ConnectionId id{gateway_, UuidLow(next_handle_++)};
+  const Connection connection{id, now_ms_, now_ms_, {}, {}};
+  connections_[id] = connection;
+  connecting_ = id;
+  if (RunEvent([&](Hub& hub) { hub.OnConnect(*this, connection, request); }) != Outcome::kCommitted) {
+    connections_.erase(id);  // what could not be accepted is refused
+    closed_[id] = {1011, "OnConnect failed"};
+  }
+  connecting_.reset();
+  return id;
+}
+
+void FakeContext::ClientSends(const ConnectionId& client, std::string_view text) {
+  ClientSends(client, Message::Text(text));
+}
+
+void FakeContext::ClientSends(const ConnectionId& client, const Message& message) {
+  const auto found = connections_.find(client);
+  if (found == connections_.end()) return;  // its frames go nowhere
+  Message arrived = message;
+  if (arrived.received_ms == 0) arrived.received_ms = now_ms_;
+  found->second.last_seen_ms = arrived.received_ms;
+  const Connection connection = found->second;
+  const Outcome outcome = RunEvent([&](Hub& hub) { hub.OnMessage(*this, connection, arrived); });
+  if (outcome == Outcome::kCommitted) return;
+  const Hub::Failure failure =
+      outcome == Outcome::kHandlerThrew ? Hub::Failure::kHandler : Hub::Failure::kStore;
+  if (hub_ == nullptr) {
+    hub_ = class_.NewHub();
+    hub_->OnWake(*this);
+  }
+  hub_->OnFailure(*this, connection, arrived, failure);
+  Release();
+}
+
+void FakeContext::ClientCloses(const ConnectionId& client, uint16_t code, std::string_view reason) {
+  const auto found = connections_.find(client);
+  if (found == connections_.end()) return;
+  const Connection connection = std::move(found->second);
+  connections_.erase(found);
+  RunEvent([&](Hub& hub) { hub.OnClose(*this, connection, CloseInfo{code, reason}); });
+}
+
+void FakeContext::ClientFallsBehind(const ConnectionId& client, bool paused) {
+  const auto found = connections_.find(client);
+  if (found == connections_.end()) return;
+  const Connection connection = found->second;
+  RunEvent([&](Hub& hub) { hub.OnBackpressure(*this, connection, paused); });
+}
+
+bool FakeContext::RunDueAlarm() {
+  if (!alarm_ms_.has_value() || *alarm_ms_ > now_ms_) return false;
+  const std::optional<int64_t> due = std::exchange(alarm_ms_, std::nullopt);
+  if (RunEvent([&](Hub& hub) { hub.OnAlarm(*this); }) != Outcome::kCommitted) alarm_ms_ = due;
+  return true;
+}
+
+FakeContext::Outcome FakeContext::RunEvent(const std::function<void(Hub&)>& handler) {
+  rows_before_.clear();
+  connections_before_.clear();
+  alarm_before_ = alarm_ms_;
+  rows_read_ = rows_written_ = attachments_written_ = 0;
+  if (hub_ == nullptr) {
+    hub_ = class_.NewHub();
+    hub_->OnWake(*this);
+  }
+  Outcome outcome = Outcome::kCommitted;
+  writable_ = true;
+  try {
+    handler(*hub_);
+  } catch (const std::exception&) {
+    outcome = Outcome::kHandlerThrew;
+  }
+  writable_ = false;
+  if (std::exchange(fail_commit_, false) && outcome == Outcome::kCommitted) outcome = Outcome::kStoreFailed;
+  if (outcome != Outcome::kCommitted) {
+    RollBack();
+    return outcome;
+  }
+  Release();
+  return outcome;
+}
+
+void FakeContext::Release() {
+  for (auto& [to, frame] : std::exchange(sent_, {})) frames_[to].push_back(std::move(frame));
+  closed_.merge(std::exchange(closing_, {}));
+}
+
+void FakeContext::RollBack() {
+  for (auto& [key, value] : rows_before_) {
+    if (value.has_value()) {
+      rows_[key] = std::move(*value);
+    } else {
+      rows_.erase(key);
+    }
+  }
+  for (auto& [id, connection] : connections_before_) {
+    if (connection.has_value()) connections_[id] = std::move(*connection);
+  }
+  alarm_ms_ = alarm_before_;
+  sent_.clear();
+  closing_.clear();
+  hub_.reset();
+}
+
+void FakeContext::RequireWritable() const {
+  if (!writable_) throw std::logic_error("writes are not allowed here");
+}
+
+void FakeContext::Deliver(const ConnectionId& to, std::string frame) {
+  if (connections_.contains(to)) sent_.emplace_back(to, std::move(frame));
+}
+
+std::vector<std::string> FakeContext::TakeFrames(const ConnectionId& client) {
+  return std::exchange(frames_[client], {});
+}
+
+std::optional<FakeContext::Closed> FakeContext::ClosedByHub(const ConnectionId& client) const {
+  const auto found = closed_.find(client);
+  if (found == closed_.end()) return std::nullopt;
+  return found->second;
+}
+
+std::vector<std::string> FakeContext::KeysWithPrefix(std::string_view prefix) const {
+  std::vector<std::string> keys;
+  for (auto row = rows_.lower_bound(std::string(prefix));
+       row != rows_.end() && row->first.starts_with(prefix); ++row) {
+    keys.push_back(row->first);
+  }
+  return keys;
+}
+
+void FakeContext::Send(const ConnectionId& to, const Message& message) {
+  Deliver(to, std::string(message.data));
+}
+
+void FakeContext::SendEach(std::span<const HeadedRecipient> recipients, const Message& shared) {
+  ++fan_outs_;
+  for (const HeadedRecipient& recipient : recipients) {
+    Deliver(recipient.to, recipient.head + std::string(shared.data));
+  }
+}
+
+void FakeContext::Broadcast(const Message& message, std::string_view tag,
+                            const std::optional<ConnectionId>& except) {
+  for (const ConnectionId& id : Connections(tag)) {
+    if (id != except) Deliver(id, std::string(message.data));
+  }
+}
+
+void FakeContext::Close(const ConnectionId& connection, uint16_t code, std::string_view reason) {
+  if (reason.size() > 123) throw std::length_error("a close reason has at most 123 bytes");
+  const auto found = connections_.find(connection);
+  if (found == connections_.end()) return;
+  connections_before_.try_emplace(connection, found->second);
+  connections_.erase(found);
+  closing_[connection] = {code, std::string(reason)};
+}
+
+std::optional<Connection> FakeContext::FindConnection(const ConnectionId& id) {
+  const auto found = connections_.find(id);
+  if (found == connections_.end()) return std::nullopt;
+  return found->second;
+}
+
+std::vector<ConnectionId> FakeContext::Connections(std::string_view tag) {
+  std::vector<ConnectionId> ids;
+  for (const auto& [id, connection] : connections_) {
+    if (tag.empty() || std::ranges::find(connection.tags, tag) != connection.tags.end()) ids.push_back(id);
+  }
+  return ids;
+}
+
+void FakeContext::SetAttachment(const ConnectionId& id, std::string_view attachment) {
+  RequireWritable();
+  if (attachment.size() > kMaxAttachment) throw std::length_error("an attachment has at most 16 KiB");
+  const auto found = connections_.find(id);
+  if (found == connections_.end()) return;
+  connections_before_.try_emplace(id, found->second);
+  found->second.attachment = attachment;
+  ++attachments_written_;
+}
+
+void FakeContext::SetTags(const ConnectionId& id, std::vector<std::string> tags) {
+  RequireWritable();
+  if (connecting_ != id)
+    throw std::logic_error("tags are set in OnConnect, for the connection that connects");
+  const bool well_sized =
+      std::ranges::all_of(tags, [](const std::string& tag) { return !tag.empty() && tag.size() <= 256; });
+  if (tags.size() > 10 || !well_sized) throw std::length_error("at most 10 tags of 1-256 bytes");
+  if (const auto found = connections_.find(id); found != connections_.end())
+    found->second.tags = std::move(tags);
+}
+
+std::optional<std::string> FakeContext::Get(std::string_view key) {
+  ++rows_read_;
+  const auto row = rows_.find(std::string(key));
+  if (row == rows_.end()) return std::nullopt;
+  return row->second;
+}
+
+void FakeContext::Put(std::string_view key, std::string_view value) {
+  RequireWritable();
+  if (key.empty() || key.size() > kMaxKey || key.find('\0') != key.npos) throw std::length_error("bad key");
+  if (value.size() > kMaxValue) throw std::length_error("a value has at most 128 KiB");
+  std::string name(key);
+  const auto row = rows_.find(name);
+  rows_before_.try_emplace(name, row == rows_.end() ? std::nullopt : std::optional(row->second));
+  rows_[std::move(name)] = value;
+  ++rows_written_;
+}
+
+void FakeContext::Delete(std::string_view key) {
+  RequireWritable();
+  const auto row = rows_.find(std::string(key));
+  if (row == rows_.end()) return;
+  rows_before_.try_emplace(row->first, row->second);
+  rows_.erase(row);
+  ++rows_written_;
+}
+
+void FakeContext::List(std::string_view prefix,
+                       const std::function<bool(std::string_view key, std::string_view value)>& visit,
+                       std::string_view start) {
+  const bool was_writable = std::exchange(writable_, false);
+  try {
+    for (auto row = rows_.lower_bound(std::string(std::max(prefix, start)));
+         row != rows_.end() && row->first.starts_with(prefix); ++row) {
+      ++rows_read_;
+      if (!visit(row->first, row->second)) break;
+    }
+  } catch (...) {
+    writable_ = was_writable;
+    throw;
+  }
+  writable_ = was_writable;
+}
+
+void FakeContext::SetAlarm(int64_t due_ms) {
+  RequireWritable();
+  alarm_ms_ = due_ms;
+}
+
+void FakeContext::DeleteAlarm() {
+  RequireWritable();
+  alarm_ms_.reset();
+}
+
+}  // namespace dormouse

@@ -1,0 +1,140 @@
+// A stage for testing a hub class without a runtime: everything in memory, one thread, a clock that stands
+// still. It keeps the promises of hub.h that a class may lean on: a handler that throws takes back its writes
+// and sends, the Hub is then made anew and OnFailure runs; a closed connection is gone at once; limits are
+// enforced.
+//
+//   FakeContext hub(*NewEchoClass(options));
+//   const ConnectionId alice = hub.ClientConnects();
+//   hub.ClientSends(alice, R"({"type":"ping"})");
+//   EXPECT_THAT(hub.TakeFrames(alice), ElementsAre(HasSubstr("pong")));
+//   hub.Sleep();                                    // the next event finds a new Hub, state as it was
+//   hub.ClientSends(alice, "...");
+//
+// Cost of the last event: rows_read(), rows_written(), attachments_written(). A class must outlive its
+// FakeContext.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "statekeeper/hub/hub.h"
+
+namespace dormouse {
+
+class FakeContext : public Context {
+ public:
+  explicit FakeContext(const HubClass& hub_class, std::string hub_name = "default");
+  ~FakeContext() override;
+  FakeContext(const FakeContext&) = delete;
+  FakeContext& operator=(const FakeContext&) = delete;
+
+  // --- The clock: `kStart` at first, moved by hand only.
+  static constexpr int64_t kStart = 1'700'000'000'000;
+  void SetNow(int64_t now_ms) { now_ms_ = now_ms; }
+  void Advance(int64_t ms) { now_ms_ += ms; }
+
+  // --- What clients do. Each is one event of the hub, handled when the call returns.
+  ConnectionId ClientConnects(const link::OpenRequest& request = {});
+  void ClientSends(const ConnectionId& client, std::string_view text);
+  // With the kind and, when it is not 0, the arrival time of `message`.
+  void ClientSends(const ConnectionId& client, const Message& message);
+  void ClientCloses(const ConnectionId& client, uint16_t code = 1000, std::string_view reason = {});
+  void ClientFallsBehind(const ConnectionId& client, bool paused);
+
+  // Runs OnAlarm when the alarm is due; false: it is not. A handler that throws keeps its alarm.
+  bool RunDueAlarm();
+  // Drops the Hub, as hibernation does. The next event makes another.
+  void Sleep() { hub_.reset(); }
+  // The next event's handler runs, then its writes "cannot be made durable".
+  void FailNextCommit() { fail_commit_ = true; }
+
+  // --- What came of it.
+  // The frames that went to a client and were not taken yet, oldest first.
+  std::vector<std::string> TakeFrames(const ConnectionId& client);
+  struct Closed {
+    uint16_t code = 0;
+    std::string reason;
+  };
+  // How the hub closed a client's socket; nothing: it did not.
+  std::optional<Closed> ClosedByHub(const ConnectionId& client) const;
+  const std::map<std::string, std::string>& rows() const { return rows_; }
+  std::vector<std::string> KeysWithPrefix(std::string_view prefix) const;
+  std::optional<int64_t> alarm() const { return alarm_ms_; }
+  // Calls of SendEach so far: a fan-out should be few, whatever its size.
+  size_t fan_outs() const { return fan_outs_; }
+
+  // Of the last event.
+  size_t rows_read() const { return rows_read_; }
+  size_t rows_written() const { return rows_written_; }
+  size_t attachments_written() const { return attachments_written_; }
+
+  // --- Context, for the class under test.
+  std::string_view hub_class() const override { return class_.profile().name(); }
+  std::string_view hub_name() const override { return hub_name_; }
+  int64_t now_ms() const override { return now_ms_; }
+  void Send(const ConnectionId& to, const Message& message) override;
+  void SendEach(std::span<const HeadedRecipient> recipients, const Message& shared) override;
+  void Broadcast(const Message& message, std::string_view tag = {},
+                 const std::optional<ConnectionId>& except = std::nullopt) override;
+  void Close(const ConnectionId& connection, uint16_t code, std::string_view reason) override;
+  size_t connection_count() override { return connections_.size(); }
+  std::optional<Connection> FindConnection(const ConnectionId& id) override;
+  std::vector<ConnectionId> Connections(std::string_view tag = {}) override;
+  void SetAttachment(const ConnectionId& id, std::string_view attachment) override;
+  void SetTags(const ConnectionId& id, std::vector<std::string> tags) override;
+  std::optional<std::string> Get(std::string_view key) override;
+  void Put(std::string_view key, std::string_view value) override;
+  void Delete(std::string_view key) override;
+  void List(std::string_view prefix,
+            const std::function<bool(std::string_view key, std::string_view value)>& visit,
+            std::string_view start = {}) override;
+  void SetAlarm(int64_t due_ms) override;
+  std::optional<int64_t> GetAlarm() override { return alarm_ms_; }
+  void DeleteAlarm() override;
+  void Yield() override {}
+
+ private:
+  enum class Outcome { kCommitted, kHandlerThrew, kStoreFailed };
+
+  // Runs one handler as the runtime does: all of it or nothing.
+  Outcome RunEvent(const std::function<void(Hub&)>& handler);
+  void RollBack();
+  void Release();  // lets what was sent and closed take effect
+  void RequireWritable() const;
+  void Deliver(const ConnectionId& to, std::string frame);
+
+  const HubClass& class_;
+  const std::string hub_name_;
+  const GatewayId gateway_ = NewGatewayId();
+  std::unique_ptr<Hub> hub_;
+  int64_t now_ms_ = kStart;
+  uint64_t next_handle_ = 1;
+  bool writable_ = false;
+  bool fail_commit_ = false;
+  std::optional<ConnectionId> connecting_;  // the one that SetTags may name
+
+  std::map<std::string, std::string> rows_;
+  std::map<ConnectionId, Connection> connections_;
+  std::optional<int64_t> alarm_ms_;
+  std::map<ConnectionId, std::vector<std::string>> frames_;
+  std::map<ConnectionId, Closed> closed_;
+
+  // What the running event began with, for taking it back: rows as they were, and copies of the small rest.
+  std::map<std::string, std::optional<std::string>> rows_before_;
+  std::map<ConnectionId, std::optional<Connection>> connections_before_;
+  std::optional<int64_t> alarm_before_;
+  std::vector<std::pair<ConnectionId, std::string>> sent_;  // leave when the event counts
+  std::map<ConnectionId, Closed> closing_;
+
+  size_t fan_outs_ = 0;
+  size_t rows_read_ = 0;
+  size_t rows_written_ = 0;
+  size_t attachments_written_ = 0;
+};
+
+}  // namespace dormouse

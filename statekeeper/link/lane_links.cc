@@ -1,0 +1,449 @@
+#include "statekeeper/link/lane_links.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "common/clock.h"
+#include "common/logging.h"
+#include "proto/link_channel.h"
+
+namespace dormouse {
+namespace {
+
+// How long settled and forget records may wait for deliveries to travel with.
+constexpr double kNotesS = 0.005;
+
+bool IsTooLarge(const Output& output) {
+  size_t size = output.payload.size() + 12 * output.to.size();
+  if (output.has_heads) {
+    for (const Output::To& to : output.to) size += to.head.size();
+  }
+  return size > GatewayLinks::kMaxOutputBytes;
+}
+
+bool IsKnown(EventKind kind) { return kind >= EventKind::kOpen && kind <= EventKind::kResume; }
+
+}  // namespace
+
+LaneLinks::LaneLinks(Config config, uint32_t lanes, std::shared_ptr<const std::atomic<uint32_t>> shard_count,
+                     struct ev_loop* loop, Receiver* receiver)
+    : config_(config),
+      lanes_(lanes),
+      shard_count_(std::move(shard_count)),
+      loop_(loop),
+      receiver_(receiver),
+      start_ms_(SteadyMs()),
+      inbox_(new StreamInbox(loop, config.max_inbox, this)) {
+  ev_timer_init(
+      &grace_timer_,
+      [](struct ev_loop*, ev_timer* timer, int) { static_cast<LaneLinks*>(timer->data)->GiveUpOverdue(); }, 0,
+      0);
+  grace_timer_.data = this;
+  ev_timer_init(
+      &notes_timer_,
+      [](struct ev_loop*, ev_timer* timer, int) { static_cast<LaneLinks*>(timer->data)->NotesAreDue(); }, 0,
+      kNotesS);
+  notes_timer_.data = this;
+}
+
+LaneLinks::~LaneLinks() {
+  ev_timer_stop(loop_, &grace_timer_);
+  ev_timer_stop(loop_, &notes_timer_);
+  inbox_->Close();
+  for (const auto& [id, gateway] : gateways_) {
+    if (gateway->stream != nullptr) {
+      gateway->stream->End(grpc::Status(grpc::StatusCode::UNAVAILABLE, "the statekeeper stops"));
+    }
+  }
+}
+
+GatewayLinks::Traffic LaneLinks::traffic() const {
+  Traffic traffic{.messages_sent = messages_sent_, .messages_received = messages_received_};
+  for (const auto& [id, gateway] : gateways_) {
+    traffic.gateways += gateway->stream != nullptr ? 1 : 0;
+    traffic.unacknowledged_bytes += gateway->outbox.bytes();
+  }
+  return traffic;
+}
+
+// --- Streams.
+
+void LaneLinks::OnArrival(Arrival& arrival) {
+  if (arrival.kind == Arrival::kOpened) {
+    ++messages_received_;
+    OnOpened(arrival.stream, arrival.message);
+    return;
+  }
+  auto* gateway = static_cast<Gateway*>(arrival.stream->context());
+  if (gateway == nullptr) return;  // a stream that was replaced or refused
+  switch (arrival.kind) {
+    case Arrival::kMessage:
+      ++messages_received_;
+      OnMessage(gateway, arrival.message);
+      break;
+    case Arrival::kWritable:
+      WantFlush(gateway);
+      break;
+    default:
+      Lost(gateway);
+  }
+}
+
+void LaneLinks::OnArrivalsEnd() { receiver_->OnEventsEnd(); }
+
+void LaneLinks::OnOpened(const std::shared_ptr<LinkStream>& stream, const grpc::ByteBuffer& message) {
+  FromBuffer(message, &incoming_);  // the server has looked at it
+  const link::ToLane::Hello& hello = incoming_.hello();
+  Gateway* gateway = Find(hello.gateway());
+  const bool resumed = gateway != nullptr;
+  if (gateway == nullptr) gateway = Add(hello.gateway());
+  if (gateway->stream != nullptr) {
+    gateway->stream->set_context(nullptr);
+    gateway->stream->End(grpc::Status(grpc::StatusCode::ABORTED, "replaced by a newer stream"));
+  }
+  gateway->stream = stream;
+  stream->set_context(gateway);
+  SPDLOG_INFO("Gateway {:x} linked to lane {} ({})", gateway->id, config_.lane, resumed ? "resumed" : "new");
+
+  link::ToGateway greeting;
+  greeting.mutable_hello()->set_incarnation(config_.incarnation);
+  greeting.mutable_hello()->set_resumed(resumed);
+  stream->Write(ToBuffer(greeting));
+  ++messages_sent_;
+
+  NoteStale(gateway);
+  if (resumed && !OnAcknowledged(gateway, hello.received_through())) {
+    Refuse(gateway, "it acknowledges what was never sent");
+    return;
+  }
+  gateway->outbox.Rewind();
+  WantFlush(gateway);
+}
+
+void LaneLinks::OnMessage(Gateway* gateway, const grpc::ByteBuffer& message) {
+  if (!FromBuffer(message, &incoming_) || incoming_.has_hello()) {
+    Refuse(gateway, "it sent something that is not a batch");
+    return;
+  }
+  NoteStale(gateway);
+  if (!OnAcknowledged(gateway, incoming_.received_through())) {
+    Refuse(gateway, "it acknowledges what was never sent");
+  } else if (!TakeEvents(gateway)) {
+    Refuse(gateway, "it sent a broken batch, or events of shards that are not this lane's");
+  }
+  if (incoming_.events().capacity() > 2 * kBatchBytes) std::string().swap(*incoming_.mutable_events());
+}
+
+void LaneLinks::NoteStale(Gateway* gateway) {
+  for (const link::Stale& stale : incoming_.stale()) {
+    if (stale.shard() < shard_count_->load())
+      gateway->stale[static_cast<ShardId>(stale.shard())] = stale.epoch();
+  }
+}
+
+bool LaneLinks::TakeEvents(Gateway* gateway) {
+  const uint32_t shard_count = shard_count_->load();
+  gateway->taken.resize(shard_count / lanes_ + 1);
+  std::string_view batch = incoming_.events();
+  EventView event;
+  while (!batch.empty()) {
+    if (!ReadEvent(&batch, &event) || !IsKnown(event.kind)) return false;
+    if (event.shard >= shard_count || event.shard % lanes_ != config_.lane || event.sequence == 0)
+      return false;
+    Taken& taken = gateway->taken[event.shard / lanes_];
+    if (event.epoch < taken.epoch || (event.epoch == taken.epoch && event.sequence <= taken.through))
+      continue;
+    if (event.epoch > taken.epoch || taken.first == 0)
+      taken = {.epoch = event.epoch, .first = event.sequence};
+    taken.through = event.sequence;
+    receiver_->OnEvent(gateway->id, event);
+  }
+  return true;
+}
+
+void LaneLinks::Refuse(Gateway* gateway, const std::string& why) {
+  SPDLOG_ERROR("Ending the stream of gateway {:x}: {}", gateway->id, why);
+  gateway->stream->set_context(nullptr);
+  gateway->stream->End(grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, why));
+  Lost(gateway);
+}
+
+void LaneLinks::Lost(Gateway* gateway) {
+  SPDLOG_WARN("Gateway {:x} lost its link to lane {}", gateway->id, config_.lane);
+  gateway->stream.reset();
+  gateway->lost_ms = SteadyMs();
+  ArmGraceTimer();
+}
+
+// --- Gateways.
+
+LaneLinks::Gateway* LaneLinks::Find(GatewayId id) const {
+  const auto found = gateways_.find(id);
+  return found == gateways_.end() ? nullptr : found->second.get();
+}
+
+LaneLinks::Gateway* LaneLinks::Add(GatewayId id) {
+  auto& gateway = gateways_[id];
+  gateway = std::make_unique<Gateway>();
+  gateway->id = id;
+  return gateway.get();
+}
+
+LaneLinks::Gateway* LaneLinks::FindPresent(GatewayId id) {
+  Gateway* gateway = Find(id);
+  if (gateway != nullptr || !IsPresent(id)) return gateway;
+  gateway = Add(id);  // may yet come
+  gateway->lost_ms = start_ms_;
+  ArmGraceTimer();
+  return gateway;
+}
+
+bool LaneLinks::IsPresent(GatewayId id) const {
+  return Find(id) != nullptr || SteadyMs() - start_ms_ < config_.gateway_grace.count();
+}
+
+void LaneLinks::ArmGraceTimer() {
+  const int64_t now = SteadyMs();
+  int64_t next = std::numeric_limits<int64_t>::max();
+  for (const auto& [id, gateway] : gateways_) {
+    if (gateway->stream == nullptr)
+      next = std::min(next, gateway->lost_ms + config_.gateway_grace.count() - now);
+  }
+  ev_timer_stop(loop_, &grace_timer_);
+  if (next == std::numeric_limits<int64_t>::max()) return;
+  ev_timer_set(&grace_timer_, static_cast<double>(std::max<int64_t>(next, 0)) / 1000, 0);
+  ev_timer_start(loop_, &grace_timer_);
+}
+
+void LaneLinks::GiveUpOverdue() {
+  const int64_t now = SteadyMs();
+  std::vector<GatewayId> overdue;
+  for (const auto& [id, gateway] : gateways_) {
+    if (gateway->stream == nullptr && now - gateway->lost_ms >= config_.gateway_grace.count())
+      overdue.push_back(id);
+  }
+  for (const GatewayId id : overdue) {
+    SPDLOG_WARN("Gateway {:x} did not come back to lane {}: giving it up", id, config_.lane);
+    GiveUp(id);
+  }
+  ArmGraceTimer();
+}
+
+void LaneLinks::GiveUp(GatewayId id) {
+  const auto found = gateways_.find(id);
+  const std::unique_ptr<Gateway> gateway = std::move(found->second);
+  gateways_.erase(found);
+  if (gateway->stream != nullptr) {
+    gateway->stream->set_context(nullptr);
+    gateway->stream->End(grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "too much is unacknowledged"));
+  }
+  receiver_->OnGatewayGone(id);
+  for (const auto& [batch, settlement] : gateway->awaiting) Advance(settlement);
+}
+
+void LaneLinks::WantFlush(Gateway* gateway) {
+  if (!std::exchange(gateway->flush_wanted, true)) to_flush_.push_back(gateway->id);
+}
+
+void LaneLinks::WantNotes() {
+  if (!ev_is_active(&notes_timer_)) ev_timer_again(loop_, &notes_timer_);
+}
+
+void LaneLinks::NotesAreDue() {
+  ev_timer_stop(loop_, &notes_timer_);
+  for (const auto& [id, gateway] : gateways_) {
+    if (!gateway->outbox.has_notes()) continue;
+    gateway->notes_due = true;
+    WantFlush(gateway.get());
+  }
+}
+
+void LaneLinks::Flush() {
+  flushing_.swap(to_flush_);
+  for (const GatewayId id : flushing_) {
+    Gateway* gateway = Find(id);
+    if (gateway == nullptr) continue;
+    gateway->flush_wanted = false;
+    FlushGateway(gateway);
+  }
+  flushing_.clear();
+}
+
+void LaneLinks::FlushGateway(Gateway* gateway) {
+  Outbox& outbox = gateway->outbox;
+  if (outbox.bytes() > config_.max_unacknowledged) {
+    SPDLOG_ERROR("Gateway {:x} left {} bytes unacknowledged: giving it up", gateway->id, outbox.bytes());
+    GiveUp(gateway->id);
+    return;
+  }
+  if (gateway->stream == nullptr) return;
+  // A short write may be over before the next look: hence a loop, or nobody would say that the rest can go.
+  while ((outbox.has_deliveries() || (gateway->notes_due && outbox.has_notes())) &&
+         !gateway->stream->Busy()) {
+    gateway->stream->Write(outbox.Next());
+    ++messages_sent_;
+    gateway->notes_due &= outbox.has_notes();
+  }
+}
+
+// --- Releasing.
+
+void LaneLinks::Release(EventOutput event) {
+  std::erase_if(event.outputs, [&](const Output& output) {
+    if (!IsTooLarge(output)) return false;
+    SPDLOG_ERROR("A message of {} bytes is too large to be sent", output.payload.size());
+    return true;
+  });
+  part_count_ = 0;
+  // The usual event answers its own gateway only: its last delivery says that this is all, and nothing is
+  // tracked.
+  const bool alone = event.cause.IsEvent() && !ReachesOthers(event);
+  const size_t last = alone ? LastFor(event.cause.gateway, event) : 0;
+  for (size_t i = 0; i < event.outputs.size(); ++i) Append(event, event.outputs[i], alone && i == last);
+  if (!alone) {
+    Track(&event);
+  } else if (part_count_ == 0) {
+    if (Gateway* own = Find(event.cause.gateway)) {
+      own->outbox.AddSettled(event.cause.shard, event.epoch, event.cause.sequence);
+      WantNotes();
+    }
+  }
+}
+
+bool LaneLinks::ReachesOthers(const EventOutput& event) {
+  GatewayId absent = event.cause.gateway;  // known to be no reason; the last one looked up, too
+  for (const Output& output : event.outputs) {
+    for (const Output::To& to : output.to) {
+      if (to.connection.gateway == event.cause.gateway || to.connection.gateway == absent) continue;
+      if (FindPresent(to.connection.gateway) != nullptr) return true;
+      absent = to.connection.gateway;
+    }
+  }
+  return false;
+}
+
+size_t LaneLinks::LastFor(GatewayId id, const EventOutput& event) {
+  for (size_t i = event.outputs.size(); i-- > 0;) {
+    for (const Output::To& to : event.outputs[i].to) {
+      if (to.connection.gateway == id) return i;
+    }
+  }
+  return event.outputs.size();
+}
+
+LaneLinks::Part* LaneLinks::PartFor(GatewayId id) {
+  for (size_t i = 0; i < part_count_; ++i) {
+    if (parts_[i].gateway->id == id) return &parts_[i];
+  }
+  Gateway* gateway = FindPresent(id);
+  if (gateway == nullptr) return nullptr;
+  if (part_count_ == parts_.size()) parts_.emplace_back();
+  Part* part = &parts_[part_count_++];
+  part->gateway = gateway;
+  part->index = 0;
+  return part;
+}
+
+void LaneLinks::Append(const EventOutput& event, const Output& output, bool final) {
+  // Recipients of one gateway mostly come in a row.
+  GatewayId last = 0;
+  Part* part = nullptr;
+  for (const Output::To& to : output.to) {
+    if (part == nullptr || to.connection.gateway != last) {
+      last = to.connection.gateway;
+      part = PartFor(last);
+    }
+    if (part != nullptr) part->recipients.push_back({to.connection.handle, to.head});
+  }
+  for (size_t i = 0; i < part_count_; ++i) {
+    if (parts_[i].recipients.empty()) continue;
+    Outbox& outbox = parts_[i].gateway->outbox;
+    AppendDelivery({.kind = output.kind,
+                    .final = final,
+                    .shard = event.shard,
+                    .epoch = event.epoch,
+                    .cause = event.cause,
+                    .index = parts_[i].index++,
+                    .recipients = parts_[i].recipients,
+                    .has_heads = output.has_heads,
+                    .payload = output.payload},
+                   outbox.deliveries());
+    parts_[i].batch = outbox.Filled();
+    parts_[i].recipients.clear();
+    WantFlush(parts_[i].gateway);
+  }
+}
+
+// --- Settling.
+
+void LaneLinks::Track(EventOutput* event) {
+  auto settlement = std::make_shared<Settlement>();
+  settlement->cause = event->cause;
+  settlement->shard = event->shard;
+  settlement->epoch = event->epoch;
+  settlement->acknowledged = std::move(event->acknowledged);
+  for (size_t i = 0; i < part_count_; ++i) {
+    Gateway* gateway = parts_[i].gateway;
+    // What the own gateway got is there before it learns that the event is settled: it comes on the same
+    // stream.
+    if (event->cause.IsEvent() && gateway->id == event->cause.gateway) continue;
+    settlement->foreign.push_back(gateway->id);
+    gateway->awaiting.emplace_back(parts_[i].batch, settlement);
+  }
+  settlement->awaited = static_cast<uint32_t>(settlement->foreign.size());
+  if (settlement->awaited == 0) Settle(settlement);
+}
+
+bool LaneLinks::OnAcknowledged(Gateway* gateway, uint64_t through) {
+  if (through <= gateway->outbox.acknowledged()) return true;
+  if (!gateway->outbox.Acknowledge(through)) return false;
+  auto& awaiting = gateway->awaiting;
+  while (!awaiting.empty() && awaiting.front().first <= through) {
+    const std::shared_ptr<Settlement> settlement = std::move(awaiting.front().second);
+    awaiting.pop_front();
+    const auto stale = gateway->stale.find(settlement->shard);
+    if (stale != gateway->stale.end() && settlement->epoch < stale->second) settlement->ignored = true;
+    Advance(settlement);
+  }
+  return true;
+}
+
+void LaneLinks::Advance(const std::shared_ptr<Settlement>& settlement) {
+  if (--settlement->awaited == 0) Settle(settlement);
+}
+
+void LaneLinks::Settle(const std::shared_ptr<Settlement>& settlement) {
+  if (settlement->ignored) return;
+  if (!settlement->cause.IsEvent()) {
+    if (settlement->acknowledged) settlement->acknowledged();
+    return;
+  }
+  Gateway* own = Find(settlement->cause.gateway);
+  if (settlement->phase == Settlement::Phase::kDelivering && own != nullptr) {
+    settlement->phase = Settlement::Phase::kTelling;
+    settlement->awaited = 1;
+    const Cause& cause = settlement->cause;
+    own->awaiting.emplace_back(own->outbox.AddSettled(cause.shard, settlement->epoch, cause.sequence),
+                               settlement);
+    WantNotes();
+    return;
+  }
+  TellForget(*settlement, own);
+}
+
+void LaneLinks::TellForget(const Settlement& settlement, Gateway* own) {
+  const Cause& cause = settlement.cause;
+  uint64_t below = 0;
+  if (own != nullptr && own->taken.size() > cause.shard / lanes_) {
+    const Taken& taken = own->taken[cause.shard / lanes_];
+    if (taken.epoch == settlement.epoch) below = taken.first;
+  }
+  for (const GatewayId id : settlement.foreign) {
+    if (Gateway* gateway = Find(id))
+      gateway->outbox.AddForget(cause.gateway, cause.shard, cause.sequence, below);
+  }
+  WantNotes();
+}
+
+}  // namespace dormouse

@@ -1,0 +1,128 @@
+// The implementation of GatewayLinks, for LinkServer, which puts streams into its inbox.
+#pragma once
+
+#include <absl/container/flat_hash_map.h>
+#include <ev.h>
+
+#include <atomic>
+#include <deque>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "proto/link.pb.h"
+#include "proto/stream_inbox.h"
+#include "statekeeper/link/gateway_links.h"
+#include "statekeeper/link/outbox.h"
+#include "statekeeper/link/settlement.h"
+
+namespace dormouse {
+
+class LaneLinks final : public GatewayLinks, private StreamInbox::Owner {
+ public:
+  // `lanes`: of this process. `shard_count`: of the cluster; known before the first stream comes.
+  LaneLinks(Config config, uint32_t lanes, std::shared_ptr<const std::atomic<uint32_t>> shard_count,
+            struct ev_loop* loop, Receiver* receiver);
+  ~LaneLinks() override;
+
+  // Takes streams whose first message is a ToLane with a Hello that is meant for this lane.
+  const std::shared_ptr<StreamInbox>& inbox() const { return inbox_; }
+
+  void Release(EventOutput output) override;
+  bool IsPresent(GatewayId gateway) const override;
+  void Flush() override;
+  Traffic traffic() const override;
+
+ private:
+  // Events of one gateway and shard that were taken.
+  struct Taken {
+    uint32_t epoch = 0;
+    uint64_t first = 0;  // the first one in this epoch: those before it were settled
+    uint64_t through = 0;
+  };
+
+  struct Gateway {
+    GatewayId id = 0;
+    std::shared_ptr<LinkStream> stream;  // none: lost since lost_ms
+    int64_t lost_ms = 0;                 // steady clock
+    Outbox outbox;
+    bool flush_wanted = false;  // it is in to_flush_
+    bool notes_due = false;     // settled and forget records have waited long enough
+    std::vector<Taken> taken;   // by shard / lanes
+    // What waits for this gateway to acknowledge a batch, in the order of batches.
+    std::deque<std::pair<uint64_t, std::shared_ptr<Settlement>>> awaiting;
+    absl::flat_hash_map<ShardId, uint32_t> stale;  // it ignores earlier epochs of these shards
+  };
+
+  // The deliveries of one output to one gateway, while they are gathered.
+  struct Part {
+    Gateway* gateway = nullptr;
+    uint32_t index = 0;  // of the next delivery of this cause
+    uint64_t batch = 0;  // that the last one went to
+    std::vector<Recipient> recipients;
+  };
+
+  // --- Streams.
+  void OnArrival(Arrival& arrival) override;
+  void OnArrivalsEnd() override;
+  void OnOpened(const std::shared_ptr<LinkStream>& stream, const grpc::ByteBuffer& message);
+  void OnMessage(Gateway* gateway, const grpc::ByteBuffer& message);
+  void NoteStale(Gateway* gateway);
+  bool TakeEvents(Gateway* gateway);
+  // Ends a stream that broke the rules.
+  void Refuse(Gateway* gateway, const std::string& why);
+  void Lost(Gateway* gateway);
+
+  // --- Gateways.
+  Gateway* Find(GatewayId id) const;
+  Gateway* Add(GatewayId id);
+  // Also one that was never seen, while it may yet come; nullptr: it is gone.
+  Gateway* FindPresent(GatewayId id);
+  void ArmGraceTimer();
+  void GiveUpOverdue();
+  void GiveUp(GatewayId id);
+  void WantFlush(Gateway* gateway);
+  void WantNotes();
+  void NotesAreDue();
+  void FlushGateway(Gateway* gateway);
+
+  // --- Releasing.
+  // Whether anything goes to a gateway other than the cause's own.
+  bool ReachesOthers(const EventOutput& event);
+  // The last output that goes to this gateway.
+  static size_t LastFor(GatewayId id, const EventOutput& event);
+  // nullptr: the gateway is gone.
+  Part* PartFor(GatewayId id);
+  void Append(const EventOutput& event, const Output& output, bool final);
+
+  // --- Settling.
+  void Track(EventOutput* event);
+  // False: the gateway acknowledges what it was never sent.
+  bool OnAcknowledged(Gateway* gateway, uint64_t through);
+  void Advance(const std::shared_ptr<Settlement>& settlement);
+  // Every acknowledgement of the settlement's phase is there.
+  void Settle(const std::shared_ptr<Settlement>& settlement);
+  void TellForget(const Settlement& settlement, Gateway* own);
+
+  const Config config_;
+  const uint32_t lanes_;
+  const std::shared_ptr<const std::atomic<uint32_t>> shard_count_;
+  struct ev_loop* const loop_;
+  Receiver* const receiver_;
+  const int64_t start_ms_;
+  const std::shared_ptr<StreamInbox> inbox_;
+  ev_timer grace_timer_;
+  ev_timer notes_timer_;
+
+  absl::flat_hash_map<GatewayId, std::unique_ptr<Gateway>> gateways_;
+  std::vector<GatewayId> to_flush_;
+  std::vector<GatewayId> flushing_;
+  link::ToLane incoming_;    // kept for its memory
+  std::vector<Part> parts_;  // of the event that is being released; the first part_count_ count
+  size_t part_count_ = 0;
+  uint64_t messages_sent_ = 0;
+  uint64_t messages_received_ = 0;
+};
+
+}  // namespace dormouse

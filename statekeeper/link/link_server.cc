@@ -1,0 +1,152 @@
+#include "statekeeper/link/link_server.h"
+
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstring>
+#include <mutex>
+#include <string_view>
+#include <utility>
+
+#include "common/logging.h"
+#include "proto/link.grpc.pb.h"
+#include "proto/link_channel.h"
+#include "statekeeper/link/lane_links.h"
+#include "statekeeper/link/server_stream.h"
+#include "statekeeper/link/shard_watchers.h"
+
+namespace dormouse {
+namespace {
+
+using Service = link::Edge::WithRawMethod_WatchShards<link::Edge::WithRawMethod_Link<link::Edge::Service>>;
+
+constexpr std::string_view kUnixPrefix = "unix:";
+
+// Whether somebody accepts connections there. gRPC would take the path away from them.
+bool IsServed(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof(address.sun_path)) return false;  // gRPC refuses it
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const bool served =
+      fd >= 0 && connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
+  if (fd >= 0) close(fd);
+  return served;
+}
+
+class Server final : public LinkServer, private ServerStream::Acceptor {
+ public:
+  explicit Server(Config config) : config_(std::move(config)), inboxes_(config_.lanes) {}
+
+  ~Server() override {
+    if (server_ != nullptr) server_->Shutdown(std::chrono::system_clock::now());
+    thread_.reset();  // once the last stream is gone: they use the server
+    server_.reset();
+  }
+
+  std::unique_ptr<GatewayLinks> NewGatewayLinks(uint32_t lane, struct ev_loop* loop,
+                                                GatewayLinks::Receiver* receiver) override {
+    GatewayLinks::Config config = config_.links;
+    config.incarnation = config_.incarnation;
+    config.lane = lane;
+    auto links = std::make_unique<LaneLinks>(config, config_.lanes, shard_count_, loop, receiver);
+    const std::lock_guard lock(mutex_);
+    inboxes_[lane] = links->inbox();
+    return links;
+  }
+
+  bool Start(std::string* error) override {
+    grpc::ServerBuilder builder;
+    ConfigureLinkServer(&builder);
+    std::vector<int> ports(config_.addresses.size(), 0);
+    for (size_t i = 0; i < ports.size(); ++i) {
+      const std::string& address = config_.addresses[i];
+      if (address.starts_with(kUnixPrefix) && IsServed(address.substr(kUnixPrefix.size()))) {
+        *error = "cannot listen on " + address + ": another process does";
+        return false;
+      }
+      builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &ports[i]);
+    }
+    builder.RegisterService(&service_);
+    thread_ = std::make_unique<CompletionThread>(builder.AddCompletionQueue());
+    server_ = builder.BuildAndStart();
+    if (server_ == nullptr) {
+      *error = "cannot listen:";
+      for (size_t i = 0; i < ports.size(); ++i) {
+        if (ports[i] == 0) *error += " " + config_.addresses[i] + " is taken or not ours;";
+      }
+      return false;
+    }
+    for (size_t i = 0; i < ports.size(); ++i) {
+      if (port_ == 0 && !config_.addresses[i].starts_with(kUnixPrefix)) port_ = ports[i];
+    }
+    ServerStream::Accept(thread_.get(), this);
+    watchers_.Accept(thread_.get(),
+                     [this](grpc::ServerContext* context, grpc::ByteBuffer* request,
+                            ShardWatchers::Call* call, grpc::CompletionQueue* queue, void* tag) {
+                       service_.RequestWatchShards(context, request, call, queue,
+                                                   static_cast<grpc::ServerCompletionQueue*>(queue), tag);
+                     });
+    return true;
+  }
+
+  int port() const override { return port_; }
+
+  void Publish(link::ShardMap map) override {
+    shard_count_->store(map.shard_count());
+    watchers_.Publish(map);
+  }
+
+ private:
+  void RequestCall(grpc::ServerContext* context, ServerStream::Call* call, grpc::CompletionQueue* queue,
+                   void* tag) override {
+    service_.RequestLink(context, call, queue, static_cast<grpc::ServerCompletionQueue*>(queue), tag);
+  }
+
+  std::shared_ptr<StreamInbox> FindInbox(const grpc::ByteBuffer& first_message,
+                                         grpc::Status* status) override {
+    link::ToLane message;
+    const bool parsed = FromBuffer(first_message, &message);
+    const link::ToLane::Hello& hello = message.hello();
+    if (!parsed || hello.gateway() == 0 || hello.lane() >= config_.lanes) {
+      SPDLOG_ERROR("Refusing a stream: its first message is not a greeting to one of {} lanes",
+                   config_.lanes);
+      *status = {grpc::StatusCode::INVALID_ARGUMENT, "not a greeting to one of this statekeeper's lanes"};
+    } else if (hello.incarnation() != config_.incarnation) {
+      *status = {grpc::StatusCode::FAILED_PRECONDITION, "another statekeeper listens here now"};
+    } else if (shard_count_->load() == 0) {
+      *status = {grpc::StatusCode::UNAVAILABLE, "no shard map yet"};
+    } else {
+      const std::lock_guard lock(mutex_);
+      if (inboxes_[hello.lane()] == nullptr)
+        *status = {grpc::StatusCode::UNAVAILABLE, "the lane is not there yet"};
+      return inboxes_[hello.lane()];
+    }
+    return nullptr;
+  }
+
+  const Config config_;
+  const std::shared_ptr<std::atomic<uint32_t>> shard_count_ = std::make_shared<std::atomic<uint32_t>>(0);
+  std::mutex mutex_;
+  std::vector<std::shared_ptr<StreamInbox>> inboxes_;  // by lane
+  ShardWatchers watchers_;
+  Service service_;
+  std::unique_ptr<CompletionThread> thread_;
+  std::unique_ptr<grpc::Server> server_;
+  int port_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<LinkServer> NewLinkServer(LinkServer::Config config) {
+  return std::make_unique<Server>(std::move(config));
+}
+
+}  // namespace dormouse

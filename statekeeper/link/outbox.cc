@@ -1,0 +1,83 @@
+#include "statekeeper/link/outbox.h"
+
+#include "proto/link_channel.h"
+
+namespace dormouse {
+namespace {
+
+// Notes in a batch of which it is large enough.
+constexpr int kMaxNotes = 16'384;
+
+}  // namespace
+
+uint64_t Outbox::Filled() {
+  const uint64_t number = acknowledged_ + kept_.size() + 1;
+  if (deliveries_.size() >= kBatchBytes) CloseBatch();
+  return number;
+}
+
+uint64_t Outbox::AddSettled(ShardId shard, uint32_t epoch, uint64_t sequence) {
+  const int size = open_.settled_size();
+  if (size > 0) {
+    link::Settled* last = open_.mutable_settled(size - 1);
+    if (last->shard() == shard && last->epoch() == epoch && last->last() + 1 == sequence) {
+      last->set_last(sequence);
+      return acknowledged_ + kept_.size() + 1;
+    }
+  }
+  if (size >= kMaxNotes) CloseBatch();
+  link::Settled* settled = open_.add_settled();
+  settled->set_shard(shard);
+  settled->set_epoch(epoch);
+  settled->set_first(sequence);
+  settled->set_last(sequence);
+  return acknowledged_ + kept_.size() + 1;
+}
+
+void Outbox::AddForget(GatewayId gateway, ShardId shard, uint64_t sequence, uint64_t below) {
+  const int size = open_.forget_size();
+  if (size > 0) {
+    link::Forget* last = open_.mutable_forget(size - 1);
+    if (last->gateway() == gateway && last->shard() == shard && last->below() == below &&
+        last->last() + 1 == sequence) {
+      last->set_last(sequence);
+      return;
+    }
+  }
+  if (size >= kMaxNotes) CloseBatch();
+  link::Forget* forget = open_.add_forget();
+  forget->set_gateway(gateway);
+  forget->set_shard(shard);
+  forget->set_first(sequence);
+  forget->set_last(sequence);
+  forget->set_below(below);
+}
+
+const grpc::ByteBuffer& Outbox::Next() {
+  if (next_ == kept_.size()) CloseBatch();
+  return kept_[next_++];
+}
+
+bool Outbox::Acknowledge(uint64_t through) {
+  if (through > acknowledged_ + kept_.size()) return false;
+  for (; acknowledged_ < through; ++acknowledged_) {
+    kept_bytes_ -= kept_.front().Length();
+    kept_.pop_front();
+    if (next_ > 0) --next_;
+  }
+  return true;
+}
+
+void Outbox::CloseBatch() {
+  open_.set_batch(acknowledged_ + kept_.size() + 1);
+  open_.mutable_deliveries()->swap(deliveries_);
+  kept_.push_back(ToBuffer(open_));
+  kept_bytes_ += kept_.back().Length();
+  open_.mutable_deliveries()->swap(deliveries_);  // its memory serves the next batch
+  deliveries_.clear();
+  if (deliveries_.capacity() > 2 * kBatchBytes) deliveries_.shrink_to_fit();
+  open_.clear_settled();
+  open_.clear_forget();
+}
+
+}  // namespace dormouse

@@ -1,0 +1,65 @@
+// What one lane says to one gateway: batches, numbered, kept until the gateway acknowledged them. The newest
+// batch is open: it grows until it is written.
+//
+// Plain data; one thread.
+#pragma once
+
+#include <grpcpp/support/byte_buffer.h>
+
+#include <cstdint>
+#include <deque>
+#include <string>
+
+#include "common/ids.h"
+#include "common/shard.h"
+#include "proto/link.pb.h"
+
+namespace dormouse {
+
+class Outbox {
+ public:
+  // --- Filling the open batch.
+
+  // For AppendDelivery; call Filled after each delivery.
+  std::string* deliveries() { return &deliveries_; }
+  // Closes the open batch when it has reached its size. Returns the number of the batch that the delivery
+  // went to.
+  uint64_t Filled();
+  // Consecutive ones are joined. Return the number of the batch that they went to.
+  uint64_t AddSettled(ShardId shard, uint32_t epoch, uint64_t sequence);
+  void AddForget(GatewayId gateway, ShardId shard, uint64_t sequence, uint64_t below);
+
+  // --- Writing.
+
+  // Something that should not wait: deliveries, or batches to be sent again.
+  bool has_deliveries() const { return !deliveries_.empty() || next_ < kept_.size(); }
+  // Notes (settled, forget), which may wait for company.
+  bool has_notes() const { return open_.settled_size() > 0 || open_.forget_size() > 0; }
+  // The next batch to write; the open one is closed for that. Something must be there.
+  const grpc::ByteBuffer& Next();
+
+  // --- Acknowledgement.
+
+  // Drops batches up to this one. False: no such batch was ever written.
+  bool Acknowledge(uint64_t through);
+  // A new stream: what was not acknowledged is written again.
+  void Rewind() { next_ = 0; }
+
+  uint64_t acknowledged() const { return acknowledged_; }
+  // Bytes kept, with those of the open batch.
+  uint64_t bytes() const { return kept_bytes_ + deliveries_.size(); }
+
+ private:
+  void CloseBatch();
+
+  uint64_t acknowledged_ = 0;
+  std::deque<grpc::ByteBuffer> kept_;  // acknowledged_ + 1, ...
+  size_t next_ = 0;                    // the first of them that is not written to this stream
+  uint64_t kept_bytes_ = 0;
+
+  // The open batch.
+  std::string deliveries_;
+  link::ToGateway open_;  // notes only
+};
+
+}  // namespace dormouse

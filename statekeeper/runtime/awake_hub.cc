@@ -1,0 +1,414 @@
+#include "statekeeper/runtime/awake_hub.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/clock.h"
+#include "common/logging.h"
+
+namespace dormouse {
+namespace {
+
+// RFC 6455, 7.4.1, and the registry it founded.
+constexpr uint16_t kGoneAbnormally = 1006;
+constexpr uint16_t kInternalError = 1011;
+constexpr uint16_t kTryAgainLater = 1013;
+
+constexpr uint32_t kAlarmRetries = 6;
+constexpr int64_t kFirstAlarmRetryMs = 2000;
+constexpr int64_t kStoreRetryMs = 1000;
+// Connections of a vanished gateway that are ended in one go.
+constexpr size_t kGoneAtOnce = 64;
+// Events of one hub after which other hubs get a turn.
+constexpr int kEventsPerTurn = 64;
+
+}  // namespace
+
+AwakeHub::AwakeHub(std::string name, ShardId shard, const HubClass* hub_class, HubHost* host)
+    : name_(std::move(name)),
+      shard_(shard),
+      hub_class_(hub_class),
+      host_(host),
+      state_({name_, host->reap_interval()}, host->store(), host->fibers(), [host] { host->Yield(); }),
+      idle_since_ms_(SteadyMs()) {}
+
+AwakeHub::~AwakeHub() = default;
+
+void AwakeHub::Deliver(HubEvent event) {
+  if (deposed_) return;
+  idle_since_ms_ = SteadyMs();
+  queue_.push_back(std::move(event));
+  Pump();
+}
+
+void AwakeHub::Pump() {
+  if (running_ || (queue_.empty() && !commit_failed_)) return;
+  running_ = true;
+  host_->fibers()->Run([self = shared_from_this()] { self->RunQueue(); });
+}
+
+void AwakeHub::RunQueue() {
+  int handled = 0;
+  while (!deposed_) {
+    if (commit_failed_) FailInFlight();
+    if (queue_.empty()) break;
+    HubEvent event = std::move(queue_.front());
+    queue_.pop_front();
+    Handle(std::move(event));
+    if (++handled % kEventsPerTurn == 0 && !queue_.empty()) host_->Yield();
+  }
+  running_ = false;
+  idle_since_ms_ = SteadyMs();
+}
+
+HubContext AwakeHub::NewContext(HubContext::Access access) {
+  return HubContext(name_, &state_, [host = host_] { host->Yield(); }, WallMs(), access);
+}
+
+void AwakeHub::EnsureHub() {
+  if (hub_ != nullptr) return;
+  std::unique_ptr<Hub> hub = hub_class_->NewHub();
+  HubContext context = NewContext(HubContext::Access::kReadOnly);
+  hub->OnWake(context);
+  hub_ = std::move(hub);
+}
+
+void AwakeHub::Handle(HubEvent event) {
+  if (stale_ && in_flight_.empty() && host_->store()->healthy()) {
+    state_.Unload();
+    hub_.reset();
+    stale_ = false;
+  }
+  HubContext context = NewContext(HubContext::Access::kReadWrite);
+  std::optional<Hub::Failure> failure;
+  try {
+    if (!state_.loaded()) {
+      state_.Load();
+      // First what happened while the hub slept, then what woke it.
+      if (std::vector<HubEvent> gone = GoneGateways(); !gone.empty()) {
+        queue_.push_front(std::move(event));
+        for (HubEvent& each : gone) queue_.push_front(std::move(each));
+        return;
+      }
+    }
+    EnsureHub();
+    Dispatch(event, &context);
+  } catch (const StoreAway&) {
+    failure = Hub::Failure::kStore;
+  } catch (const std::exception& error) {
+    SPDLOG_ERROR("hub {}: a handler failed: {}", name_, error.what());
+    failure = Hub::Failure::kHandler;
+  }
+  if (deposed_) return;
+  if (failure) {
+    RevertOpenChange();
+    hub_.reset();
+    Fail(std::move(event), *failure);
+  } else {
+    Complete(std::move(event), &context);
+  }
+}
+
+void AwakeHub::Dispatch(const HubEvent& event, HubContext* context) {
+  switch (event.kind) {
+    case HubEvent::Kind::kOpen:
+      return HandleOpen(event, context);
+    case HubEvent::Kind::kText:
+    case HubEvent::Kind::kBinary:
+      return HandleMessage(event, context);
+    case HubEvent::Kind::kClose:
+      return HandleClose(event, context);
+    case HubEvent::Kind::kPause:
+    case HubEvent::Kind::kResume:
+      return HandleBackpressure(event, context);
+    case HubEvent::Kind::kAlarm:
+      return HandleAlarm(context);
+    case HubEvent::Kind::kAlarmSettled:
+      if (event.alarm_generation == alarm_generation_) state_.SetAlarm(event.alarm_after);
+      return;
+    case HubEvent::Kind::kGatewayGone:
+      return HandleGatewayGone(event, context);
+  }
+}
+
+void AwakeHub::HandleOpen(const HubEvent& event, HubContext* context) {
+  link::OpenRequest request;
+  request.ParseFromString(event.payload);
+  state_.AddConnection(event.connection(), context->now_ms());
+  const auto connection = state_.FindConnection(event.connection());
+  hub_->OnConnect(*context, *connection, request);
+}
+
+void AwakeHub::HandleMessage(const HubEvent& event, HubContext* context) {
+  const auto connection = state_.FindConnection(event.connection());
+  if (connection == nullptr) {
+    // Closed by the hub while the frame was on its way, or lost by the store: either way there is no session.
+    context->CloseUnknown(event.connection(), kInternalError, "Unknown connection");
+    return;
+  }
+  state_.SawConnection(event.connection(), event.last_seen_ms);
+  hub_->OnMessage(*context, *connection, {event.payload, event.kind == HubEvent::Kind::kBinary, event.last_seen_ms});
+}
+
+void AwakeHub::HandleClose(const HubEvent& event, HubContext* context) {
+  const auto connection = state_.FindConnection(event.connection());
+  if (connection == nullptr) return;
+  state_.SawConnection(event.connection(), event.last_seen_ms);
+  state_.RemoveConnection(event.connection());
+  CloseInfo info;
+  if (!ReadClosePayload(event.payload, &info.code, &info.reason)) info.code = kGoneAbnormally;
+  hub_->OnClose(*context, *connection, info);
+}
+
+void AwakeHub::HandleBackpressure(const HubEvent& event, HubContext* context) {
+  const auto connection = state_.FindConnection(event.connection());
+  if (connection == nullptr) return;
+  hub_->OnBackpressure(*context, *connection, event.kind == HubEvent::Kind::kPause);
+}
+
+void AwakeHub::HandleAlarm(HubContext* context) {
+  alarm_delivered_ = true;
+  if (state_.IsCheckDue(context->now_ms())) {
+    state_.RearmCheck(context->now_ms());
+    for (HubEvent& gone : GoneGateways()) queue_.push_back(std::move(gone));
+  } else if (!state_.IsAlarmDue(context->now_ms())) {
+    state_.ReindexAlarm();  // the index was wrong
+  }
+  if (state_.IsAlarmDue(context->now_ms())) {
+    context->DeferAlarm();
+    hub_->OnAlarm(*context);
+  }
+}
+
+std::vector<HubEvent> AwakeHub::GoneGateways() const {
+  std::vector<HubEvent> out;
+  for (const GatewayId gateway : state_.Gateways()) {
+    if (host_->IsPresent(gateway)) continue;
+    HubEvent gone;
+    gone.kind = HubEvent::Kind::kGatewayGone;
+    gone.gateway = gateway;
+    out.push_back(std::move(gone));
+  }
+  return out;
+}
+
+void AwakeHub::HandleGatewayGone(const HubEvent& event, HubContext* context) {
+  if (host_->IsPresent(event.gateway)) return;
+  const std::vector<ConnectionId> gone = state_.ConnectionsOf(event.gateway, kGoneAtOnce);
+  for (const ConnectionId& id : gone) {
+    const auto connection = state_.FindConnection(id);
+    if (connection == nullptr) continue;
+    state_.RemoveConnection(id);
+    hub_->OnClose(*context, *connection, {kGoneAbnormally, ""});
+  }
+  if (gone.size() == kGoneAtOnce) queue_.push_front(event);
+}
+
+EventOutput AwakeHub::OutputOf(const HubEvent& event, std::vector<Output> outputs) const {
+  EventOutput output;
+  if (event.IsFromGateway()) output.cause = {event.gateway, shard_, event.sequence};
+  output.shard = shard_;
+  output.epoch = host_->EpochOf(shard_);
+  output.outputs = std::move(outputs);
+  return output;
+}
+
+void AwakeHub::Complete(HubEvent event, HubContext* context) {
+  EventOutput output = OutputOf(event, context->TakeOutputs());
+
+  if (event.kind == HubEvent::Kind::kAlarm && alarm_delivered_) {
+    const bool ran = context->alarm_deferred();
+    if (ran && output.outputs.empty()) {
+      state_.SetAlarm(context->deferred_alarm());
+    } else if (ran) {
+      // The alarm stays until its output has arrived, so that a crash in between runs it again.
+      HubEvent settled;
+      settled.kind = HubEvent::Kind::kAlarmSettled;
+      settled.alarm_after = context->deferred_alarm();
+      settled.alarm_generation = alarm_generation_;
+      output.acknowledged = [weak = weak_from_this(), settled] {
+        if (const auto self = weak.lock()) self->Deliver(settled);
+      };
+    }
+  } else if (event.kind != HubEvent::Kind::kAlarmSettled && context->changed_alarm()) {
+    ++alarm_generation_;
+  }
+
+  HubState::Change change = state_.TakeChange();
+  const bool wrote = !change.empty();
+  if (wrote && stale_) {
+    // Memory may lag behind the store, which is away: nothing may be built on it.
+    state_.Revert(std::move(change));
+    hub_.reset();
+    return Fail(std::move(event), Hub::Failure::kStore);
+  }
+  if (wrote) {
+    for (RowWrite& write : change.writes) pending_rows_.insert_or_assign(std::move(write.key), std::move(write.value));
+    if (change.next_due) pending_due_ = change.next_due;
+    if (!std::exchange(commit_soon_, true)) host_->CommitSoon(shared_from_this());
+    change.writes.clear();
+    in_flight_.push_back({next_commit_, true, std::move(event), std::move(output), std::move(change)});
+  } else if (!in_flight_.empty()) {
+    in_flight_.push_back({in_flight_.back().commit, false, std::move(event), std::move(output), {}});
+  } else {
+    ReleaseOutput(std::move(output), event);
+  }
+}
+
+void AwakeHub::ReleaseOutput(EventOutput output, const HubEvent& event) {
+  // Without output to wait for, a delivered alarm is dealt with as soon as its commit is.
+  const bool alarm_done = alarm_delivered_ && (event.kind == HubEvent::Kind::kAlarmSettled ||
+                                               (event.kind == HubEvent::Kind::kAlarm && !output.acknowledged));
+  host_->Release(std::move(output));
+  if (alarm_done) {
+    alarm_delivered_ = false;
+    host_->AlarmDone(*this, 0);
+  }
+}
+
+AwakeHub::PendingCommit AwakeHub::TakeCommit() {
+  commit_soon_ = false;
+  PendingCommit pending;
+  pending.number = next_commit_++;
+  pending.commit.hub = name_;
+  pending.commit.rows.reserve(pending_rows_.size());
+  for (auto& [row, value] : pending_rows_) pending.commit.rows.push_back({row, std::move(value)});
+  pending_rows_.clear();
+  pending.commit.alarm_due_ms = std::exchange(pending_due_, std::nullopt);
+  return pending;
+}
+
+void AwakeHub::OnCommitted(uint64_t number, StoreStatus status) {
+  if (deposed_ || commit_failed_) return;
+  if (status != StoreStatus::kOk) {
+    if (in_flight_.empty() || in_flight_.front().commit > number) return;  // taken back already
+    SPDLOG_WARN("hub {}: a commit failed; {} events are taken back", name_, in_flight_.size());
+    commit_failed_ = true;
+    Pump();
+    return;
+  }
+  while (!in_flight_.empty() && in_flight_.front().commit <= number) {
+    InFlight done = std::move(in_flight_.front());
+    in_flight_.pop_front();
+    ReleaseOutput(std::move(done.output), done.event);
+  }
+  idle_since_ms_ = SteadyMs();
+}
+
+void AwakeHub::RevertOpenChange() { state_.Revert(state_.TakeChange()); }
+
+void AwakeHub::FailInFlight() {
+  commit_failed_ = false;
+  stale_ = true;
+  hub_.reset();
+  pending_rows_.clear();
+  pending_due_.reset();
+  std::deque<InFlight> taken_back = std::exchange(in_flight_, {});
+  for (auto it = taken_back.rbegin(); it != taken_back.rend(); ++it) state_.Revert(std::move(it->undo));
+  for (auto it = taken_back.rbegin(); it != taken_back.rend(); ++it) {
+    if (!it->wrote) queue_.push_front(std::move(it->event));
+  }
+  for (InFlight& each : taken_back) {
+    if (each.wrote) Fail(std::move(each.event), Hub::Failure::kStore);
+  }
+}
+
+void AwakeHub::Fail(HubEvent event, Hub::Failure why) {
+  const bool store_failed = why == Hub::Failure::kStore;
+  HubContext context = NewContext(HubContext::Access::kReadOnly);
+  switch (event.kind) {
+    case HubEvent::Kind::kOpen:
+      if (store_failed) {
+        context.CloseUnknown(event.connection(), kTryAgainLater, "The store is not available; try again");
+      } else {
+        context.CloseUnknown(event.connection(), kInternalError, "The hub failed to accept the connection");
+      }
+      return host_->Release(OutputOf(event, context.TakeOutputs()));
+    case HubEvent::Kind::kText:
+    case HubEvent::Kind::kBinary:
+      state_.set_may_wait(false);
+      try {
+        const auto connection = state_.loaded() ? state_.FindConnection(event.connection()) : nullptr;
+        const Connection unknown{event.connection(), 0, event.last_seen_ms, "", {}};
+        EnsureHub();
+        hub_->OnFailure(context, connection == nullptr ? unknown : *connection,
+                        {event.payload, event.kind == HubEvent::Kind::kBinary, event.last_seen_ms}, why);
+      } catch (const std::exception& error) {
+        SPDLOG_WARN("hub {}: could not tell a client of a failed message: {}", name_, error.what());
+      }
+      state_.set_may_wait(true);
+      return host_->Release(OutputOf(event, context.TakeOutputs()));
+    case HubEvent::Kind::kClose:
+    case HubEvent::Kind::kPause:
+    case HubEvent::Kind::kResume:
+    case HubEvent::Kind::kGatewayGone:
+      if (store_failed) {
+        // It happened, whether or not the store can note it now.
+        if (unsettled_.empty()) host_->RetrySoon(shared_from_this());
+        unsettled_.push_back(std::move(event));
+      } else {
+        // The class failed to handle it; the connection itself must go all the same.
+        FinishWithoutHub(std::move(event));
+      }
+      return;
+    case HubEvent::Kind::kAlarm:
+      return FailAlarm(why);
+    case HubEvent::Kind::kAlarmSettled:
+      alarm_delivered_ = false;
+      return host_->AlarmDone(*this, WallMs() + kStoreRetryMs);
+  }
+}
+
+void AwakeHub::FinishWithoutHub(HubEvent event) {
+  HubContext context = NewContext(HubContext::Access::kReadWrite);
+  try {
+    if (event.kind == HubEvent::Kind::kClose) {
+      state_.RemoveConnection(event.connection());
+    } else if (event.kind == HubEvent::Kind::kGatewayGone) {
+      const std::vector<ConnectionId> gone = state_.ConnectionsOf(event.gateway, kGoneAtOnce);
+      for (const ConnectionId& id : gone) state_.RemoveConnection(id);
+      if (gone.size() == kGoneAtOnce) queue_.push_front(event);
+    }
+  } catch (const StoreAway&) {
+    RevertOpenChange();
+    return Fail(std::move(event), Hub::Failure::kStore);
+  }
+  Complete(std::move(event), &context);
+}
+
+void AwakeHub::FailAlarm(Hub::Failure why) {
+  const int64_t now_ms = WallMs();
+  if (why == Hub::Failure::kStore || stale_) {
+    alarm_delivered_ = false;
+    return host_->AlarmDone(*this, now_ms + kStoreRetryMs);
+  }
+  HubEvent retry;
+  retry.kind = HubEvent::Kind::kAlarm;
+  HubContext context = NewContext(HubContext::Access::kReadWrite);
+  if (state_.alarm_failures() < kAlarmRetries) {
+    state_.RetryAlarmAt(now_ms + (kFirstAlarmRetryMs << state_.alarm_failures()));
+  } else {
+    SPDLOG_ERROR("hub {}: OnAlarm failed {} times; the alarm is dropped", name_, kAlarmRetries + 1);
+    state_.SetAlarm(0);
+  }
+  state_.ReindexAlarm();
+  Complete(std::move(retry), &context);
+}
+
+void AwakeHub::RetryUnsettled() {
+  for (HubEvent& event : std::exchange(unsettled_, {})) queue_.push_back(std::move(event));
+  Pump();
+}
+
+void AwakeHub::Depose() {
+  deposed_ = true;
+  queue_.clear();
+  in_flight_.clear();
+  unsettled_.clear();
+}
+
+bool AwakeHub::CanSleep() const {
+  return !running_ && queue_.empty() && in_flight_.empty() && !commit_soon_ && unsettled_.empty() && !alarm_delivered_;
+}
+
+}  // namespace dormouse

@@ -1,0 +1,132 @@
+// A hub in memory: its queue of events (input gate), the run of its handlers, and what waits for the store (output
+// gate). Asleep, a hub has no such object.
+//
+//   Deliver -> queue -> handler on a fiber -> writes: pending commit, taken by the lane at the end of its turn
+//                                          -> sends:  in_flight_, released in order once the commits up to it are durable
+//
+// Events do not wait for commits; they pipeline. When a commit fails, everything that ran on top of it is taken back:
+// what wrote is answered with OnFailure, what did not write runs again. Since the fate of a failed commit is
+// unknown, the hub reads itself anew before it next writes.
+//
+// Threading: one lane's thread.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <list>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/shard.h"
+#include "statekeeper/hub/hub.h"
+#include "statekeeper/runtime/hub_context.h"
+#include "statekeeper/runtime/hub_event.h"
+#include "statekeeper/runtime/hub_host.h"
+#include "statekeeper/runtime/hub_state.h"
+
+namespace dormouse {
+
+class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
+ public:
+  AwakeHub(std::string name, ShardId shard, const HubClass* hub_class, HubHost* host);
+  ~AwakeHub();
+
+  const std::string& name() const { return name_; }
+  ShardId shard() const { return shard_; }
+
+  // Takes an event; runs it now if nothing is in its way.
+  void Deliver(HubEvent event);
+
+  // The writes of this turn, to be committed with that number. Called once after each CommitSoon.
+  struct PendingCommit {
+    uint64_t number = 0;
+    HubCommit commit;
+  };
+  PendingCommit TakeCommit();
+  // The store's answer. Commits are answered in the order in which they were taken.
+  void OnCommitted(uint64_t number, StoreStatus status);
+
+  // Runs again what RetrySoon was called for.
+  void RetryUnsettled();
+
+  // The shard has another owner: handles and releases nothing more.
+  void Depose();
+
+  // A kGatewayGone for each vanished gateway that had sockets of this hub.
+  std::vector<HubEvent> GoneGateways() const;
+
+  // Whether nothing would be lost if this object went away now.
+  bool CanSleep() const;
+  // Since when nothing has happened here (SteadyMs).
+  int64_t idle_since_ms() const { return idle_since_ms_; }
+  const HubState& state() const { return state_; }
+
+  // Its place among the lane's hubs, ordered by idle time.
+  std::list<AwakeHub*>::iterator place;
+
+ private:
+  // A handled event whose output waits for commits.
+  struct InFlight {
+    uint64_t commit = 0;  // released when this one and all before it are durable
+    bool wrote = false;
+    HubEvent event;
+    EventOutput output;
+    HubState::Change undo;  // `undo` part only
+  };
+
+  void Pump();
+  void RunQueue();
+  void Handle(HubEvent event);
+  void Dispatch(const HubEvent& event, HubContext* context);
+  void HandleOpen(const HubEvent& event, HubContext* context);
+  void HandleClose(const HubEvent& event, HubContext* context);
+  void HandleMessage(const HubEvent& event, HubContext* context);
+  void HandleBackpressure(const HubEvent& event, HubContext* context);
+  void HandleAlarm(HubContext* context);
+  void HandleGatewayGone(const HubEvent& event, HubContext* context);
+  void EnsureHub();
+
+  // A handler ended well: queues its writes, releases its output or keeps it until it may go.
+  void Complete(HubEvent event, HubContext* context);
+  void ReleaseOutput(EventOutput output, const HubEvent& event);
+  // A handler did not count; its writes have been taken back.
+  void Fail(HubEvent event, Hub::Failure why);
+  void FailAlarm(Hub::Failure why);
+  // Does the runtime's part of an event whose handler failed for good.
+  void FinishWithoutHub(HubEvent event);
+  // A commit failed: takes back and fails or requeues everything in flight.
+  void FailInFlight();
+  void RevertOpenChange();
+
+  EventOutput OutputOf(const HubEvent& event, std::vector<Output> outputs) const;
+  HubContext NewContext(HubContext::Access access);
+
+  const std::string name_;
+  const ShardId shard_;
+  const HubClass* const hub_class_;
+  HubHost* const host_;
+  HubState state_;
+  std::unique_ptr<Hub> hub_;  // nullptr: to be made (OnWake) before the next event
+
+  std::deque<HubEvent> queue_;
+  bool running_ = false;  // a fiber works on the queue, maybe suspended
+  bool deposed_ = false;
+  int64_t idle_since_ms_ = 0;
+
+  std::deque<InFlight> in_flight_;
+  std::map<std::string, std::optional<std::string>> pending_rows_;  // writes of this turn
+  std::optional<int64_t> pending_due_;
+  bool commit_soon_ = false;
+  uint64_t next_commit_ = 1;  // number of the commit that this turn's writes go into
+  bool commit_failed_ = false;
+  bool stale_ = false;  // the store may hold more than memory knows
+
+  std::vector<HubEvent> unsettled_;  // to be tried again
+  bool alarm_delivered_ = false;     // between a kAlarm and AlarmDone
+  uint64_t alarm_generation_ = 0;    // counts changes of the alarm by handlers other than OnAlarm's
+};
+
+}  // namespace dormouse

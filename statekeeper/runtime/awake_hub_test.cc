@@ -1,0 +1,530 @@
+#include "statekeeper/runtime/awake_hub.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+#include <stdexcept>
+
+#include "common/clock.h"
+#include "statekeeper/runtime/commit_group.h"
+#include "statekeeper/runtime/row_names.h"
+#include "statekeeper/runtime/testing/manual_store.h"
+
+namespace dormouse {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+constexpr GatewayId kGateway = 1;
+constexpr GatewayId kOtherGateway = 2;
+
+// Answers each text with what it says:  "put K V", "get K", "list P", "count", "all TEXT", "throw", "close",
+// "alarm MS", "tag T", anything else is echoed.
+class Scripted : public Hub {
+ public:
+  struct Behaviour {
+    bool alarm_throws = false;
+    std::string alarm_sends;  // to all
+    int wakes = 0;
+    std::vector<std::string> log;
+  };
+  explicit Scripted(Behaviour* behaviour) : behaviour_(behaviour) {}
+
+  void OnWake(Context&) override { ++behaviour_->wakes; }
+  void OnConnect(Context& context, const Connection& connection, const link::OpenRequest& request) override {
+    if (request.path() == "/refuse") return context.Close(connection.id, 4000, "no");
+    context.SetAttachment(connection.id, "attached");
+    context.Send(connection.id, Message::Text("welcome"));
+  }
+  void OnMessage(Context& context, const Connection& connection, const Message& message) override {
+    const std::string text(message.data);
+    const auto say = [&](const std::string& what) { context.Send(connection.id, Message::Text(what)); };
+    if (text.starts_with("put ")) {
+      context.Put(text.substr(4, 1), text.substr(6));
+      say("done " + text);
+    } else if (text.starts_with("get ")) {
+      say(context.Get(text.substr(4)).value_or("nothing"));
+    } else if (text.starts_with("list ")) {
+      std::string out;
+      context.List(text.substr(5), [&](std::string_view key, std::string_view value) {
+        out += std::string(key) + "=" + std::string(value) + " ";
+        return true;
+      });
+      say(out);
+    } else if (text == "count") {
+      say(std::to_string(context.connection_count()));
+    } else if (text.starts_with("all ")) {
+      context.Broadcast(Message::Text(text.substr(4)));
+    } else if (text == "throw") {
+      context.Put("thrown", "x");
+      say("never seen");
+      throw std::runtime_error("as asked");
+    } else if (text == "close") {
+      context.Close(connection.id, 1000, "bye");
+    } else if (text.starts_with("alarm ")) {
+      context.SetAlarm(std::stoll(text.substr(6)));
+      say("set");
+    } else if (text == "attachment") {
+      say(connection.attachment);
+    } else {
+      say(text);
+    }
+  }
+  void OnClose(Context& context, const Connection& connection, const CloseInfo& info) override {
+    behaviour_->log.push_back("closed " + std::to_string(info.code));
+    context.Put("closed/" + connection.id.ToString(), connection.attachment);
+  }
+  void OnAlarm(Context& context) override {
+    behaviour_->log.push_back(context.GetAlarm() ? "alarm still set" : "alarm");
+    context.Put("alarms", context.Get("alarms").value_or("") + "x");
+    if (behaviour_->alarm_throws) throw std::runtime_error("alarm fails");
+    if (!behaviour_->alarm_sends.empty()) context.Broadcast(Message::Text(behaviour_->alarm_sends));
+  }
+  void OnFailure(Context& context, const Connection& connection, const Message& message, Failure why) override {
+    context.Send(connection.id, Message::Text((why == Failure::kStore ? "store failed: " : "failed: ") +
+                                              std::string(message.data)));
+  }
+
+ private:
+  Behaviour* const behaviour_;
+};
+
+class ScriptedClass : public HubClass {
+ public:
+  const link::ClassProfile& profile() const override { return profile_; }
+  std::unique_ptr<Hub> NewHub() const override { return std::make_unique<Scripted>(&behaviour); }
+  mutable Scripted::Behaviour behaviour;
+
+ private:
+  link::ClassProfile profile_;
+};
+
+// A lane in the test's hands: turns of the loop end when the test says so.
+class AwakeHubTest : public testing::Test, public HubHost {
+ protected:
+  AwakeHubTest()
+      : commits_(&store_, {[](ShardId) { return 1u; }, [](ShardId, int64_t) {}, [this](ShardId) { hub_->Depose(); },
+                           [](StoreStatus) {}}) {
+    NewHub();
+  }
+
+  Store* store() override { return &store_; }
+  FiberPool* fibers() override { return &fibers_; }
+  Duration reap_interval() const override { return Duration(3'600'000); }
+  uint32_t EpochOf(ShardId) const override { return 1; }
+  void Release(EventOutput output) override {
+    for (const Output& each : output.outputs) {
+      uint16_t code = 0;
+      std::string_view reason;
+      if (each.kind == DeliveryKind::kClose) ReadClosePayload(each.payload, &code, &reason);
+      const std::string what = code == 0 ? each.payload : "close " + std::to_string(code);
+      for (const Output::To& to : each.to) sent_.push_back(std::to_string(UuidLowBits(to.connection.handle)) + ":" + what);
+    }
+    if (output.cause.IsEvent()) settled_.push_back(output.cause.sequence);
+    if (output.acknowledged) acknowledged_ = output.acknowledged;
+  }
+  bool IsPresent(GatewayId gateway) const override { return !gone_.contains(gateway); }
+  void CommitSoon(std::shared_ptr<AwakeHub> hub) override { commits_.Add(std::move(hub)); }
+  void RetrySoon(std::shared_ptr<AwakeHub>) override { ++retries_; }
+  void Yield() override {
+    Fiber* fiber = fibers_.current();
+    yielded_.push_back(fiber);
+    fibers_.Suspend();
+  }
+  void AlarmDone(const AwakeHub&, int64_t again_ms) override { alarm_done_.push_back(again_ms); }
+
+  void NewHub() { hub_ = std::make_shared<AwakeHub>("test/hub", 3, &class_, this); }
+  void Sleep() {
+    ASSERT_TRUE(hub_->CanSleep());
+    NewHub();
+  }
+  HubEvent Event(HubEvent::Kind kind, uint64_t connection, std::string payload, GatewayId gateway = kGateway) {
+    HubEvent event;
+    event.kind = kind;
+    event.gateway = gateway;
+    event.sequence = ++sequence_;
+    event.handle = UuidLow(connection);
+    event.payload = std::move(payload);
+    return event;
+  }
+  void Open(uint64_t connection, GatewayId gateway = kGateway) {
+    hub_->Deliver(Event(HubEvent::Kind::kOpen, connection, "", gateway));
+  }
+  void Say(uint64_t connection, const std::string& text, GatewayId gateway = kGateway) {
+    hub_->Deliver(Event(HubEvent::Kind::kText, connection, text, gateway));
+  }
+  void Ring() {
+    HubEvent event;
+    event.kind = HubEvent::Kind::kAlarm;
+    hub_->Deliver(event);
+  }
+  // Ends turns and answers the store until nothing moves.
+  void Settle() {
+    for (int i = 0; i < 1000; ++i) {
+      commits_.Flush();
+      for (Fiber* fiber : std::exchange(yielded_, {})) fibers_.Resume(fiber);
+      if (store_.waiting() == 0 && yielded_.empty()) return;
+      if (store_.waiting() > 0) store_.Step();
+    }
+    FAIL() << "does not settle";
+  }
+  std::vector<std::string> Sent() { return std::exchange(sent_, {}); }
+
+  ManualStore store_;
+  FiberPool fibers_;
+  ScriptedClass class_;
+  CommitGroup commits_;
+  std::shared_ptr<AwakeHub> hub_;
+  std::vector<Fiber*> yielded_;
+  std::vector<std::string> sent_;
+  std::vector<uint64_t> settled_;
+  std::function<void()> acknowledged_;
+  std::vector<int64_t> alarm_done_;
+  std::set<GatewayId> gone_;
+  int retries_ = 0;
+  uint64_t sequence_ = 0;
+};
+
+TEST_F(AwakeHubTest, EventsThatArriveWhileItWakesRunInOrderAfterOneRead) {
+  Open(1);
+  Settle();
+  Sleep();
+  Sent();
+  const size_t reads = store_.range_calls();
+  for (int i = 0; i < 100; ++i) Say(1, std::to_string(i));
+  EXPECT_THAT(Sent(), IsEmpty());
+  Settle();
+  const std::vector<std::string> sent = Sent();
+  ASSERT_EQ(sent.size(), 100u);
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(sent[i], "1:" + std::to_string(i));
+  EXPECT_EQ(store_.range_calls() - reads, 1u);
+  EXPECT_EQ(class_.behaviour.wakes, 2);
+}
+
+TEST_F(AwakeHubTest, TwoOpensOfASleepingHubBothCount) {
+  Open(1);
+  Open(2, kOtherGateway);
+  Say(1, "count");
+  Settle();
+  EXPECT_THAT(Sent(), ElementsAre("1:welcome", "2:welcome", "1:2"));
+}
+
+TEST_F(AwakeHubTest, OutputLeavesOnlyWhenTheWritesAreDurable) {
+  Open(1);
+  Settle();
+  Sent();
+  Say(1, "put a 1");
+  Say(1, "echo after");  // pure, but behind the write
+  commits_.Flush();
+  EXPECT_THAT(Sent(), IsEmpty());
+  Say(1, "put b 2");  // does not wait for the first commit
+  commits_.Flush();
+  EXPECT_EQ(store_.waiting(), 2u);
+  store_.Step();
+  EXPECT_THAT(Sent(), ElementsAre("1:done put a 1", "1:echo after"));
+  store_.Step();
+  EXPECT_THAT(Sent(), ElementsAre("1:done put b 2"));
+}
+
+TEST_F(AwakeHubTest, APureMessageCostsNoCallOfTheStore) {
+  Open(1);
+  Settle();
+  Sent();
+  Say(1, "hello");
+  EXPECT_THAT(Sent(), ElementsAre("1:hello"));
+  EXPECT_EQ(store_.waiting(), 0u);
+}
+
+TEST_F(AwakeHubTest, WritesOfOneTurnAreOneCommit) {
+  Open(1);
+  for (int i = 0; i < 10; ++i) Say(1, "put a " + std::to_string(i));
+  store_.Step();  // the wake
+  commits_.Flush();
+  EXPECT_EQ(store_.waiting(), 1u);
+  Settle();
+  EXPECT_EQ(store_.hubs["test/hub"][UserRow("a")], "9");
+}
+
+TEST_F(AwakeHubTest, SleepKeepsConnectionsAttachmentsAndState) {
+  Open(1);
+  Say(1, "put a 1");
+  Settle();
+  Sleep();
+  Sent();
+  Say(1, "attachment");
+  Say(1, "get a");
+  Say(1, "count");
+  Settle();
+  EXPECT_THAT(Sent(), ElementsAre("1:attached", "1:1", "1:1"));
+}
+
+TEST_F(AwakeHubTest, ASocketThatClosesWhileItsHubSleepsIsGoneAtOnce) {
+  Open(1);
+  Open(2);
+  Settle();
+  Sleep();
+  Sent();
+  hub_->Deliver(Event(HubEvent::Kind::kClose, 1, ClosePayload(1001, "")));
+  Say(2, "count");
+  Settle();
+  EXPECT_THAT(Sent(), ElementsAre("2:1"));
+  EXPECT_THAT(class_.behaviour.log, ElementsAre("closed 1001"));
+}
+
+TEST_F(AwakeHubTest, AFrameOfAnUnknownConnectionClosesIt) {
+  Say(7, "who am I");
+  Settle();
+  EXPECT_THAT(Sent(), ElementsAre("7:close 1011"));
+  EXPECT_THAT(settled_, ElementsAre(1));
+}
+
+TEST_F(AwakeHubTest, ARefusedConnectionLeavesNothing) {
+  link::OpenRequest request;
+  request.set_path("/refuse");
+  hub_->Deliver(Event(HubEvent::Kind::kOpen, 1, request.SerializeAsString()));
+  Settle();
+  EXPECT_THAT(Sent(), ElementsAre("1:close 4000"));
+  EXPECT_THAT(store_.hubs["test/hub"], IsEmpty());
+}
+
+TEST_F(AwakeHubTest, TheLastCloseLeavesNoRuntimeRows) {
+  Open(1);
+  Say(1, "close");
+  Settle();
+  EXPECT_THAT(store_.hubs["test/hub"], IsEmpty());
+  EXPECT_THAT(store_.alarms, IsEmpty());
+}
+
+TEST_F(AwakeHubTest, AThrowingHandlerCountsForNothing) {
+  Open(1);
+  Settle();
+  Sent();
+  Say(1, "throw");
+  Say(1, "get thrown");
+  Settle();
+  EXPECT_THAT(Sent(), ElementsAre("1:failed: throw", "1:nothing"));
+  EXPECT_EQ(class_.behaviour.wakes, 2) << "the object that threw must not live on";
+}
+
+TEST_F(AwakeHubTest, AFailedCommitIsTakenBackAnsweredAndNotBuiltUpon) {
+  Open(1);
+  Say(1, "put a old");
+  Settle();
+  Sent();
+  Say(1, "put a new");
+  Say(1, "echo");
+  commits_.Flush();
+  Say(1, "put b new");
+  commits_.Flush();
+  store_.is_healthy = false;
+  store_.FailStep(StoreStatus::kUnavailable);
+  EXPECT_THAT(Sent(), ElementsAre("1:store failed: put a new", "1:store failed: put b new", "1:echo"));
+  store_.FailStep(StoreStatus::kUnavailable, /*applied=*/true);  // b was stored after all
+  // While the store is away: reads and pure messages go on from memory, writes fail at once.
+  Say(1, "get a");
+  Say(1, "put a newer");
+  EXPECT_THAT(Sent(), ElementsAre("1:old", "1:store failed: put a newer"));
+  EXPECT_EQ(store_.waiting(), 0u);
+  // Back: the hub learns what the store really holds.
+  store_.is_healthy = true;
+  Say(1, "get b");
+  Say(1, "put a newest");
+  Settle();
+  EXPECT_THAT(Sent(), ElementsAre("1:new", "1:done put a newest"));
+  EXPECT_EQ(store_.hubs["test/hub"][UserRow("a")], "newest");
+}
+
+TEST_F(AwakeHubTest, EveryEventIsSettledExactlyOnceThroughAFailedCommit) {
+  Open(1);
+  Settle();
+  for (int i = 0; i < 5; ++i) {
+    Say(1, "put a 1");
+    Say(1, "echo");
+    if (i % 2 == 0) commits_.Flush();
+  }
+  store_.FailStep(StoreStatus::kError);
+  Settle();
+  std::sort(settled_.begin(), settled_.end());
+  EXPECT_THAT(settled_, ElementsAre(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11));
+}
+
+TEST_F(AwakeHubTest, AnOpenWithoutAStoreIsClosedAndACloseIsRemembered) {
+  Open(1);
+  Settle();
+  Sent();
+  store_.is_healthy = false;
+  Open(2);
+  hub_->Deliver(Event(HubEvent::Kind::kClose, 1, ClosePayload(1000, "")));
+  commits_.Flush();
+  store_.FailStep(StoreStatus::kUnavailable);
+  EXPECT_THAT(Sent(), ElementsAre("2:close 1013"));
+  EXPECT_EQ(retries_, 1);
+  EXPECT_FALSE(hub_->CanSleep());
+  store_.is_healthy = true;
+  hub_->RetryUnsettled();
+  Settle();
+  EXPECT_EQ(store_.hubs["test/hub"].count(ConnectionRow({kGateway, UuidLow(1)})), 0u);
+  EXPECT_THAT(settled_, testing::UnorderedElementsAre(1, 2, 3));
+}
+
+TEST_F(AwakeHubTest, AHubThatCannotBeReadAnswersItsQueueAndReadsLater) {
+  Open(1);
+  Say(1, "put a 1");
+  Settle();
+  Sleep();
+  Sent();
+  Say(1, "get a");
+  store_.FailStep(StoreStatus::kUnavailable);
+  EXPECT_THAT(Sent(), ElementsAre("1:store failed: get a"));
+  Say(1, "get a");
+  Settle();
+  EXPECT_THAT(Sent(), ElementsAre("1:1"));
+}
+
+TEST_F(AwakeHubTest, ALargeHubIsReadAsNeeded) {
+  Open(1);
+  Settle();
+  for (int i = 0; i < 2000; ++i) store_.hubs["test/hub"][UserRow("row/" + std::to_string(10000 + i))] = "v";
+  store_.hubs["test/hub"][UserRow("z")] = "last";
+  Sleep();
+  Sent();
+  const size_t reads = store_.range_calls();
+  Say(1, "get z");
+  Settle();
+  EXPECT_THAT(Sent(), ElementsAre("1:last"));
+  EXPECT_EQ(store_.range_calls() - reads, 1u);
+  Say(1, "list row/");
+  Say(1, "list row/1199");
+  Settle();
+  const std::vector<std::string> sent = Sent();
+  ASSERT_EQ(sent.size(), 2u);
+  EXPECT_EQ(std::count(sent[0].begin(), sent[0].end(), '='), 2000);
+  EXPECT_EQ(std::count(sent[1].begin(), sent[1].end(), '='), 10);
+}
+
+TEST_F(AwakeHubTest, BroadcastReachesAllConnectionsOfASleepingHub) {
+  Open(1);
+  Open(2, kOtherGateway);
+  Open(3);
+  Settle();
+  Sleep();
+  Sent();
+  Say(1, "all hi");
+  Settle();
+  EXPECT_THAT(Sent(), ElementsAre("1:hi", "3:hi", "2:hi"));
+}
+
+TEST_F(AwakeHubTest, AnAlarmWithoutOutputIsGoneWithItsCommit) {
+  Open(1);
+  Say(1, "alarm 1000");
+  Settle();
+  EXPECT_EQ(store_.alarms["test/hub"], 1000);
+  Sleep();
+  Ring();
+  Settle();
+  EXPECT_THAT(class_.behaviour.log, ElementsAre("alarm"));
+  EXPECT_THAT(alarm_done_, ElementsAre(0));
+  EXPECT_GT(store_.alarms["test/hub"], WallMs()) << "only the look after vanished gateways is left";
+  EXPECT_TRUE(hub_->CanSleep());
+}
+
+TEST_F(AwakeHubTest, AnAlarmWithOutputStaysUntilTheOutputHasArrived) {
+  class_.behaviour.alarm_sends = "ding";
+  Open(1);
+  Say(1, "alarm 1000");
+  Settle();
+  Sent();
+  Ring();
+  Settle();
+  EXPECT_THAT(Sent(), ElementsAre("1:ding"));
+  EXPECT_EQ(store_.alarms["test/hub"], 1000) << "a crash here must run it again";
+  EXPECT_FALSE(hub_->CanSleep());
+  ASSERT_TRUE(acknowledged_);
+  acknowledged_();
+  Settle();
+  EXPECT_NE(store_.alarms["test/hub"], 1000);
+  EXPECT_THAT(alarm_done_, ElementsAre(0));
+}
+
+TEST_F(AwakeHubTest, AnAlarmSetAgainWhileItsOutputTravelsIsKept) {
+  class_.behaviour.alarm_sends = "ding";
+  Open(1);
+  Say(1, "alarm 1000");
+  Settle();
+  Ring();
+  Settle();
+  Say(1, "alarm 2000");
+  Settle();
+  acknowledged_();
+  Settle();
+  EXPECT_EQ(store_.alarms["test/hub"], 2000);
+}
+
+TEST_F(AwakeHubTest, AFailingAlarmBacksOffSixTimesAndIsDropped) {
+  class_.behaviour.alarm_throws = true;
+  Open(1);
+  Say(1, "alarm 1000");
+  Settle();
+  int64_t expected_ms = 2000;
+  for (int attempt = 0; attempt < 6; ++attempt) {
+    const int64_t before_ms = WallMs();
+    Ring();
+    Settle();
+    EXPECT_GE(store_.alarms["test/hub"], before_ms + expected_ms);
+    EXPECT_LE(store_.alarms["test/hub"], WallMs() + expected_ms);
+    expected_ms *= 2;
+    // Its time comes.
+    stored::HubMeta meta;
+    meta.ParseFromString(store_.hubs["test/hub"][kMetaRow]);
+    meta.set_alarm_retry_ms(1);
+    store_.hubs["test/hub"][kMetaRow] = meta.SerializeAsString();
+    Sleep();
+  }
+  Ring();
+  Settle();
+  EXPECT_EQ(class_.behaviour.log.size(), 7u);
+  stored::HubMeta meta;
+  meta.ParseFromString(store_.hubs["test/hub"][kMetaRow]);
+  EXPECT_EQ(meta.alarm_due_ms(), 0);
+  EXPECT_EQ(store_.hubs["test/hub"].count(UserRow("alarms")), 0u) << "what a failing handler wrote does not count";
+}
+
+TEST_F(AwakeHubTest, SocketsOfAGatewayThatVanishedWhileItSleptEndBeforeTheEventThatWakesIt) {
+  for (int i = 1; i <= 150; ++i) Open(i, kOtherGateway);
+  Open(1);
+  Settle();
+  Sleep();
+  Sent();
+  gone_.insert(kOtherGateway);
+  Say(1, "count");
+  Settle();
+  EXPECT_THAT(Sent(), ElementsAre("1:1"));
+  EXPECT_EQ(class_.behaviour.log.size(), 150u);
+}
+
+TEST_F(AwakeHubTest, AReplayedOpenIsNotCountedTwice) {
+  Open(1);
+  Open(1);
+  Say(1, "count");
+  Settle();
+  EXPECT_THAT(Sent(), ElementsAre("1:welcome", "1:welcome", "1:1"));
+}
+
+TEST_F(AwakeHubTest, ADeposedHubSaysAndStoresNothing) {
+  Open(1);
+  Settle();
+  Sent();
+  settled_.clear();
+  Say(1, "put a 1");
+  commits_.Flush();
+  store_.FailStep(StoreStatus::kFenced);
+  Say(1, "echo");
+  Settle();
+  EXPECT_THAT(Sent(), IsEmpty());
+  EXPECT_THAT(settled_, IsEmpty()) << "its gateway must replay it to the new owner";
+}
+
+}  // namespace
+}  // namespace dormouse

@@ -1,0 +1,41 @@
+#include "statekeeper/runtime/commit_group.h"
+
+#include <algorithm>
+
+namespace dormouse {
+
+void CommitGroup::Flush() {
+  if (hubs_.empty()) return;
+  std::stable_sort(hubs_.begin(), hubs_.end(), [](const auto& a, const auto& b) { return a->shard() < b->shard(); });
+  for (auto it = hubs_.begin(); it != hubs_.end();) {
+    const ShardId shard = (*it)->shard();
+    ShardCommit commit;
+    commit.shard = shard;
+    commit.epoch = callbacks_.epoch_of(shard);
+    std::vector<Member> members;
+    for (; it != hubs_.end() && (*it)->shard() == shard; ++it) {
+      AwakeHub::PendingCommit pending = (*it)->TakeCommit();
+      if (pending.commit.rows.empty() && !pending.commit.alarm_due_ms) continue;
+      members.push_back({*it, pending.number, pending.commit.alarm_due_ms});
+      commit.hubs.push_back(std::move(pending.commit));
+    }
+    if (members.empty()) continue;
+    ++outstanding_;
+    store_->Commit(std::move(commit), [this, shard, members = std::move(members)](StoreStatus status) {
+      OnAnswer(shard, members, status);
+    });
+  }
+  hubs_.clear();
+}
+
+void CommitGroup::OnAnswer(ShardId shard, const std::vector<Member>& members, StoreStatus status) {
+  --outstanding_;
+  callbacks_.answered(status);
+  if (status == StoreStatus::kFenced) return callbacks_.fenced(shard);
+  for (const Member& member : members) {
+    if (status == StoreStatus::kOk && member.due_ms) callbacks_.indexed(shard, *member.due_ms);
+    if (const auto hub = member.hub.lock()) hub->OnCommitted(member.number, status);
+  }
+}
+
+}  // namespace dormouse

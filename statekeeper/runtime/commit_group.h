@@ -1,0 +1,53 @@
+// Collects the writes that hubs make during one turn of a lane's loop and commits them together: per shard one atomic
+// step, all shards in one pipeline, one answer each back to its hubs.
+//
+// One lane's thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "statekeeper/runtime/awake_hub.h"
+#include "statekeeper/store/store.h"
+
+namespace dormouse {
+
+class CommitGroup {
+ public:
+  struct Callbacks {
+    std::function<uint32_t(ShardId)> epoch_of;
+    // The store's alarm index now says this of a hub (0: none).
+    std::function<void(ShardId, int64_t due_ms)> indexed;
+    // Another owner has the shard.
+    std::function<void(ShardId)> fenced;
+    // One commit was answered.
+    std::function<void(StoreStatus)> answered;
+  };
+
+  CommitGroup(Store* store, Callbacks callbacks) : store_(store), callbacks_(std::move(callbacks)) {}
+
+  void Add(std::shared_ptr<AwakeHub> hub) { hubs_.push_back(std::move(hub)); }
+  // Hands everything that was added to the store.
+  void Flush();
+
+  size_t outstanding() const { return outstanding_; }
+
+ private:
+  struct Member {
+    std::weak_ptr<AwakeHub> hub;
+    uint64_t number;
+    std::optional<int64_t> due_ms;
+  };
+  void OnAnswer(ShardId shard, const std::vector<Member>& members, StoreStatus status);
+
+  Store* const store_;
+  const Callbacks callbacks_;
+  std::vector<std::shared_ptr<AwakeHub>> hubs_;
+  size_t outstanding_ = 0;
+};
+
+}  // namespace dormouse

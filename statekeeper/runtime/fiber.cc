@@ -1,0 +1,156 @@
+#include "statekeeper/runtime/fiber.h"
+
+#include <algorithm>
+#include <boost/context/fiber.hpp>
+#include <boost/context/protected_fixedsize_stack.hpp>
+#include <cassert>
+#include <memory>
+#include <utility>
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/common_interface_defs.h>
+#endif
+#if defined(__SANITIZE_THREAD__)
+#include <sanitizer/tsan_interface.h>
+#endif
+
+namespace dormouse {
+namespace {
+
+// Stacks kept for the next handler that suspends; more are given back.
+constexpr size_t kIdleStacks = 64;
+
+// Tells the sanitizers which stack runs. Each switch is Leave on the old stack, then Arrive on the new one.
+struct StackNote {
+#if defined(__SANITIZE_ADDRESS__)
+  void* fake_stack = nullptr;
+  const void* bottom = nullptr;
+  size_t size = 0;
+  void Leave(const StackNote& next) { __sanitizer_start_switch_fiber(&fake_stack, next.bottom, next.size); }
+  void Arrive(StackNote* previous) {
+    __sanitizer_finish_switch_fiber(fake_stack, previous == nullptr ? nullptr : &previous->bottom,
+                                    previous == nullptr ? nullptr : &previous->size);
+  }
+#elif defined(__SANITIZE_THREAD__)
+  void* tsan = nullptr;
+  void Leave(const StackNote& next) { __tsan_switch_to_fiber(next.tsan, 0); }
+  void Arrive(StackNote*) {}
+#else
+  void Leave(const StackNote&) {}
+  void Arrive(StackNote*) {}
+#endif
+};
+
+}  // namespace
+
+class Fiber {
+ public:
+  explicit Fiber(size_t stack_bytes) {
+    boost::context::protected_fixedsize_stack allocator(stack_bytes);
+    boost::context::stack_context stack = allocator.allocate();
+#if defined(__SANITIZE_ADDRESS__)
+    note_.size = stack.size;
+    note_.bottom = static_cast<char*>(stack.sp) - stack.size;
+#elif defined(__SANITIZE_THREAD__)
+    note_.tsan = __tsan_create_fiber(0);
+#endif
+    context_ = boost::context::fiber(
+        std::allocator_arg, boost::context::preallocated(stack.sp, stack.size, stack), allocator,
+        [this](boost::context::fiber&& caller) {
+          note_.Arrive(&caller_note_);
+          caller_ = std::move(caller);
+          while (!retired_) {
+            task_();
+            task_ = nullptr;
+            ended_ = true;
+            ToCaller();
+          }
+          note_.Leave(caller_note_);
+          return std::move(caller_);
+        });
+  }
+
+  ~Fiber() {
+    if (!ended_) {
+      // Destroying the context would unwind its stack.
+      static auto* const abandoned = new std::vector<boost::context::fiber>;
+      abandoned->push_back(std::move(context_));
+    } else {
+      retired_ = true;
+      ToFiber();
+    }
+#if defined(__SANITIZE_THREAD__)
+    if (ended_) __tsan_destroy_fiber(note_.tsan);
+#endif
+  }
+
+  void ToFiber() {
+#if defined(__SANITIZE_THREAD__)
+    caller_note_.tsan = __tsan_get_current_fiber();
+#endif
+    caller_note_.Leave(note_);
+    context_ = std::move(context_).resume();
+    caller_note_.Arrive(nullptr);
+  }
+
+  void ToCaller() {
+    note_.Leave(caller_note_);
+    caller_ = std::move(caller_).resume();
+    note_.Arrive(&caller_note_);
+  }
+
+  void set_task(std::function<void()> task) {
+    task_ = std::move(task);
+    ended_ = false;
+  }
+  bool ended() const { return ended_; }
+
+ private:
+  std::function<void()> task_;
+  bool ended_ = true;
+  bool retired_ = false;
+  StackNote note_;
+  StackNote caller_note_;
+  boost::context::fiber context_;
+  boost::context::fiber caller_;
+};
+
+FiberPool::FiberPool(size_t stack_bytes) : stack_bytes_(stack_bytes) {}
+
+FiberPool::~FiberPool() { assert(current_ == nullptr); }
+
+void FiberPool::Run(std::function<void()> task) {
+  assert(current_ == nullptr);
+  if (idle_.empty()) {
+    all_.push_back(std::make_unique<Fiber>(stack_bytes_));
+    idle_.push_back(all_.back().get());
+  }
+  Fiber* fiber = idle_.back();
+  idle_.pop_back();
+  fiber->set_task(std::move(task));
+  SwitchTo(fiber);
+}
+
+void FiberPool::Suspend() {
+  assert(current_ != nullptr);
+  current_->ToCaller();
+}
+
+void FiberPool::Resume(Fiber* fiber) {
+  assert(current_ == nullptr);
+  SwitchTo(fiber);
+}
+
+void FiberPool::SwitchTo(Fiber* fiber) {
+  current_ = fiber;
+  fiber->ToFiber();
+  current_ = nullptr;
+  if (!fiber->ended()) return;
+  if (idle_.size() < kIdleStacks) {
+    idle_.push_back(fiber);
+  } else {
+    std::erase_if(all_, [fiber](const std::unique_ptr<Fiber>& each) { return each.get() == fiber; });
+  }
+}
+
+}  // namespace dormouse

@@ -1,0 +1,76 @@
+// The Context that one run of a handler gets: reads and writes go to the hub's state, sends are collected.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "statekeeper/hub/hub.h"
+#include "statekeeper/link/gateway_links.h"
+#include "statekeeper/runtime/hub_state.h"
+
+namespace dormouse {
+
+class HubContext : public Context {
+ public:
+  enum class Access { kReadWrite, kReadOnly };
+
+  HubContext(std::string_view hub, HubState* state, std::function<void()> yield, int64_t now_ms, Access access)
+      : hub_(hub), state_(state), yield_(std::move(yield)), now_ms_(now_ms), access_(access) {}
+
+  std::vector<Output> TakeOutputs() { return std::move(outputs_); }
+
+  // During OnAlarm the alarm that is running counts as gone, and what the handler sets takes effect only when the
+  // run as a whole is done: it is kept here.
+  void DeferAlarm() { deferred_alarm_ = 0; }
+  bool alarm_deferred() const { return deferred_alarm_.has_value(); }
+  int64_t deferred_alarm() const { return deferred_alarm_.value_or(0); }
+  // Whether the handler set or deleted the alarm, deferred or not.
+  bool changed_alarm() const { return changed_alarm_; }
+
+  // Closes a socket that is not among the hub's connections.
+  void CloseUnknown(const ConnectionId& connection, uint16_t code, std::string_view reason);
+
+  std::string_view hub_class() const override { return HubClassOf(hub_); }
+  std::string_view hub_name() const override { return HubNameOf(hub_); }
+  int64_t now_ms() const override { return now_ms_; }
+
+  void Send(const ConnectionId& to, const Message& message) override;
+  void SendEach(std::span<const HeadedRecipient> recipients, const Message& shared) override;
+  void Broadcast(const Message& message, std::string_view tag, const std::optional<ConnectionId>& except) override;
+  void Close(const ConnectionId& connection, uint16_t code, std::string_view reason) override;
+
+  size_t connection_count() override { return state_->connection_count(); }
+  std::optional<Connection> FindConnection(const ConnectionId& id) override;
+  std::vector<ConnectionId> Connections(std::string_view tag) override;
+  void SetAttachment(const ConnectionId& id, std::string_view attachment) override;
+  void SetTags(const ConnectionId& id, std::vector<std::string> tags) override;
+
+  std::optional<std::string> Get(std::string_view key) override;
+  void Put(std::string_view key, std::string_view value) override;
+  void Delete(std::string_view key) override;
+  void List(std::string_view prefix, const std::function<bool(std::string_view, std::string_view)>& visit,
+            std::string_view start) override;
+
+  void SetAlarm(int64_t due_ms) override;
+  std::optional<int64_t> GetAlarm() override;
+  void DeleteAlarm() override;
+
+  void Yield() override { yield_(); }
+
+ private:
+  void CheckWritable() const;
+  void ChangeAlarm(int64_t due_ms);
+
+  const std::string_view hub_;
+  HubState* const state_;
+  const std::function<void()> yield_;
+  const int64_t now_ms_;
+  const Access access_;
+  std::vector<Output> outputs_;
+  std::optional<int64_t> deferred_alarm_;
+  bool changed_alarm_ = false;
+};
+
+}  // namespace dormouse

@@ -1,0 +1,65 @@
+// One thing for a hub to handle: an event of a gateway, or one of the lane's own.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "common/ids.h"
+#include "proto/packed.h"
+
+namespace dormouse {
+
+struct HubEvent {
+  enum class Kind {
+    // From gateways, see EventKind. They have a cause, and are released exactly once.
+    kOpen,
+    kText,
+    kBinary,
+    kClose,
+    kPause,
+    kResume,
+    // The lane's own.
+    kAlarm,         // the store's alarm index says that something is due
+    kAlarmSettled,  // what OnAlarm sent has arrived: `alarm_after` can be committed
+    kGatewayGone,   // `gateway` has vanished with all its sockets
+  };
+
+  Kind kind = Kind::kText;
+  GatewayId gateway = 0;
+  uint64_t sequence = 0;
+  uint64_t handle = 0;
+  int64_t last_seen_ms = 0;
+  std::string payload;
+  int64_t alarm_after = 0;        // 0: none
+  uint64_t alarm_generation = 0;  // of kAlarmSettled: stale if the alarm was set again since
+
+  static HubEvent Of(GatewayId gateway, const EventView& view) {
+    HubEvent event;
+    event.kind = KindOf(view.kind);
+    event.gateway = gateway;
+    event.sequence = view.sequence;
+    event.handle = view.connection;
+    event.last_seen_ms = view.last_seen_ms;
+    event.payload = view.payload;
+    return event;
+  }
+
+  bool IsFromGateway() const { return kind <= Kind::kResume; }
+  bool IsMessage() const { return kind == Kind::kText || kind == Kind::kBinary; }
+  ConnectionId connection() const { return {gateway, handle}; }
+
+ private:
+  static Kind KindOf(EventKind kind) {
+    switch (kind) {
+      case EventKind::kOpen: return Kind::kOpen;
+      case EventKind::kText: return Kind::kText;
+      case EventKind::kBinary: return Kind::kBinary;
+      case EventKind::kClose: return Kind::kClose;
+      case EventKind::kPause: return Kind::kPause;
+      case EventKind::kResume: break;
+    }
+    return Kind::kResume;
+  }
+};
+
+}  // namespace dormouse

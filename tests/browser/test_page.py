@@ -1,0 +1,337 @@
+"""The web client in a real browser, against real processes: real clicks, real frames."""
+
+import json
+
+import pytest
+from cluster import SLOWNESS, Cluster
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select, WebDriverWait
+
+WAIT = 20 * SLOWNESS  # seconds
+
+
+class Page:
+    """One tab with the web client. Each call brings its tab to the front first."""
+
+    def __init__(self, driver, url):
+        self._driver = driver
+        driver.switch_to.new_window("tab")
+        self._tab = driver.current_window_handle
+        driver.get(url)
+
+    def front(self):
+        self._driver.switch_to.window(self._tab)
+        return self._driver
+
+    def leave(self):
+        """Closes the tab; returns what its scripts complained of."""
+        complaints = [entry for entry in self.front().get_log("browser") if entry["source"] == "javascript"]
+        self._driver.close()
+        return complaints
+
+    def element(self, element_id):
+        return self.front().find_element(By.ID, element_id)
+
+    def text(self, element_id):
+        return self.element(element_id).get_attribute("textContent")
+
+    def click(self, element_id):
+        target = self.element(element_id)
+        self._driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", target)
+        target.click()
+
+    def fill(self, element_id, text):
+        field = self.element(element_id)
+        field.clear()
+        field.send_keys(text)
+
+    def until(self, condition, what):
+        self.front()
+        return WebDriverWait(self._driver, WAIT, poll_frequency=0.05).until(lambda _: condition(), what)
+
+    def rows(self, kind):
+        """The texts of the log's rows of one kind, oldest first."""
+        return self.front().execute_script(
+            "return [...document.querySelectorAll(`#log [data-kind='${arguments[0]}'] .text`)]"
+            ".map((text) => text.textContent)",
+            kind,
+        )
+
+    def until_row(self, kind, part, count=1):
+        """Until that many rows of a kind contain `part`."""
+
+        def found():
+            rows = [text for text in self.rows(kind) if part in text]
+            return rows if len(rows) >= count else None
+
+        return self.until(found, f"no row {kind!r} with {part!r}; the log says: {self.text('log')}")
+
+    def state(self):
+        return self.element("status").get_attribute("data-state")
+
+    def acks(self):
+        return int(self.element("heartbeat").get_attribute("data-acks"))
+
+    def choose(self, hub_class, hub_name, heartbeat="60"):
+        self.front().find_element(By.CSS_SELECTOR, f"label[for='class-{hub_class}']").click()
+        self.fill("hub-name", hub_name)
+        self.fill("heartbeat-interval", heartbeat)
+
+    def connect(self, hub_class, hub_name, heartbeat="60", actor=None):
+        self.choose(hub_class, hub_name, heartbeat)
+        if actor:
+            self.fill("actor", actor)
+        self.click("connect")
+        self.until_row("welcome", "")
+        if hub_class == "signal":
+            self.until_row("reply", f"registered {actor}")
+
+    def say(self, text):
+        self.fill("message", text)
+        self.click("send")
+
+    def act(self, action, **fields):
+        Select(self.element("action")).select_by_value(action)
+        for name, text in fields.items():
+            self.fill(name.replace("_", "-"), text)
+        self.click("send")
+
+
+    def cut_off(self):
+        """What the socket of now sends is lost on its way; the next one works."""
+        self.front().execute_script(
+            "const send = WebSocket.prototype.send;"
+            "let first = null;"
+            "WebSocket.prototype.send = function (data) {"
+            "  first ??= this;"
+            "  if (this !== first) send.call(this, data);"
+            "};"
+        )
+
+
+@pytest.fixture
+def open_page(driver, cluster):
+    first = driver.current_window_handle
+    pages = []
+
+    def open_one(url=None):
+        pages.append(Page(driver, url or cluster.http_url))
+        return pages[-1]
+
+    yield open_one
+    complaints = [complaint for page in pages for complaint in page.leave()]
+    driver.switch_to.window(first)
+    assert complaints == []
+
+
+@pytest.fixture
+def page(open_page):
+    return open_page()
+
+
+def test_connect_shows_welcome_and_live_status(page, hub_name):
+    assert page.state() == "disconnected"
+    assert page.text("address").endswith("/websocket/test-room")
+    page.connect("echo", hub_name)
+    assert page.state() == "connected"
+    assert page.text("status-text") == "Connected"
+    assert page.text("address").endswith(f"/websocket/{hub_name}")
+    assert len(page.text("identity")) == 36
+    assert page.text("connect") == "Disconnect"
+
+
+def test_message_is_echoed_as_text_never_as_markup(page, hub_name):
+    page.connect("echo", hub_name)
+    text = "<img src=x onerror=alert(1)> & 'ümläut'"
+    page.say(text)
+    assert page.until_row("echo", text) == [f"{text}  (1 connection)"]
+    assert page.rows("sent") == [text]
+    assert page.element("message").get_attribute("value") == ""
+    assert page.front().find_elements(By.CSS_SELECTOR, "#log img") == []
+    assert (page.text("count-sent"), page.text("count-received")) == ("1", "2")
+
+
+def test_keyboard_alone_connects_and_sends(page, hub_name):
+    page.choose("echo", hub_name)
+    page.element("hub-name").send_keys(Keys.ENTER)
+    page.until_row("welcome", "")
+    page.element("message").send_keys("typed", Keys.ENTER)
+    page.until_row("echo", "typed")
+
+
+def test_bad_hub_name_opens_no_socket(page):
+    page.choose("echo", "no spaces/please")
+    page.click("connect")
+    assert page.state() == "disconnected"
+    assert not page.front().execute_script("return document.getElementById('hub-name').checkValidity()")
+
+
+def test_heartbeat_acks_move_the_indicator(page, hub_name):
+    assert page.element("heartbeat").get_attribute("data-state") == "idle"
+    page.connect("echo", hub_name, heartbeat="0.3")
+    page.until(lambda: page.acks() >= 3, "no heartbeat was acknowledged")
+    assert page.element("heartbeat").get_attribute("data-state") == "alive"
+    assert "Alive, last ack" in page.element("heartbeat").text
+    assert page.text("heartbeat-latency").endswith(" ms")
+    assert page.text("heartbeat-missed") == "0"
+    pulsing = "return document.getElementById('heart').getAnimations().length > 0"
+    page.until(lambda: page.front().execute_script(pulsing), "the heart does not beat")
+    page.click("show-heartbeats")
+    assert page.rows("heartbeat")
+    assert not page.front().find_element(By.CSS_SELECTOR, "#log [data-kind='heartbeat']").is_displayed()
+
+
+def test_unanswered_heartbeats_are_shown_and_lead_to_a_new_socket(page, hub_name):
+    page.connect("echo", hub_name, heartbeat="1")
+    page.until(lambda: page.acks() >= 1, "no heartbeat was acknowledged")
+    before = page.text("identity")
+    page.cut_off()
+    heartbeat = page.element("heartbeat")
+    page.until(lambda: heartbeat.get_attribute("data-state") == "missed", "a missed heartbeat is not shown")
+    page.until_row("closed", "no answer to 2 heartbeats")
+    page.until_row("welcome", "", count=2)
+    assert page.text("identity") != before
+    assert int(page.text("heartbeat-missed")) >= 2
+
+
+def test_ping_button_shows_pong(page, hub_name):
+    page.connect("echo", hub_name)
+    page.click("ping")
+    (pong,) = page.until_row("pong", "after")
+    assert pong.endswith(" ms")
+
+
+def test_sleeping_hub_answers_with_the_same_connection_id(page, hub_name, cluster):
+    page.connect("echo", hub_name)
+    page.say("good night")
+    page.until_row("echo", "good night")
+    identity = page.text("identity")
+    cluster.wait_asleep()
+    assert page.state() == "connected"
+    page.click("show-raw")
+    page.say("good morning")
+    page.until_row("echo", "good morning")
+    raw = page.front().find_elements(By.CSS_SELECTOR, "#log [data-kind='echo'] .raw")
+    echo = json.loads(raw[-1].text)
+    assert (echo["connectionId"], echo["connections"]) == (identity, 1)
+    assert page.rows("closed") == []
+
+
+def test_disconnect_is_shown_and_final(page, hub_name):
+    page.connect("echo", hub_name)
+    page.click("connect")
+    page.until_row("closed", "1000")
+    assert page.state() == "disconnected"
+    assert page.text("connect") == "Connect"
+    assert not page.element("send").is_enabled()
+    assert page.element("heartbeat").get_attribute("data-state") == "idle"
+
+
+def test_signal_pages_talk_to_each_other(open_page, hub_name):
+    anna, bert = open_page(), open_page()
+    anna.connect("signal", hub_name, actor="browser/anna")
+    bert.connect("signal", hub_name, actor="browser/bert")
+
+    anna.act("send", target_actor="browser/bert", message_type="chat", message="hello Bert")
+    bert.until_row("message", "chat from browser/anna: hello Bert")
+    anna.until_row("reply", "delivered")
+
+    bert.act("broadcast", message='{"to": ["all", 1.5]}')
+    anna.until_row("message", 'chat from browser/bert: {"to":["all",1.5]}')
+    bert.until_row("reply", "broadcast to 1")
+
+    anna.act("subscribe", topic="news/today")
+    anna.until_row("reply", "subscribed to news/today")
+    bert.act("publish", topic="news/today", message_type="headline", message="it wakes")
+    anna.until_row("message", "headline from browser/bert on news/today: it wakes")
+    bert.until_row("reply", "published on news/today to 1")
+    anna.act("unsubscribe", topic="news/today")
+    anna.until_row("reply", "unsubscribed from news/today")
+
+    anna.act("list")
+    anna.until_row("reply", "2 registered: ")
+    anna.act("send", target_actor="browser/nobody", message="anybody?")
+    anna.until_row("error", "unknown actor browser/nobody")
+
+    anna.click("ping")
+    anna.until_row("pong", "after")
+    anna.until(lambda: anna.acks() == 1, "the first heartbeat is not acknowledged")
+
+
+def test_signal_page_says_goodbye(page, hub_name):
+    page.connect("signal", hub_name, actor="browser/anna")
+    page.click("connect")
+    page.until_row("reply", "session ended")
+    page.until_row("closed", "1000")
+    assert page.state() == "disconnected"
+
+
+def test_signal_page_comes_back_with_its_actor_and_topics(page, hub_name):
+    page.connect("signal", hub_name, heartbeat="0.5", actor="browser/anna")
+    page.act("subscribe", topic="news")
+    page.until_row("reply", "subscribed to news")
+    page.cut_off()
+    page.until_row("closed", "no answer to 2 heartbeats")
+    page.until_row("reply", "subscribed to news", count=2)
+    assert len(page.rows("welcome")) == 2
+    page.act("publish", topic="news", message_type="headline", message="still here")
+    page.until_row("message", "headline from browser/anna on news: still here")
+
+
+def test_signal_page_that_lost_its_actor_stays_away(open_page, hub_name):
+    first, second = open_page(), open_page()
+    first.connect("signal", hub_name, actor="browser/anna")
+    second.connect("signal", hub_name, actor="browser/anna")
+    first.until_row("error", "duplicate_connection")
+    first.until_row("closed", "1000")
+    first.until(lambda: first.state() == "disconnected", "the page comes back and takes its actor over again")
+    assert second.state() == "connected"
+
+
+def test_close_by_the_server_is_shown_and_survived(open_page, hub_name):
+    options = {"idle-timeout": "1s", "cleanup-interval": "500ms"}
+    with Cluster(options=options) as impatient:
+        page = open_page(impatient.http_url)
+        page.connect("echo", hub_name)
+        before = page.text("identity")
+        page.until_row("closed", "1000 Connection timeout")
+        page.until_row("welcome", "", count=2)
+        assert page.text("identity") not in ("–", before)
+        page.click("auto-reconnect")
+        page.until(lambda: page.state() == "disconnected", "the page connects although it should not")
+
+
+@pytest.mark.parametrize("hub_class", ["echo", "signal"])
+def test_narrow_phone_needs_no_sideways_scrolling(page, hub_name, hub_class):
+    phone = {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True}
+    page.front().execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+    widths = "return [document.documentElement.scrollWidth, window.innerWidth]"
+    assert page.front().execute_script(widths) == [360, 360]
+    page.connect(hub_class, hub_name, actor="browser/anna" if hub_class == "signal" else None)
+    page.click("show-raw")
+    if hub_class == "signal":
+        page.act("send", target_actor="browser/anna", message="w" * 300)
+        page.until_row("message", "w" * 300)
+    else:
+        page.say("w" * 300)
+        page.until_row("echo", "w" * 300)
+    assert page.front().execute_script(widths) == [360, 360]
+    log = page.element("log")
+    assert log.get_property("scrollWidth") == log.get_property("clientWidth")
+
+
+def test_log_forgets_its_oldest_rows(page, hub_name):
+    page.connect("echo", hub_name)
+    page.front().execute_script(
+        "for (let i = 0; i < 400; i++) {"
+        "  document.getElementById('message').value = `message ${i}`;"
+        "  document.getElementById('composer').requestSubmit();"
+        "}"
+    )
+    page.until_row("echo", "message 399")
+    assert page.front().execute_script("return document.getElementById('log').childElementCount") == 500
+    assert page.rows("welcome") == []
+    assert page.text("count-sent") == "400"
+    page.click("clear")
+    assert page.rows("echo") == []
