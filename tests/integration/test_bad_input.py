@@ -96,13 +96,17 @@ def _raw_websocket(cluster, path="/websocket/raw-socket"):
     return connection
 
 
-def _until_closed(connection):
-    """All that comes until the server ends the connection."""
-    out = b""
+def _close_code(connection):
+    """What the server closes with, after frames of less than 126 bytes; None: it ends the connection without a word."""
+    said = b""
     with contextlib.suppress(ConnectionResetError):
         while block := connection.recv(65536):
-            out += block
-    return out
+            said += block
+            while len(said) >= 2 and len(said) >= 2 + said[1]:
+                if said[0] == 0x88:
+                    return int.from_bytes(said[2:4], "big")
+                said = said[2 + said[1]:]
+    return None
 
 
 @pytest.mark.parametrize("frame", [
@@ -117,10 +121,8 @@ async def test_protocol_violation_ends_the_connection(cluster, frame):
     async with bystander(cluster):
         with _raw_websocket(cluster) as connection:
             connection.sendall(frame)
-            said = await asyncio.to_thread(_until_closed, connection)
-            close = said.rfind(b"\x88\x02")
-            if close >= 0:  # 1002: protocol error
-                assert said[close + 2:close + 4] == b"\x03\xea"
+            # 1002, protocol error; a reason, if any, is up to the gateway. Where it says nothing, it just hangs up.
+            assert await asyncio.to_thread(_close_code, connection) in (1002, None)
 
 
 async def test_invalid_utf8_text_does_no_harm(cluster):
@@ -154,7 +156,8 @@ async def test_garbage_instead_of_http_is_closed(cluster):
                 with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                     connection.sendall(garbage + b"\r\n\r\n")
                     connection.shutdown(socket.SHUT_WR)
-                await asyncio.to_thread(_until_closed, connection)
+                    while await asyncio.to_thread(connection.recv, 65536):
+                        pass
 
 
 async def test_slow_reader_is_closed_and_the_others_get_everything():
