@@ -1,21 +1,24 @@
-// What survives a statekeeper: one interface, two implementations (store_redis.h, store_sqlite.h) that pass the
-// same contract tests (store_contract_test.cc).
+// What survives a statekeeper: one interface, two implementations (store_redis.h, store_sqlite.h) that pass
+// the same contract tests (store_contract_test.cc).
 //
-// Model. Each hub owns an ordered set of rows: key -> value, both bytes, keys sorted bytewise, no key empty and
-// none with a zero byte in it. Beside the rows a hub may have one alarm, indexed per shard by due time. A shard
-// has a record (owner, epoch); whoever writes to a shard's hubs proves that it still owns the shard, atomically
-// with the write: a deposed, paused or partitioned owner is answered kFenced and changes nothing.
+// Model. Each hub owns an ordered set of rows: key -> value, both any bytes, keys sorted bytewise, no key
+// empty. Beside the rows a hub may have one alarm, indexed per shard by due time. A shard has a record
+// (owner, epoch); whoever writes to a shard's hubs proves that it still owns the shard, atomically with the
+// write: a deposed, paused or partitioned owner is answered kFenced and changes nothing.
 //
-// Bounds. No call makes the store busy for more than about a millisecond: reads come in chunks, commits larger
-// than that are the caller's doing (one event's writes are never split).
+// Bounds. No call makes the store busy for more than about a millisecond: reads come in chunks, commits
+// larger than that are the caller's doing (one event's writes are never split).
 //
-// Threading. A Store belongs to one lane: call it from the lane's thread only, on whose event loop all callbacks
-// run, never from inside the call that takes them. Calls are carried out in the order they were made, so a read
-// sees every commit made before it. Callbacks of destroyed stores do not run.
+// Threading. A Store belongs to one lane: call it from the lane's thread only, on whose event loop all
+// callbacks run, never from inside the call that takes them. Calls are carried out in the order they were
+// made, so a read sees every commit made before it. Callbacks of destroyed stores do not run.
 //
-// Failure. While the store is away calls are kept, bounded, and carried out when it is back, in order; every call
-// fails with kUnavailable once its deadline (StoreConfig::timeout) has passed. A commit that failed so may or may
-// not have been applied, or may be applied later, but never after its shard has changed owner.
+// Failure. While the store is away calls are kept, bounded, and carried out when it is back, in order; every
+// call fails with kUnavailable once its deadline (StoreConfig::timeout) has passed, and those made after it,
+// which may build on it, fail with it. A commit that failed so may or may not have been applied. But what was
+// applied of commits that failed together are the first so many of them, never a later one without an earlier
+// one; and that is settled before any call is carried out that was made after the failure was reported: a
+// read then sees how it ended, for good.
 #pragma once
 
 #include <cstdint>
@@ -58,7 +61,8 @@ struct HubCommit {
   std::optional<int64_t> alarm_due_ms;
 };
 
-// Commits of one shard's hubs, carried out as one atomic step under the shard's fence.
+// Commits of one shard's hubs, carried out in their order under the shard's fence. Small ones are one atomic
+// step; of a large one (hundreds of rows) each hub's part is.
 struct ShardCommit {
   ShardId shard = 0;
   uint32_t epoch = 0;
@@ -97,19 +101,20 @@ class Store {
 
   virtual ~Store() = default;
 
-  // Writes that are durable (as far as the store is configured to be) when the callback says kOk. Many calls in
-  // one turn of the loop travel together and, where the store syncs to a disk, share one sync.
+  // Writes that are durable (as far as the store is configured to be) when the callback says kOk. Many calls
+  // in one turn of the loop travel together and, where the store syncs to a disk, share one sync.
   virtual void Commit(ShardCommit commit, CommitCallback done) = 0;
 
-  // Up to `limit` rows with first <= key < last (`last` empty: no end), ascending; at most 1,000 rows and about
-  // 256 KiB are returned whatever `limit` says. Reading a small hub whole is one call.
+  // Up to `limit` rows with first <= key < last (`last` empty: no end), ascending; at most 1,000 rows and
+  // about 256 KiB are returned whatever `limit` says. Reading a small hub whole is one call.
   virtual void Range(const std::string& hub, const std::string& first, const std::string& last, size_t limit,
                      RowsCallback done) = 0;
 
   // Values by key, in the order of `keys` (at most 1,000).
   virtual void Get(const std::string& hub, std::vector<std::string> keys, ValuesCallback done) = 0;
 
-  // Alarms of a shard with due <= now, earliest first, at most `limit`; they stay until a commit changes them.
+  // Alarms of a shard with due <= now, earliest first, at most `limit`; they stay until a commit changes
+  // them.
   virtual void DueAlarms(ShardId shard, int64_t now_ms, size_t limit, AlarmsCallback done) = 0;
 
   // Makes `owner` the owner of each of `shards` and raises each epoch by one, whoever owned it before. The
@@ -128,16 +133,18 @@ struct StoreConfig {
   uint32_t shard_count = 1024;
 };
 
-// A process's access to its store. Opened once, before any lane starts; makes each lane's Store. Outlives them.
+// A process's access to its store. Opened once, before any lane starts; makes each lane's Store. Outlives
+// them.
 class StoreFactory {
  public:
   virtual ~StoreFactory() = default;
   virtual std::unique_ptr<Store> NewStore(struct ev_loop* loop) = 0;
 };
 
-// Connects, and checks what the whole cluster shares: the number of shards is stored at the first start and must
-// be the same at every later one; a file is locked for this process alone. Blocks for at most `config.timeout`.
-// On failure returns nullptr and sets `*error` to a sentence for the operator: what is wrong and what to do.
+// Connects, and checks what the whole cluster shares: the number of shards is stored at the first start and
+// must be the same at every later one; a file is locked for this process alone. Blocks for at most
+// `config.timeout`. On failure returns nullptr and sets `*error` to a sentence for the operator: what is
+// wrong and what to do.
 std::unique_ptr<StoreFactory> OpenStore(const StoreConfig& config, std::string* error);
 
 }  // namespace dormouse

@@ -1,0 +1,250 @@
+#include "statekeeper/store/sqlite_database.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string_view>
+
+namespace dormouse {
+namespace {
+
+constexpr size_t kMaxPageRows = 1'000;
+constexpr size_t kMaxPageBytes = 256u << 10;
+
+// Small rows that are read in key order: the tree of the primary key holds them itself (WITHOUT ROWID).
+constexpr const char* kSchema = R"(
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS shards (shard INTEGER PRIMARY KEY, owner TEXT NOT NULL, epoch INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS rows (
+  hub TEXT NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, PRIMARY KEY (hub, key)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS alarms (
+  hub TEXT PRIMARY KEY, shard INTEGER NOT NULL, due INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS alarms_by_due ON alarms (shard, due, hub);
+)";
+
+// In the order of SqliteDatabase::Statement.
+constexpr const char* kSql[] = {
+    "BEGIN IMMEDIATE",
+    "COMMIT",
+    "ROLLBACK",
+    "INSERT INTO rows (hub, key, value) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+    "DELETE FROM rows WHERE hub = ? AND key = ?",
+    "SELECT key, value FROM rows WHERE hub = ? AND key >= ? ORDER BY key",
+    "SELECT key, value FROM rows WHERE hub = ? AND key >= ? AND key < ? ORDER BY key",
+    "SELECT value FROM rows WHERE hub = ? AND key = ?",
+    "INSERT INTO alarms (hub, shard, due) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET due = excluded.due",
+    "DELETE FROM alarms WHERE hub = ?",
+    "SELECT hub, due FROM alarms WHERE shard = ? AND due <= ? ORDER BY due, hub LIMIT ?",
+    "SELECT due FROM alarms WHERE shard = ? AND due > ? ORDER BY due LIMIT 1",
+    R"(INSERT INTO shards (shard, owner, epoch) VALUES (?, ?, 1)
+       ON CONFLICT DO UPDATE SET owner = excluded.owner, epoch = epoch + 1 RETURNING epoch)",
+    "SELECT owner, epoch FROM shards WHERE shard = ?",
+};
+
+}  // namespace
+
+// One use of a prepared statement: binds its parameters in order, steps through its rows, and resets it at
+// the end of its scope. Bound strings must live as long.
+class SqliteDatabase::Query {
+ public:
+  explicit Query(sqlite3_stmt* statement) : statement_(statement) {}
+  ~Query() {
+    sqlite3_reset(statement_);
+    sqlite3_clear_bindings(statement_);
+  }
+  Query(const Query&) = delete;
+  Query& operator=(const Query&) = delete;
+
+  Query& Bind(int64_t number) {
+    sqlite3_bind_int64(statement_, ++bound_, number);
+    return *this;
+  }
+  Query& Text(const std::string& text) {
+    sqlite3_bind_text(statement_, ++bound_, text.data(), static_cast<int>(text.size()), SQLITE_STATIC);
+    return *this;
+  }
+  Query& Blob(const std::string& bytes) {
+    sqlite3_bind_blob64(statement_, ++bound_, bytes.data(), bytes.size(), SQLITE_STATIC);
+    return *this;
+  }
+
+  // True: there is a row, whose columns can be read.
+  bool Next() {
+    result_ = sqlite3_step(statement_);
+    return result_ == SQLITE_ROW;
+  }
+  // For statements without rows.
+  bool Run() { return !Next() && !failed(); }
+  bool failed() const { return result_ != SQLITE_ROW && result_ != SQLITE_DONE; }
+
+  int64_t Number(int column) const { return sqlite3_column_int64(statement_, column); }
+  std::string Bytes(int column) const {
+    const void* bytes = sqlite3_column_blob(statement_, column);
+    if (bytes == nullptr) return {};  // an empty one
+    return {static_cast<const char*>(bytes), static_cast<size_t>(sqlite3_column_bytes(statement_, column))};
+  }
+
+ private:
+  sqlite3_stmt* const statement_;
+  int bound_ = 0;
+  int result_ = SQLITE_DONE;
+};
+
+std::unique_ptr<SqliteDatabase> SqliteDatabase::Open(const std::string& path, uint32_t shard_count,
+                                                     std::string* error) {
+  sqlite3* db = nullptr;
+  const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+  const int opened = sqlite3_open_v2(path.c_str(), &db, flags, nullptr);
+  std::unique_ptr<SqliteDatabase> database(new SqliteDatabase(db));
+  // The lock is taken with the first read, and held: in this mode SQLite needs no file of shared memory
+  // either.
+  if (opened != SQLITE_OK ||
+      !database->Execute("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;"
+                         "PRAGMA synchronous = FULL; BEGIN IMMEDIATE; COMMIT;") ||
+      !database->Execute(kSchema) || !database->Prepare()) {
+    if (sqlite3_errcode(db) == SQLITE_BUSY) {
+      *error = fmt::format(
+          "{} is in use by another process. A file serves one statekeeper; more than one need Redis "
+          "(--store redis://HOST:PORT).",
+          path);
+    } else {
+      *error = fmt::format("The store {} cannot be opened: {}.", path, database->error());
+    }
+    return nullptr;
+  }
+
+  sqlite3_stmt* statement = nullptr;
+  std::string stored;
+  const std::string wanted = std::to_string(shard_count);
+  sqlite3_prepare_v2(db,
+                     "INSERT INTO meta (name, value) VALUES ('shards', ?) "
+                     "ON CONFLICT DO UPDATE SET value = value RETURNING value",
+                     -1, &statement, nullptr);
+  {
+    Query query(statement);
+    if (query.Text(wanted).Next()) stored = query.Bytes(0);
+    query.Next();
+  }
+  const bool failed = sqlite3_finalize(statement) != SQLITE_OK || stored.empty();
+  if (failed) {
+    *error = fmt::format("The store {} cannot be written: {}.", path, database->error());
+    return nullptr;
+  }
+  if (stored != wanted) {
+    *error = fmt::format(
+        "The store {} holds a cluster of {} shards, but this process is set to {}. The number of shards "
+        "never "
+        "changes: set --shards {}, or another file for another cluster.",
+        path, stored, wanted, stored);
+    return nullptr;
+  }
+  return database;
+}
+
+SqliteDatabase::~SqliteDatabase() {
+  for (sqlite3_stmt* statement : statements_) sqlite3_finalize(statement);
+  sqlite3_close(db_);
+}
+
+bool SqliteDatabase::Prepare() {
+  static_assert(std::size(kSql) == kStatements);
+  for (int i = 0; i < kStatements; ++i) {
+    if (sqlite3_prepare_v3(db_, kSql[i], -1, SQLITE_PREPARE_PERSISTENT, &statements_[i], nullptr) !=
+        SQLITE_OK) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool SqliteDatabase::Execute(const char* sql) {
+  return sqlite3_exec(db_, sql, nullptr, nullptr, nullptr) == SQLITE_OK;
+}
+
+bool SqliteDatabase::Begin() { return Query(statements_[kBegin]).Run(); }
+bool SqliteDatabase::Commit() { return Query(statements_[kCommit]).Run(); }
+void SqliteDatabase::Rollback() {
+  // Some errors have rolled back already.
+  if (sqlite3_get_autocommit(db_) == 0) Query(statements_[kRollback]).Run();
+}
+
+StoreStatus SqliteDatabase::Apply(const ShardCommit& commit, const std::string& owner) {
+  {
+    Query shard(statements_[kGetShard]);
+    const bool found = shard.Bind(commit.shard).Next();
+    if (shard.failed()) return StoreStatus::kError;
+    if (!found || shard.Bytes(0) != owner || shard.Number(1) != commit.epoch) return StoreStatus::kFenced;
+  }
+  for (const HubCommit& hub : commit.hubs) {
+    for (const RowWrite& row : hub.rows) {
+      Query write(statements_[row.value ? kPutRow : kDeleteRow]);
+      write.Text(hub.hub).Blob(row.key);
+      if (row.value) write.Blob(*row.value);
+      if (!write.Run()) return StoreStatus::kError;
+    }
+    if (hub.alarm_due_ms) {
+      Query alarm(statements_[*hub.alarm_due_ms != 0 ? kPutAlarm : kDeleteAlarm]);
+      alarm.Text(hub.hub);
+      if (*hub.alarm_due_ms != 0) alarm.Bind(commit.shard).Bind(*hub.alarm_due_ms);
+      if (!alarm.Run()) return StoreStatus::kError;
+    }
+  }
+  return StoreStatus::kOk;
+}
+
+StoreStatus SqliteDatabase::Range(const std::string& hub, const std::string& first, const std::string& last,
+                                  size_t limit, RowPage* page) {
+  Query query(statements_[last.empty() ? kRangeFrom : kRangeBetween]);
+  query.Text(hub).Blob(first);
+  if (!last.empty()) query.Blob(last);
+  size_t bytes = 0;
+  while (query.Next()) {
+    if (page->rows.size() == std::min(limit, kMaxPageRows) || bytes >= kMaxPageBytes) return StoreStatus::kOk;
+    const Row& row = page->rows.emplace_back(Row{query.Bytes(0), query.Bytes(1)});
+    bytes += row.key.size() + row.value.size();
+  }
+  page->complete = true;
+  return query.failed() ? StoreStatus::kError : StoreStatus::kOk;
+}
+
+StoreStatus SqliteDatabase::Get(const std::string& hub, const std::vector<std::string>& keys,
+                                std::vector<std::optional<std::string>>* values) {
+  values->resize(keys.size());
+  for (size_t i = 0; i < keys.size(); ++i) {
+    Query query(statements_[kGetRow]);
+    if (query.Text(hub).Blob(keys[i]).Next()) (*values)[i] = query.Bytes(0);
+    if (query.failed()) return StoreStatus::kError;
+  }
+  return StoreStatus::kOk;
+}
+
+StoreStatus SqliteDatabase::DueAlarms(ShardId shard, int64_t now_ms, size_t limit, AlarmPage* page) {
+  Query due(statements_[kDueAlarms]);
+  due.Bind(shard).Bind(now_ms).Bind(static_cast<int64_t>(limit) + 1);
+  while (due.Next()) {
+    if (page->due.size() == limit) {
+      page->next_ms = due.Number(1);
+      return StoreStatus::kOk;
+    }
+    page->due.push_back({due.Bytes(0), due.Number(1)});
+  }
+  if (due.failed()) return StoreStatus::kError;
+  Query next(statements_[kNextAlarm]);
+  if (next.Bind(shard).Bind(now_ms).Next()) page->next_ms = next.Number(0);
+  return next.failed() ? StoreStatus::kError : StoreStatus::kOk;
+}
+
+StoreStatus SqliteDatabase::TakeShards(const std::string& owner, const std::vector<ShardId>& shards,
+                                       std::vector<ShardRecord>* records) {
+  for (const ShardId shard : shards) {
+    Query put(statements_[kPutShard]);
+    if (!put.Bind(shard).Text(owner).Next()) return StoreStatus::kError;
+    records->push_back({owner, static_cast<uint32_t>(put.Number(0))});
+    if (!put.Run()) return StoreStatus::kError;
+  }
+  return StoreStatus::kOk;
+}
+
+std::string SqliteDatabase::error() const { return sqlite3_errmsg(db_); }
+
+}  // namespace dormouse

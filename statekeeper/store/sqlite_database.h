@@ -1,0 +1,72 @@
+// The store's file: what lies in it, and the operations of store.h on it, blocking. Write-ahead log, synced
+// at every commit; locked for this process from Open until the object or the process is gone, however it
+// ends.
+//
+// Used by one thread at a time. Operations are made between Begin and Commit or Rollback. An operation or a
+// Commit that fails leaves a transaction that can only be rolled back; error() says what was wrong.
+#pragma once
+
+#include <sqlite3.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "statekeeper/store/store.h"
+
+namespace dormouse {
+
+class SqliteDatabase {
+ public:
+  // Makes the file when there is none. On failure returns nullptr and sets `*error` to a sentence.
+  static std::unique_ptr<SqliteDatabase> Open(const std::string& path, uint32_t shard_count,
+                                              std::string* error);
+  ~SqliteDatabase();
+  SqliteDatabase(const SqliteDatabase&) = delete;
+  SqliteDatabase& operator=(const SqliteDatabase&) = delete;
+
+  bool Begin();
+  bool Commit();
+  void Rollback();
+
+  // kFenced: nothing was changed; the transaction is as good as before.
+  StoreStatus Apply(const ShardCommit& commit, const std::string& owner);
+  StoreStatus Range(const std::string& hub, const std::string& first, const std::string& last, size_t limit,
+                    RowPage* page);
+  StoreStatus Get(const std::string& hub, const std::vector<std::string>& keys,
+                  std::vector<std::optional<std::string>>* values);
+  StoreStatus DueAlarms(ShardId shard, int64_t now_ms, size_t limit, AlarmPage* page);
+  StoreStatus TakeShards(const std::string& owner, const std::vector<ShardId>& shards,
+                         std::vector<ShardRecord>* records);
+
+  std::string error() const;
+
+ private:
+  class Query;
+  enum Statement {
+    kBegin,
+    kCommit,
+    kRollback,
+    kPutRow,
+    kDeleteRow,
+    kRangeFrom,
+    kRangeBetween,
+    kGetRow,
+    kPutAlarm,
+    kDeleteAlarm,
+    kDueAlarms,
+    kNextAlarm,
+    kPutShard,
+    kGetShard,
+    kStatements
+  };
+
+  explicit SqliteDatabase(sqlite3* db) : db_(db) {}
+  bool Prepare();
+  bool Execute(const char* sql);
+
+  sqlite3* const db_;
+  sqlite3_stmt* statements_[kStatements] = {};
+};
+
+}  // namespace dormouse

@@ -1,0 +1,297 @@
+// How the store in Redis bears a server that is away. What it shares with the other one is in
+// store_contract_test.cc.
+#include "statekeeper/store/store_redis.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "common/clock.h"
+#include "statekeeper/store/redis_layout.h"
+#include "statekeeper/store/store_test_support.h"
+
+namespace dormouse {
+namespace {
+
+using ::testing::Each;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr char kHub[] = "echo/room";
+
+class RedisStoreTest : public testing::Test {
+ protected:
+  void Open(RedisServer::Options options = {}, Duration timeout = Duration(10'000)) {
+    server_.emplace(options);
+    config_ = Config(server_->url());
+    config_.timeout = timeout;
+    std::string error;
+    factory_ = OpenStore(config_, &error);
+    ASSERT_NE(factory_, nullptr) << error;
+    store_ = factory_->NewStore(loop_);
+    epoch_ = Take(loop_, *store_, "us", kHub);
+  }
+
+  static StoreConfig Config(const std::string& url) {
+    StoreConfig config;
+    config.url = url;
+    config.key_prefix = "test";
+    config.owner = "us";
+    config.shard_count = kTestShards;
+    return config;
+  }
+
+  static std::string WhyRefused(const StoreConfig& config) {
+    std::string error;
+    EXPECT_EQ(OpenStore(config, &error), nullptr);
+    return error;
+  }
+
+  // Commits "key" = from .. to - 1, and notes the answers and their order.
+  void PutNumbers(int from, int to) {
+    for (int i = from; i < to; ++i) {
+      store_->Commit(Put(kHub, epoch_, "key", std::to_string(i)), [this, i](StoreStatus status) {
+        EXPECT_EQ(answers_.size(), static_cast<size_t>(i)) << "answers come in order";
+        answers_.push_back(status);
+      });
+    }
+  }
+  void AwaitAnswers(size_t count) {
+    loop_.RunUntil([this, count] { return answers_.size() >= count; });
+  }
+  void RunLoopFor(double seconds) {
+    bool over = false;
+    ev_once(
+        loop_, -1, 0, seconds, [](int, void* flag) { *static_cast<bool*>(flag) = true; }, &over);
+    loop_.RunUntil([&over] { return over; });
+  }
+  std::string Read(const std::string& key) {
+    const auto [status, values] = Get(loop_, *store_, kHub, {key});
+    EXPECT_EQ(status, StoreStatus::kOk);
+    return status == StoreStatus::kOk ? values[0].value_or("nothing") : "failure";
+  }
+  void AwaitHealth(bool healthy) {
+    loop_.RunUntil([this, healthy] { return store_->healthy() == healthy; });
+  }
+
+  std::optional<RedisServer> server_;
+  StoreConfig config_;
+  TestLoop loop_;
+  std::unique_ptr<StoreFactory> factory_;
+  std::unique_ptr<Store> store_;
+  uint32_t epoch_ = 0;
+  std::vector<StoreStatus> answers_;
+};
+
+TEST_F(RedisStoreTest, WhatWasAcknowledgedSurvivesKill9OfTheServer) {
+  Open({.sync = true});
+  PutNumbers(0, 100);
+  AwaitAnswers(100);
+  server_->Kill();
+  server_->Start();
+  EXPECT_THAT(answers_, Each(StoreStatus::kOk));
+  EXPECT_EQ(Read("key"), "99");
+}
+
+TEST_F(RedisStoreTest, CallsWaitForAServerThatRestarts) {
+  Open({.tcp = true});
+  PutNumbers(0, 500);
+  AwaitAnswers(10);  // the others are under way
+  server_->Stop();
+  PutNumbers(500, 600);
+  AwaitHealth(false);
+  PutNumbers(600, 700);
+  server_->Start();
+  AwaitAnswers(700);
+  EXPECT_THAT(answers_, Each(StoreStatus::kOk));
+  EXPECT_EQ(Read("key"), "699");
+  EXPECT_TRUE(store_->healthy());
+}
+
+TEST_F(RedisStoreTest, ATakeThatIsSentAgainRaisesTheEpochOnce) {
+  Open();
+  // The server carries them out, but its answers are lost with it.
+  server_->Pause();
+  std::vector<ShardId> shards;
+  for (ShardId shard = 0; shard < kTestShards; ++shard) shards.push_back(shard);
+  std::optional<std::vector<ShardRecord>> records;
+  store_->TakeShards("us", shards, [&](StoreStatus status, std::vector<ShardRecord> answer) {
+    EXPECT_EQ(status, StoreStatus::kOk);
+    records = std::move(answer);
+  });
+  ev_run(loop_, EVRUN_NOWAIT);
+  server_->Continue();
+  for (int i = 0; i < 10'000 && server_->Ask({"HGET", ShardKey("test", kTestShards - 1), "epoch"}).empty();
+       ++i) {
+  }
+  server_->Stop();
+  server_->Start();
+  loop_.RunUntil([&] { return records.has_value(); });
+  for (ShardId shard = 0; shard < kTestShards; ++shard) {
+    EXPECT_EQ(records->at(shard).epoch, shard == ShardOf(kHub, kTestShards) ? 2u : 1u);
+  }
+}
+
+TEST_F(RedisStoreTest, AServerThatDoesNotAnswerIsUnavailableAndComesBack) {
+  Open({}, Duration(300));
+  server_->Pause();
+  const int64_t begin_ms = SteadyMs();
+  PutNumbers(0, 10);
+  AwaitAnswers(10);
+  EXPECT_THAT(answers_, Each(StoreStatus::kUnavailable));
+  EXPECT_GE(SteadyMs() - begin_ms, 300);
+  EXPECT_FALSE(store_->healthy());
+  server_->Continue();
+  AwaitHealth(true);
+  EXPECT_EQ(Commit(loop_, *store_, Put(kHub, epoch_, "key", "later")), StoreStatus::kOk);
+  EXPECT_EQ(Read("key"), "later");
+}
+
+TEST_F(RedisStoreTest, CallsThatExpireBeforeTheyAreSentAreNeverSent) {
+  Open({}, Duration(300));
+  ASSERT_EQ(Commit(loop_, *store_, Put(kHub, epoch_, "key", "before")), StoreStatus::kOk);
+  server_->Stop();
+  AwaitHealth(false);
+  PutNumbers(0, 10);
+  AwaitAnswers(10);
+  EXPECT_THAT(answers_, Each(StoreStatus::kUnavailable));
+  server_->Start();
+  AwaitHealth(true);
+  EXPECT_EQ(Read("key"), "before");
+}
+
+TEST_F(RedisStoreTest, WhenOneCallExpiresThoseThatFollowFailWithIt) {
+  Open({}, Duration(400));
+  server_->Stop();
+  AwaitHealth(false);
+  PutNumbers(0, 1);
+  const int64_t begin_ms = SteadyMs();
+  RunLoopFor(0.2);
+  PutNumbers(1, 2);
+  AwaitAnswers(2);
+  EXPECT_LT(SteadyMs() - begin_ms, 590) << "the second did not wait for its own deadline";
+  EXPECT_THAT(answers_, Each(StoreStatus::kUnavailable));
+}
+
+TEST_F(RedisStoreTest, TheScriptCacheMayBeFlushedAtAnyTime) {
+  Open();
+  for (int i = 0; i < 5; ++i) {
+    PutNumbers(100 * i, 100 * i + 50);
+    ev_run(loop_, EVRUN_NOWAIT);
+    server_->Ask({"SCRIPT", "FLUSH"});
+    PutNumbers(100 * i + 50, 100 * i + 100);
+    AwaitAnswers(100 * i + 100);
+  }
+  EXPECT_THAT(answers_, Each(StoreStatus::kOk));
+  EXPECT_EQ(Read("key"), "499");
+}
+
+TEST_F(RedisStoreTest, AReplicaIsAwayUntilItIsPromoted) {
+  Open();
+  server_->Ask({"REPLICAOF", "127.0.0.1", "1"});
+  PutNumbers(0, 10);
+  AwaitHealth(false);
+  server_->Ask({"REPLICAOF", "NO", "ONE"});
+  AwaitAnswers(10);
+  EXPECT_THAT(answers_, Each(StoreStatus::kOk));
+  EXPECT_EQ(Read("key"), "9");
+}
+
+TEST_F(RedisStoreTest, AFullServerRefusesWholeCommits) {
+  Open();
+  ASSERT_EQ(Commit(loop_, *store_, Put(kHub, epoch_, "key", "before")), StoreStatus::kOk);
+  server_->Ask({"CONFIG", "SET", "maxmemory", "1mb"});
+  const std::string large(1u << 20, 'x');
+  EXPECT_EQ(
+      Commit(loop_, *store_,
+             {ShardOf(kHub, kTestShards), epoch_, {{kHub, {{"key", std::nullopt}, {"large", large}}, 100}}}),
+      StoreStatus::kError);
+  EXPECT_EQ(Read("key"), "before");
+  EXPECT_TRUE(store_->healthy());
+  server_->Ask({"CONFIG", "SET", "maxmemory", "0"});
+  EXPECT_EQ(Commit(loop_, *store_, Put(kHub, epoch_, "key", "after")), StoreStatus::kOk);
+}
+
+TEST_F(RedisStoreTest, AKeyOfTheWrongTypeIsAnErrorOfThatCallOnly) {
+  Open();
+  server_->Ask({"SET", HubKey("test", ShardOf(kHub, kTestShards), kHub), "text"});
+  EXPECT_EQ(Commit(loop_, *store_, Put(kHub, epoch_, "key", "value")), StoreStatus::kError);
+  EXPECT_EQ(Range(loop_, *store_, kHub).first, StoreStatus::kError);
+  EXPECT_EQ(Range(loop_, *store_, "echo/another").first, StoreStatus::kOk);
+}
+
+TEST_F(RedisStoreTest, AKilledConnectionIsReplaced) {
+  Open();
+  for (int i = 0; i < 3; ++i) {
+    PutNumbers(100 * i, 100 * i + 100);
+    ev_run(loop_, EVRUN_NOWAIT);
+    server_->Ask({"CLIENT", "KILL", "TYPE", "normal"});
+    AwaitAnswers(100 * i + 100);
+  }
+  EXPECT_THAT(answers_, Each(StoreStatus::kOk));
+  EXPECT_EQ(Read("key"), "299");
+}
+
+TEST_F(RedisStoreTest, PrefixesKeepClustersApart) {
+  Open();
+  ASSERT_EQ(Commit(loop_, *store_, Put(kHub, epoch_, "key", "value")), StoreStatus::kOk);
+  StoreConfig config = config_;
+  config.key_prefix = "other";
+  config.shard_count = 2 * kTestShards;
+  std::string error;
+  const std::unique_ptr<StoreFactory> factory = OpenStore(config, &error);
+  ASSERT_NE(factory, nullptr) << error;
+  const std::unique_ptr<Store> store = factory->NewStore(loop_);
+  EXPECT_THAT(Get(loop_, *store, kHub, {"key"}).second, ElementsAre(std::nullopt));
+  config.key_prefix = "a{b}";
+  EXPECT_THAT(WhyRefused(config), HasSubstr("--store-prefix"));
+}
+
+TEST_F(RedisStoreTest, LogsInAndSelectsTheDatabase) {
+  Open({.tcp = true, .password = "secret"});
+  server_->Ask({"ACL", "SETUSER", "dor:mouse", "on", ">p@ss", "~*", "+@all"});
+  config_.url = "redis://dor%3Amouse:p%40ss@localhost:" + std::to_string(server_->port()) + "/5";
+  std::string error;
+  const std::unique_ptr<StoreFactory> factory = OpenStore(config_, &error);
+  ASSERT_NE(factory, nullptr) << error;
+  const std::unique_ptr<Store> store = factory->NewStore(loop_);
+  EXPECT_EQ(Take(loop_, *store, "us", kHub), 1u) << "the database is another one";
+}
+
+TEST_F(RedisStoreTest, AWrongPasswordIsRefusedAtOnceWithASentence) {
+  Open({.tcp = true, .password = "secret"});
+  const std::string address = "127.0.0.1:" + std::to_string(server_->port());
+  const int64_t begin_ms = SteadyMs();
+  for (const std::string login : {"", ":wr0ng@", "nobody:wr0ng@"}) {
+    const std::string error = WhyRefused(Config("redis://" + login + address));
+    EXPECT_THAT(error, HasSubstr(address));
+    EXPECT_THAT(error, HasSubstr("refuses the user or password"));
+    EXPECT_THAT(error, Not(HasSubstr("wr0ng")));
+  }
+  EXPECT_LT(SteadyMs() - begin_ms, 4'000) << "did not wait for the timeout";
+}
+
+TEST_F(RedisStoreTest, AMissingRightIsRefusedAtStart) {
+  Open({.tcp = true});
+  server_->Ask({"ACL", "SETUSER", "limited", "on", ">pw", "~*", "+@all", "-client|kill"});
+  EXPECT_THAT(WhyRefused(Config("redis://limited:pw@127.0.0.1:" + std::to_string(server_->port()))),
+              HasSubstr("client|kill"));
+}
+
+TEST_F(RedisStoreTest, AServerThatIsNotThereIsRefusedWithinTheTimeout) {
+  Open({.tcp = true});
+  server_->Stop();
+  StoreConfig config = config_;
+  config.timeout = Duration(300);
+  const int64_t begin_ms = SteadyMs();
+  EXPECT_THAT(WhyRefused(config),
+              HasSubstr("cannot be reached: Connection refused. Start it, or correct --store"));
+  EXPECT_LT(SteadyMs() - begin_ms, 3'000);
+  config.url = "redis://no-such-host.invalid:1";
+  EXPECT_THAT(WhyRefused(config), HasSubstr("no-such-host.invalid:1 cannot be reached"));
+  config.url = "redis+unix:///no/such.sock";
+  EXPECT_THAT(WhyRefused(config), HasSubstr("/no/such.sock cannot be reached: No such file or directory"));
+}
+
+}  // namespace
+}  // namespace dormouse
