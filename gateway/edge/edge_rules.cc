@@ -129,7 +129,7 @@ std::optional<std::string> EdgeRules::Fill(const Template& compiled, const Templ
   for (const Part& part : compiled) {
     if (part.field != kNoField) {
       const JsonFields::Field& field = fields_->field(static_cast<size_t>(part.field));
-      out.append(field.present() ? field.raw : std::string_view(part.otherwise));
+      out.append(field.present() ? field.raw : std::string_view{part.otherwise});
       continue;
     }
     switch (part.value) {

@@ -53,9 +53,9 @@ std::optional<std::string> Answer(const EdgeRules& rules, std::string_view frame
 
 TEST(EdgeRules, AnswersFromTheTemplate) {
   const EdgeRules rules(Profile(kHeartbeat));
-  EXPECT_EQ(
-      Answer(rules, R"({"type":"hub:heartbeat","from":"browser/ui","payload":{"timestamp": 17}})"),
-      R"({"to":"browser/ui","timestamp":17,"serverTime":1769862896789,"at":"2026-01-31T12:34:56.789Z","connection":"c-1"})");
+  EXPECT_EQ(Answer(rules, R"({"type":"hub:heartbeat","from":"browser/ui","payload":{"timestamp": 17}})"),
+            R"({"to":"browser/ui","timestamp":17,"serverTime":1769862896789,)"
+            R"("at":"2026-01-31T12:34:56.789Z","connection":"c-1"})");
 }
 
 TEST(EdgeRules, UsesTheDefaultOfAMissingField) {
@@ -118,8 +118,14 @@ TEST(EdgeRules, KnowsTheTypesThatTheRateLimitSpares) {
 TEST(EdgeRules, SaysWhyAFrameWasDropped) {
   const EdgeRules rules(Profile(R"(
     max_message_size: 100 rate_limit: 2.5
-    too_large_reply { parts { value: ACTUAL_SIZE } parts { literal: "/" } parts { value: MAX_SIZE } parts { field: "id" otherwise: "?" } }
-    rate_limited_reply { parts { value: RETRY_AFTER_S } parts { literal: " " } parts { value: RATE_LIMIT } parts { field: "id" otherwise: "?" } })"));
+    too_large_reply {
+      parts { value: ACTUAL_SIZE } parts { literal: "/" } parts { value: MAX_SIZE }
+      parts { field: "id" otherwise: "?" }
+    }
+    rate_limited_reply {
+      parts { value: RETRY_AFTER_S } parts { literal: " " } parts { value: RATE_LIMIT }
+      parts { field: "id" otherwise: "?" }
+    })"));
   EXPECT_EQ(rules.TooLargeReply({.actual_size = 150}), "150/100?");
   EXPECT_EQ(rules.RateLimitedReply(R"({"id":"x"})", {.retry_after_s = 3}), "3 2.5\"x\"");
   EXPECT_EQ(rules.RateLimitedReply("not json", {.retry_after_s = 3}), "3 2.5?");

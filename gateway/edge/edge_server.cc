@@ -121,7 +121,7 @@ std::string EdgeServer::Start(StatekeeperLinks* links) {
   outbound_.emplace(&table_, &*events_, &timers_, metrics_, config_.close_timeout_ms);
   inbound_.emplace(config_.gateway, &table_, &*events_, &*outbound_, metrics_);
   if (!sockets_.ok()) return "libwebsockets does not start: is the package libwebsockets-evlib-ev installed?";
-  const std::string wrong = listener_.Listen(config_.listen);
+  std::string wrong = listener_.Listen(config_.listen);
   ev_prepare_start(loop_, &turn_end_);
   UpdateReadiness();
   return wrong;

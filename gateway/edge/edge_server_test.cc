@@ -43,7 +43,10 @@ constexpr char kRoom[] = R"(
     reply { parts { literal: "{\"ack\":\"" } parts { value: CONNECTION_ID } parts { literal: "\"}" } }
   }
   max_message_size: 4000
-  too_large_reply { parts { literal: "too large " } parts { value: ACTUAL_SIZE } parts { literal: " " } parts { value: MAX_SIZE } }
+  too_large_reply {
+    parts { literal: "too large " } parts { value: ACTUAL_SIZE }
+    parts { literal: " " } parts { value: MAX_SIZE }
+  }
 )";
 constexpr char kPlain[] = R"(name: "plain" routes { path: "/plain/{name}" } max_message_size: 4000)";
 constexpr GatewayId kGateway = UuidHigh(0x123456789);
@@ -549,7 +552,8 @@ TEST_F(EdgeServerTest, HeartbeatsDoNotReachTheHub) {
 
 TEST_F(EdgeServerTest, SilentSocketsAreClosedAndOnlyThose) {
   Start(
-      R"(idle_timeout_ms: 400 idle_check_ms: 100 idle_close_code: 4408 idle_close_reason: "Connection timeout")");
+      R"(idle_timeout_ms: 400 idle_check_ms: 100 idle_close_code: 4408
+           idle_close_reason: "Connection timeout")");
   TestClient silent = Open();
   TestClient pinging = Open();
   TestClient empty_ponging = Open();
@@ -575,6 +579,16 @@ TEST_F(EdgeServerTest, SilentSocketsAreClosedAndOnlyThose) {
   ExpectCloseEvent(4408, "Connection timeout", 4);
   EXPECT_EQ(links_->event_count(), 5u);
   WaitForGauge(metrics_->connections, 3);
+}
+
+TEST_F(EdgeServerTest, ANewProfileHoldsForOpenConnections) {
+  Start();
+  TestClient client = Open();
+  links_->Run([this] {
+    edge_->OnProfiles(
+        {Profile(std::string(kRoom) + "idle_timeout_ms: 200 idle_check_ms: 50 idle_close_code: 4408")}, 16);
+  });
+  EXPECT_EQ(client.ReadClose().close_code(), 4408);
 }
 
 // --- Deliveries

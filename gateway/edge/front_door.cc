@@ -1,5 +1,6 @@
 #include "gateway/edge/front_door.h"
 
+#include <fmt/format.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -37,11 +38,11 @@ const char* StatusText(int status) {
 }
 
 std::string Serialize(const HttpReply& reply, bool with_body) {
-  std::string out = "HTTP/1.1 " + std::to_string(reply.status) + " " + StatusText(reply.status) +
-                    "\r\nContent-Type: " + reply.content_type +
-                    "\r\nContent-Length: " + std::to_string(reply.body.size()) +
-                    "\r\nCache-Control: no-cache\r\nX-Content-Type-Options: nosniff\r\n";
-  for (const auto& [name, value] : reply.headers) out += name + ": " + value + "\r\n";
+  std::string out = fmt::format(
+      "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nCache-Control: no-cache\r\n"
+      "X-Content-Type-Options: nosniff\r\n",
+      reply.status, StatusText(reply.status), reply.content_type, reply.body.size());
+  for (const auto& [name, value] : reply.headers) out += fmt::format("{}: {}\r\n", name, value);
   out += "Connection: close\r\n\r\n";
   if (with_body) out += reply.body;
   return out;
