@@ -66,6 +66,9 @@ RedisPipeline::RedisPipeline(struct ev_loop* loop, Config config)
       prepare_(loop) {
   connection_timer_.set<RedisPipeline, &RedisPipeline::OnConnectionTimer>(this);
   prepare_.set<RedisPipeline, &RedisPipeline::OnPrepare>(this);
+  // Always on, and last: a watcher that another one of the same phase starts would not run before the loop sleeps.
+  prepare_.priority = EV_MINPRI;
+  prepare_.start();
   // hiredis writes in a way that ends the process when the server has just closed the connection.
   signal(SIGPIPE, SIG_IGN);
   Connect();
@@ -74,7 +77,7 @@ RedisPipeline::RedisPipeline(struct ev_loop* loop, Config config)
 RedisPipeline::~RedisPipeline() { DropConnection(); }
 
 void RedisPipeline::Call(std::string command, ReplyHandler done) {
-  if (calls_.Push({std::move(command), std::move(done)}) && state_ == State::kReady) prepare_.start();
+  calls_.Push({std::move(command), std::move(done)});
 }
 
 void RedisPipeline::Connect() {
@@ -197,7 +200,6 @@ void RedisPipeline::BecomeReady() {
   refused_ = false;
   previous_ = connection_;
   if (std::exchange(failed_attempts_, 0) > 0) SPDLOG_INFO("Redis at {} is back", config_.server.Address());
-  if (!calls_.empty()) prepare_.start();
 }
 
 void RedisPipeline::Reconnect(std::string trouble) {
@@ -217,7 +219,6 @@ void RedisPipeline::Reconnect(std::string trouble) {
 
 void RedisPipeline::DropConnection() {
   lookup_.reset();
-  prepare_.stop();
   sent_ = 0;
   sent_bytes_ = 0;
   if (redisAsyncContext* context = std::exchange(context_, nullptr); context != nullptr) {
@@ -241,8 +242,7 @@ void RedisPipeline::OnExpiry() {
 }
 
 void RedisPipeline::OnPrepare(ev::prepare&, int) {
-  prepare_.stop();
-  SendCalls();
+  if (state_ == State::kReady && sent_ < calls_.size()) SendCalls();
 }
 
 void RedisPipeline::SendCalls() {
@@ -275,7 +275,6 @@ void RedisPipeline::HandleReply(const redisReply& reply) {
   const PendingCall call = calls_.PopFront();
   --sent_;
   sent_bytes_ -= call.bytes();
-  if (sent_ < calls_.size()) prepare_.start();
   call.done(error ? StoreStatus::kError : StoreStatus::kOk, error ? nullptr : &reply);  // may destroy *this
 }
 

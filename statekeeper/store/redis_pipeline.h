@@ -118,7 +118,7 @@ class RedisPipeline {
   int64_t next_log_ms_ = 0;
 
   ev::timer connection_timer_;  // end of the back-off, or of the time for connecting
-  ev::prepare prepare_;         // runs while there are calls to send
+  ev::prepare prepare_;         // sends, at the end of each turn of the loop
 };
 
 }  // namespace dormouse
