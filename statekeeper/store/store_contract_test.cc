@@ -118,6 +118,24 @@ TEST_P(StoreContractTest, RowsHoldAnyBytesInBytewiseOrder) {
   EXPECT_THAT(Keys(ReadRange("\1", "\2")), ElementsAre("\1", std::string("\1\0", 2), "\1\1"));
 }
 
+// Lanes call at the very end of a turn; nothing else may be needed to make the loop turn again.
+TEST_P(StoreContractTest, ACallAtTheEndOfATurnIsCarriedOutAtOnce) {
+  struct AtTurnEnd {
+    Store* store;
+    std::optional<StoreStatus> answer;
+  } at_turn_end{store_.get(), std::nullopt};
+  ev_prepare watcher;
+  ev_prepare_init(&watcher, [](struct ev_loop* loop, ev_prepare* self, int) {
+    ev_prepare_stop(loop, self);
+    auto* test = static_cast<AtTurnEnd*>(self->data);
+    test->store->Get(kHub, {"a"}, [test](StoreStatus status, const auto&) { test->answer = status; });
+  });
+  watcher.data = &at_turn_end;
+  ev_prepare_start(loop_, &watcher);
+  loop_.RunUntil([&] { return at_turn_end.answer.has_value(); });
+  EXPECT_EQ(at_turn_end.answer, StoreStatus::kOk);
+}
+
 TEST_P(StoreContractTest, RangesEndWhereTheyAreTold) {
   ASSERT_EQ(CommitRows({{"a", "1"}, {"b", "2"}, {"c", "3"}, {"cc", "4"}, {"d", "5"}}), StoreStatus::kOk);
   EXPECT_THAT(Keys(ReadRange("b", "cc")), ElementsAre("b", "c"));
