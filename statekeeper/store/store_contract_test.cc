@@ -43,6 +43,7 @@ class StoreContractTest : public testing::TestWithParam<std::string> {
     config_.key_prefix = "test";
     config_.owner = "us";
     config_.shard_count = kTestShards;
+    config_.timeout = Duration(60'000);  // beyond what RunUntil waits for: no deadline may help a call along
     std::string error;
     factory_ = OpenStore(config_, &error);
     ASSERT_NE(factory_, nullptr) << error;
