@@ -273,6 +273,26 @@ TEST_F(TwoGatewaysTest, ACauseIsSettledOnceBothGatewaysHaveItsOutput) {
   EXPECT_THAT(Payloads(far_.get()), ElementsAre("both"));
 }
 
+// Else a crash now would replay the first alone, on top of what the second did.
+TEST_F(TwoGatewaysTest, WhatFollowsAnUnsettledEventOfItsShardIsSettledAfterIt) {
+  std::promise<void> held;
+  std::promise<void> go_on;
+  far_->thread().Post([&] {
+    held.set_value();
+    go_on.get_future().wait();
+  });
+  held.get_future().wait();
+  near_->Append("echo/a", "both");
+  near_->Append("echo/a", "alone");
+  ASSERT_TRUE(near_->AwaitDeliveries(2));
+  // Once this is answered, whatever was said of the others has arrived.
+  near_->Append("echo/b", "alone");
+  ASSERT_TRUE(near_->AwaitDeliveries(3));
+  EXPECT_EQ(near_->unsettled(), 2u);
+  go_on.set_value();
+  ASSERT_TRUE(near_->AwaitSettled());
+}
+
 TEST_F(TwoGatewaysTest, BroadcastsLeaveNothingBehind) {
   statekeeper_->record = false;
   constexpr size_t kBroadcasts = 100'000;
@@ -610,7 +630,17 @@ class RudeGateway : private StreamInbox::Owner {
     return facts_.Await([this] { return messages_ > 0; });
   }
   void Write(const grpc::ByteBuffer& message) {
-    thread_.Run([&] { stream_->Write(message); });
+    for (;;) {
+      int writable = 0;
+      facts_.Change([&] { writable = writable_; });
+      bool busy = false;
+      thread_.Run([&] {
+        busy = stream_->Busy();
+        if (!busy) stream_->Write(message);
+      });
+      if (!busy) return;
+      ASSERT_TRUE(facts_.Await([&] { return writable_ > writable; }));
+    }
   }
   grpc::StatusCode AwaitEnd() {
     if (!facts_.Await([this] { return ended_; })) return grpc::StatusCode::OK;
@@ -621,6 +651,7 @@ class RudeGateway : private StreamInbox::Owner {
   void OnArrival(Arrival& arrival) override {
     facts_.Change([&] {
       if (arrival.kind == Arrival::kMessage) ++messages_;
+      if (arrival.kind == Arrival::kWritable) ++writable_;
       if (arrival.kind != Arrival::kClosed) return;
       ended_ = true;
       status_ = arrival.stream->status();
@@ -631,6 +662,7 @@ class RudeGateway : private StreamInbox::Owner {
   const std::shared_ptr<grpc::Channel> channel_;
   Facts facts_;
   int messages_ = 0;
+  int writable_ = 0;
   bool ended_ = false;
   grpc::Status status_;
   CompletionThread completions_;

@@ -12,7 +12,9 @@
 // Settlement. An event is settled when Release was called for it (so its writes are durable) and every
 // gateway that got output of it has acknowledged that. Output that went only to the event's own gateway needs
 // no record: its last delivery is marked final. Where other gateways got some, they are told to forget the
-// cause once the event's own gateway has acknowledged the settlement.
+// cause once the event's own gateway has acknowledged the settlement. Events of one gateway and shard that
+// take this way are settled in order, and later ones behind them: else a replay could run an earlier event on
+// top of the effects of a later one.
 //
 // Ownership. Events carry the epoch in which their gateway believes. The first one of a later epoch starts a
 // (gateway, shard) anew: the gateway then sends everything unsettled. A gateway ignores what is said in an

@@ -155,7 +155,7 @@ bool LaneLinks::TakeEvents(Gateway* gateway) {
     if (event.epoch < taken.epoch || (event.epoch == taken.epoch && event.sequence <= taken.through))
       continue;
     if (event.epoch > taken.epoch || taken.first == 0)
-      taken = {.epoch = event.epoch, .first = event.sequence};
+      taken = {.epoch = event.epoch, .first = event.sequence, .through = 0, .tracked = {}};
     taken.through = event.sequence;
     receiver_->OnEvent(gateway->id, event);
   }
@@ -298,7 +298,9 @@ void LaneLinks::Release(EventOutput event) {
   part_count_ = 0;
   // The usual event answers its own gateway only: its last delivery says that this is all, and nothing is
   // tracked.
-  const bool alone = event.cause.IsEvent() && !ReachesOthers(event);
+  const Taken* taken = TakenOf(event.cause, event.epoch);
+  const bool after_tracked = taken != nullptr && !taken->tracked.empty();
+  const bool alone = event.cause.IsEvent() && !after_tracked && !ReachesOthers(event);
   const size_t last = alone ? LastFor(event.cause.gateway, event) : 0;
   for (size_t i = 0; i < event.outputs.size(); ++i) Append(event, event.outputs[i], alone && i == last);
   if (!alone) {
@@ -377,6 +379,13 @@ void LaneLinks::Append(const EventOutput& event, const Output& output, bool fina
 
 // --- Settling.
 
+LaneLinks::Taken* LaneLinks::TakenOf(const Cause& cause, uint32_t epoch) {
+  Gateway* own = cause.IsEvent() ? Find(cause.gateway) : nullptr;
+  if (own == nullptr || own->taken.size() <= cause.shard / lanes_) return nullptr;
+  Taken* taken = &own->taken[cause.shard / lanes_];
+  return taken->epoch == epoch ? taken : nullptr;
+}
+
 void LaneLinks::Track(EventOutput* event) {
   auto settlement = std::make_shared<Settlement>();
   settlement->cause = event->cause;
@@ -392,6 +401,7 @@ void LaneLinks::Track(EventOutput* event) {
     gateway->awaiting.emplace_back(parts_[i].batch, settlement);
   }
   settlement->awaited = static_cast<uint32_t>(settlement->foreign.size());
+  if (Taken* taken = TakenOf(event->cause, event->epoch)) taken->tracked.push_back(settlement);
   if (settlement->awaited == 0) Settle(settlement);
 }
 
@@ -414,31 +424,36 @@ void LaneLinks::Advance(const std::shared_ptr<Settlement>& settlement) {
 }
 
 void LaneLinks::Settle(const std::shared_ptr<Settlement>& settlement) {
-  if (settlement->ignored) return;
   if (!settlement->cause.IsEvent()) {
-    if (settlement->acknowledged) settlement->acknowledged();
+    if (!settlement->ignored && settlement->acknowledged) settlement->acknowledged();
     return;
   }
   Gateway* own = Find(settlement->cause.gateway);
   if (settlement->phase == Settlement::Phase::kDelivering && own != nullptr) {
+    if (Taken* taken = TakenOf(settlement->cause, settlement->epoch)) TellSettled(own, taken);
+  } else if (!settlement->ignored) {
+    TellForget(*settlement);
+  }
+}
+
+void LaneLinks::TellSettled(Gateway* own, Taken* taken) {
+  while (!taken->tracked.empty() && taken->tracked.front()->awaited == 0) {
+    const std::shared_ptr<Settlement> settlement = std::move(taken->tracked.front());
+    taken->tracked.pop_front();
+    if (settlement->ignored) continue;
     settlement->phase = Settlement::Phase::kTelling;
     settlement->awaited = 1;
     const Cause& cause = settlement->cause;
     own->awaiting.emplace_back(own->outbox.AddSettled(cause.shard, settlement->epoch, cause.sequence),
                                settlement);
     WantNotes();
-    return;
   }
-  TellForget(*settlement, own);
 }
 
-void LaneLinks::TellForget(const Settlement& settlement, Gateway* own) {
+void LaneLinks::TellForget(const Settlement& settlement) {
   const Cause& cause = settlement.cause;
-  uint64_t below = 0;
-  if (own != nullptr && own->taken.size() > cause.shard / lanes_) {
-    const Taken& taken = own->taken[cause.shard / lanes_];
-    if (taken.epoch == settlement.epoch) below = taken.first;
-  }
+  const Taken* taken = TakenOf(cause, settlement.epoch);
+  const uint64_t below = taken == nullptr ? 0 : taken->first;
   for (const GatewayId id : settlement.foreign) {
     if (Gateway* gateway = Find(id))
       gateway->outbox.AddForget(cause.gateway, cause.shard, cause.sequence, below);

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <deque>
+#include <list>
 #include <memory>
 #include <string>
 #include <utility>
@@ -40,6 +41,9 @@ class LaneLinks final : public GatewayLinks, private StreamInbox::Owner {
     uint32_t epoch = 0;
     uint64_t first = 0;  // the first one in this epoch: those before it were settled
     uint64_t through = 0;
+    // Those that are tracked, in the order in which they were released, until their gateway is told that they are
+    // settled. It is told in this order: a replay must never run an earlier event after the effects of a later one.
+    std::list<std::shared_ptr<Settlement>> tracked;
   };
 
   struct Gateway {
@@ -97,13 +101,17 @@ class LaneLinks final : public GatewayLinks, private StreamInbox::Owner {
   void Append(const EventOutput& event, const Output& output, bool final);
 
   // --- Settling.
+  // nullptr: it was taken in another epoch, or from a gateway that is gone.
+  Taken* TakenOf(const Cause& cause, uint32_t epoch);
   void Track(EventOutput* event);
   // False: the gateway acknowledges what it was never sent.
   bool OnAcknowledged(Gateway* gateway, uint64_t through);
   void Advance(const std::shared_ptr<Settlement>& settlement);
   // Every acknowledgement of the settlement's phase is there.
   void Settle(const std::shared_ptr<Settlement>& settlement);
-  void TellForget(const Settlement& settlement, Gateway* own);
+  // Tells the gateway of all that are delivered and have no undelivered one before them.
+  void TellSettled(Gateway* own, Taken* taken);
+  void TellForget(const Settlement& settlement);
 
   const Config config_;
   const uint32_t lanes_;
