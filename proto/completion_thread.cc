@@ -2,7 +2,19 @@
 
 #include <utility>
 
+#ifdef __SANITIZE_THREAD__
+#include <sanitizer/tsan_interface.h>
+#endif
+
 namespace dormouse {
+
+#ifdef __SANITIZE_THREAD__
+void TellSanitizerStart(void* tag) { __tsan_release(tag); }
+static void TellSanitizerEnd(void* tag) { __tsan_acquire(tag); }
+#else
+void TellSanitizerStart(void*) {}
+static void TellSanitizerEnd(void*) {}
+#endif
 
 CompletionThread::CompletionThread(std::unique_ptr<grpc::CompletionQueue> queue)
     : queue_(std::move(queue)), thread_([this] { Run(); }) {}
@@ -19,7 +31,10 @@ CompletionThread::~CompletionThread() {
 void CompletionThread::Run() {
   void* tag = nullptr;
   bool ok = false;
-  while (queue_->Next(&tag, &ok)) static_cast<Completion*>(tag)->Complete(ok);
+  while (queue_->Next(&tag, &ok)) {
+    TellSanitizerEnd(tag);
+    static_cast<Completion*>(tag)->Complete(ok);
+  }
 }
 
 CompletionThread::User::User(CompletionThread* thread) : thread_(thread) {

@@ -1,7 +1,10 @@
 // What the edge link costs: both ends in this process, a number of events in flight, each answered with its
 // own payload. Prints processor seconds per million events, and how far batches grew.
 //
-//   link_bench [IN_FLIGHT [EVENTS [PAYLOAD_BYTES]]]
+//   link_bench [IN_FLIGHT [EVENTS [PAYLOAD_BYTES [RATE]]]]
+//
+// With a rate, events are sent so many a second, one at a time, whatever is in flight; the pacing is not
+// counted.
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -15,9 +18,9 @@
 
 namespace {
 
-double CpuSeconds() {
+double CpuSeconds(__rusage_who whose) {
   rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
+  getrusage(whose, &usage);
   return static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
          static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
@@ -29,13 +32,14 @@ int main(int argc, char** argv) {
   const size_t in_flight = argc > 1 ? std::strtoul(argv[1], nullptr, 10) : 64;
   const size_t events = argc > 2 ? std::strtoul(argv[2], nullptr, 10) : 1'000'000;
   const std::string payload(argc > 3 ? std::strtoul(argv[3], nullptr, 10) : 60, 'x');
+  const int64_t rate = argc > 4 ? std::strtol(argv[4], nullptr, 10) : 0;
 
   std::string directory = (std::filesystem::temp_directory_path() / "link_bench_XXXXXX").string();
   if (mkdtemp(directory.data()) == nullptr) return 1;
   const std::string path = directory + "/edge.sock";
   {
-    dormouse::TestStatekeeper statekeeper({.addresses = {"unix:" + path}, .unix_path = path, .shards = 1024});
-    statekeeper.record = false;
+    dormouse::TestStatekeeper statekeeper(
+        {.addresses = {"unix:" + path}, .unix_path = path, .shards = 1024, .record = false});
     if (!statekeeper.Start()) return 1;
     dormouse::TestGateway gateway({.gateway = 1, .statekeepers = {"unix:" + path}});
     if (!gateway.AwaitReady()) return 1;
@@ -50,16 +54,27 @@ int main(int argc, char** argv) {
     };
     gateway.on_delivery = [&](const dormouse::DeliveryView&) {
       if (++received == events) gateway.facts.Change([&] { done = true; });
-      if (sent < events) send();
+      if (rate == 0 && sent < events) send();
     };
 
-    const double cpu_before = CpuSeconds();
+    const double cpu_before = CpuSeconds(RUSAGE_SELF);
     const auto start = std::chrono::steady_clock::now();
-    gateway.thread().Run([&] {
-      for (size_t i = 0; i < in_flight; ++i) send();
-    });
+    double pacing = 0;
+    if (rate == 0) {
+      gateway.thread().Run([&] {
+        for (size_t i = 0; i < in_flight; ++i) send();
+      });
+    } else {
+      const double before = CpuSeconds(RUSAGE_THREAD);
+      for (size_t i = 0; i < events; ++i) {
+        std::this_thread::sleep_until(
+            start + std::chrono::nanoseconds(1'000'000'000 / rate * static_cast<int64_t>(i)));
+        gateway.thread().Post(send);
+      }
+      pacing = CpuSeconds(RUSAGE_THREAD) - before;
+    }
     if (!gateway.facts.Await([&] { return done; })) return 1;
-    const double cpu = CpuSeconds() - cpu_before;
+    const double cpu = CpuSeconds(RUSAGE_SELF) - cpu_before - pacing;
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     const auto traffic =
         gateway.thread().Get<dormouse::StatekeeperLinks::Traffic>([&] { return gateway.links().traffic(); });

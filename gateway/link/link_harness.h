@@ -233,6 +233,7 @@ class TestStatekeeper {
     uint32_t epoch = 1;
     uint64_t incarnation = 1;
     GatewayLinks::Config links = {};
+    bool record = true;  // keep what was taken
     std::function<void(TestStatekeeper*, const Taken&)> on_event = {};
   };
 
@@ -292,9 +293,15 @@ class TestStatekeeper {
   }
 
   Facts facts;
-  std::vector<Taken> taken;     // under facts
-  std::vector<GatewayId> gone;  // under facts
-  bool record = true;           // keep `taken`; set before traffic starts
+  std::vector<Taken> taken;     // under facts, as is
+  std::vector<GatewayId> gone;  // this
+
+  std::vector<Taken> GetTaken() {
+    return facts.Get<std::vector<Taken>>([this] { return taken; });
+  }
+  std::vector<GatewayId> GetGone() {
+    return facts.Get<std::vector<GatewayId>>([this] { return gone; });
+  }
 
  private:
   struct Lane : GatewayLinks::Receiver {
@@ -322,7 +329,7 @@ class TestStatekeeper {
       } else {
         owner->Release(taken, {To({taken.from}, taken.payload)});
       }
-      if (owner->record) owner->facts.Change([&] { owner->taken.push_back(taken); });
+      if (owner->setup_.record) owner->facts.Change([&] { owner->taken.push_back(taken); });
     }
     void OnEventsEnd() override {}
     void OnGatewayGone(GatewayId gateway) override {

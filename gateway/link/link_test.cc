@@ -72,8 +72,7 @@ TEST_F(LinkTest, EventsAndDeliveriesArriveWholeAndInOrder) {
     EXPECT_EQ(delivered.payload, std::to_string(next[delivered.recipients[0]]++));
   }
   EXPECT_EQ(next.size(), kHubs);
-  statekeeper.facts.Await([] { return true; });
-  for (const Taken& taken : statekeeper.taken) {
+  for (const Taken& taken : statekeeper.GetTaken()) {
     EXPECT_EQ(taken.cause.shard, ShardOf(taken.hub, 64));
     EXPECT_EQ(taken.epoch, 1u);
   }
@@ -105,8 +104,9 @@ TEST_F(LinkTest, OneMessageReachesManyRecipientsWithTheirHeads) {
 }
 
 TEST_F(LinkTest, BatchesGrowWithLoad) {
-  TestStatekeeper statekeeper(Standard());
-  statekeeper.record = false;
+  TestStatekeeper::Setup setup = Standard();
+  setup.record = false;
+  TestStatekeeper statekeeper(setup);
   ASSERT_TRUE(statekeeper.Start());
   TestGateway gateway(Gateway());
   ASSERT_TRUE(gateway.AwaitReady());
@@ -157,8 +157,9 @@ TEST_F(LinkTest, CutStreamsLoseNothingAndRepeatNothing) {
   ASSERT_EQ(gateway.delivered().size(), kEvents);
   // Nor did the lane see an event twice.
   std::map<ShardId, uint64_t> last;
-  for (const Taken& taken : statekeeper.taken) EXPECT_EQ(taken.cause.sequence, ++last[taken.cause.shard]);
-  EXPECT_THAT(statekeeper.gone, IsEmpty());
+  for (const Taken& taken : statekeeper.GetTaken())
+    EXPECT_EQ(taken.cause.sequence, ++last[taken.cause.shard]);
+  EXPECT_THAT(statekeeper.GetGone(), IsEmpty());
 }
 
 TEST_F(LinkTest, ANewStatekeeperGetsWhatIsUnsettledAndClientsWhatTheyHaveNotSeen) {
@@ -177,7 +178,6 @@ TEST_F(LinkTest, ANewStatekeeperGetsWhatIsUnsettledAndClientsWhatTheyHaveNotSeen
   gateway.Append("echo/a", "open");
   gateway.Append("echo/b", "open too");
   ASSERT_TRUE(gateway.AwaitDeliveries(3));
-  ASSERT_TRUE(gateway.facts.Await([&] { return true; }));
   EXPECT_EQ(gateway.unsettled(), 2u);
   first.reset();
   gateway.Append("echo/a", "new");
@@ -194,7 +194,7 @@ TEST_F(LinkTest, ANewStatekeeperGetsWhatIsUnsettledAndClientsWhatTheyHaveNotSeen
   ASSERT_TRUE(gateway.AwaitSettled());
 
   std::map<std::string, std::vector<std::string>> by_hub;
-  for (const Taken& taken : second.taken) {
+  for (const Taken& taken : second.GetTaken()) {
     by_hub[taken.hub].push_back(taken.payload);
     EXPECT_EQ(taken.epoch, 2u);
   }
@@ -237,6 +237,7 @@ class TwoGatewaysTest : public LinkTest {
   void SetUp() override {
     TestStatekeeper::Setup setup = Standard();
     setup.on_event = Broadcast;
+    setup.record = false;
     setup.links.gateway_grace = Duration(60'000);
     statekeeper_ = std::make_unique<TestStatekeeper>(setup);
     ASSERT_TRUE(statekeeper_->Start());
@@ -294,7 +295,6 @@ TEST_F(TwoGatewaysTest, WhatFollowsAnUnsettledEventOfItsShardIsSettledAfterIt) {
 }
 
 TEST_F(TwoGatewaysTest, BroadcastsLeaveNothingBehind) {
-  statekeeper_->record = false;
   constexpr size_t kBroadcasts = 100'000;
   std::atomic<size_t> near_count = 0;
   std::atomic<size_t> far_count = 0;
@@ -462,7 +462,7 @@ TEST_F(LinkTest, AGatewayThatStaysAwayIsGivenUpAndItsAcknowledgementsCountAsGive
   gateway.Append("echo/a", "one is away");
   ASSERT_TRUE(gateway.AwaitDeliveries(2));
   ASSERT_TRUE(statekeeper.facts.Await([&] { return !statekeeper.gone.empty(); }));
-  EXPECT_THAT(statekeeper.gone, ElementsAre(kFar));
+  EXPECT_THAT(statekeeper.GetGone(), ElementsAre(kFar));
   EXPECT_FALSE(present(kFar));
   EXPECT_TRUE(present(gateway.id));
   EXPECT_FALSE(present(0x4004));  // never seen, and the grace since the start is over
@@ -562,7 +562,7 @@ TEST_F(LinkTest, AFullReplayBufferIsCongestionAndSettlementEndsIt) {
   });
   ASSERT_TRUE(gateway.facts.Await([&] { return gateway.uncongested_count > 0; }));
   ASSERT_TRUE(gateway.AwaitSettled());
-  EXPECT_EQ(gateway.uncongested_count, 1);
+  EXPECT_EQ(gateway.facts.Get<int>([&] { return gateway.uncongested_count; }), 1);
   EXPECT_FALSE(gateway.thread().Get<bool>([&] { return gateway.links().IsCongested("echo/a"); }));
 }
 
@@ -719,7 +719,7 @@ TEST_F(LinkTest, BrokenInputEndsItsOwnStreamAndNoOther) {
     rude.Write(message);
     EXPECT_EQ(rude.AwaitEnd(), grpc::StatusCode::INVALID_ARGUMENT);
   }
-  EXPECT_THAT(statekeeper.taken, IsEmpty());
+  EXPECT_THAT(statekeeper.GetTaken(), IsEmpty());
   gateway.Append("echo/a", "fine");
   ASSERT_TRUE(gateway.AwaitDeliveries(1));
 }
@@ -808,7 +808,6 @@ TEST_F(LinkTest, EventsOfShardsWithoutAnOwnerWait) {
     map.add_epoch(2);
   }
   statekeeper.server().Publish(map);
-  ASSERT_TRUE(gateway.facts.Await([&] { return true; }));
   const auto reason = [&] {
     return gateway.thread().Get<std::string>([&] { return gateway.links().not_ready_reason(); });
   };
