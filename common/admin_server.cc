@@ -17,7 +17,8 @@ AdminServer::AdminServer(const std::string& address, std::shared_ptr<prometheus:
                          std::function<Readiness()> readiness)
     : impl_(std::make_unique<Impl>()) {
   const size_t colon = address.rfind(':');
-  if (colon == std::string::npos) throw std::runtime_error("admin address '" + address + "' is not HOST:PORT");
+  if (colon == std::string::npos)
+    throw std::runtime_error("admin address '" + address + "' is not HOST:PORT");
   const std::string host = address.substr(0, colon);
   const int port = std::atoi(address.c_str() + colon + 1);
 

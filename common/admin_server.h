@@ -1,5 +1,5 @@
-// The admin port of a process: /healthz (alive), /readyz (fit for traffic), /metrics (Prometheus text format).
-// Runs on two threads of its own; the callback and the registry must be safe to use from them.
+// The admin port of a process: /healthz (alive), /readyz (fit for traffic), /metrics (Prometheus text
+// format). Runs on two threads of its own; the callback and the registry must be safe to use from them.
 #pragma once
 
 #include <prometheus/registry.h>

@@ -1,5 +1,5 @@
-// The two clocks. Wall time is for what people and stores see; durations are measured on the steady clock, which
-// a changed wall clock does not move.
+// The two clocks. Wall time is for what people and stores see; durations are measured on the steady clock,
+// which a changed wall clock does not move.
 #pragma once
 
 #include <cstdint>

@@ -1,9 +1,9 @@
 // Names of connections and gateways.
 //
 // A connection id is a UUID (RFC 9562, version 4 layout) that says where its socket is: the 60 free bits of
-// the high half are the gateway process that accepted it (random, new at every start), the 62 free bits of the
-// low half are that gateway's own handle for the socket. So an id is unique for all time, nobody needs a table
-// to route to it, and a delivery needs only its low half. Ids are not secrets.
+// the high half are the gateway process that accepted it (random, new at every start), the 62 free bits of
+// the low half are that gateway's own handle for the socket. So an id is unique for all time, nobody needs a
+// table to route to it, and a delivery needs only its low half. Ids are not secrets.
 //
 // Plain values; any thread.
 #pragma once

@@ -11,7 +11,7 @@ TEST(ConnectionIdTest, TextAndBytesRoundTrip) {
   const ConnectionId id{NewGatewayId(), UuidLow(0x1234'5678'9abc)};
   const std::string text = id.ToString();
   ASSERT_EQ(text.size(), 36u);
-  EXPECT_EQ(text[14], '4') << text;  // version
+  EXPECT_EQ(text[14], '4') << text;                                          // version
   EXPECT_NE(std::string("89ab").find(text[19]), std::string::npos) << text;  // variant
   EXPECT_EQ(ConnectionId::Parse(text), id);
   EXPECT_EQ(ConnectionId::FromBytes(id.ToBytes()), id);

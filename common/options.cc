@@ -38,7 +38,8 @@ uint64_t ParseWithUnit(const std::string& text, const Unit (&units)[N], const ch
 template <size_t N>
 std::string FormatWithUnit(uint64_t value, const Unit (&units)[N]) {
   for (const Unit& unit : units) {
-    if (value >= unit.factor && value % unit.factor == 0) return std::to_string(value / unit.factor) + unit.name;
+    if (value >= unit.factor && value % unit.factor == 0)
+      return std::to_string(value / unit.factor) + unit.name;
   }
   return "0";
 }
@@ -55,30 +56,34 @@ class Table {
  public:
   enum User { kGateway = 1, kStatekeeper = 2, kBoth = 3 };
 
-  Table(CLI::App* app, Process process) : app_(app), me_(process == Process::kGateway ? kGateway : kStatekeeper) {}
+  Table(CLI::App* app, Process process)
+      : app_(app), me_(process == Process::kGateway ? kGateway : kStatekeeper) {}
 
   template <typename T>
   void Plain(User user, const std::string& name, T* value, const std::string& help) {
     Finish(user, name, help, app_->add_option("--" + name, *value)->capture_default_str());
   }
   void Time(User user, const std::string& name, Duration* value, const std::string& help) {
-    Converted(user, name, help, FormatDuration(*value), [value](const std::string& text) { *value = ParseDuration(text); });
+    Converted(user, name, help, FormatDuration(*value),
+              [value](const std::string& text) { *value = ParseDuration(text); });
   }
   void Size(User user, const std::string& name, uint64_t* value, const std::string& help) {
-    Converted(user, name, help, FormatSize(*value), [value](const std::string& text) { *value = ParseSize(text); });
+    Converted(user, name, help, FormatSize(*value),
+              [value](const std::string& text) { *value = ParseSize(text); });
   }
   const std::vector<std::string>& names() const { return names_; }
 
  private:
-  void Converted(User user, const std::string& name, const std::string& help, const std::string& shown_default,
-                 std::function<void(const std::string&)> set) {
-    auto* option = app_->add_option_function<std::string>("--" + name, [name, set = std::move(set)](const std::string& text) {
-      try {
-        set(text);
-      } catch (const std::invalid_argument& error) {
-        throw CLI::ValidationError("--" + name, error.what());
-      }
-    });
+  void Converted(User user, const std::string& name, const std::string& help,
+                 const std::string& shown_default, std::function<void(const std::string&)> set) {
+    auto* option = app_->add_option_function<std::string>(
+        "--" + name, [name, set = std::move(set)](const std::string& text) {
+          try {
+            set(text);
+          } catch (const std::invalid_argument& error) {
+            throw CLI::ValidationError("--" + name, error.what());
+          }
+        });
     Finish(user, name, help, option->default_str(shown_default));
   }
   void Finish(User user, const std::string& name, const std::string& help, CLI::Option* option) {
@@ -95,40 +100,68 @@ class Table {
 void AddAll(Table* table, Options* o) {
   using enum Table::User;
   table->Plain(kBoth, "data", &o->data, "Directory of this cluster's data, sockets and logs");
-  table->Plain(kBoth, "listen", &o->listen, "HOST:PORT to serve on (gateway: clients; statekeeper: gateways)");
-  table->Plain(kBoth, "admin", &o->admin, "HOST:PORT for /healthz, /readyz and /metrics; port 0 takes a free one");
+  table->Plain(kBoth, "listen", &o->listen,
+               "HOST:PORT to serve on (gateway: clients; statekeeper: gateways)");
+  table->Plain(kBoth, "admin", &o->admin,
+               "HOST:PORT for /healthz, /readyz and /metrics; port 0 takes a free one");
   table->Plain(kBoth, "log-level", &o->log_level, "trace, debug, info, warn, error or off");
 
-  table->Plain(kGateway, "statekeepers", &o->statekeepers, "Statekeepers to start from: HOST:PORT or unix:PATH, one or more");
-  table->Plain(kGateway, "web-root", &o->web_root, "Directory of the web client served at /; empty: next to the binary's source or install");
-  table->Size(kGateway, "replay-buffer", &o->replay_buffer, "Unacknowledged events kept per statekeeper lane before sockets are read no further");
-  table->Time(kGateway, "drain-window", &o->drain_window, "Time over which a stopping gateway spreads the closing of its sockets");
+  table->Plain(kGateway, "statekeepers", &o->statekeepers,
+               "Statekeepers to start from: HOST:PORT or unix:PATH, one or more");
+  table->Plain(kGateway, "web-root", &o->web_root,
+               "Directory of the web client served at /; empty: next to the binary's source or install");
+  table->Size(kGateway, "replay-buffer", &o->replay_buffer,
+              "Unacknowledged events kept per statekeeper lane before sockets are read no further");
+  table->Time(kGateway, "drain-window", &o->drain_window,
+              "Time over which a stopping gateway spreads the closing of its sockets");
 
-  table->Plain(kStatekeeper, "store", &o->store, "file (in --data), file:PATH, redis://[USER:PASSWORD@]HOST:PORT[/DB], or redis+unix://PATH");
-  table->Plain(kStatekeeper, "store-prefix", &o->store_prefix, "First part of every key in Redis; clusters that share a Redis differ in it");
-  table->Plain(kStatekeeper, "shards", &o->shards, "Shards of the cluster, 1-65536; fixed at the first start");
+  table->Plain(kStatekeeper, "store", &o->store,
+               "file (in --data), file:PATH, redis://[USER:PASSWORD@]HOST:PORT[/DB], or redis+unix://PATH");
+  table->Plain(kStatekeeper, "store-prefix", &o->store_prefix,
+               "First part of every key in Redis; clusters that share a Redis differ in it");
+  table->Plain(kStatekeeper, "shards", &o->shards,
+               "Shards of the cluster, 1-65536; fixed at the first start");
   table->Plain(kStatekeeper, "lanes", &o->lanes, "Worker threads; 0: one per core");
-  table->Plain(kStatekeeper, "advertise", &o->advertise, "HOST:PORT that gateways should use; empty: --listen");
-  table->Time(kStatekeeper, "commit-timeout", &o->commit_timeout, "After this long without an answer of the store a change is refused with a retryable error");
-  table->Time(kStatekeeper, "gateway-grace", &o->gateway_grace, "How long a vanished gateway's sockets count as open");
-  table->Time(kStatekeeper, "reap-interval", &o->reap_interval, "How often a sleeping hub is woken to see whether its sockets' gateways still exist");
+  table->Plain(kStatekeeper, "advertise", &o->advertise,
+               "HOST:PORT that gateways should use; empty: --listen");
+  table->Time(kStatekeeper, "commit-timeout", &o->commit_timeout,
+              "After this long without an answer of the store a change is refused with a retryable error");
+  table->Time(kStatekeeper, "gateway-grace", &o->gateway_grace,
+              "How long a vanished gateway's sockets count as open");
+  table->Time(kStatekeeper, "reap-interval", &o->reap_interval,
+              "How often a sleeping hub is woken to see whether its sockets' gateways still exist");
 
-  table->Time(kStatekeeper, "hibernate-after", &o->hibernate_after, "Idle time after which a hub leaves memory");
-  table->Time(kStatekeeper, "idle-timeout", &o->idle_timeout, "A socket silent for longer is closed (1000); 0: never");
-  table->Time(kStatekeeper, "cleanup-interval", &o->cleanup_interval, "How often gateways look for sockets of class echo that are silent for longer than idle-timeout");
-  table->Time(kStatekeeper, "heartbeat-interval", &o->heartbeat_interval, "Heartbeat interval that class echo asks of its clients");
-  table->Time(kStatekeeper, "signal-heartbeat-interval", &o->signal_heartbeat_interval, "Heartbeat interval that class signal asks of its clients");
-  table->Plain(kStatekeeper, "edge-heartbeats", &o->edge_heartbeats, "Answer heartbeats at the gateway (true), or wake the hub for each (false)");
-  table->Size(kStatekeeper, "max-message-size", &o->max_message_size, "Largest frame that a client may send; over 4 times it closes the socket (1009)");
-  table->Plain(kStatekeeper, "rate-limit", &o->rate_limit, "Messages per second that one signal session may sustain; 0: no limit");
-  table->Plain(kStatekeeper, "rate-burst", &o->rate_burst, "Messages that a signal session may send at once before rate-limit holds");
-  table->Size(kStatekeeper, "outbound-pause", &o->outbound_pause, "Unsent bytes of a connection at which its hub is told to pause");
-  table->Size(kStatekeeper, "outbound-resume", &o->outbound_resume, "Unsent bytes of a connection at which its hub is told to resume");
-  table->Size(kStatekeeper, "outbound-limit", &o->outbound_limit, "Unsent bytes of a connection at which it is closed (1013)");
+  table->Time(kStatekeeper, "hibernate-after", &o->hibernate_after,
+              "Idle time after which a hub leaves memory");
+  table->Time(kStatekeeper, "idle-timeout", &o->idle_timeout,
+              "A socket silent for longer is closed (1000); 0: never");
+  table->Time(
+      kStatekeeper, "cleanup-interval", &o->cleanup_interval,
+      "How often gateways look for sockets of class echo that are silent for longer than idle-timeout");
+  table->Time(kStatekeeper, "heartbeat-interval", &o->heartbeat_interval,
+              "Heartbeat interval that class echo asks of its clients");
+  table->Time(kStatekeeper, "signal-heartbeat-interval", &o->signal_heartbeat_interval,
+              "Heartbeat interval that class signal asks of its clients");
+  table->Plain(kStatekeeper, "edge-heartbeats", &o->edge_heartbeats,
+               "Answer heartbeats at the gateway (true), or wake the hub for each (false)");
+  table->Size(kStatekeeper, "max-message-size", &o->max_message_size,
+              "Largest frame that a client may send; over 4 times it closes the socket (1009)");
+  table->Plain(kStatekeeper, "rate-limit", &o->rate_limit,
+               "Messages per second that one signal session may sustain; 0: no limit");
+  table->Plain(kStatekeeper, "rate-burst", &o->rate_burst,
+               "Messages that a signal session may send at once before rate-limit holds");
+  table->Size(kStatekeeper, "outbound-pause", &o->outbound_pause,
+              "Unsent bytes of a connection at which its hub is told to pause");
+  table->Size(kStatekeeper, "outbound-resume", &o->outbound_resume,
+              "Unsent bytes of a connection at which its hub is told to resume");
+  table->Size(kStatekeeper, "outbound-limit", &o->outbound_limit,
+              "Unsent bytes of a connection at which it is closed (1013)");
   table->Plain(kStatekeeper, "max-actors", &o->max_actors, "Registered actors that one signal hub accepts");
   table->Time(kStatekeeper, "actor-ttl", &o->actor_ttl, "Life of a registration that asks for none");
-  table->Time(kStatekeeper, "max-actor-ttl", &o->max_actor_ttl, "Longest life of a registration; longer requests are cut to it");
-  table->Plain(kStatekeeper, "broadcast-limit", &o->broadcast_limit, "Recipients of one broadcast; 0: no limit");
+  table->Time(kStatekeeper, "max-actor-ttl", &o->max_actor_ttl,
+              "Longest life of a registration; longer requests are cut to it");
+  table->Plain(kStatekeeper, "broadcast-limit", &o->broadcast_limit,
+               "Recipients of one broadcast; 0: no limit");
 }
 
 // What no single option's parser can see. Returns what is wrong, or nothing.

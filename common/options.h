@@ -5,9 +5,9 @@
 //   environment      DORMOUSE_HIBERNATE_AFTER=30s
 //   config file      hibernate-after = "30s"     (--config FILE)
 //
-// the first that is given wins, in this order. Both processes accept the whole table, so that one config file and
-// one command line serve a whole cluster; each uses what concerns it. Durations are written 500ms, 30s, 5m, 1h;
-// sizes 512, 64KiB, 1MiB.
+// the first that is given wins, in this order. Both processes accept the whole table, so that one config file
+// and one command line serve a whole cluster; each uses what concerns it. Durations are written 500ms, 30s,
+// 5m, 1h; sizes 512, 64KiB, 1MiB.
 #pragma once
 
 #include <chrono>
@@ -63,12 +63,13 @@ struct Options {
 
 enum class Process { kGateway, kStatekeeper };
 
-// Reads the command line, the environment and the config file into `*options`. Returns -1 when the process should
-// go on, else the status it should exit with: everything has been said to the user already (--help, --version,
-// an error that names the option, what was wrong with it and what would be right).
+// Reads the command line, the environment and the config file into `*options`. Returns -1 when the process
+// should go on, else the status it should exit with: everything has been said to the user already (--help,
+// --version, an error that names the option, what was wrong with it and what would be right).
 int ParseOptions(int argc, char** argv, Process process, Options* options);
 
-// "500ms" | "30s" | "5m" | "1h" | "0" -> milliseconds; throws std::invalid_argument with a sentence otherwise.
+// "500ms" | "30s" | "5m" | "1h" | "0" -> milliseconds; throws std::invalid_argument with a sentence
+// otherwise.
 Duration ParseDuration(const std::string& text);
 // The shortest exact form of a duration: 30000 ms -> "30s".
 std::string FormatDuration(Duration duration);

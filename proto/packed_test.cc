@@ -9,10 +9,23 @@ namespace {
 
 std::string TwoEvents() {
   std::string batch;
-  AppendEvent({.kind = EventKind::kOpen, .shard = 7, .epoch = 3, .sequence = 1, .connection = 42, .last_seen_ms = 1000,
-               .hub = "echo/test-room", .payload = "p"}, &batch);
-  AppendEvent({.kind = EventKind::kClose, .shard = 65535, .sequence = 1ull << 60, .connection = ~0ull,
-               .last_seen_ms = -1, .hub = "signal/x", .payload = ClosePayload(1001, "bye")}, &batch);
+  AppendEvent({.kind = EventKind::kOpen,
+               .shard = 7,
+               .epoch = 3,
+               .sequence = 1,
+               .connection = 42,
+               .last_seen_ms = 1000,
+               .hub = "echo/test-room",
+               .payload = "p"},
+              &batch);
+  AppendEvent({.kind = EventKind::kClose,
+               .shard = 65535,
+               .sequence = 1ull << 60,
+               .connection = ~0ull,
+               .last_seen_ms = -1,
+               .hub = "signal/x",
+               .payload = ClosePayload(1001, "bye")},
+              &batch);
   return batch;
 }
 
@@ -53,9 +66,16 @@ TEST(PackedTest, AnEventsEpochCanBeChangedInPlace) {
 std::string Delivery(bool heads) {
   std::string batch;
   const std::vector<Recipient> recipients = {{1, "a"}, {2, "bcd"}, {3, ""}};
-  AppendDelivery({.kind = DeliveryKind::kBinary, .final = true, .shard = 3, .epoch = 9,
-                  .cause = {.gateway = 5, .shard = 3, .sequence = 77}, .index = 2, .recipients = recipients,
-                  .has_heads = heads, .payload = "shared"}, &batch);
+  AppendDelivery({.kind = DeliveryKind::kBinary,
+                  .final = true,
+                  .shard = 3,
+                  .epoch = 9,
+                  .cause = {.gateway = 5, .shard = 3, .sequence = 77},
+                  .index = 2,
+                  .recipients = recipients,
+                  .has_heads = heads,
+                  .payload = "shared"},
+                 &batch);
   return batch;
 }
 
@@ -76,7 +96,8 @@ TEST(PackedTest, DeliveriesRoundTripWithAndWithoutHeads) {
     EXPECT_EQ(delivery.head_size(1), heads ? 3u : 0u);
     EXPECT_EQ(delivery.heads, heads ? "abcd" : "");
     EXPECT_EQ(delivery.payload_view(), "shared");
-    for (size_t i = 1; i <= kFrameHeadroom; ++i) *(delivery.payload - i) = 'x';  // the headroom is ours to write
+    for (size_t i = 1; i <= kFrameHeadroom; ++i)
+      *(delivery.payload - i) = 'x';  // the headroom is ours to write
     EXPECT_EQ(delivery.recipient(2), 3u);
     ASSERT_TRUE(ReadDelivery(&at, end, &delivery));
     EXPECT_EQ(delivery.payload_view(), "shared");

@@ -1,9 +1,10 @@
 // dormouse-statekeeper: opens the store, takes the shards, runs a lane per core and serves gateways.
 
+#include <fmt/format.h>
+
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
-#include <fmt/format.h>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -37,8 +38,8 @@ std::string StoreUrl(const Options& options) {
   return options.store == "file" ? "file:" + options.data + "/dormouse.db" : options.store;
 }
 
-link::ShardMap MapOf(const Options& options, const HubClassRegistry& classes, uint64_t incarnation, uint32_t lanes,
-                     const std::string& unix_path, const std::vector<uint32_t>& epochs) {
+link::ShardMap MapOf(const Options& options, const HubClassRegistry& classes, uint64_t incarnation,
+                     uint32_t lanes, const std::string& unix_path, const std::vector<uint32_t>& epochs) {
   link::ShardMap map;
   map.set_version(1);
   map.set_shard_count(options.shards);
@@ -57,17 +58,18 @@ link::ShardMap MapOf(const Options& options, const HubClassRegistry& classes, ui
 
 int Run(const Options& options) {
   const uint64_t incarnation = NewGatewayId();
-  const uint32_t lane_count =
-      std::min(options.shards, options.lanes != 0 ? options.lanes : std::max(1u, std::thread::hardware_concurrency()));
+  const uint32_t lane_count = std::min(
+      options.shards, options.lanes != 0 ? options.lanes : std::max(1u, std::thread::hardware_concurrency()));
 
   std::error_code error_code;
   const std::filesystem::path run_directory = std::filesystem::absolute(options.data) / "run";
   std::filesystem::create_directories(run_directory, error_code);
   if (error_code) {
-    return Fail(fmt::format("cannot create {}: {}; choose another directory with --data", run_directory.string(),
-                            error_code.message()));
+    return Fail(fmt::format("cannot create {}: {}; choose another directory with --data",
+                            run_directory.string(), error_code.message()));
   }
-  const std::string unix_path = (run_directory / fmt::format("statekeeper-{:016x}.sock", incarnation)).string();
+  const std::string unix_path =
+      (run_directory / fmt::format("statekeeper-{:016x}.sock", incarnation)).string();
 
   HubClassRegistry classes;
   classes.Register(NewEchoClass(options));
@@ -97,7 +99,8 @@ int Run(const Options& options) {
     Lane::Config config;
     config.lane = i;
     config.owner = store_config.owner;
-    for (uint32_t shard = i; shard < options.shards; shard += lane_count) config.shards.push_back(static_cast<ShardId>(shard));
+    for (uint32_t shard = i; shard < options.shards; shard += lane_count)
+      config.shards.push_back(static_cast<ShardId>(shard));
     config.shard_count = options.shards;
     config.hibernate_after = options.hibernate_after;
     config.reap_interval = options.reap_interval;
@@ -114,8 +117,8 @@ int Run(const Options& options) {
     const std::vector<ShardRecord> records = started[i].get();
     if (records.empty()) {
       stop_lanes(Duration(0));
-      return Fail(fmt::format("the store at {} did not hand over the shards within {}; see the log above", options.store,
-                              FormatDuration(options.commit_timeout)));
+      return Fail(fmt::format("the store at {} did not hand over the shards within {}; see the log above",
+                              options.store, FormatDuration(options.commit_timeout)));
     }
     for (size_t k = 0; k < records.size(); ++k) epochs[i + k * lane_count] = records[k].epoch;
   }

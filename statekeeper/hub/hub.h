@@ -8,16 +8,17 @@
 //     }
 //   };
 //
-// A hub is single-threaded: its handlers run one after another, each to its end. A handler sees neither threads
-// nor futures: reading state that is not in memory suspends the handler while other hubs run, and the hub's own
-// later events wait (input gate). What a handler sends leaves after its writes are durable (output gate).
+// A hub is single-threaded: its handlers run one after another, each to its end. A handler sees neither
+// threads nor futures: reading state that is not in memory suspends the handler while other hubs run, and the
+// hub's own later events wait (input gate). What a handler sends leaves after its writes are durable (output
+// gate).
 //
-// A handler either counts as a whole or not at all: when it throws, or when its writes cannot be committed, its
-// writes and its sends are taken back, the Hub object is destroyed, and a new one is made (OnWake) before the next
-// event; then OnFailure runs for the failed event. So keep in members only what OnWake can rebuild.
+// A handler either counts as a whole or not at all: when it throws, or when its writes cannot be committed,
+// its writes and its sends are taken back, the Hub object is destroyed, and a new one is made (OnWake) before
+// the next event; then OnFailure runs for the failed event. So keep in members only what OnWake can rebuild.
 //
-// Events come at least once: after a crash an event whose writes were durable but whose output had not reached
-// every gateway is handled again; what was sent to clients before is not sent twice.
+// Events come at least once: after a crash an event whose writes were durable but whose output had not
+// reached every gateway is handled again; what was sent to clients before is not sent twice.
 #pragma once
 
 #include <cstdint>
@@ -48,8 +49,8 @@ struct Message {
 struct Connection {
   ConnectionId id;
   int64_t connected_ms = 0;  // wall clock
-  int64_t last_seen_ms = 0;  // last frame of any kind, also those answered at the edge; exact for the event's own
-                             // connection, else as of the last event that came from it
+  int64_t last_seen_ms = 0;  // last frame of any kind, also those answered at the edge; exact for the event's
+                             // own connection, else as of the last event that came from it
   std::string attachment;
   std::vector<std::string> tags;
 };
@@ -82,8 +83,8 @@ class Context {
   virtual void Broadcast(const Message& message, std::string_view tag = {},
                          const std::optional<ConnectionId>& except = std::nullopt) = 0;
 
-  // Closes a socket, after what was sent to it before. OnClose does not follow; the connection is gone when this
-  // returns. `reason`: at most 123 bytes.
+  // Closes a socket, after what was sent to it before. OnClose does not follow; the connection is gone when
+  // this returns. `reason`: at most 123 bytes.
   virtual void Close(const ConnectionId& connection, uint16_t code, std::string_view reason) = 0;
 
   // --- Connections.
@@ -100,15 +101,15 @@ class Context {
   virtual std::optional<std::string> Get(std::string_view key) = 0;
   virtual void Put(std::string_view key, std::string_view value) = 0;
   virtual void Delete(std::string_view key) = 0;
-  // Rows whose key begins with `prefix`, ascending, from `start` on where given. Calls `visit(key, value)` until
-  // it returns false. Lets other hubs run between chunks, so a long list costs nobody else; the hub's own events
-  // wait. The views live until `visit` returns; `visit` must not write.
+  // Rows whose key begins with `prefix`, ascending, from `start` on where given. Calls `visit(key, value)`
+  // until it returns false. Lets other hubs run between chunks, so a long list costs nobody else; the hub's
+  // own events wait. The views live until `visit` returns; `visit` must not write.
   virtual void List(std::string_view prefix,
                     const std::function<bool(std::string_view key, std::string_view value)>& visit,
                     std::string_view start = {}) = 0;
 
-  // --- The hub's one alarm: OnAlarm runs at `due_ms` (wall clock) or as soon after as can be, asleep or awake, at
-  // least once. A failing handler is retried after 2, 4, 8, ... s, six times.
+  // --- The hub's one alarm: OnAlarm runs at `due_ms` (wall clock) or as soon after as can be, asleep or
+  // awake, at least once. A failing handler is retried after 2, 4, 8, ... s, six times.
   virtual void SetAlarm(int64_t due_ms) = 0;
   virtual std::optional<int64_t> GetAlarm() = 0;
   virtual void DeleteAlarm() = 0;
@@ -126,8 +127,8 @@ class Hub {
   // A socket was opened. Calling Close refuses it.
   virtual void OnConnect(Context&, const Connection&, const link::OpenRequest&) {}
   virtual void OnMessage(Context&, const Connection&, const Message&) {}
-  // The socket is closed already, and no longer among the hub's connections. Comes once for each that OnConnect
-  // accepted and that the hub did not close itself.
+  // The socket is closed already, and no longer among the hub's connections. Comes once for each that
+  // OnConnect accepted and that the hub did not close itself.
   virtual void OnClose(Context&, const Connection&, const CloseInfo&) {}
   virtual void OnAlarm(Context&) {}
   // The connection's unsent bytes crossed the pause mark (true) or fell to the resume mark (false).

@@ -41,8 +41,9 @@ class LaneLinks final : public GatewayLinks, private StreamInbox::Owner {
     uint32_t epoch = 0;
     uint64_t first = 0;  // the first one in this epoch: those before it were settled
     uint64_t through = 0;
-    // Those that are tracked, in the order in which they were released, until their gateway is told that they are
-    // settled. It is told in this order: a replay must never run an earlier event after the effects of a later one.
+    // Those that are tracked, in the order in which they were released, until their gateway is told that they
+    // are settled. It is told in this order: a replay must never run an earlier event after the effects of a
+    // later one.
     std::list<std::shared_ptr<Settlement>> tracked;
   };
 

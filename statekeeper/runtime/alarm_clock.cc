@@ -15,7 +15,8 @@ constexpr int64_t kStoreRetryMs = 1000;
 
 }  // namespace
 
-AlarmClock::AlarmClock(struct ev_loop* loop, Store* store, std::function<void(const std::string&, ShardId)> ring)
+AlarmClock::AlarmClock(struct ev_loop* loop, Store* store,
+                       std::function<void(const std::string&, ShardId)> ring)
     : loop_(loop), store_(store), ring_(std::move(ring)) {
   ev_timer_init(&timer_, &AlarmClock::OnTimer, 0, 0);
   timer_.data = this;
@@ -70,10 +71,11 @@ void AlarmClock::OnTimer(struct ev_loop*, ev_timer* timer, int) {
 void AlarmClock::Look(ShardId shard) {
   if (!looking_.insert(shard).second) return Note(shard, WallMs() + kStoreRetryMs);
   // Those that ring already still stand in the index; ask for as many more.
-  store_->DueAlarms(shard, WallMs(), kAtOnce + ringing_.size(), [this, shard](StoreStatus status, AlarmPage page) {
-    looking_.erase(shard);
-    OnPage(shard, status, page);
-  });
+  store_->DueAlarms(shard, WallMs(), kAtOnce + ringing_.size(),
+                    [this, shard](StoreStatus status, AlarmPage page) {
+                      looking_.erase(shard);
+                      OnPage(shard, status, page);
+                    });
 }
 
 void AlarmClock::OnPage(ShardId shard, StoreStatus status, const AlarmPage& page) {

@@ -1,5 +1,5 @@
-// Wakes hubs whose alarm is due. Of sleeping hubs it knows nothing: per shard it remembers when the store's alarm index
-// has to be looked at next, and asks the store then.
+// Wakes hubs whose alarm is due. Of sleeping hubs it knows nothing: per shard it remembers when the store's
+// alarm index has to be looked at next, and asks the store then.
 //
 // One lane's thread and loop.
 #pragma once
@@ -47,10 +47,10 @@ class AlarmClock {
   Store* const store_;
   const std::function<void(const std::string&, ShardId)> ring_;
   ev_timer timer_;
-  std::unordered_map<ShardId, int64_t> next_;            // by shard: when to look
-  std::set<std::pair<int64_t, ShardId>> order_;          // the same, by time
-  std::unordered_set<ShardId> looking_;                  // asked, not answered
-  std::unordered_set<std::string> ringing_;              // rung, not Done
+  std::unordered_map<ShardId, int64_t> next_;    // by shard: when to look
+  std::set<std::pair<int64_t, ShardId>> order_;  // the same, by time
+  std::unordered_set<ShardId> looking_;          // asked, not answered
+  std::unordered_set<std::string> ringing_;      // rung, not Done
 };
 
 }  // namespace dormouse

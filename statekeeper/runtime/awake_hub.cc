@@ -62,7 +62,8 @@ void AwakeHub::RunQueue() {
 }
 
 HubContext AwakeHub::NewContext(HubContext::Access access) {
-  return HubContext(name_, &state_, [host = host_] { host->Yield(); }, WallMs(), access);
+  return HubContext(
+      name_, &state_, [host = host_] { host->Yield(); }, WallMs(), access);
 }
 
 void AwakeHub::EnsureHub() {
@@ -147,7 +148,8 @@ void AwakeHub::HandleMessage(const HubEvent& event, HubContext* context) {
     return;
   }
   state_.SawConnection(event.connection(), event.last_seen_ms);
-  hub_->OnMessage(*context, *connection, {event.payload, event.kind == HubEvent::Kind::kBinary, event.last_seen_ms});
+  hub_->OnMessage(*context, *connection,
+                  {event.payload, event.kind == HubEvent::Kind::kBinary, event.last_seen_ms});
 }
 
 void AwakeHub::HandleClose(const HubEvent& event, HubContext* context) {
@@ -243,7 +245,8 @@ void AwakeHub::Complete(HubEvent event, HubContext* context) {
     return Fail(std::move(event), Hub::Failure::kStore);
   }
   if (wrote) {
-    for (RowWrite& write : change.writes) pending_rows_.insert_or_assign(std::move(write.key), std::move(write.value));
+    for (RowWrite& write : change.writes)
+      pending_rows_.insert_or_assign(std::move(write.key), std::move(write.value));
     if (change.next_due) pending_due_ = change.next_due;
     if (!std::exchange(commit_soon_, true)) host_->CommitSoon(shared_from_this());
     change.writes.clear();
@@ -257,8 +260,9 @@ void AwakeHub::Complete(HubEvent event, HubContext* context) {
 
 void AwakeHub::ReleaseOutput(EventOutput output, const HubEvent& event) {
   // Without output to wait for, a delivered alarm is dealt with as soon as its commit is.
-  const bool alarm_done = alarm_delivered_ && (event.kind == HubEvent::Kind::kAlarmSettled ||
-                                               (event.kind == HubEvent::Kind::kAlarm && !output.acknowledged));
+  const bool alarm_done =
+      alarm_delivered_ && (event.kind == HubEvent::Kind::kAlarmSettled ||
+                           (event.kind == HubEvent::Kind::kAlarm && !output.acknowledged));
   host_->Release(std::move(output));
   if (alarm_done) {
     alarm_delivered_ = false;
@@ -408,7 +412,8 @@ void AwakeHub::Depose() {
 }
 
 bool AwakeHub::CanSleep() const {
-  return !running_ && queue_.empty() && in_flight_.empty() && !commit_soon_ && unsettled_.empty() && !alarm_delivered_;
+  return !running_ && queue_.empty() && in_flight_.empty() && !commit_soon_ && unsettled_.empty() &&
+         !alarm_delivered_;
 }
 
 }  // namespace dormouse

@@ -1,12 +1,14 @@
-// A hub in memory: its queue of events (input gate), the run of its handlers, and what waits for the store (output
-// gate). Asleep, a hub has no such object.
+// A hub in memory: its queue of events (input gate), the run of its handlers, and what waits for the store
+// (output gate). Asleep, a hub has no such object.
 //
-//   Deliver -> queue -> handler on a fiber -> writes: pending commit, taken by the lane at the end of its turn
-//                                          -> sends:  in_flight_, released in order once the commits up to it are durable
+//   Deliver -> queue -> handler on a fiber -> writes: pending commit, taken by the lane at the end of its
+//   turn
+//                                          -> sends:  in_flight_, released in order once the commits up to it
+//                                          are durable
 //
-// Events do not wait for commits; they pipeline. When a commit fails, everything that ran on top of it is taken back:
-// what wrote is answered with OnFailure, what did not write runs again. Since the fate of a failed commit is
-// unknown, the hub reads itself anew before it next writes.
+// Events do not wait for commits; they pipeline. When a commit fails, everything that ran on top of it is
+// taken back: what wrote is answered with OnFailure, what did not write runs again. Since the fate of a
+// failed commit is unknown, the hub reads itself anew before it next writes.
 //
 // Threading: one lane's thread.
 #pragma once

@@ -82,7 +82,8 @@ class Scripted : public Hub {
     if (behaviour_->alarm_throws) throw std::runtime_error("alarm fails");
     if (!behaviour_->alarm_sends.empty()) context.Broadcast(Message::Text(behaviour_->alarm_sends));
   }
-  void OnFailure(Context& context, const Connection& connection, const Message& message, Failure why) override {
+  void OnFailure(Context& context, const Connection& connection, const Message& message,
+                 Failure why) override {
     context.Send(connection.id, Message::Text((why == Failure::kStore ? "store failed: " : "failed: ") +
                                               std::string(message.data)));
   }
@@ -105,8 +106,8 @@ class ScriptedClass : public HubClass {
 class AwakeHubTest : public testing::Test, public HubHost {
  protected:
   AwakeHubTest()
-      : commits_(&store_, {[](ShardId) { return 1u; }, [](ShardId, int64_t) {}, [this](ShardId) { hub_->Depose(); },
-                           [](StoreStatus) {}}) {
+      : commits_(&store_, {[](ShardId) { return 1u; }, [](ShardId, int64_t) {},
+                           [this](ShardId) { hub_->Depose(); }, [](StoreStatus) {}}) {
     NewHub();
   }
 
@@ -120,7 +121,8 @@ class AwakeHubTest : public testing::Test, public HubHost {
       std::string_view reason;
       if (each.kind == DeliveryKind::kClose) ReadClosePayload(each.payload, &code, &reason);
       const std::string what = code == 0 ? each.payload : "close " + std::to_string(code);
-      for (const Output::To& to : each.to) sent_.push_back(std::to_string(UuidLowBits(to.connection.handle)) + ":" + what);
+      for (const Output::To& to : each.to)
+        sent_.push_back(std::to_string(UuidLowBits(to.connection.handle)) + ":" + what);
     }
     if (output.cause.IsEvent()) settled_.push_back(output.cause.sequence);
     if (output.acknowledged) acknowledged_ = output.acknowledged;
@@ -140,7 +142,8 @@ class AwakeHubTest : public testing::Test, public HubHost {
     ASSERT_TRUE(hub_->CanSleep());
     NewHub();
   }
-  HubEvent Event(HubEvent::Kind kind, uint64_t connection, std::string payload, GatewayId gateway = kGateway) {
+  HubEvent Event(HubEvent::Kind kind, uint64_t connection, std::string payload,
+                 GatewayId gateway = kGateway) {
     HubEvent event;
     event.kind = kind;
     event.gateway = gateway;
@@ -488,7 +491,8 @@ TEST_F(AwakeHubTest, AFailingAlarmBacksOffSixTimesAndIsDropped) {
   stored::HubMeta meta;
   meta.ParseFromString(store_.hubs["test/hub"][kMetaRow]);
   EXPECT_EQ(meta.alarm_due_ms(), 0);
-  EXPECT_EQ(store_.hubs["test/hub"].count(UserRow("alarms")), 0u) << "what a failing handler wrote does not count";
+  EXPECT_EQ(store_.hubs["test/hub"].count(UserRow("alarms")), 0u)
+      << "what a failing handler wrote does not count";
 }
 
 TEST_F(AwakeHubTest, SocketsOfAGatewayThatVanishedWhileItSleptEndBeforeTheEventThatWakesIt) {

@@ -6,7 +6,8 @@ namespace dormouse {
 
 void CommitGroup::Flush() {
   if (hubs_.empty()) return;
-  std::stable_sort(hubs_.begin(), hubs_.end(), [](const auto& a, const auto& b) { return a->shard() < b->shard(); });
+  std::stable_sort(hubs_.begin(), hubs_.end(),
+                   [](const auto& a, const auto& b) { return a->shard() < b->shard(); });
   for (auto it = hubs_.begin(); it != hubs_.end();) {
     const ShardId shard = (*it)->shard();
     ShardCommit commit;

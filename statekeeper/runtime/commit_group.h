@@ -1,5 +1,5 @@
-// Collects the writes that hubs make during one turn of a lane's loop and commits them together: per shard one atomic
-// step, all shards in one pipeline, one answer each back to its hubs.
+// Collects the writes that hubs make during one turn of a lane's loop and commits them together: per shard
+// one atomic step, all shards in one pipeline, one answer each back to its hubs.
 //
 // One lane's thread.
 #pragma once

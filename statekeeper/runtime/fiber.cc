@@ -54,20 +54,20 @@ class Fiber {
 #elif defined(__SANITIZE_THREAD__)
     note_.tsan = __tsan_create_fiber(0);
 #endif
-    context_ = boost::context::fiber(
-        std::allocator_arg, boost::context::preallocated(stack.sp, stack.size, stack), allocator,
-        [this](boost::context::fiber&& caller) {
-          note_.Arrive(&caller_note_);
-          caller_ = std::move(caller);
-          while (!retired_) {
-            task_();
-            task_ = nullptr;
-            ended_ = true;
-            ToCaller();
-          }
-          note_.Leave(caller_note_);
-          return std::move(caller_);
-        });
+    context_ =
+        boost::context::fiber(std::allocator_arg, boost::context::preallocated(stack.sp, stack.size, stack),
+                              allocator, [this](boost::context::fiber&& caller) {
+                                note_.Arrive(&caller_note_);
+                                caller_ = std::move(caller);
+                                while (!retired_) {
+                                  task_();
+                                  task_ = nullptr;
+                                  ended_ = true;
+                                  ToCaller();
+                                }
+                                note_.Leave(caller_note_);
+                                return std::move(caller_);
+                              });
   }
 
   ~Fiber() {

@@ -1,6 +1,6 @@
-// Fibers: what lets a hub's handler wait for the store in the middle of ordinary code while its lane's thread does
-// other work. A fiber is a stack of its own; exactly one runs at a time, and it gives up the thread only where it
-// calls Suspend.
+// Fibers: what lets a hub's handler wait for the store in the middle of ordinary code while its lane's thread
+// does other work. A fiber is a stack of its own; exactly one runs at a time, and it gives up the thread only
+// where it calls Suspend.
 //
 // Threading: a pool and its fibers belong to one thread.
 #pragma once
@@ -16,14 +16,16 @@ class Fiber;
 
 class FiberPool {
  public:
-  // Stacks are `stack_bytes` of address space each, with a guard page; only what a handler touches costs memory.
+  // Stacks are `stack_bytes` of address space each, with a guard page; only what a handler touches costs
+  // memory.
   explicit FiberPool(size_t stack_bytes = 256u << 10);
   // Fibers that are suspended still are abandoned as they are: their stacks are not unwound.
   ~FiberPool();
   FiberPool(const FiberPool&) = delete;
   FiberPool& operator=(const FiberPool&) = delete;
 
-  // Runs `task` on a fiber; returns when it has ended or first suspends. `task` must not throw. Not from a fiber.
+  // Runs `task` on a fiber; returns when it has ended or first suspends. `task` must not throw. Not from a
+  // fiber.
   void Run(std::function<void()> task);
 
   // The fiber that is running; nullptr outside of all.

@@ -15,11 +15,14 @@ constexpr size_t kMaxTags = 10;
 constexpr size_t kMaxTag = 256;
 constexpr size_t kMaxReason = 123;  // RFC 6455, 5.5: a control frame's 125 bytes less the code
 
-DeliveryKind KindOf(const Message& message) { return message.binary ? DeliveryKind::kBinary : DeliveryKind::kText; }
+DeliveryKind KindOf(const Message& message) {
+  return message.binary ? DeliveryKind::kBinary : DeliveryKind::kText;
+}
 
 std::string CheckedKey(std::string_view key) {
   if (key.empty() || key.size() > kMaxKey) throw std::length_error("a key has 1 to 1024 bytes");
-  if (key.find('\0') != std::string_view::npos) throw std::invalid_argument("a key must not hold a zero byte");
+  if (key.find('\0') != std::string_view::npos)
+    throw std::invalid_argument("a key must not hold a zero byte");
   return UserRow(key);
 }
 
@@ -35,12 +38,14 @@ void HubContext::Send(const ConnectionId& to, const Message& message) {
 
 void HubContext::SendEach(std::span<const HeadedRecipient> recipients, const Message& shared) {
   if (recipients.empty()) return;
-  Output& output = outputs_.emplace_back(KindOf(shared), std::vector<Output::To>(), true, std::string(shared.data));
+  Output& output =
+      outputs_.emplace_back(KindOf(shared), std::vector<Output::To>(), true, std::string(shared.data));
   output.to.reserve(recipients.size());
   for (const HeadedRecipient& recipient : recipients) output.to.push_back({recipient.to, recipient.head});
 }
 
-void HubContext::Broadcast(const Message& message, std::string_view tag, const std::optional<ConnectionId>& except) {
+void HubContext::Broadcast(const Message& message, std::string_view tag,
+                           const std::optional<ConnectionId>& except) {
   Output output{KindOf(message), {}, false, std::string(message.data)};
   const auto add = [&](const std::vector<ConnectionId>& ids) {
     output.to.reserve(ids.size());
@@ -62,7 +67,8 @@ void HubContext::Close(const ConnectionId& connection, uint16_t code, std::strin
 }
 
 void HubContext::CloseUnknown(const ConnectionId& connection, uint16_t code, std::string_view reason) {
-  outputs_.push_back({DeliveryKind::kClose, {{connection, {}}}, false, ClosePayload(code, reason.substr(0, kMaxReason))});
+  outputs_.push_back(
+      {DeliveryKind::kClose, {{connection, {}}}, false, ClosePayload(code, reason.substr(0, kMaxReason))});
 }
 
 std::optional<Connection> HubContext::FindConnection(const ConnectionId& id) {
@@ -106,7 +112,8 @@ void HubContext::Delete(std::string_view key) {
   state_->Put(CheckedKey(key), std::nullopt);
 }
 
-void HubContext::List(std::string_view prefix, const std::function<bool(std::string_view, std::string_view)>& visit,
+void HubContext::List(std::string_view prefix,
+                      const std::function<bool(std::string_view, std::string_view)>& visit,
                       std::string_view start) {
   const std::string rows = UserRow(prefix);
   const std::string first = start > prefix ? UserRow(start) : rows;

@@ -16,13 +16,14 @@ class HubContext : public Context {
  public:
   enum class Access { kReadWrite, kReadOnly };
 
-  HubContext(std::string_view hub, HubState* state, std::function<void()> yield, int64_t now_ms, Access access)
+  HubContext(std::string_view hub, HubState* state, std::function<void()> yield, int64_t now_ms,
+             Access access)
       : hub_(hub), state_(state), yield_(std::move(yield)), now_ms_(now_ms), access_(access) {}
 
   std::vector<Output> TakeOutputs() { return std::move(outputs_); }
 
-  // During OnAlarm the alarm that is running counts as gone, and what the handler sets takes effect only when the
-  // run as a whole is done: it is kept here.
+  // During OnAlarm the alarm that is running counts as gone, and what the handler sets takes effect only when
+  // the run as a whole is done: it is kept here.
   void DeferAlarm() { deferred_alarm_ = 0; }
   bool alarm_deferred() const { return deferred_alarm_.has_value(); }
   int64_t deferred_alarm() const { return deferred_alarm_.value_or(0); }
@@ -38,7 +39,8 @@ class HubContext : public Context {
 
   void Send(const ConnectionId& to, const Message& message) override;
   void SendEach(std::span<const HeadedRecipient> recipients, const Message& shared) override;
-  void Broadcast(const Message& message, std::string_view tag, const std::optional<ConnectionId>& except) override;
+  void Broadcast(const Message& message, std::string_view tag,
+                 const std::optional<ConnectionId>& except) override;
   void Close(const ConnectionId& connection, uint16_t code, std::string_view reason) override;
 
   size_t connection_count() override { return state_->connection_count(); }

@@ -51,12 +51,18 @@ struct HubEvent {
  private:
   static Kind KindOf(EventKind kind) {
     switch (kind) {
-      case EventKind::kOpen: return Kind::kOpen;
-      case EventKind::kText: return Kind::kText;
-      case EventKind::kBinary: return Kind::kBinary;
-      case EventKind::kClose: return Kind::kClose;
-      case EventKind::kPause: return Kind::kPause;
-      case EventKind::kResume: break;
+      case EventKind::kOpen:
+        return Kind::kOpen;
+      case EventKind::kText:
+        return Kind::kText;
+      case EventKind::kBinary:
+        return Kind::kBinary;
+      case EventKind::kClose:
+        return Kind::kClose;
+      case EventKind::kPause:
+        return Kind::kPause;
+      case EventKind::kResume:
+        break;
     }
     return Kind::kResume;
   }

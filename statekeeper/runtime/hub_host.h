@@ -35,7 +35,8 @@ class HubHost {
   // Lets other hubs run; on a fiber.
   virtual void Yield() = 0;
 
-  // The alarm that the lane delivered has been dealt with; or (`again_ms` not 0) has to be delivered again then.
+  // The alarm that the lane delivered has been dealt with; or (`again_ms` not 0) has to be delivered again
+  // then.
   virtual void AlarmDone(const AwakeHub& hub, int64_t again_ms) = 0;
 };
 

@@ -72,11 +72,12 @@ std::optional<std::string> HubState::Get(const std::string& row) {
   Fiber* const fiber = fibers_->current();
   StoreStatus status = StoreStatus::kOk;
   std::vector<std::optional<std::string>> values;
-  store_->Get(config_.hub, {row}, [&, fiber](StoreStatus answer, std::vector<std::optional<std::string>> got) {
-    status = answer;
-    values = std::move(got);
-    fibers_->Resume(fiber);
-  });
+  store_->Get(config_.hub, {row},
+              [&, fiber](StoreStatus answer, std::vector<std::optional<std::string>> got) {
+                status = answer;
+                values = std::move(got);
+                fibers_->Resume(fiber);
+              });
   fibers_->Suspend();
   if (status != StoreStatus::kOk || values.size() != 1) throw StoreAway();
   rows_.Learn(row, std::move(values[0]));
@@ -158,7 +159,8 @@ bool HubState::RemoveConnection(const ConnectionId& id) {
 void HubState::CountConnection(GatewayId gateway, int delta, int64_t now_ms) {
   meta_changed_ = true;
   auto* gateways = meta_.mutable_gateways();
-  auto it = std::find_if(gateways->begin(), gateways->end(), [&](const auto& each) { return each.gateway() == gateway; });
+  auto it = std::find_if(gateways->begin(), gateways->end(),
+                         [&](const auto& each) { return each.gateway() == gateway; });
   if (it == gateways->end()) {
     meta_.add_gateways()->set_gateway(gateway);
     it = gateways->end() - 1;
@@ -212,10 +214,12 @@ std::vector<GatewayId> HubState::Gateways() const {
 const std::vector<ConnectionId>& HubState::Roster() {
   if (roster_known_) return roster_;
   std::vector<ConnectionId> roster;
-  Visit(std::string(kConnectionRows), PrefixEnd(kConnectionRows), [&](const std::string& row, const std::string&) {
-    if (const auto id = ConnectionId::Parse(std::string_view(row).substr(kConnectionRows.size()))) roster.push_back(*id);
-    return true;
-  });
+  Visit(std::string(kConnectionRows), PrefixEnd(kConnectionRows),
+        [&](const std::string& row, const std::string&) {
+          if (const auto id = ConnectionId::Parse(std::string_view(row).substr(kConnectionRows.size())))
+            roster.push_back(*id);
+          return true;
+        });
   roster_ = std::move(roster);
   roster_known_ = true;
   return roster_;
@@ -235,7 +239,8 @@ std::vector<ConnectionId> HubState::ConnectionsOf(GatewayId gateway, size_t limi
   std::vector<ConnectionId> out;
   const std::string rows = ConnectionRowsOf(gateway);
   Visit(rows, PrefixEnd(rows), [&](const std::string& row, const std::string&) {
-    if (const auto id = ConnectionId::Parse(std::string_view(row).substr(kConnectionRows.size()))) out.push_back(*id);
+    if (const auto id = ConnectionId::Parse(std::string_view(row).substr(kConnectionRows.size())))
+      out.push_back(*id);
     return out.size() < limit;
   });
   return out;
@@ -262,13 +267,15 @@ void HubState::RetryAlarmAt(int64_t retry_ms) {
 void HubState::RearmCheck(int64_t now_ms) {
   // Spread over a tenth of the interval, so that hubs that were opened together do not wake together.
   const int64_t interval = config_.reap_interval.count();
-  const auto spread = static_cast<int64_t>(std::hash<std::string>()(config_.hub) % static_cast<size_t>(interval / 10 + 1));
+  const auto spread =
+      static_cast<int64_t>(std::hash<std::string>()(config_.hub) % static_cast<size_t>(interval / 10 + 1));
   meta_.set_check_due_ms(now_ms + interval + spread);
   meta_changed_ = true;
 }
 
 int64_t HubState::NextDue() const {
-  const int64_t alarm = std::max(meta_.alarm_due_ms(), meta_.alarm_due_ms() == 0 ? 0 : meta_.alarm_retry_ms());
+  const int64_t alarm =
+      std::max(meta_.alarm_due_ms(), meta_.alarm_due_ms() == 0 ? 0 : meta_.alarm_retry_ms());
   const int64_t check = meta_.check_due_ms();
   if (alarm == 0) return check;
   return check == 0 ? alarm : std::min(alarm, check);

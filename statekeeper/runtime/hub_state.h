@@ -1,9 +1,9 @@
-// What one awake hub knows and changes: its rows, its connections, its alarm. Everything here is durable state as the
-// hub sees it, with its own uncommitted writes; nothing here sends.
+// What one awake hub knows and changes: its rows, its connections, its alarm. Everything here is durable
+// state as the hub sees it, with its own uncommitted writes; nothing here sends.
 //
-// Reads that memory cannot answer suspend the calling fiber until the store has. They throw StoreAway when the store
-// does not answer in time. Writes never wait: they change memory at once and are collected into a Change, which the
-// hub commits, or takes back with Revert.
+// Reads that memory cannot answer suspend the calling fiber until the store has. They throw StoreAway when
+// the store does not answer in time. Writes never wait: they change memory at once and are collected into a
+// Change, which the hub commits, or takes back with Revert.
 //
 // One lane's thread; reads on a fiber.
 #pragma once
@@ -80,7 +80,9 @@ class HubState {
   void SetAlarm(int64_t due_ms);  // 0: none
   void RetryAlarmAt(int64_t retry_ms);
   // --- The runtime's look at whether the gateways exist.
-  bool IsCheckDue(int64_t now_ms) const { return meta_.check_due_ms() != 0 && meta_.check_due_ms() <= now_ms; }
+  bool IsCheckDue(int64_t now_ms) const {
+    return meta_.check_due_ms() != 0 && meta_.check_due_ms() <= now_ms;
+  }
   void RearmCheck(int64_t now_ms);
   // When the store should next wake this hub; 0: never.
   int64_t NextDue() const;
@@ -96,7 +98,8 @@ class HubState {
   Change TakeChange();
   // Takes a change back. Later changes must have been taken back before.
   void Revert(Change change);
-  // The next change tells the store's alarm index what is due, whether or not that differs from what it was told.
+  // The next change tells the store's alarm index what is due, whether or not that differs from what it was
+  // told.
   void ReindexAlarm() { indexed_due_ = kUnknownDue; }
 
  private:

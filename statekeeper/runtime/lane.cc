@@ -12,8 +12,8 @@ namespace dormouse {
 namespace {
 
 constexpr double kRetrySeconds = 0.5;
-// Hubs that must have left memory before it is worth handing their pages back to the system: while others are awake,
-// and when the last is gone.
+// Hubs that must have left memory before it is worth handing their pages back to the system: while others are
+// awake, and when the last is gone.
 constexpr size_t kHubsWorthTrimming = 1000;
 constexpr size_t kLastHubsWorthTrimming = 100;
 // How long a stopping lane waits between looks at whether it is done.
@@ -23,7 +23,8 @@ double Seconds(int64_t ms) { return static_cast<double>(std::max<int64_t>(ms, 0)
 
 }  // namespace
 
-Lane::Lane(Config config, const HubClassRegistry* classes, StoreFactory* stores, prometheus::Registry* registry)
+Lane::Lane(Config config, const HubClassRegistry* classes, StoreFactory* stores,
+           prometheus::Registry* registry)
     : config_(std::move(config)),
       classes_(classes),
       stores_(stores),
@@ -31,7 +32,8 @@ Lane::Lane(Config config, const HubClassRegistry* classes, StoreFactory* stores,
       loop_(ev_loop_new(EVBACKEND_EPOLL)) {
   ev_prepare_init(&turn_end_, (&Lane::Call<ev_prepare, &Lane::OnTurnEnd>));
   ev_timer_init(&hibernation_timer_, (&Lane::Call<ev_timer, &Lane::OnHibernationTimer>), 0, 0);
-  ev_timer_init(&grace_timer_, (&Lane::Call<ev_timer, &Lane::OnGraceEnd>), Seconds(config_.gateway_grace.count()), 0);
+  ev_timer_init(&grace_timer_, (&Lane::Call<ev_timer, &Lane::OnGraceEnd>),
+                Seconds(config_.gateway_grace.count()), 0);
   ev_timer_init(&yield_timer_, (&Lane::Call<ev_timer, &Lane::OnYieldTimer>), 0, 0);
   ev_timer_init(&retry_timer_, (&Lane::Call<ev_timer, &Lane::OnRetryTimer>), kRetrySeconds, 0);
   ev_async_init(&stop_request_, (&Lane::Call<ev_async, &Lane::OnStopRequest>));
@@ -85,14 +87,16 @@ void Lane::Run(std::promise<std::vector<ShardRecord>> started) {
   });
   ev_prepare_start(loop_, &turn_end_);
   ev_timer_start(loop_, &grace_timer_);
-  store_->TakeShards(config_.owner, config_.shards, [this](StoreStatus status, std::vector<ShardRecord> records) {
-    OnShardsTaken(status, std::move(records));
-  });
+  store_->TakeShards(config_.owner, config_.shards,
+                     [this](StoreStatus status, std::vector<ShardRecord> records) {
+                       OnShardsTaken(status, std::move(records));
+                     });
 
   ev_run(loop_, 0);
 
   ev_prepare_stop(loop_, &turn_end_);
-  for (ev_timer* timer : {&hibernation_timer_, &grace_timer_, &yield_timer_, &retry_timer_}) ev_timer_stop(loop_, timer);
+  for (ev_timer* timer : {&hibernation_timer_, &grace_timer_, &yield_timer_, &retry_timer_})
+    ev_timer_stop(loop_, timer);
   alarms_.reset();
   links_.reset();
   store_.reset();
@@ -152,15 +156,16 @@ void Lane::Touch(AwakeHub* hub) { by_idle_time_.splice(by_idle_time_.end(), by_i
 void Lane::OnEvent(GatewayId gateway, const EventView& event) {
   if (stopping_) return;  // not released: it stays with its gateway
   if (ShardOf(event.hub, config_.shard_count) != event.shard || !epochs_.contains(event.shard)) {
-    SPDLOG_WARN("lane {}: gateway {:x} sent an event of shard {} here, where it is not served", config_.lane, gateway,
-                event.shard);
+    SPDLOG_WARN("lane {}: gateway {:x} sent an event of shard {} here, where it is not served", config_.lane,
+                gateway, event.shard);
     return;
   }
   if (event.epoch != EpochOf(event.shard)) return;  // meant for another owner; its gateway sends it again
   metrics_.events.Increment();
   AwakeHub* hub = FindOrWake(event.hub, event.shard);
   if (hub == nullptr) {
-    EventOutput refusal{{gateway, event.shard, event.sequence}, event.shard, EpochOf(event.shard), {}, nullptr};
+    EventOutput refusal{
+        {gateway, event.shard, event.sequence}, event.shard, EpochOf(event.shard), {}, nullptr};
     if (event.kind == EventKind::kOpen) {
       refusal.outputs.push_back({DeliveryKind::kClose,
                                  {{{gateway, event.connection}, {}}},
@@ -210,7 +215,8 @@ void Lane::OnHibernationTimer() {
     hubs_.erase(hub->name());
   }
   for (AwakeHub* hub : busy) hub->place = by_idle_time_.insert(by_idle_time_.end(), hub);
-  if (hibernated_since_trim_ >= (hubs_.empty() ? kLastHubsWorthTrimming : std::max(kHubsWorthTrimming, hubs_.size()))) {
+  if (hibernated_since_trim_ >=
+      (hubs_.empty() ? kLastHubsWorthTrimming : std::max(kHubsWorthTrimming, hubs_.size()))) {
     hibernated_since_trim_ = 0;
     malloc_trim(0);  // asleep means gone for the machine, too
   }
@@ -251,7 +257,8 @@ void Lane::AlarmDone(const AwakeHub& hub, int64_t again_ms) {
 
 void Lane::LoseShard(ShardId shard) {
   if (epochs_.erase(shard) == 0) return;
-  SPDLOG_ERROR("lane {}: shard {} has another owner; this statekeeper serves it no longer", config_.lane, shard);
+  SPDLOG_ERROR("lane {}: shard {} has another owner; this statekeeper serves it no longer", config_.lane,
+               shard);
   deposed_.store(true);
   metrics_.shards_owned.Set(static_cast<double>(epochs_.size()));
   alarms_->RemoveShard(shard);
@@ -273,7 +280,8 @@ void Lane::OnStopRequest() {
 }
 
 void Lane::EndIfIdle() {
-  const bool done = std::all_of(by_idle_time_.begin(), by_idle_time_.end(), [](AwakeHub* hub) { return hub->CanSleep(); });
+  const bool done =
+      std::all_of(by_idle_time_.begin(), by_idle_time_.end(), [](AwakeHub* hub) { return hub->CanSleep(); });
   if (done || SteadyMs() >= stop_deadline_ms_) ev_break(loop_, EVBREAK_ALL);
 }
 

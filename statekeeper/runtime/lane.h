@@ -3,10 +3,11 @@
 //   GatewayLinks --OnEvent--> hub (woken if asleep) --writes--> CommitGroup --> Store
 //                                                   --sends---> Release --> GatewayLinks
 //
-// Each turn of the loop ends with: commits handed to the store, batches written to gateways. Hubs are kept in the order
-// of their last activity; one timer looks at the idlest.
+// Each turn of the loop ends with: commits handed to the store, batches written to gateways. Hubs are kept in
+// the order of their last activity; one timer looks at the idlest.
 //
-// Threading: construct, Start, Stop and destroy on the main thread; everything else happens on the lane's own.
+// Threading: construct, Start, Stop and destroy on the main thread; everything else happens on the lane's
+// own.
 #pragma once
 
 #include <ev.h>
@@ -40,9 +41,9 @@ class Lane : public GatewayLinks::Receiver, private HubHost {
  public:
   struct Config {
     uint32_t lane = 0;
-    std::string owner;           // this statekeeper, in shard records
-    std::vector<ShardId> shards; // this lane's
-    uint32_t shard_count = 1024; // of the cluster
+    std::string owner;            // this statekeeper, in shard records
+    std::vector<ShardId> shards;  // this lane's
+    uint32_t shard_count = 1024;  // of the cluster
     Duration hibernate_after{};
     Duration reap_interval{};
     Duration gateway_grace{};
@@ -51,14 +52,16 @@ class Lane : public GatewayLinks::Receiver, private HubHost {
   Lane(Config config, const HubClassRegistry* classes, StoreFactory* stores, prometheus::Registry* registry);
   ~Lane() override;
 
-  struct ev_loop* loop() { return loop_; }
+  struct ev_loop* loop() {
+    return loop_;
+  }
 
-  // Starts the thread. The lane owns `links`; the future holds its shards' records as they are once it owns them, or
-  // nothing if the store refused.
+  // Starts the thread. The lane owns `links`; the future holds its shards' records as they are once it owns
+  // them, or nothing if the store refused.
   std::future<std::vector<ShardRecord>> Start(std::unique_ptr<GatewayLinks> links);
 
-  // Takes no more events, waits (at most `patience`) until what was taken is durable and handed over, ends the thread.
-  // What is left then stays with the gateways, and is replayed.
+  // Takes no more events, waits (at most `patience`) until what was taken is durable and handed over, ends
+  // the thread. What is left then stays with the gateways, and is replayed.
   void Stop(Duration patience);
 
   // For readiness; any thread.

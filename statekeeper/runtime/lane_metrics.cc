@@ -5,12 +5,15 @@
 namespace dormouse {
 namespace {
 
-prometheus::Counter& Counter(prometheus::Registry* registry, uint32_t lane, const char* name, const char* help) {
-  return prometheus::BuildCounter().Name(name).Help(help).Register(*registry).Add({{"lane", std::to_string(lane)}});
+prometheus::Counter& Counter(prometheus::Registry* registry, uint32_t lane, const char* name,
+                             const char* help) {
+  return prometheus::BuildCounter().Name(name).Help(help).Register(*registry).Add(
+      {{"lane", std::to_string(lane)}});
 }
 
 prometheus::Gauge& Gauge(prometheus::Registry* registry, uint32_t lane, const char* name, const char* help) {
-  return prometheus::BuildGauge().Name(name).Help(help).Register(*registry).Add({{"lane", std::to_string(lane)}});
+  return prometheus::BuildGauge().Name(name).Help(help).Register(*registry).Add(
+      {{"lane", std::to_string(lane)}});
 }
 
 }  // namespace
@@ -26,8 +29,8 @@ LaneMetrics::LaneMetrics(prometheus::Registry* r, uint32_t lane)
       alarms(Counter(r, lane, "dormouse_alarms_total", "Alarms delivered to hubs")),
       store_healthy(Gauge(r, lane, "dormouse_store_healthy", "1 while the store answers")),
       gateways(Gauge(r, lane, "dormouse_gateways_connected", "Gateways with a stream to this lane")),
-      unacknowledged_bytes(
-          Gauge(r, lane, "dormouse_unacknowledged_bytes", "Output kept until its gateways have acknowledged it")),
+      unacknowledged_bytes(Gauge(r, lane, "dormouse_unacknowledged_bytes",
+                                 "Output kept until its gateways have acknowledged it")),
       shards_owned(Gauge(r, lane, "dormouse_shards_owned", "Shards that this lane serves")) {}
 
 }  // namespace dormouse

@@ -55,7 +55,8 @@ struct Wire {
 
 class FakeLinks : public GatewayLinks {
  public:
-  FakeLinks(Wire* wire, struct ev_loop* loop, Receiver* receiver) : wire_(wire), loop_(loop), receiver_(receiver) {
+  FakeLinks(Wire* wire, struct ev_loop* loop, Receiver* receiver)
+      : wire_(wire), loop_(loop), receiver_(receiver) {
     ev_async_init(&wake_, &FakeLinks::OnWake);
     wake_.data = this;
     ev_async_start(loop_, &wake_);
@@ -156,7 +157,9 @@ class LaneTest : public testing::Test {
             GatewayId gateway = 1) {
     const std::string name = "echo/" + hub;
     std::string packed;
-    AppendEvent({kind, ShardOf(name, kShards), epoch_, ++sequence_, UuidLow(connection), WallMs(), name, payload}, &packed);
+    AppendEvent(
+        {kind, ShardOf(name, kShards), epoch_, ++sequence_, UuidLow(connection), WallMs(), name, payload},
+        &packed);
     {
       const std::scoped_lock lock(wire_.mutex);
       wire_.events.emplace_back(gateway, std::move(packed));
@@ -169,7 +172,9 @@ class LaneTest : public testing::Test {
     return wire_.changed.wait_for(lock, std::chrono::seconds(30), [&] { return done(wire_); });
   }
   bool AwaitSent(const std::string& what) {
-    return Await([&](const Wire& wire) { return std::find(wire.sent.begin(), wire.sent.end(), what) != wire.sent.end(); });
+    return Await([&](const Wire& wire) {
+      return std::find(wire.sent.begin(), wire.sent.end(), what) != wire.sent.end();
+    });
   }
   double Metric(const std::string& name) {
     for (const auto& family : registry_->Collect()) {

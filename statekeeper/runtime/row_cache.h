@@ -1,8 +1,9 @@
 // The rows of a hub that are in memory, and what is known of those that are not.
 //
-// A key is either known (its value, or that it does not exist) or unknown (only the store can tell). Reads from the
-// store make keys known, one by one or in ranges; writes make their key known with the new value before the store
-// has it. Whatever a read brings, a value that is known already stays: it is at least as new.
+// A key is either known (its value, or that it does not exist) or unknown (only the store can tell). Reads
+// from the store make keys known, one by one or in ranges; writes make their key known with the new value
+// before the store has it. Whatever a read brings, a value that is known already stays: it is at least as
+// new.
 //
 // No I/O here. Not thread-safe.
 #pragma once
@@ -38,14 +39,15 @@ class RowCache {
 
   // A point read's answer.
   void Learn(const std::string& key, Value value);
-  // A range read's answer: `page` holds all rows with first <= key < last (`last` empty: no end) up to the last row
-  // of the page, or up to `last` if it is complete.
+  // A range read's answer: `page` holds all rows with first <= key < last (`last` empty: no end) up to the
+  // last row of the page, or up to `last` if it is complete.
   void LearnRange(const std::string& first, const std::string& last, RowPage page);
 
-  // Visits existing rows with first <= key < last, ascending, for as long as all keys are known and `visit` returns
-  // true. Returns nothing when it has come to the end or was stopped, else the first unknown key.
-  std::optional<std::string> Visit(const std::string& first, const std::string& last,
-                                   const std::function<bool(const std::string& key, const std::string& value)>& visit) const;
+  // Visits existing rows with first <= key < last, ascending, for as long as all keys are known and `visit`
+  // returns true. Returns nothing when it has come to the end or was stopped, else the first unknown key.
+  std::optional<std::string> Visit(
+      const std::string& first, const std::string& last,
+      const std::function<bool(const std::string& key, const std::string& value)>& visit) const;
 
   size_t size() const { return rows_.size(); }
   void Clear();

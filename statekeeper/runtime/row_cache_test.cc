@@ -9,7 +9,8 @@ namespace {
 
 RowPage Page(std::vector<Row> rows, bool complete) { return {std::move(rows), complete}; }
 
-std::string Collect(const RowCache& cache, const std::string& first, const std::string& last, std::string* unknown) {
+std::string Collect(const RowCache& cache, const std::string& first, const std::string& last,
+                    std::string* unknown) {
   std::string out;
   const auto at = cache.Visit(first, last, [&](const std::string& key, const std::string& value) {
     out += key + "=" + value + " ";
@@ -85,7 +86,8 @@ TEST(RowCacheTest, RandomReadsWritesAndRevertsAgreeWithAModel) {
   std::mt19937 random(7);
   for (int round = 0; round < 300; ++round) {
     std::map<std::string, std::string> stored;
-    for (int i = 0; i < 30; ++i) stored[std::string(1, static_cast<char>('a' + random() % 26))] = std::to_string(i);
+    for (int i = 0; i < 30; ++i)
+      stored[std::string(1, static_cast<char>('a' + random() % 26))] = std::to_string(i);
     std::map<std::string, std::string> model = stored;
     RowCache cache;
     std::vector<std::pair<RowCache::Undo, std::map<std::string, std::string>>> undo;
@@ -130,13 +132,16 @@ TEST(RowCacheTest, RandomReadsWritesAndRevertsAgreeWithAModel) {
           if (const RowCache::Value* value = cache.Find(key)) {
             const auto it = model.find(key);
             ASSERT_EQ(value->has_value(), it != model.end()) << key;
-            if (*value) { ASSERT_EQ(**value, it->second); }
+            if (*value) {
+              ASSERT_EQ(**value, it->second);
+            }
           }
       }
     }
     std::string first;
     for (int reads = 0; reads < 100; ++reads) {
-      const auto unknown = cache.Visit(first, "", [](const std::string&, const std::string&) { return true; });
+      const auto unknown =
+          cache.Visit(first, "", [](const std::string&, const std::string&) { return true; });
       if (!unknown) break;
       read(*unknown, "", 3);
       first = *unknown;

@@ -1,5 +1,5 @@
-// Names of a hub's rows. The meta row sorts first, so that the first page of a hub always has it; all connections of
-// one gateway are neighbours, for a connection id begins with its gateway's.
+// Names of a hub's rows. The meta row sorts first, so that the first page of a hub always has it; all
+// connections of one gateway are neighbours, for a connection id begins with its gateway's.
 #pragma once
 
 #include <string>
@@ -15,7 +15,9 @@ inline constexpr std::string_view kTagRows = "t/";
 inline constexpr std::string_view kUserRows = "u/";  // the hub class's own keyed state
 inline constexpr char kTagEnd = '\x01';              // between a tag and a connection id
 
-inline std::string ConnectionRow(const ConnectionId& id) { return std::string(kConnectionRows) + id.ToString(); }
+inline std::string ConnectionRow(const ConnectionId& id) {
+  return std::string(kConnectionRows) + id.ToString();
+}
 
 // What the rows of one gateway's connections begin with.
 inline std::string ConnectionRowsOf(GatewayId gateway) {
@@ -23,7 +25,9 @@ inline std::string ConnectionRowsOf(GatewayId gateway) {
   return std::string(kConnectionRows) + ConnectionId{gateway, 0}.ToString().substr(0, kHighHalfAsText);
 }
 
-inline std::string TagRows(std::string_view tag) { return std::string(kTagRows) + std::string(tag) + kTagEnd; }
+inline std::string TagRows(std::string_view tag) {
+  return std::string(kTagRows) + std::string(tag) + kTagEnd;
+}
 
 inline std::string UserRow(std::string_view key) { return std::string(kUserRows) + std::string(key); }
 

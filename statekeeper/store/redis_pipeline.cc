@@ -66,7 +66,8 @@ RedisPipeline::RedisPipeline(struct ev_loop* loop, Config config)
       prepare_(loop) {
   connection_timer_.set<RedisPipeline, &RedisPipeline::OnConnectionTimer>(this);
   prepare_.set<RedisPipeline, &RedisPipeline::OnPrepare>(this);
-  // Always on, and last: a watcher that another one of the same phase starts would not run before the loop sleeps.
+  // Always on, and last: a watcher that another one of the same phase starts would not run before the loop
+  // sleeps.
   prepare_.priority = EV_MINPRI;
   prepare_.start();
   // hiredis writes in a way that ends the process when the server has just closed the connection.
