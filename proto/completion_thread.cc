@@ -1,5 +1,7 @@
 #include "proto/completion_thread.h"
 
+#include <absl/synchronization/mutex.h>
+
 #include <utility>
 
 #ifdef __SANITIZE_THREAD__
@@ -16,8 +18,19 @@ void TellSanitizerStart(void*) {}
 static void TellSanitizerEnd(void*) {}
 #endif
 
+namespace {
+
+// Debian builds absl with its search for lock cycles switched on. gRPC takes many locks for each message:
+// without the search, a small message costs 7 % less.
+std::unique_ptr<grpc::CompletionQueue> WithoutLockGraph(std::unique_ptr<grpc::CompletionQueue> queue) {
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+  return queue;
+}
+
+}  // namespace
+
 CompletionThread::CompletionThread(std::unique_ptr<grpc::CompletionQueue> queue)
-    : queue_(std::move(queue)), thread_([this] { Run(); }) {}
+    : queue_(WithoutLockGraph(std::move(queue))), thread_([this] { Run(); }) {}
 
 CompletionThread::~CompletionThread() {
   {

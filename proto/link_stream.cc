@@ -29,7 +29,7 @@ void LinkStream::Begin(const grpc::ByteBuffer* first_message) {
 
 void LinkStream::Closed(grpc::Status status) {
   status_ = std::move(status);
-  if (inbox_ != nullptr) inbox_->Put({Arrival::kClosed, shared_from_this(), {}});
+  if (inbox_ != nullptr) inbox_->Put({Arrival::kClosed, shared_from_this()});
 }
 
 void LinkStream::FinishAfterWrite() {
@@ -42,15 +42,14 @@ void LinkStream::ReadDone(bool ok) {
     OnReadEnd();
     return;
   }
-  Arrival::Kind kind = Arrival::kMessage;
+  Arrival arrival(Arrival::kMessage, shared_from_this());
   if (inbox_ == nullptr) {
     OnFirstMessage(message_);
     if (inbox_ == nullptr) return;
-    kind = Arrival::kOpened;
+    arrival.kind = Arrival::kOpened;
   }
-  grpc::ByteBuffer message;
-  message.Swap(&message_);
-  if (inbox_->Put({kind, shared_from_this(), std::move(message)})) ReadNext();
+  arrival.message.Swap(&message_);
+  if (inbox_->Put(std::move(arrival))) ReadNext();
 }
 
 void LinkStream::WriteDone(bool ok) {
@@ -60,7 +59,7 @@ void LinkStream::WriteDone(bool ok) {
          !write_state_.compare_exchange_weak(state, WriteState::kFree, std::memory_order_acq_rel)) {
   }
   if (state == WriteState::kEnding) OnFinish();
-  if (state == WriteState::kAwaited) inbox_->Put({Arrival::kWritable, shared_from_this(), {}});
+  if (state == WriteState::kAwaited) inbox_->Put({Arrival::kWritable, shared_from_this()});
 }
 
 }  // namespace dormouse

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "proto/link_stream.h"
@@ -22,7 +23,14 @@ struct Arrival {
     kWritable,  // LinkStream::Busy had said yes, now it would say no
     kClosed,    // the last arrival of a stream
   };
-  Kind kind = kMessage;
+
+  Arrival(Kind what, std::shared_ptr<LinkStream> whose) : kind(what), stream(std::move(whose)) {}
+  // By hand, for a ByteBuffer can be swapped but not moved.
+  Arrival(Arrival&& other) noexcept : kind(other.kind), stream(std::move(other.stream)) {
+    message.Swap(&other.message);
+  }
+
+  Kind kind;
   std::shared_ptr<LinkStream> stream;
   grpc::ByteBuffer message;
 };

@@ -8,8 +8,10 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cstdlib>
 #include <cstring>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -43,9 +45,13 @@ class CuttingProxy {
     const std::lock_guard lock(mutex_);
     for (const int fd : ends_) shutdown(fd, SHUT_RDWR);
   }
+  // The connections of now stay open, but what is sent on them vanishes: the other end might as well be gone.
+  void Stall() {
+    const std::lock_guard lock(mutex_);
+    stalled_.insert(ends_.begin(), ends_.end());
+  }
   // While closed, new connections break at once.
   void set_closed(bool closed) { closed_ = closed; }
-  uint64_t bytes() const { return bytes_; }
 
  private:
   static sockaddr_un Address(const std::string& path) {
@@ -75,13 +81,18 @@ class CuttingProxy {
     char buffer[65536];
     const ssize_t size = read(ends_[from], buffer, sizeof(buffer));
     if (size <= 0) return false;
-    bytes_ += static_cast<uint64_t>(size);
+    if (IsStalled(ends_[from])) return true;
     for (ssize_t sent = 0; sent < size;) {
       const ssize_t n = send(ends_[from ^ 1], buffer + sent, static_cast<size_t>(size - sent), MSG_NOSIGNAL);
       if (n <= 0) return false;
       sent += n;
     }
     return true;
+  }
+
+  bool IsStalled(int fd) {
+    const std::lock_guard lock(mutex_);
+    return stalled_.contains(fd);
   }
 
   void Accept() {
@@ -105,6 +116,7 @@ class CuttingProxy {
       bool broken = false;
       for (const int pair : pairs) broken |= pair == static_cast<int>(i / 2);
       if (broken) {
+        stalled_.erase(ends_[i]);
         close(ends_[i]);
       } else {
         left.push_back(ends_[i]);
@@ -118,9 +130,9 @@ class CuttingProxy {
   int listener_ = -1;
   int stop_[2] = {-1, -1};
   std::atomic<bool> closed_{false};
-  std::atomic<uint64_t> bytes_{0};
   std::mutex mutex_;  // of ends_, where the test's thread is concerned
   std::vector<int> ends_;
+  std::set<int> stalled_;
   std::thread thread_;
 };
 

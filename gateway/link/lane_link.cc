@@ -106,8 +106,9 @@ void LaneLink::OnMessage(const grpc::ByteBuffer& message) {
   }
   const uint64_t batch = incoming_.batch();
   // After a greeting without memory on either side, any number may be the first.
-  if (batch == 0 || (received_through_ != 0 && batch != received_through_ + 1))
+  if (batch == 0 || (received_through_ != 0 && batch != received_through_ + 1)) {
     return Break("a batch is missing");
+  }
   if (!owner_->OnBatch(&incoming_)) return Break("it sent a broken batch");
   received_through_ = batch;
   ++unacknowledged_;

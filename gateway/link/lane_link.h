@@ -70,7 +70,6 @@ class LaneLink final : private StreamUser {
   // Writes one message, if there is something to say and the last one is on its way. `acknowledge`: also when
   // it is only an acknowledgement that waits.
   void Flush(bool acknowledge);
-  bool unacknowledged() const { return unacknowledged_ > 0; }
 
   // Something of this shard was ignored, for an owner of a later epoch has spoken.
   void IgnoredStale(ShardId shard, uint32_t known_epoch);

@@ -137,7 +137,7 @@ class TestGateway : private StatekeeperLinks::Edge {
         links_->Flush();
         facts.Change([&] {
           unsettled_ = links_->unsettled();
-          ready_ = links_->ready();
+          ready_ = ready_ || links_->ready();
         });
       };
     });
@@ -190,8 +190,9 @@ class TestGateway : private StatekeeperLinks::Edge {
     Delivered record{.heads = std::string(delivery.heads),
                      .payload = std::string(delivery.payload_view()),
                      .kind = delivery.kind};
-    for (uint32_t i = 0; i < delivery.recipient_count; ++i)
+    for (uint32_t i = 0; i < delivery.recipient_count; ++i) {
       record.recipients.push_back(delivery.recipient(i));
+    }
     // An edge writes the frame's header before the payload.
     for (size_t i = 1; i <= kFrameHeadroom; ++i) *(delivery.payload - i) = '\x7f';
     facts.Change([&] { delivered_.push_back(std::move(record)); });

@@ -85,8 +85,9 @@ TEST_F(LinkTest, OneMessageReachesManyRecipientsWithTheirHeads) {
     output.kind = DeliveryKind::kBinary;
     output.has_heads = true;
     output.payload = event.payload;
-    for (uint64_t i = 0; i < 3; ++i)
+    for (uint64_t i = 0; i < 3; ++i) {
       output.to.push_back({{event.gateway, UuidLow(i)}, "h" + std::to_string(i)});
+    }
     self->Release(event, {std::move(output)});
   };
   TestStatekeeper statekeeper(setup);
@@ -157,9 +158,42 @@ TEST_F(LinkTest, CutStreamsLoseNothingAndRepeatNothing) {
   ASSERT_EQ(gateway.delivered().size(), kEvents);
   // Nor did the lane see an event twice.
   std::map<ShardId, uint64_t> last;
-  for (const Taken& taken : statekeeper.GetTaken())
+  for (const Taken& taken : statekeeper.GetTaken()) {
     EXPECT_EQ(taken.cause.sequence, ++last[taken.cause.shard]);
+  }
   EXPECT_THAT(statekeeper.GetGone(), IsEmpty());
+}
+
+TEST_F(LinkTest, APeerThatFallsSilentIsNoticedWithinSecondsAndAnIdleOneIsLeftInPeace) {
+  const std::string front = directory_ + "/proxy.sock";
+  TestStatekeeper::Setup setup = Standard();
+  setup.unix_path = front;
+  TestStatekeeper statekeeper(setup);
+  ASSERT_TRUE(statekeeper.Start());
+  CuttingProxy proxy(front, path_);
+  StatekeeperLinks::Config config = Gateway();
+  config.statekeepers = {"unix:" + front};
+  TestGateway gateway(config);
+  TestGateway idle(LinkTest::Gateway(0x2002));  // watches the map directly, and is linked through the proxy
+  ASSERT_TRUE(gateway.AwaitReady());
+  ASSERT_TRUE(idle.AwaitReady());
+  const auto received = [](TestGateway* of) {
+    return of->thread().Get<uint64_t>([&] { return of->links().traffic().messages_received; });
+  };
+
+  const auto start = std::chrono::steady_clock::now();
+  proxy.Stall();
+  gateway.Append("echo/a", "vanishes first");
+  ASSERT_TRUE(gateway.AwaitDeliveries(1));
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(6));
+  ASSERT_TRUE(gateway.AwaitSettled());
+
+  // Several keepalive rounds later both have the stream that they had.
+  idle.Append("echo/b", "x");
+  ASSERT_TRUE(idle.AwaitDeliveries(1));
+  const uint64_t before = received(&gateway) + received(&idle);
+  std::this_thread::sleep_for(std::chrono::seconds(7));
+  EXPECT_EQ(received(&gateway) + received(&idle), before);
 }
 
 TEST_F(LinkTest, ANewStatekeeperGetsWhatIsUnsettledAndClientsWhatTheyHaveNotSeen) {
@@ -229,8 +263,9 @@ class TwoGatewaysTest : public LinkTest {
   static constexpr GatewayId kFar = 0x2002;
 
   static void Broadcast(TestStatekeeper* self, const Taken& event) {
-    if (event.payload == "alone")
+    if (event.payload == "alone") {
       return self->Release(event, {TestStatekeeper::To({event.from}, event.payload)});
+    }
     self->Release(event, {TestStatekeeper::To({{kNear, UuidLow(1)}, {kFar, UuidLow(1)}}, event.payload)});
   }
 
@@ -307,8 +342,9 @@ TEST_F(TwoGatewaysTest, BroadcastsLeaveNothingBehind) {
   size_t most_remembered = 0;
   for (size_t sent = 0; sent < kBroadcasts; sent += 1000) {
     near_->thread().Run([&] {
-      for (int i = 0; i < 1000; ++i)
+      for (int i = 0; i < 1000; ++i) {
         near_->links().Append({.connection = UuidLow(1), .hub = "echo/a", .payload = "x"});
+      }
     });
     ASSERT_TRUE(near_->AwaitSettled());
     most_remembered =
@@ -594,8 +630,9 @@ TEST_F(LinkTest, ALaneThatDoesNotListenStopsTheStreamAndMissesNothing) {
   go_on.set_value();
   ASSERT_TRUE(gateway.AwaitDeliveries(kEvents));
   const std::vector<Delivered> delivered = gateway.delivered();
-  for (int i = 0; i < kEvents; ++i)
+  for (int i = 0; i < kEvents; ++i) {
     EXPECT_EQ(delivered[static_cast<size_t>(i)].payload, std::to_string(i) + filling);
+  }
 }
 
 // Speaks to a statekeeper as a gateway that breaks the rules.

@@ -137,8 +137,9 @@ void LaneLinks::OnMessage(Gateway* gateway, const grpc::ByteBuffer& message) {
 
 void LaneLinks::NoteStale(Gateway* gateway) {
   for (const link::Stale& stale : incoming_.stale()) {
-    if (stale.shard() < shard_count_->load())
+    if (stale.shard() < shard_count_->load()) {
       gateway->stale[static_cast<ShardId>(stale.shard())] = stale.epoch();
+    }
   }
 }
 
@@ -149,13 +150,16 @@ bool LaneLinks::TakeEvents(Gateway* gateway) {
   EventView event;
   while (!batch.empty()) {
     if (!ReadEvent(&batch, &event) || !IsKnown(event.kind)) return false;
-    if (event.shard >= shard_count || event.shard % lanes_ != config_.lane || event.sequence == 0)
+    if (event.shard >= shard_count || event.shard % lanes_ != config_.lane || event.sequence == 0) {
       return false;
+    }
     Taken& taken = gateway->taken[event.shard / lanes_];
-    if (event.epoch < taken.epoch || (event.epoch == taken.epoch && event.sequence <= taken.through))
+    if (event.epoch < taken.epoch || (event.epoch == taken.epoch && event.sequence <= taken.through)) {
       continue;
-    if (event.epoch > taken.epoch || taken.first == 0)
+    }
+    if (event.epoch > taken.epoch || taken.first == 0) {
       taken = {.epoch = event.epoch, .first = event.sequence, .through = 0, .tracked = {}};
+    }
     taken.through = event.sequence;
     receiver_->OnEvent(gateway->id, event);
   }
@@ -207,8 +211,9 @@ void LaneLinks::ArmGraceTimer() {
   const int64_t now = SteadyMs();
   int64_t next = std::numeric_limits<int64_t>::max();
   for (const auto& [id, gateway] : gateways_) {
-    if (gateway->stream == nullptr)
+    if (gateway->stream == nullptr) {
       next = std::min(next, gateway->lost_ms + config_.gateway_grace.count() - now);
+    }
   }
   ev_timer_stop(loop_, &grace_timer_);
   if (next == std::numeric_limits<int64_t>::max()) return;
@@ -220,8 +225,9 @@ void LaneLinks::GiveUpOverdue() {
   const int64_t now = SteadyMs();
   std::vector<GatewayId> overdue;
   for (const auto& [id, gateway] : gateways_) {
-    if (gateway->stream == nullptr && now - gateway->lost_ms >= config_.gateway_grace.count())
+    if (gateway->stream == nullptr && now - gateway->lost_ms >= config_.gateway_grace.count()) {
       overdue.push_back(id);
+    }
   }
   for (const GatewayId id : overdue) {
     SPDLOG_WARN("Gateway {:x} did not come back to lane {}: giving it up", id, config_.lane);
@@ -455,8 +461,9 @@ void LaneLinks::TellForget(const Settlement& settlement) {
   const Taken* taken = TakenOf(cause, settlement.epoch);
   const uint64_t below = taken == nullptr ? 0 : taken->first;
   for (const GatewayId id : settlement.foreign) {
-    if (Gateway* gateway = Find(id))
+    if (Gateway* gateway = Find(id)) {
       gateway->outbox.AddForget(cause.gateway, cause.shard, cause.sequence, below);
+    }
   }
   WantNotes();
 }

@@ -125,8 +125,9 @@ class Server final : public LinkServer, private ServerStream::Acceptor {
       *status = {grpc::StatusCode::UNAVAILABLE, "no shard map yet"};
     } else {
       const std::lock_guard lock(mutex_);
-      if (inboxes_[hello.lane()] == nullptr)
+      if (inboxes_[hello.lane()] == nullptr) {
         *status = {grpc::StatusCode::UNAVAILABLE, "the lane is not there yet"};
+      }
       return inboxes_[hello.lane()];
     }
     return nullptr;
