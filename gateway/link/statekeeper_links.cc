@@ -41,7 +41,8 @@ struct Lane final : LaneLink::Owner {
   Links* const links;
   std::unique_ptr<LaneLink> link;  // none: the lane of shards without an owner
   std::vector<ShardId> unsent;     // shards that may have unsent events
-  uint64_t unsettled_bytes = 0;    // of the shards that it owns
+  size_t shards = 0;               // that it owns
+  uint64_t unsettled_bytes = 0;    // of these
   bool congested = false;
 };
 
@@ -108,9 +109,9 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
 
   std::string not_ready_reason() const override {
     if (shards_.empty()) return "no statekeeper has sent a shard map yet";
-    for (const Shard& shard : shards_) {
-      if (shard.lane == &nowhere_) return "some shards have no owner";
-      if (!shard.lane->link->greeted()) return "no link to " + shard.lane->link->name();
+    if (nowhere_.shards > 0) return "some shards have no owner";
+    for (const auto& [key, lane] : lanes_) {
+      if (lane->shards > 0 && !lane->link->greeted()) return "no link to " + lane->link->name();
     }
     return {};
   }
@@ -220,6 +221,7 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
     if (shards_.empty()) {
       shards_.resize(map.shard_count());
       for (Shard& shard : shards_) shard.lane = &nowhere_;
+      nowhere_.shards = shards_.size();
     }
     std::vector<std::vector<Lane*>> lanes_of_members;
     for (const link::Member& member : map.members()) lanes_of_members.push_back(LanesOf(member));
@@ -303,6 +305,8 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
   void Assign(ShardId id, Lane* lane, uint32_t epoch) {
     Shard& shard = shards_[id];
     Free(shard.lane, shard.log.unsettled_bytes());
+    --shard.lane->shards;
+    ++lane->shards;
     shard.lane = lane;
     shard.epoch = epoch;
     shard.known_epoch = std::max(shard.known_epoch, epoch);

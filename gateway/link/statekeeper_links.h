@@ -64,7 +64,7 @@ class StatekeeperLinks {
   // loop (of any turn: the links rely on it too).
   virtual void Flush() = 0;
 
-  // True once the map is known and every owner in it has a stream.
+  // True once the map is known and every owner in it has a stream. Cheap enough to be asked in every turn.
   virtual bool ready() const = 0;
   virtual std::string not_ready_reason() const = 0;
 
