@@ -21,7 +21,7 @@ constexpr GatewayId kGateway = 1;
 constexpr GatewayId kOtherGateway = 2;
 
 // Answers each text with what it says:  "put K V", "get K", "list P", "count", "all TEXT", "throw", "close",
-// "alarm MS", "tag T", anything else is echoed.
+// "alarm MS", "tagged T TEXT", anything else is echoed. A connection to "/tag/T" carries the tag T.
 class Scripted : public Hub {
  public:
   struct Behaviour {
@@ -35,6 +35,7 @@ class Scripted : public Hub {
   void OnWake(Context&) override { ++behaviour_->wakes; }
   void OnConnect(Context& context, const Connection& connection, const link::OpenRequest& request) override {
     if (request.path() == "/refuse") return context.Close(connection.id, 4000, "no");
+    if (request.path().starts_with("/tag/")) context.SetTags(connection.id, {request.path().substr(5)});
     context.SetAttachment(connection.id, "attached");
     context.Send(connection.id, Message::Text("welcome"));
   }
@@ -61,6 +62,8 @@ class Scripted : public Hub {
       context.Put("thrown", "x");
       say("never seen");
       throw std::runtime_error("as asked");
+    } else if (text.starts_with("tagged ")) {
+      context.Broadcast(Message::Text(text.substr(9)), text.substr(7, 1), connection.id);
     } else if (text == "close") {
       context.Close(connection.id, 1000, "bye");
     } else if (text.starts_with("alarm ")) {
@@ -152,8 +155,10 @@ class AwakeHubTest : public testing::Test, public HubHost {
     event.payload = std::move(payload);
     return event;
   }
-  void Open(uint64_t connection, GatewayId gateway = kGateway) {
-    hub_->Deliver(Event(HubEvent::Kind::kOpen, connection, "", gateway));
+  void Open(uint64_t connection, GatewayId gateway = kGateway, const std::string& path = "/") {
+    link::OpenRequest request;
+    request.set_path(path);
+    hub_->Deliver(Event(HubEvent::Kind::kOpen, connection, request.SerializeAsString(), gateway));
   }
   void Say(uint64_t connection, const std::string& text, GatewayId gateway = kGateway) {
     hub_->Deliver(Event(HubEvent::Kind::kText, connection, text, gateway));
@@ -284,9 +289,7 @@ TEST_F(AwakeHubTest, AFrameOfAnUnknownConnectionClosesIt) {
 }
 
 TEST_F(AwakeHubTest, ARefusedConnectionLeavesNothing) {
-  link::OpenRequest request;
-  request.set_path("/refuse");
-  hub_->Deliver(Event(HubEvent::Kind::kOpen, 1, request.SerializeAsString()));
+  Open(1, kGateway, "/refuse");
   Settle();
   EXPECT_THAT(Sent(), ElementsAre("1:close 4000"));
   EXPECT_THAT(store_.hubs["test/hub"], IsEmpty());
@@ -417,6 +420,26 @@ TEST_F(AwakeHubTest, BroadcastReachesAllConnectionsOfASleepingHub) {
   Say(1, "all hi");
   Settle();
   EXPECT_THAT(Sent(), ElementsAre("1:hi", "3:hi", "2:hi"));
+}
+
+TEST_F(AwakeHubTest, ABroadcastByTagReachesTheTaggedButTheExceptedOneAndTagsEndWithTheirConnections) {
+  Open(1, kGateway, "/tag/a");
+  Open(2, kOtherGateway, "/tag/a");
+  Open(3, kGateway, "/tag/b");
+  Open(4, kGateway, "/tag/a");
+  Settle();
+  Sleep();
+  Sent();
+  Say(1, "tagged a hi");
+  Say(3, "tagged a from outside");
+  Settle();
+  EXPECT_THAT(Sent(), ElementsAre("4:hi", "2:hi", "1:from outside", "4:from outside", "2:from outside"));
+  hub_->Deliver(Event(HubEvent::Kind::kClose, 4, ClosePayload(1000, "")));
+  Settle();
+  Sleep();
+  Say(3, "tagged a again");
+  Settle();
+  EXPECT_THAT(Sent(), ElementsAre("1:again", "2:again"));
 }
 
 TEST_F(AwakeHubTest, AnAlarmWithoutOutputIsGoneWithItsCommit) {
