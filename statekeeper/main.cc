@@ -1,6 +1,7 @@
 // dormouse-statekeeper: opens the store, takes the shards, runs a lane per core and serves gateways.
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
@@ -93,6 +94,7 @@ int Run(const Options& options) {
   server_config.links.gateway_grace = options.gateway_grace;
   const std::unique_ptr<LinkServer> server = NewLinkServer(server_config);
 
+  std::atomic<bool> deposed{false};
   std::vector<std::unique_ptr<Lane>> lanes;
   std::vector<std::future<std::vector<ShardRecord>>> started;
   for (uint32_t i = 0; i < lane_count; ++i) {
@@ -105,6 +107,9 @@ int Run(const Options& options) {
     config.hibernate_after = options.hibernate_after;
     config.reap_interval = options.reap_interval;
     config.gateway_grace = options.gateway_grace;
+    config.deposed = [&deposed] {
+      if (!deposed.exchange(true)) kill(getpid(), SIGTERM);
+    };
     lanes.push_back(std::make_unique<Lane>(std::move(config), &classes, stores.get(), registry.get()));
     started.push_back(lanes[i]->Start(server->NewGatewayLinks(i, lanes[i]->loop(), lanes[i].get())));
   }
@@ -136,7 +141,6 @@ int Run(const Options& options) {
       AdminServer::Readiness readiness{true, ""};
       if (stopping) readiness = {false, "stopping"};
       for (const auto& lane : lanes) {
-        if (lane->deposed()) readiness = {false, "another statekeeper has taken shards of this one"};
         if (!lane->store_healthy()) readiness = {false, "the store does not answer"};
       }
       return readiness;
@@ -154,11 +158,17 @@ int Run(const Options& options) {
   sigaddset(&signals, SIGINT);
   int received = 0;
   sigwait(&signals, &received);
-  SPDLOG_INFO("signal {}: finishing what was begun", received);
+  if (deposed) {
+    SPDLOG_ERROR(
+        "Another statekeeper has taken shards of this one, or the store was emptied. One store is for one "
+        "statekeeper; this one ends");
+  } else {
+    SPDLOG_INFO("signal {}: finishing what was begun", received);
+  }
   stopping = true;
   stop_lanes(kStopPatience);
   std::filesystem::remove(unix_path, error_code);
-  return 0;
+  return deposed ? 1 : 0;
 }
 
 }  // namespace

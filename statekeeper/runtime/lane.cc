@@ -259,7 +259,6 @@ void Lane::LoseShard(ShardId shard) {
   if (epochs_.erase(shard) == 0) return;
   SPDLOG_ERROR("lane {}: shard {} has another owner; this statekeeper serves it no longer", config_.lane,
                shard);
-  deposed_.store(true);
   metrics_.shards_owned.Set(static_cast<double>(epochs_.size()));
   alarms_->RemoveShard(shard);
   std::erase_if(by_idle_time_, [&](AwakeHub* hub) {
@@ -268,6 +267,7 @@ void Lane::LoseShard(ShardId shard) {
     return true;
   });
   std::erase_if(hubs_, [&](const auto& each) { return each.second->shard() == shard; });
+  config_.deposed();
 }
 
 void Lane::OnStopRequest() {

@@ -47,6 +47,8 @@ class Lane : public GatewayLinks::Receiver, private HubHost {
     Duration hibernate_after{};
     Duration reap_interval{};
     Duration gateway_grace{};
+    // Another owner has shards of this lane; called on the lane's thread.
+    std::function<void()> deposed;
   };
 
   Lane(Config config, const HubClassRegistry* classes, StoreFactory* stores, prometheus::Registry* registry);
@@ -66,7 +68,6 @@ class Lane : public GatewayLinks::Receiver, private HubHost {
 
   // For readiness; any thread.
   bool store_healthy() const { return store_healthy_.load(std::memory_order_relaxed); }
-  bool deposed() const { return deposed_.load(std::memory_order_relaxed); }
 
  private:
   // GatewayLinks::Receiver
@@ -114,7 +115,6 @@ class Lane : public GatewayLinks::Receiver, private HubHost {
   struct ev_loop* const loop_;
   std::thread thread_;
   std::atomic<bool> store_healthy_{false};
-  std::atomic<bool> deposed_{false};
 
   // The lane's thread only, from here on.
   std::unique_ptr<GatewayLinks> links_;

@@ -51,6 +51,7 @@ struct Wire {
   size_t settled = 0;
   GatewayId gone = 0;
   bool report_gone = false;
+  bool deposed = false;
 };
 
 class FakeLinks : public GatewayLinks {
@@ -138,6 +139,11 @@ class LaneTest : public testing::Test {
     config.hibernate_after = hibernate_after;
     config.reap_interval = Duration(3'600'000);
     config.gateway_grace = Duration(60'000);
+    config.deposed = [this] {
+      const std::scoped_lock lock(wire_.mutex);
+      wire_.deposed = true;
+      wire_.changed.notify_all();
+    };
     registry_ = std::make_unique<prometheus::Registry>();
     lane_ = std::make_unique<Lane>(config, &classes_, stores_.get(), registry_.get());
     auto links = std::make_unique<FakeLinks>(&wire_, lane_->loop(), lane_.get());
@@ -243,10 +249,10 @@ TEST_F(LaneTest, AnAlarmWakesASleepingHub) {
 TEST_F(LaneTest, AnAlarmSurvivesTheProcess) {
   StartLane(Duration(10'000));
   Post(EventKind::kOpen, "h", 1);
-  Post(EventKind::kText, "h", 1, "alarm 1");
-  ASSERT_TRUE(AwaitSent("1:alarm 1 of 1"));
+  Post(EventKind::kText, "h", 1, "alarm 1500");
+  ASSERT_TRUE(AwaitSent("1:alarm 1500 of 1"));
   StopLane();
-  wire_.sent.clear();
+  ASSERT_EQ(wire_.sent.size(), 1u) << "the alarm was to ring in the next process";
   StartLane(Duration(10'000), "my successor");
   EXPECT_TRUE(AwaitSent("1:ring"));
 }
@@ -279,6 +285,25 @@ TEST_F(LaneTest, SocketsOfAVanishedGatewayEnd) {
     ASSERT_TRUE(Await([&](const Wire& wire) { return wire.settled == 3 + i; }));
   }
   EXPECT_EQ(wire_.sent.back(), "1:hello 1 of 1");
+}
+
+TEST_F(LaneTest, ALaneWhoseShardIsTakenSaysSoAndSettlesNothing) {
+  StartLane(Duration(10'000));
+  Post(EventKind::kOpen, "h", 1);
+  ASSERT_TRUE(Await([](const Wire& wire) { return wire.settled == 1; }));
+  struct ev_loop* loop = ev_loop_new(EVFLAG_AUTO);
+  {
+    const std::unique_ptr<Store> other = stores_->NewStore(loop);
+    bool taken = false;
+    other->TakeShards("another", {ShardOf("echo/h", kShards)},
+                      [&](StoreStatus, const auto&) { taken = true; });
+    while (!taken) ev_run(loop, EVRUN_ONCE);
+  }
+  ev_loop_destroy(loop);
+  Post(EventKind::kText, "h", 1, "alarm 60000");
+  EXPECT_TRUE(Await([](const Wire& wire) { return wire.deposed; }));
+  EXPECT_EQ(wire_.settled, 1u) << "its gateway must replay it to the new owner";
+  EXPECT_TRUE(wire_.sent.empty());
 }
 
 TEST_F(LaneTest, AnUnknownClassRefusesTheConnection) {

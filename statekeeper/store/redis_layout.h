@@ -102,13 +102,14 @@ end
 return due
 )";
 
-// KEYS  the shard's record.   ARGV  the new owner, a name for this call. Answers the epoch.
-// A call that is sent again because its answer was lost raises the epoch once.
+// KEYS  the shard's record.   ARGV  the new owner, a name for this call, the epoch of a shard that was never
+// owned. Answers the epoch. A call that is sent again because its answer was lost raises the epoch once.
 inline constexpr std::string_view kTakeScript = R"(
 local shard = redis.call('HMGET', KEYS[1], 'take', 'epoch')
 if shard[1] == ARGV[2] then return tonumber(shard[2]) end
-redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'take', ARGV[2])
-return redis.call('HINCRBY', KEYS[1], 'epoch', 1)
+local epoch = shard[2] and tonumber(shard[2]) + 1 or tonumber(ARGV[3])
+redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'take', ARGV[2], 'epoch', epoch)
+return epoch
 )";
 
 }  // namespace dormouse

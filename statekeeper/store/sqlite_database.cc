@@ -36,7 +36,7 @@ constexpr const char* kSql[] = {
     "DELETE FROM alarms WHERE hub = ?",
     "SELECT hub, due FROM alarms WHERE shard = ? AND due <= ? ORDER BY due, hub LIMIT ?",
     "SELECT due FROM alarms WHERE shard = ? AND due > ? ORDER BY due LIMIT 1",
-    R"(INSERT INTO shards (shard, owner, epoch) VALUES (?, ?, 1)
+    R"(INSERT INTO shards (shard, owner, epoch) VALUES (?, ?, ?)
        ON CONFLICT DO UPDATE SET owner = excluded.owner, epoch = epoch + 1 RETURNING epoch)",
     "SELECT owner, epoch FROM shards WHERE shard = ?",
 };
@@ -238,7 +238,7 @@ StoreStatus SqliteDatabase::TakeShards(const std::string& owner, const std::vect
                                        std::vector<ShardRecord>* records) {
   for (const ShardId shard : shards) {
     Query put(statements_[kPutShard]);
-    if (!put.Bind(shard).Text(owner).Next()) return StoreStatus::kError;
+    if (!put.Bind(shard).Text(owner).Bind(FirstEpoch()).Next()) return StoreStatus::kError;
     records->push_back({owner, static_cast<uint32_t>(put.Number(0))});
     if (!put.Run()) return StoreStatus::kError;
   }

@@ -91,6 +91,10 @@ struct ShardRecord {
   uint32_t epoch = 0;
 };
 
+// The first epoch of a shard that nobody has owned yet: the seconds since 2020. So a store that was emptied,
+// or put back from a backup of long ago, does not begin again with epochs that gateways know to be over.
+uint32_t FirstEpoch();
+
 class Store {
  public:
   using CommitCallback = std::function<void(StoreStatus)>;

@@ -287,6 +287,14 @@ TEST_P(StoreContractTest, LargeCommits) {
   for (const std::string& hub : hubs) EXPECT_EQ(Read("k49", hub), std::string(16u << 10, 'a' + 49)) << hub;
 }
 
+// Gateways may remember epochs of what was there before.
+TEST_P(StoreContractTest, AFreshStoreBeginsBeyondTheEpochsOfAnyEarlierOne) {
+  const uint32_t now = FirstEpoch();
+  const uint32_t epoch = TakeShards(loop_, *store_, "a", {9}).at(0).epoch;
+  EXPECT_GE(epoch, now);
+  EXPECT_LE(epoch, FirstEpoch());
+}
+
 TEST_P(StoreContractTest, EachTakeRaisesTheEpochByOne) {
   const std::vector<ShardRecord> first = TakeShards(loop_, *store_, "a", {1, 2, 3});
   ASSERT_EQ(first.size(), 3u);

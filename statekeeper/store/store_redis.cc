@@ -180,15 +180,16 @@ class RedisStore : public Store {
     joined->result.resize(shards.size());
     joined->done = std::move(done);
     const std::string call = NewUuid();
+    const std::string first_epoch = fmt::to_string(FirstEpoch());
     for (size_t i = 0; i < shards.size(); ++i) {
-      pipeline_.Call(
-          RedisCommand("EVALSHA", scripts_[kTake], "1", ShardKey(config_.key_prefix, shards[i]), owner, call),
-          [joined, i, owner](StoreStatus status, const redisReply* reply) {
-            if (status == StoreStatus::kOk) {
-              joined->result[i] = {owner, static_cast<uint32_t>(reply->integer)};
-            }
-            joined->Answer(status);
-          });
+      pipeline_.Call(RedisCommand("EVALSHA", scripts_[kTake], "1", ShardKey(config_.key_prefix, shards[i]),
+                                  owner, call, first_epoch),
+                     [joined, i, owner](StoreStatus status, const redisReply* reply) {
+                       if (status == StoreStatus::kOk) {
+                         joined->result[i] = {owner, static_cast<uint32_t>(reply->integer)};
+                       }
+                       joined->Answer(status);
+                     });
     }
   }
 

@@ -121,14 +121,18 @@ class Process:
 
     def end(self, number=signal.SIGKILL, timeout=20):
         """Sends the signal and waits for the end; returns the exit status. Fails when it does not end."""
-        self._expected_end = True
         self.send_signal(number)
+        return self.await_end(timeout)
+
+    def await_end(self, timeout=20):
+        """Waits for the end that something else brings about; returns the exit status."""
+        self._expected_end = True
         try:
             return self._popen.wait(timeout * SLOWNESS)
         except subprocess.TimeoutExpired:
             self.send_signal(signal.SIGKILL)
             self._popen.wait(5)
-            raise AssertionError(f"{self.name} did not end {timeout * SLOWNESS} s after signal {number}") from None
+            raise AssertionError(f"{self.name} did not end within {timeout * SLOWNESS} s") from None
 
     def stop_finally(self):
         """Stops it where it runs; returns what was wrong with it, or nothing."""

@@ -123,3 +123,30 @@ async def test_connections_open_again_after_redis_came_back():
         cluster.redis.start()
         async with echo(cluster.ws_url("/websocket/again")) as client:
             assert (await client.ask("x"))["connections"] == 1
+
+
+async def test_emptied_store_closes_its_sockets_and_goes_on():
+    """What the hubs knew is gone; the gateway, which remembers epochs, must take the new beginning for newer."""
+    with Cluster(options=OPTIONS) as cluster:
+        async with echo(cluster.ws_url("/websocket/emptied")) as before:
+            cluster.kill_statekeeper()
+            for name in os.listdir(cluster.data):
+                if name.startswith("dormouse.db"):
+                    os.unlink(os.path.join(cluster.data, name))
+            cluster.start_statekeeper()
+            await before.send("does anybody know me?")
+            assert await before.closed() == (1011, "Unknown connection")
+            async with echo(cluster.ws_url("/websocket/emptied")) as after:
+                assert (await after.ask("x"))["connections"] == 1
+
+
+async def test_statekeeper_whose_shards_are_taken_ends_and_its_sockets_go_on():
+    with Cluster(store="redis", options=OPTIONS) as cluster:
+        async with actor(cluster.ws_url("/ws/taken"), "test/a") as a:
+            for shard in range(1024):
+                assert cluster.redis.command_answer(f"HSET {{dormouse:{shard}}}:shard owner somebody-else") == ":0"
+            await a.send(a.envelope("hub:register", {"actorAddress": "test/b", "capabilities": ["test"]}))
+            assert cluster.statekeeper.await_end() == 1
+            cluster.start_statekeeper()
+            assert (await a.recv())["type"] == "hub:registered"
+            assert await a.addresses() == ["test/a", "test/b"]
