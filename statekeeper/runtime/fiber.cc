@@ -5,6 +5,7 @@
 #include <boost/context/protected_fixedsize_stack.hpp>
 #include <cassert>
 #include <memory>
+#include <mutex>
 #include <utility>
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -71,17 +72,22 @@ class Fiber {
   }
 
   ~Fiber() {
-    if (!ended_) {
+#if defined(__SANITIZE_THREAD__)
+    // Its frames would be left on the caller's shadow stack.
+    const bool can_return = false;
+#else
+    const bool can_return = ended_;
+#endif
+    if (!can_return) {
       // Destroying the context would unwind its stack.
       static auto* const abandoned = new std::vector<boost::context::fiber>;
+      static std::mutex mutex;  // pools of all threads
+      const std::scoped_lock lock(mutex);
       abandoned->push_back(std::move(context_));
     } else {
       retired_ = true;
       ToFiber();
     }
-#if defined(__SANITIZE_THREAD__)
-    if (ended_) __tsan_destroy_fiber(note_.tsan);
-#endif
   }
 
   void ToFiber() {
