@@ -14,6 +14,7 @@ constexpr int kKeepaliveMs = 2000;         // an unheard peer is asked after thi
 constexpr int kKeepaliveTimeoutMs = 2000;  // and given up after that
 constexpr int kReconnectMs = 100;          // gRPC waits no less
 constexpr int kConnectTimeoutMs = 1000;
+constexpr int kLookupMs = 1000;  // between two lookups of a name
 
 }  // namespace
 
@@ -28,11 +29,19 @@ std::shared_ptr<grpc::Channel> NewLinkChannel(const std::string& target) {
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kReconnectMs);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectTimeoutMs);
   // A name whose machine was replaced is looked up again soon.
-  arguments.SetInt(GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS, kConnectTimeoutMs);
+  arguments.SetInt(GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS, kLookupMs);
   arguments.SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);  // the links do that, with what they know
   return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);
+}
+
+const std::shared_ptr<grpc::Channel>& LinkTarget::Channel(bool again, int64_t steady_ms) {
+  if (channel_ == nullptr || (again && steady_ms >= made_at_ms_ + kLookupMs)) {
+    channel_ = NewLinkChannel(name_);
+    made_at_ms_ = steady_ms;
+  }
+  return channel_;
 }
 
 void ConfigureLinkServer(grpc::ServerBuilder* builder) {

@@ -6,8 +6,10 @@
 #include <grpcpp/support/byte_buffer.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 
 namespace google::protobuf {
 class MessageLite;
@@ -26,7 +28,25 @@ inline constexpr size_t kMaxRecordBytes = kMaxMessageBytes - 2 * kBatchBytes;
 // could not be reached before, within a fifth of a second.
 std::shared_ptr<grpc::Channel> NewLinkChannel(const std::string& target);
 
-// The same for a server.
+// "HOST:PORT" or "unix:PATH", for whoever tries it again and again. A name that gRPC does not find it looks
+// up again after 1 s, 1.6 s, and so on up to two minutes, and nothing hurries it: far too late for a name
+// that is known again, as that of a container that is replaced. So tries that follow a failure get a new
+// channel now and then.
+class LinkTarget {
+ public:
+  explicit LinkTarget(std::string name) : name_(std::move(name)) {}
+
+  const std::string& name() const { return name_; }
+  // The channel for the next try. `again`: the last one failed. Channels that it gave before stay good.
+  const std::shared_ptr<grpc::Channel>& Channel(bool again, int64_t steady_ms);
+
+ private:
+  const std::string name_;
+  std::shared_ptr<grpc::Channel> channel_;
+  int64_t made_at_ms_ = 0;
+};
+
+// The same as NewLinkChannel for a server.
 void ConfigureLinkServer(grpc::ServerBuilder* builder);
 
 grpc::ByteBuffer ToBuffer(const google::protobuf::MessageLite& message);

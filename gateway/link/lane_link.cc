@@ -6,7 +6,6 @@
 
 #include "common/clock.h"
 #include "common/logging.h"
-#include "proto/link_channel.h"
 
 namespace dormouse {
 namespace {
@@ -19,15 +18,11 @@ constexpr uint64_t kMaxUnacknowledged = 64;
 
 }  // namespace
 
-const std::shared_ptr<grpc::Channel>& StatekeeperAddress::Channel(uint32_t attempt) {
+const std::shared_ptr<grpc::Channel>& StatekeeperAddress::Channel(uint32_t attempt, int64_t steady_ms) {
   const std::string& path = member_.unix_path();
   const bool has_unix = !path.empty() && access(path.c_str(), F_OK) == 0;
-  if (member_.address().empty() || (has_unix && attempt % 2 == 0)) {
-    if (unix_channel_ == nullptr) unix_channel_ = NewLinkChannel("unix:" + path);
-    return unix_channel_;
-  }
-  if (address_channel_ == nullptr) address_channel_ = NewLinkChannel(member_.address());
-  return address_channel_;
+  LinkTarget& target = member_.address().empty() || (has_unix && attempt % 2 == 0) ? unix_ : address_;
+  return target.Channel(attempt > 0, steady_ms);
 }
 
 LaneLink::LaneLink(CompletionThread* thread, std::shared_ptr<StreamInbox> inbox, GatewayId gateway,
@@ -51,8 +46,8 @@ void LaneLink::Tick(int64_t steady_ms) {
   hello->set_lane(lane_);
   hello->set_received_through(received_through_);
   FillStale();
-  stream_ =
-      ClientStream::Open(thread_, statekeeper_->Channel(attempts_++), kMethod, ToBuffer(outgoing_), inbox_);
+  stream_ = ClientStream::Open(thread_, statekeeper_->Channel(attempts_++, steady_ms), kMethod,
+                               ToBuffer(outgoing_), inbox_);
   stream_->set_context(static_cast<StreamUser*>(this));
 }
 

@@ -14,25 +14,27 @@
 #include "gateway/link/client_stream.h"
 #include "gateway/link/stream_user.h"
 #include "proto/link.pb.h"
+#include "proto/link_channel.h"
 
 namespace dormouse {
 
 // A statekeeper process as the shard map describes it, and the ways to it.
 class StatekeeperAddress {
  public:
-  explicit StatekeeperAddress(const link::Member& member) : member_(member) {}
+  explicit StatekeeperAddress(const link::Member& member)
+      : member_(member), unix_("unix:" + member.unix_path()), address_(member.address()) {}
 
   uint64_t incarnation() const { return member_.incarnation(); }
   const std::string& name() const {
     return member_.address().empty() ? member_.unix_path() : member_.address();
   }
   // The unix socket where it is on this host, on odd attempts the address: the path may be another host's.
-  const std::shared_ptr<grpc::Channel>& Channel(uint32_t attempt);
+  const std::shared_ptr<grpc::Channel>& Channel(uint32_t attempt, int64_t steady_ms);
 
  private:
   const link::Member member_;
-  std::shared_ptr<grpc::Channel> unix_channel_;
-  std::shared_ptr<grpc::Channel> address_channel_;
+  LinkTarget unix_;
+  LinkTarget address_;
 };
 
 class LaneLink final : private StreamUser {

@@ -258,7 +258,7 @@ class TestStatekeeper {
     Publish(setup_.epoch);
     return true;
   }
-  void Publish(uint32_t epoch) {
+  void Publish(uint32_t epoch, const std::string& address = {}) {
     link::ShardMap map;
     map.set_version(++version_);
     map.set_shard_count(setup_.shards);
@@ -266,6 +266,7 @@ class TestStatekeeper {
     member->set_incarnation(setup_.incarnation);
     member->set_lanes(setup_.lanes);
     member->set_unix_path(setup_.unix_path);
+    member->set_address(address);
     for (uint32_t i = 0; i < setup_.shards; ++i) {
       map.add_owner(0);
       map.add_epoch(epoch);

@@ -4,7 +4,6 @@
 
 #include "common/clock.h"
 #include "common/logging.h"
-#include "proto/link_channel.h"
 
 namespace dormouse {
 namespace {
@@ -21,13 +20,14 @@ ShardWatch::ShardWatch(CompletionThread* thread, std::shared_ptr<StreamInbox> in
   link::WatchShardsRequest request;
   request.set_gateway(gateway);
   request_ = ToBuffer(request);
-  for (const std::string& target : targets) statekeepers_.push_back({target, NewLinkChannel(target)});
+  for (const std::string& target : targets) statekeepers_.emplace_back(target);
 }
 
 void ShardWatch::Tick(int64_t steady_ms) {
   if (stream_ != nullptr || steady_ms < open_at_ms_) return;
   has_spoken_ = false;
-  stream_ = ClientStream::Open(thread_, statekeepers_[current_].channel, kMethod, request_, inbox_);
+  stream_ = ClientStream::Open(thread_, statekeepers_[current_].Channel(failures_ > 0, steady_ms), kMethod,
+                               request_, inbox_);
   stream_->set_context(static_cast<StreamUser*>(this));
 }
 
@@ -48,7 +48,7 @@ void ShardWatch::Close() {
 void ShardWatch::OnMessage(const grpc::ByteBuffer& message) {
   link::ShardMap map;
   if (!FromBuffer(message, &map)) {
-    SPDLOG_ERROR("Statekeeper {} sent something that is not a shard map", statekeepers_[current_].target);
+    SPDLOG_ERROR("Statekeeper {} sent something that is not a shard map", statekeepers_[current_].name());
     return;
   }
   has_spoken_ = true;
@@ -59,7 +59,7 @@ void ShardWatch::OnMessage(const grpc::ByteBuffer& message) {
 void ShardWatch::OnClosed(const grpc::Status& status) {
   // One line when it is lost, one when nobody answers: not one for each attempt.
   if (has_spoken_ || failures_ + 1 == statekeepers_.size()) {
-    SPDLOG_WARN("No shard map from statekeeper {}: {}; trying on", statekeepers_[current_].target,
+    SPDLOG_WARN("No shard map from statekeeper {}: {}; trying on", statekeepers_[current_].name(),
                 status.error_message());
   }
   stream_.reset();

@@ -13,6 +13,7 @@
 #include "gateway/link/client_stream.h"
 #include "gateway/link/stream_user.h"
 #include "proto/link.pb.h"
+#include "proto/link_channel.h"
 
 namespace dormouse {
 
@@ -33,11 +34,6 @@ class ShardWatch final : private StreamUser {
   void Close();
 
  private:
-  struct Statekeeper {
-    std::string target;
-    std::shared_ptr<grpc::Channel> channel;
-  };
-
   void OnMessage(const grpc::ByteBuffer& message) override;
   void OnClosed(const grpc::Status& status) override;
 
@@ -45,7 +41,7 @@ class ShardWatch final : private StreamUser {
   const std::shared_ptr<StreamInbox> inbox_;
   const std::function<void(const link::ShardMap&)> on_map_;
   grpc::ByteBuffer request_;
-  std::vector<Statekeeper> statekeepers_;
+  std::vector<LinkTarget> statekeepers_;
   size_t current_ = 0;
   std::shared_ptr<ClientStream> stream_;
   bool has_spoken_ = false;  // the current stream brought a map

@@ -27,7 +27,7 @@ def _shown(kind, value):
 
 def test_option_table_is_the_one_of_the_source():
     defaults = dict(re.findall(r"^  [^\s/].*? (\w+?)(?: = |(?=\{))(.*);", _read("common", "options.h"), re.M))
-    declared = re.findall(r'table->(Plain|Time|Size)\(k(\w+),\s*"([\w-]+)",\s*&o->(\w+),\s*"(.*?)"\);',
+    declared = re.findall(r'table->(Plain|Time|Size)\(\s*k(\w+),\s*"([\w-]+)",\s*&o->(\w+),\s*"(.*?)"\);',
                           _read("common", "options.cc"), re.S)
     assert len(declared) > 25
     rows = [[cell.strip() for cell in line.strip("|").split("|")]
@@ -40,3 +40,13 @@ def test_option_table_is_the_one_of_the_source():
         if field in defaults:
             assert default == f"`{_shown(kind, defaults[field])}`", name
     assert {name for _, _, name, _, _ in declared} <= table.keys()
+
+
+def test_compose_passes_every_option_on():
+    declared = set(re.findall(r'table->\w+\(\s*k\w+,\s*"([\w-]+)"', _read("common", "options.cc")))
+    assert len(declared) > 25
+    compose = _read("docker-compose.yml")
+    passed_on = set(re.findall(r"^  (DORMOUSE_\w+):$", compose.partition("x-service")[0], re.M))
+    # It says itself where things listen, where they find each other and where they keep things.
+    decided = {"data", "listen", "admin", "statekeepers", "web-root", "store", "advertise"}
+    assert passed_on == {"DORMOUSE_" + name.upper().replace("-", "_") for name in declared - decided}

@@ -1,0 +1,119 @@
+// Gateways find a statekeeper by a name that was not known for a while, soon after it is.
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <thread>
+
+#include "gateway/link/link_harness.h"
+
+namespace dormouse {
+namespace {
+
+// By itself gRPC looks a sixth time after 13 s at the earliest; once a second, it is after 5 s.
+constexpr int kFailures = 5;
+constexpr auto kPatience = std::chrono::seconds(9);
+
+// Knows no name for so many lookups; then each is 127.0.0.1.
+class NameServer {
+ public:
+  NameServer() : socket_(socket(AF_INET, SOCK_DGRAM, 0)) {
+    address_.sin_family = AF_INET;
+    address_.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(address_);
+    if (bind(socket_, reinterpret_cast<sockaddr*>(&address_), size) != 0 ||
+        getsockname(socket_, reinterpret_cast<sockaddr*>(&address_), &size) != 0) {
+      std::abort();
+    }
+    thread_ = std::thread([this] { Serve(); });
+  }
+  ~NameServer() {
+    sendto(socket_, "", 0, 0, reinterpret_cast<sockaddr*>(&address_), sizeof(address_));
+    thread_.join();
+    close(socket_);
+  }
+  NameServer(const NameServer&) = delete;
+  NameServer& operator=(const NameServer&) = delete;
+
+  // What gRPC takes for "this name and port, as that name server says". The dot at the end: no search list.
+  std::string Target(int port) const {
+    return "dns://127.0.0.1:" + std::to_string(ntohs(address_.sin_port)) +
+           "/statekeeper.test.:" + std::to_string(port);
+  }
+
+ private:
+  void Serve() {
+    std::array<char, 512> buffer;
+    for (int lookups = 0;;) {
+      sockaddr_in from{};
+      socklen_t size = sizeof(from);
+      const ssize_t got =
+          recvfrom(socket_, buffer.data(), buffer.size(), 0, reinterpret_cast<sockaddr*>(&from), &size);
+      if (got <= 12) return;  // the end
+      // The header with one question: its name ends with an empty part, type and class follow.
+      const size_t question_end =
+          std::string_view(buffer.data(), static_cast<size_t>(got)).find('\0', 12) + 5;
+      const bool for_ipv4 = buffer[question_end - 3] == 1;
+      if (for_ipv4) ++lookups;
+      const bool known = lookups > kFailures;
+      std::string reply(buffer.data(), question_end);
+      reply.replace(2, 2, known ? std::string_view("\x81\x80", 2) : std::string_view("\x81\x83", 2));
+      reply.replace(6, 6, std::string(6, '\0'));
+      if (known && for_ipv4) {
+        reply[7] = 1;
+        reply += std::string_view("\xc0\x0c\0\1\0\1\0\0\0\0\0\4\x7f\0\0\1", 16);
+      }
+      sendto(socket_, reply.data(), reply.size(), 0, reinterpret_cast<sockaddr*>(&from), size);
+    }
+  }
+
+  const int socket_;
+  sockaddr_in address_{};
+  std::thread thread_;
+};
+
+class NameLookupTest : public testing::Test {
+ protected:
+  NameLookupTest() {
+    directory_ = (std::filesystem::temp_directory_path() / "name_lookup_test_XXXXXX").string();
+    if (mkdtemp(directory_.data()) == nullptr) std::abort();
+    path_ = directory_ + "/edge.sock";
+  }
+  ~NameLookupTest() override { std::filesystem::remove_all(directory_); }
+
+  // Whether a gateway that was told of `statekeeper` is ready in time.
+  static bool IsReadySoon(const std::string& statekeeper) {
+    const auto begin = std::chrono::steady_clock::now();
+    TestGateway gateway({.gateway = 0x1001, .statekeepers = {statekeeper}});
+    return gateway.AwaitReady() && std::chrono::steady_clock::now() - begin < kPatience;
+  }
+
+  NameServer names_;
+  std::string directory_;
+  std::string path_;
+};
+
+TEST_F(NameLookupTest, OfTheStatekeeperThatAGatewayWasTold) {
+  TestStatekeeper statekeeper({.addresses = {"unix:" + path_, "127.0.0.1:0"}, .unix_path = path_});
+  ASSERT_TRUE(statekeeper.Start());
+  EXPECT_TRUE(IsReadySoon(names_.Target(statekeeper.server().port())));
+}
+
+TEST_F(NameLookupTest, OfTheStatekeeperThatTheShardMapNames) {
+  TestStatekeeper statekeeper({.addresses = {"unix:" + path_, "127.0.0.1:0"}});
+  ASSERT_TRUE(statekeeper.Start());
+  statekeeper.Publish(1, names_.Target(statekeeper.server().port()));
+  EXPECT_TRUE(IsReadySoon("unix:" + path_));
+}
+
+}  // namespace
+}  // namespace dormouse
