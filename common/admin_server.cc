@@ -5,6 +5,7 @@
 
 #include <stdexcept>
 #include <thread>
+#include <utility>
 
 namespace dormouse {
 
@@ -33,15 +34,17 @@ AdminServer::AdminServer(const std::string& address, std::shared_ptr<prometheus:
   server.Get("/healthz", [](const httplib::Request&, httplib::Response& response) {
     response.set_content("ok\n", "text/plain");
   });
-  server.Get("/readyz", [readiness](const httplib::Request&, httplib::Response& response) {
-    const Readiness now = readiness();
-    response.status = now.ready ? 200 : 503;
-    response.set_content((now.ready ? "ready" : "not ready: " + now.detail) + "\n", "text/plain");
-  });
-  server.Get("/metrics", [registry](const httplib::Request&, httplib::Response& response) {
-    response.set_content(prometheus::TextSerializer().Serialize(registry->Collect()),
-                         "text/plain; version=0.0.4; charset=utf-8");
-  });
+  server.Get("/readyz",
+             [readiness = std::move(readiness)](const httplib::Request&, httplib::Response& response) {
+               const Readiness now = readiness();
+               response.status = now.ready ? 200 : 503;
+               response.set_content((now.ready ? "ready" : "not ready: " + now.detail) + "\n", "text/plain");
+             });
+  server.Get("/metrics",
+             [registry = std::move(registry)](const httplib::Request&, httplib::Response& response) {
+               response.set_content(prometheus::TextSerializer().Serialize(registry->Collect()),
+                                    "text/plain; version=0.0.4; charset=utf-8");
+             });
 
   port_ = port == 0 ? server.bind_to_any_port(host) : (server.bind_to_port(host, port) ? port : -1);
   if (port_ < 0) {

@@ -40,6 +40,7 @@ TEST(HandleScrambler, NeighboursLookUnrelatedAndKeysDiffer) {
 TEST(ConnectionTable, FindsWhatIsOpen) {
   ConnectionTable table(99);
   std::vector<Connection*> all;
+  all.reserve(1000);
   for (int i = 0; i < 1000; ++i) all.push_back(table.Allocate());
   for (Connection* connection : all) EXPECT_EQ(table.Find(connection->handle), connection);
   EXPECT_EQ(table.size(), 1000u);

@@ -99,6 +99,7 @@ class EdgeServerTest : public testing::Test {
   }
   void DeliverText(const std::vector<uint64_t>& connections, std::string_view text) {
     std::vector<Recipient> recipients;
+    recipients.reserve(connections.size());
     for (const uint64_t connection : connections) recipients.push_back({connection, {}});
     DeliveryToAppend delivery;
     delivery.recipients = recipients;
@@ -809,6 +810,7 @@ TEST_F(EdgeServerTest, DrainClosesEverySocketWithinTheWindow) {
   config.drain_window_ms = 500;
   Start("", config);
   std::vector<TestClient> clients;
+  clients.reserve(40);
   for (int i = 0; i < 40; ++i) clients.push_back(Open());
   std::promise<int64_t> done;
   const int64_t began = SteadyMs();

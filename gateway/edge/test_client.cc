@@ -160,7 +160,7 @@ std::string TestClient::ReadMessage() {
 TestClient::Frame TestClient::ReadClose() {
   while (auto frame = ReadFrame()) {
     if (frame->opcode != kClose) continue;
-    Send(kClose, std::string_view(frame->payload).substr(0, 2));
+    Send(kClose, frame->payload.substr(0, 2));
     return *frame;
   }
   return {kClose, true, "\x03\xee"};  // 1006

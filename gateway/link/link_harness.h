@@ -287,7 +287,7 @@ class TestStatekeeper {
                   .epoch = event.epoch,
                   .outputs = std::move(outputs)});
   }
-  static Output To(std::vector<ConnectionId> to, std::string payload) {
+  static Output To(const std::vector<ConnectionId>& to, std::string payload) {
     Output output;
     for (const ConnectionId& id : to) output.to.push_back({id, {}});
     output.payload = std::move(payload);

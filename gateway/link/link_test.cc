@@ -64,7 +64,7 @@ TEST_F(LinkTest, EventsAndDeliveriesArriveWholeAndInOrder) {
       gateway.Append("echo/hub-" + std::to_string(hub), std::to_string(i), static_cast<uint64_t>(hub));
     }
   }
-  ASSERT_TRUE(gateway.AwaitDeliveries(kHubs * kEach));
+  ASSERT_TRUE(gateway.AwaitDeliveries(size_t{kHubs} * kEach));
   ASSERT_TRUE(gateway.AwaitSettled());
   std::map<uint64_t, int> next;
   for (const Delivered& delivered : gateway.delivered()) {

@@ -79,12 +79,12 @@ class FakeContext : public Context {
   int64_t now_ms() const override { return now_ms_; }
   void Send(const ConnectionId& to, const Message& message) override;
   void SendEach(std::span<const HeadedRecipient> recipients, const Message& shared) override;
-  void Broadcast(const Message& message, std::string_view tag = {},
-                 const std::optional<ConnectionId>& except = std::nullopt) override;
+  void Broadcast(const Message& message, std::string_view tag,
+                 const std::optional<ConnectionId>& except) override;
   void Close(const ConnectionId& connection, uint16_t code, std::string_view reason) override;
   size_t connection_count() override { return connections_.size(); }
   std::optional<Connection> FindConnection(const ConnectionId& id) override;
-  std::vector<ConnectionId> Connections(std::string_view tag = {}) override;
+  std::vector<ConnectionId> Connections(std::string_view tag) override;
   void SetAttachment(const ConnectionId& id, std::string_view attachment) override;
   void SetTags(const ConnectionId& id, std::vector<std::string> tags) override;
   std::optional<std::string> Get(std::string_view key) override;
@@ -92,7 +92,7 @@ class FakeContext : public Context {
   void Delete(std::string_view key) override;
   void List(std::string_view prefix,
             const std::function<bool(std::string_view key, std::string_view value)>& visit,
-            std::string_view start = {}) override;
+            std::string_view start) override;
   void SetAlarm(int64_t due_ms) override;
   std::optional<int64_t> GetAlarm() override { return alarm_ms_; }
   void DeleteAlarm() override;

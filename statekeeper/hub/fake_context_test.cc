@@ -120,16 +120,17 @@ TEST_F(FakeContextTest, ListsAPrefixInOrderFromAStart) {
     seen.emplace_back(value);
     return true;
   };
-  hub_.List("k/b", visit);
+  hub_.List("k/b", visit, "");
   EXPECT_THAT(seen, ElementsAre("b1", "b2", "b3"));
   EXPECT_THAT(hub_.KeysWithPrefix("k/b"), ElementsAre("k/b1", "k/b2", "k/b3"));
   seen.clear();
   hub_.List("k/b", visit, "k/b2");
   EXPECT_THAT(seen, ElementsAre("b2", "b3"));
   seen.clear();
-  hub_.List("k/", [&](std::string_view key, std::string_view value) {
+  const auto visit_two = [&](std::string_view key, std::string_view value) {
     return visit(key, value) && seen.size() < 2;
-  });
+  };
+  hub_.List("k/", visit_two, "");
   EXPECT_THAT(seen, ElementsAre("a", "b1")) << "visit stops it";
 }
 

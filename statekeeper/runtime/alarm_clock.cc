@@ -72,7 +72,7 @@ void AlarmClock::Look(ShardId shard) {
   if (!looking_.insert(shard).second) return Note(shard, WallMs() + kStoreRetryMs);
   // Those that ring already still stand in the index; ask for as many more.
   store_->DueAlarms(shard, WallMs(), kAtOnce + ringing_.size(),
-                    [this, shard](StoreStatus status, AlarmPage page) {
+                    [this, shard](StoreStatus status, const AlarmPage& page) {
                       looking_.erase(shard);
                       OnPage(shard, status, page);
                     });

@@ -38,8 +38,8 @@ void HubContext::Send(const ConnectionId& to, const Message& message) {
 
 void HubContext::SendEach(std::span<const HeadedRecipient> recipients, const Message& shared) {
   if (recipients.empty()) return;
-  Output& output =
-      outputs_.emplace_back(KindOf(shared), std::vector<Output::To>(), true, std::string(shared.data));
+  outputs_.push_back({KindOf(shared), {}, true, std::string(shared.data)});
+  Output& output = outputs_.back();
   output.to.reserve(recipients.size());
   for (const HeadedRecipient& recipient : recipients) output.to.push_back({recipient.to, recipient.head});
 }
@@ -118,7 +118,7 @@ void HubContext::List(std::string_view prefix,
   const std::string rows = UserRow(prefix);
   const std::string first = start > prefix ? UserRow(start) : rows;
   state_->Visit(first, PrefixEnd(rows), [&](const std::string& row, const std::string& value) {
-    return visit(std::string_view(row).substr(kUserRows.size()), value);
+    return visit(std::string_view{row}.substr(kUserRows.size()), value);
   });
 }
 

@@ -216,7 +216,7 @@ const std::vector<ConnectionId>& HubState::Roster() {
   std::vector<ConnectionId> roster;
   Visit(std::string(kConnectionRows), PrefixEnd(kConnectionRows),
         [&](const std::string& row, const std::string&) {
-          if (const auto id = ConnectionId::Parse(std::string_view(row).substr(kConnectionRows.size())))
+          if (const auto id = ConnectionId::Parse(std::string_view{row}.substr(kConnectionRows.size())))
             roster.push_back(*id);
           return true;
         });
@@ -229,7 +229,7 @@ std::vector<ConnectionId> HubState::Tagged(std::string_view tag) {
   std::vector<ConnectionId> out;
   const std::string rows = TagRows(tag);
   Visit(rows, PrefixEnd(rows), [&](const std::string& row, const std::string&) {
-    if (const auto id = ConnectionId::Parse(std::string_view(row).substr(rows.size()))) out.push_back(*id);
+    if (const auto id = ConnectionId::Parse(std::string_view{row}.substr(rows.size()))) out.push_back(*id);
     return true;
   });
   return out;
@@ -239,7 +239,7 @@ std::vector<ConnectionId> HubState::ConnectionsOf(GatewayId gateway, size_t limi
   std::vector<ConnectionId> out;
   const std::string rows = ConnectionRowsOf(gateway);
   Visit(rows, PrefixEnd(rows), [&](const std::string& row, const std::string&) {
-    if (const auto id = ConnectionId::Parse(std::string_view(row).substr(kConnectionRows.size())))
+    if (const auto id = ConnectionId::Parse(std::string_view{row}.substr(kConnectionRows.size())))
       out.push_back(*id);
     return out.size() < limit;
   });

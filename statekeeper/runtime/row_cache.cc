@@ -11,7 +11,7 @@ bool ReachesTo(std::string_view end, std::string_view key) { return end.empty() 
 // The end that lies further.
 std::string FurtherEnd(std::string a, std::string b) {
   if (a.empty() || b.empty()) return "";
-  return std::max(std::move(a), std::move(b));
+  return std::move(a < b ? b : a);
 }
 
 // The smallest key above `key`.

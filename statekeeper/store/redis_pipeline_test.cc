@@ -174,6 +174,7 @@ TEST_F(RedisPipelineTest, AConnectionOfAnEarlierServerIsNobodyElsesNow) {
   loop_.RunUntil([this] { return !pipeline_->healthy(); });
   server_.Start();
   std::vector<redisContext*> strangers;
+  strangers.reserve(number);
   for (int i = 0; i < number; ++i) strangers.push_back(redisConnectUnix(server_.socket().c_str()));
   loop_.RunUntil([this] { return pipeline_->healthy(); });
   for (redisContext* stranger : strangers) {

@@ -162,6 +162,7 @@ TEST_P(StoreContractTest, ALimitedRangeSaysWhetherMoreFollows) {
 
 TEST_P(StoreContractTest, ARangeIsBoundedInRows) {
   std::vector<RowWrite> writes;
+  writes.reserve(5'000);
   for (int i = 0; i < 5'000; ++i) writes.push_back({std::to_string(10'000 + i), std::to_string(i)});
   ASSERT_EQ(CommitRows(writes), StoreStatus::kOk);
 
@@ -357,7 +358,8 @@ TEST_P(StoreContractTest, AlarmsComeInTheOrderTheyAreDue) {
   const std::vector<std::string> hubs = HubsOf(shard_, 5);
   EXPECT_EQ(ReadAlarms(1'000'000, 10).next_ms, std::nullopt);
   const int64_t base = 1'769'860'596'789;
-  for (int i = 0; i < 5; ++i) ASSERT_EQ(CommitAlarm(hubs[i], base + 500 - 100 * i), StoreStatus::kOk);
+  for (int i = 0; i < 5; ++i)
+    ASSERT_EQ(CommitAlarm(hubs[i], base + 500 - int64_t{100} * i), StoreStatus::kOk);
 
   AlarmPage page = ReadAlarms(base + 99, 10);
   EXPECT_THAT(page.due, IsEmpty());
@@ -366,7 +368,7 @@ TEST_P(StoreContractTest, AlarmsComeInTheOrderTheyAreDue) {
   ASSERT_EQ(page.due.size(), 3u);
   for (int i = 0; i < 3; ++i) {
     EXPECT_EQ(page.due[i].hub, hubs[4 - i]);
-    EXPECT_EQ(page.due[i].due_ms, base + 100 * (i + 1));
+    EXPECT_EQ(page.due[i].due_ms, base + int64_t{100} * (i + 1));
   }
   EXPECT_EQ(page.next_ms, base + 400);
   page = ReadAlarms(base + 300, 2);

@@ -5,6 +5,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <string>
+#include <utility>
+
 #include "common/clock.h"
 #include "statekeeper/store/redis_layout.h"
 #include "statekeeper/store/store_test_support.h"
@@ -22,7 +25,7 @@ constexpr char kHub[] = "echo/room";
 class RedisStoreTest : public testing::Test {
  protected:
   void Open(RedisServer::Options options = {}, Duration timeout = Duration(10'000)) {
-    server_.emplace(options);
+    server_.emplace(std::move(options));
     config_ = Config(server_->url());
     config_.timeout = timeout;
     std::string error;
@@ -269,8 +272,8 @@ TEST_F(RedisStoreTest, AWrongPasswordIsRefusedAtOnceWithASentence) {
   Open({.tcp = true, .password = "secret"});
   const std::string address = "127.0.0.1:" + std::to_string(server_->port());
   const int64_t begin_ms = SteadyMs();
-  for (const std::string login : {"", ":wr0ng@", "nobody:wr0ng@"}) {
-    const std::string error = WhyRefused(Config("redis://" + login + address));
+  for (const char* login : {"", ":wr0ng@", "nobody:wr0ng@"}) {
+    const std::string error = WhyRefused(Config(std::string("redis://") + login + address));
     EXPECT_THAT(error, HasSubstr(address));
     EXPECT_THAT(error, HasSubstr("refuses the user or password"));
     EXPECT_THAT(error, Not(HasSubstr("wr0ng")));

@@ -80,7 +80,7 @@ TEST_F(SqliteStoreTest, ASecondProcessIsRefusedWithASentence) {
   ASSERT_EQ(pipe(ready), 0);
   const pid_t child = fork();
   if (child == 0) {
-    const std::unique_ptr<StoreFactory> factory = Open();
+    [[maybe_unused]] const std::unique_ptr<StoreFactory> factory = Open();
     [[maybe_unused]] const ssize_t written = write(ready[1], "!", 1);
     while (true) pause();
   }
@@ -176,6 +176,7 @@ TEST_F(SqliteStoreTest, ManyLanesCommitTogether) {
   constexpr int kLanes = 3;
   constexpr int kCommits = 300;
   std::vector<std::thread> lanes;
+  lanes.reserve(kLanes);
   for (int lane = 0; lane < kLanes; ++lane) {
     lanes.emplace_back([&factory, lane] {
       TestLoop loop;

@@ -327,18 +327,20 @@ int Main(int argc, char** argv) {
   wake->add_option("--metrics", config.metrics, "HOST:PORT of the statekeeper's admin port")->required();
   wake->add_option("--rounds", config.rounds, "Times that each hub is woken")->check(CLI::PositiveNumber);
   CLI11_PARSE(app, argc, argv);
-  try {
-    if (*echo) Echo(config);
-    if (*idle) Idle(config);
-    if (*wake) Wake(config);
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "dormouse_echo_load: %s\n", error.what());
-    return 1;
-  }
+  if (*echo) Echo(config);
+  if (*idle) Idle(config);
+  if (*wake) Wake(config);
   return 0;
 }
 
 }  // namespace
 }  // namespace dormouse::bench
 
-int main(int argc, char** argv) { return dormouse::bench::Main(argc, argv); }
+int main(int argc, char** argv) {
+  try {
+    return dormouse::bench::Main(argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "dormouse_echo_load: %s\n", error.what());
+    return 1;
+  }
+}

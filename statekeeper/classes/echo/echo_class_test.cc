@@ -11,7 +11,6 @@
 namespace dormouse {
 namespace {
 
-using testing::ElementsAre;
 using testing::SizeIs;
 
 class EchoClassTest : public testing::Test {

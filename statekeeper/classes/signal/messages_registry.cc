@@ -61,7 +61,7 @@ bool ReadTtl(Call& call, int64_t default_ms, int64_t* ttl_ms) {
 
 // The address that a register or unregister is about.
 std::optional<Address> ReadActorAddress(Call& call) {
-  const std::optional<Address> address = Address::Parse(StringOf(call.request.payload.Find("actorAddress")));
+  std::optional<Address> address = Address::Parse(StringOf(call.request.payload.Find("actorAddress")));
   if (!address.has_value())
     call.FailBadPayload("payload.actorAddress is missing or no address.", kAddressHint);
   return address;

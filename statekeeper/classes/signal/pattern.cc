@@ -92,7 +92,7 @@ bool AddressPattern::Matches(std::string_view bare_address) const {
 }
 
 std::string_view AddressPattern::literal_prefix() const {
-  return std::string_view(glob_).substr(0, glob_.find_first_of("*?"));
+  return std::string_view{glob_}.substr(0, glob_.find_first_of("*?"));
 }
 
 }  // namespace dormouse::signal

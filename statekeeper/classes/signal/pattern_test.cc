@@ -31,7 +31,7 @@ TEST(PatternTest, Globs) {
   EXPECT_TRUE(Matches("a/(b|c)", "a/(b|c)", DIALECT_0_1)) << "0.1 knows no regex";
 }
 
-TEST(PatternTest, RegexesOf1_0) {
+TEST(PatternTest, RegexesOfTheNewerDialect) {
   EXPECT_TRUE(Matches(R"(^@\(browser/.*\)$)", "browser/ui", DIALECT_1_0)) << "the canonical form";
   EXPECT_TRUE(Matches("^browser/", "browser/ui", DIALECT_1_0)) << "the bare form";
   EXPECT_TRUE(Matches("browser/(a|u)", "browser/ui", DIALECT_1_0)) << "anywhere";

@@ -241,7 +241,7 @@ TEST_P(SignalHubTest, ConnectRefusesOtherVersions) {
   EXPECT_EQ(hub_.FindConnection(client)->attachment, "");
 }
 
-TEST_P(SignalHubTest, ConnectOf0_1NeedsCapabilities) {
+TEST_P(SignalHubTest, ConnectOfTheOlderDialectNeedsCapabilities) {
   const ConnectionId client = hub_.ClientConnects();
   for (const char* capabilities : {"", R"(,"capabilities":[])", R"(,"capabilities":"send")"}) {
     ExpectError(Ask(client, "hub:connect", "a/b", "null",
@@ -411,7 +411,7 @@ TEST_P(SignalHubTest, RegisterRefusesBadPayloads) {
   EXPECT_THAT(hub_.rows(), IsEmpty());
 }
 
-TEST_P(SignalHubTest, CapabilitiesAreRequiredIn0_1Only) {
+TEST_P(SignalHubTest, CapabilitiesAreRequiredInTheOlderDialectOnly) {
   const ConnectionId client = Connect();
   for (const char* payload : {R"({"actorAddress":"a/b"})", R"({"actorAddress":"a/b","capabilities":[]})"}) {
     const Frame reply = Ask(client, "hub:register", "a/b", payload);
