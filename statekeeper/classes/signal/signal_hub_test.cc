@@ -98,7 +98,7 @@ class SignalHubTest : public testing::TestWithParam<Style> {
   Frame Ask(const ConnectionId& client, const std::string& type, const std::string& from,
             const std::string& payload, const std::string& more = "") {
     hub_.ClientSends(client, Envelope(type, from, payload, "ask", more));
-    const Frame reply = One(client);
+    Frame reply = One(client);
     ExpectAddressed(reply, from);
     return reply;
   }
@@ -125,8 +125,8 @@ class SignalHubTest : public testing::TestWithParam<Style> {
     return client;
   }
   Frame Register(const ConnectionId& client, const std::string& address, const std::string& more = "") {
-    const Frame reply = Ask(client, "hub:register", address,
-                            R"({"actorAddress":)" + Q(address) + R"(,"capabilities":["chat"])" + more + "}");
+    Frame reply = Ask(client, "hub:register", address,
+                      R"({"actorAddress":)" + Q(address) + R"(,"capabilities":["chat"])" + more + "}");
     EXPECT_EQ(reply.type(), "hub:registered") << reply;
     return reply;
   }
