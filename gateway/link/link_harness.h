@@ -333,7 +333,6 @@ class TestStatekeeper {
       }
       if (owner->setup_.record) owner->facts.Change([&] { owner->taken.push_back(taken); });
     }
-    void OnEventsEnd() override {}
     void OnGatewayGone(GatewayId gateway) override {
       owner->facts.Change([&] { owner->gone.push_back(gateway); });
     }

@@ -70,8 +70,6 @@ class GatewayLinks {
     // shard is to be dropped (its gateway is told of the owner, and sends it again); each other must be
     // Released exactly once, in any order.
     virtual void OnEvent(GatewayId gateway, const EventView& event) = 0;
-    // All events that have arrived in this turn have been passed on.
-    virtual void OnEventsEnd() = 0;
     // The gateway did not come back within the grace period: its sockets are gone.
     virtual void OnGatewayGone(GatewayId gateway) = 0;
   };

@@ -90,7 +90,7 @@ void LaneLinks::OnArrival(Arrival& arrival) {
   }
 }
 
-void LaneLinks::OnArrivalsEnd() { receiver_->OnEventsEnd(); }
+void LaneLinks::OnArrivalsEnd() {}
 
 void LaneLinks::OnOpened(const std::shared_ptr<LinkStream>& stream, const grpc::ByteBuffer& message) {
   FromBuffer(message, &incoming_);  // the server has looked at it

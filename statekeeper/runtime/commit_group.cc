@@ -21,7 +21,6 @@ void CommitGroup::Flush() {
       commit.hubs.push_back(std::move(pending.commit));
     }
     if (members.empty()) continue;
-    ++outstanding_;
     store_->Commit(std::move(commit), [this, shard, members = std::move(members)](StoreStatus status) {
       OnAnswer(shard, members, status);
     });
@@ -30,7 +29,6 @@ void CommitGroup::Flush() {
 }
 
 void CommitGroup::OnAnswer(ShardId shard, const std::vector<Member>& members, StoreStatus status) {
-  --outstanding_;
   callbacks_.answered(status);
   if (status == StoreStatus::kFenced) return callbacks_.fenced(shard);
   for (const Member& member : members) {

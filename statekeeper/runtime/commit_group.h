@@ -34,8 +34,6 @@ class CommitGroup {
   // Hands everything that was added to the store.
   void Flush();
 
-  size_t outstanding() const { return outstanding_; }
-
  private:
   struct Member {
     std::weak_ptr<AwakeHub> hub;
@@ -47,7 +45,6 @@ class CommitGroup {
   Store* const store_;
   const Callbacks callbacks_;
   std::vector<std::shared_ptr<AwakeHub>> hubs_;
-  size_t outstanding_ = 0;
 };
 
 }  // namespace dormouse

@@ -72,7 +72,6 @@ class Lane : public GatewayLinks::Receiver, private HubHost {
  private:
   // GatewayLinks::Receiver
   void OnEvent(GatewayId gateway, const EventView& event) override;
-  void OnEventsEnd() override {}
   void OnGatewayGone(GatewayId gateway) override;
 
   // HubHost

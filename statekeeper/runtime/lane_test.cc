@@ -103,7 +103,6 @@ class FakeLinks : public GatewayLinks {
       self->receiver_->OnEvent(gateway, event);
     }
     if (gone != 0) self->receiver_->OnGatewayGone(gone);
-    self->receiver_->OnEventsEnd();
   }
 
   Wire* const wire_;

@@ -49,7 +49,6 @@ class RowCache {
       const std::string& first, const std::string& last,
       const std::function<bool(const std::string& key, const std::string& value)>& visit) const;
 
-  size_t size() const { return rows_.size(); }
   void Clear();
 
  private:
