@@ -16,6 +16,9 @@ struct Unit {
   const char* name;
   uint64_t factor;
 };
+// A connection's row has to stay small: what is read for one frame.
+constexpr uint64_t kMaxAttachment = 64u << 10;
+
 constexpr Unit kDurationUnits[] = {{"h", 3'600'000}, {"m", 60'000}, {"s", 1000}, {"ms", 1}};
 constexpr Unit kSizeUnits[] = {{"GiB", 1u << 30}, {"MiB", 1u << 20}, {"KiB", 1u << 10}, {"", 1}};
 
@@ -105,6 +108,13 @@ void AddAll(Table* table, Options* o) {
   table->Plain(kBoth, "admin", &o->admin,
                "HOST:PORT for /healthz, /readyz and /metrics; port 0 takes a free one");
   table->Plain(kBoth, "log-level", &o->log_level, "trace, debug, info, warn, error or off");
+  table->Plain(
+      kBoth, "auth-algorithm", &o->auth_algorithm,
+      "Signature that clients' tokens (JWT) must have: none (no token is asked for), HS256, RS256 or ES256");
+  table->Plain(kBoth, "auth-key", &o->auth_key,
+               "File that verifies tokens: the secret (HS256), a public key in PEM or a JWKS; read again "
+               "when it changes");
+  table->Plain(kBoth, "auth-issuer", &o->auth_issuer, "The claim iss that tokens must have");
 
   table->Plain(kGateway, "statekeepers", &o->statekeepers,
                "Statekeepers to start from: HOST:PORT or unix:PATH, one or more");
@@ -114,6 +124,23 @@ void AddAll(Table* table, Options* o) {
               "Unacknowledged events kept per statekeeper lane before sockets are read no further");
   table->Time(kGateway, "drain-window", &o->drain_window,
               "Time over which a stopping gateway spreads the closing of its sockets");
+  table->Plain(kGateway, "auth-upgrade", &o->auth_upgrade,
+               "Open a socket only for a valid token (true), whatever its hub class; needs auth-algorithm");
+  table->Plain(
+      kGateway, "allowed-origins", &o->allowed_origins,
+      "Web origins whose pages may open sockets, such as https://app.example or https://*.app.example; "
+      "empty: all");
+  table->Plain(kGateway, "trusted-proxies", &o->trusted_proxies,
+               "Addresses or networks (10.0.0.0/8) whose X-Forwarded-For says who the client is");
+  table->Plain(kGateway, "max-connections", &o->max_connections,
+               "Sockets that one gateway holds; 0: as many as its file descriptors allow");
+  table->Plain(kGateway, "max-connections-per-address", &o->max_connections_per_address,
+               "Sockets from one address (IPv6: one /64) at one gateway; 0: no limit");
+  table->Time(kGateway, "handshake-timeout", &o->handshake_timeout,
+              "Time that a client has for its whole HTTP request");
+  table->Size(
+      kGateway, "inbound-buffer", &o->inbound_buffer,
+      "Memory for messages that have come in part; beyond it the sockets that need more are closed (1013)");
 
   table->Plain(kStatekeeper, "store", &o->store,
                "file (in --data), file:PATH, redis://[USER:PASSWORD@]HOST:PORT[/DB], or redis+unix://PATH");
@@ -156,12 +183,37 @@ void AddAll(Table* table, Options* o) {
               "Unsent bytes of a connection at which its hub is told to resume");
   table->Size(kStatekeeper, "outbound-limit", &o->outbound_limit,
               "Unsent bytes of a connection at which it is closed (1013)");
+  table->Plain(kStatekeeper, "outbound-pause-messages", &o->outbound_pause_messages,
+               "Unsent messages of a connection at which its hub is told to pause; 0: only bytes count");
+  table->Plain(kStatekeeper, "outbound-resume-messages", &o->outbound_resume_messages,
+               "Unsent messages of a connection at which its hub is told to resume");
+  table->Size(kStatekeeper, "max-attachment", &o->max_attachment,
+              "Largest attachment that a hub may store for one connection, at most 64KiB");
+  table->Size(kStatekeeper, "max-state", &o->max_state,
+              "Keyed state of one hub, keys and values; 0: no limit");
+  table->Plain(
+      kStatekeeper, "auth-signing-key", &o->auth_signing_key,
+      "File with the private key in PEM that signs refreshed tokens (RS256, ES256); empty: none are issued");
+  table->Time(
+      kStatekeeper, "connect-timeout", &o->connect_timeout,
+      "Time from a signal socket's opening to a successful hub:connect, where tokens are asked for; 0: any");
+  table->Time(kStatekeeper, "resume-window", &o->resume_window,
+              "How long a signal session without a socket can be resumed; 0: not at all");
+  table->Plain(kStatekeeper, "resume-messages", &o->resume_messages,
+               "Messages kept for a session that has no socket");
+  table->Size(kStatekeeper, "resume-bytes", &o->resume_bytes,
+              "Bytes of messages kept for a session that has no socket");
   table->Plain(kStatekeeper, "max-actors", &o->max_actors, "Registered actors that one signal hub accepts");
   table->Time(kStatekeeper, "actor-ttl", &o->actor_ttl, "Life of a registration that asks for none");
   table->Time(kStatekeeper, "max-actor-ttl", &o->max_actor_ttl,
               "Longest life of a registration; longer requests are cut to it");
   table->Plain(kStatekeeper, "broadcast-limit", &o->broadcast_limit,
                "Recipients of one broadcast; 0: no limit");
+  table->Plain(kStatekeeper, "max-subscriptions", &o->max_subscriptions,
+               "Subscriptions of one signal session");
+  table->Plain(kStatekeeper, "max-topics", &o->max_topics, "Topics with subscribers in one signal hub");
+  table->Plain(kStatekeeper, "topic-wildcards", &o->topic_wildcards,
+               "Let subscriptions of class signal use + (one level) and # (the rest) as MQTT does");
 }
 
 // What no single option's parser can see. Returns what is wrong, or nothing.
@@ -169,6 +221,13 @@ std::string Inconsistency(const Options& o) {
   if (o.shards < 1 || o.shards > 65'536) return "--shards must be 1-65536";
   if (o.outbound_resume > o.outbound_pause || o.outbound_pause > o.outbound_limit) {
     return "--outbound-resume <= --outbound-pause <= --outbound-limit must hold";
+  }
+  if (o.outbound_resume_messages > o.outbound_pause_messages) {
+    return "--outbound-resume-messages <= --outbound-pause-messages must hold";
+  }
+  if (o.max_attachment > kMaxAttachment) return "--max-attachment must be at most 64KiB";
+  if (o.auth_upgrade && o.auth_algorithm == "none") {
+    return "--auth-upgrade needs --auth-algorithm and --auth-key";
   }
   if (o.max_message_size < 64) return "--max-message-size must be at least 64 bytes";
   if (o.rate_limit < 0) return "--rate-limit must not be negative";
@@ -204,7 +263,9 @@ int ParseOptions(int argc, char** argv, Process process, Options* options) {
   app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   Table table(&app, process);
   AddAll(&table, options);
-  app.get_option("--statekeepers")->multi_option_policy(CLI::MultiOptionPolicy::Throw)->delimiter(',');
+  for (const char* list : {"--statekeepers", "--allowed-origins", "--trusted-proxies"}) {
+    app.get_option(list)->multi_option_policy(CLI::MultiOptionPolicy::Throw)->delimiter(',');
+  }
   app.footer("--set NAME=VALUE is the same as --NAME VALUE.");
 
   std::vector<std::string> words;

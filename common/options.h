@@ -26,11 +26,23 @@ struct Options {
   std::string admin;
   std::string log_level = "info";
 
+  // Who may come in. The same for both processes.
+  std::string auth_algorithm = "none";
+  std::string auth_key;
+  std::string auth_issuer = "signal-hub";
+
   // gateway
   std::vector<std::string> statekeepers = {"127.0.0.1:7400"};
   std::string web_root;
   uint64_t replay_buffer = 64u << 20;
   Duration drain_window{10'000};
+  bool auth_upgrade = false;
+  std::vector<std::string> allowed_origins;
+  std::vector<std::string> trusted_proxies;
+  uint32_t max_connections = 0;
+  uint32_t max_connections_per_address = 0;
+  Duration handshake_timeout{5'000};
+  uint64_t inbound_buffer = 256u << 20;
 
   // statekeeper
   std::string store = "file";
@@ -55,10 +67,22 @@ struct Options {
   uint64_t outbound_pause = 1u << 20;
   uint64_t outbound_resume = 512u << 10;
   uint64_t outbound_limit = 8u << 20;
+  uint32_t outbound_pause_messages = 1'000;
+  uint32_t outbound_resume_messages = 500;
+  uint64_t max_attachment = 16u << 10;
+  uint64_t max_state = 1u << 30;
+  std::string auth_signing_key;
+  Duration connect_timeout{5'000};
+  Duration resume_window{120'000};
+  uint32_t resume_messages = 1'000;
+  uint64_t resume_bytes = 1u << 20;
   uint32_t max_actors = 50'000;
   Duration actor_ttl{300'000};
   Duration max_actor_ttl{3'600'000};
   uint32_t broadcast_limit = 0;
+  uint32_t max_subscriptions = 1'000;
+  uint32_t max_topics = 100'000;
+  bool topic_wildcards = false;
 };
 
 enum class Process { kGateway, kStatekeeper };

@@ -34,8 +34,8 @@ constexpr size_t kEventHeader = 42;
 constexpr size_t kEventEpoch = 8;
 
 // size 4, kind 1, flags 1, shard 2, epoch 4, cause gateway 8, cause shard 2, cause sequence 8, index 4,
-// recipients 4, heads size 4, payload size 4
-constexpr size_t kDeliveryHeader = 46;
+// recipients 4, heads size 4, payload size 4, hub size 2
+constexpr size_t kDeliveryHeader = 48;
 constexpr uint8_t kFinalFlag = 1;
 constexpr uint8_t kHeadsFlag = 2;
 
@@ -79,17 +79,34 @@ bool ReadEvent(std::string_view* batch, EventView* event) {
 
 void SetEventEpoch(uint32_t epoch, char* record) { std::memcpy(record + kEventEpoch, &epoch, sizeof(epoch)); }
 
-std::string ClosePayload(uint16_t code, std::string_view reason) {
+std::string ClosePayload(uint16_t code, std::string_view reason, bool by_client) {
   std::string out;
   Put(code, &out);
+  Put(static_cast<uint8_t>(by_client ? 1 : 0), &out);
   out.append(reason);
   return out;
 }
 
-bool ReadClosePayload(std::string_view payload, uint16_t* code, std::string_view* reason) {
-  if (payload.size() < 2) return false;
-  *code = Load<uint16_t>(payload.data());
-  *reason = payload.substr(2);
+bool ReadClosePayload(std::string_view payload, CloseView* close) {
+  constexpr size_t kHeader = 3;
+  if (payload.size() < kHeader) return false;
+  close->code = Load<uint16_t>(payload.data());
+  close->by_client = payload[2] != 0;
+  close->reason = payload.substr(kHeader);
+  return true;
+}
+
+std::string BacklogPayload(const Backlog& backlog) {
+  std::string out;
+  Put(backlog.messages, &out);
+  Put(backlog.bytes, &out);
+  return out;
+}
+
+bool ReadBacklogPayload(std::string_view payload, Backlog* backlog) {
+  if (payload.size() != sizeof(backlog->messages) + sizeof(backlog->bytes)) return false;
+  backlog->messages = Load<uint32_t>(payload.data());
+  backlog->bytes = Load<uint64_t>(payload.data() + sizeof(backlog->messages));
   return true;
 }
 
@@ -105,8 +122,9 @@ void AppendDelivery(const DeliveryToAppend& delivery, std::string* batch) {
     for (const Recipient& recipient : delivery.recipients) heads_size += recipient.head.size();
   }
   const size_t per_recipient = delivery.has_heads ? 12 : 8;
-  const size_t size = kDeliveryHeader + per_recipient * delivery.recipients.size() + heads_size +
-                      kFrameHeadroom + delivery.payload.size();
+  const size_t size = kDeliveryHeader + delivery.return_to.size() +
+                      per_recipient * delivery.recipients.size() + heads_size + kFrameHeadroom +
+                      delivery.payload.size();
   Put(static_cast<uint32_t>(size), batch);
   Put(static_cast<uint8_t>(delivery.kind), batch);
   Put(static_cast<uint8_t>((delivery.final ? kFinalFlag : 0) | (delivery.has_heads ? kHeadsFlag : 0)), batch);
@@ -119,6 +137,8 @@ void AppendDelivery(const DeliveryToAppend& delivery, std::string* batch) {
   Put(static_cast<uint32_t>(delivery.recipients.size()), batch);
   Put(static_cast<uint32_t>(heads_size), batch);
   Put(static_cast<uint32_t>(delivery.payload.size()), batch);
+  Put(static_cast<uint16_t>(delivery.return_to.size()), batch);
+  batch->append(delivery.return_to);
   for (const Recipient& recipient : delivery.recipients) Put(recipient.connection, batch);
   if (delivery.has_heads) {
     for (const Recipient& recipient : delivery.recipients)
@@ -149,6 +169,10 @@ bool ReadDelivery(char** begin, const char* end, DeliveryView* delivery) {
   delivery->recipient_count = Load<uint32_t>(at + 34);
   const auto heads_size = Load<uint32_t>(at + 38);
   delivery->payload_size = Load<uint32_t>(at + 42);
+  const auto return_to_size = Load<uint16_t>(at + 46);
+  const char* return_to = Take(return_to_size, &rest);
+  if (return_to == nullptr) return false;
+  delivery->return_to = {return_to, return_to_size};
 
   const size_t count = delivery->recipient_count;
   delivery->recipients = Take(8 * count, &rest);

@@ -26,9 +26,11 @@ enum class EventKind : uint8_t {
   kOpen = 1,  // payload: OpenRequest
   kText = 2,  // payload: the frame
   kBinary = 3,
-  kClose = 4,   // payload: close code (2 bytes, little-endian) and reason
-  kPause = 5,   // the connection's outbound bytes crossed the pause mark
-  kResume = 6,  // ... fell to the resume mark
+  kClose = 4,        // payload: ClosePayload
+  kPause = 5,        // the connection's outbound queue crossed the pause mark, or twice what was said last;
+                     // payload: BacklogPayload
+  kResume = 6,       // ... fell to the resume mark; payload: BacklogPayload
+  kUndelivered = 7,  // a returnable delivery found its socket closed; payload: the text frame
 };
 
 // One event as it lies in a batch. The views live as long as the batch.
@@ -49,8 +51,24 @@ bool ReadEvent(std::string_view* batch, EventView* event);
 // Changes the epoch of an event as AppendEvent wrote it: the shard has a new owner.
 void SetEventEpoch(uint32_t epoch, char* record);
 
-std::string ClosePayload(uint16_t code, std::string_view reason);
-bool ReadClosePayload(std::string_view payload, uint16_t* code, std::string_view* reason);
+// How a socket ends, as a payload.
+struct CloseView {
+  uint16_t code = 1006;
+  bool by_client = false;  // it sent a close frame before anybody here did
+  std::string_view reason = {};
+};
+std::string ClosePayload(uint16_t code, std::string_view reason, bool by_client = false);
+bool ReadClosePayload(std::string_view payload, CloseView* close);
+
+// What waits for one socket, as a payload.
+struct Backlog {
+  uint32_t messages = 0;
+  uint64_t bytes = 0;
+
+  friend bool operator==(const Backlog&, const Backlog&) = default;
+};
+std::string BacklogPayload(const Backlog& backlog);
+bool ReadBacklogPayload(std::string_view payload, Backlog* backlog);
 
 // What made a hub send: an event of some gateway. The zero value: the hub's own doing (an alarm).
 struct Cause {
@@ -66,6 +84,7 @@ enum class DeliveryKind : uint8_t {
   kText = 2,
   kBinary = 3,
   kClose = 4,  // payload as of a close event
+  kAdmit = 5,  // no payload: the hub has let the connection in (ClassProfile.admission_timeout_ms)
 };
 
 // One delivery to any number of one gateway's sockets.
@@ -78,6 +97,9 @@ struct DeliveryView {
   uint32_t epoch = 0;
   Cause cause;
   uint32_t index = 0;  // counts the deliveries of one cause to one gateway, from 0
+  // Not empty: returnable. What meets a closed connection goes back to this hub as a kUndelivered event. Text
+  // only.
+  std::string_view return_to;
 
   // Recipients: ConnectionId::handle each, unaligned; use recipient(i).
   uint32_t recipient_count = 0;
@@ -107,6 +129,7 @@ struct DeliveryToAppend {
   uint32_t epoch = 0;
   Cause cause;
   uint32_t index = 0;
+  std::string_view return_to = {};
   std::span<const Recipient> recipients;
   bool has_heads = false;
   std::string_view payload;

@@ -24,7 +24,7 @@ std::string TwoEvents() {
                .connection = ~0ull,
                .last_seen_ms = -1,
                .hub = "signal/x",
-               .payload = ClosePayload(1001, "bye")},
+               .payload = ClosePayload(1001, "bye", /*by_client=*/true)},
               &batch);
   return batch;
 }
@@ -44,11 +44,11 @@ TEST(PackedTest, EventsRoundTrip) {
   EXPECT_EQ(event.payload, "p");
   ASSERT_TRUE(ReadEvent(&rest, &event));
   EXPECT_EQ(event.connection, ~0ull);
-  uint16_t code;
-  std::string_view reason;
-  ASSERT_TRUE(ReadClosePayload(event.payload, &code, &reason));
-  EXPECT_EQ(code, 1001);
-  EXPECT_EQ(reason, "bye");
+  CloseView close;
+  ASSERT_TRUE(ReadClosePayload(event.payload, &close));
+  EXPECT_EQ(close.code, 1001);
+  EXPECT_TRUE(close.by_client);
+  EXPECT_EQ(close.reason, "bye");
   EXPECT_TRUE(rest.empty());
 }
 

@@ -28,8 +28,9 @@ class EventWriter {
     metrics_->event_bytes->Increment(static_cast<double>(payload.size()));
     return links_->Append(event);
   }
-  void AppendClose(const Connection& connection, uint16_t code, std::string_view reason) {
-    Append(connection, EventKind::kClose, ClosePayload(code, reason));
+  void AppendClose(const Connection& connection, uint16_t code, std::string_view reason,
+                   bool by_client = false) {
+    Append(connection, EventKind::kClose, ClosePayload(code, reason, by_client));
   }
   bool IsCongested(const Connection& connection) const { return links_->IsCongested(connection.hub); }
 

@@ -12,13 +12,16 @@ constexpr std::chrono::seconds kPatience(10);
 }  // namespace
 
 uint16_t FakeLinks::Event::close_code() const {
-  uint16_t code = 0;
-  std::string_view reason;
-  ReadClosePayload(payload, &code, &reason);
-  return code;
+  CloseView close{.code = 0};
+  ReadClosePayload(payload, &close);
+  return close.code;
 }
 
-std::string FakeLinks::Event::close_reason() const { return payload.substr(2); }
+std::string FakeLinks::Event::close_reason() const {
+  CloseView close;
+  ReadClosePayload(payload, &close);
+  return std::string(close.reason);
+}
 
 FakeLinks::FakeLinks(struct ev_loop* loop, Edge* edge) : loop_(loop), edge_(edge) {
   ev_async_init(&wake_, [](struct ev_loop*, ev_async* async, int) {

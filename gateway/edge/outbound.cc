@@ -164,10 +164,10 @@ void Outbound::Close(Connection* connection, CloseCause cause, uint16_t code, st
 }
 
 void Outbound::CloseForHub(Connection* connection, std::string_view payload) {
-  uint16_t code = 1000;
-  std::string_view reason;
-  ReadClosePayload(payload, &code, &reason);
-  StartClosing(connection, CloseCause::kHub, {IsSendable(code) ? code : uint16_t{1000}, std::string(reason)});
+  CloseView close;
+  ReadClosePayload(payload, &close);
+  StartClosing(connection, CloseCause::kHub,
+               {IsSendable(close.code) ? close.code : uint16_t{1000}, std::string(close.reason)});
 }
 
 void Outbound::StartClosing(Connection* connection, CloseCause cause, OutboundQueue::Close close) {
@@ -183,7 +183,7 @@ void Outbound::Ended(Connection* connection, CloseCause cause, uint16_t code, st
   if (!connection->closing) {
     connection->closing = true;
     metrics_->Closed(cause);
-    events_->AppendClose(*connection, code, reason);
+    events_->AppendClose(*connection, code, reason, cause == CloseCause::kClient);
     PostponeGivingUp(connection);
   }
   if (connection->outbound != nullptr) {

@@ -56,18 +56,36 @@ void FakeContext::ClientSends(const ConnectionId& client, const Message& message
 }
 
 void FakeContext::ClientCloses(const ConnectionId& client, uint16_t code, std::string_view reason) {
+  Close(client, {code, true, reason});
+}
+
+void FakeContext::ConnectionBreaks(const ConnectionId& client, uint16_t code) {
+  Close(client, {code, false, {}});
+}
+
+void FakeContext::Close(const ConnectionId& client, const CloseInfo& info) {
   const auto found = connections_.find(client);
   if (found == connections_.end()) return;
   const Connection connection = std::move(found->second);
   connections_.erase(found);
-  RunEvent([&](Hub& hub) { hub.OnClose(*this, connection, CloseInfo{code, reason}); });
+  RunEvent([&](Hub& hub) { hub.OnClose(*this, connection, info); });
 }
 
-void FakeContext::ClientFallsBehind(const ConnectionId& client, bool paused) {
+void FakeContext::ClientFallsBehind(const ConnectionId& client, bool paused, const Backlog& backlog) {
   const auto found = connections_.find(client);
   if (found == connections_.end()) return;
   const Connection connection = found->second;
-  RunEvent([&](Hub& hub) { hub.OnBackpressure(*this, connection, paused); });
+  RunEvent([&](Hub& hub) { hub.OnBackpressure(*this, connection, paused, backlog); });
+}
+
+void FakeContext::ReturnUndelivered(const ConnectionId& closed, std::string_view frame) {
+  RunEvent([&](Hub& hub) { hub.OnUndelivered(*this, closed, Message::ReturnableText(frame)); });
+}
+
+void FakeContext::FinishRecalls() {
+  for (const ConnectionId& closed : std::exchange(recalls_, {})) {
+    RunEvent([&](Hub& hub) { hub.OnRecalled(*this, closed); });
+  }
 }
 
 bool FakeContext::RunDueAlarm() {
@@ -106,6 +124,9 @@ FakeContext::Outcome FakeContext::RunEvent(const std::function<void(Hub&)>& hand
 void FakeContext::Release() {
   for (auto& [to, frame] : std::exchange(sent_, {})) frames_[to].push_back(std::move(frame));
   closed_.merge(std::exchange(closing_, {}));
+  admitted_.merge(std::exchange(admitting_, {}));
+  for (const ConnectionId& closed : std::exchange(recalling_, {})) recalls_.push_back(closed);
+  if (!hold_recalls_ && !recalls_.empty()) FinishRecalls();
 }
 
 void FakeContext::RollBack() {
@@ -122,6 +143,8 @@ void FakeContext::RollBack() {
   alarm_ms_ = alarm_before_;
   sent_.clear();
   closing_.clear();
+  admitting_.clear();
+  recalling_.clear();
   hub_.reset();
 }
 
@@ -132,6 +155,10 @@ void FakeContext::RequireWritable() const {
 void FakeContext::Deliver(const ConnectionId& to, std::string frame) {
   if (connections_.contains(to)) sent_.emplace_back(to, std::move(frame));
 }
+
+void FakeContext::Recall(const ConnectionId& closed) { recalling_.push_back(closed); }
+
+void FakeContext::Admit(const ConnectionId& connection) { admitting_.insert(connection); }
 
 std::vector<std::string> FakeContext::TakeFrames(const ConnectionId& client) {
   return std::exchange(frames_[client], {});

@@ -17,6 +17,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -43,13 +44,24 @@ class FakeContext : public Context {
   void ClientSends(const ConnectionId& client, std::string_view text);
   // With the kind and, when it is not 0, the arrival time of `message`.
   void ClientSends(const ConnectionId& client, const Message& message);
+  // With a close frame of the client.
   void ClientCloses(const ConnectionId& client, uint16_t code = 1000, std::string_view reason = {});
-  void ClientFallsBehind(const ConnectionId& client, bool paused);
+  // Without: the socket broke, or the edge closed it.
+  void ConnectionBreaks(const ConnectionId& client, uint16_t code = 1006);
+  void ClientFallsBehind(const ConnectionId& client, bool paused, const Backlog& backlog = {});
+
+  // Recalls are done at once, with nothing to come back; held, they wait for FinishRecalls.
+  void HoldRecalls() { hold_recalls_ = true; }
+  void ReturnUndelivered(const ConnectionId& closed, std::string_view frame);
+  void FinishRecalls();
 
   // Runs OnAlarm when the alarm is due; false: it is not. A handler that throws keeps its alarm.
   bool RunDueAlarm();
   // Drops the Hub, as hibernation does. The next event makes another.
-  void Sleep() { hub_.reset(); }
+  void Sleep() {
+    hub_.reset();
+    recalls_.clear();
+  }
   // The next event's handler runs, then its writes "cannot be made durable".
   void FailNextCommit() { fail_commit_ = true; }
 
@@ -65,6 +77,8 @@ class FakeContext : public Context {
   const std::map<std::string, std::string>& rows() const { return rows_; }
   std::vector<std::string> KeysWithPrefix(std::string_view prefix) const;
   std::optional<int64_t> alarm() const { return alarm_ms_; }
+  // Whether the hub has let the client in.
+  bool Admitted(const ConnectionId& client) const { return admitted_.contains(client); }
   // Calls of SendEach so far: a fan-out should be few, whatever its size.
   size_t fan_outs() const { return fan_outs_; }
 
@@ -82,6 +96,9 @@ class FakeContext : public Context {
   void Broadcast(const Message& message, std::string_view tag,
                  const std::optional<ConnectionId>& except) override;
   void Close(const ConnectionId& connection, uint16_t code, std::string_view reason) override;
+  void Recall(const ConnectionId& closed) override;
+  void Admit(const ConnectionId& connection) override;
+  size_t waiting_events() const override { return 0; }
   size_t connection_count() override { return connections_.size(); }
   std::optional<Connection> FindConnection(const ConnectionId& id) override;
   std::vector<ConnectionId> Connections(std::string_view tag) override;
@@ -107,6 +124,7 @@ class FakeContext : public Context {
   void Release();  // lets what was sent and closed take effect
   void RequireWritable() const;
   void Deliver(const ConnectionId& to, std::string frame);
+  void Close(const ConnectionId& client, const CloseInfo& info);
 
   const HubClass& class_;
   const std::string hub_name_;
@@ -130,6 +148,12 @@ class FakeContext : public Context {
   std::optional<int64_t> alarm_before_;
   std::vector<std::pair<ConnectionId, std::string>> sent_;  // leave when the event counts
   std::map<ConnectionId, Closed> closing_;
+  std::vector<ConnectionId> recalling_;
+  std::set<ConnectionId> admitting_;
+
+  std::set<ConnectionId> admitted_;
+  std::vector<ConnectionId> recalls_;  // asked for, and not done yet
+  bool hold_recalls_ = false;
 
   size_t fan_outs_ = 0;
   size_t rows_read_ = 0;

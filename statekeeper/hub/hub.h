@@ -32,6 +32,7 @@
 
 #include "common/ids.h"
 #include "proto/link.pb.h"
+#include "proto/packed.h"
 
 namespace dormouse {
 
@@ -40,9 +41,14 @@ struct Message {
   std::string_view data;
   bool binary = false;
   int64_t received_ms = 0;  // arrival at the gateway, wall clock; of incoming frames only
+  // Of incoming frames: the gateway has sent it before, so it may have been handled, writes durable and all.
+  bool repeated = false;
+  // Of outgoing text: if it does not reach its socket because that is closed, it comes back (OnUndelivered).
+  bool returnable = false;
 
-  static Message Text(std::string_view data) { return {data, false, 0}; }
-  static Message Binary(std::string_view data) { return {data, true, 0}; }
+  static Message Text(std::string_view data) { return {.data = data}; }
+  static Message Binary(std::string_view data) { return {.data = data, .binary = true}; }
+  static Message ReturnableText(std::string_view data) { return {.data = data, .returnable = true}; }
 };
 
 // An open socket of this hub, as of now. Asleep or awake, its id, attachment and tags stay.
@@ -56,7 +62,8 @@ struct Connection {
 };
 
 struct CloseInfo {
-  uint16_t code = 1006;  // as received; 1006: the socket broke or its gateway is gone
+  uint16_t code = 1006;    // 1006: the socket broke or its gateway is gone
+  bool by_client = false;  // the client sent a close frame; else the edge closed it, or it broke
   std::string_view reason;
 };
 
@@ -87,17 +94,31 @@ class Context {
   // this returns. `reason`: at most 123 bytes.
   virtual void Close(const ConnectionId& connection, uint16_t code, std::string_view reason) = 0;
 
+  // Asks back what was sent returnable to a connection that is closed (OnClose came, or Close was called) and
+  // did not reach its socket: each frame comes through OnUndelivered, oldest first, then OnRecalled once.
+  // What has come back before does not come again. Not durable: OnRecalled does not come if the hub is
+  // rebuilt in between; then nothing more comes back either.
+  virtual void Recall(const ConnectionId& closed) = 0;
+
+  // Lets a connection in: it is not closed for want of admission any more
+  // (ClassProfile.admission_timeout_ms).
+  virtual void Admit(const ConnectionId& connection) = 0;
+
+  // Events of this hub that have come and wait for the handler that is running.
+  virtual size_t waiting_events() const = 0;
+
   // --- Connections.
   virtual size_t connection_count() = 0;
   virtual std::optional<Connection> FindConnection(const ConnectionId& id) = 0;
   // All (or all tagged) open connections, in the order of their ids.
   virtual std::vector<ConnectionId> Connections(std::string_view tag = {}) = 0;
-  // Up to 16 KiB, durable. Larger ones throw std::length_error.
+  // Up to max-attachment bytes (an option; 16 KiB), durable. Larger ones throw std::length_error.
   virtual void SetAttachment(const ConnectionId& id, std::string_view attachment) = 0;
   // Up to 10 tags of 1-256 bytes; only in OnConnect, for the connection that connects.
   virtual void SetTags(const ConnectionId& id, std::vector<std::string> tags) = 0;
 
-  // --- Keyed state of the hub, durable. Keys: 1-1,024 bytes without zero bytes. Values: up to 128 KiB.
+  // --- Keyed state of the hub, durable. Keys: 1-1,024 bytes without zero bytes. Values: up to 128 KiB. All
+  // of it: up to max-state bytes (an option); a handler that would go beyond it fails (Failure::kStateFull).
   virtual std::optional<std::string> Get(std::string_view key) = 0;
   virtual void Put(std::string_view key, std::string_view value) = 0;
   virtual void Delete(std::string_view key) = 0;
@@ -131,12 +152,19 @@ class Hub {
   // OnConnect accepted and that the hub did not close itself.
   virtual void OnClose(Context&, const Connection&, const CloseInfo&) {}
   virtual void OnAlarm(Context&) {}
-  // The connection's unsent bytes crossed the pause mark (true) or fell to the resume mark (false).
-  virtual void OnBackpressure(Context&, const Connection&, bool /*paused*/) {}
+  // What waits for the connection at its gateway crossed the pause mark, or twice what was said last (true);
+  // or fell to the resume mark (false).
+  virtual void OnBackpressure(Context&, const Connection&, bool /*paused*/, const Backlog&) {}
+  // A returnable message found its socket closed. The connection is, or is about to be, none of the hub's:
+  // OnClose may come after. Frames of one connection come back in the order in which they were sent.
+  virtual void OnUndelivered(Context&, const ConnectionId&, const Message&) {}
+  // See Context::Recall.
+  virtual void OnRecalled(Context&, const ConnectionId&) {}
 
   enum class Failure {
-    kHandler,  // the handler threw
-    kStore,    // its writes could not be made durable, or its reads not be made, in time; worth another try
+    kHandler,    // the handler threw
+    kStore,      // its writes could not be made durable, or its reads not be made, in time; worth another try
+    kStateFull,  // its writes would take the hub's state beyond max-state
   };
   // A message's handler did not count (see above). Sends here leave at once; writes are not allowed.
   virtual void OnFailure(Context&, const Connection&, const Message&, Failure) {}

@@ -47,6 +47,7 @@ struct Output {
   std::vector<To> to;
   bool has_heads = false;
   std::string payload;
+  std::string return_to = {};  // not empty: the hub ("CLASS/NAME") to which it returns from closed sockets
 };
 
 // All that one handled event sends.

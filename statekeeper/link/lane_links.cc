@@ -22,7 +22,7 @@ bool IsTooLarge(const Output& output) {
   return size > GatewayLinks::kMaxOutputBytes;
 }
 
-bool IsKnown(EventKind kind) { return kind >= EventKind::kOpen && kind <= EventKind::kResume; }
+bool IsKnown(EventKind kind) { return kind >= EventKind::kOpen && kind <= EventKind::kUndelivered; }
 
 }  // namespace
 

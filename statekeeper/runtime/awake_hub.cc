@@ -122,6 +122,8 @@ void AwakeHub::Dispatch(const HubEvent& event, HubContext* context) {
     case HubEvent::Kind::kPause:
     case HubEvent::Kind::kResume:
       return HandleBackpressure(event, context);
+    case HubEvent::Kind::kUndelivered:
+      return hub_->OnUndelivered(*context, event.connection(), Message::ReturnableText(event.payload));
     case HubEvent::Kind::kAlarm:
       return HandleAlarm(context);
     case HubEvent::Kind::kAlarmSettled:
@@ -157,15 +159,17 @@ void AwakeHub::HandleClose(const HubEvent& event, HubContext* context) {
   if (connection == nullptr) return;
   state_.SawConnection(event.connection(), event.last_seen_ms);
   state_.RemoveConnection(event.connection());
-  CloseInfo info;
-  if (!ReadClosePayload(event.payload, &info.code, &info.reason)) info.code = kGoneAbnormally;
-  hub_->OnClose(*context, *connection, info);
+  CloseView close{.code = kGoneAbnormally};
+  ReadClosePayload(event.payload, &close);
+  hub_->OnClose(*context, *connection, {close.code, close.by_client, close.reason});
 }
 
 void AwakeHub::HandleBackpressure(const HubEvent& event, HubContext* context) {
   const auto connection = state_.FindConnection(event.connection());
   if (connection == nullptr) return;
-  hub_->OnBackpressure(*context, *connection, event.kind == HubEvent::Kind::kPause);
+  Backlog backlog;
+  ReadBacklogPayload(event.payload, &backlog);
+  hub_->OnBackpressure(*context, *connection, event.kind == HubEvent::Kind::kPause, backlog);
 }
 
 void AwakeHub::HandleAlarm(HubContext* context) {
@@ -201,7 +205,7 @@ void AwakeHub::HandleGatewayGone(const HubEvent& event, HubContext* context) {
     const auto connection = state_.FindConnection(id);
     if (connection == nullptr) continue;
     state_.RemoveConnection(id);
-    hub_->OnClose(*context, *connection, {kGoneAbnormally, ""});
+    hub_->OnClose(*context, *connection, {kGoneAbnormally, false, ""});
   }
   if (gone.size() == kGoneAtOnce) queue_.push_front(event);
 }
@@ -345,6 +349,7 @@ void AwakeHub::Fail(HubEvent event, Hub::Failure why) {
     case HubEvent::Kind::kClose:
     case HubEvent::Kind::kPause:
     case HubEvent::Kind::kResume:
+    case HubEvent::Kind::kUndelivered:
     case HubEvent::Kind::kGatewayGone:
       if (store_failed) {
         // It happened, whether or not the store can note it now.

@@ -120,10 +120,9 @@ class AwakeHubTest : public testing::Test, public HubHost {
   uint32_t EpochOf(ShardId) const override { return 1; }
   void Release(EventOutput output) override {
     for (const Output& each : output.outputs) {
-      uint16_t code = 0;
-      std::string_view reason;
-      if (each.kind == DeliveryKind::kClose) ReadClosePayload(each.payload, &code, &reason);
-      const std::string what = code == 0 ? each.payload : "close " + std::to_string(code);
+      CloseView close{.code = 0};
+      if (each.kind == DeliveryKind::kClose) ReadClosePayload(each.payload, &close);
+      const std::string what = close.code == 0 ? each.payload : "close " + std::to_string(close.code);
       for (const Output::To& to : each.to)
         sent_.push_back(std::to_string(UuidLowBits(to.connection.handle)) + ":" + what);
     }

@@ -71,6 +71,14 @@ void HubContext::CloseUnknown(const ConnectionId& connection, uint16_t code, std
       {DeliveryKind::kClose, {{connection, {}}}, false, ClosePayload(code, reason.substr(0, kMaxReason))});
 }
 
+void HubContext::Recall(const ConnectionId& /*closed*/) {}
+
+void HubContext::Admit(const ConnectionId& connection) {
+  outputs_.push_back({DeliveryKind::kAdmit, {{connection, {}}}, false, ""});
+}
+
+size_t HubContext::waiting_events() const { return 0; }
+
 std::optional<Connection> HubContext::FindConnection(const ConnectionId& id) {
   const std::shared_ptr<const Connection> found = state_->FindConnection(id);
   if (found == nullptr) return std::nullopt;

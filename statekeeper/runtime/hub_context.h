@@ -43,6 +43,10 @@ class HubContext : public Context {
                  const std::optional<ConnectionId>& except) override;
   void Close(const ConnectionId& connection, uint16_t code, std::string_view reason) override;
 
+  void Recall(const ConnectionId& closed) override;
+  void Admit(const ConnectionId& connection) override;
+  size_t waiting_events() const override;
+
   size_t connection_count() override { return state_->connection_count(); }
   std::optional<Connection> FindConnection(const ConnectionId& id) override;
   std::vector<ConnectionId> Connections(std::string_view tag) override;

@@ -18,6 +18,7 @@ struct HubEvent {
     kClose,
     kPause,
     kResume,
+    kUndelivered,
     // The lane's own.
     kAlarm,         // the store's alarm index says that something is due
     kAlarmSettled,  // what OnAlarm sent has arrived: `alarm_after` can be committed
@@ -44,7 +45,7 @@ struct HubEvent {
     return event;
   }
 
-  bool IsFromGateway() const { return kind <= Kind::kResume; }
+  bool IsFromGateway() const { return kind <= Kind::kUndelivered; }
   bool IsMessage() const { return kind == Kind::kText || kind == Kind::kBinary; }
   ConnectionId connection() const { return {gateway, handle}; }
 
@@ -62,9 +63,11 @@ struct HubEvent {
       case EventKind::kPause:
         return Kind::kPause;
       case EventKind::kResume:
+        return Kind::kResume;
+      case EventKind::kUndelivered:
         break;
     }
-    return Kind::kResume;
+    return Kind::kUndelivered;
   }
 };
 

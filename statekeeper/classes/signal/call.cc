@@ -5,12 +5,15 @@
 namespace dormouse::signal {
 
 Call::Call(Context& the_context, const Connection& the_connection, const Message& message,
-           const Envelope& the_request, const Options& the_options)
+           const Envelope& the_request, const HubParts& parts)
     : context(the_context),
       connection(the_connection),
       request(the_request),
-      options(the_options),
+      options(parts.options),
+      authority(parts.authority),
+      memory(parts.memory),
       arrived_ms(message.received_ms),
+      repeated(message.repeated),
       from(Address::Parse(the_request.from)),
       session(LoadSession(the_connection)) {}
 

@@ -7,17 +7,26 @@
 #include <string_view>
 
 #include "common/options.h"
+#include "common/token_authority.h"
 #include "statekeeper/classes/signal/address.h"
 #include "statekeeper/classes/signal/envelope.h"
 #include "statekeeper/classes/signal/errors.h"
+#include "statekeeper/classes/signal/hub_memory.h"
 #include "statekeeper/classes/signal/session.h"
 #include "statekeeper/hub/hub.h"
 
 namespace dormouse::signal {
 
+// What all calls of a hub share.
+struct HubParts {
+  const Options& options;
+  const TokenAuthority* authority;  // nullptr: authentication is off
+  HubMemory& memory;
+};
+
 struct Call {
   Call(Context& the_context, const Connection& the_connection, const Message& message,
-       const Envelope& the_request, const Options& the_options);
+       const Envelope& the_request, const HubParts& parts);
 
   bool legacy() const { return session.dialect() == DIALECT_0_1; }
   // An address as the client writes addresses, as JSON.
@@ -36,7 +45,10 @@ struct Call {
   const Connection& connection;
   const Envelope& request;
   const Options& options;
+  const TokenAuthority* const authority;  // nullptr: authentication is off
+  HubMemory& memory;
   const int64_t arrived_ms;
+  const bool repeated;                // it may have been handled before
   const std::optional<Address> from;  // nothing: what the client wrote is no address
   Session session;                    // a copy; SaveSession to keep a change
 };

@@ -6,10 +6,12 @@
 #include <memory>
 
 #include "common/options.h"
+#include "common/token_authority.h"
 #include "statekeeper/hub/hub.h"
 
 namespace dormouse {
 
-std::unique_ptr<HubClass> NewSignalClass(const Options& options);
+// `authority` judges clients' tokens and outlives the class; nullptr: authentication is off.
+std::unique_ptr<HubClass> NewSignalClass(const Options& options, const TokenAuthority* authority = nullptr);
 
 }  // namespace dormouse

@@ -60,7 +60,7 @@ void SignalHub::OnMessage(Context& context, const Connection& from, const Messag
     FailUnaddressed(context, from, {ErrorCode::kInternalError, std::string(wrong), kEnvelopeHint});
     return;
   }
-  Call call(context, from, message, request, options_);
+  Call call(context, from, message, request, parts());
   if (IsExpired(call)) {
     FailExpired(call);
   } else if (!Envelope::IsHubType(request.type)) {
@@ -87,7 +87,7 @@ void SignalHub::OnFailure(Context& context, const Connection& from, const Messag
                                         "The hub failed to handle this message; nothing was changed."};
   Envelope request;
   if (ParseEnvelope(message.data, &request).empty()) {
-    Call(context, from, message, request, options_).Fail(error);
+    Call(context, from, message, request, parts()).Fail(error);
   } else {
     FailUnaddressed(context, from, error);
   }
@@ -97,12 +97,14 @@ namespace {
 
 class SignalClass : public HubClass {
  public:
-  explicit SignalClass(const Options& options) : options_(options), profile_(EdgeProfile(options)) {}
+  SignalClass(const Options& options, const TokenAuthority* authority)
+      : options_(options), authority_(authority), profile_(EdgeProfile(options)) {}
   const link::ClassProfile& profile() const override { return profile_; }
-  std::unique_ptr<Hub> NewHub() const override { return std::make_unique<SignalHub>(options_); }
+  std::unique_ptr<Hub> NewHub() const override { return std::make_unique<SignalHub>(options_, authority_); }
 
  private:
   const Options options_;
+  const TokenAuthority* const authority_;
   const link::ClassProfile profile_;
 };
 
@@ -111,8 +113,8 @@ class SignalClass : public HubClass {
 
 namespace dormouse {
 
-std::unique_ptr<HubClass> NewSignalClass(const Options& options) {
-  return std::make_unique<signal::SignalClass>(options);
+std::unique_ptr<HubClass> NewSignalClass(const Options& options, const TokenAuthority* authority) {
+  return std::make_unique<signal::SignalClass>(options, authority);
 }
 
 }  // namespace dormouse

@@ -1,16 +1,17 @@
-// One signal hub: takes events apart and hands messages to their handlers. It has no state in memory at all:
-// every handler reads the rows that it needs.
+// One signal hub: takes events apart and hands messages to their handlers.
 #pragma once
 
 #include "common/options.h"
+#include "statekeeper/classes/signal/call.h"
 #include "statekeeper/hub/hub.h"
 
 namespace dormouse::signal {
 
 class SignalHub : public Hub {
  public:
-  // `options` must outlive the hub.
-  explicit SignalHub(const Options& options) : options_(options) {}
+  // `options` and `authority` (nullptr: authentication is off) must outlive the hub.
+  SignalHub(const Options& options, const TokenAuthority* authority)
+      : options_(options), authority_(authority) {}
 
   void OnMessage(Context& context, const Connection& from, const Message& message) override;
   void OnClose(Context& context, const Connection& connection, const CloseInfo& info) override;
@@ -18,7 +19,11 @@ class SignalHub : public Hub {
   void OnFailure(Context& context, const Connection& from, const Message& message, Failure failure) override;
 
  private:
+  HubParts parts() { return {options_, authority_, memory_}; }
+
   const Options& options_;
+  const TokenAuthority* const authority_;
+  HubMemory memory_;
 };
 
 }  // namespace dormouse::signal

@@ -1,0 +1,54 @@
+// Judges the JSON Web Tokens (RFC 7519) with which clients say who they are, and issues fresh ones in
+// exchange.
+//
+// The algorithm and the keys come from configuration alone (RFC 8725, 3.1): what a token's header asks for is
+// only compared with them. Secrets are compared in constant time, and never appear in what is returned as
+// text.
+//
+// Keys are read again when their file changes. Any thread; the checking costs what the signature costs: some
+// 10 us for HS256, 50-100 us for RS256 and ES256.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/options.h"
+
+namespace dormouse {
+
+// What a good token says.
+struct TokenClaims {
+  std::string actor;                      // actorId, as the token writes it
+  std::vector<std::string> actors;        // globs of more addresses that its bearer may act for
+  std::vector<std::string> capabilities;  // as granted; empty: not restricted
+  int64_t expires_ms = 0;                 // exp
+};
+
+class TokenAuthority {
+ public:
+  virtual ~TokenAuthority() = default;
+
+  struct Verdict {
+    std::optional<TokenClaims> claims;  // nothing: refused
+    std::string problem;                // why, for the client: a sentence without any part of the token
+  };
+  virtual Verdict Verify(std::string_view token, int64_t now_ms) const = 0;
+
+  struct Issued {
+    std::string token;
+    int64_t expires_ms = 0;
+  };
+  // A token with the claims of a good one, valid for an hour from now on. Nothing: there is no key to sign
+  // with.
+  virtual std::optional<Issued> Renew(std::string_view token, int64_t now_ms) const = 0;
+};
+
+// As options say (auth-*). Call it where authentication is on. nullptr: `*wrong` is a sentence that names the
+// option.
+std::unique_ptr<TokenAuthority> NewTokenAuthority(const Options& options, std::string* wrong);
+
+}  // namespace dormouse
