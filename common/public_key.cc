@@ -103,7 +103,7 @@ bool IsFor(const rapidjson::Value& jwk, TokenAlgorithm algorithm) {
 
 std::vector<PublicKey> ReadKeySet(std::string_view text, TokenAlgorithm algorithm, std::string* wrong) {
   const auto set = ParseStrictObject(text);
-  const rapidjson::Value* keys = set.has_value() ? FindMember(*set, "keys") : nullptr;
+  const rapidjson::Value* keys = set != nullptr ? FindMember(*set, "keys") : nullptr;
   if (keys == nullptr || !keys->IsArray()) {
     *wrong = "is no JSON Web Key Set: an object with an array \"keys\"";
     return {};

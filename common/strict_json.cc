@@ -7,16 +7,16 @@
 
 namespace dormouse {
 
-std::optional<rapidjson::Document> ParseStrictObject(std::string_view text) {
+std::unique_ptr<const rapidjson::Document> ParseStrictObject(std::string_view text) {
   // RapidJSON takes a zero byte, which is no JSON, for the end.
-  if (text.find('\0') != text.npos) return std::nullopt;
-  rapidjson::Document document;
-  document.Parse<rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag>(text.data(),
-                                                                                         text.size());
-  if (document.HasParseError() || !document.IsObject()) return std::nullopt;
+  if (text.find('\0') != text.npos) return nullptr;
+  auto document = std::make_unique<rapidjson::Document>();
+  document->Parse<rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag>(text.data(),
+                                                                                          text.size());
+  if (document->HasParseError() || !document->IsObject()) return nullptr;
   std::set<std::string_view> names;
-  for (const auto& member : document.GetObject()) {
-    if (!names.insert(TextOf(member.name)).second) return std::nullopt;
+  for (const auto& member : document->GetObject()) {
+    if (!names.insert(TextOf(member.name)).second) return nullptr;
   }
   return document;
 }

@@ -4,6 +4,7 @@
 
 #include <rapidjson/document.h>
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,8 +12,8 @@
 namespace dormouse {
 
 // One object in valid UTF-8 with nothing behind it, in which no name comes twice (RFC 7519, 4). Names within
-// nested objects are not compared. Does not recurse.
-std::optional<rapidjson::Document> ParseStrictObject(std::string_view text);
+// nested objects are not compared. Does not recurse. nullptr: it is none.
+std::unique_ptr<const rapidjson::Document> ParseStrictObject(std::string_view text);
 
 // A member, nullptr where there is none.
 const rapidjson::Value* FindMember(const rapidjson::Value& object, std::string_view name);

@@ -42,7 +42,7 @@ class Authority : public TokenAuthority {
       return std::nullopt;
     }
     const int64_t expires_ms = (now_ms + kRenewedForMs) / 1000 * 1000;  // exp has whole seconds
-    auto renewed = SignToken(*keys->signing, algorithm_, RenewedClaims(text->payload, now_ms, expires_ms));
+    auto renewed = SignToken(*keys->signing, algorithm_, RenewedClaims(*text->payload, now_ms, expires_ms));
     if (!renewed.has_value()) return std::nullopt;
     return Issued{std::move(*renewed), expires_ms};
   }
@@ -55,7 +55,7 @@ class Authority : public TokenAuthority {
       *problem = "The token's signature was not made by a key that is trusted here.";
       return std::nullopt;
     }
-    return JudgeClaims(text.payload, options_.auth_issuer, now_ms, problem);
+    return JudgeClaims(*text.payload, options_.auth_issuer, now_ms, problem);
   }
 
   std::shared_ptr<const TokenKeys> CurrentKeys(int64_t now_ms) const {

@@ -33,9 +33,9 @@ std::optional<std::array<std::string_view, 3>> SplitAtDots(std::string_view toke
                     token.substr(last + 1)};
 }
 
-std::optional<rapidjson::Document> DecodeObject(std::string_view part) {
+std::unique_ptr<const rapidjson::Document> DecodeObject(std::string_view part) {
   const auto text = DecodeBase64Url(part);
-  return text.has_value() ? ParseStrictObject(*text) : std::nullopt;
+  return text.has_value() ? ParseStrictObject(*text) : nullptr;
 }
 
 bool IsJwtType(const rapidjson::Value& type) {
@@ -107,20 +107,20 @@ std::optional<TokenText> ReadToken(std::string_view token, TokenAlgorithm algori
     return std::nullopt;
   }
   const auto parts = SplitAtDots(token);
-  const auto header = parts.has_value() ? DecodeObject((*parts)[0]) : std::nullopt;
-  if (!header.has_value()) {
+  const auto header = parts.has_value() ? DecodeObject((*parts)[0]) : nullptr;
+  if (header == nullptr) {
     *problem = kNoToken;
     return std::nullopt;
   }
   if (*problem = WhyBadHeader(*header, algorithm); !problem->empty()) return std::nullopt;
   auto payload = DecodeObject((*parts)[1]);
   const auto signature = DecodeBase64Url((*parts)[2]);
-  if (!payload.has_value() || !signature.has_value() || signature->empty()) {
+  if (payload == nullptr || !signature.has_value() || signature->empty()) {
     *problem = kNoToken;
     return std::nullopt;
   }
   const auto kid = FindString(*header, "kid");
-  return TokenText{kid.has_value() ? std::optional<std::string>(*kid) : std::nullopt, std::move(*payload)};
+  return TokenText{kid.has_value() ? std::optional<std::string>(*kid) : std::nullopt, std::move(payload)};
 }
 
 std::optional<TokenClaims> JudgeClaims(const rapidjson::Value& payload, std::string_view issuer,

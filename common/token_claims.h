@@ -6,6 +6,7 @@
 #include <rapidjson/document.h>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -16,8 +17,8 @@
 namespace dormouse {
 
 struct TokenText {
-  std::optional<std::string> kid;  // the key that the header names
-  rapidjson::Document payload;     // an object
+  std::optional<std::string> kid;                      // the key that the header names
+  std::unique_ptr<const rapidjson::Document> payload;  // an object
 };
 
 // Nothing: it is no token that this algorithm could have signed; `*problem` says why.
