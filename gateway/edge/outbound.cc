@@ -52,6 +52,10 @@ void Outbound::Deliver(const DeliveryView& delivery) {
       CloseForHub(connection, delivery.payload_view());
       continue;
     }
+    if (delivery.kind == DeliveryKind::kAdmit) {
+      connection->admit_by_ms = 0;  // its timer finds out
+      continue;
+    }
     ++found;
     if (head.empty()) {
       Send(connection, delivery.payload, delivery.payload_size, binary, &shared);
@@ -111,15 +115,20 @@ void Outbound::OnCrossing(Connection* connection, OutboundQueue::Crossing crossi
     case OutboundQueue::Crossing::kNone:
       break;
     case OutboundQueue::Crossing::kPause:
-      events_->Append(*connection, EventKind::kPause);
+      AppendBacklog(*connection, EventKind::kPause);
       break;
     case OutboundQueue::Crossing::kResume:
-      events_->Append(*connection, EventKind::kResume);
+      AppendBacklog(*connection, EventKind::kResume);
       break;
     case OutboundQueue::Crossing::kLimit:
       Close(connection, CloseCause::kSlowConsumer, 1013, "Too slow");
       break;
   }
+}
+
+void Outbound::AppendBacklog(const Connection& connection, EventKind kind) {
+  const Backlog waiting = connection.outbound == nullptr ? Backlog{} : connection.outbound->waiting();
+  events_->Append(connection, kind, BacklogPayload(waiting));
 }
 
 bool Outbound::OnWritable(Connection* connection) {
@@ -173,6 +182,7 @@ void Outbound::CloseForHub(Connection* connection, std::string_view payload) {
 void Outbound::StartClosing(Connection* connection, CloseCause cause, OutboundQueue::Close close) {
   connection->closing = true;
   metrics_->Closed(cause);
+  connection->partial.reset();
   QueueOf(connection)->SetClose(std::move(close));
   if (connection->congested) WebSockets::SetReading(connection, true);  // to see the client's close frame
   PostponeGivingUp(connection);
@@ -182,6 +192,7 @@ void Outbound::StartClosing(Connection* connection, CloseCause cause, OutboundQu
 void Outbound::Ended(Connection* connection, CloseCause cause, uint16_t code, std::string_view reason) {
   if (!connection->closing) {
     connection->closing = true;
+    connection->partial.reset();
     metrics_->Closed(cause);
     events_->AppendClose(*connection, code, reason, cause == CloseCause::kClient);
     PostponeGivingUp(connection);

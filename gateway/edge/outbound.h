@@ -49,6 +49,7 @@ class Outbound {
   void CloseForHub(Connection* connection, std::string_view payload);
   void StartClosing(Connection* connection, CloseCause cause, OutboundQueue::Close close);
   void OnCrossing(Connection* connection, OutboundQueue::Crossing crossing);
+  void AppendBacklog(const Connection& connection, EventKind kind);
   void PostponeGivingUp(Connection* connection);
 
   ConnectionTable* table_;
