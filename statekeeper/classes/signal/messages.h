@@ -2,6 +2,8 @@
 // call, or says why not; none keeps anything beyond it.
 #pragma once
 
+#include <string>
+
 #include "statekeeper/classes/signal/call.h"
 
 namespace dormouse::signal {
@@ -32,6 +34,9 @@ void OnApplicationMessage(Call& call);
 void OnHubSubscribe(Call& call);
 void OnHubUnsubscribe(Call& call);
 void OnHubPublish(Call& call);
+
+// Whether the session holds the registration of an address, bare, alive or expired a moment ago.
+bool HasRegistered(Call& call, const std::string& address);
 
 // The actor for whom a session speaks: `from`, where the session registered it; else the one that it
 // registered last (published clients connect under a temporary name, and keep using it here and there); else

@@ -6,8 +6,10 @@
 #include <string_view>
 
 #include "statekeeper/classes/json/json_writer.h"
+#include "statekeeper/classes/signal/authentication.h"
 #include "statekeeper/classes/signal/edge_profile.h"
 #include "statekeeper/classes/signal/messages.h"
+#include "statekeeper/classes/signal/permissions.h"
 #include "statekeeper/classes/signal/registry.h"
 #include "statekeeper/classes/signal/signal_class.h"
 
@@ -54,6 +56,10 @@ constexpr const char* kEnvelopeHint =
 
 }  // namespace
 
+void SignalHub::OnConnect(Context& context, const Connection& connection, const link::OpenRequest& request) {
+  if (authority_ != nullptr && request.has_identity()) KeepIdentity(context, connection, request.identity());
+}
+
 void SignalHub::OnMessage(Context& context, const Connection& from, const Message& message) {
   Envelope request;
   if (const std::string_view wrong = ParseEnvelope(message.data, &request); !wrong.empty()) {
@@ -61,6 +67,7 @@ void SignalHub::OnMessage(Context& context, const Connection& from, const Messag
     return;
   }
   Call call(context, from, message, request, parts());
+  if (IsForbidden(call)) return;
   if (IsExpired(call)) {
     FailExpired(call);
   } else if (!Envelope::IsHubType(request.type)) {

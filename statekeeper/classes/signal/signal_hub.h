@@ -13,6 +13,7 @@ class SignalHub : public Hub {
   SignalHub(const Options& options, const TokenAuthority* authority)
       : options_(options), authority_(authority) {}
 
+  void OnConnect(Context& context, const Connection& connection, const link::OpenRequest& request) override;
   void OnMessage(Context& context, const Connection& from, const Message& message) override;
   void OnClose(Context& context, const Connection& connection, const CloseInfo& info) override;
   void OnAlarm(Context& context) override;
