@@ -143,6 +143,7 @@ TEST_F(EntryTest, AFullGatewaySaysSo) {
   EXPECT_THAT(TestClient(port()).Upgrade("/room"),
               testing::AllOf(StartsWith("HTTP/1.1 503 "), HasSubstr("Retry-After: 1")));
   EXPECT_EQ(Metric("dormouse_refusals_total", "full"), 1);
+  WaitForGauge(metrics_->connections, 2);
   clients_.pop_back();
   WaitForGauge(metrics_->connections, 1);
   EXPECT_EQ(StatusOf(""), "101");

@@ -7,6 +7,7 @@ import pytest
 import websockets
 from attack import bystander, raw_client
 from cluster import Cluster
+from test_upgrade_auth import SECRET, token
 from ws import Actor, actor, connect, echo
 
 
@@ -135,7 +136,12 @@ async def test_no_limit():
 
 async def test_where_tokens_are_asked_for_a_signal_socket_must_connect_in_time(tmp_path):
     key = tmp_path / "secret"
-    key.write_text("0123456789abcdef" * 4)
+    key.write_bytes(SECRET)
     with Cluster(options={"auth-algorithm": "HS256", "auth-key": str(key), "connect-timeout": "500ms"}) as cluster:
-        async with bystander(cluster), connect(cluster.ws_url("/ws/late")) as client:
-            assert await client.closed() == (1008, "Connect timeout")
+        async with bystander(cluster), connect(cluster.ws_url("/ws/late")) as late, \
+                connect(cluster.ws_url("/ws/late")) as client:
+            known = Actor(client.protocol, "browser/alice")
+            await known.must("hub:connect", {"version": "1.0", "jwt": token()})
+            assert await late.closed() == (1008, "Connect timeout")
+            await asyncio.sleep(1)
+            assert await known.addresses() == [], "who has connected stays"
