@@ -31,17 +31,11 @@ struct FreeOpenSsl {
   void operator()(OSSL_PARAM_BLD* builder) const { OSSL_PARAM_BLD_free(builder); }
   void operator()(OSSL_PARAM* parameters) const { OSSL_PARAM_free(parameters); }
   void operator()(EVP_PKEY_CTX* context) const { EVP_PKEY_CTX_free(context); }
+  void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
+  void operator()(ECDSA_SIG* signature) const { ECDSA_SIG_free(signature); }
 };
 template <typename T>
 using Owned = std::unique_ptr<T, FreeOpenSsl>;
-
-std::string ToPem(EVP_PKEY* key) {
-  const Owned<BIO> out(BIO_new(BIO_s_mem()));
-  PEM_write_bio_PUBKEY(out.get(), key);
-  char* text = nullptr;
-  const auto size = BIO_get_mem_data(out.get(), &text);
-  return {text, static_cast<size_t>(size)};
-}
 
 OwnedKey FromParameters(const char* type, OSSL_PARAM_BLD* builder) {
   const Owned<OSSL_PARAM> parameters(OSSL_PARAM_BLD_to_param(builder));
@@ -54,7 +48,7 @@ OwnedKey FromParameters(const char* type, OSSL_PARAM_BLD* builder) {
   return OwnedKey(key);
 }
 
-Owned<BIGNUM> NumberOf(const std::string& bytes) {
+Owned<BIGNUM> NumberOf(std::string_view bytes) {
   return Owned<BIGNUM>(BN_bin2bn(reinterpret_cast<const unsigned char*>(bytes.data()),
                                  static_cast<int>(bytes.size()), nullptr));
 }
@@ -118,13 +112,13 @@ std::vector<PublicKey> ReadKeySet(std::string_view text, TokenAlgorithm algorith
   for (rapidjson::SizeType i = 0; i < keys->Size(); ++i) {
     const rapidjson::Value& jwk = (*keys)[i];
     if (!jwk.IsObject() || !IsFor(jwk, algorithm)) continue;
-    const OwnedKey key = algorithm == TokenAlgorithm::kRs256 ? RsaOf(jwk) : EcOf(jwk);
+    OwnedKey key = algorithm == TokenAlgorithm::kRs256 ? RsaOf(jwk) : EcOf(jwk);
     const std::string unfit = key == nullptr ? "is incomplete or malformed" : WhyUnfit(key.get(), algorithm);
     if (!unfit.empty()) {
       SPDLOG_WARN("auth-key: key number {} of the key set is left out: it {}", i + 1, unfit);
       continue;
     }
-    found.push_back({std::string(FindString(jwk, "kid").value_or("")), ToPem(key.get())});
+    found.push_back({std::string(FindString(jwk, "kid").value_or("")), std::move(key)});
   }
   if (found.empty()) *wrong = "has no key that verifies " + std::string(NameOf(algorithm)) + " signatures";
   return found;
@@ -133,16 +127,41 @@ std::vector<PublicKey> ReadKeySet(std::string_view text, TokenAlgorithm algorith
 std::vector<PublicKey> ReadPem(std::string_view text, TokenAlgorithm algorithm, std::string* wrong) {
   const Owned<BIO> in(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
   std::vector<PublicKey> found;
-  while (const OwnedKey key{PEM_read_bio_PUBKEY(in.get(), nullptr, nullptr, nullptr)}) {
+  while (OwnedKey key{PEM_read_bio_PUBKEY(in.get(), nullptr, nullptr, nullptr)}) {
     if (*wrong = WhyUnfit(key.get(), algorithm); !wrong->empty()) return {};
-    found.push_back({"", ToPem(key.get())});
+    found.push_back({"", std::move(key)});
   }
   if (found.empty())
     *wrong = "holds no public key in PEM (\"-----BEGIN PUBLIC KEY-----\") and no JSON Web Key Set";
   return found;
 }
 
+// The two numbers of an ES256 signature as OpenSSL wants them; empty: they are none.
+std::string ToDer(std::string_view signature) {
+  if (signature.size() != 2 * kP256Bytes) return "";
+  const Owned<ECDSA_SIG> numbers(ECDSA_SIG_new());
+  ECDSA_SIG_set0(numbers.get(), NumberOf(signature.substr(0, kP256Bytes)).release(),
+                 NumberOf(signature.substr(kP256Bytes)).release());
+  std::string der(static_cast<size_t>(std::max(i2d_ECDSA_SIG(numbers.get(), nullptr), 0)), '\0');
+  auto* out = reinterpret_cast<unsigned char*>(der.data());
+  i2d_ECDSA_SIG(numbers.get(), &out);
+  return der;
+}
+
 }  // namespace
+
+bool Verifies(EVP_PKEY* key, TokenAlgorithm algorithm, std::string_view text, std::string_view signature) {
+  const std::string der = algorithm == TokenAlgorithm::kEs256 ? ToDer(signature) : "";
+  if (algorithm == TokenAlgorithm::kEs256) signature = der;
+  const Owned<EVP_MD_CTX> context(EVP_MD_CTX_new());
+  const bool good = !signature.empty() &&
+                    EVP_DigestVerifyInit(context.get(), nullptr, EVP_sha256(), nullptr, key) == 1 &&
+                    EVP_DigestVerify(context.get(), reinterpret_cast<const unsigned char*>(signature.data()),
+                                     signature.size(), reinterpret_cast<const unsigned char*>(text.data()),
+                                     text.size()) == 1;
+  ERR_clear_error();
+  return good;
+}
 
 std::string WhyUnfit(const EVP_PKEY* key, TokenAlgorithm algorithm) {
   if (algorithm == TokenAlgorithm::kRs256) {

@@ -1,6 +1,5 @@
 #include "common/token_authority.h"
 
-#include <algorithm>
 #include <atomic>
 #include <mutex>
 #include <utility>
@@ -52,12 +51,7 @@ class Authority : public TokenAuthority {
   // Signature first: claims of nobody knows whom are not worth a word.
   std::optional<TokenClaims> Judge(std::string_view token, const TokenText& text, const TokenKeys& keys,
                                    int64_t now_ms, std::string* problem) const {
-    const std::string terminated(token);
-    const bool trusted = std::ranges::any_of(keys.verifying, [&](const TokenKeys::Key& key) {
-      const bool other = text.kid.has_value() && !key.kid.empty() && key.kid != *text.kid;
-      return !other && IsSignedBy(key, algorithm_, terminated);
-    });
-    if (!trusted) {
+    if (!IsSigned(keys, algorithm_, token, text.kid)) {
       *problem = "The token's signature was not made by a key that is trusted here.";
       return std::nullopt;
     }
@@ -87,7 +81,7 @@ class Authority : public TokenAuthority {
     if (!keys->signing_problem.empty()) {
       SPDLOG_WARN("{}; no tokens are refreshed until it does", keys->signing_problem);
     }
-    SPDLOG_INFO("keys of tokens were read again: {} that verify", keys->verifying.size());
+    SPDLOG_INFO("keys of tokens were read again");
     auto shared = std::make_shared<const TokenKeys>(std::move(*keys));
     const std::lock_guard lock(keys_mutex_);
     keys_ = std::move(shared);

@@ -9,7 +9,7 @@
 //
 // Keys are read again when their file changes; it is looked at once a second at most, when a token comes. A
 // file that cannot be used leaves the keys in force that were read before, and is logged. Any thread; the
-// checking costs what the signature costs: some 10 us for HS256, 50-100 us for RS256 and ES256.
+// checking costs what the signature costs: some 6 us for HS256, 20 us for RS256, 50 us for ES256.
 #pragma once
 
 #include <cstdint>

@@ -151,6 +151,12 @@ TEST_P(TokenAuthorityTest, RefusesTheWrongKey) {
   const TestKey other = GetParam() == TokenAlgorithm::kHs256 ? TestKey::Secret(std::string(40, 'x'))
                                                              : TestKey::NewFor(GetParam());
   ExpectBad(MakeToken(other, GetParam(), GoodClaims(kNow)), "signature");
+  // Numbers that fit every key, if they are not looked at (CVE-2022-21449).
+  const std::string token = Token(GoodClaims(kNow));
+  const std::string unsigned_part = token.substr(0, token.rfind('.') + 1);
+  for (const size_t size : {1u, 32u, 63u, 64u, 65u, 256u}) {
+    ExpectBad(unsigned_part + Base64Url(std::string(size, '\0')), "signature");
+  }
 }
 
 TEST_P(TokenAuthorityTest, RefusesThePublicKeyAsASecret) {

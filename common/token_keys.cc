@@ -5,12 +5,15 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <memory>
 #include <utility>
+
+#include "common/strict_json.h"
 
 namespace dormouse {
 namespace {
@@ -88,6 +91,20 @@ OwnedKey ReadPrivateKey(const std::string& text) {
   return key;
 }
 
+bool IsSignedBy(const std::string& secret, const std::string& token) {
+  jwt_t* decoded = nullptr;
+  const int failed = jwt_decode(&decoded, token.c_str(), Bytes(secret), static_cast<int>(secret.size()));
+  const OwnedToken owner(decoded);
+  // libjwt verifies with the algorithm that the token's header names.
+  return failed == 0 && decoded != nullptr && jwt_get_alg(decoded) == JWT_ALG_HS256;
+}
+
+bool IsSignedBy(const PublicKey& key, TokenAlgorithm algorithm, std::string_view token) {
+  const size_t end = token.rfind('.');
+  const auto signature = DecodeBase64Url(token.substr(end + 1));
+  return signature.has_value() && Verifies(key.key.get(), algorithm, token.substr(0, end), *signature);
+}
+
 // Sets `signing`, or `signing_problem`.
 void AddSigningKey(const Options& options, TokenAlgorithm algorithm, TokenKeys* keys) {
   const std::string& path = options.auth_signing_key;
@@ -100,9 +117,9 @@ void AddSigningKey(const Options& options, TokenAlgorithm algorithm, TokenKeys* 
     keys->signing_problem = Sentence("auth-signing-key", path, unfit);
     return;
   }
-  TokenKeys::Key signing{"", *text};
+  TokenKeys::SigningKey signing{"", *text};
   const auto probe = SignToken(signing, algorithm, "{}");
-  for (const TokenKeys::Key& candidate : keys->verifying) {
+  for (const PublicKey& candidate : keys->public_keys) {
     if (!probe.has_value() || !IsSignedBy(candidate, algorithm, *probe)) continue;
     signing.kid = candidate.kid;
     keys->signing = std::move(signing);
@@ -122,12 +139,10 @@ std::optional<TokenKeys> ReadTokenKeys(const Options& options, TokenAlgorithm al
   if (algorithm == TokenAlgorithm::kHs256) {
     CutNewline(&*text);
     unfit = WhyBadSecret(*text);
-    keys.verifying.push_back({"", *text});
-    keys.signing = keys.verifying.front();
+    keys.secret = *text;
+    keys.signing = TokenKeys::SigningKey{"", *text};
   } else {
-    for (PublicKey& key : ReadPublicKeys(*text, algorithm, &unfit)) {
-      keys.verifying.push_back({std::move(key.kid), std::move(key.pem)});
-    }
+    keys.public_keys = ReadPublicKeys(*text, algorithm, &unfit);
   }
   if (!unfit.empty()) {
     *wrong = Sentence("auth-key", options.auth_key, unfit);
@@ -139,17 +154,16 @@ std::optional<TokenKeys> ReadTokenKeys(const Options& options, TokenAlgorithm al
   return keys;
 }
 
-bool IsSignedBy(const TokenKeys::Key& key, TokenAlgorithm algorithm, const std::string& token) {
-  jwt_t* decoded = nullptr;
-  const int failed =
-      jwt_decode(&decoded, token.c_str(), Bytes(key.material), static_cast<int>(key.material.size()));
-  const OwnedToken owner(decoded);
-  ERR_clear_error();
-  // libjwt verifies with the algorithm that the token's header names.
-  return failed == 0 && decoded != nullptr && jwt_get_alg(decoded) == LibraryName(algorithm);
+bool IsSigned(const TokenKeys& keys, TokenAlgorithm algorithm, std::string_view token,
+              const std::optional<std::string>& kid) {
+  if (algorithm == TokenAlgorithm::kHs256) return IsSignedBy(keys.secret, std::string(token));
+  return std::ranges::any_of(keys.public_keys, [&](const PublicKey& key) {
+    const bool other = kid.has_value() && !key.kid.empty() && key.kid != *kid;
+    return !other && IsSignedBy(key, algorithm, token);
+  });
 }
 
-std::optional<std::string> SignToken(const TokenKeys::Key& key, TokenAlgorithm algorithm,
+std::optional<std::string> SignToken(const TokenKeys::SigningKey& key, TokenAlgorithm algorithm,
                                      const std::string& claims) {
   jwt_t* token = nullptr;
   if (jwt_new(&token) != 0) return std::nullopt;

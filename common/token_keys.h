@@ -13,13 +13,15 @@
 namespace dormouse {
 
 struct TokenKeys {
-  // A key as libjwt takes it: the secret's bytes, or PEM.
-  struct Key {
+  std::string secret;                  // HS256 verifies and signs with it
+  std::vector<PublicKey> public_keys;  // RS256, ES256: one at least
+
+  // As libjwt takes it: the secret, or a private key in PEM.
+  struct SigningKey {
     std::string kid;
     std::string material;
   };
-  std::vector<Key> verifying;  // one at least
-  std::optional<Key> signing;  // nothing: none is configured, or see below
+  std::optional<SigningKey> signing;  // nothing: none is configured, or see below
 
   // The signing key is configured, but of no use; a sentence.
   std::string signing_problem;
@@ -29,11 +31,13 @@ struct TokenKeys {
 // sentence that names the option and the file, and nothing of its contents.
 std::optional<TokenKeys> ReadTokenKeys(const Options& options, TokenAlgorithm algorithm, std::string* wrong);
 
-// Whether this key made the signature of a token in compact form.
-bool IsSignedBy(const TokenKeys::Key& key, TokenAlgorithm algorithm, const std::string& token);
+// Whether one of the keys made the signature of a token that is in compact form and names the algorithm in
+// its header. `kid`: the key that it names.
+bool IsSigned(const TokenKeys& keys, TokenAlgorithm algorithm, std::string_view token,
+              const std::optional<std::string>& kid);
 
 // A token with these claims, a JSON object; nothing when the key cannot sign.
-std::optional<std::string> SignToken(const TokenKeys::Key& key, TokenAlgorithm algorithm,
+std::optional<std::string> SignToken(const TokenKeys::SigningKey& key, TokenAlgorithm algorithm,
                                      const std::string& claims);
 
 }  // namespace dormouse
