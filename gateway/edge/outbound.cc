@@ -38,7 +38,15 @@ class Outbound::Recount {
   uint64_t before_;
 };
 
+void Outbound::Admit(const DeliveryView& delivery) {
+  for (uint32_t i = 0; i < delivery.recipient_count; ++i) {
+    // Its timer finds out.
+    if (Connection* connection = table_->Find(delivery.recipient(i))) connection->admit_by_ms = 0;
+  }
+}
+
 void Outbound::Deliver(const DeliveryView& delivery) {
+  if (delivery.kind == DeliveryKind::kAdmit) return Admit(delivery);
   const bool binary = delivery.kind == DeliveryKind::kBinary;
   SharedFrame shared;
   size_t head_at = 0;
@@ -50,10 +58,6 @@ void Outbound::Deliver(const DeliveryView& delivery) {
     if (connection == nullptr || connection->closing) continue;
     if (delivery.kind == DeliveryKind::kClose) {
       CloseForHub(connection, delivery.payload_view());
-      continue;
-    }
-    if (delivery.kind == DeliveryKind::kAdmit) {
-      connection->admit_by_ms = 0;  // its timer finds out
       continue;
     }
     ++found;
