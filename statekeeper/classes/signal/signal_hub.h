@@ -14,6 +14,8 @@ class SignalHub : public Hub {
       : options_(options), authority_(authority) {}
 
   void OnMessage(Context& context, const Connection& from, const Message& message) override;
+  void OnBackpressure(Context& context, const Connection& connection, bool paused,
+                      const Backlog& backlog) override;
   void OnClose(Context& context, const Connection& connection, const CloseInfo& info) override;
   void OnAlarm(Context& context) override;
   void OnFailure(Context& context, const Connection& from, const Message& message, Failure failure) override;
