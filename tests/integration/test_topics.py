@@ -13,22 +13,22 @@ async def test_wildcards_outlast_sleep_and_a_killed_statekeeper(store):
     options = {"topic-wildcards": "true", "hibernate-after": "200ms", "rate-limit": "0"}
     with Cluster(store=store, options=options) as cluster:
         url = cluster.ws_url("/ws/room")
-        async with actor(url, "test/one") as one, actor(url, "test/two") as two:
+        async with all_open(actor(url, f"test/{name}") for name in ("one", "two", "three")) as (one, two, three):
             for topic in ("home/+/heat", "home/#", "home/kitchen/heat"):
                 await one.must("hub:subscribe", {"topic": topic})
             await two.must("hub:subscribe", {"topic": "+/kitchen/+"})
             await cluster.asleep()
-            assert await publish(two, "home/kitchen/heat") == 2
+            assert await publish(three, "home/kitchen/heat") == 2
             cluster.kill_statekeeper()
             cluster.start_statekeeper()
-            assert await publish(two, "home/kitchen/light") == 2
-            assert await publish(two, "home") == 1
-            assert await publish(two, "elsewhere") == 0
+            assert await publish(three, "home/kitchen/light") == 2
+            assert await publish(three, "home") == 1
+            assert await publish(three, "elsewhere") == 0
             got = [(await one.next())["payload"] for _ in range(3)]
             assert got == ["home/kitchen/heat", "home/kitchen/light", "home"], "once each"
             await one.must("hub:unsubscribe", {"topic": "home/#"})
-            assert await publish(two, "home/cellar/heat") == 1
-            assert await publish(two, "home") == 0
+            assert await publish(three, "home/cellar/heat") == 1
+            assert await publish(three, "home") == 0
 
 
 async def test_wildcards_are_off_unless_allowed():
