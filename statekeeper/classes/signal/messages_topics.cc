@@ -24,7 +24,7 @@ std::optional<std::string> ReadTopic(const Call& call) {
 
 // Of a subscription: it may have wildcards, where the operator lets it.
 std::optional<std::string> ReadTopics(const Call& call) {
-  const std::optional<std::string> topic = JsonString(call.request.payload.Find("topic"));
+  std::optional<std::string> topic = JsonString(call.request.payload.Find("topic"));
   if (!topic.has_value() || !HasWildcards(*topic)) return ReadTopic(call);
   if (!call.options.topic_wildcards) {
     call.FailBadPayload(
