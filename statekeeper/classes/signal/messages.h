@@ -30,6 +30,9 @@ void OnHubBroadcast(Call& call);
 // nobody, it is unknown_actor for an ask and nothing for a tell.
 void OnApplicationMessage(Call& call);
 
+// messages_statistics.cc
+void OnHubQueueStats(Call& call);
+
 // messages_topics.cc
 void OnHubSubscribe(Call& call);
 void OnHubUnsubscribe(Call& call);

@@ -106,6 +106,7 @@ void OnHubHeartbeat(Call& call) {
 
 void OnHubDisconnect(Call& call) {
   if (call.session.has_rows()) RemoveSessionRows(call.context, call.connection.id);
+  FlowControl(call.context, call.memory.congestion).OnEnd(call.connection.id);
   call.Reply(call.legacy() ? "hub:disconnect" : "hub:disconnect_ack",
              JsonWriter()
                  .Bool("acknowledged", true)

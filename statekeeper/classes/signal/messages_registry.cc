@@ -141,6 +141,7 @@ void HandOver(Call& call, const Address& address, const Registration& old) {
       EnvelopeHead(Address{address.bare, old.canonical()}.ToJson()) +
       NewEnvelopeTail({.type = "hub:disconnect", .from = self, .payload = payload}, call.context.now_ms());
   call.context.Send(loser, Message::Text(frame));
+  FlowControl(call.context, call.memory.congestion).OnEnd(loser);
   call.context.Close(loser, 1000, "Duplicate connection");
 }
 
@@ -170,13 +171,8 @@ void OnHubRegister(Call& call) {
     return;
   }
   if (!old.has_value() && registry.row_count() >= call.options.max_actors) {
-    call.Fail({ErrorCode::kRateLimited, "The registry of this hub is full.",
-               "Wait until registrations expire, or use another hub.",
-               JsonWriter()
-                   .Int("retryAfter", 60)
-                   .Int("limit", call.options.max_actors)
-                   .String("code", "REGISTRY_FULL")
-                   .Finish()});
+    call.Fail(LimitError("REGISTRY_FULL", call.options.max_actors, "The registry of this hub is full.",
+                         "Wait until registrations expire, or use another hub."));
     return;
   }
   registration.set_connection(call.connection.id.ToBytes());

@@ -30,6 +30,7 @@ const std::map<std::string_view, Handler>& Handlers() {
       {"hub:list_actors", OnHubListActors},  {"hub:send", OnHubSend},
       {"hub:broadcast", OnHubBroadcast},     {"hub:subscribe", OnHubSubscribe},
       {"hub:unsubscribe", OnHubUnsubscribe}, {"hub:publish", OnHubPublish},
+      {"hub:queue_stats", OnHubQueueStats},
   };
   return handlers;
 }
@@ -51,6 +52,21 @@ void FailExpired(const Call& call) {
              JsonWriter().Raw("ttl", call.request.ttl_json).Int("arrivedAt", call.arrived_ms).Finish()});
 }
 
+HubError FailureError(Hub::Failure failure, const Options& options) {
+  switch (failure) {
+    case Hub::Failure::kStore:
+      return {ErrorCode::kTimeout, "The hub's state is out of reach."};
+    case Hub::Failure::kStateFull:
+      return LimitError("STATE_FULL", static_cast<int64_t>(options.max_state),
+                        "This hub keeps as much as it may; nothing was changed.",
+                        "Unregister and unsubscribe what is not needed, wait until registrations expire, or "
+                        "use another hub.");
+    case Hub::Failure::kHandler:
+      break;
+  }
+  return {ErrorCode::kInternalError, "The hub failed to handle this message; nothing was changed."};
+}
+
 constexpr const char* kEnvelopeHint =
     R"(Send one JSON object per frame, such as {"id":"1","type":"hub:heartbeat","from":"browser/me","to":"cloudflare/signal-hub","payload":{}}.)";
 
@@ -61,6 +77,7 @@ void SignalHub::OnConnect(Context& context, const Connection& connection, const 
 }
 
 void SignalHub::OnMessage(Context& context, const Connection& from, const Message& message) {
+  memory_.throughput.Count(context.now_ms());
   Envelope request;
   if (const std::string_view wrong = ParseEnvelope(message.data, &request); !wrong.empty()) {
     FailUnaddressed(context, from, {ErrorCode::kInternalError, std::string(wrong), kEnvelopeHint});
@@ -81,17 +98,20 @@ void SignalHub::OnMessage(Context& context, const Connection& from, const Messag
   }
 }
 
+void SignalHub::OnBackpressure(Context& context, const Connection& connection, bool paused,
+                               const Backlog& backlog) {
+  FlowControl(context, memory_.congestion).OnBackpressure(connection.id, paused, backlog);
+}
+
 void SignalHub::OnClose(Context& context, const Connection& connection, const CloseInfo&) {
+  FlowControl(context, memory_.congestion).OnEnd(connection.id);
   if (LoadSession(connection).has_rows()) RemoveSessionRows(context, connection.id);
 }
 
 void SignalHub::OnAlarm(Context& context) { Registry(context).RemoveExpired(kExpiriesPerAlarm); }
 
 void SignalHub::OnFailure(Context& context, const Connection& from, const Message& message, Failure failure) {
-  const HubError error = failure == Failure::kStore
-                             ? HubError{ErrorCode::kTimeout, "The hub's state is out of reach."}
-                             : HubError{ErrorCode::kInternalError,
-                                        "The hub failed to handle this message; nothing was changed."};
+  const HubError error = FailureError(failure, options_);
   Envelope request;
   if (ParseEnvelope(message.data, &request).empty()) {
     Call(context, from, message, request, parts()).Fail(error);
