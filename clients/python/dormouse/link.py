@@ -1,0 +1,174 @@
+"""One session over as many sockets as it takes."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from .backoff import Backoff
+from .clock import Clock
+from .envelope import Envelope, decode, encode, new_envelope
+from .errors import ConnectError, DormouseError
+from .events import Events
+from .exchange import Exchange
+from .heartbeat import Heartbeat, HeartbeatLost
+from .outbox import Hold
+from .registrations import Ask
+from .session import Session
+from .tasks import race
+from .transport import ConnectionClosed, close_info, open_socket
+
+STABLE_AFTER = 5.0  # seconds that a connection must last for the back-off to start over
+REPLY_TIMEOUT = 10.0  # seconds for each answer while a connection is new
+DEFAULT_HEARTBEAT = 30.0  # seconds, where the hub does not say
+
+# Trying again cannot help: the same would come.
+_FINAL = frozenset({"unauthorized", "invalid_token", "version_mismatch", "duplicate_connection"})
+
+
+@dataclasses.dataclass
+class Connected:
+    """What the hub said to hub:connect; `payload` is all of it."""
+
+    session_id: str | None
+    resumed: bool
+    missed: int | None  # messages for this session that the hub could not keep; None: it did not say
+    payload: Mapping[str, Any]
+
+
+class Link:
+    """Connects, keeps the connection, and connects again when it is lost."""
+
+    def __init__(
+        self,
+        url: str,
+        session: Session,
+        exchange: Exchange,
+        events: Events,
+        clock: Clock,
+        backoff: Backoff,
+        restore: Callable[[Ask], Awaitable[None]],
+        receive: Callable[[Envelope], None],
+    ) -> None:
+        """`restore` brings a new session to where the last one was; `receive` gets each frame of the hub."""
+        self._url = url
+        self._session = session
+        self._exchange = exchange
+        self._events = events
+        self._clock = clock
+        self._backoff = backoff
+        self._restore = restore
+        self._receive = receive
+        self._final: DormouseError | None = None
+        self._online = False
+        self.leaving = False  # the next loss is the one that was asked for
+
+    def give_up(self, error: DormouseError) -> None:
+        """When the connection ends, which it is about to: no other one."""
+        self._final = error
+
+    async def run(self, on_ready: Callable[[], None], on_trouble: Callable[[DormouseError], None]) -> None:
+        """Until trying again cannot help (DormouseError), or the loss that was asked for. `on_ready` is called each
+        time that the session is up, `on_trouble` with each failure to get there."""
+        attempt = 0
+        while True:
+            opened = self._clock.now()
+            try:
+                code, reason = await self._one_connection(on_ready)
+            except DormouseError as error:
+                if not error.retryable:
+                    raise
+                on_trouble(error)
+                code, reason = 1006, str(error)
+            except asyncio.CancelledError:
+                if self._online:
+                    self._events.emit("disconnected", 1000, "left")
+                raise
+            if self._online:
+                self._online = False
+                self._events.emit("disconnected", code, reason)
+            if self._final:
+                raise self._final
+            if self.leaving:
+                return
+            if self._clock.now() - opened >= STABLE_AFTER:
+                self._backoff.reset()
+                attempt = 0
+            attempt += 1
+            delay = self._backoff.next_delay()
+            self._events.emit("reconnecting", attempt, delay, reason)
+            await self._clock.sleep(delay)
+
+    async def _one_connection(self, on_ready: Callable[[], None]) -> tuple[int, str]:
+        """Code and reason of its end."""
+        try:
+            await self._session.fetch_token()
+        except DormouseError:
+            raise
+        except Exception as error:  # pylint: disable=broad-except
+            raise ConnectError(f"no token: {error!r}", True) from error
+        socket = await open_socket(self._url, self._session.headers)
+        heartbeat = Heartbeat(self._clock, lambda: socket.send(encode(self._heartbeat())))
+        reason = "closed by this client"
+        try:
+            # A refusal says more than the close that follows it.
+            await race(self._talk(socket, heartbeat, on_ready), self._read(socket, heartbeat))
+            raise AssertionError("neither ends by itself")
+        except ConnectionClosed as error:
+            code, reason = close_info(error)
+            return code, reason
+        except HeartbeatLost as error:
+            reason = str(error)
+            return 1006, reason
+        finally:
+            self._exchange.connection_lost(reason)
+            await socket.close(1000)
+
+    async def _talk(self, socket: Any, heartbeat: Heartbeat, on_ready: Callable[[], None]) -> None:
+        payload = await self._connect(socket)
+        resumed = self._session.connected(payload)
+        if not resumed:
+
+            async def ask(kind: str, request: dict[str, Any]) -> Envelope:
+                envelope = new_envelope(
+                    self._session.actor, self._session.hub, kind, request, self._clock.wall_ms(), ask=True
+                )
+                return await self._exchange.ask_on(socket, envelope, REPLY_TIMEOUT)
+
+            await self._restore(ask)
+        missed = payload.get("missed")
+        details = Connected(self._session.id, resumed, missed if isinstance(missed, int) else None, payload)
+        self._online = True
+        self._events.emit("resumed" if resumed else "connected", details)
+        self._exchange.outbox.release(Hold.OFFLINE)
+        on_ready()
+        interval = payload.get("heartbeatInterval")
+        interval = interval / 1000 if isinstance(interval, (int, float)) and interval > 0 else DEFAULT_HEARTBEAT
+        await race(self._exchange.write(socket), heartbeat.run(interval))
+
+    async def _connect(self, socket: Any) -> Mapping[str, Any]:
+        envelope = self._session.connect_envelope(self._clock.wall_ms())
+        try:
+            reply = await self._exchange.ask_on(socket, envelope, REPLY_TIMEOUT)
+        except DormouseError as error:
+            # What the hub refuses for another reason (it is busy, its store is away) it may grant later.
+            error.retryable = error.code not in _FINAL
+            raise
+        payload = reply.get("payload")
+        payload = payload if isinstance(payload, dict) else {}
+        size = payload.get("maxMessageSize")
+        self._exchange.max_frame = size if isinstance(size, int) and size > 0 else None
+        return payload
+
+    async def _read(self, socket: Any, heartbeat: Heartbeat) -> None:
+        while True:
+            frame = decode(await socket.recv())
+            heartbeat.heard()
+            if frame is not None:
+                self._receive(frame)
+
+    def _heartbeat(self) -> Envelope:
+        now = self._clock.wall_ms()
+        return new_envelope(self._session.actor, self._session.hub, "hub:heartbeat", {"timestamp": now}, now, ask=True)

@@ -1,0 +1,88 @@
+"""What the client is to the hub, and what it says of itself when it connects: the two dialects differ here."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from .envelope import Envelope, hub_address, new_envelope
+
+Token = str | Callable[[], str] | Callable[[], Awaitable[str]]
+
+VERSIONS = {"1.0": "1.0", "0.1": "0.1.0"}  # protocol: as hub:connect says it
+_CAPABILITIES_0_1 = ("send", "receive")  # 0.1 refuses a client that has none
+
+
+class Session:
+    """Who speaks, with which token, and how it takes its session up again after a loss."""
+
+    def __init__(
+        self, actor: str, token: Token | None, capabilities: tuple[str, ...], protocol: str, upgrade_auth: bool
+    ) -> None:
+        if protocol not in VERSIONS:
+            raise ValueError(f"protocol must be one of {', '.join(VERSIONS)}, not {protocol!r}")
+        self.actor = actor
+        self.hub = hub_address(actor)
+        self.capabilities = capabilities
+        self.id: str | None = None
+        self.current_token: str | None = None  # of the last connect or refresh
+        self.last_message_id: str | None = None  # of the last forwarded message that was handed over
+        self._resume_token: str | None = None
+        self._token = token
+        self._legacy = protocol == "0.1"
+        self._version = VERSIONS[protocol]
+        self._upgrade_auth = upgrade_auth
+
+    async def fetch_token(self) -> None:
+        """For one connect; whatever the token's source raises."""
+        if self._token is None or isinstance(self._token, str):
+            self.current_token = self._token
+            return
+        token: Any = self._token()
+        self.current_token = await token if inspect.isawaitable(token) else token
+
+    def replace_token(self, token: str) -> None:
+        """For the connects to come; a function goes on being asked."""
+        self.current_token = token
+        if self._token is None or isinstance(self._token, str):
+            self._token = token
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Of the upgrade request."""
+        if self._upgrade_auth and self.current_token:
+            return {"Authorization": f"Bearer {self.current_token}"}
+        return {}
+
+    def connect_envelope(self, now_ms: int) -> Envelope:
+        own: dict[str, Any] = {}
+        if self._resume_token:
+            own["resumeToken"] = self._resume_token
+            if self.last_message_id:
+                own["lastMessageId"] = self.last_message_id
+        token = None if self._upgrade_auth else self.current_token
+        if self._legacy:
+            own["protocolVersion"] = self._version
+            own["capabilities"] = list(self.capabilities or _CAPABILITIES_0_1)
+            if token:
+                own["authToken"] = token
+            return new_envelope(self.actor, self.hub, "hub:connect", None, now_ms, ask=True, metadata=own)
+        own["version"] = self._version
+        if token:
+            own["jwt"] = token
+        return new_envelope(self.actor, self.hub, "hub:connect", own, now_ms, ask=True)
+
+    def connected(self, payload: Mapping[str, Any]) -> bool:
+        """Takes in hub:connected. Whether it is the session of before."""
+        resumed = bool(self._resume_token) and payload.get("resumed") is True
+        if not resumed:
+            self.last_message_id = None  # of a session that the hub has forgotten
+        self.id = payload.get("sessionId")
+        token = payload.get("resumeToken")
+        self._resume_token = token if isinstance(token, str) else None
+        return resumed
+
+    def forget(self) -> None:
+        """The session has ended; there is nothing to resume."""
+        self._resume_token = self.last_message_id = self.id = None
