@@ -5,7 +5,7 @@ import http.server
 import importlib.util
 import json
 import pathlib
-import socket
+import socketserver
 import threading
 import uuid
 
@@ -144,8 +144,7 @@ def test_metric_is_summed_over_its_labels(metrics_url):
 def test_missing_metric_and_missing_page_are_errors(metrics_url):
     with pytest.raises(LookupError, match="has no metric dormouse_nothing"):
         script.read_metric(metrics_url, "dormouse_nothing")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        unused = probe.getsockname()[1]
+    with socketserver.TCPServer(("127.0.0.1", 0), None) as probe:
+        unused = probe.server_address[1]
     with pytest.raises(LookupError, match="cannot read"):
         script.read_metric(f"http://127.0.0.1:{unused}/metrics", "dormouse_plain")

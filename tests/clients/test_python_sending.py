@@ -42,7 +42,7 @@ async def test_addresses_are_written_as_the_actor_is(make_client):
 
 async def test_requests_carry_what_they_were_given(make_client):
     async with FakeHub().serving() as hub, make_client(hub) as client:
-        await client.broadcast("all", 1, exclude_self=True, target_capability="render")
+        await client.broadcast("all", 1, capability="render")
         await client.publish("news", "flash", [2])
         await client.discover("browser/*", capabilities=["a"], metadata={"b": 1}, limit=5, offset=10)
         await client.list_actors(offset=3, limit=4)

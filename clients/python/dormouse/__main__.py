@@ -72,7 +72,7 @@ class _Talk:
         self._show("reply", _json(await self._client.ask(to, kind, _data(data))))
 
     async def _broadcast(self, kind: str, data: str = "null") -> None:
-        self._show("reply", _json(await self._client.broadcast(kind, _data(data), exclude_self=True)))
+        self._show("reply", _json(await self._client.broadcast(kind, _data(data))))
 
     async def _publish(self, topic: str, kind: str, data: str = "null") -> None:
         self._show("reply", _json(await self._client.publish(topic, kind, _data(data))))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import weakref
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
@@ -14,10 +13,10 @@ from .envelope import Envelope, Message, new_envelope
 from .errors import DormouseError, error_of
 from .events import Events, Handler
 from .exchange import Exchange
+from .inbox import Inbox
 from .link import Link
 from .outbox import Hold, Lane
 from .registrations import Registration, Registrations
-from .seen import Seen
 from .session import Session, Token
 from .stream import Stream
 from .topics import Subscription, Topics
@@ -74,12 +73,12 @@ class Client:
             self._clock, self._registering, self._exchange.outbox.until_online, self._emit_error
         )
         self._topics = Topics(self._events, self._emit_error)
-        self._streams: weakref.WeakSet[Stream[Message]] = weakref.WeakSet()
-        self._seen = Seen()
+        self._inbox = Inbox(self._topics, self._events, inbox_limit, self._inbox_full)
         self._link = Link(
             url,
             self._session,
             self._exchange,
+            self._inbox,
             self._events,
             self._clock,
             backoff or Backoff(),
@@ -244,14 +243,14 @@ class Client:
         type: str,  # pylint: disable=redefined-builtin
         data: Any = None,
         *,
-        exclude_self: bool = False,
-        target_capability: str | None = None,
+        exclude_self: bool = True,
+        capability: str | None = None,
         timeout: float | None = None,
         idempotent: bool = False,
         sender: str | None = None,
     ) -> dict[str, Any]:
-        """To all registered actors, or those with the capability. `deliveredCount`, `failedCount`."""
-        metadata = {"targetCapability": target_capability} if target_capability else None
+        """To all other registered actors, or those with the capability. `deliveredCount`, `failedCount`."""
+        metadata = {"targetCapability": capability} if capability else None
         payload = {"type": type, "data": data, "excludeSelf": exclude_self}
         envelope = self._envelope("hub:broadcast", payload, metadata, None, sender)
         return await self._ask(envelope, timeout, Lane.DATA, idempotent)
@@ -292,9 +291,7 @@ class Client:
         """Everything that others send, broadcast or publish to this client from now on, to iterate over. Ends with
         disconnect(); raises what ends the client otherwise."""
         self._open_exchange()
-        stream: Stream[Message] = Stream(self._inbox_limit, self._inbox_full)
-        self._streams.add(stream)
-        return stream
+        return self._inbox.open_stream()
 
     def on(self, event: str, handler: Handler | None = None) -> Any:
         """Calls `handler`, a function or coroutine function, at each event; also as a decorator:
@@ -375,7 +372,7 @@ class Client:
         if not isinstance(kind, str):
             return
         if not kind.startswith("hub:"):
-            self._hand_over(frame)
+            self._inbox.receive(frame)
         elif frame.get("correlationId") is not None:
             self._exchange.answered(frame)
         elif kind == "hub:pause":
@@ -388,17 +385,6 @@ class Client:
             self._sent_away(frame.get("payload") or {})
         elif error := error_of(frame):
             self._emit_error(error)
-
-    def _hand_over(self, frame: Envelope) -> None:
-        message = Message.of(frame)
-        if message.id is not None and not self._seen.is_new(message.id, message.to):
-            return
-        self._topics.hand_over(message)
-        for stream in self._streams:
-            stream.put(message)
-        self._events.emit("message", message)
-        if message.id is not None and message.metadata.get("forwarded"):
-            self._session.last_message_id = message.id
 
     def _sent_away(self, payload: dict[str, Any]) -> None:
         if payload.get("reason") == "duplicate_connection":
@@ -465,6 +451,4 @@ class Client:
             self._emit_error(DormouseError("disconnected", text, details={"unsent": unsent}))
         if self._ready and not self._ready.done():
             self._ready.set_exception(why)
-        self._topics.close(error)
-        for stream in self._streams:
-            stream.close(error)
+        self._inbox.close(error)

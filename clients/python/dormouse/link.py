@@ -14,6 +14,7 @@ from .errors import ConnectError, DormouseError
 from .events import Events
 from .exchange import Exchange
 from .heartbeat import Heartbeat, HeartbeatLost
+from .inbox import Inbox
 from .outbox import Hold
 from .registrations import Ask
 from .session import Session
@@ -46,6 +47,7 @@ class Link:
         url: str,
         session: Session,
         exchange: Exchange,
+        inbox: Inbox,
         events: Events,
         clock: Clock,
         backoff: Backoff,
@@ -56,6 +58,7 @@ class Link:
         self._url = url
         self._session = session
         self._exchange = exchange
+        self._inbox = inbox
         self._events = events
         self._clock = clock
         self._backoff = backoff
@@ -110,7 +113,11 @@ class Link:
         except Exception as error:  # pylint: disable=broad-except
             raise ConnectError(f"no token: {error!r}", True) from error
         socket = await open_socket(self._url, self._session.headers)
-        heartbeat = Heartbeat(self._clock, lambda: socket.send(encode(self._heartbeat())))
+
+        async def beat() -> None:
+            await socket.send(encode(self._heartbeat()))
+
+        heartbeat = Heartbeat(self._clock, beat)
         reason = "closed by this client"
         try:
             # A refusal says more than the close that follows it.
@@ -130,6 +137,7 @@ class Link:
         payload = await self._connect(socket)
         resumed = self._session.connected(payload)
         if not resumed:
+            self._inbox.last_forwarded = None  # of a session that the hub has forgotten
 
             async def ask(kind: str, request: dict[str, Any]) -> Envelope:
                 envelope = new_envelope(
@@ -149,7 +157,7 @@ class Link:
         await race(self._exchange.write(socket), heartbeat.run(interval))
 
     async def _connect(self, socket: Any) -> Mapping[str, Any]:
-        envelope = self._session.connect_envelope(self._clock.wall_ms())
+        envelope = self._session.connect_envelope(self._clock.wall_ms(), self._inbox.last_forwarded)
         try:
             reply = await self._exchange.ask_on(socket, envelope, REPLY_TIMEOUT)
         except DormouseError as error:

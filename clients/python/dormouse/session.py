@@ -27,7 +27,6 @@ class Session:
         self.capabilities = capabilities
         self.id: str | None = None
         self.current_token: str | None = None  # of the last connect or refresh
-        self.last_message_id: str | None = None  # of the last forwarded message that was handed over
         self._resume_token: str | None = None
         self._token = token
         self._legacy = protocol == "0.1"
@@ -55,12 +54,13 @@ class Session:
             return {"Authorization": f"Bearer {self.current_token}"}
         return {}
 
-    def connect_envelope(self, now_ms: int) -> Envelope:
+    def connect_envelope(self, now_ms: int, last_message_id: str | None) -> Envelope:
+        """`last_message_id`: of the last message of the session so far."""
         own: dict[str, Any] = {}
         if self._resume_token:
             own["resumeToken"] = self._resume_token
-            if self.last_message_id:
-                own["lastMessageId"] = self.last_message_id
+            if last_message_id:
+                own["lastMessageId"] = last_message_id
         token = None if self._upgrade_auth else self.current_token
         if self._legacy:
             own["protocolVersion"] = self._version
@@ -76,8 +76,6 @@ class Session:
     def connected(self, payload: Mapping[str, Any]) -> bool:
         """Takes in hub:connected. Whether it is the session of before."""
         resumed = bool(self._resume_token) and payload.get("resumed") is True
-        if not resumed:
-            self.last_message_id = None  # of a session that the hub has forgotten
         self.id = payload.get("sessionId")
         token = payload.get("resumeToken")
         self._resume_token = token if isinstance(token, str) else None
@@ -85,4 +83,4 @@ class Session:
 
     def forget(self) -> None:
         """The session has ended; there is nothing to resume."""
-        self._resume_token = self.last_message_id = self.id = None
+        self._resume_token = self.id = None

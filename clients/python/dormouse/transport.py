@@ -26,12 +26,15 @@ except ImportError:
         name="websockets",
     ) from None
 
+__all__ = ["ConnectionClosed", "close_info", "open_socket"]
+
 OPEN_TIMEOUT = 10.0  # seconds, for the connection and the handshake together
 CLOSE_TIMEOUT = 1.0  # seconds that a peer gets to answer a close
 MAX_FRAME = 4 << 20
 
 # Its name changed with websockets 14.
-_HEADERS = "extra_headers" if int(websockets.__version__.partition(".")[0]) < 14 else "additional_headers"
+_MAJOR = int(websockets.__version__.partition(".")[0])  # type: ignore[attr-defined]
+_HEADERS = "extra_headers" if _MAJOR < 14 else "additional_headers"
 
 
 async def open_socket(url: str, headers: Mapping[str, str] | None = None) -> Any:
@@ -39,7 +42,7 @@ async def open_socket(url: str, headers: Mapping[str, str] | None = None) -> Any
 
     `headers` go with the upgrade request. ConnectError: there is no socket, and why."""
     try:
-        return await websockets.connect(
+        return await websockets.connect(  # type: ignore[attr-defined]
             url,
             open_timeout=OPEN_TIMEOUT,
             close_timeout=CLOSE_TIMEOUT,
