@@ -1,6 +1,8 @@
 """The Python client and the loss of connections: back-off, resumption, restoration, what is final."""
 
 import asyncio
+import base64
+import json
 
 import pytest
 from dormouse import DormouseError
@@ -312,3 +314,44 @@ async def test_refreshed_token_is_used_from_then_on(clock, make_client):
         await clock.pass_timer(0.1)
         await until_event(client, "connected", 2)
         assert hub.got("hub:connect")[1]["payload"]["jwt"] == "fresh"
+
+
+def jwt(expires, name=""):
+    """A JSON Web Token in all but its signature."""
+    parts = ({"alg": "HS256"}, {"exp": expires, "sub": name})
+    encoded = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts]
+    return ".".join((*encoded, "signature"))
+
+
+@pytest.mark.parametrize("upgrade_auth", [False, True])
+async def test_session_gets_a_new_token_before_its_own_expires(clock, make_client, upgrade_auth):
+    tokens = [jwt(1100, "first"), jwt(1500, "second"), jwt(2000, "third")]
+    source = iter(tokens)
+    async with FakeHub().serving() as hub:
+        async with make_client(hub, token=lambda: next(source), upgrade_auth=upgrade_auth) as client:
+            await clock.pass_timer(80)
+            await hub.until_got("hub:connect", 2)
+            await clock.pass_timer(336)  # 80 % of what is left of 1500 s at 1080 s
+            connects = await hub.until_got("hub:connect", 3)
+            assert [frame["payload"]["jwt"] for frame in connects[1:]] == tokens[1:]
+            assert len(hub.connections) == 1 and client.session_id == "s1"
+
+
+async def test_token_without_a_source_is_refreshed_by_the_hub(clock, make_client):
+    async with FakeHub().serving() as hub:
+        async with make_client(hub, token=jwt(1100)) as client:
+            hub.answers["hub:refresh_token"] = ("hub:token_refreshed", {"token": jwt(1500, "fresh")})
+            await clock.pass_timer(80)
+            assert (await hub.until_got("hub:refresh_token"))[0]["payload"] == {"token": jwt(1100)}
+            await clock.pass_timer(336)
+            assert (await hub.until_got("hub:refresh_token", 2))[1]["payload"] == {"token": jwt(1500, "fresh")}
+            assert not events(client, "error")
+
+
+async def test_token_that_cannot_be_refreshed_is_an_error_and_no_loss(clock, make_client):
+    async with FakeHub().serving() as hub, make_client(hub, token=jwt(1100)) as client:
+        hub.answers["hub:refresh_token"] = error("invalid_token")
+        await clock.pass_timer(80)
+        assert (await until_event(client, "error"))[0].code == "invalid_token"
+        await client.list_actors()
+        assert len(hub.connections) == 1

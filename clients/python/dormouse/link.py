@@ -18,11 +18,13 @@ from .inbox import Inbox
 from .outbox import Hold
 from .registrations import Ask
 from .session import Session
-from .tasks import race
+from .tasks import Notice, race
 from .transport import ConnectionClosed, close_info, open_socket
 
 STABLE_AFTER = 5.0  # seconds that a connection must last for the back-off to start over
 REPLY_TIMEOUT = 10.0  # seconds for each answer while a connection is new
+_TOKEN_USE = 0.8  # of a token's lifetime, until a new one is asked for
+_TOKEN_RETRY = 5.0  # seconds, at least, between two attempts to get one
 DEFAULT_HEARTBEAT = 30.0  # seconds, where the hub does not say
 
 # Trying again cannot help: the same would come.
@@ -115,7 +117,7 @@ class Link:
         socket = await open_socket(self._url, self._session.headers)
 
         async def beat() -> None:
-            await socket.send(encode(self._heartbeat()))
+            await socket.send(encode(self._request("hub:heartbeat", {"timestamp": self._clock.wall_ms()})))
 
         heartbeat = Heartbeat(self._clock, beat)
         reason = "closed by this client"
@@ -140,10 +142,7 @@ class Link:
             self._inbox.last_forwarded = None  # of a session that the hub has forgotten
 
             async def ask(kind: str, request: dict[str, Any]) -> Envelope:
-                envelope = new_envelope(
-                    self._session.actor, self._session.hub, kind, request, self._clock.wall_ms(), ask=True
-                )
-                return await self._exchange.ask_on(socket, envelope, REPLY_TIMEOUT)
+                return await self._exchange.ask_on(socket, self._request(kind, request), REPLY_TIMEOUT)
 
             await self._restore(ask)
         missed = payload.get("missed")
@@ -154,7 +153,30 @@ class Link:
         on_ready()
         interval = payload.get("heartbeatInterval")
         interval = interval / 1000 if isinstance(interval, (int, float)) and interval > 0 else DEFAULT_HEARTBEAT
-        await race(self._exchange.write(socket), heartbeat.run(interval))
+        await race(self._exchange.write(socket), heartbeat.run(interval), self._keep_token(socket))
+
+    async def _keep_token(self, socket: Any) -> None:
+        """A session may do nothing once its token has expired: it gets a new one in time."""
+        while (left := self._session.token_lifetime(self._clock.wall_ms())) is not None:
+            await self._clock.sleep(max(left * _TOKEN_USE, _TOKEN_RETRY))
+            try:
+                if self._session.has_token_source:
+                    await self._session.fetch_token()
+                    envelope = self._session.reconnect_envelope(self._clock.wall_ms())
+                    await self._exchange.ask_on(socket, envelope, REPLY_TIMEOUT)
+                else:
+                    request = {"token": self._session.current_token}
+                    reply = await self._exchange.ask_on(socket, self._request("hub:refresh_token", request), REPLY_TIMEOUT)
+                    self._session.replace_token(reply["payload"]["token"])
+            except DormouseError as error:
+                self._events.emit("error", error)
+                if not error.retryable:
+                    break
+            except ConnectionClosed:
+                raise
+            except Exception as error:  # pylint: disable=broad-except
+                self._events.emit("error", ConnectError(f"no token: {error!r}", True))
+        await Notice().wait()  # for ever: nothing more can be done, and the connection goes on
 
     async def _connect(self, socket: Any) -> Mapping[str, Any]:
         envelope = self._session.connect_envelope(self._clock.wall_ms(), self._inbox.last_forwarded)
@@ -177,6 +199,5 @@ class Link:
             if frame is not None:
                 self._receive(frame)
 
-    def _heartbeat(self) -> Envelope:
-        now = self._clock.wall_ms()
-        return new_envelope(self._session.actor, self._session.hub, "hub:heartbeat", {"timestamp": now}, now, ask=True)
+    def _request(self, kind: str, payload: dict[str, Any]) -> Envelope:
+        return new_envelope(self._session.actor, self._session.hub, kind, payload, self._clock.wall_ms(), ask=True)

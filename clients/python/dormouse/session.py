@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import inspect
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -48,6 +50,20 @@ class Session:
             self._token = token
 
     @property
+    def has_token_source(self) -> bool:
+        """Whether somebody can be asked for a new token."""
+        return self._token is not None and not isinstance(self._token, str)
+
+    def token_lifetime(self, now_ms: int) -> float | None:
+        """Seconds for which the token in use is still good, where it says so itself, as a JSON Web Token does."""
+        try:
+            body = (self.current_token or "").split(".")[1]
+            expires = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))["exp"]
+            return float(expires) - now_ms / 1000
+        except (ValueError, KeyError, IndexError, TypeError):
+            return None
+
+    @property
     def headers(self) -> dict[str, str]:
         """Of the upgrade request."""
         if self._upgrade_auth and self.current_token:
@@ -61,7 +77,13 @@ class Session:
             own["resumeToken"] = self._resume_token
             if last_message_id:
                 own["lastMessageId"] = last_message_id
-        token = None if self._upgrade_auth else self.current_token
+        return self._introduction(now_ms, own, None if self._upgrade_auth else self.current_token)
+
+    def reconnect_envelope(self, now_ms: int) -> Envelope:
+        """Brings a new token to a session that is up; it stays what it is."""
+        return self._introduction(now_ms, {}, self.current_token)
+
+    def _introduction(self, now_ms: int, own: dict[str, Any], token: str | None) -> Envelope:
         if self._legacy:
             own["protocolVersion"] = self._version
             own["capabilities"] = list(self.capabilities or _CAPABILITIES_0_1)
