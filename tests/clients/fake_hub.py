@@ -48,7 +48,7 @@ class FakeHub:
                 answer = answer(frame) if callable(answer) else answer
                 if answer:
                     await self.send(*answer, correlationId=frame["id"])
-                if frame["type"] == "hub:disconnect":
+                if frame["type"] == "hub:disconnect" and answer:
                     await socket.close(1000)
 
     def _usual(self, frame):

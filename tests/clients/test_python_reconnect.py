@@ -212,6 +212,7 @@ async def test_restoration_waits_out_the_rate_limit(clock, make_client):
         await clock.pass_timer(2)
         await until_event(client, "connected", 2)
         assert not events(client, "error")
+        assert len(hub.connections) == 2
 
 
 async def test_registration_that_a_new_session_may_not_have_is_given_up(clock, make_client):
@@ -355,3 +356,32 @@ async def test_token_that_cannot_be_refreshed_is_an_error_and_no_loss(clock, mak
         assert (await until_event(client, "error"))[0].code == "invalid_token"
         await client.list_actors()
         assert len(hub.connections) == 1
+
+
+async def test_only_a_requested_disconnect_tells_the_hub_that_the_session_is_over(clock, make_client):
+    async with FakeHub().serving() as hub:
+        async with make_client(hub) as client:
+            hub.answers["hub:heartbeat"] = None
+            await clock.pass_timer(30)
+            await clock.pass_timer(10)
+            await clock.pass_timer(10)
+            await clock.pass_timer(0.1)
+            await until_event(client, "connected", 2)
+            hub.answers["hub:disconnect"] = None
+            leaving = asyncio.create_task(client.disconnect())
+            await clock.pass_timer(2)
+            await leaving
+        assert [socket.close_code for socket in hub.sockets] == [4000, 1000]
+
+
+async def test_token_to_resume_with_can_be_refreshed(clock, make_client):
+    async with FakeHub().serving() as hub:
+        hub.answers["hub:connect"] = hub.connected(resume_token="old")
+        async with make_client(hub) as client:
+            await client.refresh_token()
+            assert hub.got("hub:refresh_token")[0]["payload"] == {"token": "old"}
+            hub.cut()
+            await clock.pass_timer(0.1)
+            await until_event(client, "connected", 2)
+            assert hub.got("hub:connect")[1]["payload"]["resumeToken"] == "fresh"
+            assert "jwt" not in hub.got("hub:connect")[1]["payload"]

@@ -221,15 +221,19 @@ async def test_pause_ends_with_its_connection(clock, make_client):
 
 
 async def test_rate_limited_messages_go_out_again_in_order(clock, make_client):
-    def refuse_two(frame):
-        return error("rate_limited", retryAfter=2) if len(hub.got("hub:send")) in (2, 3) else None
+    refusal = error("rate_limited", retryAfter=2)
 
     async with FakeHub().serving() as hub, make_client(hub) as client:
-        hub.answers["hub:send"] = refuse_two
+        hub.answers["hub:send"] = lambda frame: refusal if frame["payload"]["data"] == 2 else None
         for number in (1, 2, 3):
             await client.send("browser/other", "chat", number)
         await until(lambda: len(hub.got("hub:send")) == 3 and 2 in clock.delays(), "the refusal")
+        hub.answers["hub:send"] = None
         await client.send("browser/other", "chat", 4)
+        await hub.send(*refusal, correlationId=hub.got("hub:send")[2]["id"])
+        messages = client.messages()
+        await hub.forward("behind the second refusal")
+        await anext(messages)
         await clock.pass_timer(2)
         await hub.until_got("hub:send", 6)
         assert sent(hub) == [1, 2, 3, 2, 3, 4]

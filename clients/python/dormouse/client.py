@@ -320,9 +320,15 @@ class Client:
 
     async def refresh_token(self, token: str | None = None) -> dict[str, Any]:
         """A new token for `token` (the one in use, where none is named): `token`, `expiresAt`. Later connects use
-        it, unless a function provides tokens."""
-        refreshed = await self._ask_hub("hub:refresh_token", {"token": token or self._session.current_token})
-        self._session.replace_token(refreshed["token"])
+        it, unless a function provides tokens. A client without a token, at a hub that asks for none, has the one
+        with which its session is resumed."""
+        for_resuming = not token and not self._session.current_token
+        old = token or self._session.current_token or self._session.resume_token
+        refreshed = await self._ask_hub("hub:refresh_token", {"token": old})
+        if for_resuming:
+            self._session.resume_token = refreshed["token"]
+        else:
+            self._session.replace_token(refreshed["token"])
         return refreshed
 
     # --- inside
@@ -431,6 +437,7 @@ class Client:
             self._ready.set_exception(DormouseError("connect_failed", text, retryable=True))
 
     async def _stop(self, error: DormouseError | None) -> None:
+        self._link.leaving = True
         if self._running:
             self._running.cancel()
             await asyncio.gather(self._running, return_exceptions=True)

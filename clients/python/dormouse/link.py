@@ -23,6 +23,7 @@ from .transport import ConnectionClosed, close_info, open_socket
 
 STABLE_AFTER = 5.0  # seconds that a connection must last for the back-off to start over
 REPLY_TIMEOUT = 10.0  # seconds for each answer while a connection is new
+_COMING_BACK = 4000  # close code; to a hub, 1000 means that the session is over
 _TOKEN_USE = 0.8  # of a token's lifetime, until a new one is asked for
 _TOKEN_RETRY = 5.0  # seconds, at least, between two attempts to get one
 DEFAULT_HEARTBEAT = 30.0  # seconds, where the hub does not say
@@ -68,7 +69,7 @@ class Link:
         self._receive = receive
         self._final: DormouseError | None = None
         self._online = False
-        self.leaving = False  # the next loss is the one that was asked for
+        self.leaving = False  # the end of this connection is the end of the session, as was asked for
 
     def give_up(self, error: DormouseError) -> None:
         """When the connection ends, which it is about to: no other one."""
@@ -133,7 +134,7 @@ class Link:
             return 1006, reason
         finally:
             self._exchange.connection_lost(reason)
-            await socket.close(1000)
+            await socket.close(1000 if self.leaving else _COMING_BACK)
 
     async def _talk(self, socket: Any, heartbeat: Heartbeat, on_ready: Callable[[], None]) -> None:
         payload = await self._connect(socket)
@@ -160,14 +161,7 @@ class Link:
         while (left := self._session.token_lifetime(self._clock.wall_ms())) is not None:
             await self._clock.sleep(max(left * _TOKEN_USE, _TOKEN_RETRY))
             try:
-                if self._session.has_token_source:
-                    await self._session.fetch_token()
-                    envelope = self._session.reconnect_envelope(self._clock.wall_ms())
-                    await self._exchange.ask_on(socket, envelope, REPLY_TIMEOUT)
-                else:
-                    request = {"token": self._session.current_token}
-                    reply = await self._exchange.ask_on(socket, self._request("hub:refresh_token", request), REPLY_TIMEOUT)
-                    self._session.replace_token(reply["payload"]["token"])
+                await self._replace_token(socket)
             except DormouseError as error:
                 self._events.emit("error", error)
                 if not error.retryable:
@@ -177,6 +171,16 @@ class Link:
             except Exception as error:  # pylint: disable=broad-except
                 self._events.emit("error", ConnectError(f"no token: {error!r}", True))
         await Notice().wait()  # for ever: nothing more can be done, and the connection goes on
+
+    async def _replace_token(self, socket: Any) -> None:
+        if self._session.has_token_source:
+            await self._session.fetch_token()
+            envelope = self._session.reconnect_envelope(self._clock.wall_ms())
+            self._session.connected_again((await self._exchange.ask_on(socket, envelope, REPLY_TIMEOUT))["payload"])
+        else:
+            envelope = self._request("hub:refresh_token", {"token": self._session.current_token})
+            reply = await self._exchange.ask_on(socket, envelope, REPLY_TIMEOUT)
+            self._session.replace_token(reply["payload"]["token"])
 
     async def _connect(self, socket: Any) -> Mapping[str, Any]:
         envelope = self._session.connect_envelope(self._clock.wall_ms(), self._inbox.last_forwarded)

@@ -29,7 +29,7 @@ class Session:
         self.capabilities = capabilities
         self.id: str | None = None
         self.current_token: str | None = None  # of the last connect or refresh
-        self._resume_token: str | None = None
+        self.resume_token: str | None = None  # the last one, good for one resumption
         self._token = token
         self._legacy = protocol == "0.1"
         self._version = VERSIONS[protocol]
@@ -73,8 +73,8 @@ class Session:
     def connect_envelope(self, now_ms: int, last_message_id: str | None) -> Envelope:
         """`last_message_id`: of the last message of the session so far."""
         own: dict[str, Any] = {}
-        if self._resume_token:
-            own["resumeToken"] = self._resume_token
+        if self.resume_token:
+            own["resumeToken"] = self.resume_token
             if last_message_id:
                 own["lastMessageId"] = last_message_id
         return self._introduction(now_ms, own, None if self._upgrade_auth else self.current_token)
@@ -97,12 +97,18 @@ class Session:
 
     def connected(self, payload: Mapping[str, Any]) -> bool:
         """Takes in hub:connected. Whether it is the session of before."""
-        resumed = bool(self._resume_token) and payload.get("resumed") is True
+        resumed = bool(self.resume_token) and payload.get("resumed") is True
         self.id = payload.get("sessionId")
-        token = payload.get("resumeToken")
-        self._resume_token = token if isinstance(token, str) else None
+        self.resume_token = None
+        self.connected_again(payload)
         return resumed
+
+    def connected_again(self, payload: Mapping[str, Any]) -> None:
+        """The answer to another hub:connect of the same session: each brings a token to resume with."""
+        token = payload.get("resumeToken")
+        if isinstance(token, str):
+            self.resume_token = token
 
     def forget(self) -> None:
         """The session has ended; there is nothing to resume."""
-        self._resume_token = self.id = None
+        self.resume_token = self.id = None
