@@ -338,6 +338,20 @@ async def test_session_gets_a_new_token_before_its_own_expires(clock, make_clien
             assert len(hub.connections) == 1 and client.session_id == "s1"
 
 
+async def test_session_that_got_a_new_token_is_resumed_with_what_it_got_then(clock, make_client):
+    source = iter([jwt(1100), jwt(2000), jwt(2000)])
+    async with FakeHub().serving() as hub:
+        hub.answers["hub:connect"] = hub.connected(resume_token="first")
+        async with make_client(hub, token=lambda: next(source)) as client:
+            hub.answers["hub:connect"] = hub.connected(resume_token="second")
+            await clock.pass_timer(80)
+            await until(lambda: 736 in clock.delays(), "the next renewal")
+            hub.cut()
+            await clock.pass_timer(0.1)
+            await until_event(client, "connected", 2)
+            assert [frame["payload"].get("resumeToken") for frame in hub.got("hub:connect")] == [None, None, "second"]
+
+
 async def test_token_without_a_source_is_refreshed_by_the_hub(clock, make_client):
     async with FakeHub().serving() as hub:
         async with make_client(hub, token=jwt(1100)) as client:
@@ -355,6 +369,7 @@ async def test_token_that_cannot_be_refreshed_is_an_error_and_no_loss(clock, mak
         await clock.pass_timer(80)
         assert (await until_event(client, "error"))[0].code == "invalid_token"
         await client.list_actors()
+        assert 16 not in clock.delays()  # 80 % of the rest
         assert len(hub.connections) == 1
 
 

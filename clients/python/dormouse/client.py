@@ -9,6 +9,7 @@ from typing import Any
 
 from .backoff import Backoff
 from .clock import Clock
+from .dialogue import Dialogues
 from .envelope import Envelope, Message, new_envelope
 from .errors import DormouseError, error_of
 from .events import Events, Handler
@@ -73,7 +74,8 @@ class Client:
             self._clock, self._registering, self._exchange.outbox.until_online, self._emit_error
         )
         self._topics = Topics(self._events, self._emit_error)
-        self._inbox = Inbox(self._topics, self._events, inbox_limit, self._inbox_full)
+        self._dialogues = Dialogues(self._events, self._reply)
+        self._inbox = Inbox(self._dialogues, self._topics, self._events, inbox_limit, self._inbox_full)
         self._link = Link(
             url,
             self._session,
@@ -238,6 +240,31 @@ class Client:
         envelope = self._envelope("hub:send", {"to": to, "type": type, "data": data}, metadata, ttl, sender)
         return await self._ask(envelope, timeout, Lane.DATA, idempotent)
 
+    async def request(
+        self,
+        to: str,
+        type: str,  # pylint: disable=redefined-builtin
+        data: Any = None,
+        *,
+        timeout: float | None = None,
+        metadata: dict[str, Any] | None = None,
+        sender: str | None = None,
+    ) -> Any:
+        """The other actor's own answer: what its handle() returned, or it gave to reply(). `request_failed` where its
+        handler failed."""
+        limit = self._timeout if timeout is None else timeout
+        payload = {"to": to, "type": type, "data": data}
+        envelope = self._envelope("hub:send", payload, {**(metadata or {}), "request": True}, None, sender)
+        sent = self._ask(envelope, limit, Lane.DATA, False)
+        try:
+            return await self._clock.within(limit, self._dialogues.answer_to(envelope["id"], sent))
+        except TimeoutError:
+            raise DormouseError("timeout", f"{to} gave no answer within {limit:g} s.", retryable=True) from None
+
+    async def reply(self, message: Message, data: Any = None) -> None:
+        """Answers a request; returns when the answer is delivered."""
+        await self._reply(message, data, False)
+
     async def broadcast(
         self,
         type: str,  # pylint: disable=redefined-builtin
@@ -286,6 +313,11 @@ class Client:
     async def unsubscribe(self, topic: str) -> None:
         self._topics.remove(topic)
         await self._ask_hub("hub:unsubscribe", {"topic": topic})
+
+    def handle(self, type: str, handler: Handler | None) -> None:  # pylint: disable=redefined-builtin
+        """Each message of that type goes to `handler` (None: to nobody), and what it returns, or that it failed, to
+        who sent it as a request()."""
+        self._dialogues.handle(type, handler)
 
     def messages(self) -> Stream[Message]:
         """Everything that others send, broadcast or publish to this client from now on, to iterate over. Ends with
@@ -357,6 +389,12 @@ class Client:
         limit = self._timeout if timeout is None else timeout
         reply = await self._open_exchange().ask(envelope, limit, lane, idempotent)
         return reply.get("payload") or {}
+
+    async def _reply(self, message: Message, data: Any, failed: bool) -> None:
+        metadata: dict[str, Any] = {"inReplyTo": message.metadata.get("originalMessageId")}
+        if failed:
+            metadata["failed"] = True
+        await self.ask(message.sender, f"{message.type}:reply", data, metadata=metadata, sender=message.to)
 
     async def _request(self, kind: str, payload: dict[str, Any], idempotent: bool) -> Envelope:
         return await self._open_exchange().ask(self._envelope(kind, payload), self._timeout, Lane.CONTROL, idempotent)
@@ -458,4 +496,5 @@ class Client:
             self._emit_error(DormouseError("disconnected", text, details={"unsent": unsent}))
         if self._ready and not self._ready.done():
             self._ready.set_exception(why)
+        self._dialogues.end(why)
         self._inbox.close(error)

@@ -77,6 +77,11 @@ class Message:
     correlation_id: str | None  # of a broadcast or publication: the sender's id of it
     timestamp: int | None  # when the hub passed it on, milliseconds since 1970
 
+    @property
+    def expects_reply(self) -> bool:
+        """Whether its sender waits for Client.reply()."""
+        return self.metadata.get("request") is True
+
     @classmethod
     def of(cls, envelope: Envelope) -> Message:
         metadata = envelope.get("metadata")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 
+from .dialogue import Dialogues
 from .envelope import Envelope, Message
 from .events import Events
 from .seen import Seen
@@ -13,10 +14,14 @@ from .topics import Topics
 
 
 class Inbox:
-    """Hands each message over once: to the readers of its topic, to everybody who iterates, to the callbacks."""
+    """Hands each message over once: to the request that it answers, else to the readers of its topic, to everybody
+    who iterates, to the callbacks."""
 
-    def __init__(self, topics: Topics, events: Events, limit: int, on_overflow: Callable[[], None]) -> None:
+    def __init__(
+        self, dialogues: Dialogues, topics: Topics, events: Events, limit: int, on_overflow: Callable[[], None]
+    ) -> None:
         self.last_forwarded: str | None = None  # id of the last forwarded message that was handed over
+        self._dialogues = dialogues
         self._topics = topics
         self._events = events
         self._limit = limit
@@ -34,10 +39,11 @@ class Inbox:
         message = Message.of(frame)
         if message.id is not None and not self._seen.is_new(message.id, message.to):
             return
-        self._topics.hand_over(message)
-        for stream in self._streams:
-            stream.put(message)
-        self._events.emit("message", message)
+        if not self._dialogues.take(message):
+            self._topics.hand_over(message)
+            for stream in self._streams:
+                stream.put(message)
+            self._events.emit("message", message)
         if message.id is not None and message.metadata.get("forwarded"):
             self.last_forwarded = message.id
 
