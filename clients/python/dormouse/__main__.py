@@ -30,7 +30,10 @@ from .terminal import Screen, input_lines
 class _Talk:
     """Commands in, events out."""
 
-    _LEAST = {"send": 2, "ask": 2, "broadcast": 1, "publish": 2, "subscribe": 1, "unsubscribe": 1}  # words
+    _WORDS = {  # command: how many it needs
+        **{"send": 2, "ask": 2, "broadcast": 1, "publish": 2, "subscribe": 1, "unsubscribe": 1},
+        **{"discover": 0, "actors": 0, "stats": 0},
+    }
 
     def __init__(self, client: Client, screen: Screen) -> None:
         self._client = client
@@ -50,12 +53,12 @@ class _Talk:
         self._show("error", f"{error} {error.resolution}".rstrip())
 
     async def do(self, line: str) -> None:
-        name, *words = line.split(None, 3 if line.startswith(("send", "ask", "publish")) else 2)
-        if name not in self._LEAST and name not in ("discover", "actors", "stats"):
-            self._show("error", f"no command {name!r}: {', '.join((*self._LEAST, 'discover', 'actors', 'stats'))}, quit")
+        name, *words = line.split(None, 2 if line.startswith("broadcast") else 3)
+        if name not in self._WORDS:
+            self._show("error", f"no command {name!r}: {', '.join(self._WORDS)}, quit")
             self.failed = True
             return
-        if len(words) < self._LEAST.get(name, 0):
+        if len(words) < self._WORDS[name]:
             self._show("error", f"{name} needs more words: see --help")
             self.failed = True
             return

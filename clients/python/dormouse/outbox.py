@@ -16,6 +16,8 @@ _numbers = itertools.count()
 
 
 class Lane(enum.Enum):
+    """Those of CONTROL leave first."""
+
     CONTROL = 0  # to the hub itself
     DATA = 1  # to other actors: what the hub may pause
 
