@@ -95,8 +95,10 @@ export class DormouseClient {
     const connecting = {};
     connecting.promise = new Promise((resolve, reject) => Object.assign(connecting, {resolve, reject}));
     this.#connecting = connecting;
-    connecting.timer = this.#clock.setTimeout(() => this.#end(
-      new DormouseError('timeout', `No connection to ${this.#url} within ${timeout} ms.`)), timeout);
+    if (timeout !== Infinity) {
+      connecting.timer = this.#clock.setTimeout(() => this.#end(
+        new DormouseError('timeout', `No connection to ${this.#url} within ${timeout} ms.`)), timeout);
+    }
     // A client on its way back needs no second attempt.
     if (this.state === 'disconnected') {
       this.#final = null;
@@ -394,7 +396,8 @@ export class DormouseClient {
     const {type, payload, correlationId} = frame;
     // Even a heartbeat that was one too many (rate_limited) was answered.
     if (type === 'hub:heartbeat_ack' || (this.#beatId && correlationId === this.#beatId)) {
-      this.#link.heartbeats.acknowledged();
+      const latency = this.#link.heartbeats.acknowledged();
+      if (latency !== null) this.#events.emit('heartbeat', {latency});
       return;
     }
     switch (type) {

@@ -78,9 +78,12 @@ test('an attempt without an answer is given up after 10 s', async () => {
 
 test('heartbeats go at the advertised interval, and a dead connection is noticed', async () => {
   const {hub, clock, of, client} = await connected();
+  const acks = [];
+  client.on('heartbeat', (ack) => acks.push(ack));
   await clock.advance(90000);
   assert.equal(hub.of('hub:heartbeat').length, 4);
   assert.equal(client.heartbeats.acks, 4);
+  assert.deepEqual(acks, [{latency: 0}, {latency: 0}, {latency: 0}, {latency: 0}]);
   hub.answer('hub:heartbeat', () => null);
   await clock.advance(66000);
   assert.deepEqual(of('disconnected').map(({reason}) => reason), ['no answer to 2 heartbeats']);
@@ -131,6 +134,16 @@ test('connect gives up in its time', async () => {
   await clock.advance(5000);
   await refused;
   assert.deepEqual([client.state, clock.delays], ['disconnected', []]);
+});
+
+test('connect may take as long as it takes', async () => {
+  const {hub, client, clock} = unconnected();
+  hub.accepts = false;
+  const connecting = client.connect({timeout: Infinity});
+  await clock.advance(300000);
+  hub.accepts = true;
+  await clock.advance(40000);
+  await connecting;
 });
 
 test('without reconnect the first loss is final', async () => {

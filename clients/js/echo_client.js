@@ -1,8 +1,10 @@
-// A client of hub class `echo`. Events: welcome, echo, pong, reply (anything else), state, reconnecting, disconnected,
-// frame, error.
+// A client of hub class `echo`. Events: welcome, echo, pong, reply (anything else), heartbeat, state, reconnecting,
+// disconnected, frame, error.
 import {Emitter} from './emitter.js';
 import {DormouseError} from './errors.js';
 import {Link} from './link.js';
+
+function asError({code = 'internal_error', message}) { return new DormouseError(code, message); }
 
 export class EchoClient {
   connectionId = null;
@@ -62,19 +64,21 @@ export class EchoClient {
       this.connectionId = frame.connectionId;
       this.#link.ready(frame.heartbeatInterval);
     }
-    if (frame?.type === 'heartbeat_ack') this.#link.heartbeats.acknowledged();
     this.#events.emit('frame', {sent: false, text, frame});
     switch (frame?.type) {
       case 'welcome': return this.#events.emit('welcome', frame);
-      case 'heartbeat_ack': return undefined;
+      case 'heartbeat_ack': return this.#acknowledged();
       case 'pong': return this.#events.emit('pong', frame);
       case 'echo': return this.#events.emit('echo', frame);
       case 'error':
-      case 'hub:error':
-        return this.#events.emit('error', new DormouseError(frame.code ?? frame.payload?.code ?? 'internal_error',
-                                                            frame.message ?? frame.payload?.message));
+      case 'hub:error': return this.#events.emit('error', asError(frame.payload ?? frame));
       default: return this.#events.emit('reply', frame ?? text);
     }
+  }
+
+  #acknowledged() {
+    const latency = this.#link.heartbeats.acknowledged();
+    if (latency !== null) this.#events.emit('heartbeat', {latency});
   }
 
   #closed(event) {

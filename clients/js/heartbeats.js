@@ -56,15 +56,17 @@ export class Heartbeats {
   // Something came in: whatever it is, the peer lives.
   heard() { this.#heardAt = this.#clock.now(); }
 
+  // Returns its latency.
   acknowledged() {
     const sent = this.#pending.shift();
-    if (sent === undefined) return;  // nobody asked
+    if (sent === undefined) return null;  // nobody asked
     this.#late = Math.max(0, this.#late - 1);
     this.lastAck = this.#clock.now();
     this.latency = this.lastAck - sent;
     this.#latencies += this.latency;
     this.acks++;
     if (!this.#late) this.state = 'alive';
+    return this.latency;
   }
 
   #next() {
