@@ -424,7 +424,8 @@ export class DormouseClient {
   #flow(paused, payload) {
     if (paused === this.paused) return;
     this.#requests.pause(paused);
-    this.#events.emit(paused ? 'paused' : 'unpaused', paused ? {reason: payload?.reason} : {});
+    const {reason = '', targets = []} = payload ?? {};
+    this.#events.emit(paused ? 'paused' : 'unpaused', paused ? {reason, targets} : {});
   }
 
   #deliver(frame) {

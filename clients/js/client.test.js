@@ -299,7 +299,7 @@ test('a frame that is too large is not sent', async () => {
 
 test('pause holds messages, resume lets them go', async () => {
   const {hub, client, of} = await connected();
-  await hub.say('hub:pause', {reason: 'slow reader'});
+  await hub.say('hub:pause', {reason: 'slow reader', targets: ['a/b']});
   assert.equal(client.paused, true);
   assert.equal(client.send('a/b', 'x', 1), false);
   const drained = client.drained();
@@ -308,7 +308,7 @@ test('pause holds messages, resume lets them go', async () => {
   await hub.say('hub:resume');
   await drained;
   assert.deepEqual([client.paused, client.queued, hub.of('hub:send').length], [false, 0, 1]);
-  assert.deepEqual([of('paused'), of('unpaused')], [[{reason: 'slow reader'}], [{}]]);
+  assert.deepEqual([of('paused'), of('unpaused')], [[{reason: 'slow reader', targets: ['a/b']}], [{}]]);
 });
 
 test('a request between actors is answered by what the handler returns', async () => {

@@ -186,8 +186,8 @@ export interface ClientEvents {
   disconnected: {code: number; reason: string; opened: boolean; final: boolean};
   /** The next attempt is in `delay` ms. */
   reconnecting: {attempt: number; delay: number; code: number; reason: string};
-  /** The hub asks producers to wait; messages do, here. */
-  paused: {reason?: string};
+  /** Receivers are slow, and the hub asks to wait: all messages do, here. `targets`: whose reading is slow. */
+  paused: {reason: string; targets: Address[]};
   unpaused: {};
   /** What no promise can say: a refused tell, a handler that failed, why there will be no other attempt. */
   error: Error;
