@@ -130,9 +130,12 @@ export class DormouseClient {
     return this.#clock.now() - sent;
   }
 
-  async refreshToken(token = this.#token) {
-    const {payload} = await this.#ask('hub:refresh_token', {token}, {idempotent: true});
-    this.#token = this.#refreshed = payload.token;
+  async refreshToken(token = this.#token ?? this.#session?.resumeToken) {
+    const session = this.#session;
+    const {payload} = await this.#ask('hub:refresh_token', {token});
+    // A hub that asks for no tokens refreshes that for resuming.
+    if (token === session?.resumeToken) session.resumeToken = payload.token;
+    else this.#token = this.#refreshed = payload.token;
     return payload;
   }
 

@@ -364,6 +364,17 @@ test('a refreshed token is used from then on', async () => {
   assert.equal(all.hub.of('hub:connect')[1].payload.jwt, 'old+');
 });
 
+test('without a token the one for resuming is refreshed', async () => {
+  const all = unconnected();
+  all.hub.answer('hub:connect', () => ['hub:connected', {sessionId: 's', resumeToken: 'rise', resumed: false}]);
+  all.hub.answer('hub:refresh_token', ({payload}) => ['hub:token_refreshed', {token: `${payload.token}+`, expiresAt: 1}]);
+  await all.client.connect();
+  assert.equal((await all.client.refreshToken()).token, 'rise+');
+  await all.hub.cut();
+  await back(all);
+  assert.deepEqual(all.hub.of('hub:connect')[1].payload, {version: '1.0', resumeToken: 'rise+'});
+});
+
 test('broadcast and publish say whom they reach', async () => {
   const {hub, client} = await connected();
   assert.equal((await client.broadcast('x', 1, {capability: 'chat'})).deliveredCount, 2);

@@ -228,7 +228,10 @@ export class DormouseClient {
   disconnect(): Promise<void>;
   /** ms there and back. */
   ping(): Promise<number>;
-  /** A fresh token with the same claims; where the option was a string, the client uses it from then on. */
+  /**
+   * A fresh token with the same claims; where the option was a string, the client uses it from then on. Without a token,
+   * the one with which the client resumes its session is refreshed.
+   */
   refreshToken(token?: string): Promise<{token: string; expiresAt: number}>;
 
   /** Kept until unregister() or disconnect(): renewed half-way, made again by a fresh session. */

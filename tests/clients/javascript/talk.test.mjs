@@ -116,7 +116,7 @@ test('a goodbye takes the actor off the list', async (t) => {
   assert.equal((await b.listActors()).total, 1);
 });
 
-test('a token is refreshed by the hub that gave it only', async (t) => {
+test('a hub refreshes no token but its own', async (t) => {
   const client = await new Room(t).client('node/anna', {token: 'not a token'});
   await assert.rejects(client.refreshToken(), {code: 'invalid_token', retryable: false});
 });
