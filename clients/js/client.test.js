@@ -403,4 +403,7 @@ test('reconnect opens another socket', async () => {
   all.client.reconnect();
   await back(all);
   assert.deepEqual([all.hub.sockets.length, all.client.state], [2, 'connected']);
+  await all.client.disconnect();
+  // 1000 would tell the hub that the session is over.
+  assert.deepEqual(all.hub.sockets.map(({closedWith}) => closedWith), [4000, 1000]);
 });

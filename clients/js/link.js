@@ -9,6 +9,7 @@ import {Heartbeats} from './heartbeats.js';
 const STABLE_AFTER = 5000;    // ms that a connection must last for the back-off to start over
 const WELCOME_WITHIN = 10000; // ms from the attempt until the hub has let us in
 const DEFAULT_INTERVAL = 20000; // ms between heartbeats, where neither hub nor user says
+const COMING_BACK = 4000;     // close code; to a hub, 1000 means that the session is over
 const OPEN = 1;               // WebSocket.readyState
 
 export class Link {
@@ -81,7 +82,7 @@ export class Link {
       socket.onerror = () => {};  // that it was closed before it was open is no news
       // A peer that is gone would keep the socket, and in Node the process, for half a minute.
       if (!final && socket.terminate) socket.terminate();
-      else socket.close(1000);
+      else socket.close(final ? 1000 : COMING_BACK);
     }
     this.#lost(code, reason, final);
   }

@@ -43,13 +43,17 @@ export class FakeHub {
     const hub = this;
     this.WebSocket = class {
       readyState = CONNECTING;
+      closedWith = null;  // the client's close code
       constructor(url, protocols) {
         Object.assign(this, {url, protocols});
         hub.sockets.push(this);
         setImmediate(() => hub.accepts ? this.#open() : this.end(1006, ''));
       }
       send(text) { hub.#receive(this, text); }
-      close(code) { setImmediate(() => this.end(code, '')); }
+      close(code) {
+        this.closedWith = code;
+        setImmediate(() => this.end(code, ''));
+      }
       #open() {
         if (this.readyState !== CONNECTING) return;
         this.readyState = OPEN;
