@@ -9,6 +9,7 @@ from cluster import SLOWNESS, Cluster
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 LIBRARY = REPOSITORY / "clients" / "js"
+SECRET = "a secret of more than thirty-two bytes, for tests"
 PROGRAMS = pathlib.Path(__file__).resolve().parent / "javascript"
 
 
@@ -40,9 +41,19 @@ def test_js_types():
     [
         ("talk", {"rate-limit": "0", "signal-heartbeat-interval": "300ms"}),
         ("limits", {"rate-limit": "20", "rate-burst": "5"}),
+        ("resume", {"rate-limit": "0"}),
+        ("flow", {"rate-limit": "0", "outbound-pause": "64KiB", "outbound-resume": "16KiB", "outbound-limit": "64MiB"}),
+        ("tokens", {"auth-algorithm": "HS256"}),
+        ("door", {"auth-algorithm": "HS256", "auth-upgrade": "true"}),
     ],
 )
-def test_js_on_cluster(program, options):
+def test_js_on_cluster(program, options, tmp_path):
+    if "auth-algorithm" in options:
+        (tmp_path / "key").write_text(SECRET)
+        options = {**options, "auth-key": str(tmp_path / "key")}
     with Cluster(options=options) as cluster:
-        output = run("node", "--test-reporter=tap", str(PROGRAMS / f"{program}.test.mjs"), DORMOUSE=cluster.ws_url(""))
+        output = run(
+            "node", "--test-reporter=tap", str(PROGRAMS / f"{program}.test.mjs"),
+            DORMOUSE=cluster.ws_url(""), SECRET=SECRET,
+        )
     assert "\n# fail 0" in output and "\n# pass 0" not in output

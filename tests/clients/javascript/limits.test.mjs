@@ -21,12 +21,13 @@ test('what is too fast for the hub arrives all the same, and once', async (t) =>
 
 test('a client that is made to wait restores all of its topics', async (t) => {
   const room = new Room(t);
-  const {url, cut} = await room.detour();
-  const client = await room.registered('node/anna', {url});
+  const way = await room.detour();
+  const client = await room.registered('node/anna', {url: way.url});
   const topics = Array.from({length: 12}, (_, n) => `topic/${n}`);
   await Promise.all(topics.map((topic) => client.subscribe(topic)));
   const back = new Promise((resolve) => { client.on('connected', resolve); });
-  cut();
+  way.cut();
+  way.open();
   await back;
   const heard = messages(client, 12);
   const counts = await Promise.all(topics.map((topic) => client.publish(topic, 'x', topic)));

@@ -1,5 +1,5 @@
 // Clients in a hub of their own, on the cluster that the environment names.
-import {randomUUID} from 'node:crypto';
+import {createHmac, randomUUID} from 'node:crypto';
 import {createServer, connect} from 'node:net';
 import {once} from 'node:events';
 import {DormouseClient} from '../../../clients/js/index.js';
@@ -28,35 +28,63 @@ export class Room {
     return client;
   }
 
-  // The way to the hub through a proxy that can be cut.
+  // The way to the hub through a proxy: cut() loses the sockets, and until open() all attempts; stall() keeps what the
+  // hub sends from arriving until flow().
   async detour() {
     const target = new URL(this.#url);
-    const sockets = new Set();
+    const pairs = new Map();  // the hub's socket -> ours
+    let closed = false;
     const server = createServer((near) => {
-      const far = connect(target.port, target.hostname);
-      for (const [socket, other] of [[near, far], [far, near]]) {
-        sockets.add(socket);
-        socket.on('error', () => {});
-        socket.on('close', () => {
-          sockets.delete(socket);
-          other.destroy();
-        });
+      near.on('error', () => {});
+      if (closed) {
+        near.destroy();
+        return;
       }
+      const far = connect(target.port, target.hostname);
+      pairs.set(far, near);
+      far.on('error', () => {});
+      far.on('close', () => {
+        pairs.delete(far);
+        near.destroy();
+      });
+      near.on('close', () => far.destroy());
       near.pipe(far).pipe(near);
     });
-    const cut = () => { for (const socket of sockets) socket.destroy(); };
+    const way = {
+      cut() {
+        closed = true;
+        for (const [far, near] of pairs) {
+          far.destroy();
+          near.destroy();
+        }
+      },
+      open() { closed = false; },
+      stall() { for (const far of pairs.keys()) far.unpipe().pause(); },
+      flow() { for (const [far, near] of pairs) far.pipe(near); },
+    };
     this.#test.after(() => {
-      cut();
+      way.cut();
       server.close();
     });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
-    return {url: `ws://127.0.0.1:${server.address().port}${target.pathname}`, cut};
+    return {...way, url: `ws://127.0.0.1:${server.address().port}${target.pathname}`};
   }
 }
 
 // The next event.
 export function next(client, name) { return new Promise((resolve) => { client.once(name, resolve); }); }
+
+// A token of the secret that the cluster was started with.
+export function token(actor, claims = {}) {
+  const now = Math.floor(Date.now() / 1000);
+  const parts = [
+    {alg: 'HS256', typ: 'JWT'},
+    {iss: 'signal-hub', sub: actor, actorId: actor, iat: now, exp: now + 600, ...claims},
+  ];
+  const text = parts.map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.');
+  return `${text}.${createHmac('sha256', process.env.SECRET).update(text).digest('base64url')}`;
+}
 
 // The next `count` messages' data.
 export function messages(client, count) {

@@ -65,13 +65,14 @@ for (const [protocol, named] of [['1.0', (name) => name], ['0.1', (name) => `@($
 
   test(`what breaks comes back in ${protocol}`, async (t) => {
     const room = new Room(t);
-    const {url, cut} = await room.detour();
-    const [a, b] = [await room.registered(anna, {protocol, url}), await room.registered(bert, {protocol})];
+    const way = await room.detour();
+    const [a, b] = [await room.registered(anna, {protocol, url: way.url}), await room.registered(bert, {protocol})];
     await a.subscribe('news');
     const back = next(a, 'connected');
     const gone = next(a, 'disconnected');
-    cut();
+    way.cut();
     await gone;
+    way.open();
     const queued = a.send(bert, 'chat', 'while away');
     const [message] = await Promise.all([next(b, 'message'), back]);
     assert.deepEqual([queued, message.data], [false, 'while away']);
