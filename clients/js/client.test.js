@@ -65,6 +65,21 @@ test('comes back after 100, 200, 400 ms ...', async () => {
   assert.equal(of('disconnected')[0].reason, 'Going Away');
 });
 
+test('a connection that lasted starts over with the shortest delay, one that did not goes on', async () => {
+  const all = await connected();
+  const {hub, clock, client, of} = all;
+  for (const lasts of [0, 4000, 6000]) {
+    await clock.advance(lasts);
+    await hub.cut();
+    await back(all);
+  }
+  assert.deepEqual(of('reconnecting').map(({delay}) => delay), [100, 200, 100]);
+  await client.disconnect();
+  await client.connect();
+  await hub.cut();
+  assert.equal(of('reconnecting').at(-1).delay, 100);
+});
+
 test('an attempt without an answer is given up after 10 s', async () => {
   const {hub, clock, client, of} = unconnected();
   hub.answer('hub:connect', () => null);
@@ -90,6 +105,16 @@ test('heartbeats go at the advertised interval, and a dead connection is noticed
   hub.answerAsUsual('hub:heartbeat');
   await back({clock, client});
   assert.equal(client.sessionId, 'session-2');
+});
+
+test('a hub that is slow with heartbeats only is not given up', async () => {
+  const {hub, clock, client} = await connected();
+  hub.answer('hub:heartbeat', () => null);
+  for (let seconds = 0; seconds < 200; seconds += 10) {
+    await clock.advance(10000);
+    await hub.forward('chat', seconds);
+  }
+  assert.deepEqual([client.state, hub.sockets.length], ['connected', 1]);
 });
 
 test('disconnect says goodbye and is final', async () => {
@@ -165,6 +190,19 @@ test('a registration is renewed half-way with the last token', async () => {
   await client.unregister();
   await clock.advance(60000);
   assert.equal(hub.of('hub:renew').length, 2);
+});
+
+test('nothing is renewed while there is no connection', async () => {
+  const all = await connected();
+  const {hub, clock, client} = all;
+  await client.register({ttl: 60000});
+  hub.accepts = false;
+  await hub.cut();
+  await clock.advance(60000);
+  hub.accepts = true;
+  await clock.advance(29000);
+  assert.equal(client.state, 'connected');
+  assert.deepEqual([hub.of('hub:register').length, hub.of('hub:renew').length], [2, 0]);
 });
 
 test('a registration that was lost is made again', async () => {

@@ -68,6 +68,15 @@ test('a broken socket rejects what it carried, but for what may be repeated', as
   await Promise.all([again, later]);
 });
 
+test('upkeep that was not sent yet ends with its connection, too', async () => {
+  const {sent, all} = requests();
+  const upkeep = rejectsWith(all.ask(frame('a'), {urgent: true}), 'connection_lost', true);
+  all.shut();
+  await upkeep;
+  all.open('open');
+  assert.deepEqual(sent, []);
+});
+
 test('messages wait while the hub says pause, requests do not', async () => {
   const {sent, all} = requests();
   all.open('open');
