@@ -299,10 +299,10 @@ def test_broken_signal_page_comes_back_and_sends_what_was_said_meanwhile(open_pa
     anna.connect("signal", hub_name, actor="browser/anna")
     bert.connect("signal", hub_name, actor="browser/bert")
     assert anna.text("session") == "new"
-    # Within one turn of the page, so that it cannot be back already.
     anna.act("send", target_actor="browser/bert", message="before")
     bert.until_row("message", "chat from browser/anna: before")
     anna.fill("message", "meanwhile")
+    # Within one turn of the page, so that it cannot be back already.
     queued = anna.front().execute_script(
         "document.getElementById('break').click();"
         "document.getElementById('composer').requestSubmit();"
@@ -312,8 +312,9 @@ def test_broken_signal_page_comes_back_and_sends_what_was_said_meanwhile(open_pa
     bert.until_row("message", "chat from browser/anna: meanwhile")
     assert anna.text("status-text") == "Connected"
     assert anna.text("queued") == "0"
-    assert anna.text("session") in ("new", "resumed")
+    anna.until(lambda: anna.text("session") == "resumed", "the page does not say that its session is the one of before")
     anna.until_row("closed", "1006")
+    anna.until_row("welcome", "resumed")
 
 
 def test_signal_page_waits_while_the_hub_says_pause(page, hub_name):
