@@ -3,9 +3,8 @@ import {defaultClock} from './clock.js';
 import {Emitter} from './emitter.js';
 import {HUB_ADDRESS, bareAddress, envelope, inFormOf, isLargerThan, parseEnvelope} from './envelope.js';
 import {DormouseError, errorOf} from './errors.js';
+import {Inbox} from './inbox.js';
 import {Link} from './link.js';
-import {Message} from './message.js';
-import {RecentIds} from './recent_ids.js';
 import {Registrations} from './registrations.js';
 import {Requests} from './requests.js';
 import {Topics} from './topics.js';
@@ -25,13 +24,10 @@ export class DormouseClient {
   #registrations;
   #events = new Emitter();
   #topics = new Topics();
-  #handlers = new Map();      // application type -> function
-  #replies = new Map();       // id of a request between actors -> {resolve, reject}
-  #recent;
+  #inbox;
   #token = null;              // the last one in use
   #refreshed = null;          // replaces a token that was given as a string
   #session = null;            // the last hub:connected
-  #lastMessageId = null;
   #connectId = null;          // of the hub:connect that waits for its answer
   #beatId = null;             // of the last heartbeat
   #connecting = null;         // {promise, resolve, reject} of connect()
@@ -48,7 +44,9 @@ export class DormouseClient {
     this.#url = String(url);
     this.#options = {...options, protocol, capabilities, reconnect, requestTimeout, hub: inFormOf(options.actor, hub)};
     this.#clock = clock;
-    this.#recent = new RecentIds(recentIds);
+    this.#inbox = new Inbox({
+      events: this.#events, topics: this.#topics, recentIds, reply: (...reply) => this.ask(...reply),
+    });
     const failed = (error) => this.#events.emit('error', error);
     this.#requests = new Requests({
       clock, queueLimit, failed, timeout: requestTimeout, transmit: (frame) => this.#transmit(frame),
@@ -181,11 +179,11 @@ export class DormouseClient {
     return new Promise((resolve, reject) => {
       const finish = (settle) => (value) => {
         this.#clock.clearTimeout(timer);
-        this.#replies.delete(frame.id);
+        this.#inbox.forget(frame.id);
         settle(value);
       };
       const waiting = {resolve: finish(resolve), reject: finish(reject)};
-      this.#replies.set(frame.id, waiting);
+      this.#inbox.await(frame.id, waiting);
       const timer = this.#clock.setTimeout(() => waiting.reject(
         new DormouseError('timeout', `${to} did not answer ${type} within ${timeout} ms.`)), timeout);
       // Its acknowledgement alone is not the answer; that the connection broke after it does not matter.
@@ -220,12 +218,7 @@ export class DormouseClient {
     if (this.#topics.remove(topic, handler)) await this.#ask('hub:unsubscribe', {topic}, {idempotent: true});
   }
 
-  handle(type, handler) {
-    this.#handlers.set(type, handler);
-    return () => {
-      if (this.#handlers.get(type) === handler) this.#handlers.delete(type);
-    };
-  }
+  handle(type, handler) { return this.#inbox.handle(type, handler); }
 
   drained() { return this.#requests.drained(); }
 
@@ -279,10 +272,11 @@ export class DormouseClient {
   #introduce() {
     const {protocol, capabilities} = this.#options;
     const resumeToken = this.#session?.resumeToken ?? undefined;
-    const resume = {resumeToken, lastMessageId: (resumeToken && this.#lastMessageId) ?? undefined};
+    const resume = {resumeToken, lastMessageId: (resumeToken && this.#inbox.lastMessageId) ?? undefined};
     const frame = protocol === '0.1'
       ? this.#envelope('hub:connect', {}, {metadata: {
-          protocolVersion: '0.1.0', capabilities, authToken: this.#token ? `bearer ${this.#token}` : undefined, ...resume,
+          protocolVersion: '0.1.0', capabilities, ...resume,
+          authToken: this.#token ? `bearer ${this.#token}` : undefined,
         }})
       : this.#envelope('hub:connect', {version: '1.0', jwt: this.#token ?? undefined, ...resume});
     this.#connectId = frame.id;
@@ -293,7 +287,7 @@ export class DormouseClient {
     this.#connectId = null;
     this.#session = session;
     this.#attempts = 0;
-    if (!session.resumed) this.#lastMessageId = null;
+    if (!session.resumed) this.#inbox.lastMessageId = null;
     this.#link.ready(session.heartbeatInterval);
     if (session.resumed) this.#registrations.resume();
     else await this.#restore();
@@ -351,11 +345,10 @@ export class DormouseClient {
 
   #settleAll(error) {
     this.#session = null;
-    this.#lastMessageId = null;
     this.#registrations.clear();
     this.#topics.clear();
     this.#requests.end(error);
-    for (const {reject} of [...this.#replies.values()]) reject(error);
+    this.#inbox.end(error);
     this.#settle(({reject}) => reject(error));
   }
 
@@ -375,7 +368,7 @@ export class DormouseClient {
     if (!frame) {
       this.#events.emit('error', new DormouseError('bad_frame', 'The hub sent a frame that is no envelope.'));
     } else if (!frame.type.startsWith('hub:')) {
-      this.#deliver(frame);
+      this.#inbox.deliver(frame);
     } else if (this.#connectId && frame.correlationId === this.#connectId) {
       this.#admission(frame);
     } else if (!this.#requests.answer(frame)) {
@@ -429,43 +422,5 @@ export class DormouseClient {
     this.#requests.pause(paused);
     const {reason = '', targets = []} = payload ?? {};
     this.#events.emit(paused ? 'paused' : 'unpaused', paused ? {reason, targets} : {});
-  }
-
-  #deliver(frame) {
-    // A broadcast to two addresses of this client has one id; each address gets it.
-    if (typeof frame.id === 'string' && !this.#recent.add(`${frame.id} ${frame.to}`)) return;
-    const message = new Message(frame, (...reply) => this.ask(...reply));
-    const waiting = this.#replies.get(message.metadata.inReplyTo);
-    if (waiting) this.#answered(waiting, message);
-    else this.#dispatch(message);
-    if (typeof frame.id === 'string') this.#lastMessageId = frame.id;
-  }
-
-  #answered({resolve, reject}, {data, from, metadata}) {
-    if (!metadata.failed) resolve(data);
-    else reject(new DormouseError('request_failed', data?.message ?? `${from} could not answer.`, {details: data ?? {}}));
-  }
-
-  #dispatch(message) {
-    const handler = this.#handlers.get(message.type);
-    if (handler) this.#events.call(() => this.#handled(handler, message));
-    if (message.topic !== undefined) {
-      for (const subscriber of this.#topics.handlersOf(message.topic)) this.#events.call(subscriber, message);
-    }
-    this.#events.emit('message', message);
-  }
-
-  // Sends back what the handler of a request returns.
-  async #handled(handler, message) {
-    if (!message.expectsReply) return handler(message);
-    let answer;
-    try {
-      answer = await handler(message);
-    } catch (error) {
-      await message.reply({message: String(error?.message ?? error)}, {failed: true});
-      throw error;
-    }
-    if (answer !== undefined) await message.reply(answer);
-    return undefined;
   }
 }
