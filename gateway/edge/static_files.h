@@ -13,7 +13,8 @@ namespace dormouse {
 
 class StaticFiles {
  public:
-  // `root`: a directory; empty: there are no files.
+  // `root`: a directory; empty: there are no files. Links in it are followed wherever they lead: who may
+  // write there decides what is served.
   explicit StaticFiles(std::string root) : root_(std::move(root)) {}
 
   struct File {

@@ -49,6 +49,16 @@ TEST_F(StaticFilesTest, StaysBelowTheRoot) {
   }
 }
 
+TEST_F(StaticFilesTest, FollowsLinksInTheRoot) {
+  std::filesystem::create_directories(directory_ + "/library");
+  Write("library/index.js", "export {}");
+  std::filesystem::create_directory_symlink("../library", directory_ + "/root/library");
+  StaticFiles files(directory_ + "/root");
+  ASSERT_NE(files.Find("/library/index.js"), nullptr);
+  EXPECT_EQ(files.Find("/library/index.js")->content, "export {}");
+  EXPECT_EQ(files.Find("/library/../secret.txt"), nullptr);
+}
+
 TEST_F(StaticFilesTest, SeesAChangedFile) {
   StaticFiles files(directory_ + "/root");
   EXPECT_EQ(files.Find("/")->content, "<html>");

@@ -1,0 +1,198 @@
+// What the client wants of the hub, from the call to its answer: waiting to be sent, or sent and unanswered.
+//
+// A connection passes through three gates: shut (nothing goes), restoring (only what is `urgent`: the client's own
+// upkeep of its session), open. While the hub says pause, messages wait and everything else goes on.
+// When the hub says rate_limited, what it refused goes back to its place in the queue, and all wait as long as the
+// hub asks; then the queue is sent at the rate that the hub named, until it is empty.
+import {errorOf, DormouseError} from './errors.js';
+import {Outbox} from './outbox.js';
+
+const RATE_RETRIES = 10;   // how often one request is sent again after rate_limited
+const TELLS_KEPT = 256;    // sent tells that could still be refused
+
+export class Requests {
+  #clock;
+  #timeout;
+  #transmit;
+  #failed;
+  #outbox;
+  #numbers = 0;
+  #gate = 'shut';
+  #paused = false;
+  #inFlight = new Map();   // id -> entry that waits for its answer
+  #tells = new Map();      // id -> entry, the last ones sent
+  #heldUntil = 0;          // the clock's time; nothing is sent before
+  #spacing = 0;            // ms between two frames, after the hub has complained
+  #timer = null;
+  #waiters = [];           // of drained()
+
+  // `transmit(frame)`: false when there is no socket. `failed(error)`: a tell was refused.
+  constructor({clock, queueLimit, timeout, transmit, failed}) {
+    this.#clock = clock;
+    this.#timeout = timeout;
+    this.#transmit = transmit;
+    this.#failed = failed;
+    this.#outbox = new Outbox(queueLimit);
+  }
+
+  get queued() { return this.#outbox.size; }
+  get paused() { return this.#paused; }
+
+  // The hub's answer. `message`: a pause holds it. `idempotent`: may be sent again when the socket breaks before
+  // the answer. `urgent`: goes while the session is being restored, however full the queue is, and ends with the
+  // connection.
+  ask(frame, {timeout = this.#timeout, message = false, idempotent = false, urgent = false} = {}) {
+    return new Promise((resolve, reject) => {
+      const entry = this.#entry(frame, {message, idempotent, urgent, resolve, reject});
+      if (urgent) this.#outbox.putBack(entry);
+      else this.#outbox.add(entry);  // throws: the promise is rejected
+      entry.deadline = this.#clock.now() + timeout;
+      entry.timer = this.#clock.setTimeout(() => this.#expire(entry, timeout), timeout);
+      this.#pump();
+    });
+  }
+
+  // True: handed to the socket. False: it waits. Throws queue_full.
+  tell(frame) {
+    const entry = this.#entry(frame, {message: true});
+    this.#outbox.add(entry);
+    this.#pump();
+    return this.#tells.get(frame.id) === entry;
+  }
+
+  // Whether the frame answers one of these.
+  answer(frame) {
+    const id = frame.correlationId;
+    const entry = this.#inFlight.get(id) ?? this.#tells.get(id);
+    if (!entry) return false;
+    const error = errorOf(frame);
+    this.#inFlight.delete(id);
+    this.#tells.delete(id);
+    if (error?.code === 'rate_limited' && this.#again(entry, error)) return true;
+    this.#clock.clearTimeout(entry.timer);
+    if (!entry.resolve) {
+      if (error) this.#failed(error);
+    } else if (error) {
+      entry.reject(error);
+    } else {
+      entry.resolve(frame);
+    }
+    return true;
+  }
+
+  // `gate`: restoring or open.
+  open(gate) {
+    this.#gate = gate;
+    this.#pump();
+  }
+
+  pause(paused) {
+    this.#paused = paused;
+    this.#pump();
+  }
+
+  // The socket broke. Only what may be repeated is.
+  shut() {
+    this.#gate = 'shut';
+    this.#paused = false;
+    this.#heldUntil = this.#spacing = 0;
+    this.#clock.clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#tells.clear();
+    const pending = [...this.#inFlight.values(), ...this.#outbox.clear()];
+    this.#inFlight.clear();
+    for (const entry of pending.sort((a, b) => a.number - b.number)) {
+      if (!entry.urgent && (entry.idempotent || !entry.sent)) {
+        entry.sent = false;
+        this.#outbox.putBack(entry);
+        continue;
+      }
+      this.#reject(entry, new DormouseError(
+        'connection_lost', `The connection broke before ${entry.frame.type} was answered.`,
+        {resolution: 'The hub may have got it or not; send it again where twice does no harm.'}));
+    }
+  }
+
+  // Nothing will be sent any more.
+  end(error) {
+    this.shut();
+    for (const entry of this.#outbox.clear()) {
+      if (entry.reject) this.#reject(entry, error);
+    }
+    for (const {reject} of this.#waiters.splice(0)) reject(error);
+  }
+
+  // Until nothing waits to be sent, and a message would go at once.
+  drained() {
+    if (this.#isDrained()) return Promise.resolve();
+    return new Promise((resolve, reject) => this.#waiters.push({resolve, reject}));
+  }
+
+  #entry(frame, settings) { return {number: this.#numbers++, frame, sent: false, tries: 0, ...settings}; }
+
+  #isDrained() { return this.#gate === 'open' && !this.#paused && !this.#outbox.size; }
+
+  #mayGo(entry) {
+    if (this.#gate === 'restoring') return entry.urgent;
+    return this.#gate === 'open' && !(this.#paused && entry.message);
+  }
+
+  #pump() {
+    this.#clock.clearTimeout(this.#timer);
+    this.#timer = null;
+    let held = this.#heldUntil - this.#clock.now();
+    while (held <= 0) {
+      const entry = this.#outbox.take((waiting) => this.#mayGo(waiting));
+      if (!entry) break;
+      if (!this.#transmit(entry.frame)) {
+        this.#outbox.putBack(entry);  // the socket is about to be found broken
+        break;
+      }
+      this.#sent(entry);
+      held = this.#spacing;
+      this.#heldUntil = this.#clock.now() + held;
+    }
+    if (!this.#outbox.size && held <= 0) this.#spacing = 0;
+    if (held > 0 && this.#gate !== 'shut') this.#timer = this.#clock.setTimeout(() => this.#pump(), held);
+    if (this.#isDrained()) {
+      for (const {resolve} of this.#waiters.splice(0)) resolve();
+    }
+  }
+
+  #sent(entry) {
+    entry.sent = true;
+    if (entry.resolve) {
+      this.#inFlight.set(entry.frame.id, entry);
+      return;
+    }
+    this.#tells.set(entry.frame.id, entry);
+    if (this.#tells.size > TELLS_KEPT) this.#tells.delete(this.#tells.keys().next().value);
+  }
+
+  // Whether it is worth another try.
+  #again(entry, {details}) {
+    const wait = (details.retryAfter ?? 1) * 1000;
+    if (++entry.tries > RATE_RETRIES || this.#clock.now() + wait > (entry.deadline ?? Infinity)) return false;
+    // Two refusals of one moment hold the queue once.
+    this.#heldUntil = Math.max(this.#heldUntil, this.#clock.now() + wait);
+    this.#spacing = details.limit > 0 ? 1000 / details.limit : 100;
+    entry.sent = false;
+    this.#outbox.putBack(entry);
+    this.#pump();
+    return true;
+  }
+
+  #expire(entry, timeout) {
+    this.#inFlight.delete(entry.frame.id);
+    this.#outbox.remove(entry);
+    this.#reject(entry, new DormouseError('timeout', `No answer to ${entry.frame.type} within ${timeout} ms.`, {
+      resolution: 'Send it again where twice does no harm.',
+    }));
+    this.#pump();
+  }
+
+  #reject(entry, error) {
+    this.#clock.clearTimeout(entry.timer);
+    entry.reject(error);
+  }
+}
