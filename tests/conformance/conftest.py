@@ -1,0 +1,47 @@
+"""The clusters that scenarios share, and coroutines as tests, as the integration tests have them."""
+
+import importlib.util
+import os
+
+import pytest
+from cluster import REPOSITORY, Cluster
+
+from .scenario import Stage
+
+_spec = importlib.util.spec_from_file_location(
+    "integration_hooks", os.path.join(REPOSITORY, "tests", "integration", "conftest.py"))
+_hooks = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(_hooks)
+pytest_pyfunc_call = _hooks.pytest_pyfunc_call
+_limit = _hooks._limit
+
+NEVER_ASLEEP = {"hibernate-after": "1h", "rate-limit": "0", "edge-heartbeats": "false"}
+SOON_ASLEEP = {"hibernate-after": "20ms", "rate-limit": "0"}
+
+
+@pytest.fixture(scope="session")
+def awake():
+    """Hubs stay in memory, and answer heartbeats themselves."""
+    with Cluster(options=NEVER_ASLEEP) as it:
+        yield it
+
+
+@pytest.fixture(scope="session")
+def asleep():
+    """Hubs fall asleep at once, heartbeats are answered at the edge: the other way for every answer to come about."""
+    with Cluster(options=SOON_ASLEEP) as it:
+        yield it
+
+
+@pytest.fixture(scope="session")
+def stage(awake, asleep):
+    return Stage(awake=awake, asleep=asleep)
+
+
+@pytest.fixture(scope="module")
+def staged(request):
+    """A stage with clusters of the module's own; OPTIONS says how they differ, FILES what their options name."""
+    options = request.module.OPTIONS
+    with Cluster(options={**NEVER_ASLEEP, **options}) as awake_one, \
+            Cluster(options={**SOON_ASLEEP, **options}) as asleep_one:
+        yield Stage(awake=awake_one, asleep=asleep_one)
