@@ -136,7 +136,7 @@ def say(client, kind, payload=None, *, expect=None, error=None, details=ANY, rep
                           frame["payload"].get("capabilities"))
                 run.check("metadata", {"actorIdentity": frame["payload"]["actorIdentity"]}, frame["metadata"])
         if expect is not None:
-            run.check("payload", expect, frame["payload"])
+            run.check("payload", expect, frame["payload"], client)
 
     return Step(f"{client} says {kind}", play)
 

@@ -190,7 +190,7 @@ def _byte_for_byte(data):
         broadcasted("b", "note", "a", raw=data),
         say("a", "hub:publish", {"topic": "t", "type": "note", "data": Raw(data)}),
         gets("b", "note", raw=data, sender=Address("a"), correlation=Saved("id")),
-    ], dialects=("1.0",), forms=("bare",), patterns=("tell",))
+    ], dialects=("1.0",), forms=("bare",), patterns=("ask",))
 
 
 test_byte_for_byte = rows([_byte_for_byte(data) for data in DATA])

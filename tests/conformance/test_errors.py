@@ -1,7 +1,7 @@
 """Table "Errors". Each code, and that the socket stays open. Limits and tokens have files of their own."""
 
 import pytest
-from cluster import Cluster
+from cluster import Cluster, until
 from ws import actor
 
 from .protocol import TEXT
@@ -78,5 +78,6 @@ async def test_timeout_while_the_store_is_away(version, metadata):
             # What changes nothing goes on.
             assert (await a.call("hub:heartbeat", {"timestamp": 1}))["type"] == "hub:heartbeat_ack"
             cluster.resume(cluster.redis)
-            await a.addresses_become("test/a")
+            await until(cluster.statekeeper.is_ready, "the statekeeper has its store again")
+            assert await a.addresses() == ["test/a"]
             await a.register("test/b")
