@@ -39,9 +39,12 @@ def stage(awake, asleep):
 
 
 @pytest.fixture(scope="module")
-def staged(request):
-    """A stage with clusters of the module's own; OPTIONS says how they differ, FILES what their options name."""
-    options = request.module.OPTIONS
+def staged(request, tmp_path_factory):
+    """A stage with clusters of the module's own. OPTIONS says how they differ: NAME -> VALUE, or a function of a
+    directory for files that options name. TOKEN, where there is one, makes the tokens that clients connect with."""
+    options = getattr(request.module, "OPTIONS")
+    if callable(options):
+        options = options(tmp_path_factory.mktemp("files"))
     with Cluster(options={**NEVER_ASLEEP, **options}) as awake_one, \
             Cluster(options={**SOON_ASLEEP, **options}) as asleep_one:
-        yield Stage(awake=awake_one, asleep=asleep_one)
+        yield Stage(awake=awake_one, asleep=asleep_one, token=getattr(request.module, "TOKEN", None))

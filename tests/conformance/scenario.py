@@ -147,7 +147,7 @@ def connect(client, *, form=None, **more):
     async def play(run):
         if form is not None:
             run.forms[client] = form(run.variant)
-        payload, metadata = run.connect_fields()
+        payload, metadata = run.connect_fields(client)
         keywords = dict(more)
         if "metadata" in keywords:
             metadata = {**metadata, **run.resolve(keywords.pop("metadata"))}
@@ -355,11 +355,16 @@ class Run:
             return [self.resolve(item, client) for item in value]
         return value
 
-    def connect_fields(self):
+    def connect_fields(self, client):
         """Payload and metadata of hub:connect."""
+        token = self.stage.token(_full(client)) if self.stage.token else None
+        return self.connect_fields_with(token)
+
+    def connect_fields_with(self, token):
         if self.variant.legacy:
-            return {}, {"protocolVersion": "0.1.0", "capabilities": ["send", "receive"]}
-        return {"version": "1.0"}, {}
+            return {}, {"protocolVersion": "0.1.0", "capabilities": ["send", "receive"],
+                        **({"authToken": token} if token is not None else {})}
+        return {"version": "1.0", **({"jwt": token} if token is not None else {})}, {}
 
     def envelope(self, client, kind, payload, fields):
         request = {
@@ -380,7 +385,7 @@ class Run:
     async def peer(self, client):
         if client not in self.peers:
             self.peers[client] = await self.stack.enter_async_context(
-                open_socket(self.cluster.ws_url(self.path), **self.stage.upgrade))
+                open_socket(self.cluster.ws_url(self.path)))
             self.inbox[client] = []
         return self.peers[client]
 
@@ -511,10 +516,10 @@ class Run:
 class Stage:
     """The clusters that scenarios are played on."""
 
-    def __init__(self, awake, asleep, upgrade=None):
+    def __init__(self, awake, asleep, token=None):
         self.awake = awake
         self.asleep = asleep
-        self.upgrade = upgrade or {}
+        self.token = token  # address -> what a client connects with; None: without
 
     async def play(self, scenario):
         async with contextlib.AsyncExitStack() as stack:

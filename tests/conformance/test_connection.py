@@ -133,7 +133,7 @@ test_row = rows(ROWS)
 
 
 async def _other_session(run):
-    payload, metadata = run.connect_fields()
+    payload, metadata = run.connect_fields("b")
     reply = await run.ask("b", "hub:connect", payload, metadata=metadata)
     assert reply["payload"]["sessionId"] != run.saved["first"]
 
