@@ -14,6 +14,7 @@ _hooks = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(_hooks)
 pytest_pyfunc_call = _hooks.pytest_pyfunc_call
 _limit = _hooks._limit
+store = _hooks.store
 
 NEVER_ASLEEP = {"hibernate-after": "1h", "rate-limit": "0", "edge-heartbeats": "false"}
 SOON_ASLEEP = {"hibernate-after": "20ms", "rate-limit": "0"}

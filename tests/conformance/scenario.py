@@ -326,6 +326,7 @@ class Run:
         self.stack = stack
         slug = re.sub(r"[^a-z0-9]+", "-", scenario.row.lower()).strip("-")[:60]
         self.path = f"/ws/{slug}-{next(Run._numbers)}"
+        self.paths = {}  # of clients that are elsewhere
         self.peers = {}
         self.inbox = {}
         self.forms = {}
@@ -385,7 +386,7 @@ class Run:
     async def peer(self, client):
         if client not in self.peers:
             self.peers[client] = await self.stack.enter_async_context(
-                open_socket(self.cluster.ws_url(self.path)))
+                open_socket(self.cluster.ws_url(self.paths.get(client, self.path))))
             self.inbox[client] = []
         return self.peers[client]
 
