@@ -17,7 +17,7 @@ _limit = _hooks._limit
 store = _hooks.store
 
 NEVER_ASLEEP = {"hibernate-after": "1h", "rate-limit": "0", "edge-heartbeats": "false"}
-SOON_ASLEEP = {"hibernate-after": "20ms", "rate-limit": "0"}
+SOON_ASLEEP = {"hibernate-after": "5ms", "rate-limit": "0"}
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from cluster import Cluster
 from ws import Actor, connect as open_socket
 
 from . import tokens
-from .protocol import TEXT, from_now
+from .protocol import TEXT, Where, from_now
 from .scenario import (NULL, Address, By, Save, Saved, Scenario, closed, connect, does, gets, register, registered_are,
                        rows, say, sent)
 from .tokens import hs256, unsigned
@@ -38,6 +38,11 @@ def connects_with(client, token, **more):
         payload, metadata = run.connect_fields_with(token() if callable(token) else token)
         await say(client, "hub:connect", payload, metadata=metadata, **more).play(run)
     return does(f"{client} connects with a token", play)
+
+
+def these(words):
+    """In any order."""
+    return Where(f"{words} in any order", lambda came: sorted(came) == sorted(words))
 
 
 def ago(seconds):
@@ -89,7 +94,7 @@ ATTACKS = {
 RSA_KEYS = tokens.new_keys("RS256")
 EC_KEYS = tokens.new_keys("ES256")
 
-EARLY = [("hub:heartbeat", {"timestamp": 1}), ("hub:register", {"actorAddress": "test/a", "capabilities": ["x"]}),
+EARLY = [("hub:register", {"actorAddress": "test/a", "capabilities": ["x"]}),
          ("hub:renew", {"renewalToken": "x"}), ("hub:unregister", {"actorAddress": "test/a"}), ("hub:discover", {}),
          ("hub:list_actors", {}), ("hub:send", {"to": "test/b", "type": "x", "data": 1}),
          ("hub:broadcast", {"type": "x", "data": 1}), ("hub:subscribe", {"topic": "t"}),
@@ -102,7 +107,9 @@ ROWS = [
         *(connect(name, metadata=By(lambda _, prefix=prefix, name=name: {"authToken": prefix + TOKEN(f"test/{name}")}))
           for name, prefix in (("a", "bearer "), ("b", "Bearer "), ("c", "")))], dialects=OLD),
     Scenario("1.0: hub:connected says the capabilities that the token grants", [
-        connect("a", expect={"capabilities": ["send", "receive"]}),
+        connect("a", expect={"capabilities": these(tokens.GRANTED)}),
+        connects_with("b", lambda: hs256(actor="test/b", capabilities=["send", "discover"]),
+                      expect={"capabilities": these(["send", "discover"])}),
     ], dialects=NEW),
     Scenario("the token's actorId may be in either form", [
         connects_with("a", lambda: hs256(actor="@(test/a)")), register("a"),
@@ -112,6 +119,10 @@ ROWS = [
         *(say("a", kind, payload, error="unauthorized", sender="test/a", pattern="ask") for kind, payload in EARLY),
         connect("a"), register("a"),
     ], dialects=NEW),
+    Scenario("before hub:connect hub:heartbeat -> unauthorized, too", [
+        say("a", "hub:heartbeat", {"timestamp": 1}, error="unauthorized"),
+        connect("a"), say("a", "hub:heartbeat", {"timestamp": 1}),
+    ]),
     Scenario("before hub:connect an application's message goes nowhere", [
         connect("b"), register("b"),
         say("a", "app:thing", {"n": 1}, to=Address("b"), error="unauthorized", pattern="ask"),

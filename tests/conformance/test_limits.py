@@ -198,23 +198,35 @@ async def test_connections_of_a_gateway():
             assert (await clients[0].ask("x"))["connections"] == 3
 
 
-async def test_a_handshake_that_never_ends():
-    with Cluster(options={"handshake-timeout": "300ms"}) as cluster:
-        async with echo(cluster.ws_url("/websocket/beside")) as beside:
-            for begun in (b"", b"GET /websocket HTTP/1.1\r\nHost: x\r\nUpgr"):
-                with socket.create_connection(("127.0.0.1", cluster.port()), timeout=WAIT) as connection:
-                    connection.sendall(begun)
-                    while await asyncio.to_thread(connection.recv, 4096):
-                        pass
-            # A byte at a time keeps nobody in.
-            reader, writer = await asyncio.open_connection("127.0.0.1", cluster.port())
-            with contextlib.suppress(ConnectionError):
-                for byte in b"GET /websocket HTTP/1.1\r\n" * 1000:
-                    writer.write(bytes([byte]))
-                    await writer.drain()
-                    await asyncio.sleep(0.05)
-                    if reader.at_eof():
-                        break
-            assert await asyncio.wait_for(reader.read(), WAIT) is not None
-            writer.close()
-            assert (await beside.ask("x"))["message"] == "x"
+@pytest.mark.parametrize("begun", [b"", b"G", b"GET /websocket HTTP/1.1\r\nHost: x\r\nUpgr"], ids=len)
+async def test_a_handshake_that_never_ends(slow_handshakes, begun):
+    """Closed at the deadline, far before any other would be."""
+    with socket.create_connection(("127.0.0.1", slow_handshakes.port()), timeout=WAIT) as connection:
+        connection.sendall(begun)
+        opened = time.monotonic()
+        while await asyncio.to_thread(connection.recv, 4096):
+            pass
+        assert 0.25 < time.monotonic() - opened < 3 * SLOWNESS
+
+
+async def test_a_handshake_byte_by_byte(slow_handshakes):
+    async with echo(slow_handshakes.ws_url("/websocket/beside")) as beside:
+        reader, writer = await asyncio.open_connection("127.0.0.1", slow_handshakes.port())
+        opened = time.monotonic()
+        with contextlib.suppress(ConnectionError):
+            for byte in b"GET /websocket HTTP/1.1\r\nHost: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" * 100:
+                writer.write(bytes([byte]))
+                await writer.drain()
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(reader.read(4096), 0.05)
+                if reader.at_eof():
+                    break
+        assert reader.at_eof() and 0.25 < time.monotonic() - opened < 3 * SLOWNESS
+        writer.close()
+        assert (await beside.ask("x"))["message"] == "x"
+
+
+@pytest.fixture(scope="module")
+def slow_handshakes():
+    with Cluster(options={"handshake-timeout": "300ms"}) as it:
+        yield it

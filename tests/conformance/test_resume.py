@@ -7,7 +7,7 @@ from cluster import Cluster, until
 from ws import Actor, actor, connect as open_socket
 
 from .frames import dump
-from .protocol import TEXT, Where
+from .protocol import NUMBER, TEXT, Where
 from .scenario import (Address, Save, Saved, Scenario, closed, connect, does, gets, hangs_up, not_saved, published,
                        register, registered_are, rows, say)
 
@@ -98,16 +98,24 @@ ROWS = [
     ]),
     Scenario("at most resume-messages are kept; missed says how many were dropped", [
         *joins("a"), *joins("b"), hangs_up("a", None),
-        *(note(number) for number in range(KEPT + 3)),
+        *(note(number, pattern="tell", silent=True) for number in range(KEPT + 3)),
         resumes("a2", missed=3),
         does("in order", lambda run: _ascending(run, "a2", KEPT)),
         note("after"), was_sent("a2", "after"),
     ]),
     Scenario("at most resume-bytes are kept; missed says how many were dropped", [
         *joins("a"), *joins("b"), hangs_up("a", None),
-        *(note([number, "x" * 30_000]) for number in range(4)),
+        *(note([number, "x" * 30_000], pattern="tell", silent=True) for number in range(4)),
         does("a resumes", lambda run: _bounded_bytes(run)),
     ], forms=("bare",)),
+    Scenario("what is not kept is not acknowledged either", [
+        *joins("a"), *joins("b"), hangs_up("a", None),
+        *(note(number, pattern="ask") for number in range(KEPT)),
+        note("beyond", pattern="ask", error="rate_limited", details={"retryAfter": NUMBER}),
+        connect("a2", sender=Address("a"), payload={"resumeToken": Saved("token a")}, expect={"resumed": True}),
+        *(was_sent("a2", number) for number in range(KEPT)),
+        note("after", pattern="ask"), was_sent("a2", "after"),
+    ]),
     Scenario("the token is rotated at every resumption", [
         *joins("a"), *joins("b"),
         hangs_up("a", None), rotated("a2"), note(1), was_sent("a2", 1),
@@ -281,20 +289,25 @@ async def test_no_window_no_token():
 # --- Across the loss of processes
 
 @pytest.mark.parametrize("lost", ["gateway", "statekeeper", "both"])
-async def test_resume_across_the_loss_of(lost, store):
+@pytest.mark.parametrize("noticed", [True, False], ids=["noticed", "unnoticed"])
+async def test_resume_across_the_loss_of(lost, noticed, store):
+    """`noticed`: nothing is sent before the gateway, where it lives, knows that the socket is gone."""
     options = {"resume-window": "1m", "rate-limit": "0", "gateway-grace": "300ms"}
     with Cluster(store=store, gateways=2, options=options) as cluster:
         async with actor(cluster.ws_url("/ws/loss", gateway=1), "test/b") as b:
             async with actor(cluster.ws_url("/ws/loss"), "test/a") as a:
                 session = a.session
                 await a.must("hub:subscribe", {"topic": "t"})
-                if lost in ("gateway", "both"):
+                if lost != "statekeeper":
                     cluster.kill_gateway(0)
                 else:
                     a.protocol.transport.abort()
+                    if noticed:
+                        await until(lambda: cluster.metrics(cluster.gateways[0])["dormouse_connections"] == 0,
+                                    "the gateway notices")
                 for number in range(3):
                     await b.must("hub:send", {"to": "test/a", "type": "note", "data": number})
-                if lost in ("statekeeper", "both"):
+                if lost != "gateway":
                     cluster.kill_statekeeper()
                     cluster.start_statekeeper(wait=False)
                     await until(cluster.statekeeper.is_ready, "the statekeeper is ready", timeout=20)
@@ -306,7 +319,9 @@ async def test_resume_across_the_loss_of(lost, store):
                 said = await again.must("hub:connect", {"version": "1.0", "resumeToken": session["resumeToken"]})
                 assert said["resumed"] is True and said["sessionId"] == session["sessionId"], said
                 assert said["missed"] == 0
-                assert [(await again.next())["payload"] for _ in range(7)] == list(range(7))
-                await b.must("hub:send", {"to": "test/a", "type": "note", "data": 7})
-                assert (await again.next())["payload"] == 7
+                await b.must("hub:send", {"to": "test/a", "type": "note", "data": "last"})
+                got = []
+                while got[-1:] != ["last"]:
+                    got.append((await again.next())["payload"])
+                assert got == [*range(7), "last"]
                 assert await b.addresses() == ["test/a", "test/b"]

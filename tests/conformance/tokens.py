@@ -10,13 +10,14 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 SECRET = "conformance-secret-of-more-than-32-bytes"
 OMIT = object()
+GRANTED = ["register", "discover", "send", "receive", "broadcast", "publish", "subscribe"]
 
 
 def claims(actor="test/a", **changes):
     """Good ones; `changes` replace claims, OMIT leaves one out."""
     now = int(time.time())
     good = {"iss": "signal-hub", "sub": actor, "actorId": actor, "iat": now, "exp": now + 600,
-            "capabilities": ["send", "receive"], **changes}
+            "capabilities": GRANTED, **changes}
     return {name: value for name, value in good.items() if value is not OMIT}
 
 
