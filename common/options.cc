@@ -226,6 +226,9 @@ std::string Inconsistency(const Options& o) {
     return "--outbound-resume-messages <= --outbound-pause-messages must hold";
   }
   if (o.max_attachment > kMaxAttachment) return "--max-attachment must be at most 64KiB";
+  if (!o.auth_key.empty() && o.auth_algorithm == "none") {
+    return "--auth-key needs --auth-algorithm: HS256, RS256 or ES256";
+  }
   if (o.auth_upgrade && o.auth_algorithm == "none") {
     return "--auth-upgrade needs --auth-algorithm and --auth-key";
   }

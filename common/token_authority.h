@@ -5,8 +5,11 @@
 // only compared with them. Secrets are compared in constant time, and never appear in what is returned as
 // text.
 //
-// Keys are read again when their file changes. Any thread; the checking costs what the signature costs: some
-// 10 us for HS256, 50-100 us for RS256 and ES256.
+// A token is refused before nbf and iat, with 30 s of leeway for clocks, from exp on, and 24 hours after iat.
+//
+// Keys are read again when their file changes; it is looked at once a second at most, when a token comes. A
+// file that cannot be used leaves the keys in force that were read before, and is logged. Any thread; the
+// checking costs what the signature costs: some 6 us for HS256, 20 us for RS256, 50 us for ES256.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +28,7 @@ struct TokenClaims {
   std::string actor;                      // actorId, as the token writes it
   std::vector<std::string> actors;        // globs of more addresses that its bearer may act for
   std::vector<std::string> capabilities;  // as granted; empty: not restricted
-  int64_t expires_ms = 0;                 // exp
+  int64_t expires_ms = 0;                 // exp, or 24 hours after iat where that is sooner
 };
 
 class TokenAuthority {
@@ -42,8 +45,8 @@ class TokenAuthority {
     std::string token;
     int64_t expires_ms = 0;
   };
-  // A token with the claims of a good one, valid for an hour from now on. Nothing: there is no key to sign
-  // with.
+  // A token with the claims of a good one, but for nbf, valid for an hour from now on. Nothing: there is no
+  // key to sign with, or it is not a good one.
   virtual std::optional<Issued> Renew(std::string_view token, int64_t now_ms) const = 0;
 };
 

@@ -6,15 +6,20 @@
 #include <csignal>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "common/admin_server.h"
 #include "common/ids.h"
 #include "common/logging.h"
 #include "common/options.h"
+#include "common/token_authority.h"
 #include "gateway/edge/edge_server.h"
 #include "gateway/edge/gateway_metrics.h"
+#include "gateway/edge/origin_list.h"
 #include "gateway/edge/static_files.h"
+#include "gateway/edge/trusted_proxies.h"
 #include "gateway/link/statekeeper_links.h"
 
 namespace dormouse {
@@ -55,7 +60,27 @@ class StopSignals {
   ev_signal interrupt_;
 };
 
+// What options say of who may come in. nullopt: one of them is wrong, which has been said.
+struct Entry {
+  std::unique_ptr<TokenAuthority> tokens;  // nullptr: upgrades need none
+  OriginList origins;
+  TrustedProxies proxies;
+};
+std::optional<Entry> ReadEntry(const Options& options) {
+  std::string wrong;
+  Entry entry;
+  if (auto origins = OriginList::Parse(options.allowed_origins, &wrong)) entry.origins = std::move(*origins);
+  if (auto proxies = TrustedProxies::Parse(options.trusted_proxies, &wrong))
+    entry.proxies = std::move(*proxies);
+  if (options.auth_upgrade) entry.tokens = NewTokenAuthority(options, &wrong);
+  if (wrong.empty()) return entry;
+  SPDLOG_ERROR("{}", wrong);
+  return std::nullopt;
+}
+
 int Run(const Options& options) {
+  const std::optional<Entry> entry = ReadEntry(options);
+  if (!entry.has_value()) return 1;
   RaiseDescriptorLimit();
   std::signal(SIGPIPE, SIG_IGN);
   struct ev_loop* loop = ev_default_loop(EVBACKEND_EPOLL);
@@ -66,7 +91,14 @@ int Run(const Options& options) {
   EdgeServer edge({.gateway = gateway,
                    .listen = options.listen,
                    .web_root = options.web_root.empty() ? DefaultWebRoot() : options.web_root,
-                   .drain_window_ms = options.drain_window.count()},
+                   .drain_window_ms = options.drain_window.count(),
+                   .handshake_timeout_ms = options.handshake_timeout.count(),
+                   .tokens = entry->tokens.get(),
+                   .origins = entry->origins,
+                   .proxies = entry->proxies,
+                   .max_connections = options.max_connections,
+                   .max_connections_per_address = options.max_connections_per_address,
+                   .inbound_buffer = options.inbound_buffer},
                   loop, &metrics);
   const std::unique_ptr<StatekeeperLinks> links = NewStatekeeperLinks(
       {.gateway = gateway, .statekeepers = options.statekeepers, .replay_buffer = options.replay_buffer},

@@ -16,6 +16,7 @@
 #include "common/ids.h"
 #include "common/logging.h"
 #include "common/options.h"
+#include "common/token_authority.h"
 #include "statekeeper/classes/echo/echo_class.h"
 #include "statekeeper/classes/signal/signal_class.h"
 #include "statekeeper/hub/registry.h"
@@ -72,9 +73,16 @@ int Run(const Options& options) {
   const std::string unix_path =
       (run_directory / fmt::format("statekeeper-{:016x}.sock", incarnation)).string();
 
+  std::string error;
+  std::unique_ptr<TokenAuthority> authority;
+  if (options.auth_algorithm != "none") {
+    authority = NewTokenAuthority(options, &error);
+    if (authority == nullptr) return Fail(error);
+  }
+
   HubClassRegistry classes;
   classes.Register(NewEchoClass(options));
-  classes.Register(NewSignalClass(options));
+  classes.Register(NewSignalClass(options, authority.get()));
 
   StoreConfig store_config;
   store_config.url = StoreUrl(options);
@@ -82,7 +90,6 @@ int Run(const Options& options) {
   store_config.timeout = options.commit_timeout;
   store_config.owner = fmt::format("{:016x}", incarnation);
   store_config.shard_count = options.shards;
-  std::string error;
   const std::unique_ptr<StoreFactory> stores = OpenStore(store_config, &error);
   if (stores == nullptr) return Fail(error);
 

@@ -12,10 +12,16 @@ import argparse
 import asyncio
 import sys
 import time
+import urllib.error
 import urllib.parse
+import urllib.request
 import uuid
 
-import dormouse
+try:
+    import dormouse
+except ImportError as missing:
+    sys.exit(str(missing))
+from dormouse import echo
 
 REPLY_TIMEOUT = 10.0  # seconds for an answer
 ASLEEP_GRACE = 15.0  # seconds beyond --hibernate-after in which the hub must be out of memory
@@ -104,7 +110,7 @@ class Memory:
 
     async def _awake(self):
         try:
-            return await asyncio.to_thread(dormouse.read_metric, self._admin, AWAKE_METRIC)
+            return await asyncio.to_thread(read_metric, self._admin, AWAKE_METRIC)
         except LookupError as error:
             raise Failure(str(error)) from None
 
@@ -157,6 +163,25 @@ class Memory:
             step("the heartbeat was answered at the edge: the hub sleeps on")
 
 
+def read_metric(url, name):
+    """The sum of a metric over its labels, from a Prometheus text page. LookupError: there is none."""
+    # Loopback and cluster addresses: never through a proxy.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=5) as page:
+            text = page.read().decode()
+    except (urllib.error.URLError, OSError, ValueError) as error:
+        raise LookupError(f"cannot read {url}: {error}") from None
+    values = [
+        float(line.split("}")[-1].split()[0] if "{" in line else line.split()[1])
+        for line in text.splitlines()
+        if line.startswith((name + " ", name + "{"))
+    ]
+    if not values:
+        raise LookupError(f"{url} has no metric {name}")
+    return sum(values)
+
+
 async def silence(peers, seconds):
     await asyncio.gather(asyncio.sleep(seconds), *(peer.silence(seconds) for peer in peers))
 
@@ -169,7 +194,7 @@ async def expect_welcome(peer):
 
 async def expect_echoes(peer, texts, connection_id, connections):
     for text in texts:
-        await peer.send(dormouse.message(text))
+        await peer.send(echo.message(text))
     for text in texts:
         frame = await peer.receive()
         got = (frame.get("type"), frame.get("message"), frame.get("connectionId"), frame.get("connections"))
@@ -193,12 +218,12 @@ async def check_echo(url, memory):
     step(f"two sockets are welcome, as {connection_id} and {witness_id}")
     await expect_echoes(peer, ["one", "two", "three"], connection_id, 2)
     step("three messages are echoed in order, with connections: 2")
-    await expect_reply(peer, dormouse.ping(), "pong", connection_id)
+    await expect_reply(peer, echo.ping(), "pong", connection_id)
     step("a ping is answered")
     await memory.expect_awake(both)
 
     await memory.sleep(both)
-    await expect_reply(peer, dormouse.heartbeat(), "heartbeat_ack", connection_id)
+    await expect_reply(peer, echo.heartbeat(), "heartbeat_ack", connection_id)
     step("a heartbeat is acknowledged, with the same connectionId")
     await memory.sleep_again_if_awake(both)
     await expect_echoes(peer, ["four", "five", "six"], connection_id, 2)

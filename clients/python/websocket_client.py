@@ -8,51 +8,25 @@ when the connection is lost. With a pipe as standard input it sends the lines, w
 
 import argparse
 import asyncio
-import codecs
-import datetime
 import os
 import signal
 import sys
-import threading
 import time
 from contextlib import suppress
 
-import dormouse
+try:
+    import dormouse
+except ImportError as missing:
+    sys.exit(str(missing))
+from dormouse import echo
+from dormouse.heartbeat import Heartbeat, HeartbeatLost
+from dormouse.tasks import race
+from dormouse.terminal import Screen, input_lines
 
 DEFAULT_HEARTBEAT = 20.0  # seconds; until the hub's welcome says otherwise
-MISSED_LIMIT = 2  # heartbeats in a row without any frame from the server: the connection is dead
 STABLE_AFTER = 5.0  # seconds that a connection must last for the back-off to start over
 OUTBOX_LIMIT = 1000  # lines kept while there is no connection
 REPLIES = ("echo", "pong", "error")
-
-
-class Screen:
-    """One line per event. Kinds differ by mark and name, and on a terminal by colour."""
-
-    _LOOKS = {  # kind: mark, colour
-        "status": ("·", "90"),
-        "sent": (">", "36"),
-        "welcome": ("<", "32"),
-        "echo": ("<", "1"),
-        "heartbeat": ("♥", "90"),
-        "pong": ("<", "35"),
-        "error": ("!", "31"),
-        "closed": ("x", "33"),
-    }
-
-    def __init__(self, out=None):
-        self._out = out or sys.stdout
-        self._colours = self._out.isatty() and "NO_COLOR" not in os.environ
-
-    def show(self, kind, text):
-        mark, colour = self._LOOKS.get(kind, ("<", "0"))
-        clock = datetime.datetime.now().strftime("%H:%M:%S.%f")[:-3]
-        # What a peer sends must not steer the terminal.
-        text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-        line = f"{clock} {mark} {kind:<9} {text}"
-        if self._colours:
-            line = f"\x1b[90m{clock}\x1b[0m \x1b[{colour}m{mark} {kind:<9} {text}\x1b[0m"
-        print(line, file=self._out, flush=True)
 
 
 class Client:
@@ -74,20 +48,12 @@ class Client:
 
     async def run(self, lines, stop):
         """Until `lines` (asynchronous) are at their end and answered, or `stop` is set. Returns the exit status."""
-        connection = asyncio.create_task(self._stay_connected())
-        conversation = asyncio.create_task(self._converse(lines))
-        stopped = asyncio.create_task(stop.wait())
-        tasks = (connection, conversation, stopped)
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            if stopped.done():
-                return 130
-            finished = conversation if conversation.done() else connection
-            return finished.result()
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+
+        async def stopped():
+            await stop.wait()
+            return 130
+
+        return await race(stopped(), self._converse(lines), self._stay_connected())
 
     async def _converse(self, lines):
         async for line in lines:
@@ -100,7 +66,7 @@ class Client:
                 break
             if not self._connected and self._interactive:
                 self._screen.show("status", "not connected; will be sent as soon as it is")
-            await self._outbox.put(dormouse.ping() if text == "ping" else dormouse.message(text))
+            await self._outbox.put(echo.ping() if text == "ping" else echo.message(text))
         return await self._last_replies()
 
     async def _last_replies(self):
@@ -137,26 +103,18 @@ class Client:
         self._connected = True
         self._screen.show("status", f"connected to {self._url}")
         welcomed = asyncio.get_running_loop().create_future()  # the heartbeat interval that the hub asks for
-        beats = _Beats()
-        tasks = [
-            asyncio.create_task(self._read(socket, welcomed, beats)),
-            asyncio.create_task(self._write(socket)),
-            asyncio.create_task(self._beat(socket, welcomed, beats)),
-        ]
+        heartbeat = Heartbeat(dormouse.Clock(), lambda: socket.send(dormouse.encode(echo.heartbeat())))
         try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-            for task in done:
-                task.result()
+            await race(
+                self._read(socket, welcomed, heartbeat), self._write(socket), self._beat(heartbeat, welcomed)
+            )
         except dormouse.ConnectionClosed as error:
             code, reason = dormouse.close_info(error)
             self._screen.show("closed", f"by the server: {code} {reason}".rstrip())
-        except _HeartbeatLost:
-            self._screen.show("closed", f"no answer to {MISSED_LIMIT} heartbeats")
+        except HeartbeatLost as error:
+            self._screen.show("closed", str(error))
         finally:
             self._connected = False
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
             await socket.close(1000)
             if self._unanswered:
                 self._screen.show("error", f"{self._unanswered} frames were sent but not answered")
@@ -178,10 +136,10 @@ class Client:
             self._screen.show("sent", self._next.get("message", self._next["type"]))
             self._next = None
 
-    async def _read(self, socket, welcomed, beats):
+    async def _read(self, socket, welcomed, heartbeat):
         while True:
             data = await socket.recv()
-            beats.missed = 0
+            heartbeat.heard()
             frame = dormouse.decode(data)
             kind = frame.get("type") if frame else None
             if kind == "welcome":
@@ -191,7 +149,7 @@ class Client:
                 text = f"{frame.get('message', '')} (connection {frame.get('connectionId')})"
                 self._screen.show("welcome", text)
             elif kind == "heartbeat_ack":
-                self._screen.show("heartbeat", f"acknowledged after {beats.age_ms():.1f} ms")
+                self._screen.show("heartbeat", f"acknowledged after {heartbeat.age_ms():.1f} ms")
             elif kind == "echo":
                 self._screen.show("echo", f"{frame.get('message')} (connections: {frame.get('connections')})")
             elif kind == "pong":
@@ -205,61 +163,15 @@ class Client:
                 self._unanswered = max(0, self._unanswered - 1)
                 self._progress.set()
 
-    async def _beat(self, socket, welcomed, beats):
+    async def _beat(self, heartbeat, welcomed):
         interval = self._fixed_heartbeat
         if interval is None:
             with suppress(asyncio.TimeoutError):
                 interval = await asyncio.wait_for(welcomed, DEFAULT_HEARTBEAT)
             interval = interval or DEFAULT_HEARTBEAT
         if not interval:
-            return
-        while True:
-            await asyncio.sleep(interval)
-            if beats.missed == MISSED_LIMIT:
-                raise _HeartbeatLost
-            beats.missed += 1
-            beats.sent_at = time.monotonic()
-            await socket.send(dormouse.encode(dormouse.heartbeat()))
-
-
-class _HeartbeatLost(Exception):
-    pass
-
-
-class _Beats:
-    missed = 0  # heartbeats since the last frame from the server
-    sent_at = 0.0  # of the last heartbeat, monotonic
-
-    def age_ms(self):
-        return (time.monotonic() - self.sent_at) * 1000
-
-
-async def input_lines():
-    """Lines of standard input: a terminal, a pipe or a file."""
-    arrived = asyncio.Queue()  # lists of lines; None at the end
-    taken = threading.Semaphore(1)  # so that a long file is read as fast as it is sent
-    loop = asyncio.get_running_loop()
-
-    def put(lines):
-        taken.acquire()
-        loop.call_soon_threadsafe(arrived.put_nowait, lines)
-
-    def read():
-        # From the descriptor: a thread that still reads at exit must not hold sys.stdin's lock.
-        decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        rest = ""
-        with suppress(RuntimeError):  # the loop is closed: nobody listens any more
-            while chunk := os.read(0, 65536):
-                *lines, rest = (rest + decoder.decode(chunk)).split("\n")
-                put(lines)
-            put([rest])
-            put(None)
-
-    threading.Thread(target=read, daemon=True).start()
-    while (lines := await arrived.get()) is not None:
-        for line in lines:
-            yield line
-        taken.release()
+            await asyncio.Event().wait()  # none, and the connection goes on
+        await heartbeat.run(interval)
 
 
 async def talk(arguments):

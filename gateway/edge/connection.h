@@ -9,7 +9,9 @@
 #include <memory>
 #include <string>
 
+#include "gateway/edge/address_limit.h"
 #include "gateway/edge/outbound_queue.h"
+#include "gateway/edge/partial_message.h"
 #include "gateway/edge/timer_wheel.h"
 #include "gateway/edge/token_bucket.h"
 
@@ -19,25 +21,25 @@ namespace dormouse {
 
 class HubClassEdge;
 
-// As a timer: open, when to look for silence or to close for a drain; closing, when to give up.
+// As a timer: open, when to look for silence or for want of admission, or to close for a drain; closing, when
+// to give up.
 struct Connection : TimerNode {
   lws* socket = nullptr;
   uint64_t handle = 0;  // ConnectionId::handle
   const HubClassEdge* hub_class = nullptr;
   std::string hub;           // "CLASS/NAME"
-  int64_t last_seen_ms = 0;  // SteadyMs() of the last frame
+  int64_t last_seen_ms = 0;  // SteadyMs() of the last whole message or control frame
+  int64_t admit_by_ms = 0;   // SteadyMs() by which the hub must have let it in; 0: it has, or need not
   TokenBucket rate;
+  AddressLimit::Seat seat;
 
-  std::unique_ptr<std::string> message;     // what has come of a message in pieces
-  uint64_t message_size = 0;                // of the message under way, dropped bytes included
+  std::unique_ptr<PartialMessage> partial;  // the message under way, where it comes in pieces
   std::unique_ptr<OutboundQueue> outbound;  // present while a write waits, or the connection closes
 
   bool closing : 1 = false;
   bool close_sent : 1 = false;
   bool draining : 1 = false;      // the timer is for closing with 1001
   bool congested : 1 = false;     // not read until its lane can take events again
-  bool binary : 1 = false;        // the message under way
-  bool oversized : 1 = false;     // ... is dropped as it comes
   bool within_frame : 1 = false;  // the next bytes continue a frame
 };
 

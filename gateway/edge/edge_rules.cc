@@ -36,12 +36,18 @@ EdgeRules::EdgeRules(const link::ClassProfile& profile)
       idle_close_code(
           static_cast<uint16_t>(profile.idle_close_code() == 0 ? 1000 : profile.idle_close_code())),
       idle_close_reason(profile.idle_close_reason()),
+      admission_timeout_ms(profile.admission_timeout_ms()),
+      admission_close_code(
+          static_cast<uint16_t>(profile.admission_close_code() == 0 ? 1008 : profile.admission_close_code())),
+      admission_close_reason(profile.admission_close_reason()),
       max_message_size(profile.max_message_size() == 0 ? kDefaultMaxMessageSize : profile.max_message_size()),
       rate_limit(profile.rate_limit()),
       rate_burst(profile.rate_burst()),
       outbound{.pause = profile.outbound_pause(),
                .resume = profile.outbound_resume(),
-               .limit = profile.outbound_limit() == 0 ? kDefaultOutboundLimit : profile.outbound_limit()},
+               .limit = profile.outbound_limit() == 0 ? kDefaultOutboundLimit : profile.outbound_limit(),
+               .pause_messages = profile.outbound_pause_messages(),
+               .resume_messages = profile.outbound_resume_messages()},
       exempt_types_(profile.rate_exempt_types().begin(), profile.rate_exempt_types().end()) {
   std::vector<std::string> names = {"type"};
   for (const std::string& type : exempt_types_) quoted_exempt_types_.push_back(Quoted(type));

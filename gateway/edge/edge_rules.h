@@ -36,6 +36,9 @@ class EdgeRules {
   uint64_t idle_check_ms = 0;
   uint16_t idle_close_code = 1000;
   std::string idle_close_reason;
+  uint64_t admission_timeout_ms = 0;  // 0: none
+  uint16_t admission_close_code = 1008;
+  std::string admission_close_reason;
   uint64_t max_message_size = 0;
   double rate_limit = 0;  // messages a second; 0: none
   uint32_t rate_burst = 0;

@@ -4,11 +4,14 @@
 
 #include <algorithm>
 #include <utility>
+#include <variant>
 
 #include "common/clock.h"
 #include "common/logging.h"
+#include "gateway/edge/offered_protocols.h"
+#include "gateway/edge/open_request.h"
+#include "gateway/edge/upgrade_auth.h"
 #include "gateway/edge/utf8.h"
-#include "proto/link.pb.h"
 
 namespace dormouse {
 namespace {
@@ -16,7 +19,7 @@ namespace {
 // A revolution of the wheel is 524 s: a longer idle timeout costs a second look at each connection.
 constexpr int64_t kTickMs = 64;
 constexpr size_t kSlots = 8192;
-constexpr size_t kMaxSubprotocol = 1024;
+constexpr int64_t kNever = INT64_MAX;
 
 HttpReply Refusal(int status, std::string body) { return {.status = status, .body = std::move(body)}; }
 
@@ -50,31 +53,9 @@ bool IsWebSocketKey(std::string_view key) {
          });
 }
 
-// Protobuf strings are UTF-8; what clients write into a request need not be.
-std::string AsUtf8(std::string_view text) {
-  std::string out(text);
-  if (!IsValidUtf8(out)) {
-    std::replace_if(
-        out.begin(), out.end(), [](char c) { return (c & 0x80) != 0; }, '?');
-  }
-  return out;
-}
-
-std::string SerializeOpenRequest(const HttpRequest& request, const std::string& remote_address,
-                                 std::string_view subprotocol) {
-  link::OpenRequest open;
-  open.set_path(AsUtf8(request.path));
-  open.set_query(AsUtf8(request.query));
-  open.set_remote_address(remote_address);
-  open.set_subprotocol(std::string(subprotocol));
-  for (const char* name : {"origin", "user-agent", "x-forwarded-for"}) {
-    const auto value = request.Header(name);
-    if (!value.has_value()) continue;
-    link::OpenRequest::Header* header = open.add_headers();
-    header->set_name(name);
-    header->set_value(AsUtf8(*value));
-  }
-  return open.SerializeAsString();
+HttpReply TooManyFromAddress() {
+  return Refusal(429,
+                 "Your address has as many connections here as one address may have; close some first.\n");
 }
 
 }  // namespace
@@ -84,14 +65,12 @@ EdgeServer::EdgeServer(Config config, struct ev_loop* loop, GatewayMetrics* metr
       loop_(loop),
       metrics_(metrics),
       files_(config_.web_root),
+      address_limit_(config_.max_connections_per_address),
+      partials_{.limit = config_.inbound_buffer},
       table_(std::random_device()() * uint64_t{0x9e37'79b9'7f4a'7c15}),
       timers_(loop, kTickMs, kSlots, [this](TimerNode* node) { OnTimer(static_cast<Connection*>(node)); }),
       sockets_(loop, this),
-      listener_(loop,
-                [this](int fd, std::string remote_address, bool crowded) {
-                  if (crowded) metrics_->accepts_crowded->Increment();
-                  front_door_.Admit(fd, std::move(remote_address), crowded);
-                }),
+      listener_(loop, [this](int fd, const IpAddress& peer, bool crowded) { OnAccept(fd, peer, crowded); }),
       front_door_(loop, {.deadline_ms = config_.handshake_timeout_ms}, this, metrics),
       random_(std::random_device()()) {
   ev_prepare_init(&turn_end_, [](struct ev_loop*, ev_prepare* prepare, int) {
@@ -119,7 +98,7 @@ std::string EdgeServer::Start(StatekeeperLinks* links) {
   links_ = links;
   events_.emplace(links, metrics_);
   outbound_.emplace(&table_, &*events_, &timers_, metrics_, config_.close_timeout_ms);
-  inbound_.emplace(config_.gateway, &table_, &*events_, &*outbound_, metrics_);
+  inbound_.emplace(config_.gateway, &table_, &*events_, &*outbound_, &partials_, metrics_);
   if (!sockets_.ok()) return "libwebsockets does not start: is the package libwebsockets-evlib-ev installed?";
   std::string wrong = listener_.Listen(config_.listen);
   ev_prepare_start(loop_, &turn_end_);
@@ -135,7 +114,7 @@ void EdgeServer::OnProfiles(const std::vector<link::ClassProfile>& profiles, uin
   router_.SetProfiles(profiles);
   // A class may have been given an idle timeout that had none.
   table_.ForEach([this](Connection* connection) {
-    if (!connection->closing && !connection->armed()) LookForSilence(connection);
+    if (!connection->closing && !connection->armed()) CheckDeadlines(connection);
   });
 }
 
@@ -143,12 +122,37 @@ void EdgeServer::OnUncongested() { inbound_->OnUncongested(); }
 
 // --- Requests.
 
+void EdgeServer::OnAccept(int fd, const IpAddress& peer, bool crowded) {
+  if (crowded) metrics_->accepts_crowded->Increment();
+  AddressLimit::Seat seat;
+  if (!config_.proxies.Contains(peer)) {
+    auto taken = address_limit_.Take(peer);
+    if (!taken.has_value()) {
+      metrics_->Refused(RefusalCause::kAddressLimit);
+      front_door_.TurnAway(fd, TooManyFromAddress());
+      return;
+    }
+    seat = std::move(*taken);
+  }
+  front_door_.Admit(fd, peer, std::move(seat), crowded);
+}
+
 std::optional<HttpReply> EdgeServer::OnRequest(const HttpRequest& request, const FrontDoor::Visit& visit) {
+  IpAddress client = visit.peer;
+  if (config_.proxies.Contains(client)) {
+    client = config_.proxies.ClientOf(client, request);
+    auto taken = address_limit_.Take(client);
+    if (!taken.has_value()) {
+      metrics_->Refused(RefusalCause::kAddressLimit);
+      return TooManyFromAddress();
+    }
+    *visit.seat = std::move(*taken);
+  }
   if (request.method != "GET" && request.method != "HEAD") {
     return HttpReply{
         .status = 405, .body = "Only GET is answered here.\n", .headers = {{"Allow", "GET, HEAD"}}};
   }
-  if (request.WantsWebSocket() && request.path != "/health") return OnUpgrade(request, visit);
+  if (request.WantsWebSocket() && request.path != "/health") return OnUpgrade(request, visit, client);
   return OnPlainRequest(request);
 }
 
@@ -174,7 +178,8 @@ HttpReply EdgeServer::OnPlainRequest(const HttpRequest& request) {
   return NotFound(request.path);
 }
 
-std::optional<HttpReply> EdgeServer::OnUpgrade(const HttpRequest& request, const FrontDoor::Visit& visit) {
+std::optional<HttpReply> EdgeServer::OnUpgrade(const HttpRequest& request, const FrontDoor::Visit& visit,
+                                               const IpAddress& client) {
   if (draining_) return Busy("This gateway is stopping; connect again to reach another.\n");
   if (!router_.has_profiles())
     return Busy("This gateway has not found a statekeeper yet; try again in a second.\n");
@@ -189,16 +194,40 @@ std::optional<HttpReply> EdgeServer::OnUpgrade(const HttpRequest& request, const
   }
   const std::string_view key = request.Header("sec-websocket-key").value_or("");
   if (!IsWebSocketKey(key)) return Refusal(400, "Sec-WebSocket-Key must be 16 bytes in base64.\n");
-  const std::string_view subprotocol = FirstListItem(request.Header("sec-websocket-protocol").value_or(""));
-  if (!subprotocol.empty() && (!IsHttpToken(subprotocol) || subprotocol.size() > kMaxSubprotocol)) {
-    return Refusal(400, "Sec-WebSocket-Protocol must name a token of at most 1024 characters first.\n");
+  const auto protocols = ReadOfferedProtocols(request);
+  if (!protocols.has_value()) {
+    return Refusal(400,
+                   fmt::format("Sec-WebSocket-Protocol must be a list of tokens, the one to be chosen at "
+                               "most {} characters long.\n",
+                               kMaxAnsweredProtocol));
   }
-  Connection* connection = visit.crowded ? nullptr : table_.Allocate();
+  if (!config_.origins.Admits(request.Header("origin"))) {
+    metrics_->Refused(RefusalCause::kOrigin);
+    return Refusal(
+        403, "Pages of this origin may not open sockets here; --allowed-origins lists those that may.\n");
+  }
+  if (visit.crowded || (config_.max_connections != 0 && table_.size() >= config_.max_connections)) {
+    metrics_->Refused(RefusalCause::kFull);
+    return Busy("This gateway is full; connect again to reach another.\n");
+  }
+  std::optional<TokenClaims> claims;
+  if (config_.tokens != nullptr) {
+    auto checked = UpgradeAuth(*config_.tokens).Check(request, *protocols, WallMs());
+    if (auto* refusal = std::get_if<HttpReply>(&checked)) {
+      metrics_->Refused(RefusalCause::kToken);
+      return std::move(*refusal);
+    }
+    claims = std::get<TokenClaims>(std::move(checked));
+  }
+  Connection* connection = table_.Allocate();
   if (connection == nullptr) return Busy("This gateway is full; connect again to reach another.\n");
   connection->hub = std::move(match.hub);
   connection->hub_class = match.hub_class;
-  opening_ = SerializeOpenRequest(request, visit.remote_address, subprotocol);
-  if (!sockets_.Adopt(visit.fd, {.key = key, .subprotocol = subprotocol, .rest = visit.rest}, connection)) {
+  connection->seat = std::move(*visit.seat);
+  opening_ =
+      MakeOpenRequest(request, client, protocols->subprotocol, claims.has_value() ? &*claims : nullptr);
+  if (!sockets_.Adopt(visit.fd, {.key = key, .subprotocol = protocols->answer, .rest = visit.rest},
+                      connection)) {
     table_.Free(connection);
   }
   return std::nullopt;
@@ -209,10 +238,16 @@ std::optional<HttpReply> EdgeServer::OnUpgrade(const HttpRequest& request, const
 void EdgeServer::OnOpen(Connection* connection) {
   metrics_->opened->Increment();
   inbound_->OnOpen(connection, opening_);
-  const uint64_t idle_timeout_ms = connection->hub_class->rules().idle_timeout_ms;
-  if (idle_timeout_ms != 0 && !connection->closing) {
-    timers_.Schedule(connection, connection->last_seen_ms + static_cast<int64_t>(idle_timeout_ms));
+  opening_.clear();
+  const EdgeRules& rules = connection->hub_class->rules();
+  const int64_t opened = connection->last_seen_ms;
+  int64_t look = kNever;
+  if (rules.idle_timeout_ms != 0) look = opened + static_cast<int64_t>(rules.idle_timeout_ms);
+  if (rules.admission_timeout_ms != 0) {
+    connection->admit_by_ms = opened + static_cast<int64_t>(rules.admission_timeout_ms);
+    look = std::min(look, connection->admit_by_ms);
   }
+  if (look != kNever && !connection->closing) timers_.Schedule(connection, look);
 }
 
 void EdgeServer::OnPiece(Connection* connection, const WebSockets::Piece& piece) {
@@ -247,27 +282,59 @@ void EdgeServer::OnTimer(Connection* connection) {
   } else if (connection->draining) {
     outbound_->Close(connection, CloseCause::kGoingAway, 1001, "Going Away");
   } else {
-    LookForSilence(connection);
+    CheckDeadlines(connection);
   }
 }
 
-// Runs once per idle timeout, or per idle check where the client was heard since. So a silent socket is
-// closed after the idle timeout and before an idle check more.
-void EdgeServer::LookForSilence(Connection* connection) {
-  const EdgeRules& rules = connection->hub_class->rules();
-  if (rules.idle_timeout_ms == 0) return;
+// Runs when the earliest of a connection's deadlines may have come: once per idle timeout, or per idle check
+// where the client was heard since.
+void EdgeServer::CheckDeadlines(Connection* connection) {
   const int64_t now = SteadyMs();
+  int64_t look_again = kNever;
+  if (!IsAdmittedInTime(connection, now, &look_again) || !IsHeardInTime(connection, now, &look_again)) return;
+  if (look_again != kNever) timers_.Schedule(connection, look_again);
+}
+
+// False: it was closed. `*look_again` becomes earlier where it has to. So is the next.
+bool EdgeServer::IsAdmittedInTime(Connection* connection, int64_t now, int64_t* look_again) {
+  if (connection->admit_by_ms == 0) return true;
+  const EdgeRules& rules = connection->hub_class->rules();
+  if (rules.admission_timeout_ms == 0) {  // any more
+    connection->admit_by_ms = 0;
+    return true;
+  }
+  if (now >= connection->admit_by_ms) {
+    // What the client said to be let in may be what is not read, on purpose.
+    if (!connection->congested) {
+      outbound_->Close(connection, CloseCause::kNotAdmitted, rules.admission_close_code,
+                       rules.admission_close_reason);
+      return false;
+    }
+    connection->admit_by_ms = now + static_cast<int64_t>(rules.admission_timeout_ms);
+  }
+  *look_again = std::min(*look_again, connection->admit_by_ms);
+  return true;
+}
+
+// A silent socket is closed after the idle timeout and before an idle check more; and so is one whose message
+// has been coming for that long.
+bool EdgeServer::IsHeardInTime(Connection* connection, int64_t now, int64_t* look_again) {
+  const EdgeRules& rules = connection->hub_class->rules();
+  if (rules.idle_timeout_ms == 0) return true;
   const auto timeout = static_cast<int64_t>(rules.idle_timeout_ms);
   if (now - connection->last_seen_ms >= timeout) {
     connection->last_seen_ms = std::max(connection->last_seen_ms, now - WebSockets::SilentMs(*connection));
   }
+  int64_t since = connection->last_seen_ms;
+  if (connection->partial != nullptr) since = std::min(since, connection->partial->started_ms());
   // One that is not read on purpose cannot be heard.
-  if (now - connection->last_seen_ms >= timeout && !connection->congested) {
+  if (now - since >= timeout && !connection->congested) {
     outbound_->Close(connection, CloseCause::kIdle, rules.idle_close_code, rules.idle_close_reason);
-    return;
+    return false;
   }
-  timers_.Schedule(connection, std::max(connection->last_seen_ms + timeout,
-                                        now + static_cast<int64_t>(rules.idle_check_ms)));
+  *look_again =
+      std::min(*look_again, std::max(since + timeout, now + static_cast<int64_t>(rules.idle_check_ms)));
+  return true;
 }
 
 // --- Once a turn.
@@ -276,6 +343,7 @@ void EdgeServer::OnTurnEnd() {
   links_->Flush();
   const size_t unsettled = links_->unsettled();
   metrics_->connections->Set(static_cast<double>(table_.size()));
+  metrics_->inbound_partial_bytes->Set(static_cast<double>(partials_.used));
   metrics_->outbound_queued_bytes->Set(static_cast<double>(outbound_->queued_bytes()));
   metrics_->events_unsettled->Set(static_cast<double>(unsettled));
   if (!ready_ || !IsReady()) UpdateReadiness();  // while it is not ready, the reason may change

@@ -4,6 +4,9 @@
 //   Listener -> FrontDoor -> (Router) -> WebSockets -> Inbound -> StatekeeperLinks
 //   StatekeeperLinks -> Outbound -> WebSockets
 //
+// Who may come in is decided at the door: by address when a socket is accepted (or, behind trusted proxies,
+// when its request has been read), by origin and token before an upgrade is answered.
+//
 // One thread, the loop's. No work, lock or allocation grows with the number of idle connections: each has a
 // place in a timer wheel, where it is looked at once per idle timeout.
 #pragma once
@@ -20,6 +23,8 @@
 #include <vector>
 
 #include "common/admin_server.h"
+#include "common/token_authority.h"
+#include "gateway/edge/address_limit.h"
 #include "gateway/edge/connection_table.h"
 #include "gateway/edge/event_writer.h"
 #include "gateway/edge/front_door.h"
@@ -27,9 +32,12 @@
 #include "gateway/edge/inbound.h"
 #include "gateway/edge/listener.h"
 #include "gateway/edge/loop_timers.h"
+#include "gateway/edge/origin_list.h"
 #include "gateway/edge/outbound.h"
+#include "gateway/edge/partial_message.h"
 #include "gateway/edge/router.h"
 #include "gateway/edge/static_files.h"
+#include "gateway/edge/trusted_proxies.h"
 #include "gateway/edge/web_sockets.h"
 #include "gateway/link/statekeeper_links.h"
 
@@ -46,6 +54,14 @@ class EdgeServer : public StatekeeperLinks::Edge, private FrontDoor::Handler, pr
     int64_t close_timeout_ms =
         5'000;  // for a client to answer a close frame, or to take what comes before it
     int64_t settle_timeout_ms = 5'000;  // at the end of a drain, for the last events to be settled
+
+    // Who may come in.
+    const TokenAuthority* tokens = nullptr;  // nullptr: upgrades need no token; else outlives the server
+    OriginList origins = {};
+    TrustedProxies proxies = {};
+    uint32_t max_connections = 0;  // 0: as many as there are descriptors
+    uint32_t max_connections_per_address = 0;
+    uint64_t inbound_buffer = 256u << 20;  // bytes for messages that have come in part
   };
 
   // `loop` and `metrics` outlive this. The links need an Edge to be made, so they come with Start.
@@ -71,9 +87,12 @@ class EdgeServer : public StatekeeperLinks::Edge, private FrontDoor::Handler, pr
   void OnUncongested() override;
 
  private:
+  void OnAccept(int fd, const IpAddress& peer, bool crowded);
+
   // FrontDoor::Handler
   std::optional<HttpReply> OnRequest(const HttpRequest& request, const FrontDoor::Visit& visit) override;
-  std::optional<HttpReply> OnUpgrade(const HttpRequest& request, const FrontDoor::Visit& visit);
+  std::optional<HttpReply> OnUpgrade(const HttpRequest& request, const FrontDoor::Visit& visit,
+                                     const IpAddress& client);
   HttpReply OnPlainRequest(const HttpRequest& request);
 
   // WebSockets::Handler
@@ -86,7 +105,9 @@ class EdgeServer : public StatekeeperLinks::Edge, private FrontDoor::Handler, pr
   void OnGone(Connection* connection) override;
 
   void OnTimer(Connection* connection);
-  void LookForSilence(Connection* connection);
+  void CheckDeadlines(Connection* connection);
+  bool IsAdmittedInTime(Connection* connection, int64_t now, int64_t* look_again);
+  bool IsHeardInTime(Connection* connection, int64_t now, int64_t* look_again);
   void OnTurnEnd();
   bool IsReady() const;
   void UpdateReadiness();
@@ -99,6 +120,8 @@ class EdgeServer : public StatekeeperLinks::Edge, private FrontDoor::Handler, pr
 
   Router router_;
   StaticFiles files_;
+  AddressLimit address_limit_;
+  PartialBudget partials_;
   ConnectionTable table_;
   LoopTimers timers_;
   WebSockets sockets_;

@@ -11,6 +11,12 @@ constexpr std::chrono::seconds kPatience(10);
 
 }  // namespace
 
+Backlog FakeLinks::Event::backlog() const {
+  Backlog backlog;
+  ReadBacklogPayload(payload, &backlog);
+  return backlog;
+}
+
 uint16_t FakeLinks::Event::close_code() const {
   CloseView close{.code = 0};
   ReadClosePayload(payload, &close);

@@ -25,6 +25,7 @@ class FakeLinks : public StatekeeperLinks {
     std::string hub;
     std::string payload;
 
+    Backlog backlog() const;  // of a pause or resume
     uint16_t close_code() const;
     std::string close_reason() const;
   };

@@ -15,6 +15,7 @@ namespace {
 constexpr int64_t kTickMs = 64;
 constexpr size_t kSlots = 128;
 constexpr size_t kReadSize = 8192;
+constexpr size_t kMaxTurnedAway = 256;
 
 const char* StatusText(int status) {
   switch (status) {
@@ -22,12 +23,18 @@ const char* StatusText(int status) {
       return "OK";
     case 400:
       return "Bad Request";
+    case 401:
+      return "Unauthorized";
+    case 403:
+      return "Forbidden";
     case 404:
       return "Not Found";
     case 405:
       return "Method Not Allowed";
     case 426:
       return "Upgrade Required";
+    case 429:
+      return "Too Many Requests";
     case 431:
       return "Request Header Fields Too Large";
     case 503:
@@ -65,13 +72,11 @@ FrontDoor::~FrontDoor() {
   while (!visitors_.empty()) Remove(&visitors_.front(), true);
 }
 
-void FrontDoor::Admit(int fd, std::string remote_address, bool crowded) {
+FrontDoor::Visitor* FrontDoor::Add(int fd) {
   Visitor* visitor = &visitors_.emplace_front();
   visitor->self = visitors_.begin();
   visitor->door = this;
   visitor->fd = fd;
-  visitor->crowded = crowded;
-  visitor->remote_address = std::move(remote_address);
   ev_io_init(
       &visitor->io,
       [](struct ev_loop*, ev_io* io, int) {
@@ -82,7 +87,26 @@ void FrontDoor::Admit(int fd, std::string remote_address, bool crowded) {
   visitor->io.data = visitor;
   PostponeDeadline(visitor);
   metrics_->half_open->Set(static_cast<double>(visitors_.size()));
+  return visitor;
+}
+
+void FrontDoor::Admit(int fd, const IpAddress& peer, AddressLimit::Seat seat, bool crowded) {
+  Visitor* visitor = Add(fd);
+  visitor->peer = peer;
+  visitor->seat = std::move(seat);
+  visitor->crowded = crowded;
   Read(visitor);  // under load the request is there already
+}
+
+void FrontDoor::TurnAway(int fd, const HttpReply& reply) {
+  if (turned_away_ == kMaxTurnedAway) {
+    close(fd);
+    return;
+  }
+  Visitor* visitor = Add(fd);
+  visitor->turned_away = true;
+  ++turned_away_;
+  Answer(visitor, reply, true);
 }
 
 void FrontDoor::OnIo(Visitor* visitor) {
@@ -130,7 +154,7 @@ void FrontDoor::Read(Visitor* visitor) {
     return;
   }
   ev_io_stop(loop_, &visitor->io);  // before the socket may get other watchers
-  const Visit visit{visitor->fd, visitor->remote_address, visitor->crowded, bytes.substr(head)};
+  const Visit visit{visitor->fd, visitor->peer, &visitor->seat, visitor->crowded, bytes.substr(head)};
   const bool with_body = request.method != "HEAD";
   if (const std::optional<HttpReply> reply = handler_->OnRequest(request, visit)) {
     Answer(visitor, *reply, with_body);
@@ -193,6 +217,7 @@ void FrontDoor::Remove(Visitor* visitor, bool close_fd) {
   ev_io_stop(loop_, &visitor->io);
   LoopTimers::Cancel(visitor);
   if (close_fd) close(visitor->fd);
+  if (visitor->turned_away) --turned_away_;
   visitors_.erase(visitor->self);
   metrics_->half_open->Set(static_cast<double>(visitors_.size()));
 }

@@ -14,29 +14,24 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
-#include <vector>
 
+#include "gateway/edge/address_limit.h"
 #include "gateway/edge/gateway_metrics.h"
+#include "gateway/edge/http_reply.h"
 #include "gateway/edge/http_request.h"
+#include "gateway/edge/ip_address.h"
 #include "gateway/edge/loop_timers.h"
 
 namespace dormouse {
-
-struct HttpReply {
-  int status = 200;
-  std::string content_type = "text/plain; charset=utf-8";
-  std::string body = {};
-  std::vector<std::pair<std::string, std::string>> headers = {};
-};
 
 class FrontDoor {
  public:
   struct Visit {
     int fd;
-    std::string remote_address;
-    bool crowded;           // few descriptors are left
-    std::string_view rest;  // what the client sent after the head
+    const IpAddress& peer;
+    AddressLimit::Seat* seat;  // the visitor's; goes with the socket
+    bool crowded;              // few descriptors are left
+    std::string_view rest;     // what the client sent after the head
   };
   class Handler {
    public:
@@ -54,7 +49,11 @@ class FrontDoor {
   FrontDoor(const FrontDoor&) = delete;
   FrontDoor& operator=(const FrontDoor&) = delete;
 
-  void Admit(int fd, std::string remote_address, bool crowded);
+  // `seat` is given back when the visitor goes.
+  void Admit(int fd, const IpAddress& peer, AddressLimit::Seat seat, bool crowded);
+  // Answers without hearing the visitor. Of those only so many may take their time to read it: the rest is
+  // turned away without a word.
+  void TurnAway(int fd, const HttpReply& reply);
   size_t size() const { return visitors_.size(); }
 
  private:
@@ -66,11 +65,14 @@ class FrontDoor {
     ev_io io;
     State state = State::kReading;
     bool crowded = false;
-    std::string remote_address;
+    bool turned_away = false;
+    IpAddress peer;
+    AddressLimit::Seat seat;
     std::string bytes;  // what was read, then what is to be written
     size_t written = 0;
   };
 
+  Visitor* Add(int fd);
   void OnIo(Visitor* visitor);
   void Read(Visitor* visitor);
   void Answer(Visitor* visitor, const HttpReply& reply, bool with_body);
@@ -86,6 +88,7 @@ class FrontDoor {
   GatewayMetrics* metrics_;
   LoopTimers timers_;
   std::list<Visitor> visitors_;
+  size_t turned_away_ = 0;
 };
 
 }  // namespace dormouse

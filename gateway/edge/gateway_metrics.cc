@@ -15,8 +15,21 @@ prometheus::Gauge* Gauge(prometheus::Registry* registry, const std::string& name
 }
 
 constexpr std::array<const char*, kCloseCauses> kCloseCauseNames = {
-    "client",       "broken",         "hub",           "idle",      "too_large",
-    "invalid_utf8", "protocol_error", "slow_consumer", "going_away"};
+    "client",       "broken",         "hub",           "idle",          "not_admitted", "too_large",
+    "invalid_utf8", "protocol_error", "partials_full", "slow_consumer", "going_away"};
+constexpr std::array<const char*, kRefusalCauses> kRefusalCauseNames = {"token", "origin", "address_limit",
+                                                                        "full"};
+
+// One counter per cause, so that each is there from the start, at zero.
+template <size_t kCount>
+std::array<prometheus::Counter*, kCount> CountersByReason(prometheus::Registry* registry,
+                                                          const std::string& name, const std::string& help,
+                                                          const std::array<const char*, kCount>& reasons) {
+  auto& family = prometheus::BuildCounter().Name(name).Help(help).Register(*registry);
+  std::array<prometheus::Counter*, kCount> counters;
+  for (size_t i = 0; i < kCount; ++i) counters[i] = &family.Add({{"reason", reasons[i]}});
+  return counters;
+}
 
 }  // namespace
 
@@ -25,6 +38,8 @@ GatewayMetrics::GatewayMetrics(prometheus::Registry* registry)
       half_open(Gauge(registry, "dormouse_half_open", "Sockets whose request has not been answered yet")),
       congested(Gauge(registry, "dormouse_connections_congested",
                       "WebSockets not read because their lane is behind")),
+      inbound_partial_bytes(
+          Gauge(registry, "dormouse_inbound_partial_bytes", "Memory for messages that have come in part")),
       outbound_queued_bytes(
           Gauge(registry, "dormouse_outbound_queued_bytes", "Bytes that wait for slow sockets")),
       events_unsettled(Gauge(registry, "dormouse_events_unsettled", "Events not settled by their hubs yet")),
@@ -43,14 +58,13 @@ GatewayMetrics::GatewayMetrics(prometheus::Registry* registry)
       auto_responses(Counter(registry, "dormouse_auto_responses_total", "Frames answered at the edge")),
       rate_limited(Counter(registry, "dormouse_rate_limited_total", "Frames dropped over the rate limit")),
       oversized(Counter(registry, "dormouse_oversized_total", "Frames dropped over the size limit")),
+      closes_(CountersByReason(registry, "dormouse_closes_total", "WebSockets closed", kCloseCauseNames)),
+      refusals_(CountersByReason(registry, "dormouse_refusals_total", "Clients that were not let in",
+                                 kRefusalCauseNames)),
       http_responses_(&prometheus::BuildCounter()
                            .Name("dormouse_http_responses_total")
                            .Help("Requests answered that did not become WebSockets")
-                           .Register(*registry)) {
-  auto& family =
-      prometheus::BuildCounter().Name("dormouse_closes_total").Help("WebSockets closed").Register(*registry);
-  for (size_t i = 0; i < kCloseCauses; ++i) closes_[i] = &family.Add({{"reason", kCloseCauseNames[i]}});
-}
+                           .Register(*registry)) {}
 
 void GatewayMetrics::HttpResponse(int status) {
   http_responses_->Add({{"status", std::to_string(status)}}).Increment();

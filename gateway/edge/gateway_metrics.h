@@ -19,13 +19,24 @@ enum class CloseCause : uint8_t {
   kBroken,         // the connection broke
   kHub,            // the hub said so
   kIdle,           // silent for longer than the idle timeout
+  kNotAdmitted,    // its hub did not let it in in time
   kTooLarge,       // a frame far over the size limit
   kInvalidUtf8,    // a text frame that is not UTF-8
   kProtocolError,  // not WebSocket
+  kPartialsFull,   // no memory left for messages that have come in part
   kSlowConsumer,   // more waits for it than the outbound limit
   kGoingAway,      // this gateway stops
 };
-inline constexpr size_t kCloseCauses = 9;
+inline constexpr size_t kCloseCauses = 11;
+
+// Why a client was not let in.
+enum class RefusalCause : uint8_t {
+  kToken,         // none, or a bad one
+  kOrigin,        // a page of another origin
+  kAddressLimit,  // its address has as many sockets as it may
+  kFull,          // the gateway has as many as it may, or as its descriptors allow
+};
+inline constexpr size_t kRefusalCauses = 4;
 
 class GatewayMetrics {
  public:
@@ -34,6 +45,7 @@ class GatewayMetrics {
   prometheus::Gauge* connections;
   prometheus::Gauge* half_open;
   prometheus::Gauge* congested;
+  prometheus::Gauge* inbound_partial_bytes;
   prometheus::Gauge* outbound_queued_bytes;
   prometheus::Gauge* events_unsettled;
   prometheus::Counter* opened;
@@ -49,10 +61,12 @@ class GatewayMetrics {
   prometheus::Counter* oversized;
 
   void Closed(CloseCause cause) { closes_[static_cast<size_t>(cause)]->Increment(); }
+  void Refused(RefusalCause cause) { refusals_[static_cast<size_t>(cause)]->Increment(); }
   void HttpResponse(int status);
 
  private:
   std::array<prometheus::Counter*, kCloseCauses> closes_;
+  std::array<prometheus::Counter*, kRefusalCauses> refusals_;
   prometheus::Family<prometheus::Counter>* http_responses_;
 };
 

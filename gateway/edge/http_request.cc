@@ -55,14 +55,22 @@ std::optional<std::string_view> HttpRequest::Header(std::string_view name) const
   return std::nullopt;
 }
 
-bool HttpRequest::HasToken(std::string_view name, std::string_view token) const {
+std::vector<std::string_view> HttpRequest::ListItems(std::string_view name) const {
+  std::vector<std::string_view> items;
   for (const auto& [key, value] : headers) {
     if (!EqualsIgnoringCase(key, name)) continue;
     for (std::string_view rest = value; !rest.empty();) {
-      if (EqualsIgnoringCase(Trim(TakeUntil(",", &rest)), token)) return true;
+      const std::string_view item = Trim(TakeUntil(",", &rest));
+      if (!item.empty()) items.push_back(item);
     }
   }
-  return false;
+  return items;
+}
+
+bool HttpRequest::HasToken(std::string_view name, std::string_view token) const {
+  const std::vector<std::string_view> items = ListItems(name);
+  return std::any_of(items.begin(), items.end(),
+                     [&](std::string_view item) { return EqualsIgnoringCase(item, token); });
 }
 
 size_t FindHeadEnd(std::string_view bytes, size_t from) {
@@ -92,8 +100,6 @@ bool ParseHttpRequest(std::string_view head, HttpRequest* request) {
   }
   return false;
 }
-
-std::string_view FirstListItem(std::string_view list) { return Trim(list.substr(0, list.find(','))); }
 
 std::optional<std::string> PercentDecode(std::string_view text) {
   std::string out;

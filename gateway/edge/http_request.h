@@ -20,7 +20,10 @@ struct HttpRequest {
 
   // The first header of that name, any case.
   std::optional<std::string_view> Header(std::string_view name) const;
-  // Whether the comma-separated lists in the headers of that name have `token`, any case.
+  // The comma-separated lists in all headers of that name, as one; empty items are left out (RFC
+  // 9110, 5.6.1).
+  std::vector<std::string_view> ListItems(std::string_view name) const;
+  // Whether that list has `token`, any case.
   bool HasToken(std::string_view name, std::string_view token) const;
   bool WantsWebSocket() const {
     return HasToken("connection", "upgrade") && HasToken("upgrade", "websocket");
@@ -33,8 +36,6 @@ size_t FindHeadEnd(std::string_view bytes, size_t from);
 // Parses a whole head. False: it is not HTTP/1.
 bool ParseHttpRequest(std::string_view head, HttpRequest* request);
 
-// The first item of a comma-separated list, trimmed.
-std::string_view FirstListItem(std::string_view list);
 // Whether it is what RFC 9110 calls a token.
 bool IsHttpToken(std::string_view text);
 bool EqualsIgnoringCase(std::string_view a, std::string_view b);

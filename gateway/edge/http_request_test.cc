@@ -11,7 +11,7 @@ TEST(HttpRequest, ReadsAnUpgrade) {
   const std::string head =
       "GET /ws/room?token=1&x=?y HTTP/1.1\r\nHost: a:1\r\nConnection: keep-alive, "
       "Upgrade\r\nUPGRADE:websocket\r\n"
-      "Sec-WebSocket-Protocol:  chat.v2 , other\r\n\r\n";
+      "\r\n";
   HttpRequest request;
   ASSERT_TRUE(ParseHttpRequest(head, &request));
   EXPECT_EQ(request.method, "GET");
@@ -20,7 +20,14 @@ TEST(HttpRequest, ReadsAnUpgrade) {
   EXPECT_EQ(request.Header("HOST"), "a:1");
   EXPECT_EQ(request.Header("origin"), std::nullopt);
   EXPECT_TRUE(request.WantsWebSocket());
-  EXPECT_EQ(FirstListItem(*request.Header("sec-websocket-protocol")), "chat.v2");
+}
+
+TEST(HttpRequest, ListsGoOnInFurtherHeaders) {
+  HttpRequest request;
+  ASSERT_TRUE(ParseHttpRequest(
+      "GET / HTTP/1.1\r\nX-List:  a , ,b,\r\nOther: c\r\nx-list:\r\nX-LIST: d\r\n\r\n", &request));
+  EXPECT_EQ(request.ListItems("x-list"), (std::vector<std::string_view>{"a", "b", "d"}));
+  EXPECT_TRUE(request.ListItems("x-none").empty());
 }
 
 TEST(HttpRequest, UpgradeNeedsBothHeaders) {

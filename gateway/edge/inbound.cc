@@ -1,7 +1,6 @@
 #include "gateway/edge/inbound.h"
 
 #include <memory>
-#include <string>
 #include <utility>
 
 #include "common/clock.h"
@@ -16,60 +15,50 @@ void Inbound::OnOpen(Connection* connection, std::string_view open_request) {
 
 void Inbound::OnPiece(Connection* connection, const WebSockets::Piece& piece) {
   if (connection->closing) return;
-  connection->last_seen_ms = SteadyMs();
   if (piece.unmasked) {
     outbound_->Close(connection, CloseCause::kProtocolError, 1002, "Frames must be masked");
     return;
   }
+  if (piece.first) connection->partial.reset();
+  if (piece.last) connection->last_seen_ms = SteadyMs();
+  std::unique_ptr<PartialMessage>& partial = connection->partial;
   const EdgeRules& rules = connection->hub_class->rules();
-  if (piece.first) {
-    connection->message_size = 0;
-    connection->oversized = false;
-    connection->binary = piece.binary;
-    connection->message.reset();
-  }
-  connection->message_size += piece.data.size();
-  const uint64_t announced = connection->message_size + piece.remaining;
-  if (announced > rules.max_message_size) {
-    if (announced > 4 * rules.max_message_size || !rules.has_too_large_reply()) {
-      metrics_->oversized->Increment();
-      outbound_->Close(connection, CloseCause::kTooLarge, 1009, "Message too large");
-      return;
-    }
-    connection->oversized = true;  // from here on it is counted, not kept
-    connection->message.reset();
-  }
-  if (piece.first && piece.last) {
-    if (connection->oversized) {
-      OnOversized(connection);
-    } else {
-      OnMessage(connection, piece.data);
-    }
+  const uint64_t size = (partial == nullptr ? 0 : partial->size()) + piece.data.size();
+  const uint64_t announced = size + piece.remaining;  // it only grows from piece to piece
+  const bool oversized = announced > rules.max_message_size;
+  if (announced > 4 * rules.max_message_size || (oversized && !rules.has_too_large_reply())) {
+    metrics_->oversized->Increment();
+    outbound_->Close(connection, CloseCause::kTooLarge, 1009, "Message too large");
     return;
   }
-  Collect(connection, piece);
-}
-
-void Inbound::Collect(Connection* connection, const WebSockets::Piece& piece) {
-  if (connection->oversized) {
-    if (piece.last) OnOversized(connection);
+  if (piece.last && oversized) {
+    partial.reset();
+    OnOversized(connection, size);
     return;
   }
-  if (connection->message == nullptr) connection->message = std::make_unique<std::string>();
-  connection->message->append(piece.data);
-  if (!piece.last) return;
-  const std::unique_ptr<std::string> message = std::move(connection->message);
-  OnMessage(connection, *message);
+  if (piece.last && partial == nullptr) {
+    OnMessage(connection, piece.data, piece.binary);
+    return;
+  }
+  if (partial == nullptr) partial = std::make_unique<PartialMessage>(budget_, SteadyMs());
+  if (oversized) {
+    partial->Skip(piece.data);
+  } else if (!partial->Append(piece.data)) {
+    outbound_->Close(connection, CloseCause::kPartialsFull, 1013, "Too many unfinished messages");
+  } else if (piece.last) {
+    const std::unique_ptr<PartialMessage> message = std::move(partial);
+    OnMessage(connection, message->bytes(), piece.binary);
+  }
 }
 
 TemplateValues Inbound::Values(const Connection& connection) const {
   return {.connection_id = ConnectionId{gateway_, connection.handle}.ToString(), .now_ms = WallMs()};
 }
 
-void Inbound::OnOversized(Connection* connection) {
+void Inbound::OnOversized(Connection* connection, uint64_t size) {
   metrics_->oversized->Increment();
   TemplateValues values = Values(*connection);
-  values.actual_size = connection->message_size;
+  values.actual_size = size;
   if (const auto reply = connection->hub_class->rules().TooLargeReply(values))
     outbound_->Reply(connection, *reply);
 }
@@ -88,13 +77,13 @@ bool Inbound::TakeToken(Connection* connection, std::string_view message) {
   return false;
 }
 
-void Inbound::OnMessage(Connection* connection, std::string_view message) {
-  if (!connection->binary && !IsValidUtf8(message)) {
+void Inbound::OnMessage(Connection* connection, std::string_view message, bool binary) {
+  if (!binary && !IsValidUtf8(message)) {
     outbound_->Close(connection, CloseCause::kInvalidUtf8, 1007, "Text must be UTF-8");
     return;
   }
   if (!TakeToken(connection, message)) return;
-  if (connection->binary) {
+  if (binary) {
     Append(connection, EventKind::kBinary, message);
     return;
   }
@@ -126,6 +115,7 @@ void Inbound::OnUncongested() {
       congested_.push_back(handle);
     } else {
       connection->congested = false;
+      if (connection->partial != nullptr) connection->partial->Restart(SteadyMs());
       WebSockets::SetReading(connection, true);
     }
   }

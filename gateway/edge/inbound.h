@@ -12,15 +12,22 @@
 #include "gateway/edge/event_writer.h"
 #include "gateway/edge/gateway_metrics.h"
 #include "gateway/edge/outbound.h"
+#include "gateway/edge/partial_message.h"
 #include "gateway/edge/web_sockets.h"
 
 namespace dormouse {
 
 class Inbound {
  public:
+  // All outlive this; `budget`: for messages that come in pieces.
   Inbound(GatewayId gateway, ConnectionTable* table, EventWriter* events, Outbound* outbound,
-          GatewayMetrics* metrics)
-      : gateway_(gateway), table_(table), events_(events), outbound_(outbound), metrics_(metrics) {}
+          PartialBudget* budget, GatewayMetrics* metrics)
+      : gateway_(gateway),
+        table_(table),
+        events_(events),
+        outbound_(outbound),
+        budget_(budget),
+        metrics_(metrics) {}
 
   void OnOpen(Connection* connection, std::string_view open_request);
   void OnPiece(Connection* connection, const WebSockets::Piece& piece);
@@ -29,9 +36,8 @@ class Inbound {
   void OnUncongested();
 
  private:
-  void Collect(Connection* connection, const WebSockets::Piece& piece);
-  void OnMessage(Connection* connection, std::string_view message);
-  void OnOversized(Connection* connection);
+  void OnMessage(Connection* connection, std::string_view message, bool binary);
+  void OnOversized(Connection* connection, uint64_t size);
   bool TakeToken(Connection* connection, std::string_view message);
   void Append(Connection* connection, EventKind kind, std::string_view payload);
   TemplateValues Values(const Connection& connection) const;
@@ -40,6 +46,7 @@ class Inbound {
   ConnectionTable* table_;
   EventWriter* events_;
   Outbound* outbound_;
+  PartialBudget* budget_;
   GatewayMetrics* metrics_;
   std::vector<uint64_t> congested_;  // handles; each at most once
 };

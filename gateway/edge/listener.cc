@@ -28,15 +28,6 @@ int CrowdedFrom() {
   return descriptors - std::min(256, descriptors / 8);
 }
 
-std::string AddressText(const sockaddr_storage& address, socklen_t size) {
-  char host[NI_MAXHOST];
-  if (getnameinfo(reinterpret_cast<const sockaddr*>(&address), size, host, sizeof(host), nullptr, 0,
-                  NI_NUMERICHOST) != 0) {
-    return "";
-  }
-  return host;
-}
-
 int BindTo(const addrinfo& address) {
   const int fd = socket(address.ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return -1;
@@ -121,7 +112,7 @@ void Listener::OnReadable() {
     }
     // The kernel gives the lowest free number: a high one says how few are left.
     const bool crowded = fd >= crowded_from_;
-    accept_(fd, AddressText(from, size), crowded);
+    accept_(fd, IpAddress::FromSocket(from), crowded);
     if (crowded && fd_ >= 0) {
       Pause();
       return;

@@ -12,12 +12,14 @@
 #include <functional>
 #include <string>
 
+#include "gateway/edge/ip_address.h"
+
 namespace dormouse {
 
 class Listener {
  public:
   // `fd` is the callee's: non-blocking, TCP_NODELAY.
-  using Accept = std::function<void(int fd, std::string remote_address, bool crowded)>;
+  using Accept = std::function<void(int fd, const IpAddress& peer, bool crowded)>;
 
   explicit Listener(struct ev_loop* loop, Accept accept);
   ~Listener();

@@ -38,7 +38,15 @@ class Outbound::Recount {
   uint64_t before_;
 };
 
+void Outbound::Admit(const DeliveryView& delivery) {
+  for (uint32_t i = 0; i < delivery.recipient_count; ++i) {
+    // Its timer finds out.
+    if (Connection* connection = table_->Find(delivery.recipient(i))) connection->admit_by_ms = 0;
+  }
+}
+
 void Outbound::Deliver(const DeliveryView& delivery) {
+  if (delivery.kind == DeliveryKind::kAdmit) return Admit(delivery);
   const bool binary = delivery.kind == DeliveryKind::kBinary;
   SharedFrame shared;
   size_t head_at = 0;
@@ -111,15 +119,20 @@ void Outbound::OnCrossing(Connection* connection, OutboundQueue::Crossing crossi
     case OutboundQueue::Crossing::kNone:
       break;
     case OutboundQueue::Crossing::kPause:
-      events_->Append(*connection, EventKind::kPause);
+      AppendBacklog(*connection, EventKind::kPause);
       break;
     case OutboundQueue::Crossing::kResume:
-      events_->Append(*connection, EventKind::kResume);
+      AppendBacklog(*connection, EventKind::kResume);
       break;
     case OutboundQueue::Crossing::kLimit:
       Close(connection, CloseCause::kSlowConsumer, 1013, "Too slow");
       break;
   }
+}
+
+void Outbound::AppendBacklog(const Connection& connection, EventKind kind) {
+  const Backlog waiting = connection.outbound == nullptr ? Backlog{} : connection.outbound->waiting();
+  events_->Append(connection, kind, BacklogPayload(waiting));
 }
 
 bool Outbound::OnWritable(Connection* connection) {
@@ -173,6 +186,7 @@ void Outbound::CloseForHub(Connection* connection, std::string_view payload) {
 void Outbound::StartClosing(Connection* connection, CloseCause cause, OutboundQueue::Close close) {
   connection->closing = true;
   metrics_->Closed(cause);
+  connection->partial.reset();
   QueueOf(connection)->SetClose(std::move(close));
   if (connection->congested) WebSockets::SetReading(connection, true);  // to see the client's close frame
   PostponeGivingUp(connection);
@@ -182,6 +196,7 @@ void Outbound::StartClosing(Connection* connection, CloseCause cause, OutboundQu
 void Outbound::Ended(Connection* connection, CloseCause cause, uint16_t code, std::string_view reason) {
   if (!connection->closing) {
     connection->closing = true;
+    connection->partial.reset();
     metrics_->Closed(cause);
     events_->AppendClose(*connection, code, reason, cause == CloseCause::kClient);
     PostponeGivingUp(connection);

@@ -45,10 +45,12 @@ class Outbound {
  private:
   class Recount;
 
+  void Admit(const DeliveryView& delivery);
   void Send(Connection* connection, char* data, size_t size, bool binary, SharedFrame* shared);
   void CloseForHub(Connection* connection, std::string_view payload);
   void StartClosing(Connection* connection, CloseCause cause, OutboundQueue::Close close);
   void OnCrossing(Connection* connection, OutboundQueue::Crossing crossing);
+  void AppendBacklog(const Connection& connection, EventKind kind);
   void PostponeGivingUp(Connection* connection);
 
   ConnectionTable* table_;

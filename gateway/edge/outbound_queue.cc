@@ -16,19 +16,27 @@ SharedFrame NewSharedFrame(std::string_view payload) {
 OutboundQueue::Crossing OutboundQueue::Push(SharedFrame frame, bool binary, size_t from,
                                             const OutboundMarks& marks) {
   bytes_ += frame->size() - kFrameHeadroom - from;
+  if (from > 0) buffered_messages_ = 0;  // its last bytes are here
   frames_.push_back({std::move(frame), from, binary});
   return Up(marks);
 }
 
 OutboundQueue::Crossing OutboundQueue::Buffered(size_t size, const OutboundMarks& marks) {
   buffered_ += size;
+  buffered_messages_ = 1;
   return Up(marks);
 }
 
 OutboundQueue::Crossing OutboundQueue::Up(const OutboundMarks& marks) {
   if (marks.limit != 0 && bytes() > marks.limit) return Crossing::kLimit;
-  if (marks.pause == 0 || paused_ || bytes() < marks.pause) return Crossing::kNone;
-  paused_ = true;
+  const Backlog now = waiting();
+  const bool pause =
+      paused_at_.has_value()
+          ? now.messages >= 2 * uint64_t{paused_at_->messages} || now.bytes >= 2 * paused_at_->bytes
+          : (marks.pause != 0 && now.bytes >= marks.pause) ||
+                (marks.pause_messages != 0 && now.messages >= marks.pause_messages);
+  if (!pause) return Crossing::kNone;
+  paused_at_ = {.messages = now.messages, .bytes = std::max<uint64_t>(now.bytes, 1)};
   return Crossing::kPause;
 }
 
@@ -44,15 +52,19 @@ void OutboundQueue::ChunkWritten(bool buffered) {
   const Chunk chunk = NextChunk();
   bytes_ -= chunk.size;
   if (buffered) buffered_ += chunk.size;
+  if (buffered && chunk.last) ++buffered_messages_;
   frames_.front().written += chunk.size;
   if (chunk.last) frames_.pop_front();
 }
 
-void OutboundQueue::Flushed() { buffered_ = 0; }
+void OutboundQueue::Flushed() { buffered_ = buffered_messages_ = 0; }
 
 OutboundQueue::Crossing OutboundQueue::Settle(const OutboundMarks& marks) {
-  if (!paused_ || bytes() > marks.resume) return Crossing::kNone;
-  paused_ = false;
+  if (!paused_at_.has_value() || (marks.pause != 0 && bytes() > marks.resume) ||
+      (marks.pause_messages != 0 && waiting().messages > marks.resume_messages)) {
+    return Crossing::kNone;
+  }
+  paused_at_.reset();
   return Crossing::kResume;
 }
 

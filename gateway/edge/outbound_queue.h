@@ -23,11 +23,13 @@ namespace dormouse {
 using SharedFrame = std::shared_ptr<std::string>;
 SharedFrame NewSharedFrame(std::string_view payload);
 
-// Bytes of a connection that may wait. 0: that mark is off.
+// What of a connection may wait. 0: that mark is off.
 struct OutboundMarks {
-  uint64_t pause = 0;
+  uint64_t pause = 0;  // bytes
   uint64_t resume = 0;
   uint64_t limit = 0;
+  uint32_t pause_messages = 0;  // either pause mark pauses; both must have been left to resume
+  uint32_t resume_messages = 0;
 };
 
 class OutboundQueue {
@@ -46,7 +48,8 @@ class OutboundQueue {
     bool last;
     bool binary;
   };
-  // A mark that the bytes have just crossed.
+  // A mark that has just been crossed. kPause comes again whenever the messages, or the bytes, are twice what
+  // they were when it came last.
   enum class Crossing { kNone, kPause, kResume, kLimit };
 
   // `from`: bytes of the payload that were written already (as fragments).
@@ -56,7 +59,8 @@ class OutboundQueue {
   Chunk NextChunk() const;
   // The chunk went out (or into the library's buffer, where it counts as waiting until Flushed).
   void ChunkWritten(bool buffered);
-  // `size` bytes that never were in the queue are in the library's buffer.
+  // `size` bytes of a message that never was in the queue are in the library's buffer. What is left of the
+  // message is pushed after.
   Crossing Buffered(size_t size, const OutboundMarks& marks);
   // The library has nothing buffered (any more).
   void Flushed();
@@ -66,6 +70,10 @@ class OutboundQueue {
   // Forgets all that waits (what the library has buffered stays).
   void Clear();
   size_t bytes() const { return bytes_ + buffered_; }
+  // Messages that the kernel has not taken whole, and their bytes that it has not.
+  Backlog waiting() const {
+    return {.messages = static_cast<uint32_t>(frames_.size()) + buffered_messages_, .bytes = bytes()};
+  }
 
   // To be done after all that waits.
   void SetClose(Close close) { close_ = std::move(close); }
@@ -83,7 +91,8 @@ class OutboundQueue {
   std::deque<Frame> frames_;
   size_t bytes_ = 0;
   size_t buffered_ = 0;
-  bool paused_ = false;
+  uint32_t buffered_messages_ = 0;    // whose last bytes are the library's
+  std::optional<Backlog> paused_at_;  // what waited when kPause came last
   std::optional<Close> close_;
 };
 

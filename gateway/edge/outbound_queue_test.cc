@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
 namespace dormouse {
 namespace {
 
@@ -79,6 +81,59 @@ TEST(OutboundQueue, CountsWhatTheLibraryHoldsUntilItIsFlushed) {
 TEST(OutboundQueue, MarksOfZeroAreOff) {
   OutboundQueue queue;
   EXPECT_EQ(queue.Push(Bytes(1 << 20), false, 0, {}), Crossing::kNone);
+}
+
+TEST(OutboundQueue, EitherMarkPausesAndBothMustFall) {
+  constexpr OutboundMarks kBoth{
+      .pause = 1000, .resume = 500, .limit = 100'000, .pause_messages = 4, .resume_messages = 2};
+  OutboundQueue queue;
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(queue.Push(Bytes(10), false, 0, kBoth), Crossing::kNone);
+  EXPECT_EQ(queue.Push(Bytes(10), false, 0, kBoth), Crossing::kPause);
+  EXPECT_EQ(queue.waiting(), (Backlog{.messages = 4, .bytes = 40}));
+  queue.ChunkWritten(false);
+  EXPECT_EQ(queue.Settle(kBoth), Crossing::kNone);
+  queue.ChunkWritten(false);
+  EXPECT_EQ(queue.Settle(kBoth), Crossing::kResume);
+
+  EXPECT_EQ(queue.Push(Bytes(1000), false, 0, kBoth), Crossing::kPause);  // by bytes
+  queue.ChunkWritten(false);
+  queue.ChunkWritten(false);
+  EXPECT_EQ(queue.Settle(kBoth), Crossing::kNone) << "one message, but 1000 bytes";
+  queue.ChunkWritten(false);
+  EXPECT_EQ(queue.Settle(kBoth), Crossing::kResume);
+}
+
+TEST(OutboundQueue, SaysPauseAgainAtEachDoubling) {
+  constexpr OutboundMarks kByMessages{.limit = 1 << 30, .pause_messages = 4, .resume_messages = 2};
+  OutboundQueue queue;
+  std::vector<uint32_t> said;
+  for (int i = 0; i < 40; ++i) {
+    if (queue.Push(Bytes(10), false, 0, kByMessages) == Crossing::kPause)
+      said.push_back(queue.waiting().messages);
+  }
+  EXPECT_EQ(said, (std::vector<uint32_t>{4, 8, 16, 32}));
+  EXPECT_EQ(queue.Push(Bytes(500), false, 0, kByMessages), Crossing::kPause) << "the bytes have doubled, too";
+  for (int i = 0; i < 39; ++i) queue.ChunkWritten(false);
+  EXPECT_EQ(queue.Settle(kByMessages), Crossing::kResume);
+  EXPECT_EQ(queue.Push(Bytes(0), false, 0, kByMessages), Crossing::kNone);
+  EXPECT_EQ(queue.Push(Bytes(0), false, 0, kByMessages), Crossing::kPause) << "anew from the mark";
+}
+
+TEST(OutboundQueue, AMessageCountsUntilTheKernelHasAllOfIt) {
+  OutboundQueue queue;
+  queue.Buffered(600, kMarks);  // a message that the library has whole, but not written
+  EXPECT_EQ(queue.waiting(), (Backlog{.messages = 1, .bytes = 600}));
+  queue.Push(Bytes(10), false, 0, kMarks);
+  EXPECT_EQ(queue.waiting().messages, 2u);
+  queue.Flushed();
+  queue.ChunkWritten(true);
+  EXPECT_EQ(queue.waiting(), (Backlog{.messages = 1, .bytes = 10}));
+  queue.Flushed();
+  EXPECT_EQ(queue.waiting(), Backlog{});
+
+  queue.Buffered(OutboundQueue::kChunk, {});  // the first chunk of one, and what is left of it
+  queue.Push(Bytes(OutboundQueue::kChunk + 5), false, OutboundQueue::kChunk, {});
+  EXPECT_EQ(queue.waiting(), (Backlog{.messages = 1, .bytes = OutboundQueue::kChunk + 5}));
 }
 
 TEST(OutboundQueue, SharesOneBufferAmongRecipients) {

@@ -20,8 +20,8 @@ class TestClient {
     std::string close_reason() const;
   };
 
-  // `receive_buffer`: SO_RCVBUF, 0 for the system's default.
-  explicit TestClient(int port, int receive_buffer = 0);
+  // `receive_buffer`: SO_RCVBUF, 0 for the system's default. `from`: an address of 127.0.0.0/8.
+  explicit TestClient(int port, int receive_buffer = 0, const char* from = "127.0.0.1");
   ~TestClient();
   TestClient(TestClient&& other) noexcept : fd_(other.fd_), unread_(std::move(other.unread_)) {
     other.fd_ = -1;

@@ -24,7 +24,7 @@ ConnectionId FakeContext::ClientConnects(const link::OpenRequest& request) {
   const Connection connection{id, now_ms_, now_ms_, {}, {}};
   connections_[id] = connection;
   connecting_ = id;
-  if (RunEvent([&](Hub& hub) { hub.OnConnect(*this, connection, request); }) != Outcome::kCommitted) {
+  if (RunEvent([&](Hub& hub) { hub.OnConnect(*this, connection, request); })) {
     connections_.erase(id);  // what could not be accepted is refused
     closed_[id] = {1011, "OnConnect failed"};
   }
@@ -43,15 +43,13 @@ void FakeContext::ClientSends(const ConnectionId& client, const Message& message
   if (arrived.received_ms == 0) arrived.received_ms = now_ms_;
   found->second.last_seen_ms = arrived.received_ms;
   const Connection connection = found->second;
-  const Outcome outcome = RunEvent([&](Hub& hub) { hub.OnMessage(*this, connection, arrived); });
-  if (outcome == Outcome::kCommitted) return;
-  const Hub::Failure failure =
-      outcome == Outcome::kHandlerThrew ? Hub::Failure::kHandler : Hub::Failure::kStore;
+  const auto failure = RunEvent([&](Hub& hub) { hub.OnMessage(*this, connection, arrived); });
+  if (!failure) return;
   if (hub_ == nullptr) {
     hub_ = class_.NewHub();
     hub_->OnWake(*this);
   }
-  hub_->OnFailure(*this, connection, arrived, failure);
+  hub_->OnFailure(*this, connection, arrived, *failure);
   Release();
 }
 
@@ -91,11 +89,11 @@ void FakeContext::FinishRecalls() {
 bool FakeContext::RunDueAlarm() {
   if (!alarm_ms_.has_value() || *alarm_ms_ > now_ms_) return false;
   const std::optional<int64_t> due = std::exchange(alarm_ms_, std::nullopt);
-  if (RunEvent([&](Hub& hub) { hub.OnAlarm(*this); }) != Outcome::kCommitted) alarm_ms_ = due;
+  if (RunEvent([&](Hub& hub) { hub.OnAlarm(*this); })) alarm_ms_ = due;
   return true;
 }
 
-FakeContext::Outcome FakeContext::RunEvent(const std::function<void(Hub&)>& handler) {
+std::optional<Hub::Failure> FakeContext::RunEvent(const std::function<void(Hub&)>& handler) {
   rows_before_.clear();
   connections_before_.clear();
   alarm_before_ = alarm_ms_;
@@ -104,21 +102,21 @@ FakeContext::Outcome FakeContext::RunEvent(const std::function<void(Hub&)>& hand
     hub_ = class_.NewHub();
     hub_->OnWake(*this);
   }
-  Outcome outcome = Outcome::kCommitted;
+  std::optional<Hub::Failure> failure;
   writable_ = true;
   try {
     handler(*hub_);
   } catch (const std::exception&) {
-    outcome = Outcome::kHandlerThrew;
+    failure = Hub::Failure::kHandler;
   }
   writable_ = false;
-  if (std::exchange(fail_commit_, false) && outcome == Outcome::kCommitted) outcome = Outcome::kStoreFailed;
-  if (outcome != Outcome::kCommitted) {
+  if (const auto why = std::exchange(fail_commit_, std::nullopt); why && !failure) failure = why;
+  if (failure) {
     RollBack();
-    return outcome;
+  } else {
+    Release();
   }
-  Release();
-  return outcome;
+  return failure;
 }
 
 void FakeContext::Release() {

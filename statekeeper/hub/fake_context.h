@@ -62,8 +62,8 @@ class FakeContext : public Context {
     hub_.reset();
     recalls_.clear();
   }
-  // The next event's handler runs, then its writes "cannot be made durable".
-  void FailNextCommit() { fail_commit_ = true; }
+  // The next event's handler runs, then its writes "cannot be made durable", or are too much.
+  void FailNextCommit(Hub::Failure why = Hub::Failure::kStore) { fail_commit_ = why; }
 
   // --- What came of it.
   // The frames that went to a client and were not taken yet, oldest first.
@@ -116,10 +116,8 @@ class FakeContext : public Context {
   void Yield() override {}
 
  private:
-  enum class Outcome { kCommitted, kHandlerThrew, kStoreFailed };
-
-  // Runs one handler as the runtime does: all of it or nothing.
-  Outcome RunEvent(const std::function<void(Hub&)>& handler);
+  // Runs one handler as the runtime does: all of it or nothing. Returns why it did not count.
+  std::optional<Hub::Failure> RunEvent(const std::function<void(Hub&)>& handler);
   void RollBack();
   void Release();  // lets what was sent and closed take effect
   void RequireWritable() const;
@@ -133,7 +131,7 @@ class FakeContext : public Context {
   int64_t now_ms_ = kStart;
   uint64_t next_handle_ = 1;
   bool writable_ = false;
-  bool fail_commit_ = false;
+  std::optional<Hub::Failure> fail_commit_;
   std::optional<ConnectionId> connecting_;  // the one that SetTags may name
 
   std::map<std::string, std::string> rows_;

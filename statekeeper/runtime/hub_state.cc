@@ -1,6 +1,7 @@
 #include "statekeeper/runtime/hub_state.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "common/clock.h"
@@ -12,8 +13,9 @@ namespace {
 // A hub of at most this many rows is read whole when it wakes; of a larger one this much is read ahead.
 constexpr size_t kWakeRows = 256;
 constexpr size_t kPageRows = 512;
-// Rows visited before other hubs get a turn: well under a millisecond.
-constexpr size_t kRowsPerTurn = 1024;
+// Time spent on visiting rows before other hubs get a turn, and rows after which it is looked at.
+constexpr std::chrono::microseconds kTurn{200};
+constexpr size_t kRowsPerLook = 8;
 
 }  // namespace
 
@@ -92,19 +94,25 @@ void HubState::Put(const std::string& row, std::optional<std::string> value) {
 
 void HubState::Visit(const std::string& first, const std::string& last,
                      const std::function<bool(const std::string&, const std::string&)>& visit) {
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point turn_end = Clock::now() + kTurn;
   size_t visited = 0;
   bool stopped = false;
   std::string at = first;
   for (;;) {
     const std::optional<std::string> unknown =
         rows_.Visit(at, last, [&](const std::string& row, const std::string& value) {
-          if (++visited % kRowsPerTurn == 0) yield_();
+          if (++visited % kRowsPerLook == 0 && Clock::now() > turn_end) {
+            yield_();
+            turn_end = Clock::now() + kTurn;
+          }
           stopped = !visit(row, value);
           return !stopped;
         });
     if (!unknown || stopped) return;
     at = *unknown;
     rows_.LearnRange(at, last, ReadRange(at, last, kPageRows));
+    turn_end = Clock::now() + kTurn;
   }
 }
 

@@ -2,13 +2,12 @@
 
 import asyncio
 import http
-import http.server
 import json
 import socket
-import threading
 
 import dormouse
 import pytest
+from dormouse import echo
 
 
 def free_port():
@@ -41,10 +40,10 @@ def test_backoff_starts_over_after_a_reset():
 
 
 def test_frames_are_those_of_the_protocol():
-    assert json.loads(dormouse.encode(dormouse.message("Grüße"))) == {"type": "message", "message": "Grüße"}
-    assert dormouse.ping()["type"] == "ping"
-    assert dormouse.heartbeat()["type"] == "heartbeat"
-    assert dormouse.heartbeat()["timestamp"].endswith("Z")
+    assert json.loads(dormouse.encode(echo.message("Grüße"))) == {"type": "message", "message": "Grüße"}
+    assert echo.ping()["type"] == "ping"
+    assert echo.heartbeat()["type"] == "heartbeat"
+    assert echo.heartbeat()["timestamp"].endswith("Z")
 
 
 def test_decode_takes_json_objects_only():
@@ -139,44 +138,3 @@ def test_close_info_of_a_broken_connection(serve):
             return dormouse.close_info(caught.value)
 
     assert asyncio.run(run()) == (1006, "connection lost")
-
-
-METRICS = b"""# HELP dormouse_hubs_awake Hubs in memory
-# TYPE dormouse_hubs_awake gauge
-dormouse_hubs_awake{class="echo",lane="0"} 2
-dormouse_hubs_awake{class="signal",lane="0"} 3
-dormouse_hubs_awake_peak 99
-dormouse_plain 7
-"""
-
-
-@pytest.fixture
-def metrics_url():
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(METRICS)
-
-        def log_message(self, *_):
-            pass
-
-    server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}/metrics"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def test_metric_is_summed_over_its_labels(metrics_url):
-    assert dormouse.read_metric(metrics_url, "dormouse_hubs_awake") == 5
-    assert dormouse.read_metric(metrics_url, "dormouse_plain") == 7
-
-
-def test_missing_metric_and_missing_page_are_errors(metrics_url):
-    with pytest.raises(LookupError, match="has no metric dormouse_nothing"):
-        dormouse.read_metric(metrics_url, "dormouse_nothing")
-    with pytest.raises(LookupError, match="cannot read"):
-        dormouse.read_metric(f"http://127.0.0.1:{free_port()}/metrics", "dormouse_plain")

@@ -1,16 +1,19 @@
 """clients/python/test_hibernation.py must fail when a hub forgets: here it meets hubs with one fault each."""
 
 import asyncio
+import http.server
 import importlib.util
 import json
 import pathlib
+import socketserver
+import threading
 import uuid
 
 import dormouse
 import pytest
 
 # Under another name: tests have modules of that name, too.
-_PATH = pathlib.Path(dormouse.__file__).with_name("test_hibernation.py")
+_PATH = pathlib.Path(dormouse.__file__).parents[1] / "test_hibernation.py"
 _SPEC = importlib.util.spec_from_file_location("hibernation_script", _PATH)
 script = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(script)
@@ -82,7 +85,7 @@ def test_echo_hub_that_forgets_is_found_out(serve, monkeypatch, capsys, fault, c
 
 def test_hub_that_stays_in_memory_is_found_out(serve, monkeypatch, capsys):
     readings = iter([0, 1] + [1] * 1000)
-    monkeypatch.setattr(dormouse, "read_metric", lambda *_: next(readings))
+    monkeypatch.setattr(script, "read_metric", lambda *_: next(readings))
     monkeypatch.setattr(script, "ASLEEP_GRACE", 0.2)
 
     async def run():
@@ -102,3 +105,46 @@ def test_hub_is_one_of_its_own_unless_named():
     assert script.hub_url("ws://h:1/websocket/mine", "echo") == "ws://h:1/websocket/mine"
     assert script.hub_url("ws://h:1", "echo").startswith("ws://h:1/websocket/hibernation-")
     assert script.hub_url("ws://h:1/", "signal").startswith("ws://h:1/ws/hibernation-")
+
+
+METRICS = b"""# HELP dormouse_hubs_awake Hubs in memory
+# TYPE dormouse_hubs_awake gauge
+dormouse_hubs_awake{class="echo",lane="0"} 2
+dormouse_hubs_awake{class="signal",lane="0"} 3
+dormouse_hubs_awake_peak 99
+dormouse_plain 7
+"""
+
+
+@pytest.fixture
+def metrics_url():
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(METRICS)
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}/metrics"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_metric_is_summed_over_its_labels(metrics_url):
+    assert script.read_metric(metrics_url, "dormouse_hubs_awake") == 5
+    assert script.read_metric(metrics_url, "dormouse_plain") == 7
+
+
+def test_missing_metric_and_missing_page_are_errors(metrics_url):
+    with pytest.raises(LookupError, match="has no metric dormouse_nothing"):
+        script.read_metric(metrics_url, "dormouse_nothing")
+    with socketserver.TCPServer(("127.0.0.1", 0), None) as probe:
+        unused = probe.server_address[1]
+    with pytest.raises(LookupError, match="cannot read"):
+        script.read_metric(f"http://127.0.0.1:{unused}/metrics", "dormouse_plain")

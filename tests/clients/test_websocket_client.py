@@ -11,7 +11,10 @@ import sys
 import dormouse
 import pytest
 import websocket_client
-from websocket_client import Client, Screen
+import websockets
+from dormouse import echo
+from dormouse.terminal import Screen
+from websocket_client import Client
 
 SCRIPT = pathlib.Path(websocket_client.__file__)
 WELCOME = '{"type": "welcome", "message": "hello", "connectionId": "c1", "heartbeatInterval": 20000}'
@@ -254,10 +257,10 @@ def test_waits_for_a_server_that_is_not_there_yet(serve):
         while "connection refused" not in terminal.printed():
             await asyncio.sleep(0.005)
         port = int(url.split(":")[2].split("/")[0])
-        async with dormouse.websockets.serve(hub, "127.0.0.1", port):
+        async with websockets.serve(hub, "127.0.0.1", port):
             terminal.end_input()
             assert await running == 0
-        assert hub.got("message") == [dormouse.message("early")]
+        assert hub.got("message") == [echo.message("early")]
 
     asyncio.run(run())
 

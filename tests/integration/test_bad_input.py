@@ -9,6 +9,7 @@ import time
 
 import pytest
 import websockets
+from attack import bystander, close_code, raw_websocket
 from cluster import SLOWNESS, Cluster, until
 from ws import WAIT, actor, connect, count_becomes, echo
 
@@ -17,16 +18,6 @@ from ws import WAIT, actor, connect, count_becomes, echo
 def cluster():
     with Cluster(options={"max-message-size": "1KiB", "rate-limit": "0", "hibernate-after": "1s"}) as it:
         yield it
-
-
-@contextlib.asynccontextmanager
-async def bystander(cluster):
-    """A client that must not notice anything."""
-    async with echo(cluster.ws_url("/websocket/bystander")) as client:
-        yield client
-        asked = time.monotonic()
-        assert (await client.ask("still served"))["message"] == "still served"
-        assert time.monotonic() - asked < 1 * SLOWNESS
 
 
 @pytest.mark.parametrize("frame", [
@@ -81,34 +72,6 @@ async def test_far_oversized_frame_closes_the_socket(cluster, path, pieces):
         assert (await client.closed())[0] == 1009
 
 
-def _raw_websocket(cluster, path="/websocket/raw-socket"):
-    """A socket after the handshake, for frames that no library would send."""
-    connection = socket.create_connection(("127.0.0.1", cluster.port()), timeout=WAIT)
-    connection.sendall((f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n").encode())
-    head = b""
-    while b"\r\n\r\n" not in head:
-        block = connection.recv(4096)
-        assert block, head
-        head += block
-    assert head.startswith(b"HTTP/1.1 101")
-    assert b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in head
-    return connection
-
-
-def _close_code(connection):
-    """What the server closes with, after frames of less than 126 bytes; None: it ends the connection without a word."""
-    said = b""
-    with contextlib.suppress(ConnectionResetError):
-        while block := connection.recv(65536):
-            said += block
-            while len(said) >= 2 and len(said) >= 2 + said[1]:
-                if said[0] == 0x88:
-                    return int.from_bytes(said[2:4], "big")
-                said = said[2 + said[1]:]
-    return None
-
-
 @pytest.mark.parametrize("frame", [
     pytest.param(b"\x81\x05hello", id="unmasked"),
     pytest.param(b"\x83\x80aaaa", id="reserved opcode"),
@@ -119,15 +82,15 @@ def _close_code(connection):
 ])
 async def test_protocol_violation_ends_the_connection(cluster, frame):
     async with bystander(cluster):
-        with _raw_websocket(cluster) as connection:
+        with raw_websocket(cluster) as connection:
             connection.sendall(frame)
             # 1002, protocol error; a reason, if any, is up to the gateway. Where it says nothing, it just hangs up.
-            assert await asyncio.to_thread(_close_code, connection) in (1002, None)
+            assert await asyncio.to_thread(close_code, connection) in (1002, None)
 
 
 async def test_invalid_utf8_text_does_no_harm(cluster):
     async with bystander(cluster):
-        with _raw_websocket(cluster) as connection:
+        with raw_websocket(cluster) as connection:
             connection.sendall(b"\x81\x82\0\0\0\0\xff\xfe")
             # Either it is answered with valid text, or the socket is closed with 1007.
             await asyncio.to_thread(connection.recv, 65536)
@@ -186,7 +149,7 @@ async def _receive(client, count):
 async def test_connection_torn_off_in_the_middle_of_a_frame(cluster):
     async with bystander(cluster) as other:
         for _ in range(50):
-            connection = _raw_websocket(cluster, "/websocket/bystander")
+            connection = raw_websocket(cluster, "/websocket/bystander")
             connection.sendall(b"\x81\xfe\x03\x00aaaa" + b"half a frame")
             # A reset instead of a close.
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")

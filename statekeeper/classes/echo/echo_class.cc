@@ -115,6 +115,8 @@ link::ClassProfile MakeProfile(const Options& options) {
   profile.set_outbound_pause(options.outbound_pause);
   profile.set_outbound_resume(options.outbound_resume);
   profile.set_outbound_limit(options.outbound_limit);
+  profile.set_outbound_pause_messages(options.outbound_pause_messages);
+  profile.set_outbound_resume_messages(options.outbound_resume_messages);
   return profile;
 }
 

@@ -129,6 +129,9 @@ TEST_F(EchoClassTest, ProfileTellsTheEdgeItsRules) {
   EXPECT_EQ(profile.idle_close_reason(), "Connection timeout");
   EXPECT_EQ(profile.max_message_size(), 1u << 20);
   EXPECT_EQ(profile.rate_limit(), 0);
+  EXPECT_EQ(profile.outbound_pause_messages(), 1000u);
+  EXPECT_EQ(profile.outbound_resume_messages(), 500u);
+  EXPECT_EQ(profile.admission_timeout_ms(), 0u) << "it lets everybody in";
   EXPECT_EQ(
       FillTemplate(profile.too_large_reply(), "",
                    {{link::Template::ACTUAL_SIZE, "2000000"},

@@ -33,15 +33,21 @@ std::optional<Content> ReadContent(const Call& call, std::initializer_list<std::
 
 Delivery::Delivery(const Call& call, const Content& content, std::string_view correlation_id,
                    JsonWriter metadata)
-    : call_(call), content_(content), correlation_id_(correlation_id), metadata_(std::move(metadata)) {}
+    : call_(call),
+      content_(content),
+      correlation_id_(correlation_id),
+      metadata_(std::move(metadata)),
+      flow_(call.context, call.memory.congestion) {}
 
 void Delivery::Add(const ConnectionId& connection, const Address& recipient) {
   (recipient.canonical ? canonical_ : bare_).push_back({connection, EnvelopeHead(recipient.ToJson())});
+  if (flow_.IsCongested(connection)) congested_.push_back({connection, recipient.bare});
 }
 
-void Delivery::Send() const {
+void Delivery::Send() {
   SendTo(bare_, false);
   SendTo(canonical_, true);
+  flow_.TellProducer(call_, congested_);
 }
 
 void Delivery::SendTo(const std::vector<Context::HeadedRecipient>& recipients, bool canonical) const {

@@ -33,8 +33,9 @@ class Delivery {
   void Add(const ConnectionId& connection, const Address& recipient);
   size_t size() const { return bare_.size() + canonical_.size(); }
 
-  // Sends it, once per form of address in use: the recipients of a form share all bytes but their `to`.
-  void Send() const;
+  // Sends it, once per form of address in use: the recipients of a form share all bytes but their `to`. Tells
+  // the sender of recipients that do not keep up.
+  void Send();
 
  private:
   void SendTo(const std::vector<Context::HeadedRecipient>& recipients, bool canonical) const;
@@ -45,6 +46,8 @@ class Delivery {
   const JsonWriter metadata_;
   std::vector<Context::HeadedRecipient> bare_;
   std::vector<Context::HeadedRecipient> canonical_;
+  FlowControl flow_;
+  std::vector<FlowControl::Target> congested_;
 };
 
 }  // namespace dormouse::signal

@@ -153,6 +153,13 @@ link::ClassProfile EdgeProfile(const Options& options) {
   profile.set_outbound_pause(options.outbound_pause);
   profile.set_outbound_resume(options.outbound_resume);
   profile.set_outbound_limit(options.outbound_limit);
+  profile.set_outbound_pause_messages(options.outbound_pause_messages);
+  profile.set_outbound_resume_messages(options.outbound_resume_messages);
+  if (options.auth_algorithm != "none" && options.connect_timeout.count() > 0) {
+    profile.set_admission_timeout_ms(options.connect_timeout.count());
+    profile.set_admission_close_code(1008);
+    profile.set_admission_close_reason("Connect timeout");
+  }
   return profile;
 }
 

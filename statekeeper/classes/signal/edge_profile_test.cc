@@ -40,6 +40,34 @@ TEST(EdgeProfileTest, RoutesAndLimits) {
   EXPECT_EQ(EdgeProfile(options).idle_check_ms(), 300u);
 }
 
+TEST(EdgeProfileTest, MarksForWhatWaits) {
+  Options options;
+  options.outbound_pause = 4000;
+  options.outbound_resume = 2000;
+  options.outbound_limit = 9000;
+  options.outbound_pause_messages = 40;
+  options.outbound_resume_messages = 20;
+  const link::ClassProfile profile = EdgeProfile(options);
+  EXPECT_EQ(profile.outbound_pause(), 4000u);
+  EXPECT_EQ(profile.outbound_resume(), 2000u);
+  EXPECT_EQ(profile.outbound_limit(), 9000u);
+  EXPECT_EQ(profile.outbound_pause_messages(), 40u);
+  EXPECT_EQ(profile.outbound_resume_messages(), 20u);
+}
+
+TEST(EdgeProfileTest, WhereTokensAreAskedForConnectingHasADeadline) {
+  Options options;
+  options.connect_timeout = Duration(3000);
+  EXPECT_EQ(EdgeProfile(options).admission_timeout_ms(), 0u) << "nobody has to say who they are";
+  options.auth_algorithm = "HS256";
+  const link::ClassProfile profile = EdgeProfile(options);
+  EXPECT_EQ(profile.admission_timeout_ms(), 3000u);
+  EXPECT_EQ(profile.admission_close_code(), 1008u);
+  EXPECT_EQ(profile.admission_close_reason(), "Connect timeout");
+  options.connect_timeout = Duration(0);
+  EXPECT_EQ(EdgeProfile(options).admission_timeout_ms(), 0u);
+}
+
 TEST(EdgeProfileTest, HeartbeatsGoToTheHubWhenAskedTo) {
   Options options;
   EXPECT_EQ(EdgeProfile(options).auto_responses_size(), 2);

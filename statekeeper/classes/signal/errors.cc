@@ -1,9 +1,14 @@
 #include "statekeeper/classes/signal/errors.h"
 
+#include <utility>
+
 #include "statekeeper/classes/json/json_writer.h"
 
 namespace dormouse::signal {
 namespace {
+
+// Seconds after which it is worth asking again whether there is room: some registrations will have expired.
+constexpr int64_t kRetryFullAfter = 60;
 
 struct Description {
   std::string_view name;
@@ -51,6 +56,11 @@ std::string HubError::ToPayload() const {
       .String("resolution", resolution.empty() ? usual.resolution : resolution)
       .Raw("details", details)
       .Finish();
+}
+
+HubError LimitError(std::string_view code, int64_t limit, std::string message, std::string resolution) {
+  return {ErrorCode::kRateLimited, std::move(message), std::move(resolution),
+          JsonWriter().Int("retryAfter", kRetryFullAfter).Int("limit", limit).String("code", code).Finish()};
 }
 
 }  // namespace dormouse::signal

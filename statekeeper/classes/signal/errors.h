@@ -1,6 +1,7 @@
 // The errors of the protocol: hub:error {code, message, resolution, details}.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -33,5 +34,8 @@ struct HubError {
 
   std::string ToPayload() const;
 };
+
+// rate_limited, for a limit on what a hub or a session may keep: `code` names it.
+HubError LimitError(std::string_view code, int64_t limit, std::string message, std::string resolution);
 
 }  // namespace dormouse::signal

@@ -2,8 +2,14 @@
 // not missed.
 #pragma once
 
+#include "statekeeper/classes/signal/flow_control.h"
+#include "statekeeper/classes/signal/throughput.h"
+
 namespace dormouse::signal {
 
-struct HubMemory {};
+struct HubMemory {
+  CongestionMemory congestion;
+  Throughput throughput;
+};
 
 }  // namespace dormouse::signal

@@ -2,6 +2,8 @@
 // call, or says why not; none keeps anything beyond it.
 #pragma once
 
+#include <string>
+
 #include "statekeeper/classes/signal/call.h"
 
 namespace dormouse::signal {
@@ -28,10 +30,16 @@ void OnHubBroadcast(Call& call);
 // nobody, it is unknown_actor for an ask and nothing for a tell.
 void OnApplicationMessage(Call& call);
 
+// messages_statistics.cc
+void OnHubQueueStats(Call& call);
+
 // messages_topics.cc
 void OnHubSubscribe(Call& call);
 void OnHubUnsubscribe(Call& call);
 void OnHubPublish(Call& call);
+
+// Whether the session holds the registration of an address, bare, alive or expired a moment ago.
+bool HasRegistered(Call& call, const std::string& address);
 
 // The actor for whom a session speaks: `from`, where the session registered it; else the one that it
 // registered last (published clients connect under a temporary name, and keep using it here and there); else

@@ -4,14 +4,11 @@
 #include <string>
 
 #include "statekeeper/classes/json/json_writer.h"
+#include "statekeeper/classes/signal/authentication.h"
 #include "statekeeper/classes/signal/messages.h"
 
 namespace dormouse::signal {
 namespace {
-
-// With authentication off everybody may do everything.
-constexpr std::string_view kAllCapabilities =
-    R"(["register","discover","send","receive","broadcast","publish","subscribe"])";
 
 // What hub:connect said of its version, as text; empty: nothing.
 std::string RequestedVersion(const Envelope& request, bool* in_metadata) {
@@ -30,12 +27,18 @@ std::optional<int> MajorVersion(const std::string& version) {
 }
 
 std::string CapabilitiesOf(const Call& call) {
-  if (!call.legacy()) return std::string(kAllCapabilities);
+  if (!call.legacy()) return GrantedCapabilities(call);
   return JsonWriter()
       .Int("maxActorsPerInstance", call.options.max_actors)
       .Bool("supportsBackpressure", true)
       .Raw("supportedContentTypes", R"(["application/json"])")
       .Finish();
+}
+
+// With authentication off.
+void RefreshSessionToken(Call& call) {
+  call.Fail({ErrorCode::kInvalidToken, "Authentication is off: this hub has issued no token to this session.",
+             "Go on without a token; nothing needs one here."});
 }
 
 }  // namespace
@@ -68,27 +71,29 @@ void OnHubConnect(Call& call) {
       return;
     }
   }
+  if (!Authenticate(call)) return;
   // Saying it again is no new session: the answer of the first may have been lost.
   if (!IsConnected(call.session)) {
     call.session.set_session_id(NewUuid());
     call.session.set_dialect(dialect);
-    call.session.set_identity(call.from->bare);
+    call.session.set_identity(ConnectingActor(call));
     call.session.set_canonical(call.from->canonical);
     SaveSession(call.context, call.connection.id, call.session);
   }
+  const std::string identity = ActorIdentity(call);
   call.Reply("hub:connected",
              JsonWriter()
                  .String("sessionId", call.session.session_id())
                  .String("serverVersion", DORMOUSE_VERSION)
                  .Int("serverTime", call.context.now_ms())
-                 .Raw("actorIdentity", call.request.from_json)
+                 .Raw("actorIdentity", identity)
                  .Int("maxMessageSize", static_cast<int64_t>(call.options.max_message_size))
                  .Int("heartbeatInterval", call.options.signal_heartbeat_interval.count())
                  .Raw("resumeToken", "null")
                  .Bool("resumed", false)
                  .Raw("capabilities", CapabilitiesOf(call))
                  .Finish(),
-             JsonWriter().Raw("actorIdentity", call.request.from_json).Finish());
+             JsonWriter().Raw("actorIdentity", identity).Finish());
 }
 
 // Answers as the edge does (edge_profile.cc), where it does.
@@ -101,6 +106,7 @@ void OnHubHeartbeat(Call& call) {
 
 void OnHubDisconnect(Call& call) {
   if (call.session.has_rows()) RemoveSessionRows(call.context, call.connection.id);
+  FlowControl(call.context, call.memory.congestion).OnEnd(call.connection.id);
   call.Reply(call.legacy() ? "hub:disconnect" : "hub:disconnect_ack",
              JsonWriter()
                  .Bool("acknowledged", true)
@@ -111,8 +117,11 @@ void OnHubDisconnect(Call& call) {
 }
 
 void OnHubRefreshToken(Call& call) {
-  call.Fail({ErrorCode::kInvalidToken, "Authentication is off: this hub has issued no token to this session.",
-             "Go on without a token; nothing needs one here."});
+  if (call.authority != nullptr) {
+    RefreshToken(call);
+  } else {
+    RefreshSessionToken(call);
+  }
 }
 
 }  // namespace dormouse::signal

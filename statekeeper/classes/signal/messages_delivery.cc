@@ -30,7 +30,7 @@ JsonWriter SendMetadata(const Call& call) {
 // `target_json`: the target as the client wrote it.
 void SendTo(Call& call, const Address& target, JsonSlice target_json, const Content& content) {
   const std::optional<Registration> registration = Registry(call.context).Find(target.bare);
-  if (!registration.has_value()) {
+  if (!registration.has_value() || registration->takes_no_messages()) {
     if (call.request.ask) {
       call.Reply("hub:unknown_actor", JsonWriter()
                                           .Raw("actorAddress", target_json)
@@ -100,7 +100,7 @@ void OnHubBroadcast(Call& call) {
 
   Delivery delivery(call, *content, call.request.id, JsonWriter().Bool("broadcast", true));
   Registry(call.context).ForEach("", [&](std::string_view address, const Registration& registration) {
-    if (address == excluded) return true;
+    if (address == excluded || registration.takes_no_messages()) return true;
     if (wanted.has_value()) {
       const auto& has = registration.capabilities();
       if (std::find(has.begin(), has.end(), *wanted) == has.end()) return true;

@@ -1,5 +1,6 @@
 // Looking into the registry: discover, list_actors. Both read it in the order of addresses and answer a page.
 #include <algorithm>
+#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
@@ -149,6 +150,38 @@ std::optional<AddressPattern> ReadPattern(Call& call) {
   return pattern;
 }
 
+// A pattern under a clock: what somebody's regex costs, other hubs must not pay for, nor this one for long.
+class TimedPattern {
+ public:
+  TimedPattern(Context& context, const AddressPattern& pattern) : context_(context), pattern_(pattern) {}
+
+  bool Matches(std::string_view address) {
+    if (!pattern_.is_regex()) return pattern_.Matches(address);
+    const auto start = Clock::now();
+    const bool matches = pattern_.Matches(address);
+    const Clock::duration took = Clock::now() - start;
+    left_ -= took;
+    turn_left_ -= took;
+    if (turn_left_ <= Clock::duration::zero()) {
+      context_.Yield();
+      turn_left_ = kTurn;
+    }
+    return matches;
+  }
+  bool out_of_time() const { return left_ <= Clock::duration::zero(); }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  // A usual regex needs some 30 ms for the 50,000 actors of a full hub.
+  static constexpr std::chrono::milliseconds kTime{250};
+  static constexpr std::chrono::microseconds kTurn{200};
+
+  Context& context_;
+  const AddressPattern& pattern_;
+  Clock::duration left_ = kTime;
+  Clock::duration turn_left_ = kTurn;
+};
+
 }  // namespace
 
 void OnHubDiscover(Call& call) {
@@ -163,13 +196,19 @@ void OnHubDiscover(Call& call) {
     return;
   }
   Page page(offset, limit, call.options.max_message_size);
+  TimedPattern timed(call.context, *pattern);
   Registry(call.context)
       .ForEach(pattern->literal_prefix(), [&](std::string_view address, const Registration& registration) {
-        if (pattern->Matches(address) && filter.Matches(registration) && page.WantsNext()) {
+        if (filter.Matches(registration) && timed.Matches(address) && page.WantsNext()) {
           page.Add(ActorJson(call, address, registration).Finish());
         }
-        return true;
+        return !timed.out_of_time();
       });
+  if (timed.out_of_time()) {
+    call.Fail({ErrorCode::kTimeout, "payload.pattern takes too long for the actors of this hub.",
+               "Use a simpler regex, with fewer repetitions, or a glob such as \"browser/*\"."});
+    return;
+  }
   const size_t total = page.seen();
   call.Reply(call.legacy() ? "hub:discovered" : "hub:discovery_result",
              JsonWriter()

@@ -7,6 +7,7 @@
 
 #include "statekeeper/classes/json/json_writer.h"
 #include "statekeeper/classes/signal/messages.h"
+#include "statekeeper/classes/signal/permissions.h"
 #include "statekeeper/classes/signal/registry.h"
 #include "statekeeper/classes/signal/subscriptions.h"
 
@@ -122,6 +123,10 @@ void ReplyRenewed(Call& call, const std::string& address, const Registration& re
                                 .Finish());
 }
 
+void FailNotOwn(const Call& call) {
+  call.Fail({ErrorCode::kUnauthorized, "This address is registered by another session."});
+}
+
 // The address has a new session: its subscriptions go there, and the old session ends.
 void HandOver(Call& call, const Address& address, const Registration& old) {
   const ConnectionId loser = ConnectionOf(old);
@@ -136,6 +141,7 @@ void HandOver(Call& call, const Address& address, const Registration& old) {
       EnvelopeHead(Address{address.bare, old.canonical()}.ToJson()) +
       NewEnvelopeTail({.type = "hub:disconnect", .from = self, .payload = payload}, call.context.now_ms());
   call.context.Send(loser, Message::Text(frame));
+  FlowControl(call.context, call.memory.congestion).OnEnd(loser);
   call.context.Close(loser, 1000, "Duplicate connection");
 }
 
@@ -148,6 +154,7 @@ void OnHubRegister(Call& call) {
     call.Fail({ErrorCode::kUnauthorized, "This address is the hub's own.", "Register another address."});
     return;
   }
+  if (!MayActFor(call, address->bare)) return;
   Registration registration;
   int64_t ttl_ms = 0;
   if (!ReadDescription(call, &registration) || !ReadTtl(call, call.options.actor_ttl.count(), &ttl_ms)) {
@@ -164,13 +171,8 @@ void OnHubRegister(Call& call) {
     return;
   }
   if (!old.has_value() && registry.row_count() >= call.options.max_actors) {
-    call.Fail({ErrorCode::kRateLimited, "The registry of this hub is full.",
-               "Wait until registrations expire, or use another hub.",
-               JsonWriter()
-                   .Int("retryAfter", 60)
-                   .Int("limit", call.options.max_actors)
-                   .String("code", "REGISTRY_FULL")
-                   .Finish()});
+    call.Fail(LimitError("REGISTRY_FULL", call.options.max_actors, "The registry of this hub is full.",
+                         "Wait until registrations expire, or use another hub."));
     return;
   }
   registration.set_connection(call.connection.id.ToBytes());
@@ -182,6 +184,7 @@ void OnHubRegister(Call& call) {
   registration.set_token(NewToken(address->bare));
   registration.set_changed_ms(call.arrived_ms);
   registration.set_request_id(std::string(call.request.id));
+  registration.set_takes_no_messages(!MayReceive(call));
 
   if (alive && !mine) {
     HandOver(call, *address, *old);
@@ -222,6 +225,11 @@ void OnHubRenew(Call& call) {
          "Register again with hub:register, and keep the token of the last hub:registered or hub:renewed."});
     return;
   }
+  if (!MayActFor(call, address)) return;
+  if (call.authority != nullptr && !IsOwn(call, address, ConnectionOf(*old))) {
+    FailNotOwn(call);
+    return;
+  }
   Registration renewed = *old;
   int64_t ttl_ms = 0;
   if (!ReadTtl(call, old->ttl_ms(), &ttl_ms)) return;
@@ -238,13 +246,13 @@ void OnHubRenew(Call& call) {
 void OnHubUnregister(Call& call) {
   const std::optional<Address> address = ReadActorAddress(call);
   if (!address.has_value()) return;
+  if (!MayActFor(call, address->bare)) return;
   Registry registry(call.context);
   if (const auto registration = registry.FindEvenExpired(address->bare)) {
     const ConnectionId owner = ConnectionOf(*registration);
-    const bool mine =
-        owner == call.connection.id || (call.from.has_value() && call.from->bare == address->bare);
+    const bool mine = IsOwn(call, address->bare, owner);
     if (registry.IsAlive(*registration) && !mine) {
-      call.Fail({ErrorCode::kUnauthorized, "This address is registered by another session."});
+      FailNotOwn(call);
       return;
     }
     if (mine) {
@@ -263,11 +271,15 @@ void OnHubUnregister(Call& call) {
                                      .Finish());
 }
 
+bool HasRegistered(Call& call, const std::string& address) {
+  const auto registration = Registry(call.context).FindEvenExpired(address);
+  return registration.has_value() && ConnectionOf(*registration) == call.connection.id;
+}
+
 Address ActingActor(Call& call) {
   const Address& from = *call.from;
   if (call.session.registered().empty() || call.session.registered() == from.bare) return from;
-  const auto registration = Registry(call.context).FindEvenExpired(from.bare);
-  if (registration.has_value() && ConnectionOf(*registration) == call.connection.id) return from;
+  if (HasRegistered(call, from.bare)) return from;
   return {call.session.registered(), from.canonical};
 }
 

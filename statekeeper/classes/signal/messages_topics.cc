@@ -1,11 +1,13 @@
 // Topics: subscribe, unsubscribe, publish.
 #include <optional>
 #include <string>
+#include <variant>
 
 #include "statekeeper/classes/json/json_writer.h"
 #include "statekeeper/classes/signal/delivery.h"
 #include "statekeeper/classes/signal/messages.h"
 #include "statekeeper/classes/signal/subscriptions.h"
+#include "statekeeper/classes/signal/wildcard.h"
 
 namespace dormouse::signal {
 namespace {
@@ -20,21 +22,63 @@ std::optional<std::string> ReadTopic(const Call& call) {
   return std::nullopt;
 }
 
+// Of a subscription: it may have wildcards, where the operator lets it.
+std::optional<std::string> ReadTopics(const Call& call) {
+  std::optional<std::string> topic = JsonString(call.request.payload.Find("topic"));
+  if (!topic.has_value() || !HasWildcards(*topic)) return ReadTopic(call);
+  if (!call.options.topic_wildcards) {
+    call.FailBadPayload(
+        "payload.topic is missing or no topic.",
+        "Subscribe to each topic by its name: this hub takes no wildcards unless its operator "
+        "sets the option topic-wildcards.");
+    return std::nullopt;
+  }
+  if (const std::string wrong = WrongWithWildcards(*topic); !wrong.empty()) {
+    call.FailBadPayload("payload.topic cannot be used: " + wrong + ".",
+                        "Send payload.topic with '+' for one level or '#' for the last ones, such as "
+                        "\"sensors/+/temperature\" or \"sensors/#\".");
+    return std::nullopt;
+  }
+  return topic;
+}
+
+HubError FullError(Subscriptions::Full full, const Options& options) {
+  if (full == Subscriptions::Full::kSubscriptions) {
+    return LimitError("SUBSCRIPTION_LIMIT", options.max_subscriptions,
+                      "This session has as many subscriptions as it may.",
+                      options.topic_wildcards ? "Unsubscribe from other topics, or subscribe with wildcards."
+                                              : "Unsubscribe from other topics first.");
+  }
+  return LimitError(
+      "TOPIC_LIMIT", options.max_topics, "This hub has as many topics with subscribers as it may.",
+      "Subscribe to a topic that has subscribers, wait until others unsubscribe, or use another "
+      "hub.");
+}
+
 }  // namespace
 
 void OnHubSubscribe(Call& call) {
-  const std::optional<std::string> topic = ReadTopic(call);
+  const std::optional<std::string> topic = ReadTopics(call);
   if (!topic.has_value()) return;
   if (!call.from.has_value()) {
     call.FailBadSender();
     return;
   }
-  const std::string id = Subscriptions(call.context).Add(call.connection.id, *topic, ActingActor(call));
+  const auto added =
+      Subscriptions(call.context)
+          .Add(call.connection.id, *topic, ActingActor(call),
+               {.subscriptions = call.options.max_subscriptions, .topics = call.options.max_topics});
+  if (const auto* full = std::get_if<Subscriptions::Full>(&added)) {
+    call.Fail(FullError(*full, call.options));
+    return;
+  }
   if (!call.session.has_rows()) {
     call.session.set_has_rows(true);
     SaveSession(call.context, call.connection.id, call.session);
   }
-  call.Reply("hub:subscribed", JsonWriter().String("topic", *topic).String("subscriptionId", id).Finish());
+  call.Reply(
+      "hub:subscribed",
+      JsonWriter().String("topic", *topic).String("subscriptionId", std::get<std::string>(added)).Finish());
 }
 
 void OnHubUnsubscribe(Call& call) {
@@ -49,7 +93,7 @@ void OnHubUnsubscribe(Call& call) {
   Subscriptions subscriptions(call.context);
   std::optional<Subscriptions::Key> key;
   if (!id.empty()) key = subscriptions.FindById(call.connection.id, id);
-  if (!key.has_value() && IsValidTopic(topic)) {
+  if (!key.has_value() && (IsValidTopic(topic) || WrongWithWildcards(topic).empty())) {
     const std::string actor = call.from.has_value() ? ActingActor(call).bare : "";
     key = subscriptions.FindByTopic(call.connection.id, topic, actor);
     if (!key.has_value()) key = subscriptions.FindById(call.connection.id, topic);
@@ -72,9 +116,11 @@ void OnHubPublish(Call& call) {
   if (!content.has_value()) return;
   Delivery delivery(call, *content, call.request.id,
                     JsonWriter().String("topic", *topic).Bool("publication", true));
-  Subscriptions(call.context).ForEach(*topic, [&](const ConnectionId& connection, const Address& subscriber) {
-    delivery.Add(connection, subscriber);
-  });
+  Subscriptions(call.context)
+      .ForEach(*topic, call.options.topic_wildcards,
+               [&](const ConnectionId& connection, const Address& subscriber) {
+                 delivery.Add(connection, subscriber);
+               });
   delivery.Send();
   const auto count = static_cast<int64_t>(delivery.size());
   call.Reply(call.legacy() ? "hub:published" : "hub:delivery_ack",

@@ -10,7 +10,9 @@ namespace dormouse::signal {
 namespace {
 
 constexpr size_t kMaxPattern = 512;
-constexpr int64_t kMaxRegexMemory = 1 << 20;
+constexpr int64_t kMaxRegexMemory = 256 << 10;
+// Instructions of a compiled regex; matching takes at most so many steps per character.
+constexpr int kMaxRegexSize = 1000;
 
 bool HasRegexCharacters(std::string_view text) {
   if (text.find_first_of("^$|()[]{}+\\") != text.npos) return true;
@@ -79,6 +81,10 @@ std::optional<AddressPattern> AddressPattern::Parse(std::string_view text, Diale
   pattern.regex_ = std::make_unique<RE2>(text, options);
   if (!pattern.regex_->ok()) {
     *wrong = pattern.regex_->error();
+    return std::nullopt;
+  }
+  if (pattern.regex_->ProgramSize() > kMaxRegexSize) {
+    *wrong = "it repeats or enumerates too much";
     return std::nullopt;
   }
   return pattern;

@@ -1,5 +1,6 @@
 // Patterns over actor addresses, for hub:discover. Both kinds take time linear in the address and bounded
-// memory.
+// memory: a pattern has at most 512 bytes, a regex at most 1,000 instructions when compiled. That is enough
+// for milliseconds per address all the same, if somebody tries; so the caller should look at the clock.
 //
 //   glob   * any characters ('/' too), ? one character; over the bare address, the whole of it
 //   regex  RE2 syntax; finds a match anywhere in the canonical form, "@(browser/client-ui)", or in the bare
@@ -33,6 +34,7 @@ class AddressPattern {
   ~AddressPattern();
 
   bool Matches(std::string_view bare_address) const;
+  bool is_regex() const { return regex_ != nullptr; }
   // All matching addresses begin so.
   std::string_view literal_prefix() const;
 

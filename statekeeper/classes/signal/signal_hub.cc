@@ -6,8 +6,10 @@
 #include <string_view>
 
 #include "statekeeper/classes/json/json_writer.h"
+#include "statekeeper/classes/signal/authentication.h"
 #include "statekeeper/classes/signal/edge_profile.h"
 #include "statekeeper/classes/signal/messages.h"
+#include "statekeeper/classes/signal/permissions.h"
 #include "statekeeper/classes/signal/registry.h"
 #include "statekeeper/classes/signal/signal_class.h"
 
@@ -28,6 +30,7 @@ const std::map<std::string_view, Handler>& Handlers() {
       {"hub:list_actors", OnHubListActors},  {"hub:send", OnHubSend},
       {"hub:broadcast", OnHubBroadcast},     {"hub:subscribe", OnHubSubscribe},
       {"hub:unsubscribe", OnHubUnsubscribe}, {"hub:publish", OnHubPublish},
+      {"hub:queue_stats", OnHubQueueStats},
   };
   return handlers;
 }
@@ -49,18 +52,39 @@ void FailExpired(const Call& call) {
              JsonWriter().Raw("ttl", call.request.ttl_json).Int("arrivedAt", call.arrived_ms).Finish()});
 }
 
+HubError FailureError(Hub::Failure failure, const Options& options) {
+  switch (failure) {
+    case Hub::Failure::kStore:
+      return {ErrorCode::kTimeout, "The hub's state is out of reach."};
+    case Hub::Failure::kStateFull:
+      return LimitError("STATE_FULL", static_cast<int64_t>(options.max_state),
+                        "This hub keeps as much as it may; nothing was changed.",
+                        "Unregister and unsubscribe what is not needed, wait until registrations expire, or "
+                        "use another hub.");
+    case Hub::Failure::kHandler:
+      break;
+  }
+  return {ErrorCode::kInternalError, "The hub failed to handle this message; nothing was changed."};
+}
+
 constexpr const char* kEnvelopeHint =
     R"(Send one JSON object per frame, such as {"id":"1","type":"hub:heartbeat","from":"browser/me","to":"cloudflare/signal-hub","payload":{}}.)";
 
 }  // namespace
 
+void SignalHub::OnConnect(Context& context, const Connection& connection, const link::OpenRequest& request) {
+  if (authority_ != nullptr && request.has_identity()) KeepIdentity(context, connection, request.identity());
+}
+
 void SignalHub::OnMessage(Context& context, const Connection& from, const Message& message) {
+  memory_.throughput.Count(context.now_ms());
   Envelope request;
   if (const std::string_view wrong = ParseEnvelope(message.data, &request); !wrong.empty()) {
     FailUnaddressed(context, from, {ErrorCode::kInternalError, std::string(wrong), kEnvelopeHint});
     return;
   }
   Call call(context, from, message, request, parts());
+  if (IsForbidden(call)) return;
   if (IsExpired(call)) {
     FailExpired(call);
   } else if (!Envelope::IsHubType(request.type)) {
@@ -74,17 +98,20 @@ void SignalHub::OnMessage(Context& context, const Connection& from, const Messag
   }
 }
 
+void SignalHub::OnBackpressure(Context& context, const Connection& connection, bool paused,
+                               const Backlog& backlog) {
+  FlowControl(context, memory_.congestion).OnBackpressure(connection.id, paused, backlog);
+}
+
 void SignalHub::OnClose(Context& context, const Connection& connection, const CloseInfo&) {
+  FlowControl(context, memory_.congestion).OnEnd(connection.id);
   if (LoadSession(connection).has_rows()) RemoveSessionRows(context, connection.id);
 }
 
 void SignalHub::OnAlarm(Context& context) { Registry(context).RemoveExpired(kExpiriesPerAlarm); }
 
 void SignalHub::OnFailure(Context& context, const Connection& from, const Message& message, Failure failure) {
-  const HubError error = failure == Failure::kStore
-                             ? HubError{ErrorCode::kTimeout, "The hub's state is out of reach."}
-                             : HubError{ErrorCode::kInternalError,
-                                        "The hub failed to handle this message; nothing was changed."};
+  const HubError error = FailureError(failure, options_);
   Envelope request;
   if (ParseEnvelope(message.data, &request).empty()) {
     Call(context, from, message, request, parts()).Fail(error);

@@ -13,7 +13,10 @@ class SignalHub : public Hub {
   SignalHub(const Options& options, const TokenAuthority* authority)
       : options_(options), authority_(authority) {}
 
+  void OnConnect(Context& context, const Connection& connection, const link::OpenRequest& request) override;
   void OnMessage(Context& context, const Connection& from, const Message& message) override;
+  void OnBackpressure(Context& context, const Connection& connection, bool paused,
+                      const Backlog& backlog) override;
   void OnClose(Context& context, const Connection& connection, const CloseInfo& info) override;
   void OnAlarm(Context& context) override;
   void OnFailure(Context& context, const Connection& from, const Message& message, Failure failure) override;

@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <utility>
 #include <vector>
+
+#include "statekeeper/classes/signal/wildcard.h"
 
 namespace dormouse::signal {
 namespace {
@@ -12,8 +15,17 @@ namespace {
 constexpr size_t kUuidSize = 36;
 constexpr size_t kMaxTopic = 256;
 
+constexpr const char* kTopicCountRow = "tn";
+constexpr std::string_view kWildcardRows = "w/";
+
+std::string TopicRow(std::string_view topic) {
+  return fmt::format("{}{}", HasWildcards(topic) ? kWildcardRows : "t/", topic);
+}
+std::string ConnectionRow(const ConnectionId& connection) {
+  return fmt::format("c/{}", connection.ToString());
+}
 std::string TopicKey(const ConnectionId& connection, const Subscriptions::Key& key) {
-  return fmt::format("t/{} {} {}", key.topic, connection.ToString(), key.address);
+  return fmt::format("{} {} {}", TopicRow(key.topic), connection.ToString(), key.address);
 }
 std::string OwnPrefix(const ConnectionId& connection) {
   return fmt::format("s/{}/t/", connection.ToString());
@@ -34,14 +46,42 @@ bool IsValidTopic(std::string_view topic) {
   });
 }
 
-std::string Subscriptions::Add(const ConnectionId& connection, const std::string& topic,
-                               const Address& subscriber) {
+std::variant<std::string, Subscriptions::Full> Subscriptions::Add(const ConnectionId& connection,
+                                                                  const std::string& topic,
+                                                                  const Address& subscriber,
+                                                                  const Limits& limits) {
   const Key key{topic, subscriber.bare};
   if (std::optional<std::string> id = context_.Get(OwnKey(connection, key))) return *id;
+  if (CountOf(ConnectionRow(connection)) >= limits.subscriptions) return Full::kSubscriptions;
+  if (CountOf(TopicRow(topic)) == 0 && CountOf(kTopicCountRow) >= limits.topics) return Full::kTopics;
   std::string id = NewUuid();
-  context_.Put(OwnKey(connection, key), id);
-  context_.Put(TopicKey(connection, key), subscriber.canonical ? kCanonical : kBare);
+  Insert(connection, key, id, subscriber.canonical ? kCanonical : kBare);
   return id;
+}
+
+void Subscriptions::Insert(const ConnectionId& connection, const Key& key, const std::string& id,
+                           std::string_view form) {
+  if (!context_.Get(OwnKey(connection, key))) {
+    Count(ConnectionRow(connection), 1);
+    if (Count(TopicRow(key.topic), 1) == 1) Count(kTopicCountRow, 1);
+  }
+  context_.Put(OwnKey(connection, key), id);
+  context_.Put(TopicKey(connection, key), form);
+}
+
+int64_t Subscriptions::CountOf(const std::string& row) {
+  const std::optional<std::string> count = context_.Get(row);
+  return count.has_value() ? std::stoll(*count) : 0;
+}
+
+int64_t Subscriptions::Count(const std::string& row, int change) {
+  const int64_t count = CountOf(row) + change;
+  if (count > 0) {
+    context_.Put(row, std::to_string(count));
+  } else {
+    context_.Delete(row);
+  }
+  return count;
 }
 
 std::optional<Subscriptions::Key> Subscriptions::FindByTopic(const ConnectionId& connection,
@@ -66,8 +106,11 @@ std::optional<Subscriptions::Key> Subscriptions::FindById(const ConnectionId& co
 }
 
 void Subscriptions::Remove(const ConnectionId& connection, const Key& key) {
+  if (!context_.Get(OwnKey(connection, key))) return;
   context_.Delete(OwnKey(connection, key));
   context_.Delete(TopicKey(connection, key));
+  Count(ConnectionRow(connection), -1);
+  if (Count(TopicRow(key.topic), -1) == 0) Count(kTopicCountRow, -1);
 }
 
 void Subscriptions::RemoveAllOf(const ConnectionId& connection, const std::string& address) {
@@ -97,20 +140,50 @@ void Subscriptions::Move(const std::string& address, const ConnectionId& from, c
   for (const auto& [key, id] : own) {
     const std::string form = context_.Get(TopicKey(from, key)).value_or(std::string(kBare));
     Remove(from, key);
-    context_.Put(OwnKey(to, key), id);
-    context_.Put(TopicKey(to, key), form);
+    Insert(to, key, id, form);
   }
 }
 
-void Subscriptions::ForEach(const std::string& topic, const Visit& visit) {
-  const std::string prefix = "t/" + topic + " ";
-  context_.List(prefix, [&](std::string_view key, std::string_view form) {
-    key.remove_prefix(prefix.size());
-    if (const auto connection = ConnectionId::Parse(key.substr(0, kUuidSize))) {
-      visit(*connection, Address{std::string(key.substr(kUuidSize + 1)), form == kCanonical});
+void Subscriptions::ForEach(const std::string& topic, bool wildcards, const Visit& visit) {
+  const auto visit_one = [&](std::string_view connection_and_address, std::string_view form) {
+    if (const auto connection = ConnectionId::Parse(connection_and_address.substr(0, kUuidSize))) {
+      const std::string address(connection_and_address.substr(kUuidSize + 1));
+      visit(*connection, Address{address, form == kCanonical});
     }
+  };
+  std::map<std::string, std::string, std::less<>> matching;  // connection and address -> form
+  if (wildcards && HasRows(std::string(kWildcardRows))) {
+    const PatternTree tree{
+        [&](const std::string& pattern) { return HasWildcards(pattern) && CountOf(TopicRow(pattern)) > 0; },
+        [&](const std::string& prefix) { return HasRows(fmt::format("{}{}/", kWildcardRows, prefix)); }};
+    for (const std::string& pattern : MatchingPatterns(topic, tree)) {
+      ForEachOf(TopicRow(pattern), [&](std::string_view subscriber, std::string_view form) {
+        matching.emplace(subscriber, form);
+      });
+    }
+  }
+  ForEachOf(TopicRow(topic), [&](std::string_view subscriber, std::string_view form) {
+    if (const auto same = matching.find(subscriber); same != matching.end()) matching.erase(same);
+    visit_one(subscriber, form);
+  });
+  for (const auto& [subscriber, form] : matching) visit_one(subscriber, form);
+}
+
+void Subscriptions::ForEachOf(const std::string& topic_row, const Subscriber& visit) {
+  const std::string prefix = topic_row + " ";
+  context_.List(prefix, [&](std::string_view key, std::string_view form) {
+    visit(key.substr(prefix.size()), form);
     return true;
   });
+}
+
+bool Subscriptions::HasRows(const std::string& prefix) {
+  bool has = false;
+  context_.List(prefix, [&](std::string_view, std::string_view) {
+    has = true;
+    return false;
+  });
+  return has;
 }
 
 void Subscriptions::ForEachOwn(const ConnectionId& connection, std::string_view prefix,

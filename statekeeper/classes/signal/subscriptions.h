@@ -2,15 +2,21 @@
 // connection.
 //
 //   t/TOPIC CONNECTION ADDRESS     the form of the address: publishing reads the rows of its topic, no others
+//   t/TOPIC                        how many of these there are
 //   s/CONNECTION/t/TOPIC ADDRESS   the subscription's id: what a session has, and leaves at its end
+//   c/CONNECTION                   how many of these there are
+//   tn                             how many topics have subscriptions
 //
-// Topics have no spaces, addresses may.
+// A topic with wildcards (wildcard.h) has its rows below w/ instead of t/, so that publishing finds those
+// that match without reading the others. Topics have no spaces, addresses may.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 
 #include "statekeeper/classes/signal/address.h"
 #include "statekeeper/hub/hub.h"
@@ -25,8 +31,15 @@ class Subscriptions {
   // Lives within one handler.
   explicit Subscriptions(Context& context) : context_(context) {}
 
-  // Returns the subscription's id: a new one, or that of the subscription which is there already.
-  std::string Add(const ConnectionId& connection, const std::string& topic, const Address& subscriber);
+  struct Limits {
+    int64_t subscriptions = 0;  // of one connection
+    int64_t topics = 0;         // of the hub, with subscriptions; each one with wildcards is one
+  };
+  enum class Full { kSubscriptions, kTopics };
+  // The subscription's id: a new one, or that of the subscription which is there already, whatever the
+  // limits. Or the limit that it would go beyond.
+  std::variant<std::string, Full> Add(const ConnectionId& connection, const std::string& topic,
+                                      const Address& subscriber, const Limits& limits);
 
   struct Key {
     std::string topic;
@@ -45,11 +58,19 @@ class Subscriptions {
   void Move(const std::string& address, const ConnectionId& from, const ConnectionId& to);
 
   using Visit = std::function<void(const ConnectionId& connection, const Address& subscriber)>;
-  void ForEach(const std::string& topic, const Visit& visit);
+  // Each subscriber of a topic once; with `wildcards` those, too, whose subscription has some and matches.
+  // That looks for at most some hundred patterns, and only as far as there are any.
+  void ForEach(const std::string& topic, bool wildcards, const Visit& visit);
 
  private:
   using VisitOwn = std::function<bool(const Key& key, std::string_view id)>;
   void ForEachOwn(const ConnectionId& connection, std::string_view prefix, const VisitOwn& visit);
+  void Insert(const ConnectionId& connection, const Key& key, const std::string& id, std::string_view form);
+  int64_t CountOf(const std::string& row);
+  int64_t Count(const std::string& row, int change);
+  bool HasRows(const std::string& prefix);
+  using Subscriber = std::function<void(std::string_view connection_and_address, std::string_view form)>;
+  void ForEachOf(const std::string& topic_row, const Subscriber& visit);
 
   Context& context_;
 };

@@ -1,0 +1,27 @@
+// For tests: knows one good token, of actor "test/good".
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "common/token_authority.h"
+
+namespace dormouse {
+
+class FakeAuthority : public TokenAuthority {
+ public:
+  static constexpr std::string_view kGood = "eyJhbGciOiJIUzI1NiJ9.good.c2ln";
+  static constexpr std::string_view kBad = "eyJhbGciOiJIUzI1NiJ9.bad.c2ln";
+
+  Verdict Verify(std::string_view token, int64_t /*now_ms*/) const override {
+    if (token != kGood) return {.claims = {}, .problem = "The token is not good."};
+    return {.claims = TokenClaims{.actor = "test/good",
+                                  .actors = {"test/good-*"},
+                                  .capabilities = {"send"},
+                                  .expires_ms = 1234},
+            .problem = {}};
+  }
+  std::optional<Issued> Renew(std::string_view /*token*/, int64_t /*now_ms*/) const override { return {}; }
+};
+
+}  // namespace dormouse

@@ -1,0 +1,17 @@
+// An answer to an HTTP request that does not become a WebSocket. A value.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace dormouse {
+
+struct HttpReply {
+  int status = 200;
+  std::string content_type = "text/plain; charset=utf-8";
+  std::string body = {};
+  std::vector<std::pair<std::string, std::string>> headers = {};
+};
+
+}  // namespace dormouse

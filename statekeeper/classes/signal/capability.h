@@ -1,0 +1,28 @@
+// What a token can allow a session to do, as bits of a set (Grant.capabilities).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace dormouse::signal {
+
+enum Capability : uint32_t {
+  kMayRegister = 1,
+  kMayDiscover = 2,
+  kMaySend = 4,
+  kMayReceive = 8,
+  kMayBroadcast = 16,
+  kMayPublish = 32,
+  kMaySubscribe = 64,
+};
+inline constexpr uint32_t kAllCapabilities = 127;
+
+// The set of those that have one of these names. Names that the hub does not know are for others.
+uint32_t CapabilitiesNamed(const std::vector<std::string>& names);
+
+// A set as an array of names, JSON: ["register","send"].
+std::string CapabilityNames(uint32_t set);
+
+}  // namespace dormouse::signal

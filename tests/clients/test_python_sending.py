@@ -1,0 +1,282 @@
+"""The Python client's requests: answers, errors, queueing, pauses, rate limits, losses in between."""
+
+import asyncio
+
+import pytest
+from dormouse import DormouseError
+from fake_hub import FakeHub, error
+from manual_clock import until
+
+
+def sent(hub, connection=None):
+    return [frame["payload"]["data"] for frame in hub.got("hub:send", connection)]
+
+
+def errors(client):
+    return [seen[1] for seen in client.seen if seen[0] == "error"]
+
+
+async def offline(client, hub):
+    hub.cut()
+    await until(lambda: any(seen[0] == "reconnecting" for seen in client.seen), "the loss to be noticed")
+
+
+async def test_send_is_a_tell_and_ask_waits_for_the_delivery(make_client):
+    async with FakeHub().serving() as hub, make_client(hub) as client:
+        await client.send("browser/other", "chat", {"n": 1}, metadata={"trace": "t"}, ttl=1.5)
+        hub.answers["hub:send"] = ("hub:delivery_ack", {"status": "delivered"})
+        assert await client.ask("browser/other", "chat", "two") == {"status": "delivered"}
+        tell, ask = hub.got("hub:send")
+        assert (tell["pattern"], tell["ttl"], tell["metadata"]) == ("tell", 1500, {"trace": "t"})
+        assert tell["payload"] == {"to": "browser/other", "type": "chat", "data": {"n": 1}}
+        assert (tell["from"], tell["to"], tell["timestamp"]) == ("browser/me", "cloudflare/signal-hub", 1_000_000)
+        assert (ask["pattern"], ask["ttl"]) == ("ask", None)
+
+
+async def test_addresses_are_written_as_the_actor_is(make_client):
+    async with FakeHub().serving() as hub, make_client(hub, actor="@(browser/me)") as client:
+        await client.send("@(browser/other)", "chat", sender="@(browser/second)")
+        frame = (await hub.until_got("hub:send"))[0]
+        assert (frame["from"], frame["to"]) == ("@(browser/second)", "@(cloudflare/signal-hub)")
+
+
+async def test_requests_carry_what_they_were_given(make_client):
+    async with FakeHub().serving() as hub, make_client(hub) as client:
+        await client.broadcast("all", 1, capability="render")
+        await client.publish("news", "flash", [2])
+        await client.discover("browser/*", capabilities=["a"], metadata={"b": 1}, limit=5, offset=10)
+        await client.list_actors(offset=3, limit=4)
+        await client.queue_stats()
+        frame = hub.got("hub:broadcast")[0]
+        assert frame["payload"] == {"type": "all", "data": 1, "excludeSelf": True}
+        assert frame["metadata"] == {"targetCapability": "render"}
+        payloads = [hub.got(kind)[0]["payload"] for kind in ("hub:publish", "hub:discover", "hub:list_actors")]
+        assert payloads == [
+            {"topic": "news", "type": "flash", "data": [2]},
+            {"pattern": "browser/*", "limit": 5, "offset": 10, "capabilities": ["a"], "metadata": {"b": 1}},
+            {"offset": 3, "limit": 4},
+        ]
+        assert len(hub.got("hub:queue_stats")) == 1
+
+
+async def test_discover_all_turns_the_pages(make_client):
+    actors = [{"address": f"browser/{number}"} for number in range(250)]
+
+    def page(frame):
+        offset = frame["payload"]["offset"]
+        found = actors[offset : offset + 100]
+        return ("hub:discovery_result", {"actors": found, "hasMore": offset + 100 < len(actors)})
+
+    async with FakeHub().serving() as hub, make_client(hub) as client:
+        hub.answers["hub:discover"] = page
+        assert [actor async for actor in client.discover_all()] == actors
+
+
+async def test_error_of_the_hub_has_all_its_parts(make_client):
+    async with FakeHub().serving() as hub, make_client(hub) as client:
+        hub.answers["hub:publish"] = error("unauthorized", why="not yours")
+        with pytest.raises(DormouseError) as caught:
+            await client.publish("news", "flash")
+        failure = caught.value
+        assert (failure.code, failure.resolution, failure.retryable) == ("unauthorized", "do so", False)
+        assert (failure.message, failure.details) == ("says the script: unauthorized", {"why": "not yours"})
+
+
+async def test_unknown_actor_is_an_error(make_client):
+    async with FakeHub().serving() as hub, make_client(hub) as client:
+        hub.answers["hub:send"] = ("hub:unknown_actor", {"actorAddress": "browser/nobody", "message": "nobody"})
+        with pytest.raises(DormouseError, match="browser/nobody") as caught:
+            await client.ask("browser/nobody", "chat")
+        assert (caught.value.code, caught.value.retryable) == ("unknown_actor", False)
+
+
+async def test_error_that_no_call_waits_for_is_an_event(make_client):
+    async with FakeHub().serving() as hub, make_client(hub) as client:
+        hub.answers["hub:send"] = error("message_expired")
+        await client.send("browser/other", "chat")
+        await until(lambda: errors(client), "the error")
+        assert errors(client)[0].details["messageId"] == hub.got("hub:send")[0]["id"]
+
+
+async def test_ask_without_an_answer_times_out(clock, make_client):
+    async with FakeHub().serving() as hub, make_client(hub) as client:
+        hub.answers["hub:send"] = None
+        asking = asyncio.create_task(client.ask("browser/other", "chat", timeout=3))
+        await clock.pass_timer(3)
+        with pytest.raises(DormouseError, match="within 3 s") as caught:
+            await asking
+        assert (caught.value.code, caught.value.retryable) == ("timeout", True)
+
+
+async def test_messages_wait_for_the_next_connection_in_order(clock, make_client):
+    async with FakeHub().serving() as hub, make_client(hub) as client:
+        await offline(client, hub)
+        for number in range(5):
+            await client.send("browser/other", "chat", number)
+        hub.answers["hub:send"] = ("hub:delivery_ack", {})
+        asking = asyncio.create_task(client.ask("browser/other", "chat", 5))
+        await clock.pass_timer(0.1)
+        await asking
+        assert sent(hub, 1) == [0, 1, 2, 3, 4, 5]
+
+
+async def test_queue_is_bounded_while_nothing_can_leave(clock, make_client):
+    async with FakeHub().serving() as hub, make_client(hub, outbox_limit=3) as client:
+        await offline(client, hub)
+        for number in range(3):
+            await client.send("browser/other", "chat", number)
+        with pytest.raises(DormouseError, match="3 messages wait already") as caught:
+            await client.send("browser/other", "chat", 3)
+        assert (caught.value.code, caught.value.retryable) == ("queue_full", True)
+        await clock.pass_timer(0.1)
+        await hub.until_got("hub:send", 3)
+        await client.send("browser/other", "chat", "room again")
+
+
+async def test_fast_sender_is_slowed_down_not_refused(make_client):
+    async with FakeHub().serving() as hub, make_client(hub, outbox_limit=3) as client:
+        for number in range(100):
+            await client.send("browser/other", "chat", number)
+        await hub.until_got("hub:send", 100)
+        assert sent(hub) == list(range(100))
+
+
+async def test_disconnect_sends_first_what_is_waiting(make_client):
+    async with FakeHub().serving() as hub:
+        async with make_client(hub) as client:
+            for number in range(50):
+                await client.send("browser/other", "chat", number)
+        assert sent(hub) == list(range(50))
+
+
+async def test_message_that_is_never_sent_is_reported(make_client):
+    async with FakeHub().serving() as hub:
+        client = make_client(hub)
+        await client.connect()
+        await offline(client, hub)
+        await client.send("browser/other", "chat")
+        await client.disconnect()
+        assert errors(client)[0].details == {"unsent": 1}
+
+
+async def test_ask_in_flight_at_a_loss_fails_retryably(make_client):
+    async with FakeHub().serving() as hub, make_client(hub) as client:
+        hub.answers["hub:send"] = None
+        asking = asyncio.create_task(client.ask("browser/other", "chat"))
+        await hub.until_got("hub:send")
+        hub.cut()
+        with pytest.raises(DormouseError) as caught:
+            await asking
+        assert (caught.value.code, caught.value.retryable) == ("connection_lost", True)
+
+
+async def test_idempotent_ask_is_repeated_after_a_loss(clock, make_client):
+    async with FakeHub().serving() as hub, make_client(hub) as client:
+        hub.answers["hub:send"] = None
+        asking = asyncio.create_task(client.ask("browser/other", "chat", idempotent=True))
+        await hub.until_got("hub:send")
+        hub.cut()
+        hub.answers["hub:send"] = ("hub:delivery_ack", {"status": "delivered"})
+        await clock.pass_timer(0.1)
+        assert (await asking)["status"] == "delivered"
+        first, second = hub.got("hub:send")
+        assert first == second
+
+
+async def test_question_to_the_hub_itself_is_repeated_after_a_loss(clock, make_client):
+    async with FakeHub().serving() as hub, make_client(hub) as client:
+        hub.answers["hub:list_actors"] = None
+        asking = asyncio.create_task(client.list_actors())
+        await hub.until_got("hub:list_actors")
+        hub.cut()
+        del hub.answers["hub:list_actors"]
+        await clock.pass_timer(0.1)
+        await asking
+
+
+async def test_pause_holds_messages_to_others_back_and_nothing_else(make_client):
+    async with FakeHub().serving() as hub, make_client(hub, outbox_limit=2) as client:
+        await hub.send("hub:pause", {"reason": "queue_full"})
+        await until(lambda: ("paused", "queue_full") in client.seen, "the pause")
+        await client.send("browser/other", "chat", 1)
+        await client.list_actors()
+        await client.send("browser/other", "chat", 2)
+        with pytest.raises(DormouseError, match="asked for a pause"):
+            await client.send("browser/other", "chat", 3)
+        assert not hub.got("hub:send")
+        await hub.send("hub:resume", {})
+        await hub.until_got("hub:send", 2)
+        assert sent(hub) == [1, 2]
+        assert ("unpaused",) in client.seen
+
+
+async def test_pause_ends_with_its_connection(clock, make_client):
+    async with FakeHub().serving() as hub, make_client(hub) as client:
+        await hub.send("hub:pause", {"reason": "queue_full"})
+        await until(lambda: ("paused", "queue_full") in client.seen, "the pause")
+        await client.send("browser/other", "chat", 1)
+        hub.cut()
+        await clock.pass_timer(0.1)
+        await hub.until_got("hub:send")
+
+
+async def test_rate_limited_messages_go_out_again_in_order(clock, make_client):
+    refusal = error("rate_limited", retryAfter=2)
+
+    async with FakeHub().serving() as hub, make_client(hub) as client:
+        hub.answers["hub:send"] = lambda frame: refusal if frame["payload"]["data"] == 2 else None
+        for number in (1, 2, 3):
+            await client.send("browser/other", "chat", number)
+        await until(lambda: len(hub.got("hub:send")) == 3 and 2 in clock.delays(), "the refusal")
+        hub.answers["hub:send"] = None
+        await client.send("browser/other", "chat", 4)
+        await hub.send(*refusal, correlationId=hub.got("hub:send")[2]["id"])
+        messages = client.messages()
+        await hub.forward("behind the second refusal")
+        await anext(messages)
+        await clock.pass_timer(2)
+        await hub.until_got("hub:send", 6)
+        assert sent(hub) == [1, 2, 3, 2, 3, 4]
+        assert not errors(client)
+
+
+async def test_rate_limit_is_obeyed_a_bounded_number_of_times(clock, make_client):
+    async with FakeHub().serving() as hub, make_client(hub, rate_limit_retries=2) as client:
+        hub.answers["hub:publish"] = error("rate_limited", retryAfter=1)
+        asking = asyncio.create_task(client.publish("news", "flash", timeout=60))
+        await clock.pass_timer(1)
+        await hub.until_got("hub:publish", 2)
+        await clock.pass_timer(1)
+        with pytest.raises(DormouseError) as caught:
+            await asking
+        assert (caught.value.code, caught.value.retryable, caught.value.retry_after) == ("rate_limited", True, 1)
+        assert len(hub.got("hub:publish")) == 3
+        clock.advance(1)  # or the goodbye would wait
+
+
+async def test_message_that_is_too_large_is_refused_here(make_client):
+    async with FakeHub().serving() as hub, make_client(hub) as client:
+        with pytest.raises(DormouseError, match="message_too_large") as caught:
+            await client.send("browser/other", "chat", "ä" * (1 << 19))
+        assert caught.value.details["maxSize"] == 1 << 20
+        assert client.connected
+
+
+async def test_what_json_has_no_words_for_is_refused_here(make_client):
+    async with FakeHub().serving() as hub, make_client(hub) as client:
+        for data in (object(), float("nan")):
+            with pytest.raises((TypeError, ValueError)):
+                await client.send("browser/other", "chat", data)
+
+
+async def test_cancelled_ask_is_not_sent(clock, make_client):
+    async with FakeHub().serving() as hub, make_client(hub) as client:
+        await offline(client, hub)
+        asking = asyncio.create_task(client.ask("browser/other", "chat", "never"))
+        await asyncio.sleep(0)
+        asking.cancel()
+        await client.send("browser/other", "chat", "only")
+        await clock.pass_timer(0.1)
+        await hub.until_got("hub:send")
+        await client.list_actors()
+        assert sent(hub) == ["only"]

@@ -1,0 +1,62 @@
+"""Sockets that say what no library would, and the client beside them that must not notice."""
+
+import contextlib
+import socket
+import time
+
+from cluster import SLOWNESS
+from ws import WAIT, echo
+
+
+@contextlib.asynccontextmanager
+async def bystander(cluster):
+    """A client that must not notice anything."""
+    async with echo(cluster.ws_url("/websocket/bystander")) as client:
+        yield client
+        asked = time.monotonic()
+        assert (await client.ask("still served"))["message"] == "still served"
+        assert time.monotonic() - asked < 1 * SLOWNESS
+
+
+def raw_websocket(cluster, path="/websocket/raw-socket"):
+    """A socket after the handshake, for frames that no library would send."""
+    connection = socket.create_connection(("127.0.0.1", cluster.port()), timeout=WAIT)
+    connection.sendall((f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n").encode())
+    head = b""
+    while b"\r\n\r\n" not in head:
+        block = connection.recv(4096)
+        assert block, head
+        head += block
+    assert head.startswith(b"HTTP/1.1 101")
+    assert b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in head
+    return connection
+
+
+def close_code(connection):
+    """What the server closes with, after frames of less than 126 bytes; None: it ends the connection without a word."""
+    said = b""
+    with contextlib.suppress(ConnectionResetError):
+        while block := connection.recv(65536):
+            said += block
+            while len(said) >= 2 and len(said) >= 2 + said[1]:
+                if said[0] == 0x88:
+                    return int.from_bytes(said[2:4], "big")
+                said = said[2 + said[1]:]
+    return None
+
+
+def raw_client(cluster, request=b"", address="127.0.0.1"):
+    """A socket that has sent no more than this. `address`: its own, of 127.0.0.0/8."""
+    connection = socket.create_connection(("127.0.0.1", cluster.port()), timeout=WAIT, source_address=(address, 0))
+    connection.sendall(request)
+    return connection
+
+
+def ends(connection):
+    """Waits until the server ends the connection; returns what it said before."""
+    said = b""
+    with contextlib.suppress(ConnectionResetError):
+        while block := connection.recv(65536):
+            said += block
+    return said
