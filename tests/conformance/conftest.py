@@ -1,20 +1,9 @@
-"""The clusters that scenarios share, and coroutines as tests, as the integration tests have them."""
-
-import importlib.util
-import os
+"""The clusters that scenarios share."""
 
 import pytest
-from cluster import REPOSITORY, Cluster
+from cluster import Cluster
 
 from .scenario import Stage
-
-_spec = importlib.util.spec_from_file_location(
-    "integration_hooks", os.path.join(REPOSITORY, "tests", "integration", "conftest.py"))
-_hooks = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_hooks)
-pytest_pyfunc_call = _hooks.pytest_pyfunc_call
-_limit = _hooks._limit
-store = _hooks.store
 
 NEVER_ASLEEP = {"hibernate-after": "1h", "rate-limit": "0", "edge-heartbeats": "false"}
 SOON_ASLEEP = {"hibernate-after": "5ms", "rate-limit": "0"}
