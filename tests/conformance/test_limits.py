@@ -1,0 +1,232 @@
+"""Every limit with its error, at small values; the defaults are what test_connection.py and test_registry.py see."""
+
+import asyncio
+import contextlib
+import socket
+import time
+
+import pytest
+import websockets
+from cluster import SLOWNESS, Cluster
+from ws import WAIT, Actor, actor, all_open, connect as open_socket, echo
+
+from .frames import Frame, dump
+from .protocol import ENVELOPE, HUB, NUMBER, Either, Where
+from .scenario import Address, Scenario, closed, connect, does, frame, register, registered_are, rows, say
+
+SIZE = 4096
+OPTIONS = {"max-actors": "3", "max-subscriptions": "3", "max-topics": "4", "max-message-size": str(SIZE),
+           "broadcast-limit": "2", "actor-ttl": "5s", "max-actor-ttl": "10s", "signal-heartbeat-interval": "7s"}
+FULL = {"retryAfter": NUMBER, "limit": int}
+
+
+def sized(size):
+    """A hub:list_actors of exactly so many bytes."""
+    head, tail = '{"id":"s","type":"hub:list_actors","from":"test/a","payload":{"x":"', '"}}'
+    return head + "x" * (size - len(head) - len(tail)) + tail
+
+
+def too_large(size):
+    return {"actualSize": size, "maxSize": SIZE, "size": size, "limit": SIZE}
+
+
+def from_now_s(seconds):
+    return Where(f"in {seconds} s", lambda it: abs(it - time.time() * 1000 - seconds * 1000) < 2500 * SLOWNESS)
+
+
+ROWS = [
+    Scenario("actors of a hub: rate_limited beyond, existing ones may still re-register", [
+        connect("a"), register("a"), register("a", "x/1"), register("a", "x/2"),
+        register("a", "x/3", error="rate_limited", details={**FULL, "limit": 3}),
+        register("a", "x/1", expect={"version": 2}),
+        connect("b"), register("b", error="rate_limited"),
+        say("a", "hub:unregister", {"actorAddress": Address("x/2")}, pattern="ask"),
+        register("b"), registered_are("a", "a", "b", "x/1"),
+    ]),
+    Scenario("subscriptions of a session", [
+        connect("a"), register("a"), *(say("a", "hub:subscribe", {"topic": f"t{number}"}) for number in range(3)),
+        say("a", "hub:subscribe", {"topic": "t3"}, error="rate_limited", details={**FULL, "limit": 3}),
+        say("a", "hub:subscribe", {"topic": "t1"}),
+        say("a", "hub:unsubscribe", {"topic": "t1"}, pattern="ask"),
+        say("a", "hub:subscribe", {"topic": "t3"}),
+    ]),
+    Scenario("topics of a hub", [
+        connect("a"), register("a"), connect("b"), register("b"),
+        *(say("a", "hub:subscribe", {"topic": f"t{number}"}) for number in range(3)),
+        say("b", "hub:subscribe", {"topic": "t3"}),
+        say("b", "hub:subscribe", {"topic": "t4"}, error="rate_limited", details={**FULL, "limit": 4}),
+        say("b", "hub:subscribe", {"topic": "t0"}),
+        say("a", "hub:unsubscribe", {"topic": "t2"}, pattern="ask"),
+        say("b", "hub:subscribe", {"topic": "t4"}),
+    ]),
+    Scenario("a frame over max-message-size -> message_too_large, the socket stays open", [
+        connect("a"), frame("a", sized(SIZE), reply="hub:actor_list"),
+        frame("a", sized(SIZE + 1), error="message_too_large", details=too_large(SIZE + 1)),
+        frame("a", "x" * (SIZE + 7), error="message_too_large", details=too_large(SIZE + 7)),
+        frame("a", b"\xff" * (SIZE + 7), error="message_too_large", details=too_large(SIZE + 7)),
+        frame("a", sized(4 * SIZE), error="message_too_large", details=too_large(4 * SIZE)),
+        say("a", "hub:list_actors", {}),
+    ], forms=("bare",), patterns=("ask",)),
+    Scenario("a frame over four times max-message-size -> close 1009", [
+        connect("a"), connect("b"), frame("a", "x" * (4 * SIZE + 1)), closed("a", 1009), say("b", "hub:list_actors", {}),
+    ]),
+    Scenario("broadcast-limit -> BROADCAST_LIMIT_EXCEEDED, nobody gets it", [
+        connect("a"), register("a"), connect("b"), register("b"),
+        say("a", "hub:broadcast", {"type": "x", "data": 1, "excludeSelf": True}),
+        does("b gets it", lambda run: run.next("b", lambda it: it["type"] == "x")),
+        register("b", "x/1"),
+        say("a", "hub:broadcast", {"type": "y", "data": 1}, error="BROADCAST_LIMIT_EXCEEDED"),
+        say("a", "hub:broadcast", {"type": "y", "data": 1}, metadata={"targetCapability": "none"},
+            expect={"deliveredCount": 0}),
+    ]),
+    Scenario("actor-ttl and max-actor-ttl", [
+        connect("a"), register("a", expect={"expiresAt": from_now_s(5)}),
+        register("a", ttlSeconds=3600, expect={"expiresAt": from_now_s(10)}),
+        register("a", ttl=9000, expect={"expiresAt": from_now_s(9)}),
+        register("a", ttl=0, expect={"expiresAt": from_now_s(1)}),
+    ]),
+    Scenario("hub:connected says what the limits are", [
+        connect("a", expect={"maxMessageSize": SIZE, "heartbeatInterval": 7000, "capabilities": Either(
+            {"maxActorsPerInstance": 3}, list)}),
+    ]),
+]
+test_row = rows(ROWS, stage="staged")
+
+
+@pytest.fixture(scope="module")
+def limited():
+    """With the rate limit of PROTOCOL.md: 10 messages a second, 20 at once."""
+    with Cluster(options={"hibernate-after": "20ms"}) as it:
+        yield it
+
+
+@pytest.mark.parametrize("kind, payload", [
+    ("hub:list_actors", {"limit": 0}), ("hub:register", {"actorAddress": "test/a", "capabilities": ["x"]}),
+    ("no:such", {})], ids=str)
+async def test_rate_limit(limited, kind, payload):
+    """rate_limited with details {retryAfter, limit, code}; the socket stays open; other sessions notice nothing."""
+    url = limited.ws_url("/ws/rate-" + kind.replace(":", "-"))
+    async with actor(url, "test/a", register=False) as a, actor(url, "test/b") as b:
+        begun = time.monotonic()
+        replies = []
+        for number in range(60):
+            await a.send(dump(a.envelope(kind, payload, id=f"r{number}")))
+        for number in range(60):
+            replies.append(Frame(await asyncio.wait_for(a.protocol.recv(), WAIT)))
+        elapsed = time.monotonic() - begun
+        limited_ones = [it for it in replies if it["payload"].get("code") == "rate_limited"]
+        passed = 60 - len(limited_ones)
+        assert 20 <= passed <= 21 + 10 * elapsed, (passed, elapsed)
+        for it in limited_ones:
+            assert it["type"] == "hub:error" and it.fields.keys() == ENVELOPE.keys()
+            assert (it["from"], it["to"]) == (HUB, "test/a") and it["correlationId"][0] == "r"
+            details = it["payload"]["details"]
+            assert details.keys() >= {"retryAfter", "limit", "code"} and details["code"] == "RATE_LIMIT_EXCEEDED"
+            assert details["limit"] == 10 and 0 < details["retryAfter"] <= 1
+            assert it["payload"]["message"] and it["payload"]["resolution"]
+        assert (await b.call("hub:list_actors", {"limit": 0}))["type"] == "hub:actor_list"
+        # Nothing below 10 a second is refused for long.
+        await asyncio.sleep(limited_ones[-1]["payload"]["details"]["retryAfter"])
+        assert (await a.call("hub:list_actors", {"limit": 0}))["type"] == "hub:actor_list"
+
+
+async def test_hub_connect_is_exempt_from_the_rate_limit(limited):
+    async with open_socket(limited.ws_url("/ws/exempt")) as client:
+        a = Actor(client.protocol, "test/a")
+        for _ in range(60):
+            await a.must("hub:connect", {"version": "1.0"})
+        for _ in range(20):
+            await a.must("hub:list_actors", {"limit": 0})
+
+
+async def test_no_rate_limit_where_it_is_0(awake):
+    async with actor(awake.ws_url("/ws/unlimited"), "test/a") as a:
+        for _ in range(200):
+            await a.must("hub:list_actors", {"limit": 0})
+
+
+async def test_class_echo_has_no_rate_limit(limited):
+    async with echo(limited.ws_url("/websocket/unlimited")) as client:
+        for _ in range(100):
+            assert (await client.ask("x"))["type"] == "echo"
+
+
+async def test_state_of_a_hub():
+    """max-state: an error that says so, and what was there stays."""
+    with Cluster(options={"max-state": "64KiB", "rate-limit": "0"}) as cluster:
+        async with actor(cluster.ws_url("/ws/state"), "test/a") as a:
+            kept = 0
+            for number in range(100):
+                reply = await a.call("hub:register", {"actorAddress": f"big/{number}", "capabilities": ["x"],
+                                                      "metadata": {"x": "y" * 8000}})
+                if reply["type"] == "hub:error":
+                    break
+                kept += 1
+            assert 2 <= kept < 10 and reply["payload"]["code"] in ("rate_limited", "internal_error"), reply
+            assert reply["payload"]["message"] and reply["payload"]["resolution"]
+            assert len(await a.addresses()) == kept + 1
+            await a.must("hub:unregister", {"actorAddress": "big/0"})
+            await a.register("big/0", metadata={"x": "y" * 8000})
+
+
+async def test_connections_of_an_address():
+    with Cluster(options={"max-connections-per-address": "3"}) as cluster:
+        url = cluster.ws_url("/websocket/crowd")
+        async with all_open(echo(url) for _ in range(3)) as clients:
+            with pytest.raises(websockets.InvalidStatusCode) as refused:
+                async with open_socket(url):
+                    pass
+            assert refused.value.status_code == 429
+            assert (await clients[0].ask("x"))["connections"] == 3
+            await clients[0].close()
+            deadline = time.monotonic() + WAIT
+            while True:
+                with contextlib.suppress(websockets.InvalidStatusCode):
+                    async with echo(url):
+                        break
+                assert time.monotonic() < deadline
+
+
+async def test_connections_of_a_gateway():
+    with Cluster(options={"max-connections": "3"}) as cluster:
+        url = cluster.ws_url("/websocket/full")
+        async with all_open(echo(url) for _ in range(3)) as clients:
+            with pytest.raises(websockets.InvalidStatusCode) as refused:
+                async with open_socket(url):
+                    pass
+            assert refused.value.status_code == 503
+            assert (await clients[0].ask("x"))["connections"] == 3
+
+
+@pytest.mark.parametrize("begun", [b"", b"G", b"GET /websocket HTTP/1.1\r\nHost: x\r\nUpgr"], ids=len)
+async def test_a_handshake_that_never_ends(slow_handshakes, begun):
+    """Closed at the deadline, far before any other would be."""
+    with socket.create_connection(("127.0.0.1", slow_handshakes.port()), timeout=WAIT) as connection:
+        connection.sendall(begun)
+        opened = time.monotonic()
+        while await asyncio.to_thread(connection.recv, 4096):
+            pass
+        assert 0.25 < time.monotonic() - opened < 3 * SLOWNESS
+
+
+async def test_a_handshake_byte_by_byte(slow_handshakes):
+    async with echo(slow_handshakes.ws_url("/websocket/beside")) as beside:
+        reader, writer = await asyncio.open_connection("127.0.0.1", slow_handshakes.port())
+        opened = time.monotonic()
+        with contextlib.suppress(ConnectionError):
+            for byte in b"GET /websocket HTTP/1.1\r\nHost: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" * 100:
+                writer.write(bytes([byte]))
+                await writer.drain()
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(reader.read(4096), 0.05)
+                if reader.at_eof():
+                    break
+        assert reader.at_eof() and 0.25 < time.monotonic() - opened < 3 * SLOWNESS
+        writer.close()
+        assert (await beside.ask("x"))["message"] == "x"
+
+
+@pytest.fixture(scope="module")
+def slow_handshakes():
+    with Cluster(options={"handshake-timeout": "300ms"}) as it:
+        yield it
