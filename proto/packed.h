@@ -36,8 +36,6 @@ enum class EventKind : uint8_t {
 // One event as it lies in a batch. The views live as long as the batch.
 struct EventView {
   EventKind kind = EventKind::kText;
-  bool repeated =
-      false;  // another owner was sent it before (or this one, which has forgotten): maybe handled
   ShardId shard = 0;
   uint32_t epoch = 0;     // of the shard, as the gateway knows it: for the owner in that epoch, and no other
   uint64_t sequence = 0;  // per (gateway, shard), from 1, growing
@@ -45,6 +43,8 @@ struct EventView {
   int64_t last_seen_ms = 0;  // when the client was last heard: for a frame, its arrival
   std::string_view hub;      // "CLASS/NAME"
   std::string_view payload;
+  // It was sent before, to another owner (or to this one, which has forgotten): it may have been handled.
+  bool repeated = false;
 };
 
 void AppendEvent(const EventView& event, std::string* batch);

@@ -795,13 +795,13 @@ TEST_F(EdgeServerTest, WhatWaitedForABrokenReaderComesBackAfterItsClose) {
   constexpr int kMessages = 100;
   for (int i = 0; i < kMessages; ++i) DeliverReturnable(connection, Numbered(i));
   slow.Abort();
+  ExpectCloseEvent(1006, "");
   for (int i = kMessages; i < 2 * kMessages; ++i) DeliverReturnable(connection, Numbered(i));
   std::vector<int> returned;
   for (size_t at = 2; returned.empty() || returned.back() < 2 * kMessages - 1; ++at) {
     returned.push_back(std::stoi(links_->WaitForKind(EventKind::kUndelivered, at, &at).payload));
   }
-  EXPECT_EQ(links_->WaitForEvent(1).close_code(), 1006);
-  EXPECT_GE(returned.size(), static_cast<size_t>(kMessages));
+  EXPECT_GT(returned.size(), static_cast<size_t>(kMessages));
   for (size_t i = 1; i < returned.size(); ++i) EXPECT_EQ(returned[i], returned[i - 1] + 1);
 }
 

@@ -160,6 +160,7 @@ TEST_F(LinkTest, CutStreamsLoseNothingAndRepeatNothing) {
   std::map<ShardId, uint64_t> last;
   for (const Taken& taken : statekeeper.GetTaken()) {
     EXPECT_EQ(taken.cause.sequence, ++last[taken.cause.shard]);
+    EXPECT_FALSE(taken.repeated);
   }
   EXPECT_THAT(statekeeper.GetGone(), IsEmpty());
 }
@@ -239,6 +240,25 @@ TEST_F(LinkTest, ANewStatekeeperGetsWhatIsUnsettledAndClientsWhatTheyHaveNotSeen
   EXPECT_THAT(by_hub["echo/b"], ElementsAre("open too"));
   EXPECT_THAT(Payloads(&gateway), testing::UnorderedElementsAre("settled 1", "open 1", "open too 1", "open 2",
                                                                 "open too 2", "new 1", "new 2"));
+}
+
+TEST_F(LinkTest, AnEventThatIsSentAgainInANewEpochSaysSo) {
+  TestStatekeeper::Setup setup = Standard();
+  setup.on_event = [](TestStatekeeper* self, const Taken& event) {
+    if (event.epoch == 2) self->Release(event, {TestStatekeeper::To({event.from}, event.payload)});
+  };
+  TestStatekeeper statekeeper(setup);
+  ASSERT_TRUE(statekeeper.Start());
+  TestGateway gateway(Gateway());
+  ASSERT_TRUE(gateway.AwaitReady());
+  gateway.Append("echo/a", "event");
+  ASSERT_TRUE(statekeeper.facts.Await([&] { return statekeeper.taken.size() == 1; }));
+  statekeeper.Publish(2);
+  ASSERT_TRUE(gateway.AwaitDeliveries(1));
+  const std::vector<Taken> taken = statekeeper.GetTaken();
+  ASSERT_EQ(taken.size(), 2u);
+  EXPECT_FALSE(taken[0].repeated);
+  EXPECT_TRUE(taken[1].repeated);
 }
 
 TEST_F(LinkTest, ARestartedStatekeeperIsServedWithinHalfASecond) {

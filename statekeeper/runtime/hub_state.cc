@@ -14,7 +14,8 @@ constexpr size_t kWakeRows = 256;
 constexpr size_t kPageRows = 512;
 // Rows visited before other hubs get a turn: well under a millisecond.
 constexpr size_t kRowsPerTurn = 1024;
-constexpr size_t kRowsPerRead = 1000;  // see Store::Get
+// Rows read for the size of one: a few dozen microseconds.
+constexpr size_t kRowsAround = 128;
 
 // What a hub class's row counts for.
 int64_t BytesOf(const std::string& row, const std::optional<std::string>& value) {
@@ -76,25 +77,20 @@ void HubState::ForgetParsed() {
 
 std::optional<std::string> HubState::Get(const std::string& row) {
   if (const RowCache::Value* value = rows_.Find(row)) return *value;
-  rows_.Learn(row, std::move(ReadRows({row}).front()));
-  return *rows_.Find(row);
-}
-
-std::vector<std::optional<std::string>> HubState::ReadRows(std::vector<std::string> rows) {
   CheckMayWait();
-  const size_t count = rows.size();
   Fiber* const fiber = fibers_->current();
   StoreStatus status = StoreStatus::kOk;
   std::vector<std::optional<std::string>> values;
-  store_->Get(config_.hub, std::move(rows),
+  store_->Get(config_.hub, {row},
               [&, fiber](StoreStatus answer, std::vector<std::optional<std::string>> got) {
                 status = answer;
                 values = std::move(got);
                 fibers_->Resume(fiber);
               });
   fibers_->Suspend();
-  if (status != StoreStatus::kOk || values.size() != count) throw StoreAway();
-  return values;
+  if (status != StoreStatus::kOk || values.size() != 1) throw StoreAway();
+  rows_.Learn(row, std::move(values[0]));
+  return *rows_.Find(row);
 }
 
 void HubState::Put(const std::string& row, std::optional<std::string> value) {
@@ -304,13 +300,14 @@ int64_t HubState::NextDue() const {
 }
 
 bool HubState::CountState(uint64_t max_bytes) {
-  while (!unsized_.empty()) {
-    const auto first = unsized_.end() - static_cast<ptrdiff_t>(std::min(unsized_.size(), kRowsPerRead));
-    const std::vector<std::string> rows(first, unsized_.end());
-    const std::vector<std::optional<std::string>> values = ReadRows(rows);
-    for (size_t i = 0; i < rows.size(); ++i) growth_ -= BytesOf(rows[i], values[i]);
-    unsized_.erase(unsized_.end() - static_cast<ptrdiff_t>(rows.size()), unsized_.end());
+  for (const std::string& row : unsized_) {
+    // With its neighbours: the next rows to be written often lie there, and need no read then.
+    const std::string end = PrefixEnd(kUserRows);
+    RowPage page = ReadRange(row, end, kRowsAround);
+    if (!page.rows.empty() && page.rows.front().key == row) growth_ -= BytesOf(row, page.rows.front().value);
+    rows_.LearnRange(row, end, std::move(page));
   }
+  unsized_.clear();
   const int64_t growth = growth_;
   if (growth == 0) return true;
   auto bytes = static_cast<int64_t>(meta_.state_bytes()) + growth;

@@ -111,7 +111,6 @@ class HubState {
  private:
   static constexpr int64_t kUnknownDue = -1;
 
-  std::vector<std::optional<std::string>> ReadRows(std::vector<std::string> rows);
   RowPage ReadRange(const std::string& first, const std::string& last, size_t limit);
   void ReadMeta();
   void CountConnection(GatewayId gateway, int delta, int64_t now_ms);
