@@ -43,13 +43,16 @@ struct EventView {
   int64_t last_seen_ms = 0;  // when the client was last heard: for a frame, its arrival
   std::string_view hub;      // "CLASS/NAME"
   std::string_view payload;
+  // It was sent before, to another owner (or to this one, which has forgotten): it may have been handled.
+  bool repeated = false;
 };
 
 void AppendEvent(const EventView& event, std::string* batch);
 // Takes the first record off `*batch`. False when it is broken (then nothing of the rest can be read).
 bool ReadEvent(std::string_view* batch, EventView* event);
-// Changes the epoch of an event as AppendEvent wrote it: the shard has a new owner.
+// Change an event as AppendEvent wrote it: the shard has a new owner; the event goes out again.
 void SetEventEpoch(uint32_t epoch, char* record);
+void SetEventRepeated(char* record);
 
 // How a socket ends, as a payload.
 struct CloseView {

@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -95,6 +96,34 @@ class EdgeServerTest : public testing::Test {
     delivery.recipients = recipients;
     delivery.payload = text;
     links_->Deliver(delivery);
+  }
+  void DeliverReturnable(uint64_t connection, std::string_view text) {
+    const Recipient recipient{connection, {}};
+    links_->Deliver({.cause = {}, .return_to = "room/lobby", .recipients = {&recipient, 1}, .payload = text});
+  }
+  // Large enough to wait, in more than one frame.
+  static std::string Numbered(int i) { return std::to_string(i) + std::string(100'000, 'x'); }
+  // The numbers of the messages that come whole before the close.
+  static std::vector<int> ReadNumbers(TestClient* client) {
+    std::vector<int> numbers;
+    int begun = -1;
+    for (;;) {
+      const std::optional<TestClient::Frame> frame = client->ReadFrame();
+      if (!frame || frame->opcode == TestClient::kClose) return numbers;
+      if (frame->opcode != TestClient::kContinuation) begun = std::stoi(frame->payload);
+      if (frame->final) numbers.push_back(begun);
+    }
+  }
+  // The numbers of what came back, after the first event; as many as are awaited.
+  std::vector<int> AwaitReturned(uint64_t connection, size_t count) {
+    std::vector<int> numbers;
+    for (size_t at = 1; numbers.size() < count; ++at) {
+      const FakeLinks::Event event = links_->WaitForKind(EventKind::kUndelivered, at, &at);
+      EXPECT_EQ(event.connection, connection);
+      EXPECT_EQ(event.hub, "room/lobby");
+      numbers.push_back(std::stoi(event.payload));
+    }
+    return numbers;
   }
   // A delivery of kind close.
   void DeliverClose(uint64_t connection, uint16_t code, std::string_view reason) {

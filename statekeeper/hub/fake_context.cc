@@ -111,12 +111,26 @@ std::optional<Hub::Failure> FakeContext::RunEvent(const std::function<void(Hub&)
   }
   writable_ = false;
   if (const auto why = std::exchange(fail_commit_, std::nullopt); why && !failure) failure = why;
+  if (!failure && IsStateFull()) failure = Hub::Failure::kStateFull;
   if (failure) {
     RollBack();
   } else {
     Release();
   }
   return failure;
+}
+
+bool FakeContext::IsStateFull() const {
+  uint64_t size = 0;
+  for (const auto& [key, value] : rows_) size += key.size() + value.size();
+  int64_t growth = 0;
+  for (const auto& [key, before] : rows_before_) {
+    if (const auto now = rows_.find(key); now != rows_.end()) {
+      growth += static_cast<int64_t>(key.size() + now->second.size());
+    }
+    if (before.has_value()) growth -= static_cast<int64_t>(key.size() + before->size());
+  }
+  return growth > 0 && max_state_ != 0 && size > max_state_;
 }
 
 void FakeContext::Release() {

@@ -64,6 +64,8 @@ class FakeContext : public Context {
   }
   // The next event's handler runs, then its writes "cannot be made durable", or are too much.
   void FailNextCommit(Hub::Failure why = Hub::Failure::kStore) { fail_commit_ = why; }
+  // Option max-state; 0: no limit.
+  void SetMaxState(uint64_t bytes) { max_state_ = bytes; }
 
   // --- What came of it.
   // The frames that went to a client and were not taken yet, oldest first.
@@ -118,6 +120,8 @@ class FakeContext : public Context {
  private:
   // Runs one handler as the runtime does: all of it or nothing. Returns why it did not count.
   std::optional<Hub::Failure> RunEvent(const std::function<void(Hub&)>& handler);
+  // Whether the running event made the state larger, and larger than it may be.
+  bool IsStateFull() const;
   void RollBack();
   void Release();  // lets what was sent and closed take effect
   void RequireWritable() const;
@@ -132,6 +136,7 @@ class FakeContext : public Context {
   uint64_t next_handle_ = 1;
   bool writable_ = false;
   std::optional<Hub::Failure> fail_commit_;
+  uint64_t max_state_ = 0;
   std::optional<ConnectionId> connecting_;  // the one that SetTags may name
 
   std::map<std::string, std::string> rows_;

@@ -16,6 +16,13 @@ constexpr size_t kPageRows = 512;
 // Time spent on visiting rows before other hubs get a turn, and rows after which it is looked at.
 constexpr std::chrono::microseconds kTurn{200};
 constexpr size_t kRowsPerLook = 8;
+// Rows read for the size of one: a few dozen microseconds.
+constexpr size_t kRowsAround = 128;
+
+// What a hub class's row counts for.
+int64_t BytesOf(const std::string& row, const std::optional<std::string>& value) {
+  return value ? static_cast<int64_t>(row.size() - kUserRows.size() + value->size()) : 0;
+}
 
 }  // namespace
 
@@ -59,6 +66,8 @@ void HubState::ReadMeta() {
   const RowCache::Value* row = rows_.Find(kMetaRow);
   if (row != nullptr && *row) meta_.ParseFromString(**row);
   meta_changed_ = false;
+  growth_ = 0;
+  unsized_.clear();
   indexed_due_ = NextDue();
 }
 
@@ -87,7 +96,16 @@ std::optional<std::string> HubState::Get(const std::string& row) {
 }
 
 void HubState::Put(const std::string& row, std::optional<std::string> value) {
-  if (const RowCache::Value* known = rows_.Find(row); known != nullptr && *known == value) return;
+  const RowCache::Value* known = rows_.Find(row);
+  if (known != nullptr && *known == value) return;
+  if (row.starts_with(kUserRows)) {
+    growth_ += BytesOf(row, value);
+    if (known != nullptr) {
+      growth_ -= BytesOf(row, *known);
+    } else {
+      unsized_.push_back(row);
+    }
+  }
   change_.undo.push_back(rows_.Write(row, value));
   change_.writes.push_back({row, std::move(value)});
 }
@@ -289,10 +307,37 @@ int64_t HubState::NextDue() const {
   return check == 0 ? alarm : std::min(alarm, check);
 }
 
+bool HubState::CountState(uint64_t max_bytes) {
+  for (const std::string& row : unsized_) {
+    // With its neighbours: the next rows to be written often lie there, and need no read then.
+    const std::string end = PrefixEnd(kUserRows);
+    RowPage page = ReadRange(row, end, kRowsAround);
+    if (!page.rows.empty() && page.rows.front().key == row) growth_ -= BytesOf(row, page.rows.front().value);
+    rows_.LearnRange(row, end, std::move(page));
+  }
+  unsized_.clear();
+  const int64_t growth = growth_;
+  if (growth == 0) return true;
+  auto bytes = static_cast<int64_t>(meta_.state_bytes()) + growth;
+  if (!meta_.has_state_bytes()) {  // a new hub, or one that was stored before sizes were
+    bytes = 0;
+    Visit(std::string(kUserRows), PrefixEnd(kUserRows),
+          [&bytes](const std::string& row, const std::string& value) {
+            bytes += static_cast<int64_t>(row.size() - kUserRows.size() + value.size());
+            return true;
+          });
+  }
+  growth_ = 0;
+  bytes = std::max<int64_t>(bytes, 0);
+  meta_.set_state_bytes(static_cast<uint64_t>(bytes));
+  meta_changed_ = true;
+  return growth < 0 || max_bytes == 0 || static_cast<uint64_t>(bytes) <= max_bytes;
+}
+
 HubState::Change HubState::TakeChange() {
   if (meta_changed_) {
     meta_changed_ = false;
-    if (meta_.gateways().empty() && meta_.alarm_due_ms() == 0) {
+    if (meta_.gateways().empty() && meta_.alarm_due_ms() == 0 && meta_.state_bytes() == 0) {
       if (Get(kMetaRow)) Put(kMetaRow, std::nullopt);
     } else {
       Put(kMetaRow, meta_.SerializeAsString());

@@ -79,6 +79,7 @@ class FakeLinks : public GatewayLinks {
     wire_->changed.notify_all();
     if (output.acknowledged) output.acknowledged();
   }
+  void Recall(const ConnectionId&, ShardId, uint32_t, Recalled done) override { done({}); }
   bool IsPresent(GatewayId gateway) const override {
     const std::scoped_lock lock(wire_->mutex);
     return gateway != wire_->gone;
