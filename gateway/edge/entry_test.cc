@@ -40,7 +40,7 @@ class EntryTest : public EdgeServerTest {
     return open;
   }
 
-  const FakeAuthority authority_;
+  const FakeAuthority authority_{};
   std::vector<TestClient> clients_;  // they stay open
   size_t events_seen_ = 0;
 };

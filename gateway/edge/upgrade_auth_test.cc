@@ -23,7 +23,7 @@ std::string Check(const std::string& headers) {
   EXPECT_TRUE(ParseHttpRequest(head, &request)) << head;
   const auto offered = ReadOfferedProtocols(request);
   EXPECT_TRUE(offered.has_value());
-  const FakeAuthority authority;
+  const FakeAuthority authority{};
   const auto result = UpgradeAuth(authority).Check(request, *offered, 0);
   if (const auto* claims = std::get_if<TokenClaims>(&result)) return "ok " + claims->actor;
   const auto& reply = std::get<HttpReply>(result);
