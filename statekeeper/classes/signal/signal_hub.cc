@@ -1,11 +1,14 @@
 #include "statekeeper/classes/signal/signal_hub.h"
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
 #include <string_view>
 
 #include "statekeeper/classes/json/json_writer.h"
+#include "statekeeper/classes/signal/absent_sessions.h"
+#include "statekeeper/classes/signal/deadlines.h"
 #include "statekeeper/classes/signal/edge_profile.h"
 #include "statekeeper/classes/signal/messages.h"
 #include "statekeeper/classes/signal/registry.h"
@@ -14,8 +17,8 @@
 namespace dormouse::signal {
 namespace {
 
-// Registrations that one run of the alarm removes, so that a mass expiry does not hold up the hub's messages.
-constexpr size_t kExpiriesPerAlarm = 256;
+// Rows, roughly, that one run of the alarm removes: a mass expiry does not hold up the hub's messages.
+constexpr size_t kRowsPerAlarm = 256;
 
 using Handler = void (*)(Call&);
 
@@ -54,13 +57,42 @@ constexpr const char* kEnvelopeHint =
 
 }  // namespace
 
+void SignalHub::OnWake(Context& context) { AbsentSessions(context, options_, memory_).Load(); }
+
 void SignalHub::OnMessage(Context& context, const Connection& from, const Message& message) {
   Envelope request;
   if (const std::string_view wrong = ParseEnvelope(message.data, &request); !wrong.empty()) {
     FailUnaddressed(context, from, {ErrorCode::kInternalError, std::string(wrong), kEnvelopeHint});
     return;
   }
+  if (!memory_.successors.empty() && memory_.successors.contains(from.id)) {
+    HandleOfSuccessor(context, from, message, request);
+    return;
+  }
+  AbsentSessions(context, options_, memory_).FinishLeftOver();
   Call call(context, from, message, request, parts());
+  Handle(call);
+}
+
+// The client has asked for a session that is on its way to it.
+void SignalHub::HandleOfSuccessor(Context& context, const Connection& from, const Message& message,
+                                  const Envelope& request) {
+  AbsentSessions(context, options_, memory_).FinishLeftOver();
+  const bool waits = memory_.successors.contains(from.id);
+  if (request.type == "hub:connect") return;  // it is, or will be, answered once
+  const std::optional<Connection> now = context.FindConnection(from.id);
+  if (!now.has_value()) return;
+  Call call(context, *now, message, request, parts());
+  if (!waits || request.type == "hub:heartbeat") {
+    Handle(call);
+  } else {
+    call.Fail({ErrorCode::kUnauthorized, "The session of this client is still being fetched.",
+               "Wait for hub:connected, then send the message again."});
+  }
+}
+
+void SignalHub::Handle(Call& call) {
+  const Envelope& request = call.request;
   if (IsExpired(call)) {
     FailExpired(call);
   } else if (!Envelope::IsHubType(request.type)) {
@@ -74,11 +106,34 @@ void SignalHub::OnMessage(Context& context, const Connection& from, const Messag
   }
 }
 
-void SignalHub::OnClose(Context& context, const Connection& connection, const CloseInfo&) {
-  if (LoadSession(connection).has_rows()) RemoveSessionRows(context, connection.id);
+void SignalHub::OnClose(Context& context, const Connection& connection, const CloseInfo& info) {
+  AbsentSessions(context, options_, memory_).OnClose(connection.id, LoadSession(connection), info);
 }
 
-void SignalHub::OnAlarm(Context& context) { Registry(context).RemoveExpired(kExpiriesPerAlarm); }
+void SignalHub::OnAlarm(Context& context) {
+  Deadlines deadlines(context);
+  size_t left = kRowsPerAlarm;
+  for (const auto& [due_ms, subject] : deadlines.Due(kRowsPerAlarm)) {
+    if (left == 0) break;
+    deadlines.Remove(due_ms, subject);
+    if (const std::optional<ConnectionId> session = Deadlines::SessionOf(subject)) {
+      const size_t touched = AbsentSessions(context, options_, memory_).OnDeadline(*session, left);
+      left -= std::clamp<size_t>(touched, 1, left);
+    } else {
+      Registry(context, memory_).RemoveIfExpired(subject);
+      --left;
+    }
+  }
+  deadlines.SetAlarm();
+}
+
+void SignalHub::OnUndelivered(Context& context, const ConnectionId& closed, const Message& message) {
+  AbsentSessions(context, options_, memory_).OnUndelivered(closed, message.data);
+}
+
+void SignalHub::OnRecalled(Context& context, const ConnectionId& closed) {
+  AbsentSessions(context, options_, memory_).OnRecalled(closed);
+}
 
 void SignalHub::OnFailure(Context& context, const Connection& from, const Message& message, Failure failure) {
   const HubError error = failure == Failure::kStore

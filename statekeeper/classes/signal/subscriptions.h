@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "statekeeper/classes/signal/address.h"
 #include "statekeeper/hub/hub.h"
@@ -37,12 +38,16 @@ class Subscriptions {
                                  const std::string& address);
   std::optional<Key> FindById(const ConnectionId& connection, const std::string& id);
   void Remove(const ConnectionId& connection, const Key& key);
-  // Those of one address, or all.
+  // Those of one address.
   void RemoveAllOf(const ConnectionId& connection, const std::string& address);
-  void RemoveAllOf(const ConnectionId& connection);
 
   // Hands an address's subscriptions to its new connection, ids included.
   void Move(const std::string& address, const ConnectionId& from, const ConnectionId& to);
+
+  // Of all subscriptions of a connection, removes up to `limit`, or hands them to another one. Returns how
+  // many there were to handle.
+  size_t RemoveSomeOf(const ConnectionId& connection, size_t limit);
+  size_t MoveSome(const ConnectionId& from, const ConnectionId& to, size_t limit);
 
   using Visit = std::function<void(const ConnectionId& connection, const Address& subscriber)>;
   void ForEach(const std::string& topic, const Visit& visit);
@@ -50,6 +55,12 @@ class Subscriptions {
  private:
   using VisitOwn = std::function<bool(const Key& key, std::string_view id)>;
   void ForEachOwn(const ConnectionId& connection, std::string_view prefix, const VisitOwn& visit);
+  struct Own {
+    Key key;
+    std::string id;
+  };
+  std::vector<Own> SomeOf(const ConnectionId& connection, size_t limit);
+  void Move(const Own& own, const ConnectionId& from, const ConnectionId& to);
 
   Context& context_;
 };
