@@ -28,10 +28,12 @@ const char* Take(size_t size, std::string_view* rest) {
   return front;
 }
 
-// size 4, kind 1, reserved 1, shard 2, epoch 4, sequence 8, connection 8, last_seen 8, hub size 2, payload
+// size 4, kind 1, flags 1, shard 2, epoch 4, sequence 8, connection 8, last_seen 8, hub size 2, payload
 // size 4
 constexpr size_t kEventHeader = 42;
+constexpr size_t kEventFlags = 5;
 constexpr size_t kEventEpoch = 8;
+constexpr uint8_t kRepeatedFlag = 1;
 
 // size 4, kind 1, flags 1, shard 2, epoch 4, cause gateway 8, cause shard 2, cause sequence 8, index 4,
 // recipients 4, heads size 4, payload size 4, hub size 2
@@ -45,7 +47,7 @@ void AppendEvent(const EventView& event, std::string* batch) {
   const size_t size = kEventHeader + event.hub.size() + event.payload.size();
   Put(static_cast<uint32_t>(size), batch);
   Put(static_cast<uint8_t>(event.kind), batch);
-  Put(uint8_t{0}, batch);
+  Put(event.repeated ? kRepeatedFlag : uint8_t{0}, batch);
   Put(event.shard, batch);
   Put(event.epoch, batch);
   Put(event.sequence, batch);
@@ -66,6 +68,7 @@ bool ReadEvent(std::string_view* batch, EventView* event) {
   if (size > batch->size() || uint64_t{size} != kEventHeader + uint64_t{hub_size} + payload_size)
     return false;
   event->kind = static_cast<EventKind>(Load<uint8_t>(at + 4));
+  event->repeated = (Load<uint8_t>(at + kEventFlags) & kRepeatedFlag) != 0;
   event->shard = Load<uint16_t>(at + 6);
   event->epoch = Load<uint32_t>(at + kEventEpoch);
   event->sequence = Load<uint64_t>(at + 12);
@@ -78,6 +81,10 @@ bool ReadEvent(std::string_view* batch, EventView* event) {
 }
 
 void SetEventEpoch(uint32_t epoch, char* record) { std::memcpy(record + kEventEpoch, &epoch, sizeof(epoch)); }
+
+void SetEventRepeated(char* record) {
+  record[kEventFlags] = static_cast<char>(static_cast<uint8_t>(record[kEventFlags]) | kRepeatedFlag);
+}
 
 std::string ClosePayload(uint16_t code, std::string_view reason, bool by_client) {
   std::string out;

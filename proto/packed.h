@@ -36,6 +36,8 @@ enum class EventKind : uint8_t {
 // One event as it lies in a batch. The views live as long as the batch.
 struct EventView {
   EventKind kind = EventKind::kText;
+  bool repeated =
+      false;  // another owner was sent it before (or this one, which has forgotten): maybe handled
   ShardId shard = 0;
   uint32_t epoch = 0;     // of the shard, as the gateway knows it: for the owner in that epoch, and no other
   uint64_t sequence = 0;  // per (gateway, shard), from 1, growing
@@ -48,8 +50,9 @@ struct EventView {
 void AppendEvent(const EventView& event, std::string* batch);
 // Takes the first record off `*batch`. False when it is broken (then nothing of the rest can be read).
 bool ReadEvent(std::string_view* batch, EventView* event);
-// Changes the epoch of an event as AppendEvent wrote it: the shard has a new owner.
+// Change an event as AppendEvent wrote it: the shard has a new owner; the event goes out again.
 void SetEventEpoch(uint32_t epoch, char* record);
+void SetEventRepeated(char* record);
 
 // How a socket ends, as a payload.
 struct CloseView {

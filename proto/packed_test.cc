@@ -52,6 +52,21 @@ TEST(PackedTest, EventsRoundTrip) {
   EXPECT_TRUE(rest.empty());
 }
 
+TEST(PackedTest, AnEventCanBeMarkedAsRepeatedInPlace) {
+  std::string batch = TwoEvents();
+  SetEventRepeated(batch.data());
+  std::string again;
+  std::string_view rest = batch;
+  EventView event;
+  ASSERT_TRUE(ReadEvent(&rest, &event));
+  EXPECT_TRUE(event.repeated);
+  EXPECT_EQ(event.payload, "p");
+  AppendEvent(event, &again);
+  EXPECT_EQ(again, batch.substr(0, again.size()));
+  ASSERT_TRUE(ReadEvent(&rest, &event));
+  EXPECT_FALSE(event.repeated);
+}
+
 TEST(PackedTest, AnEventsEpochCanBeChangedInPlace) {
   std::string batch = TwoEvents();
   SetEventEpoch(77, batch.data());

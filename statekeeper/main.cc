@@ -107,6 +107,7 @@ int Run(const Options& options) {
     config.hibernate_after = options.hibernate_after;
     config.reap_interval = options.reap_interval;
     config.gateway_grace = options.gateway_grace;
+    config.limits = {.max_attachment = options.max_attachment, .max_state = options.max_state};
     config.deposed = [&deposed] {
       if (!deposed.exchange(true)) kill(getpid(), SIGTERM);
     };

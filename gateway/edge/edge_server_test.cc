@@ -106,6 +106,34 @@ class EdgeServerTest : public testing::Test {
     delivery.payload = text;
     links_->Deliver(delivery);
   }
+  void DeliverReturnable(uint64_t connection, std::string_view text) {
+    const Recipient recipient{connection, {}};
+    links_->Deliver({.cause = {}, .return_to = "room/lobby", .recipients = {&recipient, 1}, .payload = text});
+  }
+  // Large enough to wait, in more than one frame.
+  static std::string Numbered(int i) { return std::to_string(i) + std::string(100'000, 'x'); }
+  // The numbers of the messages that come whole before the close.
+  static std::vector<int> ReadNumbers(TestClient* client) {
+    std::vector<int> numbers;
+    int begun = -1;
+    for (;;) {
+      const std::optional<TestClient::Frame> frame = client->ReadFrame();
+      if (!frame || frame->opcode == TestClient::kClose) return numbers;
+      if (frame->opcode != TestClient::kContinuation) begun = std::stoi(frame->payload);
+      if (frame->final) numbers.push_back(begun);
+    }
+  }
+  // The numbers of what came back, after the first event; as many as are awaited.
+  std::vector<int> AwaitReturned(uint64_t connection, size_t count) {
+    std::vector<int> numbers;
+    for (size_t at = 1; numbers.size() < count; ++at) {
+      const FakeLinks::Event event = links_->WaitForKind(EventKind::kUndelivered, at, &at);
+      EXPECT_EQ(event.connection, connection);
+      EXPECT_EQ(event.hub, "room/lobby");
+      numbers.push_back(std::stoi(event.payload));
+    }
+    return numbers;
+  }
   // A delivery of kind close.
   void DeliverClose(uint64_t connection, uint16_t code, std::string_view reason) {
     const Recipient recipient{connection, {}};
@@ -706,6 +734,94 @@ TEST_F(EdgeServerTest, ABrokenReaderHarmsNobody) {
   EXPECT_EQ(close.connection, a);
   EXPECT_EQ(close.close_code(), 1006);
   WaitForGauge(metrics_->outbound_queued_bytes, 0);
+}
+
+// --- What comes back
+
+TEST_F(EdgeServerTest, ReturnableTextToAConnectionThatIsNotThereComesBackWhole) {
+  Start();
+  TestClient client = Open();
+  const uint64_t connection = links_->WaitForEvent(0).connection;
+  const Recipient recipients[] = {{UuidLow(7), "head "}, {connection, "hello "}};
+  links_->Deliver({.cause = {}, .recipients = recipients, .has_heads = true, .payload = "not returnable"});
+  links_->Deliver({.cause = {},
+                   .return_to = "room/lobby",
+                   .recipients = recipients,
+                   .has_heads = true,
+                   .payload = "world"});
+  links_->Deliver({.kind = static_cast<DeliveryKind>(99),  // of a later version
+                   .cause = {},
+                   .return_to = "room/lobby",
+                   .recipients = recipients,
+                   .has_heads = true,
+                   .payload = "what is this"});
+  DeliverReturnable(UuidLow(8), "last");
+  const FakeLinks::Event first = links_->WaitForEvent(1);
+  EXPECT_EQ(first.kind, EventKind::kUndelivered);
+  EXPECT_EQ(first.connection, UuidLow(7));
+  EXPECT_EQ(first.hub, "room/lobby");
+  EXPECT_EQ(first.payload, "head world");
+  EXPECT_EQ(links_->WaitForEvent(2).payload, "last");
+  EXPECT_EQ(client.ReadMessage(), "hello not returnable");
+  EXPECT_EQ(client.ReadMessage(), "hello world");
+  EXPECT_TRUE(client.HasNothing(50));
+}
+
+TEST_F(EdgeServerTest, WhatWaitedForAReaderThatWasTooSlowComesBackAfterItsClose) {
+  EdgeServer::Config config;
+  config.close_timeout_ms = 60'000;
+  Start("outbound_limit: 3000000", config);
+  TestClient slow = Open("/room", 4096);
+  const uint64_t connection = links_->WaitForEvent(0).connection;
+  constexpr int kMessages = 300;
+  for (int i = 0; i < kMessages; ++i) DeliverReturnable(connection, Numbered(i));
+  const std::vector<int> got = ReadNumbers(&slow);
+  const std::vector<int> returned = AwaitReturned(connection, kMessages - got.size());
+  EXPECT_EQ(links_->WaitForEvent(1).close_reason(), "Too slow");
+  // Each went one way or the other, in order.
+  std::vector<int> all = got;
+  all.insert(all.end(), returned.begin(), returned.end());
+  ASSERT_EQ(all.size(), kMessages);
+  for (int i = 0; i < kMessages; ++i) EXPECT_EQ(all[i], i);
+  WaitForGauge(metrics_->connections, 0);
+  EXPECT_EQ(metrics_->outbound_queued_bytes->Value(), 0);
+}
+
+TEST_F(EdgeServerTest, WhatWaitedForABrokenReaderComesBackAfterItsClose) {
+  Start("outbound_limit: 500000000");
+  TestClient slow = Open("/room", 4096);
+  const uint64_t connection = links_->WaitForEvent(0).connection;
+  constexpr int kMessages = 100;
+  for (int i = 0; i < kMessages; ++i) DeliverReturnable(connection, Numbered(i));
+  slow.Abort();
+  for (int i = kMessages; i < 2 * kMessages; ++i) DeliverReturnable(connection, Numbered(i));
+  std::vector<int> returned;
+  for (size_t at = 2; returned.empty() || returned.back() < 2 * kMessages - 1; ++at) {
+    returned.push_back(std::stoi(links_->WaitForKind(EventKind::kUndelivered, at, &at).payload));
+  }
+  EXPECT_EQ(links_->WaitForEvent(1).close_code(), 1006);
+  EXPECT_GE(returned.size(), static_cast<size_t>(kMessages));
+  for (size_t i = 1; i < returned.size(); ++i) EXPECT_EQ(returned[i], returned[i - 1] + 1);
+}
+
+TEST_F(EdgeServerTest, AHubThatClosesAgainWantsBackWhatStillWaits) {
+  EdgeServer::Config config;
+  config.close_timeout_ms = 60'000;
+  Start("outbound_limit: 500000000", config);
+  TestClient slow = Open("/room", 4096);
+  const uint64_t connection = links_->WaitForEvent(0).connection;
+  constexpr int kMessages = 100;
+  for (int i = 0; i < kMessages; ++i) DeliverReturnable(connection, Numbered(i));
+  DeliverClose(connection, 4000, "that was all");
+  DeliverClose(connection, 1001, "");
+  DeliverReturnable(connection, Numbered(kMessages));
+  const std::vector<int> got = ReadNumbers(&slow);
+  const std::vector<int> returned = AwaitReturned(connection, kMessages + 1 - got.size());
+  std::vector<int> all = got;
+  all.insert(all.end(), returned.begin(), returned.end());
+  ASSERT_EQ(all.size(), kMessages + 1);
+  EXPECT_GT(returned.size(), 1u);
+  for (int i = 0; i <= kMessages; ++i) EXPECT_EQ(all[i], i);
 }
 
 // --- Congestion

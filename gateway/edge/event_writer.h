@@ -28,6 +28,18 @@ class EventWriter {
     metrics_->event_bytes->Increment(static_cast<double>(payload.size()));
     return links_->Append(event);
   }
+  // A returnable frame did not reach the socket with this handle.
+  void AppendUndelivered(uint64_t handle, std::string_view hub, std::string_view frame) {
+    EventView event;
+    event.kind = EventKind::kUndelivered;
+    event.connection = handle;
+    event.last_seen_ms = WallMs();
+    event.hub = hub;
+    event.payload = frame;
+    metrics_->events->Increment();
+    metrics_->event_bytes->Increment(static_cast<double>(frame.size()));
+    links_->Append(event);
+  }
   void AppendClose(const Connection& connection, uint16_t code, std::string_view reason,
                    bool by_client = false) {
     Append(connection, EventKind::kClose, ClosePayload(code, reason, by_client));

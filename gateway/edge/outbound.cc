@@ -39,7 +39,10 @@ class Outbound::Recount {
 };
 
 void Outbound::Deliver(const DeliveryView& delivery) {
+  const bool closes = delivery.kind == DeliveryKind::kClose;
   const bool binary = delivery.kind == DeliveryKind::kBinary;
+  const bool returnable = !delivery.return_to.empty();
+  if (!closes && !binary && delivery.kind != DeliveryKind::kText) return;  // of a later version
   SharedFrame shared;
   size_t head_at = 0;
   uint32_t found = 0;
@@ -47,24 +50,57 @@ void Outbound::Deliver(const DeliveryView& delivery) {
     const std::string_view head = delivery.heads.substr(head_at, delivery.head_size(i));
     head_at += head.size();
     Connection* connection = table_->Find(delivery.recipient(i));
-    if (connection == nullptr || connection->closing) continue;
-    if (delivery.kind == DeliveryKind::kClose) {
+    if (connection == nullptr || connection->closing) {
+      Miss(connection, delivery, delivery.recipient(i), head);
+      continue;
+    }
+    if (closes) {
       CloseForHub(connection, delivery.payload_view());
       continue;
     }
     ++found;
     if (head.empty()) {
-      Send(connection, delivery.payload, delivery.payload_size, binary, &shared);
+      Send(connection, delivery.payload, delivery.payload_size, binary, &shared, returnable);
     } else {
       scratch_.assign(kFrameHeadroom, '\0');
       scratch_.append(head).append(delivery.payload_view());
       SharedFrame own;
-      Send(connection, scratch_.data() + kFrameHeadroom, scratch_.size() - kFrameHeadroom, binary, &own);
+      Send(connection, scratch_.data() + kFrameHeadroom, scratch_.size() - kFrameHeadroom, binary, &own,
+           returnable);
     }
   }
   metrics_->deliveries->Increment(found);
   metrics_->delivery_bytes->Increment(static_cast<double>(found) *
                                       static_cast<double>(delivery.payload_size));
+}
+
+void Outbound::Miss(Connection* connection, const DeliveryView& delivery, uint64_t handle,
+                    std::string_view head) {
+  const bool closes = delivery.kind == DeliveryKind::kClose;
+  const bool returnable = !delivery.return_to.empty();
+  // Its hub wants back what still waits (a close of what it has closed), or else that would come back behind
+  // this frame.
+  if (connection != nullptr && connection->outbound != nullptr && (closes || returnable)) {
+    const Recount recount(this, connection);
+    ReturnFrames(*connection, connection->outbound->TakeReturnable());
+  }
+  if (closes || !returnable) return;
+  if (head.empty()) return events_->AppendUndelivered(handle, delivery.return_to, delivery.payload_view());
+  scratch_.assign(head).append(delivery.payload_view());
+  events_->AppendUndelivered(handle, delivery.return_to, scratch_);
+}
+
+void Outbound::ReturnFrames(const Connection& connection, const std::vector<SharedFrame>& frames) {
+  for (const SharedFrame& frame : frames) {
+    events_->AppendUndelivered(connection.handle, connection.hub,
+                               std::string_view(*frame).substr(kFrameHeadroom));
+  }
+}
+
+void Outbound::ClearQueue(Connection* connection) {
+  if (connection->outbound == nullptr) return;
+  const Recount recount(this, connection);
+  ReturnFrames(*connection, connection->outbound->Clear());
 }
 
 void Outbound::Reply(Connection* connection, std::string_view text) {
@@ -76,14 +112,18 @@ void Outbound::Reply(Connection* connection, std::string_view text) {
 }
 
 // `*shared`: a copy of the same bytes for whoever has to wait, made by the first that does.
-void Outbound::Send(Connection* connection, char* data, size_t size, bool binary, SharedFrame* shared) {
+void Outbound::Send(Connection* connection, char* data, size_t size, bool binary, SharedFrame* shared,
+                    bool returnable) {
   size_t sent = 0;
   if (connection->outbound == nullptr) {
     WebSockets::Written written = WebSockets::Written::kSent;
     do {
       const size_t chunk = std::min(size - sent, OutboundQueue::kChunk);
       written = WebSockets::Write(connection, data + sent, chunk, binary, sent == 0, sent + chunk == size);
-      if (written == WebSockets::Written::kFailed) return;
+      if (written == WebSockets::Written::kFailed) {
+        if (!returnable) return;
+        break;  // it waits for the end of the connection, which is near, and goes back then
+      }
       sent += chunk;
       if (written == WebSockets::Written::kBuffered) {
         OutboundQueue::Crossing crossing;
@@ -94,14 +134,19 @@ void Outbound::Send(Connection* connection, char* data, size_t size, bool binary
         OnCrossing(connection, crossing);
       }
     } while (sent < size && written == WebSockets::Written::kSent);
-    if (written == WebSockets::Written::kSent || sent == size || connection->closing) return;
+    if (written == WebSockets::Written::kSent) return;
+    if (written == WebSockets::Written::kBuffered && sent == size) return;
+    if (connection->closing) {  // this frame was one too many
+      if (returnable) events_->AppendUndelivered(connection->handle, connection->hub, {data, size});
+      return;
+    }
   }
   if (*shared == nullptr) *shared = NewSharedFrame({data, size});
   metrics_->deliveries_queued->Increment();
   OutboundQueue::Crossing crossing;
   {
     const Recount recount(this, connection);
-    crossing = QueueOf(connection)->Push(*shared, binary, sent, MarksOf(*connection));
+    crossing = QueueOf(connection)->Push(*shared, binary, sent, MarksOf(*connection), returnable);
   }
   OnCrossing(connection, crossing);
 }
@@ -156,10 +201,7 @@ bool Outbound::OnWritable(Connection* connection) {
 void Outbound::Close(Connection* connection, CloseCause cause, uint16_t code, std::string_view reason) {
   if (connection->closing) return;
   events_->AppendClose(*connection, code, reason);
-  if (connection->outbound != nullptr) {
-    const Recount recount(this, connection);
-    connection->outbound->Clear();
-  }
+  ClearQueue(connection);
   StartClosing(connection, cause, {code, std::string(reason)});
 }
 
@@ -186,10 +228,7 @@ void Outbound::Ended(Connection* connection, CloseCause cause, uint16_t code, st
     events_->AppendClose(*connection, code, reason, cause == CloseCause::kClient);
     PostponeGivingUp(connection);
   }
-  if (connection->outbound != nullptr) {
-    const Recount recount(this, connection);
-    connection->outbound->Clear();
-  }
+  ClearQueue(connection);
 }
 
 void Outbound::PostponeGivingUp(Connection* connection) {

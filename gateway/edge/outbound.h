@@ -1,12 +1,17 @@
 // From hubs to sockets: deliveries, answers of the edge itself, and the end of connections.
 //
 // A frame goes straight from the memory of its batch to every socket that takes it. Only for those that do
-// not take it now is it copied, once for all of them. On the loop's thread.
+// not take it now is it copied, once for all of them.
+//
+// A returnable frame that was not wholly handed to the library when its connection ended goes back to its
+// hub: in the order in which the frames were sent, and after the event that says how the connection ended. On
+// the loop's thread.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "gateway/edge/connection_table.h"
 #include "gateway/edge/event_writer.h"
@@ -45,7 +50,13 @@ class Outbound {
  private:
   class Recount;
 
-  void Send(Connection* connection, char* data, size_t size, bool binary, SharedFrame* shared);
+  void Send(Connection* connection, char* data, size_t size, bool binary, SharedFrame* shared,
+            bool returnable = false);
+  // A delivery that met a closing connection, or (nullptr) none.
+  void Miss(Connection* connection, const DeliveryView& delivery, uint64_t handle, std::string_view head);
+  void ReturnFrames(const Connection& connection, const std::vector<SharedFrame>& frames);
+  // Drops what waits; the returnable part of it goes back.
+  void ClearQueue(Connection* connection);
   void CloseForHub(Connection* connection, std::string_view payload);
   void StartClosing(Connection* connection, CloseCause cause, OutboundQueue::Close close);
   void OnCrossing(Connection* connection, OutboundQueue::Crossing crossing);

@@ -14,9 +14,9 @@ SharedFrame NewSharedFrame(std::string_view payload) {
 }
 
 OutboundQueue::Crossing OutboundQueue::Push(SharedFrame frame, bool binary, size_t from,
-                                            const OutboundMarks& marks) {
+                                            const OutboundMarks& marks, bool returnable) {
   bytes_ += frame->size() - kFrameHeadroom - from;
-  frames_.push_back({std::move(frame), from, binary});
+  frames_.push_back({std::move(frame), from, binary, returnable});
   return Up(marks);
 }
 
@@ -56,9 +56,26 @@ OutboundQueue::Crossing OutboundQueue::Settle(const OutboundMarks& marks) {
   return Crossing::kResume;
 }
 
-void OutboundQueue::Clear() {
+std::vector<SharedFrame> OutboundQueue::Clear() {
+  std::vector<SharedFrame> returned;
+  for (Frame& frame : frames_) {
+    if (frame.returnable) returned.push_back(std::move(frame.bytes));
+  }
   frames_.clear();
   bytes_ = 0;
+  return returned;
+}
+
+std::vector<SharedFrame> OutboundQueue::TakeReturnable() {
+  if (!frames_.empty() && frames_.front().written > 0 && frames_.front().returnable) return Clear();
+  std::vector<SharedFrame> returned;
+  std::erase_if(frames_, [&](Frame& frame) {
+    if (!frame.returnable) return false;
+    bytes_ -= frame.bytes->size() - kFrameHeadroom;
+    returned.push_back(std::move(frame.bytes));
+    return true;
+  });
+  return returned;
 }
 
 }  // namespace dormouse

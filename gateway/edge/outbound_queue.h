@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "proto/packed.h"
 
@@ -49,8 +50,10 @@ class OutboundQueue {
   // A mark that the bytes have just crossed.
   enum class Crossing { kNone, kPause, kResume, kLimit };
 
-  // `from`: bytes of the payload that were written already (as fragments).
-  Crossing Push(SharedFrame frame, bool binary, size_t from, const OutboundMarks& marks);
+  // `from`: bytes of the payload that were written already (as fragments). `returnable`: to the connection's
+  // hub, if it is not sent.
+  Crossing Push(SharedFrame frame, bool binary, size_t from, const OutboundMarks& marks,
+                bool returnable = false);
 
   bool has_chunk() const { return !frames_.empty(); }
   Chunk NextChunk() const;
@@ -63,8 +66,12 @@ class OutboundQueue {
   // Call after ChunkWritten and Flushed, once things have settled.
   Crossing Settle(const OutboundMarks& marks);
 
-  // Forgets all that waits (what the library has buffered stays).
-  void Clear();
+  // Forgets all that waits (what the library has buffered stays). Gives back what is returnable of it, oldest
+  // first.
+  std::vector<SharedFrame> Clear();
+  // The same for what is returnable only; the rest still waits, unless a frame that was begun is given back:
+  // then nothing can follow it.
+  std::vector<SharedFrame> TakeReturnable();
   size_t bytes() const { return bytes_ + buffered_; }
 
   // To be done after all that waits.
@@ -77,6 +84,7 @@ class OutboundQueue {
     SharedFrame bytes;
     size_t written;
     bool binary;
+    bool returnable;
   };
   Crossing Up(const OutboundMarks& marks);
 

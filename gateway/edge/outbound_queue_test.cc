@@ -1,9 +1,12 @@
 #include "gateway/edge/outbound_queue.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace dormouse {
 namespace {
+
+using testing::ElementsAre;
 
 using Crossing = OutboundQueue::Crossing;
 constexpr OutboundMarks kMarks{.pause = 1000, .resume = 500, .limit = 2000};
@@ -23,6 +26,42 @@ TEST(OutboundQueue, GivesFramesInOrder) {
   EXPECT_TRUE(chunk.binary);
   queue.ChunkWritten(false);
   EXPECT_TRUE(queue.idle());
+}
+
+std::vector<std::string> Texts(const std::vector<SharedFrame>& frames) {
+  std::vector<std::string> texts;
+  for (const SharedFrame& frame : frames) texts.push_back(frame->substr(kFrameHeadroom));
+  return texts;
+}
+
+TEST(OutboundQueue, ClearingGivesBackWhatIsReturnable) {
+  OutboundQueue queue;
+  queue.Push(NewSharedFrame("one"), false, 0, kMarks, true);
+  queue.Push(NewSharedFrame("two"), false, 0, kMarks);
+  queue.Push(NewSharedFrame("three"), false, 0, kMarks, true);
+  EXPECT_THAT(Texts(queue.Clear()), ElementsAre("one", "three"));
+  EXPECT_EQ(queue.bytes(), 0u);
+  EXPECT_FALSE(queue.has_chunk());
+}
+
+TEST(OutboundQueue, TakingTheReturnableLeavesTheRest) {
+  OutboundQueue queue;
+  queue.Push(NewSharedFrame("one"), false, 0, kMarks, true);
+  queue.Push(NewSharedFrame("two"), false, 0, kMarks);
+  EXPECT_THAT(Texts(queue.TakeReturnable()), ElementsAre("one"));
+  EXPECT_EQ(queue.bytes(), 3u);
+  const OutboundQueue::Chunk chunk = queue.NextChunk();
+  EXPECT_EQ(std::string_view(chunk.data, chunk.size), "two");
+}
+
+TEST(OutboundQueue, NothingFollowsAFrameThatWasBegunAndTakenBack) {
+  OutboundQueue queue;
+  queue.Push(Bytes(OutboundQueue::kChunk + 1), false, 0, {}, true);
+  queue.Push(NewSharedFrame("two"), false, 0, {});
+  queue.ChunkWritten(false);
+  EXPECT_EQ(queue.TakeReturnable().size(), 1u);
+  EXPECT_FALSE(queue.has_chunk());
+  EXPECT_EQ(queue.bytes(), 0u);
 }
 
 TEST(OutboundQueue, CutsALongMessageIntoFragments) {

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "common/clock.h"
@@ -62,16 +63,19 @@ void LaneLink::Close() {
 
 void LaneLink::Flush(bool acknowledge) {
   if (!greeted_) return;
-  acknowledge_due_ |= unacknowledged_ > 0 && (acknowledge || unacknowledged_ >= kMaxUnacknowledged);
+  const uint64_t unacknowledged = received_through_ - acknowledged_through_;
+  acknowledge_due_ |= unacknowledged > 0 && (acknowledge || unacknowledged >= kMaxUnacknowledged);
   // A short write may be over before the next look: hence a loop, or nobody would say that the rest can go.
   while ((owner_->HasEvents() || acknowledge_due_) && !stream_->Busy()) {
     outgoing_.Clear();
     if (owner_->HasEvents()) owner_->TakeEvents(outgoing_.mutable_events());
-    if (outgoing_.events().empty() && !acknowledge_due_) return;
-    if (unacknowledged_ > 0) outgoing_.set_received_through(received_through_);
+    const uint64_t through = owner_->AcknowledgeableThrough(received_through_);
+    const bool acknowledges = through > acknowledged_through_;
+    if (outgoing_.events().empty() && !(acknowledge_due_ && acknowledges)) return;
+    if (acknowledges) outgoing_.set_received_through(through);
     if (stale_unsaid_) FillStale();
-    unacknowledged_ = 0;
-    acknowledge_due_ = false;
+    acknowledged_through_ = std::max(acknowledged_through_, through);
+    acknowledge_due_ &= acknowledged_through_ < received_through_;
     stream_->Write(ToBuffer(outgoing_));
     ++messages_sent_;
   }
@@ -106,19 +110,18 @@ void LaneLink::OnMessage(const grpc::ByteBuffer& message) {
   }
   if (!owner_->OnBatch(&incoming_)) return Break("it sent a broken batch");
   received_through_ = batch;
-  ++unacknowledged_;
   if (incoming_.deliveries().capacity() > 2 * kBatchBytes) incoming_.mutable_deliveries()->shrink_to_fit();
 }
 
 bool LaneLink::OnHello(const link::ToGateway::Hello& hello) {
   if (hello.incarnation() != statekeeper_->incarnation()) return false;
   if (!hello.resumed()) received_through_ = 0;
-  unacknowledged_ = 0;
+  acknowledged_through_ = received_through_;  // our own greeting said so
   acknowledge_due_ = false;
   greeted_ = true;
   attempts_ = 0;
   SPDLOG_INFO("Linked to {} ({})", name(), hello.resumed() ? "resumed" : "new");
-  owner_->OnGreeted();
+  owner_->OnGreeted(hello.resumed());
   return true;
 }
 

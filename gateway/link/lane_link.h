@@ -42,13 +42,17 @@ class LaneLink final : private StreamUser {
   class Owner {
    public:
     virtual ~Owner() = default;
-    // The lane answers; it has forgotten what was on its way. Everything unsettled is to be sent again.
-    virtual void OnGreeted() = 0;
+    // The lane answers; what was on its way is lost. Everything unsettled is to be sent again. `resumed`: the
+    // lane knows what it had taken before.
+    virtual void OnGreeted(bool resumed) = 0;
     // A new batch. False: it is broken, and so is the stream then.
     virtual bool OnBatch(link::ToGateway* batch) = 0;
     // Whether there are events for the lane; appends some, up to the size of a batch.
     virtual bool HasEvents() const = 0;
     virtual void TakeEvents(std::string* batch) = 0;
+    // The last batch, `received_through` at most, that may be acknowledged now: what came back from sockets
+    // until it was here (kUndelivered) must have been taken.
+    virtual uint64_t AcknowledgeableThrough(uint64_t received_through) = 0;
   };
 
   LaneLink(CompletionThread* thread, std::shared_ptr<StreamInbox> inbox, GatewayId gateway,
@@ -65,6 +69,8 @@ class LaneLink final : private StreamUser {
   // Since when it does not; steady clock.
   int64_t silent_since_ms() const { return silent_since_ms_; }
   bool waiting() const { return stream_ == nullptr; }
+  // The last batch that OnBatch took.
+  uint64_t received_through() const { return received_through_; }
   // Opens a stream where none is and its time has come.
   void Tick(int64_t steady_ms);
   void Close();
@@ -100,9 +106,9 @@ class LaneLink final : private StreamUser {
   int64_t open_at_ms_ = 0;
   int64_t silent_since_ms_;
 
-  uint64_t received_through_ = 0;  // batches
-  uint64_t unacknowledged_ = 0;    // how many of them were not acknowledged on this stream
-  bool acknowledge_due_ = false;   // they have waited long enough
+  uint64_t received_through_ = 0;      // batches
+  uint64_t acknowledged_through_ = 0;  // of them; as the lane was told on this stream
+  bool acknowledge_due_ = false;       // the rest has waited long enough
   std::map<ShardId, uint32_t> stale_;
   bool stale_unsaid_ = false;
 

@@ -220,6 +220,8 @@ struct Taken {
   std::string hub;
   std::string payload;
   ConnectionId from;
+  EventKind kind = EventKind::kText;
+  bool repeated = false;
 };
 
 // A statekeeper without hubs. Each lane calls `on_event` (on its own thread); the default sends the payload
@@ -325,7 +327,9 @@ class TestStatekeeper {
                         event.epoch,
                         std::string(event.hub),
                         std::string(event.payload),
-                        {gateway, event.connection}};
+                        {gateway, event.connection},
+                        event.kind,
+                        event.repeated};
       if (owner->setup_.on_event) {
         owner->setup_.on_event(owner, taken);
       } else {

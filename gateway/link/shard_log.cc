@@ -29,10 +29,14 @@ void ShardLog::TakeUnsent(size_t max_bytes, std::string* batch) {
   for (; sent_ < events_.size() && batch->size() < max_bytes; ++sent_) batch->append(events_[sent_].record);
 }
 
-void ShardLog::Rewind(uint32_t epoch) {
+void ShardLog::Rewind(uint32_t epoch, bool mark_repeated) {
+  ever_sent_through_ = std::max(ever_sent_through_, sent_through());
   sent_ = front_;
   for (size_t i = front_; i < events_.size(); ++i) {
-    if (!events_[i].record.empty()) SetEventEpoch(epoch, events_[i].record.data());
+    std::string& record = events_[i].record;
+    if (record.empty()) continue;
+    SetEventEpoch(epoch, record.data());
+    if (mark_repeated && first_ + (i - front_) <= ever_sent_through_) SetEventRepeated(record.data());
   }
 }
 

@@ -24,8 +24,11 @@ class ShardLog {
   bool has_unsent() const { return sent_ < events_.size(); }
   // Appends records that were not taken since the last Rewind to `batch`, until that holds `max_bytes`.
   void TakeUnsent(size_t max_bytes, std::string* batch);
-  // Everything unsettled is to be sent again, now as of this epoch.
-  void Rewind(uint32_t epoch);
+  // Everything unsettled is to be sent again, now as of this epoch. `mark_repeated`: to somebody who does not
+  // know what was sent before, so that is marked as repeated.
+  void Rewind(uint32_t epoch, bool mark_repeated);
+  // All up to this sequence number were taken since the last Rewind (or are settled).
+  uint64_t sent_through() const { return first_ + (sent_ - front_) - 1; }
 
   // --- Deliveries caused by an event of this log.
   enum class Verdict {
@@ -55,6 +58,7 @@ class ShardLog {
   size_t front_ = 0;
   size_t sent_ = 0;
   uint64_t first_ = 1;
+  uint64_t ever_sent_through_ = 0;  // as of the last Rewind
   size_t unsettled_ = 0;
   size_t unsettled_bytes_ = 0;
 };

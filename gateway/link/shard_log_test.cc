@@ -39,10 +39,38 @@ TEST(ShardLogTest, EventsAreTakenOnceInOrderUntilRewound) {
   Append(&log, "c");
   EXPECT_EQ(Unsent(&log), (Events{{3, "c"}}));
   log.Settle(2, 2);
-  log.Rewind(9);
+  log.Rewind(9, false);
   uint32_t epoch = 0;
   EXPECT_EQ(Unsent(&log, &epoch), (Events{{1, "a"}, {3, "c"}}));
   EXPECT_EQ(epoch, 9u);
+}
+
+TEST(ShardLogTest, WhatWasEverSentIsMarkedForWhoeverDoesNotKnowIt) {
+  ShardLog log;
+  Append(&log, "a");
+  Append(&log, "b");
+  Unsent(&log);
+  EXPECT_EQ(log.sent_through(), 2u);
+  Append(&log, "c");
+  log.Settle(1, 1);
+  const auto repeated = [&] {
+    std::string batch;
+    log.TakeUnsent(1 << 20, &batch);
+    std::string out;
+    std::string_view rest = batch;
+    for (EventView event; ReadEvent(&rest, &event);) {
+      out.append(event.payload).append(event.repeated ? "! " : " ");
+    }
+    return out;
+  };
+  log.Rewind(1, false);  // the same lane resumes
+  EXPECT_EQ(log.sent_through(), 1u);
+  log.Rewind(2, true);  // before it was sent again, the shard moves
+  EXPECT_EQ(repeated(), "b! c ");
+  log.Rewind(2, false);
+  EXPECT_EQ(repeated(), "b! c ");
+  log.Rewind(3, true);
+  EXPECT_EQ(repeated(), "b! c! ");
 }
 
 TEST(ShardLogTest, TakingStopsAtTheSizeAndGoesOnThere) {
@@ -91,7 +119,7 @@ TEST(ShardLogTest, SettlingInAnyOrderFreesEveryByte) {
     ASSERT_EQ(log.unsettled_bytes(), bytes);
     ASSERT_EQ(log.last_sequence(), next - 1);
   }
-  log.Rewind(1);
+  log.Rewind(1, false);
   Events expected;
   const Events unsent = Unsent(&log);
   ASSERT_EQ(unsent.size(), open.size());

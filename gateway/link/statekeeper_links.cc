@@ -4,6 +4,7 @@
 #include <grpcpp/completion_queue.h>
 
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <utility>
 
@@ -33,14 +34,24 @@ class Links;
 struct Lane final : LaneLink::Owner {
   explicit Lane(Links* all) : links(all) {}
 
-  void OnGreeted() override;
+  void OnGreeted(bool resumed) override;
   bool OnBatch(link::ToGateway* batch) override;
   bool HasEvents() const override { return !unsent.empty(); }
   void TakeEvents(std::string* batch) override;
+  uint64_t AcknowledgeableThrough(uint64_t received_through) override;
+
+  // Events of a shard that this lane must be told before it hears that `batch` arrived.
+  struct Precedence {
+    uint64_t batch;
+    ShardId shard;
+    uint32_t epoch;
+    uint64_t sequence;  // the last of them
+  };
 
   Links* const links;
   std::unique_ptr<LaneLink> link;  // none: the lane of shards without an owner
   std::vector<ShardId> unsent;     // shards that may have unsent events
+  std::deque<Precedence> first;    // mostly empty; in the order of batches
   size_t shards = 0;               // that it owns
   uint64_t unsettled_bytes = 0;    // of these
   bool congested = false;
@@ -92,6 +103,7 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
     lane.unsettled_bytes += shard.log.Append(event);
     ++unsettled_;
     Enqueue(event.shard);
+    if (event.kind == EventKind::kUndelivered) GoesFirst(&lane, event.shard, shard.epoch);
     lane.congested |= lane.unsettled_bytes >= config_.replay_buffer;
     return lane.congested ? Room::kCongested : Room::kPlenty;
   }
@@ -130,9 +142,10 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
 
   // --- For Lane.
 
-  void OnGreeted(Lane* lane) {
+  void OnGreeted(Lane* lane, bool resumed) {
+    lane->first.clear();
     for (size_t i = 0; i < shards_.size(); ++i) {
-      if (shards_[i].lane == lane) Resend(static_cast<ShardId>(i));
+      if (shards_[i].lane == lane) Resend(static_cast<ShardId>(i), !resumed);
     }
   }
 
@@ -146,6 +159,20 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
       shard.enqueued = false;
     }
     lane->unsent.erase(lane->unsent.begin(), lane->unsent.begin() + static_cast<ptrdiff_t>(taken));
+  }
+
+  // A lane that recalls what a closed connection did not get takes the acknowledgement of a batch as the word
+  // that everything has come back: so events that carry frames back must not travel behind it.
+  uint64_t AcknowledgeableThrough(Lane* lane, uint64_t received_through) {
+    while (!lane->first.empty()) {
+      const Lane::Precedence& front = lane->first.front();
+      const Shard& shard = shards_[front.shard];
+      const bool told =
+          shard.epoch >= front.epoch && (shard.lane != lane || shard.log.sent_through() >= front.sequence);
+      if (!told) return std::min(received_through, front.batch - 1);
+      lane->first.pop_front();
+    }
+    return received_through;
   }
 
   bool OnBatch(Lane* lane, link::ToGateway* batch) {
@@ -312,13 +339,31 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
     shard.known_epoch = std::max(shard.known_epoch, epoch);
     lane->unsettled_bytes += shard.log.unsettled_bytes();
     shard.enqueued = false;
-    Resend(id);
+    Resend(id, true);
   }
 
-  void Resend(ShardId id) {
+  void Resend(ShardId id, bool mark_repeated) {
     Shard& shard = shards_[id];
-    shard.log.Rewind(shard.epoch);
-    if (shard.log.has_unsent()) Enqueue(id);
+    shard.log.Rewind(shard.epoch, mark_repeated);
+    if (!shard.log.has_unsent()) return;
+    Enqueue(id);
+    GoesFirst(shard.lane, id, shard.epoch);
+  }
+
+  // What the shard's owner in this epoch has not been told yet goes before the acknowledgement of the lane's
+  // next batch.
+  void GoesFirst(Lane* lane, ShardId id, uint32_t epoch) {
+    if (lane->link == nullptr) return;
+    const Lane::Precedence entry{lane->link->received_through() + 1, id, epoch,
+                                 shards_[id].log.last_sequence()};
+    if (!lane->first.empty()) {
+      Lane::Precedence& last = lane->first.back();
+      if (last.batch == entry.batch && last.shard == id && last.epoch == epoch) {
+        last.sequence = entry.sequence;
+        return;
+      }
+    }
+    lane->first.push_back(entry);
   }
 
   void Enqueue(ShardId id) {
@@ -361,6 +406,8 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
       if (!ReadDelivery(&at, end, &delivery)) return false;
       if (delivery.shard >= shards_.size() || delivery.cause.shard >= shards_.size()) return false;
       if (!IsCurrent(lane, delivery.shard, delivery.epoch)) continue;
+      // The owner is newer than the map: it is told everything as soon as the map is here.
+      if (delivery.epoch > shards_[delivery.shard].epoch) GoesFirst(lane, delivery.shard, delivery.epoch);
       Shard& cause = shards_[delivery.cause.shard];
       if (delivery.cause.gateway == config_.gateway) {
         const ShardLog::Verdict verdict = cause.log.Admit(delivery.cause.sequence, delivery.index);
@@ -414,9 +461,12 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
   bool uncongested_ = false;
 };
 
-void Lane::OnGreeted() { links->OnGreeted(this); }
+void Lane::OnGreeted(bool resumed) { links->OnGreeted(this, resumed); }
 bool Lane::OnBatch(link::ToGateway* batch) { return links->OnBatch(this, batch); }
 void Lane::TakeEvents(std::string* batch) { links->TakeEvents(this, batch); }
+uint64_t Lane::AcknowledgeableThrough(uint64_t received_through) {
+  return links->AcknowledgeableThrough(this, received_through);
+}
 
 }  // namespace
 

@@ -31,8 +31,9 @@ class StatekeeperLinks {
    public:
     virtual ~Edge() = default;
     // Write it to its sockets, in order, now: delivery.payload has kFrameHeadroom writable bytes before it
-    // and is valid until the call returns, as is everything in `delivery`. Unknown recipients are passed
-    // over.
+    // and is valid until the call returns, as is everything in `delivery`. What is returnable (`return_to`)
+    // and does not reach its socket is to come back with Append, as kUndelivered, before the call returns or
+    // when it is known. Else unknown recipients are passed over, as are kinds of delivery that are not known.
     virtual void OnDelivery(const DeliveryView& delivery) = 0;
     // The classes' edge profiles, at the start and after each change.
     virtual void OnProfiles(const std::vector<link::ClassProfile>& profiles, uint32_t shard_count) = 0;

@@ -20,6 +20,10 @@
 // (gateway, shard) anew: the gateway then sends everything unsettled. A gateway ignores what is said in an
 // epoch that is over, and says so: nothing of it is settled here then, the new owner does that.
 //
+// Returns. Returnable output that does not reach its socket comes back: from the gateway as kUndelivered
+// events; from here, when it is recalled while the gateway has no stream. A frame that came back from here
+// does not come again from its gateway, should that return within a grace period after it was given up.
+//
 // Threading: everything on the lane's thread and its event loop.
 #pragma once
 
@@ -91,6 +95,14 @@ class GatewayLinks {
   // Hands over what an event sends, and that its writes are durable. Empty outputs: it is settled at once. A
   // message larger than kMaxOutputBytes is not sent.
   virtual void Release(EventOutput output) = 0;
+
+  // Asks back the returnable output to a closed connection that did not reach its socket. While the gateway
+  // has a stream it is asked: its kUndelivered events were handed over when `done` runs. If it has none, or
+  // loses it meanwhile, `done` gets what the gateway has not acknowledged, oldest first, without waiting for
+  // it; also for a grace period after it was given up. Output that is released later is not covered. `done`
+  // may run within the call. `shard`, `epoch`: of the hub.
+  using Recalled = std::function<void(std::vector<std::string> frames)>;
+  virtual void Recall(const ConnectionId& closed, ShardId shard, uint32_t epoch, Recalled done) = 0;
 
   // Whether the gateway has a stream, or lost it less than the grace period ago. A gateway never seen counts
   // as present for a grace period from this object's start on.

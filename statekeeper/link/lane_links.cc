@@ -13,6 +13,7 @@ namespace {
 
 // How long settled and forget records may wait for deliveries to travel with.
 constexpr double kNotesS = 0.005;
+constexpr uint16_t kGoingAway = 1001;  // RFC 6455, 7.4.1
 
 bool IsTooLarge(const Output& output) {
   size_t size = output.payload.size() + 12 * output.to.size();
@@ -102,6 +103,11 @@ void LaneLinks::OnOpened(const std::shared_ptr<LinkStream>& stream, const grpc::
     gateway->stream->set_context(nullptr);
     gateway->stream->End(grpc::Status(grpc::StatusCode::ABORTED, "replaced by a newer stream"));
   }
+  if (gateway->returns != nullptr) {
+    gateway->returns->Restart();
+    gateway->returns_end_ms = SteadyMs() + config_.gateway_grace.count();
+    ArmGraceTimer();
+  }
   gateway->stream = stream;
   stream->set_context(gateway);
   SPDLOG_INFO("Gateway {:x} linked to lane {} ({})", gateway->id, config_.lane, resumed ? "resumed" : "new");
@@ -117,6 +123,8 @@ void LaneLinks::OnOpened(const std::shared_ptr<LinkStream>& stream, const grpc::
     Refuse(gateway, "it acknowledges what was never sent");
     return;
   }
+  // What it acknowledged on another stream says nothing of the events that were lost with that.
+  for (PendingRecall& recall : std::exchange(gateway->recalls, {})) AskBack(gateway, std::move(recall));
   gateway->outbox.Rewind();
   WantFlush(gateway);
 }
@@ -131,6 +139,8 @@ void LaneLinks::OnMessage(Gateway* gateway, const grpc::ByteBuffer& message) {
     Refuse(gateway, "it acknowledges what was never sent");
   } else if (!TakeEvents(gateway)) {
     Refuse(gateway, "it sent a broken batch, or events of shards that are not this lane's");
+  } else {
+    FinishRecalls(gateway);  // behind the events of the same message
   }
   if (incoming_.events().capacity() > 2 * kBatchBytes) std::string().swap(*incoming_.mutable_events());
 }
@@ -161,6 +171,11 @@ bool LaneLinks::TakeEvents(Gateway* gateway) {
       taken = {.epoch = event.epoch, .first = event.sequence, .through = 0, .tracked = {}};
     }
     taken.through = event.sequence;
+    if (event.kind == EventKind::kUndelivered && IsReturnedTwice(*gateway, event)) {
+      Release(
+          {.cause = {gateway->id, event.shard, event.sequence}, .shard = event.shard, .epoch = event.epoch});
+      continue;
+    }
     receiver_->OnEvent(gateway->id, event);
   }
   return true;
@@ -178,6 +193,9 @@ void LaneLinks::Lost(Gateway* gateway) {
   gateway->stream.reset();
   gateway->lost_ms = SteadyMs();
   ArmGraceTimer();
+  for (PendingRecall& recall : std::exchange(gateway->recalls, {})) {
+    FinishRecall(std::move(recall), &gateway->outbox, ReturnsOf(gateway));
+  }
 }
 
 // --- Gateways.
@@ -213,8 +231,11 @@ void LaneLinks::ArmGraceTimer() {
   for (const auto& [id, gateway] : gateways_) {
     if (gateway->stream == nullptr) {
       next = std::min(next, gateway->lost_ms + config_.gateway_grace.count() - now);
+    } else if (gateway->returns != nullptr) {
+      next = std::min(next, gateway->returns_end_ms - now);
     }
   }
+  for (const auto& [id, legacy] : legacies_) next = std::min(next, legacy->end_ms - now);
   ev_timer_stop(loop_, &grace_timer_);
   if (next == std::numeric_limits<int64_t>::max()) return;
   ev_timer_set(&grace_timer_, static_cast<double>(std::max<int64_t>(next, 0)) / 1000, 0);
@@ -233,7 +254,15 @@ void LaneLinks::GiveUpOverdue() {
     SPDLOG_WARN("Gateway {:x} did not come back to lane {}: giving it up", id, config_.lane);
     GiveUp(id);
   }
+  ForgetReturns(now);
   ArmGraceTimer();
+}
+
+void LaneLinks::ForgetReturns(int64_t now_ms) {
+  for (const auto& [id, gateway] : gateways_) {
+    if (gateway->stream != nullptr && now_ms >= gateway->returns_end_ms) gateway->returns.reset();
+  }
+  absl::erase_if(legacies_, [&](const auto& each) { return now_ms >= each.second->end_ms; });
 }
 
 void LaneLinks::GiveUp(GatewayId id) {
@@ -243,6 +272,17 @@ void LaneLinks::GiveUp(GatewayId id) {
   if (gateway->stream != nullptr) {
     gateway->stream->set_context(nullptr);
     gateway->stream->End(grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "too much is unacknowledged"));
+    gateway->stream.reset();
+  }
+  auto owned_legacy = std::make_unique<Legacy>();
+  Legacy* const legacy = owned_legacy.get();
+  legacy->end_ms = SteadyMs() + config_.gateway_grace.count();
+  legacy->outbox = std::move(gateway->outbox);
+  if (gateway->returns != nullptr) legacy->returns = std::move(*gateway->returns);
+  legacies_[id] = std::move(owned_legacy);
+  ArmGraceTimer();
+  for (PendingRecall& recall : gateway->recalls) {
+    FinishRecall(std::move(recall), &legacy->outbox, &legacy->returns);
   }
   receiver_->OnGatewayGone(id);
   for (const auto& [batch, settlement] : gateway->awaiting) Advance(settlement);
@@ -373,6 +413,7 @@ void LaneLinks::Append(const EventOutput& event, const Output& output, bool fina
                     .epoch = event.epoch,
                     .cause = event.cause,
                     .index = parts_[i].index++,
+                    .return_to = output.return_to,
                     .recipients = parts_[i].recipients,
                     .has_heads = output.has_heads,
                     .payload = output.payload},
@@ -381,6 +422,65 @@ void LaneLinks::Append(const EventOutput& event, const Output& output, bool fina
     parts_[i].recipients.clear();
     WantFlush(parts_[i].gateway);
   }
+}
+
+// --- Recalling.
+
+void LaneLinks::Recall(const ConnectionId& closed, ShardId shard, uint32_t epoch, Recalled done) {
+  std::vector<std::string> frames;
+  if (const auto legacy = legacies_.find(closed.gateway); legacy != legacies_.end()) {
+    frames = legacy->second->returns.Take(&legacy->second->outbox, closed.handle);
+  }
+  Gateway* gateway = Find(closed.gateway);
+  if (gateway != nullptr && gateway->stream != nullptr) {
+    return AskBack(gateway, {0, closed, shard, epoch, std::move(frames), std::move(done)});
+  }
+  if (gateway == nullptr) return done(std::move(frames));
+  FinishRecall({0, closed, shard, epoch, std::move(frames), std::move(done)}, &gateway->outbox,
+               ReturnsOf(gateway));
+}
+
+void LaneLinks::AskBack(Gateway* gateway, PendingRecall recall) {
+  // A close of what is closed: it changes nothing, and when it is acknowledged all before it has met the
+  // connection's end.
+  const Recipient recipient{recall.closed.handle, {}};
+  const std::string payload = ClosePayload(kGoingAway, "The connection was given up");
+  AppendDelivery({.kind = DeliveryKind::kClose,
+                  .shard = recall.shard,
+                  .epoch = recall.epoch,
+                  .cause = {},
+                  .recipients = {&recipient, 1},
+                  .payload = payload},
+                 gateway->outbox.deliveries());
+  recall.batch = gateway->outbox.Filled();
+  gateway->recalls.push_back(std::move(recall));
+  WantFlush(gateway);
+}
+
+ReturnIndex* LaneLinks::ReturnsOf(Gateway* gateway) {
+  if (gateway->returns == nullptr) gateway->returns = std::make_unique<ReturnIndex>();
+  return gateway->returns.get();
+}
+
+void LaneLinks::FinishRecalls(Gateway* gateway) {
+  while (!gateway->recalls.empty() && gateway->recalls.front().batch <= gateway->outbox.acknowledged()) {
+    PendingRecall recall = std::move(gateway->recalls.front());
+    gateway->recalls.pop_front();
+    recall.done(std::move(recall.frames));
+  }
+}
+
+void LaneLinks::FinishRecall(PendingRecall recall, Outbox* outbox, ReturnIndex* returns) {
+  for (std::string& frame : returns->Take(outbox, recall.closed.handle)) {
+    recall.frames.push_back(std::move(frame));
+  }
+  recall.done(std::move(recall.frames));
+}
+
+bool LaneLinks::IsReturnedTwice(const Gateway& gateway, const EventView& event) {
+  if (gateway.returns != nullptr && gateway.returns->WasTaken(event.connection, event.payload)) return true;
+  const auto legacy = legacies_.find(gateway.id);
+  return legacy != legacies_.end() && legacy->second->returns.WasTaken(event.connection, event.payload);
 }
 
 // --- Settling.

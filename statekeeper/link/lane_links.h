@@ -16,6 +16,7 @@
 #include "proto/stream_inbox.h"
 #include "statekeeper/link/gateway_links.h"
 #include "statekeeper/link/outbox.h"
+#include "statekeeper/link/return_index.h"
 #include "statekeeper/link/settlement.h"
 
 namespace dormouse {
@@ -31,6 +32,7 @@ class LaneLinks final : public GatewayLinks, private StreamInbox::Owner {
   const std::shared_ptr<StreamInbox>& inbox() const { return inbox_; }
 
   void Release(EventOutput output) override;
+  void Recall(const ConnectionId& closed, ShardId shard, uint32_t epoch, Recalled done) override;
   bool IsPresent(GatewayId gateway) const override;
   void Flush() override;
   Traffic traffic() const override;
@@ -47,6 +49,16 @@ class LaneLinks final : public GatewayLinks, private StreamInbox::Owner {
     std::list<std::shared_ptr<Settlement>> tracked;
   };
 
+  // A recall that the gateway is asked about: done when it has acknowledged `batch`.
+  struct PendingRecall {
+    uint64_t batch = 0;
+    ConnectionId closed;
+    ShardId shard = 0;
+    uint32_t epoch = 0;
+    std::vector<std::string> frames;  // that are here, from before the gateway was given up
+    Recalled done;
+  };
+
   struct Gateway {
     GatewayId id = 0;
     std::shared_ptr<LinkStream> stream;  // none: lost since lost_ms
@@ -58,6 +70,16 @@ class LaneLinks final : public GatewayLinks, private StreamInbox::Owner {
     // What waits for this gateway to acknowledge a batch, in the order of batches.
     std::deque<std::pair<uint64_t, std::shared_ptr<Settlement>>> awaiting;
     absl::flat_hash_map<ShardId, uint32_t> stale;  // it ignores earlier epochs of these shards
+    std::deque<PendingRecall> recalls;             // in the order of batches; none without a stream
+    std::unique_ptr<ReturnIndex> returns;          // present if something was recalled while it had no stream
+    int64_t returns_end_ms = 0;                    // with a stream: when they are forgotten, steady clock
+  };
+
+  // What is left of a gateway that was given up, for a grace period.
+  struct Legacy {
+    int64_t end_ms = 0;  // steady clock
+    Outbox outbox;
+    ReturnIndex returns;
   };
 
   // The deliveries of one output to one gateway, while they are gathered.
@@ -87,6 +109,7 @@ class LaneLinks final : public GatewayLinks, private StreamInbox::Owner {
   void ArmGraceTimer();
   void GiveUpOverdue();
   void GiveUp(GatewayId id);
+  void ForgetReturns(int64_t now_ms);
   void WantFlush(Gateway* gateway);
   void WantNotes();
   void NotesAreDue();
@@ -100,6 +123,16 @@ class LaneLinks final : public GatewayLinks, private StreamInbox::Owner {
   // nullptr: the gateway is gone.
   Part* PartFor(GatewayId id);
   void Append(const EventOutput& event, const Output& output, bool final);
+
+  // --- Recalling.
+  void AskBack(Gateway* gateway, PendingRecall recall);
+  // Those about which the gateway has answered.
+  static void FinishRecalls(Gateway* gateway);
+  // Without its answer: by what it has not acknowledged.
+  static void FinishRecall(PendingRecall recall, Outbox* outbox, ReturnIndex* returns);
+  static ReturnIndex* ReturnsOf(Gateway* gateway);
+  // A frame comes back that was taken back here before.
+  bool IsReturnedTwice(const Gateway& gateway, const EventView& event);
 
   // --- Settling.
   // nullptr: it was taken in another epoch, or from a gateway that is gone.
@@ -125,6 +158,7 @@ class LaneLinks final : public GatewayLinks, private StreamInbox::Owner {
   ev_timer notes_timer_;
 
   absl::flat_hash_map<GatewayId, std::unique_ptr<Gateway>> gateways_;
+  absl::flat_hash_map<GatewayId, std::unique_ptr<Legacy>> legacies_;
   std::vector<GatewayId> to_flush_;
   std::vector<GatewayId> flushing_;
   link::ToLane incoming_;    // kept for its memory

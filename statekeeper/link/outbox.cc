@@ -11,7 +11,7 @@ constexpr int kMaxNotes = 16'384;
 }  // namespace
 
 uint64_t Outbox::Filled() {
-  const uint64_t number = acknowledged_ + kept_.size() + 1;
+  const uint64_t number = open_batch();
   if (deliveries_.size() >= kBatchBytes) CloseBatch();
   return number;
 }
@@ -22,7 +22,7 @@ uint64_t Outbox::AddSettled(ShardId shard, uint32_t epoch, uint64_t sequence) {
     link::Settled* last = open_.mutable_settled(size - 1);
     if (last->shard() == shard && last->epoch() == epoch && last->last() + 1 == sequence) {
       last->set_last(sequence);
-      return acknowledged_ + kept_.size() + 1;
+      return open_batch();
     }
   }
   if (size >= kMaxNotes) CloseBatch();
@@ -31,7 +31,7 @@ uint64_t Outbox::AddSettled(ShardId shard, uint32_t epoch, uint64_t sequence) {
   settled->set_epoch(epoch);
   settled->set_first(sequence);
   settled->set_last(sequence);
-  return acknowledged_ + kept_.size() + 1;
+  return open_batch();
 }
 
 void Outbox::AddForget(GatewayId gateway, ShardId shard, uint64_t sequence, uint64_t below) {
@@ -68,8 +68,20 @@ bool Outbox::Acknowledge(uint64_t through) {
   return true;
 }
 
+void Outbox::VisitUnseen(Seen* seen, const std::function<void(char*, const char*)>& visit) {
+  if (seen->batch <= acknowledged_) *seen = {acknowledged_ + 1, 0};
+  link::ToGateway batch;
+  for (; seen->batch < open_batch(); *seen = {seen->batch + 1, 0}) {
+    FromBuffer(kept_[seen->batch - acknowledged_ - 1], &batch);
+    std::string* deliveries = batch.mutable_deliveries();
+    visit(deliveries->data() + seen->bytes, deliveries->data() + deliveries->size());
+  }
+  visit(deliveries_.data() + seen->bytes, deliveries_.data() + deliveries_.size());
+  seen->bytes = deliveries_.size();
+}
+
 void Outbox::CloseBatch() {
-  open_.set_batch(acknowledged_ + kept_.size() + 1);
+  open_.set_batch(open_batch());
   open_.mutable_deliveries()->swap(deliveries_);
   kept_.push_back(ToBuffer(open_));
   kept_bytes_ += kept_.back().Length();

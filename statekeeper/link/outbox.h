@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <string>
 
 #include "common/ids.h"
@@ -45,7 +46,17 @@ class Outbox {
   // A new stream: what was not acknowledged is written again.
   void Rewind() { next_ = 0; }
 
+  // Visits the packed deliveries that are kept (see ReadDelivery), oldest first, of which `*seen` says that
+  // they are new to the caller. The bytes are valid during the call.
+  struct Seen {
+    uint64_t batch = 0;  // all before this one, and of this one
+    size_t bytes = 0;    // so many
+  };
+  void VisitUnseen(Seen* seen, const std::function<void(char* begin, const char* end)>& visit);
+
   uint64_t acknowledged() const { return acknowledged_; }
+  // The number of the batch that a delivery appended now goes to.
+  uint64_t open_batch() const { return acknowledged_ + kept_.size() + 1; }
   // Bytes kept, with those of the open batch.
   uint64_t bytes() const { return kept_bytes_ + deliveries_.size(); }
 

@@ -22,6 +22,13 @@ constexpr size_t kGoneAtOnce = 64;
 // Events of one hub after which other hubs get a turn.
 constexpr int kEventsPerTurn = 64;
 
+Message MessageOf(const HubEvent& event) {
+  return {.data = event.payload,
+          .binary = event.kind == HubEvent::Kind::kBinary,
+          .received_ms = event.last_seen_ms,
+          .repeated = event.repeated};
+}
+
 }  // namespace
 
 AwakeHub::AwakeHub(std::string name, ShardId shard, const HubClass* hub_class, HubHost* host)
@@ -30,6 +37,8 @@ AwakeHub::AwakeHub(std::string name, ShardId shard, const HubClass* hub_class, H
       hub_class_(hub_class),
       host_(host),
       state_({name_, host->reap_interval()}, host->store(), host->fibers(), [host] { host->Yield(); }),
+      surroundings_{name_, &state_, [host] { host->Yield(); }, [this] { return queue_.size(); },
+                    host->limits()},
       idle_since_ms_(SteadyMs()) {}
 
 AwakeHub::~AwakeHub() = default;
@@ -62,8 +71,7 @@ void AwakeHub::RunQueue() {
 }
 
 HubContext AwakeHub::NewContext(HubContext::Access access) {
-  return HubContext(
-      name_, &state_, [host = host_] { host->Yield(); }, WallMs(), access);
+  return HubContext(surroundings_, WallMs(), access);
 }
 
 void AwakeHub::EnsureHub() {
@@ -74,7 +82,16 @@ void AwakeHub::EnsureHub() {
   hub_ = std::move(hub);
 }
 
+bool AwakeHub::MustWaitForUnsettled(const HubEvent& event) const {
+  return !unsettled_.empty() &&
+         (event.kind == HubEvent::Kind::kUndelivered || event.kind == HubEvent::Kind::kRecalled);
+}
+
 void AwakeHub::Handle(HubEvent event) {
+  if (MustWaitForUnsettled(event)) {
+    unsettled_.push_back(std::move(event));
+    return;
+  }
   if (stale_ && in_flight_.empty() && host_->store()->healthy()) {
     state_.Unload();
     hub_.reset();
@@ -94,11 +111,15 @@ void AwakeHub::Handle(HubEvent event) {
     }
     EnsureHub();
     Dispatch(event, &context);
+    if (!state_.CountState(host_->limits().max_state)) failure = Hub::Failure::kStateFull;
   } catch (const StoreAway&) {
     failure = Hub::Failure::kStore;
   } catch (const std::exception& error) {
     SPDLOG_ERROR("hub {}: a handler failed: {}", name_, error.what());
     failure = Hub::Failure::kHandler;
+  }
+  if (failure == Hub::Failure::kStateFull && !std::exchange(told_full_, true)) {
+    SPDLOG_WARN("hub {}: its state would grow beyond max-state ({} bytes)", name_, host_->limits().max_state);
   }
   if (deposed_) return;
   if (failure) {
@@ -131,6 +152,8 @@ void AwakeHub::Dispatch(const HubEvent& event, HubContext* context) {
       return;
     case HubEvent::Kind::kGatewayGone:
       return HandleGatewayGone(event, context);
+    case HubEvent::Kind::kRecalled:
+      return hub_->OnRecalled(*context, event.connection());
   }
 }
 
@@ -150,8 +173,7 @@ void AwakeHub::HandleMessage(const HubEvent& event, HubContext* context) {
     return;
   }
   state_.SawConnection(event.connection(), event.last_seen_ms);
-  hub_->OnMessage(*context, *connection,
-                  {event.payload, event.kind == HubEvent::Kind::kBinary, event.last_seen_ms});
+  hub_->OnMessage(*context, *connection, MessageOf(event));
 }
 
 void AwakeHub::HandleClose(const HubEvent& event, HubContext* context) {
@@ -200,14 +222,20 @@ std::vector<HubEvent> AwakeHub::GoneGateways() const {
 
 void AwakeHub::HandleGatewayGone(const HubEvent& event, HubContext* context) {
   if (host_->IsPresent(event.gateway)) return;
-  const std::vector<ConnectionId> gone = state_.ConnectionsOf(event.gateway, kGoneAtOnce);
-  for (const ConnectionId& id : gone) {
+  EndConnections(event, [&](const Connection& connection) {
+    hub_->OnClose(*context, connection, {kGoneAbnormally, false, ""});
+  });
+}
+
+void AwakeHub::EndConnections(const HubEvent& gone, const std::function<void(const Connection&)>& ended) {
+  const std::vector<ConnectionId> ids = state_.ConnectionsOf(gone.gateway, kGoneAtOnce);
+  for (const ConnectionId& id : ids) {
     const auto connection = state_.FindConnection(id);
     if (connection == nullptr) continue;
     state_.RemoveConnection(id);
-    hub_->OnClose(*context, *connection, {kGoneAbnormally, false, ""});
+    ended(*connection);
   }
-  if (gone.size() == kGoneAtOnce) queue_.push_front(event);
+  if (ids.size() == kGoneAtOnce) queue_.push_front(gone);
 }
 
 EventOutput AwakeHub::OutputOf(const HubEvent& event, std::vector<Output> outputs) const {
@@ -221,6 +249,7 @@ EventOutput AwakeHub::OutputOf(const HubEvent& event, std::vector<Output> output
 
 void AwakeHub::Complete(HubEvent event, HubContext* context) {
   EventOutput output = OutputOf(event, context->TakeOutputs());
+  std::vector<ConnectionId> recalls = context->TakeRecalls();
 
   if (event.kind == HubEvent::Kind::kAlarm && alarm_delivered_) {
     const bool ran = context->alarm_deferred();
@@ -254,15 +283,18 @@ void AwakeHub::Complete(HubEvent event, HubContext* context) {
     if (change.next_due) pending_due_ = change.next_due;
     if (!std::exchange(commit_soon_, true)) host_->CommitSoon(shared_from_this());
     change.writes.clear();
-    in_flight_.push_back({next_commit_, true, std::move(event), std::move(output), std::move(change)});
+    in_flight_.push_back(
+        {next_commit_, true, std::move(event), std::move(output), std::move(recalls), std::move(change)});
   } else if (!in_flight_.empty()) {
-    in_flight_.push_back({in_flight_.back().commit, false, std::move(event), std::move(output), {}});
+    in_flight_.push_back(
+        {in_flight_.back().commit, false, std::move(event), std::move(output), std::move(recalls), {}});
   } else {
-    ReleaseOutput(std::move(output), event);
+    ReleaseOutput(std::move(output), recalls, event);
   }
 }
 
-void AwakeHub::ReleaseOutput(EventOutput output, const HubEvent& event) {
+void AwakeHub::ReleaseOutput(EventOutput output, const std::vector<ConnectionId>& recalls,
+                             const HubEvent& event) {
   // Without output to wait for, a delivered alarm is dealt with as soon as its commit is.
   const bool alarm_done =
       alarm_delivered_ && (event.kind == HubEvent::Kind::kAlarmSettled ||
@@ -272,6 +304,18 @@ void AwakeHub::ReleaseOutput(EventOutput output, const HubEvent& event) {
     alarm_delivered_ = false;
     host_->AlarmDone(*this, 0);
   }
+  recalls_under_way_ += recalls.size();
+  for (const ConnectionId& closed : recalls) {
+    host_->Recall(closed, shard_, [weak = weak_from_this(), closed](std::vector<std::string> frames) {
+      if (const auto self = weak.lock()) self->OnRecalled(closed, std::move(frames));
+    });
+  }
+}
+
+void AwakeHub::OnRecalled(const ConnectionId& closed, std::vector<std::string> frames) {
+  --recalls_under_way_;
+  for (std::string& frame : frames) Deliver(HubEvent::Returned(closed, std::move(frame)));
+  Deliver(HubEvent::Recalled(closed));
 }
 
 AwakeHub::PendingCommit AwakeHub::TakeCommit() {
@@ -298,7 +342,7 @@ void AwakeHub::OnCommitted(uint64_t number, StoreStatus status) {
   while (!in_flight_.empty() && in_flight_.front().commit <= number) {
     InFlight done = std::move(in_flight_.front());
     in_flight_.pop_front();
-    ReleaseOutput(std::move(done.output), done.event);
+    ReleaseOutput(std::move(done.output), done.recalls, done.event);
   }
   idle_since_ms_ = SteadyMs();
 }
@@ -328,6 +372,8 @@ void AwakeHub::Fail(HubEvent event, Hub::Failure why) {
     case HubEvent::Kind::kOpen:
       if (store_failed) {
         context.CloseUnknown(event.connection(), kTryAgainLater, "The store is not available; try again");
+      } else if (why == Hub::Failure::kStateFull) {
+        context.CloseUnknown(event.connection(), kInternalError, "The hub's state is full");
       } else {
         context.CloseUnknown(event.connection(), kInternalError, "The hub failed to accept the connection");
       }
@@ -339,18 +385,18 @@ void AwakeHub::Fail(HubEvent event, Hub::Failure why) {
         const auto connection = state_.loaded() ? state_.FindConnection(event.connection()) : nullptr;
         const Connection unknown{event.connection(), 0, event.last_seen_ms, "", {}};
         EnsureHub();
-        hub_->OnFailure(context, connection == nullptr ? unknown : *connection,
-                        {event.payload, event.kind == HubEvent::Kind::kBinary, event.last_seen_ms}, why);
+        hub_->OnFailure(context, connection == nullptr ? unknown : *connection, MessageOf(event), why);
       } catch (const std::exception& error) {
         SPDLOG_WARN("hub {}: could not tell a client of a failed message: {}", name_, error.what());
       }
       state_.set_may_wait(true);
-      return host_->Release(OutputOf(event, context.TakeOutputs()));
+      return ReleaseOutput(OutputOf(event, context.TakeOutputs()), context.TakeRecalls(), event);
     case HubEvent::Kind::kClose:
     case HubEvent::Kind::kPause:
     case HubEvent::Kind::kResume:
     case HubEvent::Kind::kUndelivered:
     case HubEvent::Kind::kGatewayGone:
+    case HubEvent::Kind::kRecalled:
       if (store_failed) {
         // It happened, whether or not the store can note it now.
         if (unsettled_.empty()) host_->RetrySoon(shared_from_this());
@@ -374,9 +420,7 @@ void AwakeHub::FinishWithoutHub(HubEvent event) {
     if (event.kind == HubEvent::Kind::kClose) {
       state_.RemoveConnection(event.connection());
     } else if (event.kind == HubEvent::Kind::kGatewayGone) {
-      const std::vector<ConnectionId> gone = state_.ConnectionsOf(event.gateway, kGoneAtOnce);
-      for (const ConnectionId& id : gone) state_.RemoveConnection(id);
-      if (gone.size() == kGoneAtOnce) queue_.push_front(event);
+      EndConnections(event, [](const Connection&) {});
     }
   } catch (const StoreAway&) {
     RevertOpenChange();
@@ -418,7 +462,7 @@ void AwakeHub::Depose() {
 
 bool AwakeHub::CanSleep() const {
   return !running_ && queue_.empty() && in_flight_.empty() && !commit_soon_ && unsettled_.empty() &&
-         !alarm_delivered_;
+         !alarm_delivered_ && recalls_under_way_ == 0;
 }
 
 }  // namespace dormouse

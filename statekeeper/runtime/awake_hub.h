@@ -15,6 +15,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <list>
 #include <map>
 #include <memory>
@@ -76,6 +77,7 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
     bool wrote = false;
     HubEvent event;
     EventOutput output;
+    std::vector<ConnectionId> recalls;
     HubState::Change undo;  // `undo` part only
   };
 
@@ -89,11 +91,16 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
   void HandleBackpressure(const HubEvent& event, HubContext* context);
   void HandleAlarm(HubContext* context);
   void HandleGatewayGone(const HubEvent& event, HubContext* context);
+  // Removes connections of a vanished gateway, and comes back later for more. `ended`: what to do with each.
+  void EndConnections(const HubEvent& gone, const std::function<void(const Connection&)>& ended);
   void EnsureHub();
 
   // A handler ended well: queues its writes, releases its output or keeps it until it may go.
   void Complete(HubEvent event, HubContext* context);
-  void ReleaseOutput(EventOutput output, const HubEvent& event);
+  void ReleaseOutput(EventOutput output, const std::vector<ConnectionId>& recalls, const HubEvent& event);
+  void OnRecalled(const ConnectionId& closed, std::vector<std::string> frames);
+  // Whether it must not overtake events that wait to be tried again.
+  bool MustWaitForUnsettled(const HubEvent& event) const;
   // A handler did not count; its writes have been taken back.
   void Fail(HubEvent event, Hub::Failure why);
   void FailAlarm(Hub::Failure why);
@@ -111,10 +118,12 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
   const HubClass* const hub_class_;
   HubHost* const host_;
   HubState state_;
+  const HubContext::Surroundings surroundings_;
   std::unique_ptr<Hub> hub_;  // nullptr: to be made (OnWake) before the next event
 
   std::deque<HubEvent> queue_;
   bool running_ = false;  // a fiber works on the queue, maybe suspended
+  size_t recalls_under_way_ = 0;
   bool deposed_ = false;
   int64_t idle_since_ms_ = 0;
 
@@ -124,7 +133,8 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
   bool commit_soon_ = false;
   uint64_t next_commit_ = 1;  // number of the commit that this turn's writes go into
   bool commit_failed_ = false;
-  bool stale_ = false;  // the store may hold more than memory knows
+  bool stale_ = false;      // the store may hold more than memory knows
+  bool told_full_ = false;  // the log, that the state is full
 
   std::vector<HubEvent> unsettled_;  // to be tried again
   bool alarm_delivered_ = false;     // between a kAlarm and AlarmDone

@@ -117,6 +117,7 @@ class AwakeHubTest : public testing::Test, public HubHost {
   Store* store() override { return &store_; }
   FiberPool* fibers() override { return &fibers_; }
   Duration reap_interval() const override { return Duration(3'600'000); }
+  const HubLimits& limits() const override { return limits_; }
   uint32_t EpochOf(ShardId) const override { return 1; }
   void Release(EventOutput output) override {
     for (const Output& each : output.outputs) {
@@ -128,6 +129,9 @@ class AwakeHubTest : public testing::Test, public HubHost {
     }
     if (output.cause.IsEvent()) settled_.push_back(output.cause.sequence);
     if (output.acknowledged) acknowledged_ = output.acknowledged;
+  }
+  void Recall(const ConnectionId& closed, ShardId, GatewayLinks::Recalled done) override {
+    recalls_.emplace_back(closed, std::move(done));
   }
   bool IsPresent(GatewayId gateway) const override { return !gone_.contains(gateway); }
   void CommitSoon(std::shared_ptr<AwakeHub> hub) override { commits_.Add(std::move(hub)); }
@@ -189,6 +193,8 @@ class AwakeHubTest : public testing::Test, public HubHost {
   std::vector<uint64_t> settled_;
   std::function<void()> acknowledged_;
   std::vector<int64_t> alarm_done_;
+  std::vector<std::pair<ConnectionId, GatewayLinks::Recalled>> recalls_;
+  HubLimits limits_;
   std::set<GatewayId> gone_;
   int retries_ = 0;
   uint64_t sequence_ = 0;

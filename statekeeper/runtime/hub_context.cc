@@ -10,14 +10,9 @@ namespace {
 
 constexpr size_t kMaxKey = 1024;
 constexpr size_t kMaxValue = 128u << 10;
-constexpr size_t kMaxAttachment = 16u << 10;
 constexpr size_t kMaxTags = 10;
 constexpr size_t kMaxTag = 256;
 constexpr size_t kMaxReason = 123;  // RFC 6455, 5.5: a control frame's 125 bytes less the code
-
-DeliveryKind KindOf(const Message& message) {
-  return message.binary ? DeliveryKind::kBinary : DeliveryKind::kText;
-}
 
 std::string CheckedKey(std::string_view key) {
   if (key.empty() || key.size() > kMaxKey) throw std::length_error("a key has 1 to 1024 bytes");
@@ -32,38 +27,42 @@ void HubContext::CheckWritable() const {
   if (access_ == Access::kReadOnly) throw std::logic_error("state cannot be written in OnWake and OnFailure");
 }
 
-void HubContext::Send(const ConnectionId& to, const Message& message) {
-  outputs_.push_back({KindOf(message), {{to, {}}}, false, std::string(message.data)});
+void HubContext::Push(const Message& message, std::vector<Output::To> to, bool has_heads) {
+  if (message.returnable && message.binary) throw std::invalid_argument("only text is returnable");
+  outputs_.push_back({message.binary ? DeliveryKind::kBinary : DeliveryKind::kText, std::move(to), has_heads,
+                      std::string(message.data), std::string(message.returnable ? hub_.hub : "")});
 }
+
+void HubContext::Send(const ConnectionId& to, const Message& message) { Push(message, {{to, {}}}, false); }
 
 void HubContext::SendEach(std::span<const HeadedRecipient> recipients, const Message& shared) {
   if (recipients.empty()) return;
-  outputs_.push_back({KindOf(shared), {}, true, std::string(shared.data)});
-  Output& output = outputs_.back();
-  output.to.reserve(recipients.size());
-  for (const HeadedRecipient& recipient : recipients) output.to.push_back({recipient.to, recipient.head});
+  std::vector<Output::To> to;
+  to.reserve(recipients.size());
+  for (const HeadedRecipient& recipient : recipients) to.push_back({recipient.to, recipient.head});
+  Push(shared, std::move(to), true);
 }
 
 void HubContext::Broadcast(const Message& message, std::string_view tag,
                            const std::optional<ConnectionId>& except) {
-  Output output{KindOf(message), {}, false, std::string(message.data)};
+  std::vector<Output::To> to;
   const auto add = [&](const std::vector<ConnectionId>& ids) {
-    output.to.reserve(ids.size());
+    to.reserve(ids.size());
     for (const ConnectionId& id : ids) {
-      if (id != except) output.to.push_back({id, {}});
+      if (id != except) to.push_back({id, {}});
     }
   };
   if (tag.empty()) {
-    add(state_->Roster());
+    add(hub_.state->Roster());
   } else {
-    add(state_->Tagged(tag));
+    add(hub_.state->Tagged(tag));
   }
-  if (!output.to.empty()) outputs_.push_back(std::move(output));
+  if (!to.empty()) Push(message, std::move(to), false);
 }
 
 void HubContext::Close(const ConnectionId& connection, uint16_t code, std::string_view reason) {
   CheckWritable();
-  if (state_->RemoveConnection(connection)) CloseUnknown(connection, code, reason);
+  if (hub_.state->RemoveConnection(connection)) CloseUnknown(connection, code, reason);
 }
 
 void HubContext::CloseUnknown(const ConnectionId& connection, uint16_t code, std::string_view reason) {
@@ -71,28 +70,29 @@ void HubContext::CloseUnknown(const ConnectionId& connection, uint16_t code, std
       {DeliveryKind::kClose, {{connection, {}}}, false, ClosePayload(code, reason.substr(0, kMaxReason))});
 }
 
-void HubContext::Recall(const ConnectionId& /*closed*/) {}
+void HubContext::Recall(const ConnectionId& closed) { recalls_.push_back(closed); }
 
 void HubContext::Admit(const ConnectionId& connection) {
   outputs_.push_back({DeliveryKind::kAdmit, {{connection, {}}}, false, ""});
 }
 
-size_t HubContext::waiting_events() const { return 0; }
-
 std::optional<Connection> HubContext::FindConnection(const ConnectionId& id) {
-  const std::shared_ptr<const Connection> found = state_->FindConnection(id);
+  const std::shared_ptr<const Connection> found = hub_.state->FindConnection(id);
   if (found == nullptr) return std::nullopt;
   return *found;
 }
 
 std::vector<ConnectionId> HubContext::Connections(std::string_view tag) {
-  return tag.empty() ? state_->Roster() : state_->Tagged(tag);
+  return tag.empty() ? hub_.state->Roster() : hub_.state->Tagged(tag);
 }
 
 void HubContext::SetAttachment(const ConnectionId& id, std::string_view attachment) {
   CheckWritable();
-  if (attachment.size() > kMaxAttachment) throw std::length_error("an attachment has at most 16 KiB");
-  state_->SetAttachment(id, attachment);
+  if (attachment.size() > hub_.limits.max_attachment) {
+    throw std::length_error("an attachment has at most " + std::to_string(hub_.limits.max_attachment) +
+                            " bytes (option max-attachment)");
+  }
+  hub_.state->SetAttachment(id, attachment);
 }
 
 void HubContext::SetTags(const ConnectionId& id, std::vector<std::string> tags) {
@@ -104,20 +104,20 @@ void HubContext::SetTags(const ConnectionId& id, std::vector<std::string> tags) 
       throw std::invalid_argument("a tag must not hold the bytes 0 and 1");
     }
   }
-  state_->SetTags(id, std::move(tags));
+  hub_.state->SetTags(id, std::move(tags));
 }
 
-std::optional<std::string> HubContext::Get(std::string_view key) { return state_->Get(CheckedKey(key)); }
+std::optional<std::string> HubContext::Get(std::string_view key) { return hub_.state->Get(CheckedKey(key)); }
 
 void HubContext::Put(std::string_view key, std::string_view value) {
   CheckWritable();
   if (value.size() > kMaxValue) throw std::length_error("a value has at most 128 KiB");
-  state_->Put(CheckedKey(key), std::string(value));
+  hub_.state->Put(CheckedKey(key), std::string(value));
 }
 
 void HubContext::Delete(std::string_view key) {
   CheckWritable();
-  state_->Put(CheckedKey(key), std::nullopt);
+  hub_.state->Put(CheckedKey(key), std::nullopt);
 }
 
 void HubContext::List(std::string_view prefix,
@@ -125,7 +125,7 @@ void HubContext::List(std::string_view prefix,
                       std::string_view start) {
   const std::string rows = UserRow(prefix);
   const std::string first = start > prefix ? UserRow(start) : rows;
-  state_->Visit(first, PrefixEnd(rows), [&](const std::string& row, const std::string& value) {
+  hub_.state->Visit(first, PrefixEnd(rows), [&](const std::string& row, const std::string& value) {
     return visit(std::string_view{row}.substr(kUserRows.size()), value);
   });
 }
@@ -143,12 +143,12 @@ void HubContext::ChangeAlarm(int64_t due_ms) {
   if (deferred_alarm_) {
     deferred_alarm_ = due_ms;
   } else {
-    state_->SetAlarm(due_ms);
+    hub_.state->SetAlarm(due_ms);
   }
 }
 
 std::optional<int64_t> HubContext::GetAlarm() {
-  const int64_t due = deferred_alarm_.value_or(state_->alarm_due_ms());
+  const int64_t due = deferred_alarm_.value_or(hub_.state->alarm_due_ms());
   if (due == 0) return std::nullopt;
   return due;
 }

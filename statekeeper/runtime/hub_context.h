@@ -1,6 +1,7 @@
 // The Context that one run of a handler gets: reads and writes go to the hub's state, sends are collected.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -8,6 +9,7 @@
 
 #include "statekeeper/hub/hub.h"
 #include "statekeeper/link/gateway_links.h"
+#include "statekeeper/runtime/hub_limits.h"
 #include "statekeeper/runtime/hub_state.h"
 
 namespace dormouse {
@@ -15,12 +17,21 @@ namespace dormouse {
 class HubContext : public Context {
  public:
   enum class Access { kReadWrite, kReadOnly };
+  // What all contexts of one hub have in common; outlives them.
+  struct Surroundings {
+    std::string_view hub;  // "CLASS/NAME"
+    HubState* state;
+    std::function<void()> yield;
+    std::function<size_t()> waiting_events;
+    HubLimits limits;
+  };
 
-  HubContext(std::string_view hub, HubState* state, std::function<void()> yield, int64_t now_ms,
-             Access access)
-      : hub_(hub), state_(state), yield_(std::move(yield)), now_ms_(now_ms), access_(access) {}
+  HubContext(const Surroundings& hub, int64_t now_ms, Access access)
+      : hub_(hub), now_ms_(now_ms), access_(access) {}
 
   std::vector<Output> TakeOutputs() { return std::move(outputs_); }
+  // The closed connections that the handler recalled from.
+  std::vector<ConnectionId> TakeRecalls() { return std::move(recalls_); }
 
   // During OnAlarm the alarm that is running counts as gone, and what the handler sets takes effect only when
   // the run as a whole is done: it is kept here.
@@ -33,8 +44,8 @@ class HubContext : public Context {
   // Closes a socket that is not among the hub's connections.
   void CloseUnknown(const ConnectionId& connection, uint16_t code, std::string_view reason);
 
-  std::string_view hub_class() const override { return HubClassOf(hub_); }
-  std::string_view hub_name() const override { return HubNameOf(hub_); }
+  std::string_view hub_class() const override { return HubClassOf(hub_.hub); }
+  std::string_view hub_name() const override { return HubNameOf(hub_.hub); }
   int64_t now_ms() const override { return now_ms_; }
 
   void Send(const ConnectionId& to, const Message& message) override;
@@ -45,9 +56,9 @@ class HubContext : public Context {
 
   void Recall(const ConnectionId& closed) override;
   void Admit(const ConnectionId& connection) override;
-  size_t waiting_events() const override;
+  size_t waiting_events() const override { return hub_.waiting_events(); }
 
-  size_t connection_count() override { return state_->connection_count(); }
+  size_t connection_count() override { return hub_.state->connection_count(); }
   std::optional<Connection> FindConnection(const ConnectionId& id) override;
   std::vector<ConnectionId> Connections(std::string_view tag) override;
   void SetAttachment(const ConnectionId& id, std::string_view attachment) override;
@@ -63,18 +74,19 @@ class HubContext : public Context {
   std::optional<int64_t> GetAlarm() override;
   void DeleteAlarm() override;
 
-  void Yield() override { yield_(); }
+  void Yield() override { hub_.yield(); }
 
  private:
   void CheckWritable() const;
   void ChangeAlarm(int64_t due_ms);
 
-  const std::string_view hub_;
-  HubState* const state_;
-  const std::function<void()> yield_;
+  void Push(const Message& message, std::vector<Output::To> to, bool has_heads);
+
+  const Surroundings& hub_;
   const int64_t now_ms_;
   const Access access_;
   std::vector<Output> outputs_;
+  std::vector<ConnectionId> recalls_;
   std::optional<int64_t> deferred_alarm_;
   bool changed_alarm_ = false;
 };

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 
 #include "common/ids.h"
 #include "proto/packed.h"
@@ -23,6 +24,7 @@ struct HubEvent {
     kAlarm,         // the store's alarm index says that something is due
     kAlarmSettled,  // what OnAlarm sent has arrived: `alarm_after` can be committed
     kGatewayGone,   // `gateway` has vanished with all its sockets
+    kRecalled,      // everything that the hub recalled from connection() has come back
   };
 
   Kind kind = Kind::kText;
@@ -30,6 +32,7 @@ struct HubEvent {
   uint64_t sequence = 0;
   uint64_t handle = 0;
   int64_t last_seen_ms = 0;
+  bool repeated = false;
   std::string payload;
   int64_t alarm_after = 0;        // 0: none
   uint64_t alarm_generation = 0;  // of kAlarmSettled: stale if the alarm was set again since
@@ -41,11 +44,28 @@ struct HubEvent {
     event.sequence = view.sequence;
     event.handle = view.connection;
     event.last_seen_ms = view.last_seen_ms;
+    event.repeated = view.repeated;
     event.payload = view.payload;
     return event;
   }
+  // A frame that came back without its gateway: the lane's own.
+  static HubEvent Returned(const ConnectionId& closed, std::string frame) {
+    HubEvent event;
+    event.kind = Kind::kUndelivered;
+    event.gateway = closed.gateway;
+    event.handle = closed.handle;
+    event.payload = std::move(frame);
+    return event;
+  }
+  static HubEvent Recalled(const ConnectionId& closed) {
+    HubEvent event;
+    event.kind = Kind::kRecalled;
+    event.gateway = closed.gateway;
+    event.handle = closed.handle;
+    return event;
+  }
 
-  bool IsFromGateway() const { return kind <= Kind::kUndelivered; }
+  bool IsFromGateway() const { return kind <= Kind::kUndelivered && sequence != 0; }
   bool IsMessage() const { return kind == Kind::kText || kind == Kind::kBinary; }
   ConnectionId connection() const { return {gateway, handle}; }
 

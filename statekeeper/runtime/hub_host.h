@@ -9,6 +9,7 @@
 #include "common/options.h"
 #include "statekeeper/link/gateway_links.h"
 #include "statekeeper/runtime/fiber.h"
+#include "statekeeper/runtime/hub_limits.h"
 #include "statekeeper/store/store.h"
 
 namespace dormouse {
@@ -22,10 +23,13 @@ class HubHost {
   virtual Store* store() = 0;
   virtual FiberPool* fibers() = 0;
   virtual Duration reap_interval() const = 0;
+  virtual const HubLimits& limits() const = 0;
   virtual uint32_t EpochOf(ShardId shard) const = 0;
 
   // Sends what an event sends; its writes are durable (GatewayLinks::Release).
   virtual void Release(EventOutput output) = 0;
+  // See GatewayLinks::Recall.
+  virtual void Recall(const ConnectionId& closed, ShardId shard, GatewayLinks::Recalled done) = 0;
   virtual bool IsPresent(GatewayId gateway) const = 0;
 
   // At the end of this turn of the loop, TakeCommit of this hub is called and carried out.

@@ -14,6 +14,12 @@ constexpr size_t kWakeRows = 256;
 constexpr size_t kPageRows = 512;
 // Rows visited before other hubs get a turn: well under a millisecond.
 constexpr size_t kRowsPerTurn = 1024;
+constexpr size_t kRowsPerRead = 1000;  // see Store::Get
+
+// What a hub class's row counts for.
+int64_t BytesOf(const std::string& row, const std::optional<std::string>& value) {
+  return value ? static_cast<int64_t>(row.size() - kUserRows.size() + value->size()) : 0;
+}
 
 }  // namespace
 
@@ -57,6 +63,8 @@ void HubState::ReadMeta() {
   const RowCache::Value* row = rows_.Find(kMetaRow);
   if (row != nullptr && *row) meta_.ParseFromString(**row);
   meta_changed_ = false;
+  growth_ = 0;
+  unsized_.clear();
   indexed_due_ = NextDue();
 }
 
@@ -68,24 +76,38 @@ void HubState::ForgetParsed() {
 
 std::optional<std::string> HubState::Get(const std::string& row) {
   if (const RowCache::Value* value = rows_.Find(row)) return *value;
+  rows_.Learn(row, std::move(ReadRows({row}).front()));
+  return *rows_.Find(row);
+}
+
+std::vector<std::optional<std::string>> HubState::ReadRows(std::vector<std::string> rows) {
   CheckMayWait();
+  const size_t count = rows.size();
   Fiber* const fiber = fibers_->current();
   StoreStatus status = StoreStatus::kOk;
   std::vector<std::optional<std::string>> values;
-  store_->Get(config_.hub, {row},
+  store_->Get(config_.hub, std::move(rows),
               [&, fiber](StoreStatus answer, std::vector<std::optional<std::string>> got) {
                 status = answer;
                 values = std::move(got);
                 fibers_->Resume(fiber);
               });
   fibers_->Suspend();
-  if (status != StoreStatus::kOk || values.size() != 1) throw StoreAway();
-  rows_.Learn(row, std::move(values[0]));
-  return *rows_.Find(row);
+  if (status != StoreStatus::kOk || values.size() != count) throw StoreAway();
+  return values;
 }
 
 void HubState::Put(const std::string& row, std::optional<std::string> value) {
-  if (const RowCache::Value* known = rows_.Find(row); known != nullptr && *known == value) return;
+  const RowCache::Value* known = rows_.Find(row);
+  if (known != nullptr && *known == value) return;
+  if (row.starts_with(kUserRows)) {
+    growth_ += BytesOf(row, value);
+    if (known != nullptr) {
+      growth_ -= BytesOf(row, *known);
+    } else {
+      unsized_.push_back(row);
+    }
+  }
   change_.undo.push_back(rows_.Write(row, value));
   change_.writes.push_back({row, std::move(value)});
 }
@@ -281,10 +303,36 @@ int64_t HubState::NextDue() const {
   return check == 0 ? alarm : std::min(alarm, check);
 }
 
+bool HubState::CountState(uint64_t max_bytes) {
+  while (!unsized_.empty()) {
+    const auto first = unsized_.end() - static_cast<ptrdiff_t>(std::min(unsized_.size(), kRowsPerRead));
+    const std::vector<std::string> rows(first, unsized_.end());
+    const std::vector<std::optional<std::string>> values = ReadRows(rows);
+    for (size_t i = 0; i < rows.size(); ++i) growth_ -= BytesOf(rows[i], values[i]);
+    unsized_.erase(unsized_.end() - static_cast<ptrdiff_t>(rows.size()), unsized_.end());
+  }
+  const int64_t growth = growth_;
+  if (growth == 0) return true;
+  auto bytes = static_cast<int64_t>(meta_.state_bytes()) + growth;
+  if (!meta_.has_state_bytes()) {  // a new hub, or one that was stored before sizes were
+    bytes = 0;
+    Visit(std::string(kUserRows), PrefixEnd(kUserRows),
+          [&bytes](const std::string& row, const std::string& value) {
+            bytes += static_cast<int64_t>(row.size() - kUserRows.size() + value.size());
+            return true;
+          });
+  }
+  growth_ = 0;
+  bytes = std::max<int64_t>(bytes, 0);
+  meta_.set_state_bytes(static_cast<uint64_t>(bytes));
+  meta_changed_ = true;
+  return growth < 0 || max_bytes == 0 || static_cast<uint64_t>(bytes) <= max_bytes;
+}
+
 HubState::Change HubState::TakeChange() {
   if (meta_changed_) {
     meta_changed_ = false;
-    if (meta_.gateways().empty() && meta_.alarm_due_ms() == 0) {
+    if (meta_.gateways().empty() && meta_.alarm_due_ms() == 0 && meta_.state_bytes() == 0) {
       if (Get(kMetaRow)) Put(kMetaRow, std::nullopt);
     } else {
       Put(kMetaRow, meta_.SerializeAsString());

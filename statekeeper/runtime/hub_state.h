@@ -87,6 +87,12 @@ class HubState {
   // When the store should next wake this hub; 0: never.
   int64_t NextDue() const;
 
+  // --- The size of the hub class's own rows, keys and values.
+  // Counts the open change in. False: it makes the state larger, and larger than `max_bytes` (0: no limit);
+  // it must be taken back then, as when this throws. To be called before TakeChange where a hub class has
+  // written.
+  bool CountState(uint64_t max_bytes);
+
   // --- Changes.
   struct Change {
     std::vector<RowWrite> writes;
@@ -105,6 +111,7 @@ class HubState {
  private:
   static constexpr int64_t kUnknownDue = -1;
 
+  std::vector<std::optional<std::string>> ReadRows(std::vector<std::string> rows);
   RowPage ReadRange(const std::string& first, const std::string& last, size_t limit);
   void ReadMeta();
   void CountConnection(GatewayId gateway, int delta, int64_t now_ms);
@@ -124,6 +131,10 @@ class HubState {
   bool meta_changed_ = false;
   int64_t indexed_due_ = 0;
   Change change_;
+  // Of the open change, until CountState: by how much it makes the hub class's rows larger; and those whose
+  // size before it is unknown, so not subtracted.
+  int64_t growth_ = 0;
+  std::vector<std::string> unsized_;
 
   // Parsed connection rows; rebuilt from rows_ when it is cleared.
   std::unordered_map<ConnectionId, std::shared_ptr<Connection>> connections_;

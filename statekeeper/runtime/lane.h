@@ -22,6 +22,7 @@
 #include <string_view>
 #include <thread>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "common/options.h"
@@ -47,6 +48,7 @@ class Lane : public GatewayLinks::Receiver, private HubHost {
     Duration hibernate_after{};
     Duration reap_interval{};
     Duration gateway_grace{};
+    HubLimits limits;  // of each hub
     // Another owner has shards of this lane; called on the lane's thread.
     std::function<void()> deposed;
   };
@@ -78,8 +80,12 @@ class Lane : public GatewayLinks::Receiver, private HubHost {
   Store* store() override { return store_.get(); }
   FiberPool* fibers() override { return &fibers_; }
   Duration reap_interval() const override { return config_.reap_interval; }
+  const HubLimits& limits() const override { return config_.limits; }
   uint32_t EpochOf(ShardId shard) const override { return epochs_.at(shard); }
   void Release(EventOutput output) override;
+  void Recall(const ConnectionId& closed, ShardId shard, GatewayLinks::Recalled done) override {
+    links_->Recall(closed, shard, EpochOf(shard), std::move(done));
+  }
   bool IsPresent(GatewayId gateway) const override { return links_->IsPresent(gateway); }
   void CommitSoon(std::shared_ptr<AwakeHub> hub) override { commits_->Add(std::move(hub)); }
   void RetrySoon(std::shared_ptr<AwakeHub> hub) override;

@@ -1,0 +1,283 @@
+// Both ends of the edge link over real sockets: how output that cannot reach its socket comes back.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "common/clock.h"
+#include "common/shard.h"
+#include "gateway/link/cutting_proxy.h"
+#include "gateway/link/link_harness.h"
+
+namespace dormouse {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+constexpr char kHub[] = "test/hub";
+constexpr uint32_t kShards = 64;
+
+// A statekeeper and a gateway all of whose sockets are closed.
+class RecallTest : public testing::Test {
+ protected:
+  RecallTest() : shard_(ShardOf(kHub, kShards)) {
+    directory_ = (std::filesystem::temp_directory_path() / "recall_test_XXXXXX").string();
+    if (mkdtemp(directory_.data()) == nullptr) std::abort();
+    path_ = directory_ + "/edge.sock";
+    front_ = directory_ + "/proxy.sock";
+  }
+  ~RecallTest() override {
+    gateway_.reset();
+    proxy_.reset();
+    statekeeper_.reset();
+    std::filesystem::remove_all(directory_);
+  }
+
+  void Start(Duration grace = Duration(60'000)) {
+    TestStatekeeper::Setup setup{.addresses = {"unix:" + path_}, .unix_path = front_, .shards = kShards};
+    setup.links.gateway_grace = grace;
+    setup.on_event = [this](TestStatekeeper* self, const Taken& event) {
+      if (event.kind == EventKind::kUndelivered) returned_.push_back(event.payload);
+      self->Release(event, {});
+    };
+    statekeeper_ = std::make_unique<TestStatekeeper>(setup);
+    ASSERT_TRUE(statekeeper_->Start());
+    proxy_ = std::make_unique<CuttingProxy>(front_, path_);
+    gateway_ = std::make_unique<TestGateway>(
+        StatekeeperLinks::Config{.gateway = 0x1001, .statekeepers = {"unix:" + front_}});
+    gateway_->on_delivery = [this](const DeliveryView& delivery) { GiveBack(delivery); };
+    ASSERT_TRUE(gateway_->AwaitReady());
+  }
+
+  void GiveBack(const DeliveryView& delivery) {
+    if (delivery.return_to.empty()) return;
+    const std::string hub(delivery.return_to);
+    for (uint32_t i = 0; i < delivery.recipient_count; ++i) {
+      gateway_->links().Append({.kind = EventKind::kUndelivered,
+                                .connection = delivery.recipient(i),
+                                .hub = hub,
+                                .payload = delivery.payload_view()});
+    }
+  }
+
+  ConnectionId Closed(uint64_t i) const { return {0x1001, UuidLow(i)}; }
+
+  // On the lane's thread.
+  void Send(const std::vector<ConnectionId>& to, const std::string& text) {
+    Output output = TestStatekeeper::To(to, text);
+    output.return_to = kHub;
+    statekeeper_->links().Release({.cause = {}, .shard = shard_, .epoch = 1, .outputs = {std::move(output)}});
+  }
+  void Recall(uint64_t connection) {
+    statekeeper_->links().Recall(Closed(connection), shard_, 1, [this](std::vector<std::string> frames) {
+      statekeeper_->facts.Change([&] {
+        for (std::string& frame : frames) recalled_.push_back(std::move(frame));
+        returned_before_.push_back(returned_.size());
+      });
+    });
+  }
+  // From the test's thread.
+  bool AwaitRecalls(size_t count) {
+    return statekeeper_->facts.Await([&] { return returned_before_.size() >= count; });
+  }
+  bool RecallsAtOnce(uint64_t connection) {
+    return statekeeper_->thread().Get<bool>([&] {
+      const size_t before = returned_before_.size();
+      Recall(connection);
+      return returned_before_.size() == before + 1;
+    });
+  }
+  void LoseTheGateway() {
+    proxy_->set_closed(true);
+    proxy_->Cut();
+    const int64_t until = SteadyMs() + 30'000;
+    const auto linked = [this] { return statekeeper_->links().traffic().gateways; };
+    while (statekeeper_->thread().Get<size_t>(linked) > 0) {
+      ASSERT_LT(SteadyMs(), until);
+      std::this_thread::yield();
+    }
+  }
+
+  const ShardId shard_;
+  std::string directory_;
+  std::string path_;
+  std::string front_;
+  std::unique_ptr<TestStatekeeper> statekeeper_;
+  std::unique_ptr<CuttingProxy> proxy_;
+  std::unique_ptr<TestGateway> gateway_;
+  // On the lane's thread.
+  std::vector<std::string> returned_;    // by the gateway
+  std::vector<std::string> recalled_;    // handed over with the end of a recall
+  std::vector<size_t> returned_before_;  // returned_'s size at the end of each recall
+};
+
+TEST_F(RecallTest, ALivingGatewayGivesEverythingBackBeforeTheRecallEnds) {
+  Start();
+  statekeeper_->thread().Run([&] {
+    for (const char* text : {"one", "two", "three"}) Send({Closed(1)}, text);
+    Recall(1);
+  });
+  ASSERT_TRUE(AwaitRecalls(1));
+  statekeeper_->thread().Run([&] {
+    EXPECT_THAT(returned_, ElementsAre("one", "two", "three"));
+    EXPECT_EQ(returned_before_[0], 3u);
+    EXPECT_THAT(recalled_, IsEmpty());
+  });
+}
+
+TEST_F(RecallTest, TheAcknowledgementDoesNotOvertakeWhatComesBackHoweverMuchWaits) {
+  Start();
+  // More than fits into many messages goes up before what comes back.
+  gateway_->on_delivery = [this](const DeliveryView& delivery) {
+    for (int i = 0; i < 200 && !delivery.return_to.empty(); ++i) {
+      const std::string hub = "test/other-" + std::to_string(i);
+      const std::string payload(100'000, 'x');
+      gateway_->links().Append({.kind = EventKind::kText, .connection = 1, .hub = hub, .payload = payload});
+    }
+    GiveBack(delivery);
+  };
+  statekeeper_->thread().Run([&] {
+    Send({Closed(1)}, "one");
+    Send({Closed(1)}, "two");
+    Recall(1);
+  });
+  ASSERT_TRUE(AwaitRecalls(1));
+  statekeeper_->thread().Run([&] {
+    EXPECT_THAT(returned_, ElementsAre("one", "two"));
+    EXPECT_EQ(returned_before_[0], 2u);
+  });
+}
+
+TEST_F(RecallTest, AStreamThatBreaksWhileItWaitsEndsItWithWhatWasNotAcknowledged) {
+  Start();
+  proxy_->Stall();
+  statekeeper_->thread().Run([&] {
+    Send({Closed(1), Closed(2)}, "one");
+    Send({Closed(1)}, "two");
+  });
+  EXPECT_FALSE(RecallsAtOnce(1));
+  proxy_->Cut();
+  ASSERT_TRUE(AwaitRecalls(1));
+  statekeeper_->thread().Run([&] { EXPECT_THAT(recalled_, ElementsAre("one", "two")); });
+
+  // Its stream comes back, it gets everything and sends it back: nothing of it for a second time.
+  const auto got = [this] {
+    return statekeeper_->thread().Get<std::vector<std::string>>([&] { return returned_; });
+  };
+  const int64_t until = SteadyMs() + 30'000;
+  while (got().empty()) {
+    ASSERT_LT(SteadyMs(), until);
+    std::this_thread::yield();
+  }
+  ASSERT_TRUE(gateway_->AwaitSettled());
+  EXPECT_THAT(got(), ElementsAre("one"));  // for the second connection
+}
+
+TEST_F(RecallTest, AGatewayThatReplacesItsStreamIsAskedAgain) {
+  Start();
+  proxy_->Stall();
+  statekeeper_->thread().Run([&] { Send({Closed(1)}, "one"); });
+  EXPECT_FALSE(RecallsAtOnce(1));
+  // A second stream of the same gateway, before this end has noticed that the first is dead.
+  proxy_.reset();
+  proxy_ = std::make_unique<CuttingProxy>(front_, path_);
+  ASSERT_TRUE(AwaitRecalls(1));
+  statekeeper_->thread().Run([&] {
+    // Noticed or not: once, and nothing is lost.
+    EXPECT_EQ(returned_.size() + recalled_.size(), 1u);
+  });
+}
+
+TEST_F(RecallTest, WhatAGatewayWithoutAStreamHasNotAcknowledgedComesBackAtOnce) {
+  Start();
+  LoseTheGateway();
+  statekeeper_->thread().Run([&] { Send({Closed(1)}, "one"); });
+  EXPECT_TRUE(RecallsAtOnce(1));
+  statekeeper_->thread().Run([&] {
+    EXPECT_THAT(recalled_, ElementsAre("one"));
+    Send({Closed(1)}, "two");
+  });
+  EXPECT_TRUE(RecallsAtOnce(1));
+  EXPECT_TRUE(RecallsAtOnce(1));
+  statekeeper_->thread().Run([&] { EXPECT_THAT(recalled_, ElementsAre("one", "two")); });
+}
+
+TEST_F(RecallTest, AGatewayThatWasGivenUpLeavesItsOutputForAnotherGracePeriod) {
+  Start(Duration(200));
+  LoseTheGateway();
+  statekeeper_->thread().Run([&] {
+    for (uint64_t i = 1; i < 1000; ++i) Send({Closed(i)}, "frame");
+  });
+  ASSERT_TRUE(statekeeper_->facts.Await([&] { return !statekeeper_->gone.empty(); }));
+  EXPECT_TRUE(RecallsAtOnce(1));
+  statekeeper_->thread().Run([&] { EXPECT_THAT(recalled_, ElementsAre("frame")); });
+  // Not for ever.
+  const int64_t until = SteadyMs() + 30'000;
+  for (uint64_t i = 2; i < 1000; ++i) {
+    ASSERT_LT(SteadyMs(), until);
+    const size_t before = statekeeper_->thread().Get<size_t>([&] { return recalled_.size(); });
+    ASSERT_TRUE(RecallsAtOnce(i));
+    if (statekeeper_->thread().Get<size_t>([&] { return recalled_.size(); }) == before) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  FAIL() << "it is kept";
+}
+
+TEST_F(RecallTest, AGatewayThatComesBackAfterItWasGivenUpDoesNoHarm) {
+  Start(Duration(200));
+  // It has the frame, and what it sends back does not arrive.
+  proxy_->Stall();
+  statekeeper_->thread().Run([&] { Send({Closed(1)}, "one"); });
+  LoseTheGateway();
+  ASSERT_TRUE(statekeeper_->facts.Await([&] { return !statekeeper_->gone.empty(); }));
+  EXPECT_TRUE(RecallsAtOnce(1));
+  gateway_->thread().Run([&] {
+    gateway_->links().Append(
+        {.kind = EventKind::kUndelivered, .connection = UuidLow(1), .hub = kHub, .payload = "one"});
+    gateway_->links().Append(
+        {.kind = EventKind::kUndelivered, .connection = UuidLow(1), .hub = kHub, .payload = "other"});
+  });
+  proxy_->set_closed(false);
+  ASSERT_TRUE(gateway_->AwaitSettled());
+  statekeeper_->thread().Run([&] {
+    EXPECT_THAT(recalled_, ElementsAre("one"));
+    EXPECT_THAT(returned_, ElementsAre("other"));
+  });
+}
+
+TEST_F(RecallTest, OfAGatewayThatWasNeverSeenNothingComesBack) {
+  Start(Duration(100));
+  EXPECT_TRUE(statekeeper_->thread().Get<bool>([&] {
+    bool done = false;
+    statekeeper_->links().Recall({0x9009, UuidLow(1)}, shard_, 1,
+                                 [&](const std::vector<std::string>& frames) { done = frames.empty(); });
+    return done;
+  }));
+}
+
+TEST_F(RecallTest, ThousandsRecallFromALostGateway) {
+  Start();
+  constexpr uint64_t kConnections = 5000;
+  LoseTheGateway();
+  statekeeper_->thread().Run([&] {
+    std::vector<ConnectionId> all;
+    for (uint64_t i = 0; i < kConnections; ++i) all.push_back(Closed(i));
+    for (int i = 0; i < 20; ++i) Send(all, std::string(50'000, 'x'));
+    for (uint64_t i = 0; i < kConnections; ++i) {
+      Send({Closed(i)}, "own");
+      Recall(i);
+      EXPECT_EQ(recalled_.size(), 21);
+      EXPECT_EQ(recalled_.back(), "own");
+      recalled_.clear();
+    }
+  });
+}
+
+}  // namespace
+}  // namespace dormouse

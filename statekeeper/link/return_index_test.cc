@@ -1,0 +1,93 @@
+#include "statekeeper/link/return_index.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "proto/packed.h"
+
+namespace dormouse {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+void Append(Outbox* outbox, std::vector<Recipient> to, std::string_view payload,
+            std::string_view return_to = "test/hub") {
+  AppendDelivery(
+      {.cause = {}, .return_to = return_to, .recipients = to, .has_heads = true, .payload = payload},
+      outbox->deliveries());
+  outbox->Filled();
+}
+
+TEST(ReturnIndexTest, GivesWhatIsUnacknowledgedAndReturnableOldestFirst) {
+  Outbox outbox;
+  ReturnIndex index;
+  Append(&outbox, {{1, "acknowledged "}}, "a");
+  outbox.Next();
+  Append(&outbox, {{1, "one "}, {2, "two "}}, "b");
+  outbox.Next();
+  Append(&outbox, {{1, ""}}, "not returnable", "");
+  Append(&outbox, {{1, "open "}}, "c");
+  ASSERT_TRUE(outbox.Acknowledge(1));
+  EXPECT_THAT(index.Take(&outbox, 1), ElementsAre("one b", "open c"));
+  EXPECT_THAT(index.Take(&outbox, 2), ElementsAre("two b"));
+  EXPECT_THAT(index.Take(&outbox, 1), IsEmpty());
+}
+
+TEST(ReturnIndexTest, SeesWhatWasAddedSinceAlsoToABatchThatWasOpen) {
+  Outbox outbox;
+  ReturnIndex index;
+  Append(&outbox, {{1, ""}}, "a");
+  EXPECT_THAT(index.Take(&outbox, 1), ElementsAre("a"));
+  Append(&outbox, {{1, ""}}, "b");
+  outbox.Next();
+  Append(&outbox, {{1, ""}}, "c");
+  EXPECT_THAT(index.Take(&outbox, 1), ElementsAre("b", "c"));
+}
+
+TEST(ReturnIndexTest, ReadsTheBatchesOnceHoweverManyRecall) {
+  Outbox outbox;
+  for (uint64_t i = 0; i < 100; ++i) {
+    Append(&outbox, {{i, ""}}, "x");
+    outbox.Next();
+  }
+  Outbox::Seen seen;
+  size_t bytes = 0;
+  const auto count = [&](const char* begin, const char* end) { bytes += static_cast<size_t>(end - begin); };
+  outbox.VisitUnseen(&seen, count);
+  const size_t all = bytes;
+  EXPECT_GT(all, 0u);
+  for (int i = 0; i < 100; ++i) outbox.VisitUnseen(&seen, count);
+  EXPECT_EQ(bytes, all);
+}
+
+TEST(ReturnIndexTest, KnowsWhatWasTakenAsOftenAsItWas) {
+  Outbox outbox;
+  ReturnIndex index;
+  Append(&outbox, {{1, "h"}}, "a");
+  Append(&outbox, {{1, "h"}}, "a");
+  EXPECT_FALSE(index.WasTaken(1, "ha"));
+  EXPECT_THAT(index.Take(&outbox, 1), ElementsAre("ha", "ha"));
+  EXPECT_FALSE(index.WasTaken(2, "ha"));
+  EXPECT_TRUE(index.WasTaken(1, "ha"));
+  EXPECT_TRUE(index.WasTaken(1, "ha"));
+  EXPECT_FALSE(index.WasTaken(1, "ha"));
+}
+
+TEST(ReturnIndexTest, AfterARestartGivesWhatIsLeftButNothingTwice) {
+  Outbox outbox;
+  ReturnIndex index;
+  Append(&outbox, {{1, ""}, {2, ""}}, "a");
+  outbox.Next();
+  EXPECT_THAT(index.Take(&outbox, 1), ElementsAre("a"));
+  index.Restart();
+  Append(&outbox, {{1, ""}, {2, ""}}, "b");
+  outbox.Next();
+  EXPECT_THAT(index.Take(&outbox, 1), ElementsAre("b"));
+  index.Restart();
+  ASSERT_TRUE(outbox.Acknowledge(1));
+  EXPECT_THAT(index.Take(&outbox, 2), ElementsAre("b"));
+}
+
+}  // namespace
+}  // namespace dormouse
