@@ -783,6 +783,7 @@ TEST_F(EdgeServerTest, WhatWaitedForAReaderThatWasTooSlowComesBackAfterItsClose)
   all.insert(all.end(), returned.begin(), returned.end());
   ASSERT_EQ(all.size(), kMessages);
   for (int i = 0; i < kMessages; ++i) EXPECT_EQ(all[i], i);
+  slow.SendClose(1013, "");
   WaitForGauge(metrics_->connections, 0);
   EXPECT_EQ(metrics_->outbound_queued_bytes->Value(), 0);
 }

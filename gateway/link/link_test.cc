@@ -213,6 +213,7 @@ TEST_F(LinkTest, ANewStatekeeperGetsWhatIsUnsettledAndClientsWhatTheyHaveNotSeen
   gateway.Append("echo/b", "open too");
   ASSERT_TRUE(gateway.AwaitDeliveries(3));
   EXPECT_EQ(gateway.unsettled(), 2u);
+  const std::vector<Taken> first_taken = first->GetTaken();
   first.reset();
   gateway.Append("echo/a", "new");
 
@@ -231,7 +232,9 @@ TEST_F(LinkTest, ANewStatekeeperGetsWhatIsUnsettledAndClientsWhatTheyHaveNotSeen
   for (const Taken& taken : second.GetTaken()) {
     by_hub[taken.hub].push_back(taken.payload);
     EXPECT_EQ(taken.epoch, 2u);
+    EXPECT_TRUE(taken.repeated || taken.payload == "new") << taken.payload;
   }
+  for (const Taken& taken : first_taken) EXPECT_FALSE(taken.repeated);
   EXPECT_THAT(by_hub["echo/a"], ElementsAre("open", "new"));
   EXPECT_THAT(by_hub["echo/b"], ElementsAre("open too"));
   EXPECT_THAT(Payloads(&gateway), testing::UnorderedElementsAre("settled 1", "open 1", "open too 1", "open 2",
@@ -663,8 +666,10 @@ class RudeGateway : private StreamInbox::Owner {
     message.mutable_hello()->set_lane(lane);
     return message;
   }
-  bool AwaitGreeting() {
-    return facts_.Await([this] { return messages_ > 0; });
+  bool AwaitGreeting() { return AwaitMessages(1); }
+  // With the greeting.
+  bool AwaitMessages(int count) {
+    return facts_.Await([&] { return messages_ >= count; });
   }
   void Write(const grpc::ByteBuffer& message) {
     for (;;) {
@@ -772,6 +777,48 @@ TEST_F(LinkTest, ASecondStreamOfAGatewayReplacesTheFirst) {
   ASSERT_TRUE(second.AwaitGreeting());
   EXPECT_EQ(first.AwaitEnd(), grpc::StatusCode::ABORTED);
   EXPECT_EQ(statekeeper.thread().Get<size_t>([&] { return statekeeper.links().traffic().gateways; }), 1u);
+}
+
+TEST_F(LinkTest, ARecallOutlastsAReplacedStream) {
+  std::vector<std::string> handed;  // on the lane's thread, until the recall's end
+  TestStatekeeper::Setup setup = Standard();
+  setup.on_event = [&](TestStatekeeper* self, const Taken& event) {
+    handed.push_back(event.payload);
+    self->Release(event, {});
+  };
+  TestStatekeeper statekeeper(setup);
+  ASSERT_TRUE(statekeeper.Start());
+  RudeGateway first("unix:" + path_);
+  first.Open(RudeGateway::Hello(1, 0));
+  ASSERT_TRUE(first.AwaitGreeting());
+  const std::string hub = "echo/a";
+  const ShardId shard = ShardOf(hub, 64);
+  const auto recalled = [&](const std::vector<std::string>& frames) {
+    EXPECT_THAT(frames, IsEmpty());
+    statekeeper.facts.Change([&] { handed.emplace_back("end"); });
+  };
+  statekeeper.thread().Run([&] { statekeeper.links().Recall({0x6666, UuidLow(1)}, shard, 1, recalled); });
+  ASSERT_TRUE(first.AwaitMessages(2));
+  // What it sent back got lost with its stream, although it acknowledges the batch.
+  RudeGateway second("unix:" + path_);
+  link::ToLane hello = RudeGateway::Hello(1, 0);
+  hello.mutable_hello()->set_received_through(1);
+  second.Open(hello);
+  ASSERT_TRUE(second.AwaitMessages(2));
+  EXPECT_EQ(first.AwaitEnd(), grpc::StatusCode::ABORTED);
+  link::ToLane again;
+  AppendEvent({.kind = EventKind::kUndelivered,
+               .shard = shard,
+               .epoch = 1,
+               .sequence = 1,
+               .connection = UuidLow(1),
+               .hub = hub,
+               .payload = "came back"},
+              again.mutable_events());
+  again.set_received_through(2);
+  second.Write(ToBuffer(again));
+  ASSERT_TRUE(statekeeper.facts.Await([&] { return !handed.empty() && handed.back() == "end"; }));
+  EXPECT_THAT(handed, ElementsAre("came back", "end"));
 }
 
 TEST_F(LinkTest, ABrokenStatekeeperIsLeftAlone) {

@@ -45,8 +45,9 @@ void FakeContext::ClientSends(const ConnectionId& client, const Message& message
   const Connection connection = found->second;
   const Outcome outcome = RunEvent([&](Hub& hub) { hub.OnMessage(*this, connection, arrived); });
   if (outcome == Outcome::kCommitted) return;
-  const Hub::Failure failure =
-      outcome == Outcome::kHandlerThrew ? Hub::Failure::kHandler : Hub::Failure::kStore;
+  const Hub::Failure failure = outcome == Outcome::kHandlerThrew ? Hub::Failure::kHandler
+                               : outcome == Outcome::kStateFull  ? Hub::Failure::kStateFull
+                                                                 : Hub::Failure::kStore;
   if (hub_ == nullptr) {
     hub_ = class_.NewHub();
     hub_->OnWake(*this);
@@ -112,6 +113,7 @@ FakeContext::Outcome FakeContext::RunEvent(const std::function<void(Hub&)>& hand
     outcome = Outcome::kHandlerThrew;
   }
   writable_ = false;
+  if (outcome == Outcome::kCommitted && IsStateFull()) outcome = Outcome::kStateFull;
   if (std::exchange(fail_commit_, false) && outcome == Outcome::kCommitted) outcome = Outcome::kStoreFailed;
   if (outcome != Outcome::kCommitted) {
     RollBack();
@@ -119,6 +121,19 @@ FakeContext::Outcome FakeContext::RunEvent(const std::function<void(Hub&)>& hand
   }
   Release();
   return outcome;
+}
+
+bool FakeContext::IsStateFull() const {
+  uint64_t size = 0;
+  for (const auto& [key, value] : rows_) size += key.size() + value.size();
+  int64_t growth = 0;
+  for (const auto& [key, before] : rows_before_) {
+    if (const auto now = rows_.find(key); now != rows_.end()) {
+      growth += static_cast<int64_t>(key.size() + now->second.size());
+    }
+    if (before.has_value()) growth -= static_cast<int64_t>(key.size() + before->size());
+  }
+  return growth > 0 && max_state_ != 0 && size > max_state_;
 }
 
 void FakeContext::Release() {

@@ -64,6 +64,8 @@ class FakeContext : public Context {
   }
   // The next event's handler runs, then its writes "cannot be made durable".
   void FailNextCommit() { fail_commit_ = true; }
+  // Option max-state; 0: no limit.
+  void SetMaxState(uint64_t bytes) { max_state_ = bytes; }
 
   // --- What came of it.
   // The frames that went to a client and were not taken yet, oldest first.
@@ -116,10 +118,12 @@ class FakeContext : public Context {
   void Yield() override {}
 
  private:
-  enum class Outcome { kCommitted, kHandlerThrew, kStoreFailed };
+  enum class Outcome { kCommitted, kHandlerThrew, kStoreFailed, kStateFull };
 
   // Runs one handler as the runtime does: all of it or nothing.
   Outcome RunEvent(const std::function<void(Hub&)>& handler);
+  // Whether the running event made the state larger, and larger than it may be.
+  bool IsStateFull() const;
   void RollBack();
   void Release();  // lets what was sent and closed take effect
   void RequireWritable() const;
@@ -134,6 +138,7 @@ class FakeContext : public Context {
   uint64_t next_handle_ = 1;
   bool writable_ = false;
   bool fail_commit_ = false;
+  uint64_t max_state_ = 0;
   std::optional<ConnectionId> connecting_;  // the one that SetTags may name
 
   std::map<std::string, std::string> rows_;

@@ -20,6 +20,7 @@ class Puppet : public Hub {
     context.SetTags(connection.id, {"all"});
   }
   void OnMessage(Context& context, const Connection& from, const Message& message) override {
+    if (message.data == "shrink") return context.Delete("k/a");
     context.Put("k/" + std::string(message.data.substr(0, 100)), message.data);
     context.SetAttachment(from.id, message.data);
     context.SetAlarm(context.now_ms() + 5);
@@ -36,7 +37,9 @@ class Puppet : public Hub {
   }
   void OnAlarm(Context& context) override { context.Broadcast(Message::Text("alarm"), "all"); }
   void OnFailure(Context& context, const Connection& from, const Message&, Failure failure) override {
-    context.Send(from.id, Message::Text(failure == Failure::kStore ? "store" : "handler"));
+    context.Send(from.id, Message::Text(failure == Failure::kStore       ? "store"
+                                        : failure == Failure::kStateFull ? "full"
+                                                                         : "handler"));
   }
 
  private:
@@ -91,6 +94,20 @@ TEST_F(FakeContextTest, AFailedCommitTakesBackClosesToo) {
   EXPECT_FALSE(hub_.ClosedByHub(client_).has_value());
   EXPECT_TRUE(hub_.FindConnection(client_).has_value());
   EXPECT_THAT(hub_.rows(), IsEmpty());
+}
+
+TEST_F(FakeContextTest, StateBeyondItsLimitIsTakenBackAndShrinkingIsNot) {
+  hub_.ClientSends(client_, "a");
+  hub_.ClientSends(client_, "b");
+  hub_.SetMaxState(8);
+  hub_.ClientSends(client_, "a");
+  hub_.TakeFrames(client_);
+  hub_.ClientSends(client_, "c");
+  EXPECT_THAT(hub_.TakeFrames(client_), ElementsAre("full"));
+  EXPECT_THAT(hub_.KeysWithPrefix(""), ElementsAre("k/a", "k/b"));
+  hub_.SetMaxState(1);
+  hub_.ClientSends(client_, "shrink");
+  EXPECT_THAT(hub_.KeysWithPrefix(""), ElementsAre("k/b"));
 }
 
 TEST_F(FakeContextTest, AClosedConnectionIsGone) {

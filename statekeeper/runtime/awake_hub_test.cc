@@ -21,7 +21,9 @@ constexpr GatewayId kGateway = 1;
 constexpr GatewayId kOtherGateway = 2;
 
 // Answers each text with what it says:  "put K V", "get K", "list P", "count", "all TEXT", "throw", "close",
-// "alarm MS", "tagged T TEXT", anything else is echoed. A connection to "/tag/T" carries the tag T.
+// "alarm MS", "tagged T TEXT", "big K N" (N bytes), "drop K", "recall N" (of connection N), "return TEXT"
+// (returnable), "waiting", "admit", "repeated?", anything else is echoed. A connection to "/tag/T" carries
+// the tag T.
 class Scripted : public Hub {
  public:
   struct Behaviour {
@@ -69,6 +71,24 @@ class Scripted : public Hub {
     } else if (text.starts_with("alarm ")) {
       context.SetAlarm(std::stoll(text.substr(6)));
       say("set");
+    } else if (text.starts_with("big ")) {
+      context.Put(text.substr(4, 1), std::string(std::stoul(text.substr(6)), 'x'));
+      say("done " + text);
+    } else if (text.starts_with("drop ")) {
+      context.Delete(text.substr(5));
+      say("done " + text);
+    } else if (text.starts_with("recall ")) {
+      context.Recall({connection.id.gateway, UuidLow(std::stoul(text.substr(7, 1)))});
+      if (text.ends_with("and put")) context.Put("r", text);
+      if (text.ends_with("and throw")) throw std::runtime_error("as asked");
+    } else if (text.starts_with("return ")) {
+      context.Send(connection.id, Message::ReturnableText(text.substr(7)));
+    } else if (text == "waiting") {
+      say(std::to_string(context.waiting_events()));
+    } else if (text == "admit") {
+      context.Admit(connection.id);
+    } else if (text == "repeated?") {
+      say(message.repeated ? "repeated" : "new");
     } else if (text == "attachment") {
       say(connection.attachment);
     } else {
@@ -79,6 +99,15 @@ class Scripted : public Hub {
     behaviour_->log.push_back("closed " + std::to_string(info.code));
     context.Put("closed/" + connection.id.ToString(), connection.attachment);
   }
+  void OnUndelivered(Context& context, const ConnectionId& closed, const Message& message) override {
+    const std::string text = std::to_string(UuidLowBits(closed.handle)) + ":" + std::string(message.data);
+    if (message.data == "poison") throw std::runtime_error("as asked");
+    if (message.data == "write") context.Put("returned", text);
+    behaviour_->log.push_back("undelivered " + text);
+  }
+  void OnRecalled(Context&, const ConnectionId& closed) override {
+    behaviour_->log.push_back("recalled " + std::to_string(UuidLowBits(closed.handle)));
+  }
   void OnAlarm(Context& context) override {
     behaviour_->log.push_back(context.GetAlarm() ? "alarm still set" : "alarm");
     context.Put("alarms", context.Get("alarms").value_or("") + "x");
@@ -87,8 +116,10 @@ class Scripted : public Hub {
   }
   void OnFailure(Context& context, const Connection& connection, const Message& message,
                  Failure why) override {
-    context.Send(connection.id, Message::Text((why == Failure::kStore ? "store failed: " : "failed: ") +
-                                              std::string(message.data)));
+    const char* what = why == Failure::kStore       ? "store failed: "
+                       : why == Failure::kStateFull ? "full: "
+                                                    : "failed: ";
+    context.Send(connection.id, Message::Text(what + std::string(message.data)));
   }
 
  private:
@@ -121,6 +152,8 @@ class AwakeHubTest : public testing::Test, public HubHost {
   uint32_t EpochOf(ShardId) const override { return 1; }
   void Release(EventOutput output) override {
     for (const Output& each : output.outputs) {
+      if (!each.return_to.empty()) returnable_.emplace_back(each.payload, each.return_to);
+      if (each.kind == DeliveryKind::kAdmit) ++admitted_;
       CloseView close{.code = 0};
       if (each.kind == DeliveryKind::kClose) ReadClosePayload(each.payload, &close);
       const std::string what = close.code == 0 ? each.payload : "close " + std::to_string(close.code);
@@ -193,6 +226,29 @@ class AwakeHubTest : public testing::Test, public HubHost {
   std::vector<uint64_t> settled_;
   std::function<void()> acknowledged_;
   std::vector<int64_t> alarm_done_;
+  // Ends the oldest recall.
+  void Recalled(std::vector<std::string> frames) {
+    const auto done = std::move(recalls_.front().second);
+    recalls_.erase(recalls_.begin());
+    done(std::move(frames));
+  }
+  // What is stored of the hub class's state, as the hub counts it.
+  uint64_t CountedState() {
+    stored::HubMeta meta;
+    meta.ParseFromString(store_.hubs["test/hub"][kMetaRow]);
+    return meta.state_bytes();
+  }
+  // The same, counted by hand.
+  uint64_t StoredState() {
+    uint64_t bytes = 0;
+    for (const auto& [row, value] : store_.hubs["test/hub"]) {
+      if (row.starts_with(kUserRows)) bytes += row.size() - kUserRows.size() + value.size();
+    }
+    return bytes;
+  }
+
+  std::vector<std::pair<std::string, std::string>> returnable_;
+  int admitted_ = 0;
   std::vector<std::pair<ConnectionId, GatewayLinks::Recalled>> recalls_;
   HubLimits limits_;
   std::set<GatewayId> gone_;
@@ -556,6 +612,196 @@ TEST_F(AwakeHubTest, ADeposedHubSaysAndStoresNothing) {
   Settle();
   EXPECT_THAT(Sent(), IsEmpty());
   EXPECT_THAT(settled_, IsEmpty()) << "its gateway must replay it to the new owner";
+}
+
+// --- What comes back
+
+TEST_F(AwakeHubTest, ReturnableTextSaysWhereItReturnsTo) {
+  Open(1);
+  Say(1, "return this");
+  Say(1, "and not this");
+  Settle();
+  EXPECT_THAT(returnable_, ElementsAre(std::pair("this", "test/hub")));
+}
+
+TEST_F(AwakeHubTest, ARecallStartsWhenItsEventIsDurableAndEndsBehindWhatComesBack) {
+  Open(1);
+  Settle();
+  Say(1, "recall 9 and put");
+  EXPECT_THAT(recalls_, IsEmpty());
+  Settle();
+  ASSERT_EQ(recalls_.size(), 1u);
+  EXPECT_EQ(recalls_[0].first, (ConnectionId{kGateway, UuidLow(9)}));
+  hub_->Deliver(Event(HubEvent::Kind::kUndelivered, 9, "by its gateway"));
+  Recalled({"one", "write", "three"});
+  Settle();
+  EXPECT_THAT(class_.behaviour.log, ElementsAre("undelivered 9:by its gateway", "undelivered 9:one",
+                                                "undelivered 9:write", "undelivered 9:three", "recalled 9"));
+  EXPECT_THAT(settled_, ElementsAre(1, 2, 3));  // the gateway's events, once each
+}
+
+TEST_F(AwakeHubTest, AHubStaysAwakeWhileItRecalls) {
+  Open(1);
+  Say(1, "recall 9");
+  Settle();
+  EXPECT_FALSE(hub_->CanSleep());
+  Recalled({});
+  Settle();
+  EXPECT_TRUE(hub_->CanSleep());
+  EXPECT_THAT(class_.behaviour.log, ElementsAre("recalled 9"));
+}
+
+TEST_F(AwakeHubTest, AFailedHandlersRecallIsTakenBack) {
+  Open(1);
+  Settle();
+  Say(1, "recall 9 and throw");
+  Say(1, "recall 9 and put");
+  commits_.Flush();
+  store_.FailStep(StoreStatus::kUnavailable);
+  Settle();
+  EXPECT_THAT(recalls_, IsEmpty());
+  EXPECT_TRUE(hub_->CanSleep());
+}
+
+TEST_F(AwakeHubTest, ADeposedHubDropsWhatItRecalled) {
+  Open(1);
+  Say(1, "recall 9");
+  Settle();
+  hub_->Depose();
+  Recalled({"one"});
+  EXPECT_THAT(class_.behaviour.log, IsEmpty());
+}
+
+TEST_F(AwakeHubTest, AFrameThatFailsItsHandlerDoesNotKeepTheOthersBack) {
+  Open(1);
+  Say(1, "recall 9");
+  Settle();
+  Recalled({"one", "poison", "two"});
+  Settle();
+  EXPECT_THAT(class_.behaviour.log, ElementsAre("undelivered 9:one", "undelivered 9:two", "recalled 9"));
+}
+
+TEST_F(AwakeHubTest, WhatCannotBeNotedNowIsNotOvertakenByTheRecallsEnd) {
+  Open(1);
+  Say(1, "recall 9");
+  Settle();
+  hub_->Deliver(Event(HubEvent::Kind::kUndelivered, 9, "write"));
+  commits_.Flush();
+  store_.FailStep(StoreStatus::kUnavailable);
+  class_.behaviour.log.clear();
+  Recalled({"two"});
+  Settle();
+  EXPECT_THAT(class_.behaviour.log, IsEmpty());
+  EXPECT_FALSE(hub_->CanSleep());
+  hub_->RetryUnsettled();
+  Settle();
+  EXPECT_THAT(class_.behaviour.log, ElementsAre("undelivered 9:write", "undelivered 9:two", "recalled 9"));
+}
+
+TEST_F(AwakeHubTest, AHandlerSeesWhatWaitsAndWhetherItsMessageIsRepeated) {
+  Open(1);
+  HubEvent event = Event(HubEvent::Kind::kText, 1, "repeated?");
+  event.repeated = true;
+  hub_->Deliver(std::move(event));
+  Say(1, "repeated?");
+  Say(1, "waiting");
+  Say(1, "admit");
+  Say(1, "waiting");
+  Settle();
+  EXPECT_THAT(Sent(), ElementsAre("1:welcome", "1:repeated", "1:new", "1:2", "1:", "1:0"));
+  EXPECT_EQ(admitted_, 1);
+}
+
+// --- Limits
+
+TEST_F(AwakeHubTest, AttachmentsHaveTheOperatorsLimit) {
+  limits_.max_attachment = 5;
+  NewHub();
+  Open(1);  // its attachment has 8 bytes
+  Settle();
+  EXPECT_THAT(Sent(), ElementsAre("1:close 1011"));
+}
+
+TEST_F(AwakeHubTest, StateBeyondItsLimitIsRefusedAndShrinkingNeverIs) {
+  limits_.max_state = 100;
+  Open(1);
+  Settle();
+  Sent();
+  const auto reply = [this](const std::string& text) {
+    Say(1, text);
+    Settle();
+    return Sent();
+  };
+  EXPECT_THAT(reply("big a 60"), ElementsAre("1:done big a 60"));
+  EXPECT_THAT(reply("big b 39"), ElementsAre("1:full: big b 39"));  // with its key one byte too many
+  EXPECT_THAT(reply("get b"), ElementsAre("1:nothing"));
+  EXPECT_THAT(reply("big b 38"), ElementsAre("1:done big b 38"));
+  EXPECT_THAT(reply("big a 61"), ElementsAre("1:full: big a 61"));
+  EXPECT_THAT(reply("put a x"), ElementsAre("1:done put a x"));
+  EXPECT_THAT(reply("big a 60"), ElementsAre("1:done big a 60"));
+  EXPECT_EQ(CountedState(), 100u);
+  EXPECT_EQ(StoredState(), 100u);
+  limits_.max_state = 10;  // it has more than that now
+  EXPECT_THAT(reply("big a 59"), ElementsAre("1:done big a 59"));
+  EXPECT_THAT(reply("big c 1"), ElementsAre("1:full: big c 1"));
+  EXPECT_THAT(reply("drop b"), ElementsAre("1:done drop b"));
+  EXPECT_EQ(CountedState(), 60u);
+}
+
+TEST_F(AwakeHubTest, TheSizeOfTheStateIsExactThroughWritesFailuresAndSleep) {
+  Open(1);
+  for (const char* each : {"big a 10", "big a 20", "put b x", "drop a", "drop a", "throw", "big c 300"}) {
+    Say(1, each);
+  }
+  Settle();
+  EXPECT_EQ(CountedState(), StoredState());
+  Say(1, "big d 7");
+  commits_.Flush();
+  store_.FailStep(StoreStatus::kUnavailable, /*applied=*/true);
+  Settle();
+  Say(1, "big e 9");
+  Settle();
+  Sleep();
+  Say(1, "big c 100");
+  Settle();
+  EXPECT_GT(StoredState(), 0u);
+  EXPECT_EQ(CountedState(), StoredState());
+}
+
+TEST_F(AwakeHubTest, RowsOfALargeHubThatAreNotInMemoryAreCountedRight) {
+  Open(1);
+  Settle();
+  for (int i = 0; i < 1000; ++i) store_.hubs["test/hub"][UserRow("w" + std::to_string(i))] = "value";
+  store_.hubs["test/hub"][UserRow("y")] = std::string(500, 'y');
+  store_.hubs["test/hub"][UserRow("z")] = std::string(500, 'z');
+  Sleep();
+  // Stored before sizes were: the first change counts.
+  Say(1, "big z 10");
+  Settle();
+  EXPECT_EQ(CountedState(), StoredState());
+  Sleep();
+  const size_t ranges = store_.range_calls();
+  Say(1, "drop y");
+  Say(1, "big z 20");
+  Settle();
+  EXPECT_EQ(CountedState(), StoredState());
+  EXPECT_EQ(store_.range_calls() - ranges, 1u);  // waking alone
+}
+
+TEST_F(AwakeHubTest, AHubThatIsLeftWithStateKeepsItsSize) {
+  Open(1);
+  Say(1, "put a 1");
+  Say(1, "close");
+  Settle();
+  EXPECT_EQ(CountedState(), 2u);
+  Sleep();
+  limits_.max_state = 3;
+  Open(2);
+  Settle();
+  Sent();
+  Say(2, "put b 1");
+  Settle();
+  EXPECT_THAT(Sent(), ElementsAre("2:full: put b 1"));
 }
 
 }  // namespace
