@@ -52,6 +52,7 @@ void AbsentSessions::Load() {
     absence.ParseFromArray(value.data(), static_cast<int>(value.size()));
     if (const auto holder = ConnectionId::Parse(key.substr(kAbsencePrefix.size()))) {
       Remember(*holder, absence);
+      if (absence.has_successor()) memory_.left_over.push_back(*holder);
     }
     return true;
   });
@@ -311,16 +312,8 @@ bool AbsentSessions::Resume(ConnectRequest request, std::string_view token) {
   return true;
 }
 
-void AbsentSessions::FinishLeftOver() {
-  if (memory_.successors.empty()) return;
-  std::vector<ConnectionId> holders;
-  for (const auto& [successor, holder] : memory_.successors) {
-    holders.push_back(holder);
-  }
-  for (const ConnectionId& holder : holders) {
-    if (!IsRecalled(holder)) continue;
-    if (std::optional<Absence> absence = Find(holder)) TakeOver(holder, std::move(*absence), kRowsPerStep);
-  }
+void AbsentSessions::ResumeLeftOver() {
+  for (const ConnectionId& holder : std::exchange(memory_.left_over, {})) IsRecalled(holder);
 }
 
 size_t AbsentSessions::TakeOver(const ConnectionId& holder, Absence absence, size_t limit) {

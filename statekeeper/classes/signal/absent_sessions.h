@@ -50,8 +50,8 @@ class AbsentSessions {
   // False: the token names no session that this client may have; nothing has changed. True: the session is
   // the connection's, or will be: hub:connected was or will be sent.
   bool Resume(ConnectRequest request, std::string_view token);
-  // Goes on with what a hub before this one, in memory, has left half done.
-  void FinishLeftOver();
+  // Goes on with what the hub was about before it was rebuilt. To be called with the first events.
+  void ResumeLeftOver();
 
   // A deadline of a session has come. Touches at most about `limit` rows and returns how many.
   size_t OnDeadline(const ConnectionId& holder, size_t limit);

@@ -5,6 +5,7 @@
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
+#include <vector>
 
 #include "common/ids.h"
 #include "statekeeper/classes/signal/sent_log.h"
@@ -24,6 +25,8 @@ struct HubMemory {
   std::unordered_set<ConnectionId> recalled;
   // Connections that wait to take over the session of another one: who, whose.
   std::unordered_map<ConnectionId, ConnectionId> successors;
+  // Holders with a successor since before the hub woke.
+  std::vector<ConnectionId> left_over;
 
   SentLog sent_log;
   // Kept messages that a repeated event was found to have written: another one like it wrote another one.

@@ -65,11 +65,11 @@ void SignalHub::OnMessage(Context& context, const Connection& from, const Messag
     FailUnaddressed(context, from, {ErrorCode::kInternalError, std::string(wrong), kEnvelopeHint});
     return;
   }
+  if (!memory_.left_over.empty()) AbsentSessions(context, options_, memory_).ResumeLeftOver();
   if (!memory_.successors.empty() && memory_.successors.contains(from.id)) {
     HandleOfSuccessor(context, from, message, request);
     return;
   }
-  AbsentSessions(context, options_, memory_).FinishLeftOver();
   Call call(context, from, message, request, parts());
   Handle(call);
 }
@@ -77,13 +77,9 @@ void SignalHub::OnMessage(Context& context, const Connection& from, const Messag
 // The client has asked for a session that is on its way to it.
 void SignalHub::HandleOfSuccessor(Context& context, const Connection& from, const Message& message,
                                   const Envelope& request) {
-  AbsentSessions(context, options_, memory_).FinishLeftOver();
-  const bool waits = memory_.successors.contains(from.id);
-  if (request.type == "hub:connect") return;  // it is, or will be, answered once
-  const std::optional<Connection> now = context.FindConnection(from.id);
-  if (!now.has_value()) return;
-  Call call(context, *now, message, request, parts());
-  if (!waits || request.type == "hub:heartbeat") {
+  if (request.type == "hub:connect") return;  // it will be answered, once
+  Call call(context, from, message, request, parts());
+  if (request.type == "hub:heartbeat") {
     Handle(call);
   } else {
     call.Fail({ErrorCode::kUnauthorized, "The session of this client is still being fetched.",
