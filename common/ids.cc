@@ -2,6 +2,7 @@
 
 #include <sys/random.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -105,6 +106,16 @@ GatewayId NewGatewayId() {
 }
 
 std::string NewUuid() { return UuidText(UuidHigh(Random64()), UuidLow(Random64())); }
+
+std::string TimeOrderedIds::Next(int64_t now_ms, uint64_t tail) {
+  last_ = std::max(last_ + 1, static_cast<uint64_t>(now_ms) << 12);
+  return UuidText(last_ >> 12 << 16 | 0x7000u | (last_ & 0xfffu), UuidLow(tail));
+}
+
+bool TimeOrderedIds::IsOne(std::string_view text) {
+  const std::optional<ConnectionId> id = ConnectionId::Parse(text);
+  return id.has_value() && text[14] == '7' && id->ToString() == text;
+}
 
 std::string NewSecretHex(size_t bytes) {
   std::string raw(bytes, '\0');

@@ -44,5 +44,29 @@ TEST(UuidTest, NewOnesDiffer) {
   EXPECT_NE(NewSecretHex(16), NewSecretHex(16));
 }
 
+TEST(TimeOrderedIdsTest, SortByTimeAndWithinTheMillisecondByOrder) {
+  TimeOrderedIds ids;
+  std::string last;
+  for (const int64_t now : {1'700'000'000'000, 1'700'000'000'000, 1'700'000'000'001, 1'699'999'999'999}) {
+    for (int i = 0; i < 5000; ++i) {  // more than the counter holds
+      const std::string id = ids.Next(now, ~static_cast<uint64_t>(i));
+      EXPECT_LT(last, id);
+      last = id;
+    }
+  }
+  EXPECT_LT(last, TimeOrderedIds().Next(1'700'000'000'100, 0));
+}
+
+TEST(TimeOrderedIdsTest, LayoutOfVersion7) {
+  const std::string id = TimeOrderedIds().Next(0x0123'4567'89ab, 0x2222'3333'4444'5555);
+  EXPECT_EQ(id, "01234567-89ab-7000-a222-333344445555");
+  EXPECT_TRUE(TimeOrderedIds::IsOne(id));
+  EXPECT_EQ(TimeOrderedIds::TailOf(id),
+            TimeOrderedIds::TailOf(TimeOrderedIds().Next(7, 0x2222'3333'4444'5555)));
+  EXPECT_FALSE(TimeOrderedIds::IsOne(NewUuid()));
+  EXPECT_FALSE(TimeOrderedIds::IsOne("01234567-89AB-7000-a222-333344445555"));
+  EXPECT_FALSE(TimeOrderedIds::IsOne(""));
+}
+
 }  // namespace
 }  // namespace dormouse

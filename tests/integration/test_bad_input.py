@@ -124,7 +124,8 @@ async def test_garbage_instead_of_http_is_closed(cluster):
 
 
 async def test_slow_reader_is_closed_and_the_others_get_everything():
-    options = {"rate-limit": "0", "outbound-pause": "64KiB", "outbound-resume": "32KiB", "outbound-limit": "256KiB"}
+    options = {"rate-limit": "0", "resume-window": "0s", "outbound-pause": "64KiB", "outbound-resume": "32KiB",
+               "outbound-limit": "256KiB"}
     with Cluster(options=options) as cluster:
         url = cluster.ws_url("/ws/slow")
         async with actor(url, "test/sender") as sender, actor(url, "test/healthy") as healthy, \

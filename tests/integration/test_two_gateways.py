@@ -51,7 +51,7 @@ async def test_sockets_of_a_killed_gateway_leave_the_hub_after_the_grace_period(
 
 
 async def test_sleeping_hub_forgets_the_sockets_of_a_killed_gateway(store):
-    with Cluster(store=store, gateways=2, options={**QUICK, "gateway-grace": "1s"}) as cluster:
+    with Cluster(store=store, gateways=2, options={**QUICK, "gateway-grace": "1s", "resume-window": "500ms"}) as cluster:
         async with actor(cluster.ws_url("/ws/grace", 0), "test/a") as a, \
                 actor(cluster.ws_url("/ws/grace", 1), "test/b"):
             await cluster.asleep()

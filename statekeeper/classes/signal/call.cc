@@ -21,8 +21,12 @@ std::string Call::InClientForm(std::string_view bare) const {
   return Address{std::string(bare), from.has_value() && from->canonical}.ToJson();
 }
 
+std::string Call::HubAsWritten() const {
+  return request.to.has_value() ? std::string(request.to_json) : InClientForm(kHubAddress);
+}
+
 void Call::Reply(std::string_view type, std::string_view payload, std::string_view metadata) const {
-  const std::string self = request.to.has_value() ? std::string(request.to_json) : InClientForm(kHubAddress);
+  const std::string self = HubAsWritten();
   Outgoing reply{
       .type = type, .from = self, .payload = payload, .correlation_id = request.id, .metadata = metadata};
   const std::string frame = EnvelopeHead(request.from_json) + NewEnvelopeTail(reply, context.now_ms());

@@ -31,6 +31,8 @@ struct Call {
   bool legacy() const { return session.dialect() == DIALECT_0_1; }
   // An address as the client writes addresses, as JSON.
   std::string InClientForm(std::string_view bare) const;
+  // The hub's own address as the client has addressed it, as JSON.
+  std::string HubAsWritten() const;
 
   // Answers the request: from the address that it was sent to, to its sender, with its id.
   void Reply(std::string_view type, std::string_view payload, std::string_view metadata = "{}") const;

@@ -1,7 +1,11 @@
 #include "statekeeper/classes/signal/delivery.h"
 
+#include <xxhash.h>
+
 #include <algorithm>
 #include <utility>
+
+#include "statekeeper/classes/signal/mailbox.h"
 
 namespace dormouse::signal {
 
@@ -31,6 +35,24 @@ std::optional<Content> ReadContent(const Call& call, std::initializer_list<std::
   return content;
 }
 
+namespace {
+
+// Says of a message which event it came from, the same if that comes again.
+uint64_t OriginOf(const Call& call) {
+  const uint64_t sender = std::hash<ConnectionId>()(call.connection.id);
+  uint64_t hash = XXH3_64bits_withSeed(call.request.payload_json.data(), call.request.payload_json.size(),
+                                       sender ^ static_cast<uint64_t>(call.arrived_ms));
+  return XXH3_64bits_withSeed(call.request.id.data(), call.request.id.size(), hash);
+}
+
+// One generator for all hubs of a thread: a hub that is rebuilt within the millisecond goes on behind itself.
+TimeOrderedIds& MessageIds() {
+  thread_local TimeOrderedIds ids;
+  return ids;
+}
+
+}  // namespace
+
 Delivery::Delivery(const Call& call, const Content& content, std::string_view correlation_id,
                    JsonWriter metadata)
     : call_(call),
@@ -40,31 +62,69 @@ Delivery::Delivery(const Call& call, const Content& content, std::string_view co
       flow_(call.context, call.memory.congestion) {}
 
 void Delivery::Add(const ConnectionId& connection, const Address& recipient) {
-  (recipient.canonical ? canonical_ : bare_).push_back({connection, EnvelopeHead(recipient.ToJson())});
-  if (flow_.IsCongested(connection)) congested_.push_back({connection, recipient.bare});
+  if (call_.memory.ended.contains(connection)) return;
+  Recipients& recipients = recipient.canonical ? canonical_ : bare_;
+  std::string head = EnvelopeHead(recipient.ToJson());
+  if (const auto absent = call_.memory.absent.find(connection); absent != call_.memory.absent.end()) {
+    recipients.absent.push_back({absent->second, std::move(head)});
+  } else {
+    recipients.open.push_back({connection, std::move(head)});
+    if (flow_.IsCongested(connection)) congested_.push_back({connection, recipient.bare});
+  }
 }
 
-void Delivery::Send() {
-  SendTo(bare_, false);
-  SendTo(canonical_, true);
+size_t Delivery::Send() {
+  const size_t failed = SendTo(std::move(bare_), false) + SendTo(std::move(canonical_), true);
   flow_.TellProducer(call_, congested_);
+  return failed;
 }
 
-void Delivery::SendTo(const std::vector<Context::HeadedRecipient>& recipients, bool canonical) const {
-  if (recipients.empty()) return;
+size_t Delivery::SendTo(Recipients recipients, bool canonical) {
+  if (recipients.size() == 0) return 0;
   const std::string sender = Address{call_.from->bare, canonical}.ToJson();
   const std::string metadata = JsonWriter(metadata_)
                                    .Bool("forwarded", true)
                                    .Raw("via", Address{std::string(kHubAddress), canonical}.ToJson())
                                    .Finish();
-  const std::string tail = NewEnvelopeTail({.type = content_.type,
-                                            .from = sender,
-                                            .payload = content_.data,
-                                            .correlation_id = correlation_id_,
-                                            .metadata = metadata,
-                                            .ttl = call_.request.ttl_json},
-                                           call_.context.now_ms());
-  call_.context.SendEach(recipients, Message::Text(tail));
+  const int64_t now_ms = call_.context.now_ms();
+  const std::string id = MessageIds().Next(now_ms, OriginOf(call_));
+  const std::string id_json = JsonQuoted(id);
+  const std::string timestamp = std::to_string(now_ms);
+  std::string tail = EnvelopeTail({.type = content_.type,
+                                   .from = sender,
+                                   .payload = content_.data,
+                                   .correlation_id = correlation_id_,
+                                   .metadata = metadata,
+                                   .ttl = call_.request.ttl_json,
+                                   .id = id_json,
+                                   .timestamp = timestamp});
+  size_t failed = 0;
+  for (const auto& recipient : recipients.absent) failed += Keep(recipient, id, tail) ? 0 : 1;
+  if (recipients.open.empty()) return failed;
+  if (call_.options.resume_window.count() == 0) {
+    call_.context.SendEach(recipients.open, Message::Text(tail));
+  } else {
+    call_.context.SendEach(recipients.open, Message::ReturnableText(tail));
+    call_.memory.sent_log.Record(now_ms, id, std::move(recipients.open), std::move(tail));
+  }
+  return failed;
+}
+
+bool Delivery::Keep(const Context::HeadedRecipient& recipient, const std::string& id,
+                    const std::string& tail) {
+  Mailbox mailbox(call_.context, call_.options, recipient.to);
+  const std::string key = MessageKey(id, recipient.head);
+  if (call_.repeated) {
+    // Messages that are alike are told apart by their number: each accounts for one repetition.
+    auto& found_again = call_.memory.found_again;
+    const std::string before =
+        mailbox.FindLike(key, [&](const std::string& other) { return found_again.contains(other); });
+    if (!before.empty()) {
+      found_again.insert(before);
+      return true;
+    }
+  }
+  return mailbox.Put(key, recipient.head + tail);
 }
 
 }  // namespace dormouse::signal

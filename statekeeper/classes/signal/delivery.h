@@ -30,22 +30,30 @@ class Delivery {
   // `metadata`: what its metadata begins with; `forwarded` and `via` are added. Needs call.from.
   Delivery(const Call& call, const Content& content, std::string_view correlation_id, JsonWriter metadata);
 
+  // Passes over what belongs to a session that has ended.
   void Add(const ConnectionId& connection, const Address& recipient);
   size_t size() const { return bare_.size() + canonical_.size(); }
 
-  // Sends it, once per form of address in use: the recipients of a form share all bytes but their `to`. Tells
+  // Sends it, once per form of address in use: the recipients of a form share all bytes but their `to`. For
+  // recipients without a socket it is kept. Returns how many of those have no room for it. Tells
   // the sender of recipients that do not keep up.
-  void Send();
+  size_t Send();
 
  private:
-  void SendTo(const std::vector<Context::HeadedRecipient>& recipients, bool canonical) const;
+  struct Recipients {
+    size_t size() const { return open.size() + absent.size(); }
+    std::vector<Context::HeadedRecipient> open;
+    std::vector<Context::HeadedRecipient> absent;  // by whose mailbox it is
+  };
+  size_t SendTo(Recipients recipients, bool canonical);
+  bool Keep(const Context::HeadedRecipient& recipient, const std::string& id, const std::string& tail);
 
   const Call& call_;
   const Content& content_;
   const std::string_view correlation_id_;
   const JsonWriter metadata_;
-  std::vector<Context::HeadedRecipient> bare_;
-  std::vector<Context::HeadedRecipient> canonical_;
+  Recipients bare_;
+  Recipients canonical_;
   FlowControl flow_;
   std::vector<FlowControl::Target> congested_;
 };

@@ -2,12 +2,38 @@
 // not missed.
 #pragma once
 
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "common/ids.h"
 #include "statekeeper/classes/signal/flow_control.h"
+#include "statekeeper/classes/signal/sent_log.h"
 #include "statekeeper/classes/signal/throughput.h"
 
 namespace dormouse::signal {
 
 struct HubMemory {
+  // Connections whose messages a mailbox takes, and which one: their session has no socket, or is on its way
+  // from one connection to another (absent_sessions.h). Empty most of the time, so that it costs a recipient
+  // nothing to be looked for here.
+  std::unordered_map<ConnectionId, ConnectionId> absent;
+  // Connections whose session is over: what rows say of it counts no more, and goes step by step.
+  std::unordered_set<ConnectionId> ended;
+
+  // Of those in `absent`: whose undelivered messages are on their way back, and whose have all come.
+  std::unordered_set<ConnectionId> recalling;
+  std::unordered_set<ConnectionId> recalled;
+  // Connections that wait to take over the session of another one: who, whose.
+  std::unordered_map<ConnectionId, ConnectionId> successors;
+  // Holders with a successor since before the hub woke.
+  std::vector<ConnectionId> left_over;
+
+  SentLog sent_log;
+  // Kept messages that a repeated event was found to have written: another one like it wrote another one.
+  std::unordered_set<std::string> found_again;
+
   CongestionMemory congestion;
   Throughput throughput;
 };

@@ -3,12 +3,17 @@
 #include <optional>
 #include <string>
 
+#include "common/secrets.h"
 #include "statekeeper/classes/json/json_writer.h"
+#include "statekeeper/classes/signal/absent_sessions.h"
 #include "statekeeper/classes/signal/authentication.h"
+#include "statekeeper/classes/signal/connected.h"
 #include "statekeeper/classes/signal/messages.h"
 
 namespace dormouse::signal {
 namespace {
+
+constexpr int64_t kRefreshedForMs = 3'600'000;
 
 // What hub:connect said of its version, as text; empty: nothing.
 std::string RequestedVersion(const Envelope& request, bool* in_metadata) {
@@ -35,10 +40,64 @@ std::string CapabilitiesOf(const Call& call) {
       .Finish();
 }
 
-// With authentication off.
+// With authentication off, the token that a session has is that for resuming it.
 void RefreshSessionToken(Call& call) {
-  call.Fail({ErrorCode::kInvalidToken, "Authentication is off: this hub has issued no token to this session.",
-             "Go on without a token; nothing needs one here."});
+  const std::string presented = JsonString(call.request.payload.Find("token")).value_or("");
+  const std::string hash = Sha256(presented);
+  Session& session = call.session;
+  const bool current = !session.token_hash().empty() && (SameSecret(hash, session.token_hash()) ||
+                                                         SameSecret(hash, session.other_token_hash()));
+  // The same event again: one of its two answers is lost, and the token of either is good.
+  const bool again =
+      call.repeated && !session.token_hash().empty() && SameSecret(hash, session.used_token_hash());
+  if (!current && !again) {
+    call.Fail(
+        {ErrorCode::kInvalidToken,
+         "Authentication is off, and this is not the token that this session has to resume with.",
+         "Send payload.token as the resumeToken of hub:connected, or the token of hub:token_refreshed."});
+    return;
+  }
+  const std::string before = session.token_hash();
+  const std::string token = IssueToken(call.options, call.connection.id, &session);
+  if (again) session.set_other_token_hash(before);
+  session.set_used_token_hash(hash);
+  session.clear_used_token_holder();
+  SaveSession(call.context, call.connection.id, session);
+  call.Reply(
+      "hub:token_refreshed",
+      JsonWriter().String("token", token).Int("expiresAt", call.context.now_ms() + kRefreshedForMs).Finish());
+}
+
+// A field of hub:connect that may be in the payload or in the metadata; empty: it is in neither.
+std::string StringIn(const Envelope& request, std::string_view field) {
+  const JsonSlice in_payload = request.payload.Find(field);
+  return JsonString(IsJsonNothing(in_payload) ? request.metadata.Find(field) : in_payload).value_or("");
+}
+
+// With call.session as a session of its own would be.
+ConnectRequest RequestOf(const Call& call) {
+  ConnectRequest request;
+  request.set_connection(call.connection.id.ToBytes());
+  *request.mutable_session() = call.session;
+  request.set_id(std::string(call.request.id));
+  request.set_from(ActorIdentity(call));
+  request.set_hub(call.HubAsWritten());
+  request.set_capabilities(CapabilitiesOf(call));
+  const std::string last = StringIn(call.request, "lastMessageId");
+  if (TimeOrderedIds::IsOne(last)) request.set_last_message_id(last);
+  return request;
+}
+
+// Saying hub:connect again is no new session: the answer of the first may have been lost, or the event comes
+// again and one of its two answers is lost. So both tokens are good, until one is used.
+void AnswerAgain(Call& call) {
+  const std::string before = call.session.token_hash();
+  const std::string token = IssueToken(call.options, call.connection.id, &call.session);
+  if (!token.empty()) {
+    call.session.set_other_token_hash(before);
+    SaveSession(call.context, call.connection.id, call.session);
+  }
+  SendConnected(call.context, call.options, RequestOf(call), call.session, token);
 }
 
 }  // namespace
@@ -72,28 +131,18 @@ void OnHubConnect(Call& call) {
     }
   }
   if (!Authenticate(call)) return;
-  // Saying it again is no new session: the answer of the first may have been lost.
-  if (!IsConnected(call.session)) {
-    call.session.set_session_id(NewUuid());
-    call.session.set_dialect(dialect);
-    call.session.set_identity(ConnectingActor(call));
-    call.session.set_canonical(call.from->canonical);
-    SaveSession(call.context, call.connection.id, call.session);
+  if (IsConnected(call.session)) {
+    AnswerAgain(call);
+    return;
   }
-  const std::string identity = ActorIdentity(call);
-  call.Reply("hub:connected",
-             JsonWriter()
-                 .String("sessionId", call.session.session_id())
-                 .String("serverVersion", DORMOUSE_VERSION)
-                 .Int("serverTime", call.context.now_ms())
-                 .Raw("actorIdentity", identity)
-                 .Int("maxMessageSize", static_cast<int64_t>(call.options.max_message_size))
-                 .Int("heartbeatInterval", call.options.signal_heartbeat_interval.count())
-                 .Raw("resumeToken", "null")
-                 .Bool("resumed", false)
-                 .Raw("capabilities", CapabilitiesOf(call))
-                 .Finish(),
-             JsonWriter().Raw("actorIdentity", identity).Finish());
+  call.session.set_dialect(dialect);
+  call.session.set_identity(ConnectingActor(call));
+  call.session.set_canonical(call.from->canonical);
+  const ConnectRequest request = RequestOf(call);
+  const std::string token = StringIn(call.request, "resumeToken");
+  if (!AbsentSessions(call.context, call.options, call.memory).Resume(request, token)) {
+    BeginSession(call.context, call.options, request);
+  }
 }
 
 // Answers as the edge does (edge_profile.cc), where it does.
@@ -105,8 +154,8 @@ void OnHubHeartbeat(Call& call) {
 }
 
 void OnHubDisconnect(Call& call) {
-  if (call.session.has_rows()) RemoveSessionRows(call.context, call.connection.id);
   FlowControl(call.context, call.memory.congestion).OnEnd(call.connection.id);
+  AbsentSessions(call.context, call.options, call.memory).End(call.connection.id, call.session);
   call.Reply(call.legacy() ? "hub:disconnect" : "hub:disconnect_ack",
              JsonWriter()
                  .Bool("acknowledged", true)

@@ -10,6 +10,8 @@
 namespace dormouse::signal {
 namespace {
 
+constexpr int64_t kRetryAfterSeconds = 10;
+
 // The id under which an answer speaks of the message: the request's own, else a new one.
 std::string MessageId(const Call& call) {
   return call.request.id == "null" ? JsonQuoted(NewUuid()) : std::string(call.request.id);
@@ -29,7 +31,7 @@ JsonWriter SendMetadata(const Call& call) {
 
 // `target_json`: the target as the client wrote it.
 void SendTo(Call& call, const Address& target, JsonSlice target_json, const Content& content) {
-  const std::optional<Registration> registration = Registry(call.context).Find(target.bare);
+  const std::optional<Registration> registration = Registry(call.context, call.memory).Find(target.bare);
   if (!registration.has_value() || registration->takes_no_messages()) {
     if (call.request.ask) {
       call.Reply("hub:unknown_actor", JsonWriter()
@@ -41,8 +43,18 @@ void SendTo(Call& call, const Address& target, JsonSlice target_json, const Cont
   }
   Delivery delivery(call, content, "null", SendMetadata(call));
   delivery.Add(ConnectionOf(*registration), {target.bare, registration->canonical()});
-  delivery.Send();
+  const bool failed = delivery.Send() > 0;
   if (!call.request.ask) return;
+  if (failed) {
+    call.Fail({ErrorCode::kRateLimited, "The actor's client is away, and no more messages are kept for it.",
+               "Send it again when the client may be back.",
+               JsonWriter()
+                   .Int("retryAfter", kRetryAfterSeconds)
+                   .Int("limit", call.options.resume_messages)
+                   .String("code", "MAILBOX_FULL")
+                   .Finish()});
+    return;
+  }
   call.Reply("hub:delivery_ack", JsonWriter()
                                      .Raw("messageId", MessageId(call))
                                      .Int("deliveredAt", call.context.now_ms())
@@ -99,15 +111,16 @@ void OnHubBroadcast(Call& call) {
   const std::string excluded = exclude == "true" ? ActingActor(call).bare : "";
 
   Delivery delivery(call, *content, call.request.id, JsonWriter().Bool("broadcast", true));
-  Registry(call.context).ForEach("", [&](std::string_view address, const Registration& registration) {
-    if (address == excluded || registration.takes_no_messages()) return true;
-    if (wanted.has_value()) {
-      const auto& has = registration.capabilities();
-      if (std::find(has.begin(), has.end(), *wanted) == has.end()) return true;
-    }
-    delivery.Add(ConnectionOf(registration), {std::string(address), registration.canonical()});
-    return true;
-  });
+  Registry(call.context, call.memory)
+      .ForEach("", [&](std::string_view address, const Registration& registration) {
+        if (address == excluded || registration.takes_no_messages()) return true;
+        if (wanted.has_value()) {
+          const auto& has = registration.capabilities();
+          if (std::find(has.begin(), has.end(), *wanted) == has.end()) return true;
+        }
+        delivery.Add(ConnectionOf(registration), {std::string(address), registration.canonical()});
+        return true;
+      });
   const auto count = static_cast<int64_t>(delivery.size());
   if (const int64_t limit = call.options.broadcast_limit; limit > 0 && count > limit) {
     call.Fail({ErrorCode::kBroadcastLimitExceeded,
@@ -116,15 +129,16 @@ void OnHubBroadcast(Call& call) {
                "", JsonWriter().Int("recipients", count).Int("limit", limit).Finish()});
     return;
   }
-  delivery.Send();
-  call.Reply(call.legacy() ? "hub:broadcast_ack" : "hub:delivery_ack", JsonWriter()
-                                                                           .Raw("messageId", MessageId(call))
-                                                                           .Int("deliveredCount", count)
-                                                                           .Int("failedCount", 0)
-                                                                           .Int("queuedCount", 0)
-                                                                           .Bool("delivered", count > 0)
-                                                                           .Int("count", count)
-                                                                           .Finish());
+  const auto failed = static_cast<int64_t>(delivery.Send());
+  call.Reply(call.legacy() ? "hub:broadcast_ack" : "hub:delivery_ack",
+             JsonWriter()
+                 .Raw("messageId", MessageId(call))
+                 .Int("deliveredCount", count - failed)
+                 .Int("failedCount", failed)
+                 .Int("queuedCount", 0)
+                 .Bool("delivered", count > failed)
+                 .Int("count", count - failed)
+                 .Finish());
 }
 
 }  // namespace dormouse::signal

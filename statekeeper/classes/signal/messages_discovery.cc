@@ -197,7 +197,7 @@ void OnHubDiscover(Call& call) {
   }
   Page page(offset, limit, call.options.max_message_size);
   TimedPattern timed(call.context, *pattern);
-  Registry(call.context)
+  Registry(call.context, call.memory)
       .ForEach(pattern->literal_prefix(), [&](std::string_view address, const Registration& registration) {
         if (filter.Matches(registration) && timed.Matches(address) && page.WantsNext()) {
           page.Add(ActorJson(call, address, registration).Finish());
@@ -226,7 +226,7 @@ void OnHubListActors(Call& call) {
       !ReadNumber(call, "offset", 0, SIZE_MAX >> 12, &offset)) {
     return;
   }
-  Registry registry(call.context);
+  Registry registry(call.context, call.memory);
   const size_t total = registry.Count();
   Page page(offset, limit, call.options.max_message_size);
   if (limit > 0 && offset < total) {

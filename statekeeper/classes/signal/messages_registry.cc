@@ -5,7 +5,9 @@
 #include <string_view>
 #include <vector>
 
+#include "common/secrets.h"
 #include "statekeeper/classes/json/json_writer.h"
+#include "statekeeper/classes/signal/absent_sessions.h"
 #include "statekeeper/classes/signal/messages.h"
 #include "statekeeper/classes/signal/permissions.h"
 #include "statekeeper/classes/signal/registry.h"
@@ -27,14 +29,6 @@ std::string NewToken(const std::string& address) { return NewSecretHex(kTokenByt
 std::string AddressInToken(const std::string& token) {
   const size_t dot = token.find('.');
   return dot == token.npos ? "" : token.substr(dot + 1);
-}
-
-// Takes the same time wherever they differ.
-bool SameSecret(std::string_view a, std::string_view b) {
-  if (a.size() != b.size()) return false;
-  unsigned difference = 0;
-  for (size_t i = 0; i < a.size(); ++i) difference |= static_cast<unsigned char>(a[i] ^ b[i]);
-  return difference == 0;
 }
 
 std::string StringOf(JsonSlice value) { return JsonString(value).value_or(""); }
@@ -131,7 +125,8 @@ void FailNotOwn(const Call& call) {
 void HandOver(Call& call, const Address& address, const Registration& old) {
   const ConnectionId loser = ConnectionOf(old);
   Subscriptions(call.context).Move(address.bare, loser, call.connection.id);
-  RemoveSessionRows(call.context, loser);
+  Registry(call.context, call.memory).Remove(address.bare, old);
+  AbsentSessions(call.context, call.options, call.memory).EndSessionAt(loser);
   const std::string self = Address{std::string(kHubAddress), old.canonical()}.ToJson();
   const std::string payload = JsonWriter()
                                   .String("reason", "duplicate_connection")
@@ -161,7 +156,7 @@ void OnHubRegister(Call& call) {
     return;
   }
 
-  Registry registry(call.context);
+  Registry registry(call.context, call.memory);
   std::optional<Registration> old = registry.FindEvenExpired(address->bare);
   const bool alive = old.has_value() && registry.IsAlive(*old);
   const bool mine = old.has_value() && ConnectionOf(*old) == call.connection.id;
@@ -208,7 +203,7 @@ void OnHubRenew(Call& call) {
     return;
   }
   const std::string address = AddressInToken(token);
-  Registry registry(call.context);
+  Registry registry(call.context, call.memory);
   const std::optional<Registration> old = Address::Parse(address) ? registry.Find(address) : std::nullopt;
   const JsonSlice named = call.request.payload.Find("actorAddress");
   const std::optional<Address> named_address = Address::Parse(StringOf(named));
@@ -247,7 +242,7 @@ void OnHubUnregister(Call& call) {
   const std::optional<Address> address = ReadActorAddress(call);
   if (!address.has_value()) return;
   if (!MayActFor(call, address->bare)) return;
-  Registry registry(call.context);
+  Registry registry(call.context, call.memory);
   if (const auto registration = registry.FindEvenExpired(address->bare)) {
     const ConnectionId owner = ConnectionOf(*registration);
     const bool mine = IsOwn(call, address->bare, owner);
@@ -272,7 +267,7 @@ void OnHubUnregister(Call& call) {
 }
 
 bool HasRegistered(Call& call, const std::string& address) {
-  const auto registration = Registry(call.context).FindEvenExpired(address);
+  const auto registration = Registry(call.context, call.memory).FindEvenExpired(address);
   return registration.has_value() && ConnectionOf(*registration) == call.connection.id;
 }
 

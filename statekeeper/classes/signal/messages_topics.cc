@@ -121,8 +121,8 @@ void OnHubPublish(Call& call) {
                [&](const ConnectionId& connection, const Address& subscriber) {
                  delivery.Add(connection, subscriber);
                });
-  delivery.Send();
-  const auto count = static_cast<int64_t>(delivery.size());
+  const size_t subscribers = delivery.size();
+  const auto count = static_cast<int64_t>(subscribers - delivery.Send());
   call.Reply(call.legacy() ? "hub:published" : "hub:delivery_ack",
              JsonWriter()
                  .String("topic", *topic)

@@ -2,19 +2,15 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <charconv>
-#include <utility>
-#include <vector>
+
+#include "statekeeper/classes/signal/deadlines.h"
 
 namespace dormouse::signal {
 namespace {
 
 constexpr std::string_view kCountKey = "n";
-constexpr size_t kExpirySize = 15;
-
-// Sorts as time does.
-std::string ExpiryText(int64_t expires_ms) { return fmt::format("{:0{}}", expires_ms, kExpirySize); }
+std::string ExpiryText(int64_t expires_ms) { return std::to_string(expires_ms); }
 
 int64_t ExpiryFromText(std::string_view text) {
   int64_t expires_ms = 0;
@@ -23,9 +19,6 @@ int64_t ExpiryFromText(std::string_view text) {
 }
 
 std::string ActorKey(std::string_view address) { return fmt::format("a/{}", address); }
-std::string ExpiryKey(std::string_view expiry, std::string_view address) {
-  return fmt::format("x/{}/{}", expiry, address);
-}
 std::string OwnPrefix(std::string_view connection) { return fmt::format("s/{}/a/", connection); }
 
 }  // namespace
@@ -54,13 +47,13 @@ size_t Registry::row_count() {
 }
 
 size_t Registry::Count() {
-  size_t expired = 0;
-  context_.List("x/", [&](std::string_view key, std::string_view) {
-    if (ExpiryFromText(key.substr(2, kExpirySize)) > context_.now_ms()) return false;
-    ++expired;
+  if (memory_.ended.empty()) return row_count() - Deadlines(context_).CountDueAddresses();
+  size_t count = 0;  // there are rows that do not count any more
+  ForEach("", [&](std::string_view, const Registration&) {
+    ++count;
     return true;
   });
-  return row_count() - expired;
+  return count;
 }
 
 void Registry::SetRowCount(size_t count) {
@@ -68,47 +61,64 @@ void Registry::SetRowCount(size_t count) {
     context_.Put(kCountKey, std::to_string(count));
   } else {
     context_.Delete(kCountKey);
-    context_.DeleteAlarm();
+    Deadlines(context_).SetAlarm();
   }
 }
 
 void Registry::Put(const std::string& address, const Registration& registration,
                    const std::optional<Registration>& old) {
   const std::string connection = ConnectionOf(registration).ToString();
-  const std::string expiry = ExpiryText(registration.expires_ms());
   if (old.has_value()) {
-    Forget(address, ConnectionOf(*old).ToString(), ExpiryText(old->expires_ms()));
+    Forget(address, ConnectionOf(*old).ToString(), old->expires_ms());
   } else {
     SetRowCount(row_count() + 1);
   }
   context_.Put(ActorKey(address), registration.SerializeAsString());
-  context_.Put(OwnPrefix(connection) + address, expiry);
-  context_.Put(ExpiryKey(expiry, address), "1");
-  ExpectExpiry(registration.expires_ms());
+  context_.Put(OwnPrefix(connection) + address, ExpiryText(registration.expires_ms()));
+  Deadlines(context_).Add(registration.expires_ms(), address);
 }
 
 void Registry::Remove(const std::string& address, const Registration& registration) {
-  Forget(address, ConnectionOf(registration).ToString(), ExpiryText(registration.expires_ms()));
+  Forget(address, ConnectionOf(registration).ToString(), registration.expires_ms());
   SetRowCount(row_count() - 1);
 }
 
-void Registry::RemoveAllOf(const ConnectionId& connection) {
-  const std::string name = connection.ToString();
-  const std::string prefix = OwnPrefix(name);
-  std::vector<std::pair<std::string, std::string>> own;  // address, expiry
+std::vector<Registry::Own> Registry::SomeOf(const ConnectionId& connection, size_t limit) {
+  const std::string prefix = OwnPrefix(connection.ToString());
+  std::vector<Own> own;
+  if (limit == 0) return own;
   context_.List(prefix, [&](std::string_view key, std::string_view expiry) {
-    own.emplace_back(key.substr(prefix.size()), expiry);
-    return true;
+    own.push_back({std::string(key.substr(prefix.size())), std::string(expiry)});
+    return own.size() < limit;
   });
-  if (own.empty()) return;
-  for (const auto& [address, expiry] : own) Forget(address, name, expiry);
-  SetRowCount(row_count() - own.size());
+  return own;
 }
 
-void Registry::Forget(const std::string& address, const std::string& connection, const std::string& expiry) {
+size_t Registry::RemoveSomeOf(const ConnectionId& connection, size_t limit) {
+  const std::vector<Own> own = SomeOf(connection, limit);
+  if (own.empty()) return 0;
+  for (const auto& [address, expiry] : own) Forget(address, connection.ToString(), ExpiryFromText(expiry));
+  SetRowCount(row_count() - own.size());
+  return own.size();
+}
+
+size_t Registry::MoveSome(const ConnectionId& from, const ConnectionId& to, size_t limit) {
+  const std::vector<Own> own = SomeOf(from, limit);
+  for (const auto& [address, expiry] : own) {
+    std::optional<Registration> registration = FindEvenExpired(address);
+    context_.Delete(OwnPrefix(from.ToString()) + address);
+    if (!registration.has_value()) continue;
+    registration->set_connection(to.ToBytes());
+    context_.Put(ActorKey(address), registration->SerializeAsString());
+    context_.Put(OwnPrefix(to.ToString()) + address, expiry);
+  }
+  return own.size();
+}
+
+void Registry::Forget(const std::string& address, const std::string& connection, int64_t expires_ms) {
   context_.Delete(ActorKey(address));
   context_.Delete(OwnPrefix(connection) + address);
-  context_.Delete(ExpiryKey(expiry, address));
+  Deadlines(context_).Remove(expires_ms, address);
 }
 
 void Registry::ForEach(std::string_view prefix, const Visit& visit) {
@@ -119,30 +129,11 @@ void Registry::ForEach(std::string_view prefix, const Visit& visit) {
   });
 }
 
-void Registry::RemoveExpired(size_t limit) {
-  std::vector<std::string> expired;
-  std::optional<int64_t> next_ms;
-  context_.List("x/", [&](std::string_view key, std::string_view) {
-    const int64_t expires_ms = ExpiryFromText(key.substr(2, kExpirySize));
-    if (expires_ms > context_.now_ms() || expired.size() == limit) {
-      next_ms = std::max(expires_ms, context_.now_ms());
-      return false;
-    }
-    expired.emplace_back(key.substr(2 + kExpirySize + 1));
-    return true;
-  });
-  for (const std::string& address : expired) {
-    if (const std::optional<Registration> registration = FindEvenExpired(address)) {
-      Forget(address, ConnectionOf(*registration).ToString(), ExpiryText(registration->expires_ms()));
-    }
+void Registry::RemoveIfExpired(const std::string& address) {
+  const std::optional<Registration> registration = FindEvenExpired(address);
+  if (registration.has_value() && registration->expires_ms() <= context_.now_ms()) {
+    Remove(address, *registration);
   }
-  if (!expired.empty()) SetRowCount(row_count() - expired.size());
-  if (next_ms.has_value()) context_.SetAlarm(*next_ms);
-}
-
-void Registry::ExpectExpiry(int64_t expires_ms) {
-  const std::optional<int64_t> alarm = context_.GetAlarm();
-  if (!alarm.has_value() || *alarm > expires_ms) context_.SetAlarm(expires_ms);
 }
 
 }  // namespace dormouse::signal

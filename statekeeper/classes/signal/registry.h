@@ -2,12 +2,11 @@
 //
 //   a/ADDRESS                  Registration
 //   s/CONNECTION/a/ADDRESS     its expiry: what a session's end has to remove
-//   x/EXPIRY/ADDRESS           nothing of interest: who expires when
 //   n                          how many there are
 //
-// An expired registration is invisible at once; its rows go with the next alarm, which is set for the
-// earliest expiry or sooner. Every call but the listing ones touches a number of rows that does not grow with
-// the registry.
+// A registration is invisible as soon as it has expired or its session has ended; its rows go later, with a
+// deadline (deadlines.h) or with the session's others. Every call but the listing ones touches a number of
+// rows that does not grow with the registry.
 #pragma once
 
 #include <cstdint>
@@ -15,25 +14,29 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "statekeeper/classes/signal/hub_memory.h"
 #include "statekeeper/classes/signal/stored.pb.h"
 #include "statekeeper/hub/hub.h"
 
 namespace dormouse::signal {
 
+ConnectionId ConnectionOf(const Registration& registration);
+
 class Registry {
  public:
   // Lives within one handler.
-  explicit Registry(Context& context) : context_(context) {}
+  Registry(Context& context, const HubMemory& memory) : context_(context), memory_(memory) {}
 
   // The registration of an address. Find: only while it is alive.
   std::optional<Registration> Find(const std::string& address);
   std::optional<Registration> FindEvenExpired(const std::string& address);
   bool IsAlive(const Registration& registration) const {
-    return registration.expires_ms() > context_.now_ms();
+    return registration.expires_ms() > context_.now_ms() && !IsOfEnded(registration);
   }
 
-  // Rows, those of expired registrations included until they are removed.
+  // Rows, those of invisible registrations included until they are removed.
   size_t row_count();
   // Registrations that are alive.
   size_t Count();
@@ -42,23 +45,32 @@ class Registry {
   void Put(const std::string& address, const Registration& registration,
            const std::optional<Registration>& old);
   void Remove(const std::string& address, const Registration& registration);
-  void RemoveAllOf(const ConnectionId& connection);
+  // Of a connection's registrations, removes up to `limit`, or hands them to another connection. Returns how
+  // many there were to handle.
+  size_t RemoveSomeOf(const ConnectionId& connection, size_t limit);
+  size_t MoveSome(const ConnectionId& from, const ConnectionId& to, size_t limit);
 
   // Living registrations whose address begins with `prefix`, by address, until `visit` returns false.
   using Visit = std::function<bool(std::string_view address, const Registration& registration)>;
   void ForEach(std::string_view prefix, const Visit& visit);
 
-  // Removes at most `limit` expired registrations and sets the alarm for the next. To be called by the alarm.
-  void RemoveExpired(size_t limit);
+  // A deadline of the address has come.
+  void RemoveIfExpired(const std::string& address);
 
  private:
-  void Forget(const std::string& address, const std::string& connection, const std::string& expiry);
+  bool IsOfEnded(const Registration& registration) const {
+    return !memory_.ended.empty() && memory_.ended.contains(ConnectionOf(registration));
+  }
+  struct Own {
+    std::string address;
+    std::string expiry;
+  };
+  std::vector<Own> SomeOf(const ConnectionId& connection, size_t limit);
+  void Forget(const std::string& address, const std::string& connection, int64_t expires_ms);
   void SetRowCount(size_t count);
-  void ExpectExpiry(int64_t expires_ms);
 
   Context& context_;
+  const HubMemory& memory_;
 };
-
-ConnectionId ConnectionOf(const Registration& registration);
 
 }  // namespace dormouse::signal

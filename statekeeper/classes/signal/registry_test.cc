@@ -5,7 +5,7 @@
 
 #include <functional>
 
-#include "statekeeper/hub/fake_context.h"
+#include "statekeeper/classes/testing/stage.h"
 
 namespace dormouse::signal {
 namespace {
@@ -13,31 +13,9 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-// Runs a function as the hub's handler: writing needs one.
-class StageHub : public Hub {
- public:
-  explicit StageHub(const std::function<void()>* step) : step_(step) {}
-  void OnMessage(Context&, const Connection&, const Message&) override { (*step_)(); }
-
- private:
-  const std::function<void()>* step_;
-};
-class StageClass : public HubClass {
- public:
-  const link::ClassProfile& profile() const override { return profile_; }
-  std::unique_ptr<Hub> NewHub() const override { return std::make_unique<StageHub>(&step); }
-  std::function<void()> step;
-
- private:
-  link::ClassProfile profile_;
-};
-
 class RegistryTest : public testing::Test {
  protected:
-  void Run(std::function<void()> step) {
-    class_.step = std::move(step);
-    hub_.ClientSends(alice_, "go");
-  }
+  void Run(std::function<void()> step) { stage_.Run(std::move(step)); }
   Registration Make(const ConnectionId& connection, int64_t ttl_ms) {
     Registration registration;
     registration.set_connection(connection.ToBytes());
@@ -56,9 +34,10 @@ class RegistryTest : public testing::Test {
     return addresses;
   }
 
-  StageClass class_;
-  FakeContext hub_{class_};
-  Registry registry_{hub_};
+  Stage stage_;
+  FakeContext& hub_ = stage_.context();
+  HubMemory memory_;
+  Registry registry_{hub_, memory_};
   const ConnectionId alice_ = hub_.ClientConnects();
   const ConnectionId bob_ = hub_.ClientConnects();
 };
@@ -80,7 +59,7 @@ TEST_F(RegistryTest, ReplacingLeavesNoRowOfTheOld) {
   Put("a/1", bob_, 2000);
   EXPECT_EQ(hub_.rows().size(), rows);
   EXPECT_EQ(registry_.Count(), 1u);
-  Run([&] { registry_.RemoveAllOf(alice_); });
+  Run([&] { registry_.RemoveSomeOf(alice_, 100); });
   EXPECT_TRUE(registry_.Find("a/1").has_value()) << "it is bob's now";
   Run([&] { registry_.Remove("a/1", *registry_.Find("a/1")); });
   EXPECT_THAT(hub_.rows(), IsEmpty());
@@ -91,7 +70,7 @@ TEST_F(RegistryTest, ASessionsEndTouchesItsOwnRowsOnly) {
   for (int i = 0; i < 200; ++i) Put("b/" + std::to_string(i), bob_, 1000);
   Put("a/1", alice_, 1000);
   Put("a/2", alice_, 1000);
-  Run([&] { registry_.RemoveAllOf(alice_); });
+  Run([&] { registry_.RemoveSomeOf(alice_, 100); });
   EXPECT_LE(hub_.rows_read(), 4u);
   EXPECT_LE(hub_.rows_written(), 7u);
   EXPECT_EQ(registry_.Count(), 200u);
@@ -115,21 +94,50 @@ TEST_F(RegistryTest, TheExpiredAreInvisibleAtOnceAndRemovedByTheAlarm) {
   EXPECT_THAT(Listed(), ElementsAre("a/2"));
   EXPECT_EQ(registry_.Count(), 1u);
   EXPECT_EQ(registry_.row_count(), 2u);
-  Run([&] { registry_.RemoveExpired(10); });
+  Run([&] {
+    registry_.RemoveIfExpired("a/1");
+    registry_.RemoveIfExpired("a/2");
+    registry_.RemoveIfExpired("a/3");
+  });
   EXPECT_EQ(registry_.row_count(), 1u);
   EXPECT_FALSE(registry_.FindEvenExpired("a/1").has_value());
   EXPECT_EQ(hub_.rows().size(), 4u);
-  EXPECT_EQ(hub_.alarm(), hub_.now_ms() + 4000);
 }
 
-TEST_F(RegistryTest, AnAlarmRunIsBoundedAndGoesOnAtOnce) {
+TEST_F(RegistryTest, WhatIsOfAnEndedSessionIsInvisible) {
+  Put("a/1", alice_, 1000);
+  Put("a/2", alice_, 1000);
+  Put("b/1", bob_, 1000);
+  memory_.ended.insert(alice_);
+  EXPECT_FALSE(registry_.Find("a/1").has_value());
+  EXPECT_THAT(Listed(), ElementsAre("b/1"));
+  EXPECT_EQ(registry_.Count(), 1u);
+  EXPECT_EQ(registry_.row_count(), 3u);
+  Put("a/2", bob_, 1000);  // anybody may have its addresses
+  size_t removed = 0;
+  Run([&] { removed = registry_.RemoveSomeOf(alice_, 10); });
+  EXPECT_EQ(removed, 1u);
+  EXPECT_THAT(Listed(), ElementsAre("a/2", "b/1"));
+  EXPECT_EQ(registry_.Count(), 2u);
+}
+
+TEST_F(RegistryTest, MovesAndRemovesInSteps) {
   for (int i = 0; i < 25; ++i) Put("a/" + std::to_string(i), alice_, 1000);
-  hub_.Advance(2000);
-  Run([&] { registry_.RemoveExpired(10); });
+  const auto before = hub_.rows();
+  size_t count = 0;
+  Run([&] { count = registry_.MoveSome(alice_, bob_, 10); });
+  EXPECT_EQ(count, 10u);
+  EXPECT_EQ(hub_.KeysWithPrefix("s/" + alice_.ToString()).size(), 15u);
+  EXPECT_EQ(hub_.KeysWithPrefix("s/" + bob_.ToString()).size(), 10u);
+  Run([&] { count = registry_.MoveSome(alice_, bob_, 20); });
+  EXPECT_EQ(count, 15u);
+  EXPECT_EQ(ConnectionOf(*registry_.Find("a/7")), bob_);
+  EXPECT_EQ(hub_.rows().size(), before.size());
+  Run([&] { count = registry_.RemoveSomeOf(alice_, 10); });
+  EXPECT_EQ(count, 0u);
+  Run([&] { count = registry_.RemoveSomeOf(bob_, 10); });
   EXPECT_EQ(registry_.row_count(), 15u);
-  EXPECT_EQ(hub_.alarm(), hub_.now_ms());
-  Run([&] { registry_.RemoveExpired(10); });
-  Run([&] { registry_.RemoveExpired(10); });
+  Run([&] { count = registry_.RemoveSomeOf(bob_, 100); });
   EXPECT_THAT(hub_.rows(), IsEmpty());
 }
 

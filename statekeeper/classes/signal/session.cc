@@ -1,8 +1,5 @@
 #include "statekeeper/classes/signal/session.h"
 
-#include "statekeeper/classes/signal/registry.h"
-#include "statekeeper/classes/signal/subscriptions.h"
-
 namespace dormouse::signal {
 
 Session LoadSession(const Connection& connection) {
@@ -22,11 +19,6 @@ std::string SessionName(const ConnectionId& connection, const Session& session) 
 Address SessionAddress(const Session& session) {
   if (session.identity().empty()) return {std::string(kUnknownAddress), false};
   return {session.identity(), session.canonical()};
-}
-
-void RemoveSessionRows(Context& context, const ConnectionId& connection) {
-  Registry(context).RemoveAllOf(connection);
-  Subscriptions(context).RemoveAllOf(connection);
 }
 
 }  // namespace dormouse::signal

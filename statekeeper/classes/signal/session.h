@@ -2,7 +2,8 @@
 //
 // States: connecting -> connected -> disconnecting -> disconnected. The first lasts until hub:connect (with
 // authentication off other messages work before it); the third lasts for one handler, in which everything of
-// the session is removed; the last is a connection that is gone.
+// the session becomes invisible; the last is a connection that is gone. A session whose socket broke stays
+// connected, without a connection, while it can be resumed (absent_sessions.h).
 #pragma once
 
 #include "statekeeper/classes/signal/address.h"
@@ -21,8 +22,5 @@ std::string SessionName(const ConnectionId& connection, const Session& session);
 
 // Who the client is when it does not say.
 Address SessionAddress(const Session& session);
-
-// Removes all registrations and subscriptions of a connection. Reads and writes only its own rows.
-void RemoveSessionRows(Context& context, const ConnectionId& connection);
 
 }  // namespace dormouse::signal

@@ -1,12 +1,15 @@
 #include "statekeeper/classes/signal/signal_hub.h"
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
 #include <string_view>
 
 #include "statekeeper/classes/json/json_writer.h"
+#include "statekeeper/classes/signal/absent_sessions.h"
 #include "statekeeper/classes/signal/authentication.h"
+#include "statekeeper/classes/signal/deadlines.h"
 #include "statekeeper/classes/signal/edge_profile.h"
 #include "statekeeper/classes/signal/messages.h"
 #include "statekeeper/classes/signal/permissions.h"
@@ -16,8 +19,8 @@
 namespace dormouse::signal {
 namespace {
 
-// Registrations that one run of the alarm removes, so that a mass expiry does not hold up the hub's messages.
-constexpr size_t kExpiriesPerAlarm = 256;
+// Rows, roughly, that one run of the alarm removes: a mass expiry does not hold up the hub's messages.
+constexpr size_t kRowsPerAlarm = 256;
 
 using Handler = void (*)(Call&);
 
@@ -72,6 +75,8 @@ constexpr const char* kEnvelopeHint =
 
 }  // namespace
 
+void SignalHub::OnWake(Context& context) { AbsentSessions(context, options_, memory_).Load(); }
+
 void SignalHub::OnConnect(Context& context, const Connection& connection, const link::OpenRequest& request) {
   if (authority_ != nullptr && request.has_identity()) KeepIdentity(context, connection, request.identity());
 }
@@ -83,7 +88,30 @@ void SignalHub::OnMessage(Context& context, const Connection& from, const Messag
     FailUnaddressed(context, from, {ErrorCode::kInternalError, std::string(wrong), kEnvelopeHint});
     return;
   }
+  if (!memory_.left_over.empty()) AbsentSessions(context, options_, memory_).ResumeLeftOver();
+  if (!memory_.successors.empty() && memory_.successors.contains(from.id)) {
+    HandleOfSuccessor(context, from, message, request);
+    return;
+  }
   Call call(context, from, message, request, parts());
+  Handle(call);
+}
+
+// The client has asked for a session that is on its way to it.
+void SignalHub::HandleOfSuccessor(Context& context, const Connection& from, const Message& message,
+                                  const Envelope& request) {
+  if (request.type == "hub:connect") return;  // it will be answered, once
+  Call call(context, from, message, request, parts());
+  if (request.type == "hub:heartbeat") {
+    Handle(call);
+  } else {
+    call.Fail({ErrorCode::kUnauthorized, "The session of this client is still being fetched.",
+               "Wait for hub:connected, then send the message again."});
+  }
+}
+
+void SignalHub::Handle(Call& call) {
+  const Envelope& request = call.request;
   if (IsForbidden(call)) return;
   if (IsExpired(call)) {
     FailExpired(call);
@@ -103,12 +131,35 @@ void SignalHub::OnBackpressure(Context& context, const Connection& connection, b
   FlowControl(context, memory_.congestion).OnBackpressure(connection.id, paused, backlog);
 }
 
-void SignalHub::OnClose(Context& context, const Connection& connection, const CloseInfo&) {
+void SignalHub::OnClose(Context& context, const Connection& connection, const CloseInfo& info) {
   FlowControl(context, memory_.congestion).OnEnd(connection.id);
-  if (LoadSession(connection).has_rows()) RemoveSessionRows(context, connection.id);
+  AbsentSessions(context, options_, memory_).OnClose(connection.id, LoadSession(connection), info);
 }
 
-void SignalHub::OnAlarm(Context& context) { Registry(context).RemoveExpired(kExpiriesPerAlarm); }
+void SignalHub::OnAlarm(Context& context) {
+  Deadlines deadlines(context);
+  size_t left = kRowsPerAlarm;
+  for (const auto& [due_ms, subject] : deadlines.Due(kRowsPerAlarm)) {
+    if (left == 0) break;
+    deadlines.Remove(due_ms, subject);
+    if (const std::optional<ConnectionId> session = Deadlines::SessionOf(subject)) {
+      const size_t touched = AbsentSessions(context, options_, memory_).OnDeadline(*session, left);
+      left -= std::clamp<size_t>(touched, 1, left);
+    } else {
+      Registry(context, memory_).RemoveIfExpired(subject);
+      --left;
+    }
+  }
+  deadlines.SetAlarm();
+}
+
+void SignalHub::OnUndelivered(Context& context, const ConnectionId& closed, const Message& message) {
+  AbsentSessions(context, options_, memory_).OnUndelivered(closed, message.data);
+}
+
+void SignalHub::OnRecalled(Context& context, const ConnectionId& closed) {
+  AbsentSessions(context, options_, memory_).OnRecalled(closed);
+}
 
 void SignalHub::OnFailure(Context& context, const Connection& from, const Message& message, Failure failure) {
   const HubError error = FailureError(failure, options_);

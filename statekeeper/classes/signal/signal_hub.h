@@ -13,16 +13,22 @@ class SignalHub : public Hub {
   SignalHub(const Options& options, const TokenAuthority* authority)
       : options_(options), authority_(authority) {}
 
+  void OnWake(Context& context) override;
   void OnConnect(Context& context, const Connection& connection, const link::OpenRequest& request) override;
   void OnMessage(Context& context, const Connection& from, const Message& message) override;
   void OnBackpressure(Context& context, const Connection& connection, bool paused,
                       const Backlog& backlog) override;
   void OnClose(Context& context, const Connection& connection, const CloseInfo& info) override;
   void OnAlarm(Context& context) override;
+  void OnUndelivered(Context& context, const ConnectionId& closed, const Message& message) override;
+  void OnRecalled(Context& context, const ConnectionId& closed) override;
   void OnFailure(Context& context, const Connection& from, const Message& message, Failure failure) override;
 
  private:
   HubParts parts() { return {options_, authority_, memory_}; }
+  void Handle(Call& call);
+  void HandleOfSuccessor(Context& context, const Connection& from, const Message& message,
+                         const Envelope& request);
 
   const Options& options_;
   const TokenAuthority* const authority_;

@@ -122,26 +122,41 @@ void Subscriptions::RemoveAllOf(const ConnectionId& connection, const std::strin
   for (const Key& key : own) Remove(connection, key);
 }
 
-void Subscriptions::RemoveAllOf(const ConnectionId& connection) {
-  std::vector<Key> own;
-  ForEachOwn(connection, "", [&](const Key& key, std::string_view) {
-    own.push_back(key);
+void Subscriptions::Move(const std::string& address, const ConnectionId& from, const ConnectionId& to) {
+  std::vector<Own> all;
+  ForEachOwn(from, "", [&](const Key& key, std::string_view id) {
+    if (key.address == address) all.push_back({key, std::string(id)});
     return true;
   });
-  for (const Key& key : own) Remove(connection, key);
+  for (const Own& own : all) Move(own, from, to);
 }
 
-void Subscriptions::Move(const std::string& address, const ConnectionId& from, const ConnectionId& to) {
-  std::vector<std::pair<Key, std::string>> own;
-  ForEachOwn(from, "", [&](const Key& key, std::string_view id) {
-    if (key.address == address) own.emplace_back(key, id);
-    return true;
+size_t Subscriptions::RemoveSomeOf(const ConnectionId& connection, size_t limit) {
+  const std::vector<Own> some = SomeOf(connection, limit);
+  for (const Own& own : some) Remove(connection, own.key);
+  return some.size();
+}
+
+size_t Subscriptions::MoveSome(const ConnectionId& from, const ConnectionId& to, size_t limit) {
+  const std::vector<Own> some = SomeOf(from, limit);
+  for (const Own& own : some) Move(own, from, to);
+  return some.size();
+}
+
+std::vector<Subscriptions::Own> Subscriptions::SomeOf(const ConnectionId& connection, size_t limit) {
+  std::vector<Own> some;
+  if (limit == 0) return some;
+  ForEachOwn(connection, "", [&](const Key& key, std::string_view id) {
+    some.push_back({key, std::string(id)});
+    return some.size() < limit;
   });
-  for (const auto& [key, id] : own) {
-    const std::string form = context_.Get(TopicKey(from, key)).value_or(std::string(kBare));
-    Remove(from, key);
-    Insert(to, key, id, form);
-  }
+  return some;
+}
+
+void Subscriptions::Move(const Own& own, const ConnectionId& from, const ConnectionId& to) {
+  const std::string form = context_.Get(TopicKey(from, own.key)).value_or(std::string(kBare));
+  Remove(from, own.key);
+  Insert(to, own.key, own.id, form);
 }
 
 void Subscriptions::ForEach(const std::string& topic, bool wildcards, const Visit& visit) {

@@ -17,6 +17,7 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "statekeeper/classes/signal/address.h"
 #include "statekeeper/hub/hub.h"
@@ -50,12 +51,16 @@ class Subscriptions {
                                  const std::string& address);
   std::optional<Key> FindById(const ConnectionId& connection, const std::string& id);
   void Remove(const ConnectionId& connection, const Key& key);
-  // Those of one address, or all.
+  // Those of one address.
   void RemoveAllOf(const ConnectionId& connection, const std::string& address);
-  void RemoveAllOf(const ConnectionId& connection);
 
   // Hands an address's subscriptions to its new connection, ids included.
   void Move(const std::string& address, const ConnectionId& from, const ConnectionId& to);
+
+  // Of all subscriptions of a connection, removes up to `limit`, or hands them to another one. Returns how
+  // many there were to handle.
+  size_t RemoveSomeOf(const ConnectionId& connection, size_t limit);
+  size_t MoveSome(const ConnectionId& from, const ConnectionId& to, size_t limit);
 
   using Visit = std::function<void(const ConnectionId& connection, const Address& subscriber)>;
   // Each subscriber of a topic once; with `wildcards` those, too, whose subscription has some and matches.
@@ -71,6 +76,12 @@ class Subscriptions {
   bool HasRows(const std::string& prefix);
   using Subscriber = std::function<void(std::string_view connection_and_address, std::string_view form)>;
   void ForEachOf(const std::string& topic_row, const Subscriber& visit);
+  struct Own {
+    Key key;
+    std::string id;
+  };
+  std::vector<Own> SomeOf(const ConnectionId& connection, size_t limit);
+  void Move(const Own& own, const ConnectionId& from, const ConnectionId& to);
 
   Context& context_;
 };

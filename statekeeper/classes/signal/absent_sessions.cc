@@ -1,0 +1,398 @@
+#include "statekeeper/classes/signal/absent_sessions.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "common/secrets.h"
+#include "statekeeper/classes/json/json_reader.h"
+#include "statekeeper/classes/signal/connected.h"
+#include "statekeeper/classes/signal/deadlines.h"
+#include "statekeeper/classes/signal/envelope.h"
+#include "statekeeper/classes/signal/mailbox.h"
+#include "statekeeper/classes/signal/registry.h"
+#include "statekeeper/classes/signal/resume_token.h"
+#include "statekeeper/classes/signal/session.h"
+#include "statekeeper/classes/signal/subscriptions.h"
+
+namespace dormouse::signal {
+namespace {
+
+// Rows that one event removes or moves: a session with tens of thousands of registrations does not hold up
+// the hub. The rest is done by the alarm, in steps of this size.
+constexpr size_t kRowsPerStep = 256;
+// When a hub that was rebuilt in between looks after a session that is being taken over.
+constexpr int64_t kLookAgainMs = 1000;
+constexpr uint16_t kNormalClosure = 1000;
+
+constexpr std::string_view kAbsencePrefix = "d/";
+
+std::string AbsenceKey(const ConnectionId& holder) { return std::string(kAbsencePrefix) + holder.ToString(); }
+std::string ForwardKey(const ConnectionId& holder) { return "f/" + holder.ToString(); }
+
+ConnectionId FromBytes(std::string_view bytes) {
+  return ConnectionId::FromBytes(bytes).value_or(ConnectionId{});
+}
+
+// Every connection under which rows of the session are.
+std::vector<ConnectionId> PlacesOf(const ConnectionId& holder, const Absence& absence) {
+  std::vector<ConnectionId> places = {holder};
+  for (const std::string& stray : absence.strays()) places.push_back(FromBytes(stray));
+  return places;
+}
+
+}  // namespace
+
+// --- Rows and memory.
+
+void AbsentSessions::Load() {
+  context_.List(kAbsencePrefix, [&](std::string_view key, std::string_view value) {
+    Absence absence;
+    absence.ParseFromArray(value.data(), static_cast<int>(value.size()));
+    if (const auto holder = ConnectionId::Parse(key.substr(kAbsencePrefix.size()))) {
+      Remember(*holder, absence);
+      if (absence.has_successor()) memory_.left_over.push_back(*holder);
+    }
+    return true;
+  });
+}
+
+void AbsentSessions::Remember(const ConnectionId& holder, const Absence& absence) {
+  for (const ConnectionId& place : PlacesOf(holder, absence)) {
+    memory_.absent[place] = holder;
+    if (absence.ended()) memory_.ended.insert(place);
+  }
+  if (absence.has_successor()) memory_.successors[FromBytes(absence.successor().connection())] = holder;
+}
+
+void AbsentSessions::Forget(const ConnectionId& holder, const Absence& absence) {
+  context_.Delete(AbsenceKey(holder));
+  for (const ConnectionId& place : PlacesOf(holder, absence)) {
+    memory_.absent.erase(place);
+    memory_.ended.erase(place);
+  }
+  memory_.successors.erase(FromBytes(absence.successor().connection()));
+  memory_.recalled.erase(holder);
+}
+
+std::optional<Absence> AbsentSessions::Find(const ConnectionId& holder) {
+  const auto known = memory_.absent.find(holder);
+  if (known == memory_.absent.end() || known->second != holder) return std::nullopt;
+  const std::optional<std::string> row = context_.Get(AbsenceKey(holder));
+  if (!row.has_value()) return std::nullopt;
+  Absence absence;
+  absence.ParseFromString(*row);
+  return absence;
+}
+
+void AbsentSessions::Save(const ConnectionId& holder, const Absence& absence) {
+  context_.Put(AbsenceKey(holder), absence.SerializeAsString());
+  Remember(holder, absence);
+}
+
+// --- Leaving and ending.
+
+void AbsentSessions::OnClose(const ConnectionId& connection, const Session& session, const CloseInfo& info) {
+  if (const auto waits = memory_.successors.find(connection); waits != memory_.successors.end()) {
+    const ConnectionId holder = waits->second;
+    if (std::optional<Absence> absence = Find(holder)) LoseSuccessor(holder, std::move(*absence));
+  }
+  if (memory_.absent.contains(connection)) return;  // its rows are another session's by now
+  const bool wanted = info.by_client && info.code == kNormalClosure;
+  if (wanted || session.token_hash().empty() || options_.resume_window.count() == 0) {
+    End(connection, session);
+  } else {
+    Leave(connection, session);
+  }
+}
+
+Absence AbsentSessions::Leave(const ConnectionId& connection, const Session& session) {
+  Absence absence;
+  *absence.mutable_session() = session;
+  absence.set_expires_ms(context_.now_ms() + options_.resume_window.count());
+  Save(connection, absence);
+  Deadlines(context_).Add(absence.expires_ms(), Deadlines::SubjectOf(connection));
+  IsRecalled(connection);
+  return absence;
+}
+
+bool AbsentSessions::IsRecalled(const ConnectionId& holder) {
+  if (memory_.recalled.contains(holder)) return true;
+  if (memory_.recalling.insert(holder).second) context_.Recall(holder);
+  return false;
+}
+
+void AbsentSessions::End(const ConnectionId& connection, const Session& session) {
+  Absence absence;
+  *absence.mutable_session() = session;
+  EndAbsent(connection, std::move(absence), kRowsPerStep);
+}
+
+void AbsentSessions::EndSessionAt(const ConnectionId& connection) {
+  const auto known = memory_.absent.find(connection);
+  if (known != memory_.absent.end()) {
+    const ConnectionId holder = known->second;
+    std::optional<Absence> absence = Find(holder);
+    if (absence.has_value() && !absence->ended()) EndAbsent(holder, std::move(*absence), kRowsPerStep);
+  } else if (const std::optional<Connection> found = context_.FindConnection(connection)) {
+    End(connection, LoadSession(*found));
+  }
+}
+
+size_t AbsentSessions::EndAbsent(const ConnectionId& holder, Absence absence, size_t limit) {
+  const Session& session = absence.session();
+  if (!session.other_token_hash().empty() && !session.used_token_holder().empty()) {
+    context_.Delete(ForwardKey(FromBytes(session.used_token_holder())));
+  }
+  if (absence.expires_ms() != 0) {
+    Deadlines(context_).Remove(absence.expires_ms(), Deadlines::SubjectOf(holder));
+  }
+  if (absence.has_successor()) {
+    const ConnectRequest successor = absence.successor();
+    const ConnectionId connection = FromBytes(successor.connection());
+    memory_.successors.erase(connection);
+    absence.clear_successor();
+    const auto& strays = absence.strays();
+    // One that has rows of the session cannot begin another with them.
+    if (std::ranges::find(strays, successor.connection()) != strays.end()) {
+      context_.Close(connection, kNormalClosure, "Session ended");
+    } else if (context_.FindConnection(connection).has_value()) {
+      BeginSession(context_, options_, successor);
+    }
+  }
+  return RemoveRows(holder, std::move(absence), limit);
+}
+
+size_t AbsentSessions::RemoveRows(const ConnectionId& holder, Absence absence, size_t limit) {
+  size_t removed = 0;
+  if (absence.session().has_rows()) {
+    for (const ConnectionId& place : PlacesOf(holder, absence)) {
+      removed += Registry(context_, memory_).RemoveSomeOf(place, limit - removed);
+      removed += Subscriptions(context_).RemoveSomeOf(place, limit - removed);
+    }
+  }
+  if (absence.session().has_rows() || absence.expires_ms() != 0) {
+    removed += Mailbox(context_, options_, holder).RemoveSome(limit - removed);
+  }
+  if (removed < limit) {
+    if (memory_.absent.contains(holder)) Forget(holder, absence);
+    return removed;
+  }
+  Absence rest;
+  rest.set_ended(true);
+  rest.mutable_session()->set_has_rows(true);
+  *rest.mutable_strays() = absence.strays();
+  Save(holder, rest);
+  Deadlines(context_).Add(context_.now_ms(), Deadlines::SubjectOf(holder));
+  return removed;
+}
+
+size_t AbsentSessions::OnDeadline(const ConnectionId& holder, size_t limit) {
+  std::optional<Absence> absence = Find(holder);
+  if (!absence.has_value()) return 0;
+  if (absence->ended()) return RemoveRows(holder, std::move(*absence), limit);
+  if (absence->has_successor()) {
+    if (IsRecalled(holder)) return TakeOver(holder, std::move(*absence), limit);
+    Deadlines(context_).Add(context_.now_ms() + kLookAgainMs, Deadlines::SubjectOf(holder));
+    return 0;
+  }
+  if (absence->expires_ms() > context_.now_ms()) return 0;
+  return EndAbsent(holder, std::move(*absence), limit);
+}
+
+// --- What comes back.
+
+void AbsentSessions::OnUndelivered(const ConnectionId& closed, std::string_view frame) {
+  if (JsonString(JsonObject(frame).Find("type")) == kConnectedType) {
+    TakeBackConnected(closed);
+    return;
+  }
+  const std::string key = MessageKeyOf(frame);
+  if (key.empty() || memory_.ended.contains(closed)) return;
+  if (const auto known = memory_.absent.find(closed); known != memory_.absent.end()) {
+    Mailbox(context_, options_, known->second).Put(key, frame);
+    return;
+  }
+  // Its close is about to come.
+  const std::optional<Connection> open = context_.FindConnection(closed);
+  if (!open.has_value()) return;
+  Session session = LoadSession(*open);
+  if (session.token_hash().empty()) return;
+  Mailbox(context_, options_, closed).Put(key, frame);
+  if (session.has_rows()) return;
+  session.set_has_rows(true);
+  SaveSession(context_, closed, session);
+}
+
+// The client has not learned of its new token: the one that it used is good again, and so is what it was
+// told then.
+void AbsentSessions::TakeBackConnected(const ConnectionId& closed) {
+  std::optional<Absence> absence = Find(closed);
+  const std::optional<Connection> open = context_.FindConnection(closed);
+  if (!open.has_value() && (!absence.has_value() || absence->ended())) return;
+  Session session = absence.has_value() ? absence->session() : LoadSession(*open);
+  if (session.used_token_hash().empty() || session.other_token_hash() == session.used_token_hash()) return;
+  session.set_other_token_hash(session.used_token_hash());
+  if (session.missed() > 0) {
+    Mailbox(context_, options_, closed).AddMissed(session.missed());
+    session.set_has_rows(true);
+  }
+  context_.Put(ForwardKey(FromBytes(session.used_token_holder())), closed.ToBytes());
+  session.set_has_rows(true);
+  if (absence.has_value()) {
+    *absence->mutable_session() = session;
+    Save(closed, *absence);
+  } else {
+    SaveSession(context_, closed, session);
+  }
+}
+
+void AbsentSessions::OnRecalled(const ConnectionId& closed) {
+  memory_.recalling.erase(closed);
+  std::optional<Absence> absence = Find(closed);
+  if (absence.has_value()) memory_.recalled.insert(closed);
+  if (absence.has_value() && absence->has_successor()) {
+    TakeOver(closed, std::move(*absence), kRowsPerStep);
+  }
+}
+
+// --- Taking over.
+
+bool AbsentSessions::MayHave(const ConnectRequest& request, const Session& session) const {
+  const auto matches = [&](const std::string& hash) {
+    return !hash.empty() && SameSecret(hash, request.token_hash());
+  };
+  return (matches(session.token_hash()) || matches(session.other_token_hash())) &&
+         session.identity() == request.session().identity();
+}
+
+std::optional<ConnectionId> AbsentSessions::Claim(const ConnectRequest& request) {
+  const ConnectionId named = FromBytes(request.token_holder());
+  std::vector<ConnectionId> places = {named};
+  if (const auto forward = context_.Get(ForwardKey(named))) places.push_back(FromBytes(*forward));
+  for (const ConnectionId& place : places) {
+    if (const std::optional<Absence> absence = Find(place)) {
+      const bool alive = !absence->ended() && absence->expires_ms() > context_.now_ms();
+      if (alive && MayHave(request, absence->session())) return place;
+    } else if (const std::optional<Connection> open = context_.FindConnection(place)) {
+      // Its socket has died without anybody's noticing, or the client has left it.
+      const Session session = LoadSession(*open);
+      if (!MayHave(request, session)) continue;
+      context_.Close(place, kNormalClosure, "Session resumed elsewhere");
+      FlowControl(context_, memory_.congestion).OnEnd(place);
+      Leave(place, session);
+      return place;
+    }
+  }
+  return std::nullopt;
+}
+
+bool AbsentSessions::Resume(ConnectRequest request, std::string_view token) {
+  if (options_.resume_window.count() == 0) return false;
+  const std::optional<ResumeToken> parsed = ResumeToken::Parse(token);
+  if (!parsed.has_value()) return false;
+  request.set_token_hash(parsed->hash);
+  request.set_token_holder(parsed->holder.ToBytes());
+  const std::optional<ConnectionId> holder = Claim(request);
+  if (!holder.has_value()) return false;
+
+  Absence absence = *Find(*holder);
+  if (absence.has_successor()) {  // who came with the token before has lost its socket, too
+    const ConnectionId before = FromBytes(absence.successor().connection());
+    memory_.successors.erase(before);
+    context_.Close(before, kNormalClosure, "Session resumed elsewhere");
+  }
+  *absence.mutable_successor() = std::move(request);
+  if (IsRecalled(*holder)) {
+    TakeOver(*holder, std::move(absence), kRowsPerStep);
+  } else {
+    Save(*holder, absence);
+    Deadlines(context_).Add(context_.now_ms() + kLookAgainMs, Deadlines::SubjectOf(*holder));
+  }
+  return true;
+}
+
+void AbsentSessions::ResumeLeftOver() {
+  for (const ConnectionId& holder : std::exchange(memory_.left_over, {})) IsRecalled(holder);
+}
+
+size_t AbsentSessions::TakeOver(const ConnectionId& holder, Absence absence, size_t limit) {
+  const ConnectionId successor = FromBytes(absence.successor().connection());
+  if (!context_.FindConnection(successor).has_value()) {
+    LoseSuccessor(holder, std::move(absence));
+    return 1;
+  }
+  size_t moved = 0;
+  if (absence.session().has_rows()) {
+    for (const ConnectionId& place : PlacesOf(holder, absence)) {
+      if (place == successor) continue;
+      moved += Registry(context_, memory_).MoveSome(place, successor, limit - moved);
+      moved += Subscriptions(context_).MoveSome(place, successor, limit - moved);
+    }
+  }
+  if (moved < limit) {
+    Finish(holder, absence);
+    return moved + 1;
+  }
+  const auto& strays = absence.strays();
+  if (std::ranges::find(strays, absence.successor().connection()) == strays.end()) {
+    absence.add_strays(absence.successor().connection());
+  }
+  Save(holder, absence);
+  Deadlines(context_).Add(context_.now_ms(), Deadlines::SubjectOf(holder));
+  return moved;
+}
+
+void AbsentSessions::Finish(const ConnectionId& holder, const Absence& absence) {
+  const ConnectRequest& request = absence.successor();
+  const ConnectionId connection = FromBytes(request.connection());
+  const Session& before = absence.session();
+  Mailbox mailbox(context_, options_, holder);
+
+  Session session = request.session();
+  session.set_session_id(before.session_id());
+  if (!before.registered().empty()) session.set_registered(before.registered());
+  session.set_has_rows(before.has_rows() || session.has_rows());
+  session.set_resumed(true);
+  session.set_missed(mailbox.missed());
+  session.set_used_token_hash(request.token_hash());
+  session.set_used_token_holder(request.token_holder());
+  const std::string token = IssueToken(options_, connection, &session);
+  SaveSession(context_, connection, session);
+  SendConnected(context_, options_, request, session, token);
+
+  std::map<std::string, std::string> kept;
+  const std::string& got = request.last_message_id();
+  mailbox.ForEach([&](const std::string& key, const std::string& frame) {
+    if (MessageIdOf(key) > got) kept.emplace(key, frame);
+  });
+  if (!got.empty()) {
+    memory_.sent_log.ForEachAfter(got, holder, context_.now_ms(), [&](std::string frame) {
+      std::string key = MessageKeyOf(frame);
+      kept.try_emplace(std::move(key), std::move(frame));
+    });
+  }
+  for (auto& [key, frame] : kept) {
+    context_.Send(connection, Message::ReturnableText(frame));
+    memory_.sent_log.Record(context_.now_ms(), std::string(MessageIdOf(key)),
+                            {{connection, std::move(frame)}}, "");
+  }
+
+  mailbox.RemoveSome(SIZE_MAX);
+  if (!before.other_token_hash().empty() && !before.used_token_holder().empty()) {
+    context_.Delete(ForwardKey(FromBytes(before.used_token_holder())));
+  }
+  Forget(holder, absence);
+  Deadlines(context_).Remove(absence.expires_ms(), Deadlines::SubjectOf(holder));
+  Deadlines(context_).SetAlarm();
+}
+
+void AbsentSessions::LoseSuccessor(const ConnectionId& holder, Absence absence) {
+  memory_.successors.erase(FromBytes(absence.successor().connection()));
+  absence.clear_successor();
+  Save(holder, absence);
+  Deadlines(context_).Add(std::max(absence.expires_ms(), context_.now_ms()), Deadlines::SubjectOf(holder));
+}
+
+}  // namespace dormouse::signal

@@ -1,0 +1,85 @@
+// Sessions without a socket: how a session outlives its connection, and how another connection takes it over.
+//
+// When the socket of a session ends without the client's wish, the session stays for the resume window, under
+// the connection at which it was (its holder). Its registrations and subscriptions stay where they are, what
+// is sent to it goes to its mailbox (mailbox.h), and what had been sent to the dead socket is asked back. A
+// client that comes with the session's token gets the session: once nothing more is on its way back (a hub
+// that was rebuilt asks again, since it cannot know), its rows move to the new connection, in steps if they
+// are many, then hub:connected goes out and the kept messages after it.
+//
+//   d/HOLDER     stored.proto, Absence. Also of a session that has ended with more rows than one step removes
+//   f/HOLDER     a connection: the session that a used token names, which has become valid again, is there
+//
+// In memory: HubMemory's absent, ended, recalling and successors, made from the d/ rows by Load.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "common/options.h"
+#include "statekeeper/classes/signal/hub_memory.h"
+#include "statekeeper/classes/signal/stored.pb.h"
+#include "statekeeper/hub/hub.h"
+
+namespace dormouse::signal {
+
+class AbsentSessions {
+ public:
+  // Lives within one handler.
+  AbsentSessions(Context& context, const Options& options, HubMemory& memory)
+      : context_(context), options_(options), memory_(memory) {}
+
+  // The hub wakes.
+  void Load();
+
+  // --- Sessions that lose their socket.
+  // A connection has closed: its session waits to be resumed, or ends.
+  void OnClose(const ConnectionId& connection, const Session& session, const CloseInfo& info);
+  // A session ends for good, its connection being closed or about to be. Returns when nobody sees anything of
+  // it any more.
+  void End(const ConnectionId& connection, const Session& session);
+  // The same of the session to which a connection belongs, with or without a socket.
+  void EndSessionAt(const ConnectionId& connection);
+
+  // --- What comes back.
+  void OnUndelivered(const ConnectionId& closed, std::string_view frame);
+  void OnRecalled(const ConnectionId& closed);
+
+  // --- Sessions that are taken over.
+  // False: the token names no session that this client may have; nothing has changed. True: the session is
+  // the connection's, or will be: hub:connected was or will be sent.
+  bool Resume(ConnectRequest request, std::string_view token);
+  // Goes on with what the hub was about before it was rebuilt. To be called with the first events.
+  void ResumeLeftOver();
+
+  // A deadline of a session has come. Touches at most about `limit` rows and returns how many.
+  size_t OnDeadline(const ConnectionId& holder, size_t limit);
+
+ private:
+  std::optional<Absence> Find(const ConnectionId& holder);
+  void Save(const ConnectionId& holder, const Absence& absence);
+  void Remember(const ConnectionId& holder, const Absence& absence);
+  void Forget(const ConnectionId& holder, const Absence& absence);
+
+  Absence Leave(const ConnectionId& connection, const Session& session);
+  // Whether all has come back that was sent to the connection. Asks for it when nobody has, since the hub
+  // woke: OnRecalled follows.
+  bool IsRecalled(const ConnectionId& holder);
+  size_t EndAbsent(const ConnectionId& holder, Absence absence, size_t limit);
+  size_t RemoveRows(const ConnectionId& holder, Absence absence, size_t limit);
+
+  // The session to which a token belongs, its socket closed if it had one.
+  std::optional<ConnectionId> Claim(const ConnectRequest& request);
+  bool MayHave(const ConnectRequest& request, const Session& session) const;
+  size_t TakeOver(const ConnectionId& holder, Absence absence, size_t limit);
+  void Finish(const ConnectionId& holder, const Absence& absence);
+  void LoseSuccessor(const ConnectionId& holder, Absence absence);
+  void TakeBackConnected(const ConnectionId& closed);
+
+  Context& context_;
+  const Options& options_;
+  HubMemory& memory_;
+};
+
+}  // namespace dormouse::signal
