@@ -442,9 +442,10 @@ TEST_P(TokenAuthorityTest, FollowsSwitchedLinks) {  // as Kubernetes changes a S
 TEST_P(TokenAuthorityTest, ServesManyThreads) {
   const std::string token = Token(GoodClaims(kNow));
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&, i] {
-      for (int k = 0; k < 50; ++k) {
+      for (int64_t k = 0; k < 50; ++k) {
         if (i == 0)
           files_.Write("key", GetParam() == TokenAlgorithm::kHs256 ? key().secret() : key().PublicPem());
         EXPECT_TRUE(authority_->Verify(token, kNow + k * 1000).claims.has_value());

@@ -41,7 +41,7 @@ std::string Parameter(const EVP_PKEY* key, const char* name, size_t width = 0) {
 // RFC 7518, 3.4: the two numbers, each in 32 bytes.
 std::string Flat(const std::string& der) {
   const auto* bytes = reinterpret_cast<const unsigned char*>(der.data());
-  ECDSA_SIG* signature = d2i_ECDSA_SIG(nullptr, &bytes, static_cast<long>(der.size()));
+  ECDSA_SIG* signature = d2i_ECDSA_SIG(nullptr, &bytes, static_cast<int>(der.size()));
   std::string flat =
       NumberBytes(ECDSA_SIG_get0_r(signature), 32) + NumberBytes(ECDSA_SIG_get0_s(signature), 32);
   ECDSA_SIG_free(signature);
