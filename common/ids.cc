@@ -108,8 +108,16 @@ GatewayId NewGatewayId() {
 std::string NewUuid() { return UuidText(UuidHigh(Random64()), UuidLow(Random64())); }
 
 std::string TimeOrderedIds::Next(int64_t now_ms, uint64_t tail) {
-  last_ = std::max(last_ + 1, static_cast<uint64_t>(now_ms) << 12);
-  return UuidText(last_ >> 12 << 16 | 0x7000u | (last_ & 0xfffu), UuidLow(tail));
+  last_ = std::max(last_ + 1, static_cast<uint64_t>(now_ms) << kCounterBits | kLateIds);
+  return Print(last_, tail);
+}
+
+std::string TimeOrderedIds::Late(int64_t then_ms, uint32_t nth, uint64_t tail) {
+  return Print(static_cast<uint64_t>(then_ms) << kCounterBits | std::min(nth, kLateIds - 1), tail);
+}
+
+std::string TimeOrderedIds::Print(uint64_t stamp, uint64_t tail) {
+  return UuidText(stamp >> kCounterBits << 16 | 0x7000u | (stamp & 0xfffu), UuidLow(tail));
 }
 
 bool TimeOrderedIds::IsOne(std::string_view text) {

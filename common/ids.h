@@ -53,6 +53,9 @@ class TimeOrderedIds {
  public:
   // `tail`: only its 62 low bits count.
   std::string Next(int64_t now_ms, uint64_t tail);
+  // An id for something of long ago, the `nth` (from 0) of that millisecond that is made late: it sorts
+  // before all that Next made in that millisecond.
+  static std::string Late(int64_t then_ms, uint32_t nth, uint64_t tail);
   // The caller's part of such an id, as text: equal where the tails are.
   static constexpr std::string_view TailOf(std::string_view id) { return id.substr(kTailAt); }
   // Whether the text is a UUID of version 7 in lower case, as Next makes them.
@@ -60,6 +63,10 @@ class TimeOrderedIds {
 
  private:
   static constexpr size_t kTailAt = 19;
+  static constexpr int kCounterBits = 12;
+  static constexpr uint32_t kLateIds = 1u << 11;  // counts below are for Late
+
+  static std::string Print(uint64_t stamp, uint64_t tail);
 
   uint64_t last_ = 0;  // milliseconds and counter
 };

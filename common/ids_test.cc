@@ -57,9 +57,21 @@ TEST(TimeOrderedIdsTest, SortByTimeAndWithinTheMillisecondByOrder) {
   EXPECT_LT(last, TimeOrderedIds().Next(1'700'000'000'100, 0));
 }
 
+TEST(TimeOrderedIdsTest, LateOnesSortIntoTheirMillisecondBeforeTheOthers) {
+  TimeOrderedIds ids;
+  const std::string before = ids.Next(1'700'000'000'000, 5);
+  const std::string at_the_time = ids.Next(1'700'000'000'001, 5);
+  const std::string late = TimeOrderedIds::Late(1'700'000'000'001, 0, 9);
+  const std::string later = TimeOrderedIds::Late(1'700'000'000'001, 1, 1);
+  EXPECT_LT(before, late);
+  EXPECT_LT(late, later);
+  EXPECT_LT(later, at_the_time);
+  EXPECT_LT(TimeOrderedIds::Late(1'700'000'000'001, 1'000'000, 1), at_the_time);
+}
+
 TEST(TimeOrderedIdsTest, LayoutOfVersion7) {
   const std::string id = TimeOrderedIds().Next(0x0123'4567'89ab, 0x2222'3333'4444'5555);
-  EXPECT_EQ(id, "01234567-89ab-7000-a222-333344445555");
+  EXPECT_EQ(id, "01234567-89ab-7800-a222-333344445555");
   EXPECT_TRUE(TimeOrderedIds::IsOne(id));
   EXPECT_EQ(TimeOrderedIds::TailOf(id),
             TimeOrderedIds::TailOf(TimeOrderedIds().Next(7, 0x2222'3333'4444'5555)));

@@ -594,6 +594,17 @@ TEST_F(EdgeServerTest, ABrokenReaderHarmsNobody) {
 
 // --- What comes back
 
+TEST_F(EdgeServerTest, ReturnableTextToAClientThatHasJustGoneComesBack) {
+  Start();
+  std::optional<TestClient> client(Open());
+  const uint64_t connection = links_->WaitForEvent(0).connection;
+  links_->Run([&] {  // in one turn of the loop, so that it cannot have seen the end yet
+    client.reset();
+    DeliverReturnable(connection, "too late");
+  });
+  EXPECT_EQ(links_->WaitForKind(EventKind::kUndelivered, 1).payload, "too late");
+}
+
 TEST_F(EdgeServerTest, ReturnableTextToAConnectionThatIsNotThereComesBackWhole) {
   Start();
   TestClient client = Open();

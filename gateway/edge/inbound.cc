@@ -87,8 +87,11 @@ void Inbound::OnMessage(Connection* connection, std::string_view message, bool b
     Append(connection, EventKind::kBinary, message);
     return;
   }
-  const auto answer =
-      connection->hub_class->rules().AutoResponse(message, [&] { return Values(*connection); });
+  // Who has not been let in hears of the hub alone what he may do.
+  std::optional<std::string> answer;
+  if (connection->admit_by_ms == 0) {
+    answer = connection->hub_class->rules().AutoResponse(message, [&] { return Values(*connection); });
+  }
   if (answer.has_value()) {
     metrics_->auto_responses->Increment();
     outbound_->Reply(connection, *answer);

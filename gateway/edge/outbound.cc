@@ -123,7 +123,9 @@ void Outbound::Reply(Connection* connection, std::string_view text) {
 void Outbound::Send(Connection* connection, char* data, size_t size, bool binary, SharedFrame* shared,
                     bool returnable) {
   size_t sent = 0;
-  if (connection->outbound == nullptr) {
+  // To a client that has gone it waits for the end of the connection, and goes back then.
+  const bool pointless = returnable && WebSockets::PeerHasGone(*connection);
+  if (connection->outbound == nullptr && !pointless) {
     WebSockets::Written written = WebSockets::Written::kSent;
     do {
       const size_t chunk = std::min(size - sent, OutboundQueue::kChunk);

@@ -2,6 +2,7 @@
 
 #include <libwebsockets.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -188,6 +189,11 @@ bool WebSockets::IsUnmasked(const char* payload, uint64_t frame_size) const {
                        [&](size_t length_size) { return header_says(length_size, mask_size, mask_bit); });
   };
   return !any(4, 0x80) && any(0, 0);
+}
+
+bool WebSockets::PeerHasGone(const Connection& connection) {
+  pollfd socket{lws_get_socket_fd(connection.socket), POLLRDHUP, 0};
+  return poll(&socket, 1, 0) > 0;
 }
 
 WebSockets::Written WebSockets::Write(Connection* connection, char* data, size_t size, bool binary,

@@ -70,6 +70,9 @@ class WebSockets {
   // Writes one frame of a message. `data` has kFrameHeadroom bytes before it: they are restored.
   static Written Write(Connection* connection, char* data, size_t size, bool binary, bool first, bool last);
   static bool HasBuffered(const Connection& connection);
+  // Whether the client has closed its end, though that has not been read yet. What is written from then on
+  // gets nowhere, and no error says so. A system call.
+  static bool PeerHasGone(const Connection& connection);
   static void WantWritable(Connection* connection);
   // Only in OnWritable, once: sends the close frame; the library then waits for the client's.
   static void CloseNow(Connection* connection, uint16_t code, std::string_view reason);

@@ -3,6 +3,7 @@
 #include <rapidjson/memorystream.h>
 #include <rapidjson/reader.h>
 
+#include <cctype>
 #include <cstdlib>
 
 namespace dormouse {
@@ -87,17 +88,73 @@ std::string Unquote(JsonSlice quoted) {
   return std::move(catcher.text);
 }
 
-}  // namespace
+// Whether what comes next is the first digit of an exponent.
+bool EndsInExponent(std::string_view text) {
+  if (text.ends_with('+') || text.ends_with('-')) text.remove_suffix(1);
+  return text.size() >= 2 && (text.back() == 'e' || text.back() == 'E') &&
+         std::isdigit(static_cast<unsigned char>(text[text.size() - 2])) != 0;
+}
 
-bool IsValidJson(std::string_view text) {
-  // Numbers stay text: their value is nobody's business here, and 1e999 is well-formed.
+// The error in `text`; nothing: it is JSON as far as RapidJSON can tell.
+std::optional<rapidjson::ParseErrorCode> FindError(std::string_view text) {
   constexpr unsigned kFlags = rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag |
                               rapidjson::kParseNumbersAsStringsFlag;
   rapidjson::MemoryStream stream(text.data(), text.size());
   rapidjson::BaseReaderHandler<> nobody;
   rapidjson::Reader reader;
-  if (reader.Parse<kFlags>(stream, nobody).IsError()) return false;
-  return stream.Tell() == text.size();  // the reader takes a zero byte for the end
+  const rapidjson::ParseResult result = reader.Parse<kFlags>(stream, nobody);
+  if (result.IsError()) return result.Code();
+  // The reader takes a zero byte for the end.
+  if (stream.Tell() != text.size()) return rapidjson::kParseErrorDocumentRootNotSingular;
+  return std::nullopt;
+}
+
+// Well-formed (RFC 8259, 6 and 8.2), but RapidJSON refuses them: numbers that no double holds, and halves of
+// surrogate pairs. This writes small numbers and whole characters in their place; what was malformed stays
+// so.
+std::string WithoutExtremes(std::string_view text) {
+  constexpr size_t kSafeDigits = 18;
+  std::string out;
+  out.reserve(text.size());
+  bool in_string = false;
+  size_t digits = 0;
+  for (size_t at = 0; at < text.size(); ++at) {
+    const char c = text[at];
+    if (c == '"') in_string = !in_string;
+    if (in_string && c == '\\' && at + 1 < text.size()) {
+      const bool surrogate = at + 5 < text.size() && text[at + 1] == 'u' &&
+                             (text[at + 2] == 'd' || text[at + 2] == 'D') &&
+                             std::string_view("89abcdefABCDEF").find(text[at + 3]) != std::string_view::npos;
+      out.push_back(c);
+      out.push_back(text[++at]);
+      if (surrogate) {
+        out.append("00");
+        at += 2;
+      }
+      continue;
+    }
+    const bool digit = !in_string && std::isdigit(static_cast<unsigned char>(c)) != 0;
+    digits = digit ? digits + 1 : 0;
+    if (digits > kSafeDigits) continue;
+    if (digit && EndsInExponent(out)) {
+      out.push_back('0');
+      digits = kSafeDigits;  // the rest of it goes
+      continue;
+    }
+    out.push_back(c);
+  }
+  return out;
+}
+
+}  // namespace
+
+bool IsValidJson(std::string_view text) {
+  const std::optional<rapidjson::ParseErrorCode> error = FindError(text);
+  if (error == rapidjson::kParseErrorNumberTooBig ||
+      error == rapidjson::kParseErrorStringUnicodeSurrogateInvalid) {
+    return !FindError(WithoutExtremes(text)).has_value();
+  }
+  return !error.has_value();
 }
 
 JsonObject::JsonObject(JsonSlice text) {

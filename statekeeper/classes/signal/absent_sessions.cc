@@ -210,6 +210,11 @@ void AbsentSessions::OnUndelivered(const ConnectionId& closed, std::string_view 
   }
   const std::string key = MessageKeyOf(frame);
   if (key.empty() || memory_.ended.contains(closed)) return;
+  if (const auto kept = memory_.kept_again.find(std::string(TimeOrderedIds::TailOf(key)));
+      kept != memory_.kept_again.end()) {
+    memory_.kept_again.erase(kept);
+    return;
+  }
   if (const auto known = memory_.absent.find(closed); known != memory_.absent.end()) {
     Mailbox(context_, options_, known->second).Put(key, frame);
     return;

@@ -17,6 +17,10 @@ namespace {
 constexpr const char* kTokenHint =
     "Send hub:connect with a token as payload.jwt (protocol 1.0) or metadata.authToken (0.1).";
 
+// Checking a token takes time, and the rate limit does not count hub:connect.
+constexpr int kMaxFailedConnects = 10;
+constexpr uint16_t kPolicyViolation = 1008;  // RFC 6455, 7.4.1
+
 constexpr std::string_view kBearer = "bearer ";
 
 std::string WithoutScheme(std::string token) {
@@ -96,8 +100,13 @@ bool Authenticate(Call& call) {
   const std::optional<Grant> grant = ConnectGrant(call, &problem);
   if (!grant.has_value()) {
     call.Fail({ErrorCode::kUnauthorized, std::move(problem), kTokenHint});
+    if (++call.memory.failed_connects[call.connection.id] == kMaxFailedConnects) {
+      call.memory.failed_connects.erase(call.connection.id);
+      call.context.Close(call.connection.id, kPolicyViolation, "Too many bad tokens");
+    }
     return false;
   }
+  call.memory.failed_connects.erase(call.connection.id);
   *call.session.mutable_grant() = *grant;
   if (IsConnected(call.session)) {
     call.session.set_identity(grant->actor());  // it may have connected before tokens were asked for

@@ -30,14 +30,14 @@ void SendConnected(Context& context, const Options& options, const ConnectReques
   payload.String("sessionId", session.session_id())
       .String("serverVersion", DORMOUSE_VERSION)
       .Int("serverTime", context.now_ms())
-      .Raw("actorIdentity", request.from())
+      .Raw("actorIdentity", request.actor_identity())
       .Int("maxMessageSize", static_cast<int64_t>(options.max_message_size))
       .Int("heartbeatInterval", options.signal_heartbeat_interval.count())
       .Raw("resumeToken", token.empty() ? "null" : JsonQuoted(token))
       .Bool("resumed", session.resumed());
   if (session.resumed()) payload.Int("missed", static_cast<int64_t>(session.missed()));
   const std::string text = payload.Raw("capabilities", request.capabilities()).Finish();
-  const std::string metadata = JsonWriter().Raw("actorIdentity", request.from()).Finish();
+  const std::string metadata = JsonWriter().Raw("actorIdentity", request.actor_identity()).Finish();
   const std::string frame = EnvelopeHead(request.from()) + NewEnvelopeTail({.type = kConnectedType,
                                                                             .from = request.hub(),
                                                                             .payload = text,

@@ -79,6 +79,15 @@ size_t Delivery::Send() {
   return failed;
 }
 
+// What was sent before and is sent again belongs where it was: before what its sender sent since.
+std::string Delivery::NewId() const {
+  const uint64_t origin = OriginOf(call_);
+  if (!call_.repeated) return MessageIds().Next(call_.context.now_ms(), origin);
+  LateIds& late = call_.memory.late_ids[call_.connection.id];
+  late = {call_.arrived_ms, late.arrived_ms == call_.arrived_ms ? late.count + 1 : 0};
+  return TimeOrderedIds::Late(late.arrived_ms, late.count, origin);
+}
+
 size_t Delivery::SendTo(Recipients recipients, bool canonical) {
   if (recipients.size() == 0) return 0;
   const std::string sender = Address{call_.from->bare, canonical}.ToJson();
@@ -87,7 +96,7 @@ size_t Delivery::SendTo(Recipients recipients, bool canonical) {
                                    .Raw("via", Address{std::string(kHubAddress), canonical}.ToJson())
                                    .Finish();
   const int64_t now_ms = call_.context.now_ms();
-  const std::string id = MessageIds().Next(now_ms, OriginOf(call_));
+  const std::string id = NewId();
   const std::string id_json = JsonQuoted(id);
   const std::string timestamp = std::to_string(now_ms);
   std::string tail = EnvelopeTail({.type = content_.type,
@@ -123,6 +132,8 @@ bool Delivery::Keep(const Context::HeadedRecipient& recipient, const std::string
       found_again.insert(before);
       return true;
     }
+    // It may be on its way back from a socket, too.
+    call_.memory.kept_again.emplace(TimeOrderedIds::TailOf(key));
   }
   return mailbox.Put(key, recipient.head + tail);
 }

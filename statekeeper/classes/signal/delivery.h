@@ -45,6 +45,7 @@ class Delivery {
     std::vector<Context::HeadedRecipient> open;
     std::vector<Context::HeadedRecipient> absent;  // by whose mailbox it is
   };
+  std::string NewId() const;
   size_t SendTo(Recipients recipients, bool canonical);
   bool Keep(const Context::HeadedRecipient& recipient, const std::string& id, const std::string& tail);
 

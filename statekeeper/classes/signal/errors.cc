@@ -32,7 +32,7 @@ Description Describe(ErrorCode code) {
     case ErrorCode::kMessageExpired:
       return {"message_expired", "Send it again with a current timestamp, or with a larger ttl or null."};
     case ErrorCode::kTimeout:
-      return {"timeout", "Nothing was changed. Send the message again in a moment."};
+      return {"timeout", "Whether a change was made is not known yet. Send the message again in a moment."};
     case ErrorCode::kInternalError:
       return {"internal_error", "Send the message again; if it fails again, report it with its id."};
     case ErrorCode::kInvalidToken:

@@ -14,6 +14,12 @@
 
 namespace dormouse::signal {
 
+// The ids that a sender's repeated events of one millisecond got.
+struct LateIds {
+  int64_t arrived_ms = 0;
+  uint32_t count = 0;
+};
+
 struct HubMemory {
   // Connections whose messages a mailbox takes, and which one: their session has no socket, or is on its way
   // from one connection to another (absent_sessions.h). Empty most of the time, so that it costs a recipient
@@ -30,9 +36,16 @@ struct HubMemory {
   // Holders with a successor since before the hub woke.
   std::vector<ConnectionId> left_over;
 
+  // Bad tokens in a row, of connections that have shown some.
+  std::unordered_map<ConnectionId, int> failed_connects;
+
   SentLog sent_log;
   // Kept messages that a repeated event was found to have written: another one like it wrote another one.
   std::unordered_set<std::string> found_again;
+  // Origins and recipients (TimeOrderedIds::TailOf a key) of messages that a repeated event has kept: coming
+  // back from a socket, they are there already.
+  std::unordered_multiset<std::string> kept_again;
+  std::unordered_map<ConnectionId, LateIds> late_ids;  // by sender
 
   CongestionMemory congestion;
   Throughput throughput;

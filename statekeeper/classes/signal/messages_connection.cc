@@ -80,7 +80,8 @@ ConnectRequest RequestOf(const Call& call) {
   request.set_connection(call.connection.id.ToBytes());
   *request.mutable_session() = call.session;
   request.set_id(std::string(call.request.id));
-  request.set_from(ActorIdentity(call));
+  request.set_from(std::string(call.request.from_json));
+  request.set_actor_identity(ActorIdentity(call));
   request.set_hub(call.HubAsWritten());
   request.set_capabilities(CapabilitiesOf(call));
   const std::string last = StringIn(call.request, "lastMessageId");

@@ -132,6 +132,7 @@ void SignalHub::OnBackpressure(Context& context, const Connection& connection, b
 }
 
 void SignalHub::OnClose(Context& context, const Connection& connection, const CloseInfo& info) {
+  memory_.failed_connects.erase(connection.id);
   FlowControl(context, memory_.congestion).OnEnd(connection.id);
   AbsentSessions(context, options_, memory_).OnClose(connection.id, LoadSession(connection), info);
 }
