@@ -19,8 +19,10 @@ constexpr int64_t kFirstAlarmRetryMs = 2000;
 constexpr int64_t kStoreRetryMs = 1000;
 // Connections of a vanished gateway that are ended in one go.
 constexpr size_t kGoneAtOnce = 64;
-// Events of one hub after which other hubs get a turn.
+// Events of one hub after which other hubs get a turn, and rows: those of a turn are one commit, which must not
+// hold up the store (half a millisecond of Redis).
 constexpr int kEventsPerTurn = 64;
+constexpr size_t kRowsPerTurn = 200;
 
 Message MessageOf(const HubEvent& event) {
   return {.data = event.payload,
@@ -61,6 +63,10 @@ void AwakeHub::RunQueue() {
   while (!deposed_) {
     if (commit_failed_) FailInFlight();
     if (queue_.empty()) break;
+    if (pending_rows_.size() >= kRowsPerTurn) {
+      host_->Yield();
+      continue;
+    }
     HubEvent event = std::move(queue_.front());
     queue_.pop_front();
     Handle(std::move(event));

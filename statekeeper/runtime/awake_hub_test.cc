@@ -375,6 +375,14 @@ TEST_F(AwakeHubTest, AThrowingHandlerCountsForNothing) {
   EXPECT_EQ(class_.behaviour.wakes, 2) << "the object that threw must not live on";
 }
 
+TEST_F(AwakeHubTest, ManyEventsOfOneTurnAreSeveralCommits) {
+  for (uint64_t i = 1; i <= 1000; ++i) Open(i);
+  Settle();
+  EXPECT_EQ(settled_.size(), 1000u);
+  EXPECT_EQ(sent_.size(), 1000u);
+  EXPECT_LE(store_.largest_commit(), 210u);
+}
+
 TEST_F(AwakeHubTest, AFailedCommitIsTakenBackAnsweredAndNotBuiltUpon) {
   Open(1);
   Say(1, "put a old");

@@ -1,6 +1,7 @@
 // A Store in memory whose answers come when the test says so, in order: for tests of what happens in between.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <map>
@@ -39,8 +40,13 @@ class ManualStore : public Store {
     while (!calls_.empty()) Step();
   }
   size_t range_calls() const { return range_calls_; }
+  // Rows of the commit that had most.
+  size_t largest_commit() const { return largest_commit_; }
 
   void Commit(ShardCommit commit, CommitCallback done) override {
+    size_t rows = 0;
+    for (const HubCommit& each : commit.hubs) rows += each.rows.size();
+    largest_commit_ = std::max(largest_commit_, rows);
     calls_.push_back([this, commit = std::move(commit), done = std::move(done)](StoreStatus status) {
       if (status == StoreStatus::kOk || applied_though_failed_) Apply(commit);
       applied_though_failed_ = false;
@@ -95,6 +101,7 @@ class ManualStore : public Store {
 
   std::deque<std::function<void(StoreStatus)>> calls_;
   size_t range_calls_ = 0;
+  size_t largest_commit_ = 0;
   bool applied_though_failed_ = false;
 };
 
