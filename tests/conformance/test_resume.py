@@ -302,6 +302,7 @@ async def test_resume_across_the_loss_of(lost, noticed, store):
                     cluster.kill_gateway(0)
                 else:
                     a.protocol.transport.abort()
+                    await a.protocol.wait_closed()  # else b might be faster than the end of the socket
                     if noticed:
                         await until(lambda: cluster.metrics(cluster.gateways[0])["dormouse_connections"] == 0,
                                     "the gateway notices")

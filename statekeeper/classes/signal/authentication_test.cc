@@ -149,6 +149,19 @@ INSTANTIATE_TEST_SUITE_P(Styles, AuthenticationTest,
                                   (style.param.canonical ? "Canonical" : "Bare");
                          });
 
+TEST_P(AuthenticationTest, TenBadTokensInARowEndTheSocket) {
+  const ConnectionId careless = hub_->ClientConnects();
+  for (int i = 0; i < 9; ++i) EXPECT_EQ(Connect(careless, "\"no token\"").code(), "unauthorized");
+  EXPECT_EQ(Connect(careless, JsonQuoted(TokenOf("browser/anna"))).type(), "hub:connected");
+  EXPECT_EQ(Connect(careless, "\"no token\"").code(), "unauthorized");
+  EXPECT_FALSE(hub_->ClosedByHub(careless).has_value()) << "a good one was among them";
+
+  const ConnectionId guessing = hub_->ClientConnects();
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(Connect(guessing, "\"no token\"").code(), "unauthorized");
+  ASSERT_TRUE(hub_->ClosedByHub(guessing).has_value());
+  EXPECT_EQ(hub_->ClosedByHub(guessing)->code, 1008);
+}
+
 TEST_P(AuthenticationTest, ConnectsWithAToken) {
   const ConnectionId client = hub_->ClientConnects();
   EXPECT_FALSE(hub_->Admitted(client));

@@ -743,6 +743,30 @@ TEST_F(ResumeTest, ARepeatedEventFindsItsMessageAlsoWhenThatCameBack) {
   EXPECT_THAT(Arrive(me.token()).numbers, ElementsAre("1"));
 }
 
+TEST_F(ResumeTest, ARepeatedEventsMessageStandsWhereItWasSentAndIsNoSecondOneWhenTheFirstComesBack) {
+  const Welcome me = Me();
+  Message message;
+  const std::string zero =
+      Envelope("hub:send", "browser/sender", R"({"to":"browser/me","type":"n","data":0})");
+  message.data = zero;
+  message.received_ms = hub.now_ms();
+  hub.ClientSends(Sender(), message);
+  const std::string lost = One(me.client).text;
+  Frames(Sender());
+  hub.HoldRecalls();
+  hub.ConnectionBreaks(me.client);
+  hub.Advance(5);
+  Send(1);
+  hub.Sleep();
+  message.repeated = true;
+  hub.ClientSends(Sender(), message);
+  hub.ReturnUndelivered(me.client, lost);
+  Frames(Sender());
+  const ConnectionId client = Come(me.token());
+  hub.FinishRecalls();
+  EXPECT_THAT(Read(client).numbers, ElementsAre("0", "1"));
+}
+
 // --- Clients that say what they have got.
 
 TEST_F(ResumeTest, LastMessageIdBringsWhatWasLostInTheSocketAndNothingTwice) {
