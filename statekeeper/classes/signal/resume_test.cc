@@ -749,21 +749,21 @@ TEST_F(ResumeTest, ARepeatedEventsMessageStandsWhereItWasSentAndIsNoSecondOneWhe
   const std::string zero =
       Envelope("hub:send", "browser/sender", R"({"to":"browser/me","type":"n","data":0})");
   message.data = zero;
-  message.received_ms = hub.now_ms();
-  hub.ClientSends(Sender(), message);
+  message.received_ms = hub().now_ms();
+  hub().ClientSends(Sender(), message);
   const std::string lost = One(me.client).text;
   Frames(Sender());
-  hub.HoldRecalls();
-  hub.ConnectionBreaks(me.client);
-  hub.Advance(5);
+  hub().HoldRecalls();
+  hub().ConnectionBreaks(me.client);
+  hub().Advance(5);
   Send(1);
-  hub.Sleep();
+  hub().Sleep();
   message.repeated = true;
-  hub.ClientSends(Sender(), message);
-  hub.ReturnUndelivered(me.client, lost);
+  hub().ClientSends(Sender(), message);
+  hub().ReturnUndelivered(me.client, lost);
   Frames(Sender());
   const ConnectionId client = Come(me.token());
-  hub.FinishRecalls();
+  hub().FinishRecalls();
   EXPECT_THAT(Read(client).numbers, ElementsAre("0", "1"));
 }
 
