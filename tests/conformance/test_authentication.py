@@ -8,10 +8,9 @@ import time
 import jwt
 import pytest
 import tokens
-import websockets
 from cluster import Cluster
 from tokens import signed, unsigned
-from ws import Actor, connect as open_socket
+from ws import Actor, connect as open_socket, upgrade_status
 
 from .protocol import TEXT, Where, from_now
 from .scenario import (NULL, Address, By, Save, Saved, Scenario, closed, connect, does, gets, register, registered_are,
@@ -333,25 +332,16 @@ def guarded(tmp_path_factory):
 PATHS = ["/ws/guarded", "/websocket/guarded", "/"]
 
 
-async def _upgrade(cluster, path, **options):
-    """101, or the status of the refusal."""
-    try:
-        async with open_socket(cluster.ws_url(path), **options):
-            return 101
-    except websockets.InvalidStatusCode as refused:
-        return refused.status_code
-
-
 @pytest.mark.parametrize("path", PATHS)
 async def test_upgrade_takes_a_token_from_the_header(guarded, path):
     for scheme in ("Bearer", "bearer"):
-        assert await _upgrade(guarded, path, extra_headers={"Authorization": f"{scheme} {signed()}"}) == 101
+        assert await upgrade_status(guarded.ws_url(path), extra_headers={"Authorization": f"{scheme} {signed()}"}) == 101
 
 
 @pytest.mark.parametrize("path", PATHS)
 async def test_upgrade_takes_a_browsers_token_from_the_subprotocol(guarded, path):
-    assert await _upgrade(guarded, path, subprotocols=[f"bearer.{signed()}"]) == 101
-    assert await _upgrade(guarded, path, subprotocols=["app.v1", f"bearer.{signed()}"]) == 101
+    assert await upgrade_status(guarded.ws_url(path), subprotocols=[f"bearer.{signed()}"]) == 101
+    assert await upgrade_status(guarded.ws_url(path), subprotocols=["app.v1", f"bearer.{signed()}"]) == 101
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -359,9 +349,9 @@ async def test_upgrade_takes_a_browsers_token_from_the_subprotocol(guarded, path
 async def test_upgrade_without_a_good_token_is_401(guarded, path, name):
     token = ATTACKS[name]() if callable(ATTACKS[name]) else ATTACKS[name]
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-    assert await _upgrade(guarded, path, extra_headers=headers) == 401
+    assert await upgrade_status(guarded.ws_url(path), extra_headers=headers) == 401
     if token and "=" not in token:
-        assert await _upgrade(guarded, path, subprotocols=[f"bearer.{token}"]) == 401
+        assert await upgrade_status(guarded.ws_url(path), subprotocols=[f"bearer.{token}"]) == 401
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -371,7 +361,7 @@ async def test_upgrade_without_a_good_token_is_401(guarded, path, name):
     ("null", 403), (None, 101)])
 async def test_upgrade_from_an_origin(guarded, path, origin, status):
     headers = {"Authorization": f"Bearer {signed()}", **({"Origin": origin} if origin else {})}
-    assert await _upgrade(guarded, path, extra_headers=headers) == status
+    assert await upgrade_status(guarded.ws_url(path), extra_headers=headers) == status
 
 
 async def test_the_upgrades_token_binds_the_session(guarded):
@@ -386,7 +376,7 @@ async def test_the_upgrades_token_binds_the_session(guarded):
 
 async def test_no_secret_is_in_a_log(guarded):
     token = signed("another secret, also of more than 32 bytes")
-    await _upgrade(guarded, "/ws/logs", extra_headers={"Authorization": f"Bearer {token}"})
+    await upgrade_status(guarded.ws_url("/ws/logs"), extra_headers={"Authorization": f"Bearer {token}"})
     for process in (guarded.statekeeper, *guarded.gateways):
         text = process.log_text()
         assert tokens.SECRET not in text and token not in text and token.rpartition(".")[2] not in text

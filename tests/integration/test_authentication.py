@@ -1,12 +1,11 @@
 """Tokens over real processes: who gets in, as whom, for how long; keys that change; starts that are refused."""
 
-import asyncio
 import contextlib
 import os
 import time
 
 import pytest
-from cluster import SLOWNESS, Cluster
+from cluster import Cluster, until
 from tokens import OMIT, SECRET, jwks, new_keys, signed, unsigned
 from ws import Actor, connect
 
@@ -76,14 +75,6 @@ async def session(cluster, dialect, text, address):
         yield client
 
 
-async def eventually(ask, what, within=15):
-    """Asks until the answer is true."""
-    deadline = time.monotonic() + within * SLOWNESS
-    while not await ask():
-        assert time.monotonic() < deadline, f"not within {within * SLOWNESS} s: {what}"
-        await asyncio.sleep(0.02)
-
-
 async def refused(client, kind, payload=None, code="unauthorized", **fields):
     reply = await client.call(kind, payload, **fields)
     assert (reply["type"], reply["payload"].get("code")) == ("hub:error", code), reply
@@ -142,7 +133,7 @@ async def test_a_session_ends_with_its_token_unless_it_is_refreshed(cluster, key
         async def expired():
             return (await lost.call("hub:discover", {"pattern": "*"}))["type"] == "hub:error"
 
-        await eventually(expired, "the token has expired")
+        await until(expired, "the token has expired")
         assert time.time() >= end
         assert "expired" in await refused(lost, "hub:discover", {"pattern": "*"})
         await kept.must("hub:discover", {"pattern": "*"})
@@ -175,7 +166,7 @@ async def test_keys_change_under_way(tmp_path, algorithm):
                 async with stranger(cluster) as another:
                     return (await say_hello(another, "1.0", text))["type"] == "hub:connected"
 
-            await eventually(taken, "the new key counts")
+            await until(taken, "the new key counts")
             assert (await say_hello(client, "1.0", text))["type"] == "hub:connected"
             async with stranger(cluster) as other:
                 assert (await say_hello(other, "1.0", keys.token()))["payload"]["code"] == "unauthorized"

@@ -8,16 +8,11 @@ import websockets
 from attack import bystander, raw_client
 from cluster import Cluster
 from tokens import SECRET, signed
-from ws import Actor, actor, connect, echo
+from ws import Actor, actor, connect, echo, upgrade_status
 
 
-async def status(cluster, path="/websocket/door", **options):
-    """Of an upgrade: 101, or what it is refused with."""
-    try:
-        async with connect(cluster.ws_url(path), **options):
-            return 101
-    except websockets.InvalidStatusCode as refusal:
-        return refusal.status_code
+async def status(cluster, **options):
+    return await upgrade_status(cluster.ws_url("/websocket/door"), **options)
 
 
 # --- origins
