@@ -2,10 +2,10 @@
 
 import asyncio
 import contextlib
-import socket
 import time
 
 import pytest
+from attack import raw_websocket
 from cluster import SLOWNESS, Cluster
 from ws import WAIT, actor, echo
 
@@ -103,11 +103,7 @@ async def test_invalid_utf8(cluster, bad):
         assert (reply["type"], reply["payload"]["code"]) == ("hub:error", "internal_error")
         await a.must("hub:send", {"to": "test/b", "type": "x", "data": "good"})
         assert (await b.next())["payload"] == "good"
-        connection = socket.create_connection(("127.0.0.1", cluster.port()), timeout=WAIT)
-        with connection:
-            connection.sendall((f"GET {path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                                "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n").encode())
-            assert connection.recv(4096).startswith(b"HTTP/1.1 101")
+        with raw_websocket(cluster, path) as connection:
             length = len(frame).to_bytes(2, "big")
             connection.sendall(b"\x81\xfe" + length + b"\0\0\0\0" + frame)
             said = await asyncio.to_thread(connection.recv, 65536)

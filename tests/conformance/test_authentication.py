@@ -7,15 +7,14 @@ import time
 
 import jwt
 import pytest
-import websockets
+import tokens
 from cluster import Cluster
-from ws import Actor, connect as open_socket
+from tokens import signed, unsigned
+from ws import Actor, connect as open_socket, upgrade_status
 
-from . import tokens
 from .protocol import TEXT, Where, from_now
 from .scenario import (NULL, Address, By, Save, Saved, Scenario, closed, connect, does, gets, register, registered_are,
                        rows, say, sent)
-from .tokens import hs256, unsigned
 
 BAD = {"unauthorized", "invalid_token"}
 OLD = ("0.1",)
@@ -29,7 +28,7 @@ def OPTIONS(directory):
 
 
 def TOKEN(address):
-    return hs256(actor=address, actors=["team/*"])
+    return signed(actor=address, actors=["team/*"])
 
 
 def connects_with(client, token, **more):
@@ -50,13 +49,13 @@ def ago(seconds):
 
 
 def _forged_signature():
-    head, body, signature = hs256().split(".")
+    head, body, signature = signed().split(".")
     return f"{head}.{body}.{'A' if signature[0] != 'A' else 'B'}{signature[1:]}"
 
 
 def _foreign_body():
     """The signature of one token under the claims of another."""
-    return ".".join((hs256().split(".")[0], hs256(actor="test/root").split(".")[1], hs256().split(".")[2]))
+    return ".".join((signed().split(".")[0], signed(actor="test/root").split(".")[1], signed().split(".")[2]))
 
 
 ATTACKS = {
@@ -68,28 +67,28 @@ ATTACKS = {
     "alg None": lambda: unsigned({"alg": "None", "typ": "JWT"}),
     "alg none with a signature": lambda: unsigned({"alg": "none"}, b"x" * 32),
     "no alg": lambda: unsigned({"typ": "JWT"}),
-    "HS384": lambda: hs256(algorithm="HS384"),
-    "HS512": lambda: hs256(algorithm="HS512"),
-    "RS256": lambda: hs256(RSA_KEYS[0], algorithm="RS256"),
-    "wrong key": lambda: hs256("another secret, also of more than 32 bytes"),
-    "empty key": lambda: hs256(""),
+    "HS384": lambda: signed(algorithm="HS384"),
+    "HS512": lambda: signed(algorithm="HS512"),
+    "RS256": lambda: signed(RSA_KEYS[0], algorithm="RS256"),
+    "wrong key": lambda: signed("another secret, also of more than 32 bytes"),
+    "empty key": lambda: signed(""),
     "forged signature": _forged_signature,
     "foreign body": _foreign_body,
-    "no signature": lambda: hs256().rpartition(".")[0] + ".",
-    "expired": lambda: hs256(exp=ago(120)),
-    "not yet valid": lambda: hs256(nbf=ago(-600)),
-    "older than 24 h": lambda: hs256(iat=ago(25 * 3600)),
-    "issued in the future": lambda: hs256(iat=ago(-7200)),
-    "no exp": lambda: hs256(exp=tokens.OMIT),
-    "no sub": lambda: hs256(sub=tokens.OMIT),
-    "no actorId": lambda: hs256(actorId=tokens.OMIT),
-    "empty actorId": lambda: hs256(actorId=""),
-    "no iss": lambda: hs256(iss=tokens.OMIT),
-    "another iss": lambda: hs256(iss="somebody"),
-    "exp is text": lambda: hs256(exp="never"),
-    "crit": lambda: hs256(headers={"crit": ["exp"]}),
-    "two tokens": lambda: hs256() + "." + hs256(),
-    "a very long one": lambda: hs256(padding="x" * 200_000),
+    "no signature": lambda: signed().rpartition(".")[0] + ".",
+    "expired": lambda: signed(exp=ago(120)),
+    "not yet valid": lambda: signed(nbf=ago(-600)),
+    "older than 24 h": lambda: signed(iat=ago(25 * 3600)),
+    "issued in the future": lambda: signed(iat=ago(-7200)),
+    "no exp": lambda: signed(exp=tokens.OMIT),
+    "no sub": lambda: signed(sub=tokens.OMIT),
+    "no actorId": lambda: signed(actorId=tokens.OMIT),
+    "empty actorId": lambda: signed(actorId=""),
+    "no iss": lambda: signed(iss=tokens.OMIT),
+    "another iss": lambda: signed(iss="somebody"),
+    "exp is text": lambda: signed(exp="never"),
+    "crit": lambda: signed(headers={"crit": ["exp"]}),
+    "two tokens": lambda: signed() + "." + signed(),
+    "a very long one": lambda: signed(padding="x" * 200_000),
 }
 RSA_KEYS = tokens.new_keys("RS256")
 EC_KEYS = tokens.new_keys("ES256")
@@ -108,12 +107,12 @@ ROWS = [
           for name, prefix in (("a", "bearer "), ("b", "Bearer "), ("c", "")))], dialects=OLD),
     Scenario("1.0: hub:connected says the capabilities that the token grants", [
         connect("a", expect={"capabilities": these(tokens.GRANTED)}),
-        connects_with("b", lambda: hs256(actor="test/b", capabilities=["send", "discover"]),
+        connects_with("b", lambda: signed(actor="test/b", capabilities=["send", "discover"]),
                       expect={"capabilities": these(["send", "discover"])}),
     ], dialects=NEW),
     Scenario("the token's actorId may be in either form", [
-        connects_with("a", lambda: hs256(actor="@(test/a)")), register("a"),
-        connects_with("b", lambda: hs256(actor="test/b")), register("b"),
+        connects_with("a", lambda: signed(actor="@(test/a)")), register("a"),
+        connects_with("b", lambda: signed(actor="test/b")), register("b"),
     ]),
     Scenario("before hub:connect every other message -> unauthorized", [
         *(say("a", kind, payload, error="unauthorized", sender="test/a", pattern="ask") for kind, payload in EARLY),
@@ -128,7 +127,7 @@ ROWS = [
         say("a", "app:thing", {"n": 1}, to=Address("b"), error="unauthorized", pattern="ask"),
     ]),
     Scenario("after a refused hub:connect nothing is allowed", [
-        connects_with("a", lambda: hs256("another secret, also of more than 32 bytes"), error=BAD),
+        connects_with("a", lambda: signed("another secret, also of more than 32 bytes"), error=BAD),
         say("a", "hub:list_actors", {}, error="unauthorized"),
         connect("a"), say("a", "hub:list_actors", {}),
     ]),
@@ -333,25 +332,16 @@ def guarded(tmp_path_factory):
 PATHS = ["/ws/guarded", "/websocket/guarded", "/"]
 
 
-async def _upgrade(cluster, path, **options):
-    """101, or the status of the refusal."""
-    try:
-        async with open_socket(cluster.ws_url(path), **options):
-            return 101
-    except websockets.InvalidStatusCode as refused:
-        return refused.status_code
-
-
 @pytest.mark.parametrize("path", PATHS)
 async def test_upgrade_takes_a_token_from_the_header(guarded, path):
     for scheme in ("Bearer", "bearer"):
-        assert await _upgrade(guarded, path, extra_headers={"Authorization": f"{scheme} {hs256()}"}) == 101
+        assert await upgrade_status(guarded.ws_url(path), extra_headers={"Authorization": f"{scheme} {signed()}"}) == 101
 
 
 @pytest.mark.parametrize("path", PATHS)
 async def test_upgrade_takes_a_browsers_token_from_the_subprotocol(guarded, path):
-    assert await _upgrade(guarded, path, subprotocols=[f"bearer.{hs256()}"]) == 101
-    assert await _upgrade(guarded, path, subprotocols=["app.v1", f"bearer.{hs256()}"]) == 101
+    assert await upgrade_status(guarded.ws_url(path), subprotocols=[f"bearer.{signed()}"]) == 101
+    assert await upgrade_status(guarded.ws_url(path), subprotocols=["app.v1", f"bearer.{signed()}"]) == 101
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -359,9 +349,9 @@ async def test_upgrade_takes_a_browsers_token_from_the_subprotocol(guarded, path
 async def test_upgrade_without_a_good_token_is_401(guarded, path, name):
     token = ATTACKS[name]() if callable(ATTACKS[name]) else ATTACKS[name]
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-    assert await _upgrade(guarded, path, extra_headers=headers) == 401
+    assert await upgrade_status(guarded.ws_url(path), extra_headers=headers) == 401
     if token and "=" not in token:
-        assert await _upgrade(guarded, path, subprotocols=[f"bearer.{token}"]) == 401
+        assert await upgrade_status(guarded.ws_url(path), subprotocols=[f"bearer.{token}"]) == 401
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -370,23 +360,23 @@ async def test_upgrade_without_a_good_token_is_401(guarded, path, name):
     ("http://app.example", 403), ("https://app.example.evil.example", 403), ("https://app.example:8443", 403),
     ("null", 403), (None, 101)])
 async def test_upgrade_from_an_origin(guarded, path, origin, status):
-    headers = {"Authorization": f"Bearer {hs256()}", **({"Origin": origin} if origin else {})}
-    assert await _upgrade(guarded, path, extra_headers=headers) == status
+    headers = {"Authorization": f"Bearer {signed()}", **({"Origin": origin} if origin else {})}
+    assert await upgrade_status(guarded.ws_url(path), extra_headers=headers) == status
 
 
 async def test_the_upgrades_token_binds_the_session(guarded):
     """hub:connect with another actor's token, or as another actor, on a socket that was opened for one."""
-    async with open_socket(guarded.ws_url("/ws/bound"), extra_headers={"Authorization": f"Bearer {hs256()}"}) as client:
+    async with open_socket(guarded.ws_url("/ws/bound"), extra_headers={"Authorization": f"Bearer {signed()}"}) as client:
         mine = Actor(client.protocol, "test/a")
-        await mine.must("hub:connect", {"version": "1.0", "jwt": hs256()})
+        await mine.must("hub:connect", {"version": "1.0", "jwt": signed()})
         reply = await mine.call("hub:register", {"actorAddress": "test/b", "capabilities": ["x"]})
         assert (reply["type"], reply["payload"]["code"]) == ("hub:error", "unauthorized")
         await mine.register()
 
 
 async def test_no_secret_is_in_a_log(guarded):
-    token = hs256("another secret, also of more than 32 bytes")
-    await _upgrade(guarded, "/ws/logs", extra_headers={"Authorization": f"Bearer {token}"})
+    token = signed("another secret, also of more than 32 bytes")
+    await upgrade_status(guarded.ws_url("/ws/logs"), extra_headers={"Authorization": f"Bearer {token}"})
     for process in (guarded.statekeeper, *guarded.gateways):
         text = process.log_text()
         assert tokens.SECRET not in text and token not in text and token.rpartition(".")[2] not in text
@@ -398,7 +388,7 @@ async def test_a_socket_that_does_not_connect_is_closed(tmp_path):
         async with open_socket(cluster.ws_url("/ws/late")) as late, open_socket(cluster.ws_url("/ws/late")) as refused, \
                 open_socket(cluster.ws_url("/ws/late")) as good:
             actor = Actor(good.protocol, "test/a")
-            await actor.must("hub:connect", {"version": "1.0", "jwt": hs256()})
+            await actor.must("hub:connect", {"version": "1.0", "jwt": signed()})
             await refused.send(json.dumps({"id": "1", "type": "hub:connect", "from": "test/a",
                                            "payload": {"version": "1.0", "jwt": "x"}}))
             for client in (late, refused):

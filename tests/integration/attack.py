@@ -20,9 +20,9 @@ async def bystander(cluster):
 
 def raw_websocket(cluster, path="/websocket/raw-socket"):
     """A socket after the handshake, for frames that no library would send."""
-    connection = socket.create_connection(("127.0.0.1", cluster.port()), timeout=WAIT)
-    connection.sendall((f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n").encode())
+    request = (f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+               "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+    connection = raw_client(cluster, request.encode())
     head = b""
     while b"\r\n\r\n" not in head:
         block = connection.recv(4096)

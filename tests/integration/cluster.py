@@ -15,6 +15,7 @@ Call everything from the main thread: Linux ties "die with the parent" to the th
 import asyncio
 import ctypes
 import http.client
+import inspect
 import os
 import resource
 import shutil
@@ -50,12 +51,16 @@ def wait_until(condition, what, timeout=10.0):
 
 
 async def until(condition, what, timeout=10.0):
-    """wait_until for coroutines: others run between two looks."""
+    """wait_until for coroutines: others run between two looks, and `condition` may be one itself."""
     deadline = time.monotonic() + timeout * SLOWNESS
-    while not (value := condition()):
+    while True:
+        value = condition()
+        if inspect.isawaitable(value):
+            value = await value
+        if value:
+            return value
         assert time.monotonic() < deadline, f"not within {timeout * SLOWNESS:g} s: {what}"
         await asyncio.sleep(0.01)
-    return value
 
 
 def http_get(port, path, headers=None, timeout=5):

@@ -7,17 +7,12 @@ import pytest
 import websockets
 from attack import bystander, raw_client
 from cluster import Cluster
-from test_upgrade_auth import SECRET, token
-from ws import Actor, actor, connect, echo
+from tokens import SECRET, signed
+from ws import Actor, actor, connect, echo, upgrade_status
 
 
-async def status(cluster, path="/websocket/door", **options):
-    """Of an upgrade: 101, or what it is refused with."""
-    try:
-        async with connect(cluster.ws_url(path), **options):
-            return 101
-    except websockets.InvalidStatusCode as refusal:
-        return refusal.status_code
+async def status(cluster, **options):
+    return await upgrade_status(cluster.ws_url("/websocket/door"), **options)
 
 
 # --- origins
@@ -136,12 +131,12 @@ async def test_no_limit():
 
 async def test_where_tokens_are_asked_for_a_signal_socket_must_connect_in_time(tmp_path):
     key = tmp_path / "secret"
-    key.write_bytes(SECRET)
+    key.write_text(SECRET)
     with Cluster(options={"auth-algorithm": "HS256", "auth-key": str(key), "connect-timeout": "500ms"}) as cluster:
         async with bystander(cluster), connect(cluster.ws_url("/ws/late")) as late, \
                 connect(cluster.ws_url("/ws/late")) as client:
             known = Actor(client.protocol, "browser/alice")
-            await known.must("hub:connect", {"version": "1.0", "jwt": token()})
+            await known.must("hub:connect", {"version": "1.0", "jwt": signed(actor="browser/alice")})
             assert await late.closed() == (1008, "Connect timeout")
             await asyncio.sleep(1)
             assert await known.addresses() == [], "who has connected stays"

@@ -59,6 +59,15 @@ async def connect(url, **options):
         await protocol.close()
 
 
+async def upgrade_status(url, **options):
+    """101, or what the upgrade is refused with."""
+    try:
+        async with connect(url, **options):
+            return 101
+    except websockets.InvalidStatusCode as refusal:
+        return refusal.status_code
+
+
 @contextlib.asynccontextmanager
 async def echo(url):
     """A client of class echo whose welcome has come: client.welcome, client.id."""

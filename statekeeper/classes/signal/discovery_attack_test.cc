@@ -12,8 +12,8 @@ using testing::HasSubstr;
 
 class DiscoveryAttackTest : public testing::Test, protected HubStage {
  protected:
-  std::string Discover(const std::string& pattern) {
-    return Answer(client_, "hub:discover", "c/1", JsonWriter().String("pattern", pattern).Finish());
+  Frame Discover(const std::string& pattern) {
+    return Ask(client_, "hub:discover", "c/1", JsonWriter().String("pattern", pattern).Finish());
   }
   const ConnectionId client_ = Actor("c/1");
 };
@@ -22,20 +22,20 @@ TEST_F(DiscoveryAttackTest, WhatCompilesToTooMuchIsRefused) {
   for (const char* pattern : {"^(a?){500}a{500}$", "(a{0,100}){0,9}c", "(.{1,20}){1,20}c", "(\\pL){30}c",
                               "(((((a{0,3}){0,3}){0,3}){0,3}){0,3}){0,3}c", "(x{1000}){1000}", "a{100000}",
                               "[^c]*[^d][^c]{500}c", "((((((a{10}){10}){10}){10}){10}){10})"}) {
-    const std::string frame = Discover(pattern);
-    EXPECT_EQ(Text(frame, "type"), "hub:error") << pattern;
-    EXPECT_THAT(Text(frame, "payload.message"), HasSubstr("payload.pattern cannot be used: ")) << pattern;
-    EXPECT_THAT(Text(frame, "payload.resolution"), HasSubstr("glob")) << pattern;
+    const Frame frame = Discover(pattern);
+    EXPECT_EQ(frame.type(), "hub:error") << pattern;
+    EXPECT_THAT(frame.String("payload.message"), HasSubstr("payload.pattern cannot be used: ")) << pattern;
+    EXPECT_THAT(frame.String("payload.resolution"), HasSubstr("glob")) << pattern;
   }
-  EXPECT_EQ(Text(Discover(std::string(513, '*')), "type"), "hub:error");
-  EXPECT_EQ(Text(Discover(std::string(512, '*')), "type"), "hub:discovery_result");
+  EXPECT_EQ(Discover(std::string(513, '*')).type(), "hub:error");
+  EXPECT_EQ(Discover(std::string(512, '*')).type(), "hub:discovery_result");
 }
 
 TEST_F(DiscoveryAttackTest, WhatBacktrackingEnginesChokeOnIsNothing) {
   Actor(std::string(250, 'a'));
   for (const char* pattern :
        {"^(a+)+$", "^(a|aa)+$", "^(a|a)*b$", "(.*)*(.*)*(.*)*c", "^(([a-z])+.)+[A-Z]$"}) {
-    EXPECT_EQ(Text(Discover(pattern), "type"), "hub:discovery_result") << pattern;
+    EXPECT_EQ(Discover(pattern).type(), "hub:discovery_result") << pattern;
   }
 }
 
@@ -45,13 +45,13 @@ TEST_F(DiscoveryAttackTest, WhatTakesTooLongIsStoppedAndTheHubGoesOn) {
   for (int i = 0; i < 240; ++i) address.push_back((i * i / 7) % 2 == 0 ? 'a' : 'b');
   for (int i = 0; i < 5000; ++i) {
     const std::string numbered = std::to_string(i) + address;
-    Answer(client_, "hub:register", "c/1", R"({"actorAddress":")" + numbered + "\"}");
+    Ask(client_, "hub:register", "c/1", R"({"actorAddress":")" + numbered + "\"}");
   }
-  const std::string frame = Discover("(a|b|ab|ba|aab)*a(a|b|.){60}c");
-  EXPECT_EQ(Text(frame, "payload.code"), "timeout") << frame;
-  EXPECT_THAT(Text(frame, "payload.resolution"), HasSubstr("simpler"));
+  const Frame frame = Discover("(a|b|ab|ba|aab)*a(a|b|.){60}c");
+  EXPECT_EQ(frame.code(), "timeout") << frame;
+  EXPECT_THAT(frame.String("payload.resolution"), HasSubstr("simpler"));
   EXPECT_LT(hub().rows_read(), 5000u) << "it went on to the end";
-  EXPECT_EQ(Json(Discover("^@\\(4999a"), "payload.totalMatches"), "1");
+  EXPECT_EQ(Discover("^@\\(4999a")["payload.totalMatches"], "1");
 }
 
 }  // namespace

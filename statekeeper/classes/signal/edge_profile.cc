@@ -1,6 +1,7 @@
 #include "statekeeper/classes/signal/edge_profile.h"
 
 #include <algorithm>
+#include <chrono>
 #include <string>
 #include <string_view>
 
@@ -13,6 +14,7 @@ namespace dormouse::signal {
 namespace {
 
 constexpr Duration kIdleCheck{1000};
+constexpr Duration kAnyTime = std::chrono::years(100);  // to connect in; 0 would be: nobody needs to
 
 // Templates are written by the same code that writes the hub's own frames (envelope.h, errors.h), with holes
 // where the edge fills in: \x01 KIND TEXT \x01, where KIND is f (a field of the request), o (what to write
@@ -155,8 +157,9 @@ link::ClassProfile EdgeProfile(const Options& options) {
   profile.set_outbound_limit(options.outbound_limit);
   profile.set_outbound_pause_messages(options.outbound_pause_messages);
   profile.set_outbound_resume_messages(options.outbound_resume_messages);
-  if (options.auth_algorithm != "none" && options.connect_timeout.count() > 0) {
-    profile.set_admission_timeout_ms(options.connect_timeout.count());
+  if (options.auth_algorithm != "none") {
+    const Duration limit = options.connect_timeout.count() > 0 ? options.connect_timeout : kAnyTime;
+    profile.set_admission_timeout_ms(limit.count());
     profile.set_admission_close_code(1008);
     profile.set_admission_close_reason("Connect timeout");
   }

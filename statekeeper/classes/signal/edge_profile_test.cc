@@ -65,7 +65,8 @@ TEST(EdgeProfileTest, WhereTokensAreAskedForConnectingHasADeadline) {
   EXPECT_EQ(profile.admission_close_code(), 1008u);
   EXPECT_EQ(profile.admission_close_reason(), "Connect timeout");
   options.connect_timeout = Duration(0);
-  EXPECT_EQ(EdgeProfile(options).admission_timeout_ms(), 0u);
+  EXPECT_GT(Duration(EdgeProfile(options).admission_timeout_ms()), std::chrono::years(1))
+      << "but they have to";
 }
 
 TEST(EdgeProfileTest, HeartbeatsGoToTheHubWhenAskedTo) {

@@ -19,11 +19,11 @@ class FlowControlTest : public testing::Test, protected HubStage {
  protected:
   std::vector<std::string> SendTo(const ConnectionId& producer, const std::string& from,
                                   const std::string& to) {
-    return Types(Ask(producer, "hub:send", from, R"({"to":")" + to + R"(","type":"x","data":1})"));
+    return Types(AskAll(producer, "hub:send", from, R"({"to":")" + to + R"(","type":"x","data":1})"));
   }
   void Pause(const ConnectionId& target) { hub().ClientFallsBehind(target, true, kBacklog); }
   void Resume(const ConnectionId& target) { hub().ClientFallsBehind(target, false, {500, 0}); }
-  std::vector<std::string> TypesAt(const ConnectionId& client) { return Types(hub().TakeFrames(client)); }
+  std::vector<std::string> TypesAt(const ConnectionId& client) { return Types(Frames(client)); }
 
   const ConnectionId slow_ = Actor("t/slow");
   const ConnectionId lame_ = Actor("t/lame");
@@ -48,26 +48,26 @@ TEST_F(FlowControlTest, AProducerIsPausedOnceAndResumedOnce) {
 
 TEST_F(FlowControlTest, APauseNamesItsTargetInTheProducersForm) {
   Pause(slow_);
-  const auto frames = Ask(producer_, "hub:send", "@(p/1)", R"({"to":"t/slow","type":"x"})");
-  EXPECT_THAT(Text(frames[0], "payload.reason"), HasSubstr("@(t/slow) does not read"));
-  EXPECT_EQ(Json(frames[0], "payload.targets"), R"j(["@(t/slow)"])j");
-  EXPECT_EQ(Text(frames[0], "from"), "@(cloudflare/signal-hub)");
-  EXPECT_EQ(Text(frames[0], "to"), "@(p/1)");
+  const auto frames = AskAll(producer_, "hub:send", "@(p/1)", R"({"to":"t/slow","type":"x"})");
+  EXPECT_THAT(frames[0].String("payload.reason"), HasSubstr("@(t/slow) does not read"));
+  EXPECT_EQ(frames[0]["payload.targets"], R"j(["@(t/slow)"])j");
+  EXPECT_EQ(frames[0].String("from"), "@(cloudflare/signal-hub)");
+  EXPECT_EQ(frames[0].String("to"), "@(p/1)");
   Resume(slow_);
-  const std::string resume = hub().TakeFrames(producer_).at(0);
-  EXPECT_EQ(Json(resume, "payload"), "{}");
-  EXPECT_EQ(Text(resume, "to"), "@(p/1)");
-  EXPECT_EQ(Text(resume, "from"), "@(cloudflare/signal-hub)");
+  const Frame resume = Frames(producer_).at(0);
+  EXPECT_EQ(resume["payload"], "{}");
+  EXPECT_EQ(resume.String("to"), "@(p/1)");
+  EXPECT_EQ(resume.String("from"), "@(cloudflare/signal-hub)");
 }
 
 TEST_F(FlowControlTest, EveryKindOfMessageCounts) {
   for (const char* topic : {"a", "b"}) {
-    Ask(slow_, "hub:subscribe", "t/slow", R"({"topic":")" + std::string(topic) + "\"}");
+    AskAll(slow_, "hub:subscribe", "t/slow", R"({"topic":")" + std::string(topic) + "\"}");
   }
   for (const std::string& frame :
-       {Frame("hub:send", "p/1", R"({"to":"t/slow","type":"x"})"), Frame("x", "p/1", "{}", "t/slow"),
-        Frame("hub:broadcast", "p/1", R"({"type":"x","excludeSelf":true})"),
-        Frame("hub:publish", "p/1", R"({"topic":"a","type":"x"})")}) {
+       {Envelope("hub:send", "p/1", R"({"to":"t/slow","type":"x"})"), Envelope("x", "p/1", "{}", "t/slow"),
+        Envelope("hub:broadcast", "p/1", R"({"type":"x","excludeSelf":true})"),
+        Envelope("hub:publish", "p/1", R"({"topic":"a","type":"x"})")}) {
     Pause(slow_);
     hub().ClientSends(producer_, frame);
     EXPECT_THAT(TypesAt(producer_), ElementsAre("hub:pause", testing::_)) << frame;
@@ -99,9 +99,9 @@ TEST_F(FlowControlTest, ResumedWhenTheLastTargetCaughtUp) {
 TEST_F(FlowControlTest, ABroadcastIsOnePauseForAllItsTargets) {
   Pause(slow_);
   Pause(lame_);
-  const auto frames = Ask(producer_, "hub:broadcast", "p/1", R"({"type":"x","excludeSelf":true})");
+  const auto frames = AskAll(producer_, "hub:broadcast", "p/1", R"({"type":"x","excludeSelf":true})");
   ASSERT_THAT(Types(frames), ElementsAre("hub:pause", "hub:delivery_ack"));
-  EXPECT_EQ(Json(frames[0], "payload.targets"), R"(["t/lame","t/slow"])");
+  EXPECT_EQ(frames[0]["payload.targets"], R"(["t/lame","t/slow"])");
 }
 
 TEST_F(FlowControlTest, TheTargetsEndResumes) {
@@ -110,7 +110,7 @@ TEST_F(FlowControlTest, TheTargetsEndResumes) {
     Pause(target);
     EXPECT_THAT(SendTo(producer_, "p/1", "t/gone"), ElementsAre("hub:pause", "hub:delivery_ack"));
     if (how == std::string("breaks")) hub().ConnectionBreaks(target, 1013);
-    if (how == std::string("leaves")) Ask(target, "hub:disconnect", "t/gone", "{}");
+    if (how == std::string("leaves")) AskAll(target, "hub:disconnect", "t/gone", "{}");
     if (how == std::string("is replaced")) Actor("t/gone");
     EXPECT_THAT(TypesAt(producer_), ElementsAre("hub:resume")) << how;
     EXPECT_THAT(hub().KeysWithPrefix("q/"), IsEmpty()) << how;
@@ -142,9 +142,9 @@ TEST_F(FlowControlTest, SurvivesSleepAndCrash) {
 
 TEST_F(FlowControlTest, AnEventThatComesAgainIsAnsweredAgain) {
   Pause(slow_);
-  const std::string frame = Frame("hub:send", "p/1", R"({"to":"t/slow","type":"x"})");
+  const std::string frame = Envelope("hub:send", "p/1", R"({"to":"t/slow","type":"x"})");
   hub().ClientSends(producer_, frame);
-  hub().TakeFrames(producer_);
+  Frames(producer_);
   hub().Sleep();
   hub().ClientSends(producer_, Message{.data = frame, .received_ms = hub().now_ms(), .repeated = true});
   EXPECT_THAT(TypesAt(producer_), ElementsAre("hub:pause", "hub:delivery_ack"));
@@ -177,10 +177,10 @@ TEST_F(FlowControlTest, WhoIsToldIsBounded) {
 
   for (size_t i = 0; i < FlowControl::kTargetsPerProducer + 10; ++i) Pause(Actor("z/" + std::to_string(i)));
   Resume(slow_);
-  const auto frames = Ask(producer_, "hub:broadcast", "p/1", R"({"type":"x","excludeSelf":true})");
+  const auto frames = AskAll(producer_, "hub:broadcast", "p/1", R"({"type":"x","excludeSelf":true})");
   ASSERT_THAT(Types(frames), ElementsAre("hub:pause", "hub:delivery_ack"));
-  EXPECT_THAT(Text(frames[0], "payload.reason"), HasSubstr("and 13 more do not read"));
-  EXPECT_EQ(JsonElements(Json(frames[0], "payload.targets"))->size(), FlowControl::kTargetsPerProducer);
+  EXPECT_THAT(frames[0].String("payload.reason"), HasSubstr("and 13 more do not read"));
+  EXPECT_EQ(JsonElements(frames[0]["payload.targets"])->size(), FlowControl::kTargetsPerProducer);
 }
 
 }  // namespace

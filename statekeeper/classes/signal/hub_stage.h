@@ -10,65 +10,63 @@
 #include <vector>
 
 #include "common/options.h"
-#include "statekeeper/classes/json/json_reader.h"
 #include "statekeeper/classes/signal/signal_class.h"
+#include "statekeeper/classes/testing/frame.h"
 #include "statekeeper/hub/fake_context.h"
 
 namespace dormouse::signal {
 
 class HubStage {
  public:
-  explicit HubStage(const Options& options = {}) : class_(NewSignalClass(options)), hub_(*class_) {}
+  explicit HubStage(const Options& options = {}, const std::string& name = "default")
+      : class_(NewSignalClass(options)), hub_(*class_, name) {}
 
   FakeContext& hub() { return hub_; }
 
-  // A request as an ask of `from`.
-  static std::string Frame(const std::string& type, const std::string& from, const std::string& payload,
-                           const std::string& to = "cloudflare/signal-hub") {
+  static std::string Envelope(const std::string& type, const std::string& from, const std::string& payload,
+                              const std::string& to = "cloudflare/signal-hub") {
     return R"({"id":"1","type":")" + type + R"(","from":")" + from + R"(","to":")" + to + R"(","payload":)" +
            payload + R"(,"pattern":"ask"})";
   }
-  // Sends it; all frames that the client has got then.
-  std::vector<std::string> Ask(const ConnectionId& client, const std::string& type, const std::string& from,
-                               const std::string& payload) {
-    hub_.ClientSends(client, Frame(type, from, payload));
-    return hub_.TakeFrames(client);
+
+  // All frames that a client has got since it was last asked.
+  std::vector<Frame> Frames(const ConnectionId& client) {
+    std::vector<Frame> frames;
+    for (std::string& text : hub_.TakeFrames(client)) frames.push_back(Frame{std::move(text)});
+    return frames;
   }
-  // The same for what has one answer.
-  std::string Answer(const ConnectionId& client, const std::string& type, const std::string& from,
-                     const std::string& payload) {
-    std::vector<std::string> frames = Ask(client, type, from, payload);
+  Frame One(const ConnectionId& client) {
+    const std::vector<Frame> frames = Frames(client);
     EXPECT_EQ(frames.size(), 1u);
-    return frames.empty() ? "{}" : frames[0];
+    return frames.empty() ? Frame{"{}"} : frames[0];
+  }
+
+  // Sends a request that has one answer, and returns that.
+  Frame Ask(const ConnectionId& client, const std::string& type, const std::string& from,
+            const std::string& payload) {
+    hub_.ClientSends(client, Envelope(type, from, payload));
+    return One(client);
+  }
+  // The same for what has any number of them.
+  std::vector<Frame> AskAll(const ConnectionId& client, const std::string& type, const std::string& from,
+                            const std::string& payload) {
+    hub_.ClientSends(client, Envelope(type, from, payload));
+    return Frames(client);
+  }
+
+  // `more`: further fields of the payload, ",\"ttl\":60".
+  void Register(const ConnectionId& client, const std::string& address, const std::string& more = "") {
+    EXPECT_EQ(Ask(client, "hub:register", address,
+                  R"({"actorAddress":")" + address + R"(","capabilities":["chat"])" + more + "}")
+                  .type(),
+              "hub:registered");
   }
   // A client that has registered.
   ConnectionId Actor(const std::string& address) {
     const ConnectionId client = hub_.ClientConnects();
-    EXPECT_EQ(Text(Answer(client, "hub:connect", address, R"({"version":"1.0"})"), "type"), "hub:connected");
-    EXPECT_EQ(Text(Answer(client, "hub:register", address,
-                          R"({"actorAddress":")" + address + R"(","capabilities":["chat"]})"),
-                   "type"),
-              "hub:registered");
+    EXPECT_EQ(Ask(client, "hub:connect", address, R"({"version":"1.0"})").type(), "hub:connected");
+    Register(client, address);
     return client;
-  }
-
-  // What a frame says at a path, "payload.code", as JSON; and as a string.
-  static std::string Json(std::string frame, const std::string& path) {
-    for (size_t begin = 0; begin <= path.size();) {
-      const size_t end = std::min(path.find('.', begin), path.size());
-      frame = std::string(JsonObject(frame).Find(path.substr(begin, end - begin)));
-      begin = end + 1;
-    }
-    return frame;
-  }
-  static std::string Text(const std::string& frame, const std::string& path) {
-    return JsonString(Json(frame, path)).value_or("(no string)");
-  }
-  static std::vector<std::string> Types(const std::vector<std::string>& frames) {
-    std::vector<std::string> types;
-    types.reserve(frames.size());
-    for (const std::string& frame : frames) types.push_back(Text(frame, "type"));
-    return types;
   }
 
  private:

@@ -1,13 +1,10 @@
 // Sessions that outlive their sockets.
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include "statekeeper/classes/json/json_writer.h"
-#include "statekeeper/classes/signal/signal_class.h"
-#include "statekeeper/classes/testing/frame.h"
-#include "statekeeper/hub/fake_context.h"
+#include "statekeeper/classes/signal/hub_stage.h"
 
-namespace dormouse {
+namespace dormouse::signal {
 namespace {
 
 using testing::ElementsAre;
@@ -17,31 +14,10 @@ using testing::SizeIs;
 constexpr int64_t kWindow = 120'000;
 
 // One hub, a client `me` that comes and goes, and a sender.
-class Stand {
+class Stand : public HubStage {
  public:
-  explicit Stand(const Options& options, const std::string& name = "default")
-      : options_(options), hub(*class_, name) {}
+  using HubStage::HubStage;
 
-  std::vector<Frame> Frames(const ConnectionId& client) {
-    std::vector<Frame> frames;
-    for (std::string& text : hub.TakeFrames(client)) frames.push_back(Frame{std::move(text)});
-    return frames;
-  }
-  Frame One(const ConnectionId& client) {
-    const std::vector<Frame> frames = Frames(client);
-    EXPECT_THAT(frames, SizeIs(1));
-    return frames.empty() ? Frame{"{}"} : frames[0];
-  }
-  static std::string Envelope(const std::string& type, const std::string& from, const std::string& payload,
-                              const std::string& pattern = "ask") {
-    return R"({"id":"1","type":")" + type + R"(","from":")" + from +
-           R"(","to":"cloudflare/signal-hub","payload":)" + payload + R"(,"pattern":")" + pattern + R"("})";
-  }
-  Frame Ask(const ConnectionId& client, const std::string& type, const std::string& from,
-            const std::string& payload) {
-    hub.ClientSends(client, Envelope(type, from, payload));
-    return One(client);
-  }
   static std::string ConnectFrame(const std::string& token, const std::string& from = "browser/me",
                                   const std::string& last = "") {
     JsonWriter payload;
@@ -53,15 +29,9 @@ class Stand {
   // Opens a socket and sends hub:connect; what comes back stays to be taken.
   ConnectionId Come(const std::string& token, const std::string& from = "browser/me",
                     const std::string& last = "") {
-    const ConnectionId client = hub.ClientConnects();
-    hub.ClientSends(client, ConnectFrame(token, from, last));
+    const ConnectionId client = hub().ClientConnects();
+    hub().ClientSends(client, ConnectFrame(token, from, last));
     return client;
-  }
-  void Register(const ConnectionId& client, const std::string& address, const std::string& more = "") {
-    EXPECT_EQ(Ask(client, "hub:register", address,
-                  R"({"actorAddress":")" + address + R"(","capabilities":["chat"])" + more + "}")
-                  .type(),
-              "hub:registered");
   }
   // A sends a numbered message to browser/me; the type of the answer.
   Frame Send(int number) {
@@ -77,12 +47,7 @@ class Stand {
   }
 
  private:
-  const Options options_;
-  const std::unique_ptr<HubClass> class_ = NewSignalClass(options_);
   std::optional<ConnectionId> sender_;
-
- public:
-  FakeContext hub;
 };
 
 // What a client sees when it comes: hub:connected, and the numbers of the messages after it.
@@ -135,14 +100,14 @@ class ResumeTest : public testing::Test, protected Stand {
   }
   // Nothing of a session that was absent is left. The rows of sessions that are there may be.
   void ExpectNoTraces() {
-    for (const char* prefix : {"d/", "m/", "b/", "f/"}) EXPECT_THAT(hub.KeysWithPrefix(prefix), IsEmpty());
+    for (const char* prefix : {"d/", "m/", "b/", "f/"}) EXPECT_THAT(hub().KeysWithPrefix(prefix), IsEmpty());
   }
 };
 
 TEST_F(ResumeTest, ASessionSurvivesItsSocket) {
   const Welcome me = Me();
   EXPECT_EQ(me.token().size(), 69u);
-  hub.ConnectionBreaks(me.client);
+  hub().ConnectionBreaks(me.client);
   const Welcome back = Arrive(me.token());
   EXPECT_TRUE(back.resumed());
   EXPECT_EQ(back.connected["payload.missed"], "0");
@@ -164,7 +129,7 @@ TEST_F(ResumeTest, AFreshSessionSaysSo) {
 
 TEST_F(ResumeTest, WhatIsSentMeanwhileIsKeptAndComesInOrder) {
   const Welcome me = Me();
-  hub.ConnectionBreaks(me.client);
+  hub().ConnectionBreaks(me.client);
   EXPECT_EQ(Send(1)["payload.delivered"], "true");
   EXPECT_EQ(Publish(2).Number("payload.subscriberCount"), 1);
   const Frame broadcast = Ask(Sender(), "hub:broadcast", "browser/sender", R"({"type":"n","data":3})");
@@ -180,46 +145,46 @@ TEST_F(ResumeTest, WhatIsSentMeanwhileIsKeptAndComesInOrder) {
 }
 
 TEST_F(ResumeTest, TheHubMaySleepBetweenAnyTwoSteps) {
-  hub.HoldRecalls();
+  hub().HoldRecalls();
   const Welcome me = Me();
   Sender();
-  hub.Sleep();
-  hub.ConnectionBreaks(me.client);
-  hub.Sleep();
+  hub().Sleep();
+  hub().ConnectionBreaks(me.client);
+  hub().Sleep();
   Send(1);
-  hub.Sleep();
+  hub().Sleep();
   Send(2);
-  hub.Sleep();
+  hub().Sleep();
   const ConnectionId next = Come(me.token());
-  hub.FinishRecalls();
+  hub().FinishRecalls();
   const Welcome back = Read(next);
   EXPECT_TRUE(back.resumed());
   EXPECT_THAT(back.numbers, ElementsAre("1", "2"));
-  hub.Sleep();
+  hub().Sleep();
   Send(3);
   EXPECT_THAT(Numbers(Frames(back.client)), ElementsAre("3"));
-  hub.Sleep();
-  hub.ConnectionBreaks(back.client);
-  hub.Sleep();
+  hub().Sleep();
+  hub().ConnectionBreaks(back.client);
+  hub().Sleep();
   const ConnectionId third = Come(back.token());
-  hub.Sleep();
+  hub().Sleep();
   Ask(Sender(), "hub:heartbeat", "browser/sender", "{}");
-  hub.FinishRecalls();
+  hub().FinishRecalls();
   EXPECT_TRUE(Read(third).resumed());
 }
 
 TEST_F(ResumeTest, WhatCannotBeCommittedDidNotHappenAtAnyStep) {
   const Welcome me = Me();
   Sender();
-  hub.ConnectionBreaks(me.client);
-  hub.FailNextCommit();
+  hub().ConnectionBreaks(me.client);
+  hub().FailNextCommit();
   EXPECT_EQ(Send(1).String("payload.code"), "timeout");
   Send(2);
-  const ConnectionId next = hub.ClientConnects();
-  hub.FailNextCommit();
-  hub.ClientSends(next, ConnectFrame(me.token()));
+  const ConnectionId next = hub().ClientConnects();
+  hub().FailNextCommit();
+  hub().ClientSends(next, ConnectFrame(me.token()));
   EXPECT_EQ(One(next).String("payload.code"), "timeout");
-  hub.ClientSends(next, ConnectFrame(me.token()));
+  hub().ClientSends(next, ConnectFrame(me.token()));
   const Welcome back = Read(next);
   EXPECT_TRUE(back.resumed()) << "the token was not used up";
   EXPECT_THAT(back.numbers, ElementsAre("2"));
@@ -229,22 +194,22 @@ TEST_F(ResumeTest, WhatCannotBeCommittedDidNotHappenAtAnyStep) {
 
 TEST_F(ResumeTest, ATokenWorksOnce) {
   const Welcome me = Me();
-  hub.ConnectionBreaks(me.client);
+  hub().ConnectionBreaks(me.client);
   const Welcome back = Arrive(me.token());
   const Welcome thief = Arrive(me.token());
   EXPECT_FALSE(thief.resumed());
   EXPECT_NE(thief.session(), me.session());
-  EXPECT_FALSE(hub.ClosedByHub(back.client).has_value());
-  hub.ConnectionBreaks(back.client);
+  EXPECT_FALSE(hub().ClosedByHub(back.client).has_value());
+  hub().ConnectionBreaks(back.client);
   EXPECT_FALSE(Arrive(me.token()).resumed());
-  hub.Sleep();
+  hub().Sleep();
   EXPECT_FALSE(Arrive(me.token()).resumed());
   EXPECT_TRUE(Arrive(back.token()).resumed());
 }
 
 TEST_F(ResumeTest, ATokenIsOfUseToItsActorOnly) {
   const Welcome me = Me();
-  hub.ConnectionBreaks(me.client);
+  hub().ConnectionBreaks(me.client);
   Send(1);
   EXPECT_FALSE(Arrive(me.token(), "browser/other").resumed());
   EXPECT_THAT(Arrive(me.token(), "@(browser/me)").numbers, ElementsAre("1"))
@@ -253,7 +218,7 @@ TEST_F(ResumeTest, ATokenIsOfUseToItsActorOnly) {
 
 TEST_F(ResumeTest, ATokenIsOfUseAtItsHubOnly) {
   const Welcome me = Me();
-  hub.ConnectionBreaks(me.client);
+  hub().ConnectionBreaks(me.client);
   Stand other({}, "other");
   const ConnectionId there = other.Come(me.token());
   EXPECT_EQ(other.One(there)["payload.resumed"], "false");
@@ -262,8 +227,8 @@ TEST_F(ResumeTest, ATokenIsOfUseAtItsHubOnly) {
 
 TEST_F(ResumeTest, GarbageForATokenIsAFreshSession) {
   const Welcome me = Me();
-  hub.ConnectionBreaks(me.client);
-  const auto rows = hub.rows();
+  hub().ConnectionBreaks(me.client);
+  const auto rows = hub().rows();
   std::string altered = me.token();
   altered.back() = altered.back() == '0' ? '1' : '0';
   for (const std::string& token :
@@ -272,45 +237,45 @@ TEST_F(ResumeTest, GarbageForATokenIsAFreshSession) {
     const Welcome fresh = Arrive(token);
     EXPECT_FALSE(fresh.resumed()) << token;
     EXPECT_NE(fresh.session(), me.session());
-    hub.ClientCloses(fresh.client);
+    hub().ClientCloses(fresh.client);
   }
   for (const char* token : {"7", "null", "{}", "[]"}) {
-    const ConnectionId client = hub.ClientConnects();
-    hub.ClientSends(client, Envelope("hub:connect", "browser/me",
-                                     std::string(R"({"version":"1.0","resumeToken":)") + token + "}"));
+    const ConnectionId client = hub().ClientConnects();
+    hub().ClientSends(client, Envelope("hub:connect", "browser/me",
+                                       std::string(R"({"version":"1.0","resumeToken":)") + token + "}"));
     EXPECT_FALSE(Read(client).resumed());
-    hub.ClientCloses(client);
+    hub().ClientCloses(client);
   }
-  EXPECT_EQ(hub.rows(), rows);
+  EXPECT_EQ(hub().rows(), rows);
   EXPECT_TRUE(Arrive(me.token()).resumed());
 }
 
 TEST_F(ResumeTest, OnlyAHashOfATokenIsKept) {
   const Welcome me = Me();
   const std::string secret = me.token().substr(37);
-  EXPECT_EQ(hub.FindConnection(me.client)->attachment.find(secret), std::string::npos);
-  hub.ConnectionBreaks(me.client);
-  for (const auto& [key, value] : hub.rows()) EXPECT_EQ(value.find(secret), std::string::npos) << key;
+  EXPECT_EQ(hub().FindConnection(me.client)->attachment.find(secret), std::string::npos);
+  hub().ConnectionBreaks(me.client);
+  for (const auto& [key, value] : hub().rows()) EXPECT_EQ(value.find(secret), std::string::npos) << key;
 }
 
 TEST_F(ResumeTest, TheOlderDialectHasItsFieldsInTheMetadata) {
   const auto connect = [&](const std::string& more) {
-    const ConnectionId client = hub.ClientConnects();
-    hub.ClientSends(client,
-                    R"({"type":"hub:connect","from":"browser/me","metadata":{"protocolVersion":"0.1.0",)"
-                    R"("capabilities":["send"])" +
-                        more + "}}");
+    const ConnectionId client = hub().ClientConnects();
+    hub().ClientSends(client,
+                      R"({"type":"hub:connect","from":"browser/me","metadata":{"protocolVersion":"0.1.0",)"
+                      R"("capabilities":["send"])" +
+                          more + "}}");
     return Read(client);
   };
   const Welcome me = connect("");
   Register(me.client, "browser/me");
-  hub.ConnectionBreaks(me.client);
+  hub().ConnectionBreaks(me.client);
   Send(1);
   const Welcome back = connect(R"(,"resumeToken":")" + me.token() + "\"");
   EXPECT_TRUE(back.resumed());
   EXPECT_THAT(back.numbers, ElementsAre("1"));
   EXPECT_EQ(back.connected["payload.capabilities.supportsBackpressure"], "true");
-  hub.ConnectionBreaks(back.client);
+  hub().ConnectionBreaks(back.client);
   const Welcome newer = Arrive(back.token());
   EXPECT_TRUE(newer.resumed());
   EXPECT_EQ(newer.connected["payload.capabilities"][0], '[') << "the dialect is that of the last hub:connect";
@@ -321,7 +286,7 @@ TEST_F(ResumeTest, RefreshingRotatesTheToken) {
   const Frame refreshed =
       Ask(me.client, "hub:refresh_token", "browser/me", R"({"token":")" + me.token() + R"("})");
   EXPECT_EQ(refreshed.type(), "hub:token_refreshed");
-  EXPECT_EQ(refreshed.Number("payload.expiresAt"), hub.now_ms() + 3'600'000);
+  EXPECT_EQ(refreshed.Number("payload.expiresAt"), hub().now_ms() + 3'600'000);
   EXPECT_EQ(Ask(me.client, "hub:refresh_token", "browser/me", R"({"token":")" + me.token() + R"("})")
                 .String("payload.code"),
             "invalid_token");
@@ -329,7 +294,7 @@ TEST_F(ResumeTest, RefreshingRotatesTheToken) {
     EXPECT_EQ(Ask(me.client, "hub:refresh_token", "browser/me", payload).String("payload.code"),
               "invalid_token");
   }
-  hub.ConnectionBreaks(me.client);
+  hub().ConnectionBreaks(me.client);
   EXPECT_FALSE(Arrive(me.token()).resumed());
   EXPECT_TRUE(Arrive(refreshed.String("payload.token")).resumed());
 }
@@ -342,32 +307,32 @@ TEST_F(ResumeTest, OthersTokensRefreshNothing) {
 }
 
 TEST_F(ResumeTest, ConnectingOrRefreshingAgainLeavesEveryTokenGoodThatTheClientMayHave) {
-  const ConnectionId client = hub.ClientConnects();
+  const ConnectionId client = hub().ClientConnects();
   Message connect = Message::Text("");
   const std::string frame = ConnectFrame("");
   connect.data = frame;
-  connect.received_ms = hub.now_ms();
-  hub.ClientSends(client, connect);
+  connect.received_ms = hub().now_ms();
+  hub().ClientSends(client, connect);
   const Welcome first = Read(client);
-  hub.Sleep();
+  hub().Sleep();
   connect.repeated = true;
-  hub.ClientSends(client, connect);
+  hub().ClientSends(client, connect);
   const Welcome again = Read(client);
   EXPECT_EQ(again.session(), first.session());
   const std::string refresh =
       Envelope("hub:refresh_token", "browser/me", R"({"token":")" + first.token() + R"("})");
   Message message = Message::Text(refresh);
-  hub.ClientSends(client, message);
+  hub().ClientSends(client, message);
   const std::string one = One(client).String("payload.token");
   message.repeated = true;
-  hub.ClientSends(client, message);
+  hub().ClientSends(client, message);
   const std::string two = One(client).String("payload.token");
-  hub.ConnectionBreaks(client);
+  hub().ConnectionBreaks(client);
   EXPECT_FALSE(Arrive(first.token()).resumed());
   EXPECT_FALSE(Arrive(again.token()).resumed());
   const Welcome back = Arrive(one);
   EXPECT_TRUE(back.resumed());
-  hub.ConnectionBreaks(back.client);
+  hub().ConnectionBreaks(back.client);
   EXPECT_FALSE(Arrive(two).resumed()) << "one of them is used, so none is left";
 }
 
@@ -375,23 +340,23 @@ TEST_F(ResumeTest, ConnectingOrRefreshingAgainLeavesEveryTokenGoodThatTheClientM
 
 TEST_F(ResumeTest, AClientThatLeavesIsGone) {
   const Welcome me = Me();
-  hub.ClientCloses(me.client, 1000);
-  EXPECT_THAT(hub.rows(), IsEmpty());
+  hub().ClientCloses(me.client, 1000);
+  EXPECT_THAT(hub().rows(), IsEmpty());
   EXPECT_FALSE(Arrive(me.token()).resumed());
 
   const Welcome second = Me();
   Ask(second.client, "hub:disconnect", "browser/me", "{}");
-  EXPECT_THAT(hub.rows(), IsEmpty());
+  EXPECT_THAT(hub().rows(), IsEmpty());
   EXPECT_FALSE(Arrive(second.token()).resumed());
 }
 
 TEST_F(ResumeTest, OtherEndsAreNot) {
   std::string token = Me().token();
   const std::vector<std::function<void(const ConnectionId&)>> ends = {
-      [&](const ConnectionId& c) { hub.ConnectionBreaks(c, 1000); },  // the edge's heartbeat timeout
-      [&](const ConnectionId& c) { hub.ConnectionBreaks(c, 1001); },
-      [&](const ConnectionId& c) { hub.ConnectionBreaks(c, 1013); },
-      [&](const ConnectionId& c) { hub.ClientCloses(c, 1001); },
+      [&](const ConnectionId& c) { hub().ConnectionBreaks(c, 1000); },  // the edge's heartbeat timeout
+      [&](const ConnectionId& c) { hub().ConnectionBreaks(c, 1001); },
+      [&](const ConnectionId& c) { hub().ConnectionBreaks(c, 1013); },
+      [&](const ConnectionId& c) { hub().ClientCloses(c, 1001); },
   };
   Welcome me = Arrive(token);
   for (const auto& end : ends) {
@@ -405,10 +370,10 @@ TEST_F(ResumeTest, ALosingDuplicateIsGoneWithOrWithoutASocket) {
   const Welcome me = Me();
   const Welcome rival = Arrive("", "browser/rival");
   Register(rival.client, "browser/me");
-  EXPECT_EQ(hub.ClosedByHub(me.client)->code, 1000);
+  EXPECT_EQ(hub().ClosedByHub(me.client)->code, 1000);
   EXPECT_FALSE(Arrive(me.token()).resumed());
 
-  hub.ConnectionBreaks(rival.client);
+  hub().ConnectionBreaks(rival.client);
   Send(1);
   const Welcome third = Arrive("", "browser/third");
   Register(third.client, "browser/me");
@@ -419,10 +384,10 @@ TEST_F(ResumeTest, ALosingDuplicateIsGoneWithOrWithoutASocket) {
 }
 
 TEST_F(ResumeTest, AConnectionThatNeverConnectedLeavesNothing) {
-  const ConnectionId client = hub.ClientConnects();
+  const ConnectionId client = hub().ClientConnects();
   Register(client, "browser/me");
-  hub.ConnectionBreaks(client);
-  EXPECT_THAT(hub.rows(), IsEmpty());
+  hub().ConnectionBreaks(client);
+  EXPECT_THAT(hub().rows(), IsEmpty());
 }
 
 // --- Time.
@@ -431,27 +396,27 @@ TEST_F(ResumeTest, TheWindowEndsByTheAlarm) {
   const Welcome me = Me();
   Send(1);
   Frames(me.client);
-  hub.ConnectionBreaks(me.client);
+  hub().ConnectionBreaks(me.client);
   Send(2);
-  EXPECT_LE(*hub.alarm(), hub.now_ms() + kWindow);
-  hub.Sleep();
-  hub.Advance(kWindow - 1);
-  while (hub.RunDueAlarm()) continue;
+  EXPECT_LE(*hub().alarm(), hub().now_ms() + kWindow);
+  hub().Sleep();
+  hub().Advance(kWindow - 1);
+  while (hub().RunDueAlarm()) continue;
   EXPECT_EQ(Send(3).type(), "hub:delivery_ack");
-  hub.Advance(1);
-  EXPECT_TRUE(hub.RunDueAlarm());
+  hub().Advance(1);
+  EXPECT_TRUE(hub().RunDueAlarm());
   EXPECT_EQ(Send(4).type(), "hub:unknown_actor");
-  EXPECT_THAT(hub.rows(), IsEmpty());
-  EXPECT_FALSE(hub.alarm().has_value());
+  EXPECT_THAT(hub().rows(), IsEmpty());
+  EXPECT_FALSE(hub().alarm().has_value());
   EXPECT_FALSE(Arrive(me.token()).resumed());
 }
 
 TEST_F(ResumeTest, AnExpiredTokenIsRefusedBeforeTheAlarmHasRun) {
   const Welcome me = Me();
-  hub.ConnectionBreaks(me.client);
-  hub.Advance(kWindow);
+  hub().ConnectionBreaks(me.client);
+  hub().Advance(kWindow);
   EXPECT_FALSE(Arrive(me.token()).resumed());
-  EXPECT_TRUE(hub.RunDueAlarm());
+  EXPECT_TRUE(hub().RunDueAlarm());
   ExpectNoTraces();
 }
 
@@ -459,18 +424,18 @@ TEST_F(ResumeTest, ARegistrationMayExpireMeanwhile) {
   const Welcome me = Arrive();
   Register(me.client, "browser/me", R"(,"ttl":10000)");
   Register(me.client, "browser/stays");
-  hub.ConnectionBreaks(me.client);
+  hub().ConnectionBreaks(me.client);
   Send(1);
-  hub.Advance(10'000);
+  hub().Advance(10'000);
   EXPECT_EQ(Send(2).type(), "hub:unknown_actor");
-  EXPECT_TRUE(hub.RunDueAlarm());
+  EXPECT_TRUE(hub().RunDueAlarm());
   const Welcome back = Arrive(me.token());
   EXPECT_THAT(back.numbers, ElementsAre("1"));
   EXPECT_EQ(Ask(back.client, "hub:list_actors", "browser/me", "{}").Number("payload.total"), 1);
-  EXPECT_THAT(hub.KeysWithPrefix("a/"), ElementsAre("a/browser/stays"));
-  hub.Advance(290'000);
-  EXPECT_TRUE(hub.RunDueAlarm()) << "the moved registration expires as the one before";
-  EXPECT_THAT(hub.KeysWithPrefix("a/"), IsEmpty());
+  EXPECT_THAT(hub().KeysWithPrefix("a/"), ElementsAre("a/browser/stays"));
+  hub().Advance(290'000);
+  EXPECT_TRUE(hub().RunDueAlarm()) << "the moved registration expires as the one before";
+  EXPECT_THAT(hub().KeysWithPrefix("a/"), IsEmpty());
 }
 
 // --- Sockets that died unnoticed.
@@ -480,16 +445,16 @@ TEST_F(ResumeTest, TheTokenTakesASessionFromASocketThatSeemsAlive) {
   const Welcome back = Arrive(me.token());
   EXPECT_TRUE(back.resumed());
   EXPECT_EQ(back.session(), me.session());
-  ASSERT_TRUE(hub.ClosedByHub(me.client).has_value());
-  EXPECT_EQ(hub.ClosedByHub(me.client)->code, 1000);
-  EXPECT_EQ(hub.ClosedByHub(me.client)->reason, "Session resumed elsewhere");
+  ASSERT_TRUE(hub().ClosedByHub(me.client).has_value());
+  EXPECT_EQ(hub().ClosedByHub(me.client)->code, 1000);
+  EXPECT_EQ(hub().ClosedByHub(me.client)->reason, "Session resumed elsewhere");
   Send(1);
   EXPECT_THAT(Numbers(Frames(back.client)), ElementsAre("1"));
   ExpectNoTraces();
 }
 
 TEST_F(ResumeTest, WhatComesBackIsWaitedForAndComesFirst) {
-  hub.HoldRecalls();
+  hub().HoldRecalls();
   const Welcome me = Me();
   Send(1);
   Send(2);
@@ -497,11 +462,11 @@ TEST_F(ResumeTest, WhatComesBackIsWaitedForAndComesFirst) {
   const Welcome early = Arrive(me.token());
   EXPECT_EQ(early.connected.text, "") << "no answer yet";
   Send(3);
-  hub.ReturnUndelivered(me.client, lost[0].text);
-  hub.ReturnUndelivered(me.client, lost[1].text);
-  hub.ReturnUndelivered(me.client, lost[1].text);
+  hub().ReturnUndelivered(me.client, lost[0].text);
+  hub().ReturnUndelivered(me.client, lost[1].text);
+  hub().ReturnUndelivered(me.client, lost[1].text);
   EXPECT_THAT(Frames(early.client), IsEmpty());
-  hub.FinishRecalls();
+  hub().FinishRecalls();
   const Welcome back = Read(early.client);
   EXPECT_TRUE(back.resumed());
   EXPECT_THAT(back.numbers, ElementsAre("1", "2", "3"));
@@ -510,15 +475,15 @@ TEST_F(ResumeTest, WhatComesBackIsWaitedForAndComesFirst) {
 }
 
 TEST_F(ResumeTest, WhatComesBackBeforeTheCloseIsKeptToo) {
-  hub.HoldRecalls();
+  hub().HoldRecalls();
   const Welcome me = Arrive();
   Register(me.client, "browser/me");
   Send(1);
   const std::vector<Frame> lost = Frames(me.client);
-  hub.ReturnUndelivered(me.client, lost[0].text);
-  hub.Sleep();
-  hub.ConnectionBreaks(me.client);
-  hub.FinishRecalls();
+  hub().ReturnUndelivered(me.client, lost[0].text);
+  hub().Sleep();
+  hub().ConnectionBreaks(me.client);
+  hub().FinishRecalls();
   EXPECT_THAT(Arrive(me.token()).numbers, ElementsAre("1"));
 }
 
@@ -526,118 +491,118 @@ TEST_F(ResumeTest, WhatComesBackToASessionThatEndedGoes) {
   const Welcome me = Me();
   Send(1);
   const std::vector<Frame> lost = Frames(me.client);
-  hub.ReturnUndelivered(me.client, lost[0].text);
-  hub.ClientCloses(me.client);
-  EXPECT_THAT(hub.rows(), IsEmpty());
-  hub.ReturnUndelivered(me.client, lost[0].text);
-  EXPECT_THAT(hub.rows(), IsEmpty());
+  hub().ReturnUndelivered(me.client, lost[0].text);
+  hub().ClientCloses(me.client);
+  EXPECT_THAT(hub().rows(), IsEmpty());
+  hub().ReturnUndelivered(me.client, lost[0].text);
+  EXPECT_THAT(hub().rows(), IsEmpty());
 }
 
 TEST_F(ResumeTest, WhileItWaitsAClientIsToldToWait) {
-  hub.HoldRecalls();
+  hub().HoldRecalls();
   const Welcome me = Me();
-  hub.ConnectionBreaks(me.client);
+  hub().ConnectionBreaks(me.client);
   const ConnectionId next = Come(me.token());
   EXPECT_EQ(Ask(next, "hub:list_actors", "browser/me", "{}").String("payload.code"), "unauthorized");
   EXPECT_EQ(Ask(next, "hub:heartbeat", "browser/me", "{}").type(), "hub:heartbeat_ack");
-  hub.ClientSends(next, ConnectFrame(me.token()));
+  hub().ClientSends(next, ConnectFrame(me.token()));
   EXPECT_THAT(Frames(next), IsEmpty());
-  hub.FinishRecalls();
+  hub().FinishRecalls();
   EXPECT_TRUE(Read(next).resumed());
 }
 
 TEST_F(ResumeTest, AClientThatLeavesWhileItWaitsCanComeAgain) {
-  hub.HoldRecalls();
+  hub().HoldRecalls();
   const Welcome me = Me();
-  hub.ConnectionBreaks(me.client);
+  hub().ConnectionBreaks(me.client);
   const ConnectionId next = Come(me.token());
-  hub.ConnectionBreaks(next);
-  hub.FinishRecalls();
+  hub().ConnectionBreaks(next);
+  hub().FinishRecalls();
   EXPECT_TRUE(Arrive(me.token()).resumed());
 }
 
 TEST_F(ResumeTest, TheSessionOfAClientThatLeftWhileItWaitedEndsInTime) {
-  hub.HoldRecalls();
+  hub().HoldRecalls();
   const Welcome me = Me();
-  hub.ConnectionBreaks(me.client);
+  hub().ConnectionBreaks(me.client);
   const ConnectionId next = Come(me.token());
-  hub.Advance(kWindow + 1);
-  EXPECT_TRUE(hub.RunDueAlarm()) << "it is waited for, however long that takes";
-  hub.ConnectionBreaks(next);
-  EXPECT_TRUE(hub.RunDueAlarm());
+  hub().Advance(kWindow + 1);
+  EXPECT_TRUE(hub().RunDueAlarm()) << "it is waited for, however long that takes";
+  hub().ConnectionBreaks(next);
+  EXPECT_TRUE(hub().RunDueAlarm());
   ExpectNoTraces();
   EXPECT_FALSE(Arrive(me.token()).resumed());
 }
 
 TEST_F(ResumeTest, TheLastToWaitGetsIt) {
-  hub.HoldRecalls();
+  hub().HoldRecalls();
   const Welcome me = Me();
-  hub.ConnectionBreaks(me.client);
+  hub().ConnectionBreaks(me.client);
   const ConnectionId first = Come(me.token());
   const ConnectionId second = Come(me.token());
-  EXPECT_EQ(hub.ClosedByHub(first)->reason, "Session resumed elsewhere");
-  hub.FinishRecalls();
+  EXPECT_EQ(hub().ClosedByHub(first)->reason, "Session resumed elsewhere");
+  hub().FinishRecalls();
   EXPECT_TRUE(Read(second).resumed());
 }
 
 TEST_F(ResumeTest, ARivalEndsASessionThatIsWaitedFor) {
-  hub.HoldRecalls();
+  hub().HoldRecalls();
   const Welcome me = Me();
-  hub.ConnectionBreaks(me.client);
+  hub().ConnectionBreaks(me.client);
   const ConnectionId next = Come(me.token());
   Register(Sender(), "browser/me");
   const Welcome fresh = Read(next);
   EXPECT_FALSE(fresh.resumed());
   EXPECT_NE(fresh.session(), me.session());
   ExpectNoTraces();
-  hub.FinishRecalls();
+  hub().FinishRecalls();
   EXPECT_THAT(Frames(next), IsEmpty());
 }
 
 TEST_F(ResumeTest, ARebuiltHubFinishesWithTheNextEventOrTheAlarm) {
-  hub.HoldRecalls();
+  hub().HoldRecalls();
   for (const bool by_alarm : {false, true}) {
     const Welcome me = Me();
-    hub.ConnectionBreaks(me.client);
+    hub().ConnectionBreaks(me.client);
     Send(1);
     const ConnectionId next = Come(me.token());
-    hub.Sleep();
+    hub().Sleep();
     if (by_alarm) {
-      hub.Advance(1000);
-      EXPECT_TRUE(hub.RunDueAlarm());
+      hub().Advance(1000);
+      EXPECT_TRUE(hub().RunDueAlarm());
     } else {
       Ask(Sender(), "hub:heartbeat", "browser/sender", "{}");
     }
-    hub.FinishRecalls();
+    hub().FinishRecalls();
     const Welcome back = Read(next);
     EXPECT_TRUE(back.resumed());
     EXPECT_THAT(back.numbers, ElementsAre("1"));
-    hub.ClientCloses(back.client);
+    hub().ClientCloses(back.client);
     ExpectNoTraces();
   }
 }
 
 TEST_F(ResumeTest, ARebuiltHubAnswersARepeatedConnectOnce) {
-  hub.HoldRecalls();
+  hub().HoldRecalls();
   const Welcome me = Me();
-  hub.ConnectionBreaks(me.client);
+  hub().ConnectionBreaks(me.client);
   const ConnectionId next = Come(me.token());
-  hub.Sleep();
-  hub.ClientSends(next, ConnectFrame(me.token()));
-  hub.FinishRecalls();
+  hub().Sleep();
+  hub().ClientSends(next, ConnectFrame(me.token()));
+  hub().FinishRecalls();
   EXPECT_TRUE(Read(next).resumed());
 }
 
 TEST_F(ResumeTest, AWelcomeThatComesBackMakesTheOldTokenGoodAgain) {
   const Welcome me = Me();
-  hub.ConnectionBreaks(me.client);
+  hub().ConnectionBreaks(me.client);
   Send(1);
   const Welcome lost = Arrive(me.token());
   EXPECT_THAT(lost.numbers, ElementsAre("1"));
-  hub.ReturnUndelivered(lost.client, lost.connected.text);
-  hub.ReturnUndelivered(lost.client, lost.texts[0]);
-  hub.ConnectionBreaks(lost.client);
-  hub.Sleep();
+  hub().ReturnUndelivered(lost.client, lost.connected.text);
+  hub().ReturnUndelivered(lost.client, lost.texts[0]);
+  hub().ConnectionBreaks(lost.client);
+  hub().Sleep();
   Send(2);
   const Welcome back = Arrive(me.token());
   EXPECT_TRUE(back.resumed());
@@ -650,23 +615,23 @@ TEST_F(ResumeTest, AWelcomeThatComesBackMakesTheOldTokenGoodAgain) {
 
 TEST_F(ResumeTest, AWelcomeMayComeBackAfterTheClose) {
   const Welcome me = Me();
-  hub.ConnectionBreaks(me.client);
+  hub().ConnectionBreaks(me.client);
   const Welcome lost = Arrive(me.token());
-  hub.ConnectionBreaks(lost.client);
-  hub.ReturnUndelivered(lost.client, lost.connected.text);
+  hub().ConnectionBreaks(lost.client);
+  hub().ReturnUndelivered(lost.client, lost.connected.text);
   EXPECT_TRUE(Arrive(me.token()).resumed());
   ExpectNoTraces();
 }
 
 TEST_F(ResumeTest, ASessionThatEndsLeavesNoForwarding) {
   const Welcome me = Me();
-  hub.ConnectionBreaks(me.client);
+  hub().ConnectionBreaks(me.client);
   const Welcome lost = Arrive(me.token());
-  hub.ConnectionBreaks(lost.client);
-  hub.ReturnUndelivered(lost.client, lost.connected.text);
-  EXPECT_THAT(hub.KeysWithPrefix("f/"), SizeIs(1));
-  hub.Advance(kWindow);
-  while (hub.RunDueAlarm()) continue;
+  hub().ConnectionBreaks(lost.client);
+  hub().ReturnUndelivered(lost.client, lost.connected.text);
+  EXPECT_THAT(hub().KeysWithPrefix("f/"), SizeIs(1));
+  hub().Advance(kWindow);
+  while (hub().RunDueAlarm()) continue;
   ExpectNoTraces();
 }
 
@@ -684,7 +649,7 @@ class SmallMailboxTest : public ResumeTest {
 
 TEST_F(SmallMailboxTest, AFullMailboxRefusesAndCounts) {
   const Welcome me = Me();
-  hub.ConnectionBreaks(me.client);
+  hub().ConnectionBreaks(me.client);
   Send(1);
   Send(2);
   const Frame full = Send(3);
@@ -698,7 +663,7 @@ TEST_F(SmallMailboxTest, AFullMailboxRefusesAndCounts) {
   const Welcome back = Arrive(me.token());
   EXPECT_THAT(back.numbers, ElementsAre("1", "2"));
   EXPECT_EQ(back.connected["payload.missed"], "3");
-  hub.ConnectionBreaks(back.client);
+  hub().ConnectionBreaks(back.client);
   EXPECT_EQ(Send(6).type(), "hub:delivery_ack") << "there is room again";
   const Welcome again = Arrive(back.token());
   EXPECT_THAT(again.numbers, ElementsAre("6"));
@@ -707,13 +672,13 @@ TEST_F(SmallMailboxTest, AFullMailboxRefusesAndCounts) {
 
 TEST_F(SmallMailboxTest, WhatWasMissedIsSaidAgainToWhoDidNotHearIt) {
   const Welcome me = Me();
-  hub.ConnectionBreaks(me.client);
+  hub().ConnectionBreaks(me.client);
   for (const int n : {1, 2, 3}) Send(n);
   const Welcome lost = Arrive(me.token());
-  hub.ConnectionBreaks(lost.client);
-  hub.ReturnUndelivered(lost.client, lost.connected.text);
-  hub.ReturnUndelivered(lost.client, lost.texts[0]);
-  hub.ReturnUndelivered(lost.client, lost.texts[1]);
+  hub().ConnectionBreaks(lost.client);
+  hub().ReturnUndelivered(lost.client, lost.connected.text);
+  hub().ReturnUndelivered(lost.client, lost.texts[0]);
+  hub().ReturnUndelivered(lost.client, lost.texts[1]);
   const Welcome back = Arrive(me.token());
   EXPECT_THAT(back.numbers, ElementsAre("1", "2"));
   EXPECT_EQ(back.connected["payload.missed"], "1");
@@ -721,7 +686,7 @@ TEST_F(SmallMailboxTest, WhatWasMissedIsSaidAgainToWhoDidNotHearIt) {
 
 TEST_F(ResumeTest, LargeMessagesAreKeptWhole) {
   const Welcome me = Me();
-  hub.ConnectionBreaks(me.client);
+  hub().ConnectionBreaks(me.client);
   const std::string large = "\"" + std::string(700'000, 'x') + "\"";
   Ask(Sender(), "hub:send", "browser/sender", R"({"to":"browser/me","type":"n","data":)" + large + "}");
   Send(2);
@@ -732,10 +697,10 @@ TEST_F(ResumeTest, LargeMessagesAreKeptWhole) {
 TEST_F(ResumeTest, NobodyAwayCostsNothing) {
   Me();
   Send(1);
-  hub.ClientSends(Sender(),
-                  Envelope("hub:send", "browser/sender", R"({"to":"browser/me","type":"n","data":1})"));
-  EXPECT_LE(hub.rows_read(), 1u) << "the registration";
-  EXPECT_EQ(hub.rows_written(), 0u);
+  hub().ClientSends(Sender(),
+                    Envelope("hub:send", "browser/sender", R"({"to":"browser/me","type":"n","data":1})"));
+  EXPECT_LE(hub().rows_read(), 1u) << "the registration";
+  EXPECT_EQ(hub().rows_written(), 0u);
 }
 
 // --- Events that come again.
@@ -743,19 +708,19 @@ TEST_F(ResumeTest, NobodyAwayCostsNothing) {
 TEST_F(ResumeTest, ARepeatedEventKeepsNoSecondCopy) {
   const Welcome me = Me();
   const ConnectionId sender = Sender();
-  hub.ConnectionBreaks(me.client);
+  hub().ConnectionBreaks(me.client);
   const std::string one =
       Envelope("hub:send", "browser/sender", R"({"to":"browser/me","type":"n","data":1})");
   Message message = Message::Text(one);
-  message.received_ms = hub.now_ms();
-  hub.ClientSends(sender, message);
-  hub.ClientSends(sender, message);  // the same id in the same millisecond, and yet another
-  hub.Sleep();
-  hub.Advance(500);
+  message.received_ms = hub().now_ms();
+  hub().ClientSends(sender, message);
+  hub().ClientSends(sender, message);  // the same id in the same millisecond, and yet another
+  hub().Sleep();
+  hub().Advance(500);
   message.repeated = true;
-  hub.ClientSends(sender, message);
-  hub.ClientSends(sender, message);
-  hub.ClientSends(sender, message);  // this one was not handled before
+  hub().ClientSends(sender, message);
+  hub().ClientSends(sender, message);
+  hub().ClientSends(sender, message);  // this one was not handled before
   EXPECT_THAT(Frames(sender), SizeIs(5));
   EXPECT_THAT(Arrive(me.token()).numbers, SizeIs(3));
 }
@@ -767,14 +732,14 @@ TEST_F(ResumeTest, ARepeatedEventFindsItsMessageAlsoWhenThatCameBack) {
   const std::string one =
       Envelope("hub:send", "browser/sender", R"({"to":"browser/me","type":"n","data":1})");
   message.data = one;
-  message.received_ms = hub.now_ms();
-  hub.ClientSends(sender, message);
+  message.received_ms = hub().now_ms();
+  hub().ClientSends(sender, message);
   const std::string lost = One(me.client).text;
-  hub.ConnectionBreaks(me.client);
-  hub.ReturnUndelivered(me.client, lost);
-  hub.Sleep();
+  hub().ConnectionBreaks(me.client);
+  hub().ReturnUndelivered(me.client, lost);
+  hub().Sleep();
   message.repeated = true;
-  hub.ClientSends(sender, message);
+  hub().ClientSends(sender, message);
   EXPECT_THAT(Arrive(me.token()).numbers, ElementsAre("1"));
 }
 
@@ -784,21 +749,21 @@ TEST_F(ResumeTest, ARepeatedEventsMessageStandsWhereItWasSentAndIsNoSecondOneWhe
   const std::string zero =
       Envelope("hub:send", "browser/sender", R"({"to":"browser/me","type":"n","data":0})");
   message.data = zero;
-  message.received_ms = hub.now_ms();
-  hub.ClientSends(Sender(), message);
+  message.received_ms = hub().now_ms();
+  hub().ClientSends(Sender(), message);
   const std::string lost = One(me.client).text;
   Frames(Sender());
-  hub.HoldRecalls();
-  hub.ConnectionBreaks(me.client);
-  hub.Advance(5);
+  hub().HoldRecalls();
+  hub().ConnectionBreaks(me.client);
+  hub().Advance(5);
   Send(1);
-  hub.Sleep();
+  hub().Sleep();
   message.repeated = true;
-  hub.ClientSends(Sender(), message);
-  hub.ReturnUndelivered(me.client, lost);
+  hub().ClientSends(Sender(), message);
+  hub().ReturnUndelivered(me.client, lost);
   Frames(Sender());
   const ConnectionId client = Come(me.token());
-  hub.FinishRecalls();
+  hub().FinishRecalls();
   EXPECT_THAT(Read(client).numbers, ElementsAre("0", "1"));
 }
 
@@ -808,15 +773,15 @@ TEST_F(ResumeTest, LastMessageIdBringsWhatWasLostInTheSocketAndNothingTwice) {
   const Welcome me = Me();
   for (const int n : {1, 2, 3}) Send(n);
   const std::vector<Frame> written = Frames(me.client);
-  hub.ConnectionBreaks(me.client);
-  hub.ReturnUndelivered(me.client, written[2].text);
+  hub().ConnectionBreaks(me.client);
+  hub().ReturnUndelivered(me.client, written[2].text);
   Send(4);
   const Welcome back = Arrive(me.token(), "browser/me", written[0].String("id"));
   EXPECT_THAT(back.numbers, ElementsAre("2", "3", "4"));
   // And once more, with nothing of it received: what was written to the last socket counts as well.
   Send(5);
   Frames(back.client);
-  hub.ConnectionBreaks(back.client);
+  hub().ConnectionBreaks(back.client);
   const Welcome again = Arrive(back.token(), "browser/me", Frame{back.texts[0]}.String("id"));
   EXPECT_THAT(again.numbers, ElementsAre("3", "4", "5"));
 }
@@ -827,16 +792,16 @@ TEST_F(ResumeTest, LastMessageIdPassesOverWhatTheClientHas) {
   const Frame got = One(me.client);
   Send(2);
   const Frame got_too = One(me.client);
-  hub.ConnectionBreaks(me.client);
-  hub.ReturnUndelivered(me.client, got.text);  // as after a gateway's death: nobody knows that it arrived
-  hub.ReturnUndelivered(me.client, got_too.text);
+  hub().ConnectionBreaks(me.client);
+  hub().ReturnUndelivered(me.client, got.text);  // as after a gateway's death: nobody knows that it arrived
+  hub().ReturnUndelivered(me.client, got_too.text);
   Send(3);
   EXPECT_THAT(Arrive(me.token(), "browser/me", got_too.String("id")).numbers, ElementsAre("3"));
 }
 
 TEST_F(ResumeTest, ALastMessageIdThatIsNoneCountsForNothing) {
   const Welcome me = Me();
-  hub.ConnectionBreaks(me.client);
+  hub().ConnectionBreaks(me.client);
   Send(1);
   EXPECT_THAT(Arrive(me.token(), "browser/me", "zzz").numbers, ElementsAre("1"));
 }
@@ -845,7 +810,7 @@ TEST_F(ResumeTest, MessagesHaveAscendingIds) {
   const Welcome me = Me();
   std::string last;
   for (int n = 0; n < 50; ++n) {
-    if (n % 7 == 0) hub.Advance(1);
+    if (n % 7 == 0) hub().Advance(1);
     Send(n);
     const std::string id = One(me.client).String("id");
     EXPECT_LT(last, id);
@@ -868,57 +833,57 @@ TEST_F(ResumeTest, ALargeSessionEndsAndMovesInSteps) {
         sender, "hub:send", "browser/sender",
         R"({"to":"many/)" + std::to_string(n * 100) + R"(","type":"n","data":)" + std::to_string(n) + "}");
   };
-  hub.ConnectionBreaks(me.client);
+  hub().ConnectionBreaks(me.client);
   const ConnectionId next = Come(me.token());
   EXPECT_THAT(Frames(next), IsEmpty()) << "it takes steps";
-  EXPECT_LE(hub.rows_written(), 1000u);
-  hub.Sleep();
+  EXPECT_LE(hub().rows_written(), 1000u);
+  hub().Sleep();
   for (int n = 0; n < 7; ++n) EXPECT_EQ(send(n).type(), "hub:delivery_ack");
   EXPECT_EQ(actors(), kMany);
-  while (hub.RunDueAlarm()) EXPECT_LE(hub.rows_written(), 1000u);
+  while (hub().RunDueAlarm()) EXPECT_LE(hub().rows_written(), 1000u);
   Welcome back = Read(next);
   EXPECT_TRUE(back.resumed());
   EXPECT_THAT(back.numbers, ElementsAre("0", "1", "2", "3", "4", "5", "6"));
   ExpectNoTraces();
   EXPECT_EQ(actors(), kMany);
 
-  hub.ClientCloses(back.client);
-  EXPECT_LE(hub.rows_written(), 1000u);
+  hub().ClientCloses(back.client);
+  EXPECT_LE(hub().rows_written(), 1000u);
   EXPECT_EQ(actors(), 0) << "nobody sees what is left of it";
-  hub.Sleep();
+  hub().Sleep();
   EXPECT_EQ(actors(), 0);
   EXPECT_EQ(send(6).type(), "hub:unknown_actor");
   Register(sender, "many/600");
-  while (hub.RunDueAlarm()) EXPECT_LE(hub.rows_written(), 1000u);
+  while (hub().RunDueAlarm()) EXPECT_LE(hub().rows_written(), 1000u);
   EXPECT_EQ(actors(), 1);
-  EXPECT_EQ(hub.KeysWithPrefix("a/").size(), 1u);
-  EXPECT_EQ(hub.KeysWithPrefix("s/").size(), 1u);
+  EXPECT_EQ(hub().KeysWithPrefix("a/").size(), 1u);
+  EXPECT_EQ(hub().KeysWithPrefix("s/").size(), 1u);
   ExpectNoTraces();
 }
 
 TEST_F(ResumeTest, AMoveThatLosesItsGoalGoesToTheNext) {
   const Welcome me = Arrive();
   for (int n = 0; n < 400; ++n) Register(me.client, "many/" + std::to_string(n), R"(,"ttl":3600000)");
-  hub.ConnectionBreaks(me.client);
+  hub().ConnectionBreaks(me.client);
   const ConnectionId first = Come(me.token());
-  hub.ConnectionBreaks(first);
+  hub().ConnectionBreaks(first);
   const ConnectionId second = Come(me.token());
-  while (hub.RunDueAlarm()) continue;
+  while (hub().RunDueAlarm()) continue;
   EXPECT_TRUE(Read(second).resumed());
-  EXPECT_EQ(hub.KeysWithPrefix("s/" + second.ToString()).size(), 400u);
-  EXPECT_EQ(hub.KeysWithPrefix("s/").size(), 400u);
+  EXPECT_EQ(hub().KeysWithPrefix("s/" + second.ToString()).size(), 400u);
+  EXPECT_EQ(hub().KeysWithPrefix("s/").size(), 400u);
   ExpectNoTraces();
 }
 
 TEST_F(ResumeTest, AMoveThatLosesItsGoalEndsInTime) {
   const Welcome me = Arrive();
   for (int n = 0; n < 400; ++n) Register(me.client, "many/" + std::to_string(n), R"(,"ttl":3600000)");
-  hub.ConnectionBreaks(me.client);
-  hub.ConnectionBreaks(Come(me.token()));
-  hub.Sleep();
-  hub.Advance(kWindow);
-  while (hub.RunDueAlarm()) continue;
-  EXPECT_THAT(hub.rows(), IsEmpty());
+  hub().ConnectionBreaks(me.client);
+  hub().ConnectionBreaks(Come(me.token()));
+  hub().Sleep();
+  hub().Advance(kWindow);
+  while (hub().RunDueAlarm()) continue;
+  EXPECT_THAT(hub().rows(), IsEmpty());
 }
 
 // --- Off.
@@ -939,9 +904,9 @@ TEST_F(NoResumeTest, ASessionEndsWithItsSocket) {
   Register(me.client, "browser/me");
   EXPECT_EQ(Ask(me.client, "hub:refresh_token", "browser/me", R"({"token":""})").String("payload.code"),
             "invalid_token");
-  hub.ConnectionBreaks(me.client);
-  EXPECT_THAT(hub.rows(), IsEmpty());
+  hub().ConnectionBreaks(me.client);
+  EXPECT_THAT(hub().rows(), IsEmpty());
 }
 
 }  // namespace
-}  // namespace dormouse
+}  // namespace dormouse::signal

@@ -35,9 +35,9 @@ class StatisticsTest : public testing::Test, protected HubStage {
           return options;
         }()) {}
   std::string Stats(const std::string& field) {
-    const std::string frame = Answer(client_, "hub:queue_stats", "c/1", "{}");
-    EXPECT_EQ(Text(frame, "type"), "hub:queue_stats_response");
-    return Json(frame, "payload." + field);
+    const Frame frame = Ask(client_, "hub:queue_stats", "c/1", "{}");
+    EXPECT_EQ(frame.type(), "hub:queue_stats_response");
+    return frame["payload." + field];
   }
   const ConnectionId client_ = Actor("c/1");
 };
@@ -66,9 +66,9 @@ TEST_F(StatisticsTest, RateIsMeasured) {
   hub().Sleep();
   for (int i = 0; i < 49; ++i) {
     hub().Advance(100);
-    hub().ClientSends(client_, Frame("hub:heartbeat", "c/1", "{}"));
+    hub().ClientSends(client_, Envelope("hub:heartbeat", "c/1", "{}"));
   }
-  hub().TakeFrames(client_);
+  Frames(client_);
   hub().Advance(100);
   EXPECT_EQ(Stats("processingRate"), "10.2");
   hub().Sleep();

@@ -5,6 +5,7 @@
 #include <ostream>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "statekeeper/classes/json/json_reader.h"
 
@@ -27,6 +28,7 @@ struct Frame {
     return JsonString((*this)[path]).value_or("(no string)");
   }
   std::string type() const { return String("type"); }
+  std::string code() const { return String("payload.code"); }  // of an error
   double Number(const std::string& path) const { return JsonNumber((*this)[path]).value_or(-1); }
   std::set<std::string> Keys(const std::string& path) const {
     std::set<std::string> keys;
@@ -36,6 +38,13 @@ struct Frame {
     return keys;
   }
 };
+
+inline std::vector<std::string> Types(const std::vector<Frame>& frames) {
+  std::vector<std::string> types;
+  types.reserve(frames.size());
+  for (const Frame& frame : frames) types.push_back(frame.type());
+  return types;
+}
 
 inline std::ostream& operator<<(std::ostream& out, const Frame& frame) { return out << frame.text; }
 

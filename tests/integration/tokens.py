@@ -8,7 +8,7 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-SECRET = "conformance-secret-of-more-than-32-bytes"
+SECRET = "a secret of more than thirty-two bytes, for tests"
 OMIT = object()
 GRANTED = ["register", "discover", "send", "receive", "broadcast", "publish", "subscribe"]
 
@@ -21,7 +21,8 @@ def claims(actor="test/a", **changes):
     return {name: value for name, value in good.items() if value is not OMIT}
 
 
-def hs256(key=SECRET, *, algorithm="HS256", headers=None, **changes):
+def signed(key=SECRET, *, algorithm="HS256", headers=None, **changes):
+    """A token of claims(**changes)."""
     return jwt.encode(claims(**changes), key, algorithm=algorithm, headers=headers)
 
 
