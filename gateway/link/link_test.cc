@@ -800,10 +800,10 @@ TEST_F(LinkTest, ASecondStreamOfAGatewayReplacesTheFirst) {
 }
 
 TEST_F(LinkTest, ARecallOutlastsAReplacedStream) {
-  std::vector<std::string> handed;  // on the lane's thread, until the recall's end
+  std::vector<std::string> handed;  // on the lane's thread, under facts
   TestStatekeeper::Setup setup = Standard();
   setup.on_event = [&](TestStatekeeper* self, const Taken& event) {
-    handed.push_back(event.payload);
+    self->facts.Change([&] { handed.push_back(event.payload); });
     self->Release(event, {});
   };
   TestStatekeeper statekeeper(setup);

@@ -53,18 +53,25 @@ class RecallTest : public testing::Test {
     proxy_ = std::make_unique<CuttingProxy>(front_, path_);
     gateway_ = std::make_unique<TestGateway>(
         StatekeeperLinks::Config{.gateway = 0x1001, .statekeepers = {"unix:" + front_}});
-    gateway_->on_delivery = [this](const DeliveryView& delivery) { GiveBack(delivery); };
+    OnDelivery(GiveBack);
     ASSERT_TRUE(gateway_->AwaitReady());
   }
 
-  void GiveBack(const DeliveryView& delivery) {
+  // What the gateway does with deliveries, on its thread.
+  using Edge = void(TestGateway* gateway, const DeliveryView& delivery);
+  void OnDelivery(Edge* edge) {
+    TestGateway* const gateway = gateway_.get();
+    gateway->thread().Run(
+        [=] { gateway->on_delivery = [=](const DeliveryView& delivery) { edge(gateway, delivery); }; });
+  }
+  static void GiveBack(TestGateway* gateway, const DeliveryView& delivery) {
     if (delivery.return_to.empty()) return;
     const std::string hub(delivery.return_to);
     for (uint32_t i = 0; i < delivery.recipient_count; ++i) {
-      gateway_->links().Append({.kind = EventKind::kUndelivered,
-                                .connection = delivery.recipient(i),
-                                .hub = hub,
-                                .payload = delivery.payload_view()});
+      gateway->links().Append({.kind = EventKind::kUndelivered,
+                               .connection = delivery.recipient(i),
+                               .hub = hub,
+                               .payload = delivery.payload_view()});
     }
   }
 
@@ -140,14 +147,14 @@ TEST_F(RecallTest, ALivingGatewayGivesEverythingBackBeforeTheRecallEnds) {
 TEST_F(RecallTest, TheAcknowledgementDoesNotOvertakeWhatComesBackHoweverMuchWaits) {
   Start();
   // More than fits into many messages goes up before what comes back.
-  gateway_->on_delivery = [this](const DeliveryView& delivery) {
+  OnDelivery([](TestGateway* gateway, const DeliveryView& delivery) {
     for (int i = 0; i < 200 && !delivery.return_to.empty(); ++i) {
       const std::string hub = "test/other-" + std::to_string(i);
       const std::string payload(100'000, 'x');
-      gateway_->links().Append({.kind = EventKind::kText, .connection = 1, .hub = hub, .payload = payload});
+      gateway->links().Append({.kind = EventKind::kText, .connection = 1, .hub = hub, .payload = payload});
     }
-    GiveBack(delivery);
-  };
+    GiveBack(gateway, delivery);
+  });
   statekeeper_->thread().Run([&] {
     Send({Closed(1)}, "one");
     Send({Closed(1)}, "two");
