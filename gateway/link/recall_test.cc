@@ -2,8 +2,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,6 +9,7 @@
 
 #include "common/clock.h"
 #include "common/shard.h"
+#include "common/temp_dir.h"
 #include "gateway/link/cutting_proxy.h"
 #include "gateway/link/link_harness.h"
 
@@ -26,17 +25,11 @@ constexpr uint32_t kShards = 64;
 // A statekeeper and a gateway all of whose sockets are closed.
 class RecallTest : public testing::Test {
  protected:
-  RecallTest() : shard_(ShardOf(kHub, kShards)) {
-    directory_ = (std::filesystem::temp_directory_path() / "recall_test_XXXXXX").string();
-    if (mkdtemp(directory_.data()) == nullptr) std::abort();
-    path_ = directory_ + "/edge.sock";
-    front_ = directory_ + "/proxy.sock";
-  }
+  RecallTest() : shard_(ShardOf(kHub, kShards)) {}
   ~RecallTest() override {
     gateway_.reset();
     proxy_.reset();
     statekeeper_.reset();
-    std::filesystem::remove_all(directory_);
   }
 
   void Start(Duration grace = Duration(60'000)) {
@@ -118,9 +111,9 @@ class RecallTest : public testing::Test {
   }
 
   const ShardId shard_;
-  std::string directory_;
-  std::string path_;
-  std::string front_;
+  const TempDir directory_;
+  const std::string path_ = directory_ / "edge.sock";
+  const std::string front_ = directory_ / "proxy.sock";
   std::unique_ptr<TestStatekeeper> statekeeper_;
   std::unique_ptr<CuttingProxy> proxy_;
   std::unique_ptr<TestGateway> gateway_;
