@@ -88,6 +88,7 @@ enum class DeliveryKind : uint8_t {
   kBinary = 3,
   kClose = 4,  // payload as of a close event
   kAdmit = 5,  // no payload: the hub has let the connection in (ClassProfile.admission_timeout_ms)
+  kFence = 6,  // nothing; it is sent for its acknowledgement, which comes after all before it
 };
 
 // One delivery to any number of one gateway's sockets.

@@ -80,6 +80,12 @@ void FakeContext::ReturnUndelivered(const ConnectionId& closed, std::string_view
   RunEvent([&](Hub& hub) { hub.OnUndelivered(*this, closed, Message::ReturnableText(frame)); });
 }
 
+void FakeContext::FinishConfirms() {
+  for (const ConnectionId& open : std::exchange(confirms_, {})) {
+    RunEvent([&](Hub& hub) { hub.OnConfirmed(*this, open); });
+  }
+}
+
 void FakeContext::FinishRecalls() {
   for (const ConnectionId& closed : std::exchange(recalls_, {})) {
     RunEvent([&](Hub& hub) { hub.OnRecalled(*this, closed); });
@@ -138,7 +144,9 @@ void FakeContext::Release() {
   closed_.merge(std::exchange(closing_, {}));
   admitted_.merge(std::exchange(admitting_, {}));
   for (const ConnectionId& closed : std::exchange(recalling_, {})) recalls_.push_back(closed);
+  for (const ConnectionId& open : std::exchange(confirming_, {})) confirms_.push_back(open);
   if (!hold_recalls_ && !recalls_.empty()) FinishRecalls();
+  if (!hold_confirms_ && !confirms_.empty()) FinishConfirms();
 }
 
 void FakeContext::RollBack() {
@@ -157,6 +165,7 @@ void FakeContext::RollBack() {
   closing_.clear();
   admitting_.clear();
   recalling_.clear();
+  confirming_.clear();
   hub_.reset();
 }
 
@@ -167,6 +176,8 @@ void FakeContext::RequireWritable() const {
 void FakeContext::Deliver(const ConnectionId& to, std::string frame) {
   if (connections_.contains(to)) sent_.emplace_back(to, std::move(frame));
 }
+
+void FakeContext::Confirm(const ConnectionId& open) { confirming_.push_back(open); }
 
 void FakeContext::Recall(const ConnectionId& closed) { recalling_.push_back(closed); }
 

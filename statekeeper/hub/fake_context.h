@@ -54,6 +54,9 @@ class FakeContext : public Context {
   void HoldRecalls() { hold_recalls_ = true; }
   void ReturnUndelivered(const ConnectionId& closed, std::string_view frame);
   void FinishRecalls();
+  // The same with confirmations.
+  void HoldConfirms() { hold_confirms_ = true; }
+  void FinishConfirms();
 
   // Runs OnAlarm when the alarm is due; false: it is not. A handler that throws keeps its alarm.
   bool RunDueAlarm();
@@ -61,6 +64,7 @@ class FakeContext : public Context {
   void Sleep() {
     hub_.reset();
     recalls_.clear();
+    confirms_.clear();
   }
   // The next event's handler runs, then its writes "cannot be made durable", or are too much.
   void FailNextCommit(Hub::Failure why = Hub::Failure::kStore) { fail_commit_ = why; }
@@ -99,6 +103,7 @@ class FakeContext : public Context {
                  const std::optional<ConnectionId>& except) override;
   void Close(const ConnectionId& connection, uint16_t code, std::string_view reason) override;
   void Recall(const ConnectionId& closed) override;
+  void Confirm(const ConnectionId& open) override;
   void Admit(const ConnectionId& connection) override;
   size_t waiting_events() const override { return 0; }
   size_t connection_count() override { return connections_.size(); }
@@ -152,11 +157,14 @@ class FakeContext : public Context {
   std::vector<std::pair<ConnectionId, std::string>> sent_;  // leave when the event counts
   std::map<ConnectionId, Closed> closing_;
   std::vector<ConnectionId> recalling_;
+  std::vector<ConnectionId> confirming_;
   std::set<ConnectionId> admitting_;
 
   std::set<ConnectionId> admitted_;
   std::vector<ConnectionId> recalls_;  // asked for, and not done yet
   bool hold_recalls_ = false;
+  std::vector<ConnectionId> confirms_;
+  bool hold_confirms_ = false;
 
   size_t fan_outs_ = 0;
   size_t rows_read_ = 0;

@@ -100,6 +100,10 @@ class Context {
   // rebuilt in between; then nothing more comes back either.
   virtual void Recall(const ConnectionId& closed) = 0;
 
+  // Asks when all that was sent to an open connection so far, by this event included, has been handed to its
+  // socket: OnConfirmed comes once then, or when its gateway is gone for good. Not durable, as Recall.
+  virtual void Confirm(const ConnectionId& open) = 0;
+
   // Lets a connection in: it is not closed for want of admission any more
   // (ClassProfile.admission_timeout_ms).
   virtual void Admit(const ConnectionId& connection) = 0;
@@ -158,8 +162,9 @@ class Hub {
   // A returnable message found its socket closed. The connection is, or is about to be, none of the hub's:
   // OnClose may come after. Frames of one connection come back in the order in which they were sent.
   virtual void OnUndelivered(Context&, const ConnectionId&, const Message&) {}
-  // See Context::Recall.
+  // See Context::Recall and Context::Confirm.
   virtual void OnRecalled(Context&, const ConnectionId&) {}
+  virtual void OnConfirmed(Context&, const ConnectionId&) {}
 
   enum class Failure {
     kHandler,    // the handler threw

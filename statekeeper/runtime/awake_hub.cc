@@ -19,8 +19,8 @@ constexpr int64_t kFirstAlarmRetryMs = 2000;
 constexpr int64_t kStoreRetryMs = 1000;
 // Connections of a vanished gateway that are ended in one go.
 constexpr size_t kGoneAtOnce = 64;
-// Events of one hub after which other hubs get a turn, and rows: those of a turn are one commit, which must not
-// hold up the store (half a millisecond of Redis).
+// Events of one hub after which other hubs get a turn, and rows: those of a turn are one commit, which must
+// not hold up the store (half a millisecond of Redis).
 constexpr int kEventsPerTurn = 64;
 constexpr size_t kRowsPerTurn = 200;
 
@@ -160,6 +160,8 @@ void AwakeHub::Dispatch(const HubEvent& event, HubContext* context) {
       return HandleGatewayGone(event, context);
     case HubEvent::Kind::kRecalled:
       return hub_->OnRecalled(*context, event.connection());
+    case HubEvent::Kind::kConfirmed:
+      return hub_->OnConfirmed(*context, event.connection());
   }
 }
 
@@ -255,7 +257,7 @@ EventOutput AwakeHub::OutputOf(const HubEvent& event, std::vector<Output> output
 
 void AwakeHub::Complete(HubEvent event, HubContext* context) {
   EventOutput output = OutputOf(event, context->TakeOutputs());
-  std::vector<ConnectionId> recalls = context->TakeRecalls();
+  HubContext::Questions questions = context->TakeQuestions();
 
   if (event.kind == HubEvent::Kind::kAlarm && alarm_delivered_) {
     const bool ran = context->alarm_deferred();
@@ -290,16 +292,16 @@ void AwakeHub::Complete(HubEvent event, HubContext* context) {
     if (!std::exchange(commit_soon_, true)) host_->CommitSoon(shared_from_this());
     change.writes.clear();
     in_flight_.push_back(
-        {next_commit_, true, std::move(event), std::move(output), std::move(recalls), std::move(change)});
+        {next_commit_, true, std::move(event), std::move(output), std::move(questions), std::move(change)});
   } else if (!in_flight_.empty()) {
     in_flight_.push_back(
-        {in_flight_.back().commit, false, std::move(event), std::move(output), std::move(recalls), {}});
+        {in_flight_.back().commit, false, std::move(event), std::move(output), std::move(questions), {}});
   } else {
-    ReleaseOutput(std::move(output), recalls, event);
+    ReleaseOutput(std::move(output), questions, event);
   }
 }
 
-void AwakeHub::ReleaseOutput(EventOutput output, const std::vector<ConnectionId>& recalls,
+void AwakeHub::ReleaseOutput(EventOutput output, const HubContext::Questions& questions,
                              const HubEvent& event) {
   // Without output to wait for, a delivered alarm is dealt with as soon as its commit is.
   const bool alarm_done =
@@ -310,18 +312,33 @@ void AwakeHub::ReleaseOutput(EventOutput output, const std::vector<ConnectionId>
     alarm_delivered_ = false;
     host_->AlarmDone(*this, 0);
   }
-  recalls_under_way_ += recalls.size();
-  for (const ConnectionId& closed : recalls) {
+  open_questions_ += questions.recalls.size() + questions.confirms.size();
+  for (const ConnectionId& closed : questions.recalls) {
     host_->Recall(closed, shard_, [weak = weak_from_this(), closed](std::vector<std::string> frames) {
       if (const auto self = weak.lock()) self->OnRecalled(closed, std::move(frames));
     });
   }
+  for (const ConnectionId& open : questions.confirms) {
+    EventOutput fence;
+    fence.shard = shard_;
+    fence.epoch = host_->EpochOf(shard_);
+    fence.outputs.push_back({DeliveryKind::kFence, {{open, {}}}, false, ""});
+    fence.acknowledged = [weak = weak_from_this(), open] {
+      if (const auto self = weak.lock()) self->OnConfirmed(open);
+    };
+    host_->Release(std::move(fence));
+  }
+}
+
+void AwakeHub::OnConfirmed(const ConnectionId& open) {
+  --open_questions_;
+  Deliver(HubEvent::About(HubEvent::Kind::kConfirmed, open));
 }
 
 void AwakeHub::OnRecalled(const ConnectionId& closed, std::vector<std::string> frames) {
-  --recalls_under_way_;
+  --open_questions_;
   for (std::string& frame : frames) Deliver(HubEvent::Returned(closed, std::move(frame)));
-  Deliver(HubEvent::Recalled(closed));
+  Deliver(HubEvent::About(HubEvent::Kind::kRecalled, closed));
 }
 
 AwakeHub::PendingCommit AwakeHub::TakeCommit() {
@@ -348,7 +365,7 @@ void AwakeHub::OnCommitted(uint64_t number, StoreStatus status) {
   while (!in_flight_.empty() && in_flight_.front().commit <= number) {
     InFlight done = std::move(in_flight_.front());
     in_flight_.pop_front();
-    ReleaseOutput(std::move(done.output), done.recalls, done.event);
+    ReleaseOutput(std::move(done.output), done.questions, done.event);
   }
   idle_since_ms_ = SteadyMs();
 }
@@ -396,13 +413,14 @@ void AwakeHub::Fail(HubEvent event, Hub::Failure why) {
         SPDLOG_WARN("hub {}: could not tell a client of a failed message: {}", name_, error.what());
       }
       state_.set_may_wait(true);
-      return ReleaseOutput(OutputOf(event, context.TakeOutputs()), context.TakeRecalls(), event);
+      return ReleaseOutput(OutputOf(event, context.TakeOutputs()), context.TakeQuestions(), event);
     case HubEvent::Kind::kClose:
     case HubEvent::Kind::kPause:
     case HubEvent::Kind::kResume:
     case HubEvent::Kind::kUndelivered:
     case HubEvent::Kind::kGatewayGone:
     case HubEvent::Kind::kRecalled:
+    case HubEvent::Kind::kConfirmed:
       if (store_failed) {
         // It happened, whether or not the store can note it now.
         if (unsettled_.empty()) host_->RetrySoon(shared_from_this());
@@ -468,7 +486,7 @@ void AwakeHub::Depose() {
 
 bool AwakeHub::CanSleep() const {
   return !running_ && queue_.empty() && in_flight_.empty() && !commit_soon_ && unsettled_.empty() &&
-         !alarm_delivered_ && recalls_under_way_ == 0;
+         !alarm_delivered_ && open_questions_ == 0;
 }
 
 }  // namespace dormouse

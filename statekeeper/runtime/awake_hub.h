@@ -77,7 +77,7 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
     bool wrote = false;
     HubEvent event;
     EventOutput output;
-    std::vector<ConnectionId> recalls;
+    HubContext::Questions questions;
     HubState::Change undo;  // `undo` part only
   };
 
@@ -97,8 +97,9 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
 
   // A handler ended well: queues its writes, releases its output or keeps it until it may go.
   void Complete(HubEvent event, HubContext* context);
-  void ReleaseOutput(EventOutput output, const std::vector<ConnectionId>& recalls, const HubEvent& event);
+  void ReleaseOutput(EventOutput output, const HubContext::Questions& questions, const HubEvent& event);
   void OnRecalled(const ConnectionId& closed, std::vector<std::string> frames);
+  void OnConfirmed(const ConnectionId& open);
   // Whether it must not overtake events that wait to be tried again.
   bool MustWaitForUnsettled(const HubEvent& event) const;
   // A handler did not count; its writes have been taken back.
@@ -122,8 +123,8 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
   std::unique_ptr<Hub> hub_;  // nullptr: to be made (OnWake) before the next event
 
   std::deque<HubEvent> queue_;
-  bool running_ = false;  // a fiber works on the queue, maybe suspended
-  size_t recalls_under_way_ = 0;
+  bool running_ = false;       // a fiber works on the queue, maybe suspended
+  size_t open_questions_ = 0;  // recalls and confirms that no gateway has answered
   bool deposed_ = false;
   int64_t idle_since_ms_ = 0;
 

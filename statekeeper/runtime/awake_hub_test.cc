@@ -83,6 +83,10 @@ class Scripted : public Hub {
       if (text.ends_with("and throw")) throw std::runtime_error("as asked");
     } else if (text.starts_with("return ")) {
       context.Send(connection.id, Message::ReturnableText(text.substr(7)));
+    } else if (text == "confirm") {
+      context.Put("c", text);
+      context.Confirm(connection.id);
+      say("asked");
     } else if (text == "waiting") {
       say(std::to_string(context.waiting_events()));
     } else if (text == "admit") {
@@ -104,6 +108,9 @@ class Scripted : public Hub {
     if (message.data == "poison") throw std::runtime_error("as asked");
     if (message.data == "write") context.Put("returned", text);
     behaviour_->log.push_back("undelivered " + text);
+  }
+  void OnConfirmed(Context&, const ConnectionId& open) override {
+    behaviour_->log.push_back("confirmed " + std::to_string(UuidLowBits(open.handle)));
   }
   void OnRecalled(Context&, const ConnectionId& closed) override {
     behaviour_->log.push_back("recalled " + std::to_string(UuidLowBits(closed.handle)));
@@ -373,6 +380,22 @@ TEST_F(AwakeHubTest, AThrowingHandlerCountsForNothing) {
   Settle();
   EXPECT_THAT(Sent(), ElementsAre("1:failed: throw", "1:nothing"));
   EXPECT_EQ(class_.behaviour.wakes, 2) << "the object that threw must not live on";
+}
+
+TEST_F(AwakeHubTest, AConfirmationIsAskedForAfterTheOutputAndKeepsTheHubAwake) {
+  Open(1);
+  Settle();
+  sent_.clear();
+  Say(1, "confirm");
+  EXPECT_THAT(sent_, IsEmpty()) << "its write is not durable yet";
+  Settle();
+  EXPECT_THAT(sent_, ElementsAre("1:asked", "1:"));
+  EXPECT_THAT(class_.behaviour.log, IsEmpty());
+  EXPECT_FALSE(hub_->CanSleep());
+  acknowledged_();
+  Settle();
+  EXPECT_THAT(class_.behaviour.log, ElementsAre("confirmed 1"));
+  EXPECT_TRUE(hub_->CanSleep());
 }
 
 TEST_F(AwakeHubTest, ManyEventsOfOneTurnAreSeveralCommits) {

@@ -70,7 +70,9 @@ void HubContext::CloseUnknown(const ConnectionId& connection, uint16_t code, std
       {DeliveryKind::kClose, {{connection, {}}}, false, ClosePayload(code, reason.substr(0, kMaxReason))});
 }
 
-void HubContext::Recall(const ConnectionId& closed) { recalls_.push_back(closed); }
+void HubContext::Recall(const ConnectionId& closed) { questions_.recalls.push_back(closed); }
+
+void HubContext::Confirm(const ConnectionId& open) { questions_.confirms.push_back(open); }
 
 void HubContext::Admit(const ConnectionId& connection) {
   outputs_.push_back({DeliveryKind::kAdmit, {{connection, {}}}, false, ""});

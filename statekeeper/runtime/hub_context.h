@@ -31,7 +31,12 @@ class HubContext : public Context {
 
   std::vector<Output> TakeOutputs() { return std::move(outputs_); }
   // The closed connections that the handler recalled from.
-  std::vector<ConnectionId> TakeRecalls() { return std::move(recalls_); }
+  // Questions to gateways, to be asked once the event's writes are durable.
+  struct Questions {
+    std::vector<ConnectionId> recalls;
+    std::vector<ConnectionId> confirms;
+  };
+  Questions TakeQuestions() { return std::move(questions_); }
 
   // During OnAlarm the alarm that is running counts as gone, and what the handler sets takes effect only when
   // the run as a whole is done: it is kept here.
@@ -55,6 +60,7 @@ class HubContext : public Context {
   void Close(const ConnectionId& connection, uint16_t code, std::string_view reason) override;
 
   void Recall(const ConnectionId& closed) override;
+  void Confirm(const ConnectionId& open) override;
   void Admit(const ConnectionId& connection) override;
   size_t waiting_events() const override { return hub_.waiting_events(); }
 
@@ -86,7 +92,7 @@ class HubContext : public Context {
   const int64_t now_ms_;
   const Access access_;
   std::vector<Output> outputs_;
-  std::vector<ConnectionId> recalls_;
+  Questions questions_;
   std::optional<int64_t> deferred_alarm_;
   bool changed_alarm_ = false;
 };

@@ -25,6 +25,7 @@ struct HubEvent {
     kAlarmSettled,  // what OnAlarm sent has arrived: `alarm_after` can be committed
     kGatewayGone,   // `gateway` has vanished with all its sockets
     kRecalled,      // everything that the hub recalled from connection() has come back
+    kConfirmed,     // what the hub wanted confirmed has gone to the socket of connection()
   };
 
   Kind kind = Kind::kText;
@@ -57,11 +58,11 @@ struct HubEvent {
     event.payload = std::move(frame);
     return event;
   }
-  static HubEvent Recalled(const ConnectionId& closed) {
+  static HubEvent About(Kind kind, const ConnectionId& connection) {
     HubEvent event;
-    event.kind = Kind::kRecalled;
-    event.gateway = closed.gateway;
-    event.handle = closed.handle;
+    event.kind = kind;
+    event.gateway = connection.gateway;
+    event.handle = connection.handle;
     return event;
   }
 

@@ -8,24 +8,20 @@
 //
 // One figure a line: NAME VALUE UNIT. One process serves up to about 19,000 connections (its file
 // descriptors).
-#include <arpa/inet.h>
-#include <sys/epoll.h>
-#include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <cstdio>
-#include <cstring>
 #include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "tests/bench/crowd.h"
+#include "tests/bench/figures.h"
 #include "tests/bench/process_stats.h"
-#include "tests/bench/web_socket.h"
 
 namespace dormouse::bench {
 namespace {
@@ -43,138 +39,44 @@ struct Config {
   int rounds = 5;       // wake
 };
 
-double Now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-sockaddr_in ParseAddress(const std::string& text) {
-  const size_t colon = text.rfind(':');
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  if (colon == std::string::npos ||
-      inet_pton(AF_INET, text.substr(0, colon).c_str(), &address.sin_addr) != 1) {
-    throw std::runtime_error("'" + text + "' is not IPv4:PORT");
-  }
-  address.sin_port = htons(static_cast<uint16_t>(std::stoi(text.substr(colon + 1))));
-  return address;
-}
-
-std::vector<Watched> ParseWatched(const std::vector<std::string>& words) {
-  std::vector<Watched> out;
-  for (const std::string& word : words) {
-    const size_t equals = word.find('=');
-    if (equals == std::string::npos) throw std::runtime_error("'" + word + "' is not NAME=PID");
-    out.push_back({word.substr(0, equals), std::stoi(word.substr(equals + 1))});
-  }
-  return out;
-}
-
-void Print(const std::string& name, double value, const char* unit) {
-  std::printf("%-44s %12.2f %s\n", name.c_str(), value, unit);
-  std::fflush(stdout);
-}
-
-// Sorts `seconds`, prints percentiles in microseconds.
-void PrintLatency(const std::string& name, std::vector<float>* seconds) {
-  std::sort(seconds->begin(), seconds->end());
-  const auto at = [&](double share) {
-    return (*seconds)[static_cast<size_t>(share * static_cast<double>(seconds->size() - 1))] * 1e6;
-  };
-  if (seconds->empty()) throw std::runtime_error("nothing was measured");
-  Print(name + ".p50", at(0.5), "us");
-  Print(name + ".p99", at(0.99), "us");
-  Print(name + ".p999", at(0.999), "us");
-  Print(name + ".max", at(1), "us");
-}
-
-// Connections, opened and driven by one epoll loop.
-class Crowd {
+// Connections spread over hubs, and the message that each of them sends.
+class EchoCrowd {
  public:
-  explicit Crowd(const Config& config) : config_(config), epoll_(epoll_create1(EPOLL_CLOEXEC)) {
+  explicit EchoCrowd(const Config& config) : crowd_(config.target) {
     message_ = R"({"type":"message","message":")";
     const size_t frame = message_.size() + 2;
     message_.append(config.size > frame ? config.size - frame : 1, 'x').append("\"}");
-  }
-  ~Crowd() { close(epoll_); }
-  Crowd(const Crowd&) = delete;
-  Crowd& operator=(const Crowd&) = delete;
-
-  // Opens all of them, a bounded number at a time, and waits for each one's welcome.
-  void Open() {
-    const sockaddr_in server = ParseAddress(config_.target);
-    sockets_.reserve(config_.connections);
-    size_t open = 0;
-    while (open < config_.connections) {
-      while (sockets_.size() < config_.connections && sockets_.size() < open + kOpening) {
-        const size_t index = sockets_.size();
-        sockets_.emplace_back().Connect(server, config_.path + std::to_string(index % config_.hubs));
-        // Until it is connected, writable is what to wait for.
-        Watch(EPOLL_CTL_ADD, index, EPOLLOUT);
-      }
-      Turn([&](size_t, std::string_view text) {
-        Expect(text, R"({"type":"welcome")");
-        ++open;
-      });
-    }
+    crowd_.Open(
+        config.connections, [&](size_t index) { return config.path + std::to_string(index % config.hubs); },
+        R"({"type":"welcome")");
   }
 
-  void Send(size_t index) { sockets_[index].SendText(message_); }
+  void Send(size_t index) { crowd_.Send(index, message_); }
 
   // Waits for events and handles them; `on_echo(index)` for each reply.
   template <typename OnEcho>
   void Echoes(OnEcho on_echo) {
-    Turn([&](size_t index, std::string_view text) {
-      Expect(text, R"({"type":"echo")");
+    crowd_.Turn([&](size_t index, std::string_view text) {
+      ExpectStart(text, R"({"type":"echo")");
       on_echo(index);
     });
   }
 
-  size_t size() const { return sockets_.size(); }
+  size_t size() const { return crowd_.size(); }
 
  private:
-  static constexpr size_t kOpening = 128;
-
-  static void Expect(std::string_view text, std::string_view start) {
-    if (!text.starts_with(start))
-      throw std::runtime_error("unexpected frame: " + std::string(text.substr(0, 200)));
-  }
-
-  void Watch(int operation, size_t index, uint32_t events) {
-    epoll_event event{};
-    event.events = events;
-    event.data.u64 = index;
-    if (epoll_ctl(epoll_, operation, sockets_[index].fd(), &event) != 0)
-      throw std::runtime_error("epoll_ctl");
-  }
-
-  template <typename OnFrame>
-  void Turn(OnFrame on_frame) {
-    epoll_event events[256];
-    const int count = epoll_wait(epoll_, events, 256, 30'000);
-    if (count == 0) throw std::runtime_error("nothing came for 30 s");
-    for (int i = 0; i < count; ++i) {
-      const size_t index = events[i].data.u64;
-      WebSocket& socket = sockets_[index];
-      socket.OnReady([&](std::string_view text) { on_frame(index, text); });
-      if ((events[i].events & EPOLLOUT) != 0) Watch(EPOLL_CTL_MOD, index, EPOLLIN);
-    }
-  }
-
-  const Config& config_;
-  int epoll_;
+  Crowd crowd_;
   std::string message_;
-  std::vector<WebSocket> sockets_;
 };
 
 void Echo(const Config& config) {
-  const std::vector<Watched> watched = ParseWatched(config.watch);
-  Crowd crowd(config);
-  crowd.Open();
+  std::vector<Watched> watched = ParseWatched(config.watch);
+  watched.push_back({"driver", getpid()});
+  CpuMeter meter(watched);
+  EchoCrowd crowd(config);
 
   std::vector<double> sent(crowd.size());
   std::vector<float> latencies;
-  std::vector<double> cpu(watched.size());
-  double own_cpu = 0;
   uint64_t replies = 0;
   const double start = Now();
   double measured_from = 0;
@@ -196,19 +98,14 @@ void Echo(const Config& config) {
     now = Now();
     if (measured_from == 0 && now > start + config.warm_up) {
       measured_from = now;
-      for (size_t i = 0; i < watched.size(); ++i) cpu[i] = CpuSeconds(watched[i].pid);
-      own_cpu = CpuSeconds(getpid());
+      meter.Start();
     }
   }
   const double elapsed = now - measured_from;
   const double millions = static_cast<double>(replies) / 1e6;
   Print("echo.rate", static_cast<double>(replies) / elapsed, "messages/s");
   PrintLatency("echo.latency", &latencies);
-  for (size_t i = 0; i < watched.size(); ++i) {
-    Print("echo.cpu." + watched[i].name, (CpuSeconds(watched[i].pid) - cpu[i]) / millions,
-          "CPU-s/M messages");
-  }
-  Print("echo.cpu.driver", (CpuSeconds(getpid()) - own_cpu) / millions, "CPU-s/M messages");
+  meter.Print("echo.cpu", millions, "CPU-s/M messages");
 }
 
 // The sum of a metric's values on an admin port.
@@ -247,25 +144,20 @@ void AwaitSleep(const std::string& address) {
 
 void Idle(const Config& config) {
   const std::vector<Watched> watched = ParseWatched(config.watch);
-  std::vector<double> cpu(watched.size());
   std::vector<uint64_t> resident(watched.size());
-  for (size_t i = 0; i < watched.size(); ++i) {
-    cpu[i] = CpuSeconds(watched[i].pid);
-    resident[i] = ResidentBytes(watched[i].pid);
-  }
+  for (size_t i = 0; i < watched.size(); ++i) resident[i] = ResidentBytes(watched[i].pid);
+  const CpuMeter meter(watched);
   const auto grown = [&](size_t i) {
     return static_cast<double>(ResidentBytes(watched[i].pid)) - static_cast<double>(resident[i]);
   };
   const double start = Now();
-  Crowd crowd(config);
-  crowd.Open();
+  EchoCrowd crowd(config);
   const auto count = static_cast<double>(crowd.size());
   Print("idle.opened", count / (Now() - start), "connections/s");
   for (size_t i = 0; i < watched.size(); ++i) {
     Print("idle.memory." + watched[i].name, grown(i) / count, "bytes/connection");
-    Print("idle.cpu." + watched[i].name, (CpuSeconds(watched[i].pid) - cpu[i]) / count * 1e6,
-          "us/connection opened");
   }
+  meter.Print("idle.cpu", count / 1e6, "us/connection opened");
   if (config.metrics.empty()) return;
   AwaitSleep(config.metrics);
   for (size_t i = 0; i < watched.size(); ++i) {
@@ -275,8 +167,7 @@ void Idle(const Config& config) {
 
 void Wake(Config config) {
   config.connections = config.hubs;
-  Crowd crowd(config);
-  crowd.Open();
+  EchoCrowd crowd(config);
   std::vector<float> wakes;
   std::vector<float> awake;
   for (int round = 0; round < config.rounds; ++round) {
@@ -297,11 +188,7 @@ void Wake(Config config) {
 }
 
 int Main(int argc, char** argv) {
-  rlimit files{};
-  getrlimit(RLIMIT_NOFILE, &files);
-  files.rlim_cur = files.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &files);
-
+  RaiseDescriptorLimit();
   Config config;
   CLI::App app("Load on Dormouse's class echo.", "dormouse_echo_load");
   app.require_subcommand(1);

@@ -1,30 +1,27 @@
-// What a process has used, from /proc.
+// What processes have used, as the kernel counts it.
 #pragma once
 
 #include <unistd.h>
 
 #include <cstdint>
+#include <ctime>
 #include <fstream>
-#include <sstream>
 #include <stdexcept>
 #include <string>
+#include <vector>
+
+#include "tests/bench/figures.h"
 
 namespace dormouse::bench {
 
-// Processor time of all its threads since it started, in seconds (a resolution of 10 ms).
+// Processor time of all its threads since it started, in seconds. (/proc/PID/stat counts in steps of 10 ms.)
 inline double CpuSeconds(int pid) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
-  std::string line;
-  if (!std::getline(file, line)) throw std::runtime_error("there is no process " + std::to_string(pid));
-  // The name, in parentheses, may hold anything. Fields 14 and 15 are utime and stime; the first after it
-  // is 3.
-  std::istringstream fields(line.substr(line.rfind(')') + 1));
-  std::string skipped;
-  for (int field = 3; field < 14; ++field) fields >> skipped;
-  double user = 0;
-  double system = 0;
-  fields >> user >> system;
-  return (user + system) / static_cast<double>(sysconf(_SC_CLK_TCK));
+  clockid_t clock{};
+  timespec used{};
+  if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &used) != 0) {
+    throw std::runtime_error("there is no process " + std::to_string(pid));
+  }
+  return static_cast<double>(used.tv_sec) + static_cast<double>(used.tv_nsec) * 1e-9;
 }
 
 // Resident memory in bytes.
@@ -40,6 +37,38 @@ inline uint64_t ResidentBytes(int pid) {
 struct Watched {
   std::string name;
   int pid = 0;
+};
+
+inline std::vector<Watched> ParseWatched(const std::vector<std::string>& words) {
+  std::vector<Watched> out;
+  for (const std::string& word : words) {
+    const size_t equals = word.find('=');
+    if (equals == std::string::npos) throw std::runtime_error("'" + word + "' is not NAME=PID");
+    out.push_back({word.substr(0, equals), std::stoi(word.substr(equals + 1))});
+  }
+  return out;
+}
+
+// The processor time that processes use from Start on.
+class CpuMeter {
+ public:
+  explicit CpuMeter(std::vector<Watched> watched) : watched_(std::move(watched)) { Start(); }
+
+  void Start() {
+    before_.clear();
+    for (const Watched& process : watched_) before_.push_back(CpuSeconds(process.pid));
+  }
+
+  // A line NAME.PROCESS for each: seconds divided by `per`.
+  void Print(const std::string& name, double per, const char* unit) const {
+    for (size_t i = 0; i < watched_.size(); ++i) {
+      bench::Print(name + "." + watched_[i].name, (CpuSeconds(watched_[i].pid) - before_[i]) / per, unit);
+    }
+  }
+
+ private:
+  std::vector<Watched> watched_;
+  std::vector<double> before_;
 };
 
 }  // namespace dormouse::bench

@@ -254,3 +254,38 @@ async def test_the_statekeeper_is_killed_while_sessions_are_lost_and_resumed(sto
             await receiver.come_back(1)
             await receiver.read_until(29)
             assert receiver.numbers == list(range(30))
+
+
+async def test_who_comes_back_while_the_statekeeper_dies_misses_nothing(store):
+    """The worst moment: sessions are being handed over, and what they are told is on its way."""
+    count, messages = 40, 3
+    with Cluster(store=store, gateways=2, options=OPTIONS) as cluster:
+        urls = [cluster.ws_url("/ws/worst", number) for number in range(2)]
+        receivers = [Receiver(urls, f"test/{number}", says_last=False) for number in range(count)]
+        async with actor(urls[1], "test/sender") as sender, contextlib.AsyncExitStack() as leaving:
+            for receiver in receivers:
+                leaving.push_async_callback(receiver.leave)
+                await receiver.come()
+                await receiver.client.register()
+            for killed_after in (1, count // 2):
+                for receiver in receivers:
+                    receiver.lose_socket()
+                    receiver.numbers = []
+                await sockets_become(cluster, 0, 0)
+                for receiver in receivers:
+                    for number in range(messages):
+                        await sender.must("hub:send", {"to": receiver._address, "type": "number", "data": number})
+                coming = [asyncio.create_task(receiver.come_back()) for receiver in receivers]
+                await until(lambda: sum(task.done() for task in coming) >= killed_after, "some are back")
+                cluster.kill_statekeeper()
+                cluster.start_statekeeper(wait=False)
+                await asyncio.gather(*coming)
+                for receiver in receivers:
+                    seen = set()
+                    while len(receiver.numbers) < messages:
+                        frame = await receiver.client.next()
+                        # What may not have arrived is sent again, and has the id that it had.
+                        if frame["type"] == "number" and frame["id"] not in seen:
+                            seen.add(frame["id"])
+                            receiver.numbers.append(frame["payload"])
+                    assert receiver.numbers == list(range(messages))

@@ -51,7 +51,13 @@ void AbsentSessions::Load() {
     Absence absence;
     absence.ParseFromArray(value.data(), static_cast<int>(value.size()));
     if (const auto holder = ConnectionId::Parse(key.substr(kAbsencePrefix.size()))) {
-      Remember(*holder, absence);
+      if (absence.handed_over()) {
+        const ConnectionId successor = FromBytes(absence.successor().connection());
+        memory_.unconfirmed[successor] = *holder;
+        memory_.told_before.insert(successor);
+      } else {
+        Remember(*holder, absence);
+      }
       if (absence.has_successor()) memory_.left_over.push_back(*holder);
     }
     return true;
@@ -67,7 +73,6 @@ void AbsentSessions::Remember(const ConnectionId& holder, const Absence& absence
 }
 
 void AbsentSessions::Forget(const ConnectionId& holder, const Absence& absence) {
-  context_.Delete(AbsenceKey(holder));
   for (const ConnectionId& place : PlacesOf(holder, absence)) {
     memory_.absent.erase(place);
     memory_.ended.erase(place);
@@ -79,6 +84,10 @@ void AbsentSessions::Forget(const ConnectionId& holder, const Absence& absence) 
 std::optional<Absence> AbsentSessions::Find(const ConnectionId& holder) {
   const auto known = memory_.absent.find(holder);
   if (known == memory_.absent.end() || known->second != holder) return std::nullopt;
+  return Read(holder);
+}
+
+std::optional<Absence> AbsentSessions::Read(const ConnectionId& holder) {
   const std::optional<std::string> row = context_.Get(AbsenceKey(holder));
   if (!row.has_value()) return std::nullopt;
   Absence absence;
@@ -176,7 +185,10 @@ size_t AbsentSessions::RemoveRows(const ConnectionId& holder, Absence absence, s
     removed += Mailbox(context_, options_, holder).RemoveSome(limit - removed);
   }
   if (removed < limit) {
-    if (memory_.absent.contains(holder)) Forget(holder, absence);
+    if (memory_.absent.contains(holder)) {
+      Forget(holder, absence);
+      context_.Delete(AbsenceKey(holder));
+    }
     return removed;
   }
   Absence rest;
@@ -190,7 +202,16 @@ size_t AbsentSessions::RemoveRows(const ConnectionId& holder, Absence absence, s
 
 size_t AbsentSessions::OnDeadline(const ConnectionId& holder, size_t limit) {
   std::optional<Absence> absence = Find(holder);
-  if (!absence.has_value()) return 0;
+  if (!absence.has_value()) {
+    absence = Read(holder);
+    if (!absence.has_value()) return 0;
+    // Nobody has confirmed yet that its successor has been told. Where nobody was asked, it is done now.
+    if (!memory_.left_over.empty()) ResumeLeftOver();
+    absence->set_expires_ms(context_.now_ms() + kLookAgainMs);
+    context_.Put(AbsenceKey(holder), absence->SerializeAsString());
+    Deadlines(context_).Add(absence->expires_ms(), Deadlines::SubjectOf(holder));
+    return 1;
+  }
   if (absence->ended()) return RemoveRows(holder, std::move(*absence), limit);
   if (absence->has_successor()) {
     if (IsRecalled(holder)) return TakeOver(holder, std::move(*absence), limit);
@@ -264,11 +285,12 @@ void AbsentSessions::OnRecalled(const ConnectionId& closed) {
 
 // --- Taking over.
 
-bool AbsentSessions::MayHave(const ConnectRequest& request, const Session& session) const {
+bool AbsentSessions::MayHave(const ConnectRequest& request, const Session& session, bool told) const {
   const auto matches = [&](const std::string& hash) {
     return !hash.empty() && SameSecret(hash, request.token_hash());
   };
-  return (matches(session.token_hash()) || matches(session.other_token_hash())) &&
+  return (matches(session.token_hash()) || matches(session.other_token_hash()) ||
+          (!told && matches(session.used_token_hash()))) &&
          session.identity() == request.session().identity();
 }
 
@@ -276,14 +298,18 @@ std::optional<ConnectionId> AbsentSessions::Claim(const ConnectRequest& request)
   const ConnectionId named = FromBytes(request.token_holder());
   std::vector<ConnectionId> places = {named};
   if (const auto forward = context_.Get(ForwardKey(named))) places.push_back(FromBytes(*forward));
+  // Its session was handed over, and who has it now may not know the new token.
+  const auto successor = std::ranges::find_if(
+      memory_.unconfirmed, [&](const auto& handed_over) { return handed_over.second == named; });
+  if (successor != memory_.unconfirmed.end()) places.push_back(successor->first);
   for (const ConnectionId& place : places) {
     if (const std::optional<Absence> absence = Find(place)) {
       const bool alive = !absence->ended() && absence->expires_ms() > context_.now_ms();
-      if (alive && MayHave(request, absence->session())) return place;
+      if (alive && MayHave(request, absence->session(), !IsUnconfirmed(place))) return place;
     } else if (const std::optional<Connection> open = context_.FindConnection(place)) {
       // Its socket has died without anybody's noticing, or the client has left it.
       const Session session = LoadSession(*open);
-      if (!MayHave(request, session)) continue;
+      if (!MayHave(request, session, !IsUnconfirmed(place))) continue;
       context_.Close(place, kNormalClosure, "Session resumed elsewhere");
       FlowControl(context_, memory_.congestion).OnEnd(place);
       Leave(place, session);
@@ -319,7 +345,11 @@ bool AbsentSessions::Resume(ConnectRequest request, std::string_view token) {
 }
 
 void AbsentSessions::ResumeLeftOver() {
-  for (const ConnectionId& holder : std::exchange(memory_.left_over, {})) IsRecalled(holder);
+  // Asking sends nothing: this is the event of somebody else.
+  for (const ConnectionId& successor : memory_.told_before) context_.Confirm(successor);
+  for (const ConnectionId& holder : std::exchange(memory_.left_over, {})) {
+    if (memory_.absent.contains(holder)) IsRecalled(holder);
+  }
 }
 
 size_t AbsentSessions::TakeOver(const ConnectionId& holder, Absence absence, size_t limit) {
@@ -349,27 +379,47 @@ size_t AbsentSessions::TakeOver(const ConnectionId& holder, Absence absence, siz
   return moved;
 }
 
-void AbsentSessions::Finish(const ConnectionId& holder, const Absence& absence) {
+void AbsentSessions::Finish(const ConnectionId& holder, Absence absence) {
   const ConnectRequest& request = absence.successor();
   const ConnectionId connection = FromBytes(request.connection());
-  const Session& before = absence.session();
-  Mailbox mailbox(context_, options_, holder);
+  const Session before = absence.session();
 
   Session session = request.session();
   session.set_session_id(before.session_id());
   if (!before.registered().empty()) session.set_registered(before.registered());
   session.set_has_rows(before.has_rows() || session.has_rows());
   session.set_resumed(true);
-  session.set_missed(mailbox.missed());
+  session.set_missed(Mailbox(context_, options_, holder).missed());
   session.set_used_token_hash(request.token_hash());
   session.set_used_token_holder(request.token_holder());
-  const std::string token = IssueToken(options_, connection, &session);
+  absence.set_token(IssueToken(options_, connection, &session));
   SaveSession(context_, connection, session);
-  SendConnected(context_, options_, request, session, token);
+
+  if (!before.other_token_hash().empty() && !before.used_token_holder().empty()) {
+    context_.Delete(ForwardKey(FromBytes(before.used_token_holder())));
+  }
+  // The rows of the session are the successor's by now; the mail stays until it is known to have arrived.
+  // Should the hub be rebuilt before, the deadline wakes it.
+  Forget(holder, absence);
+  Deadlines(context_).Remove(absence.expires_ms(), Deadlines::SubjectOf(holder));
+  absence.set_handed_over(true);
+  absence.clear_session();
+  absence.set_expires_ms(context_.now_ms() + kLookAgainMs);
+  context_.Put(AbsenceKey(holder), absence.SerializeAsString());
+  Deadlines(context_).Add(absence.expires_ms(), Deadlines::SubjectOf(holder));
+  memory_.unconfirmed[connection] = holder;
+  Tell(holder, absence);
+}
+
+void AbsentSessions::Tell(const ConnectionId& holder, const Absence& absence) {
+  const ConnectRequest& request = absence.successor();
+  const ConnectionId connection = FromBytes(request.connection());
+  const std::optional<Connection> open = context_.FindConnection(connection);
+  SendConnected(context_, options_, request, LoadSession(*open), absence.token());
 
   std::map<std::string, std::string> kept;
   const std::string& got = request.last_message_id();
-  mailbox.ForEach([&](const std::string& key, const std::string& frame) {
+  Mailbox(context_, options_, holder).ForEach([&](const std::string& key, const std::string& frame) {
     if (MessageIdOf(key) > got) kept.emplace(key, frame);
   });
   if (!got.empty()) {
@@ -383,12 +433,39 @@ void AbsentSessions::Finish(const ConnectionId& holder, const Absence& absence) 
     memory_.sent_log.Record(context_.now_ms(), std::string(MessageIdOf(key)),
                             {{connection, std::move(frame)}}, "");
   }
+  context_.Confirm(connection);
+}
 
-  mailbox.RemoveSome(SIZE_MAX);
-  if (!before.other_token_hash().empty() && !before.used_token_holder().empty()) {
-    context_.Delete(ForwardKey(FromBytes(before.used_token_holder())));
+void AbsentSessions::OnConfirmed(const ConnectionId& successor) {
+  const auto known = memory_.unconfirmed.find(successor);
+  if (known == memory_.unconfirmed.end()) return;
+  const ConnectionId holder = known->second;
+  const std::optional<Absence> absence = Read(holder);
+  if (!absence.has_value()) return;
+  if (memory_.told_before.erase(successor) == 0) {
+    Settle(holder, *absence);
+  } else if (context_.FindConnection(successor).has_value()) {
+    Tell(holder, *absence);  // what was sent before the hub was rebuilt may be lost
+  } else {
+    // Its socket is gone as well. If the session waits there, the mail belongs there, and the token that the
+    // client has may be the one of before.
+    if (memory_.absent.contains(successor) && !memory_.ended.contains(successor)) {
+      TakeBackConnected(successor);
+      std::vector<std::pair<std::string, std::string>> mail;  // `visit` must not write
+      Mailbox(context_, options_, holder).ForEach([&](const std::string& key, const std::string& frame) {
+        if (MessageIdOf(key) > absence->successor().last_message_id()) mail.emplace_back(key, frame);
+      });
+      Mailbox box(context_, options_, successor);
+      for (const auto& [key, frame] : mail) box.Put(key, frame);
+    }
+    Settle(holder, *absence);
   }
-  Forget(holder, absence);
+}
+
+void AbsentSessions::Settle(const ConnectionId& holder, const Absence& absence) {
+  memory_.unconfirmed.erase(FromBytes(absence.successor().connection()));
+  Mailbox(context_, options_, holder).RemoveSome(SIZE_MAX);
+  context_.Delete(AbsenceKey(holder));
   Deadlines(context_).Remove(absence.expires_ms(), Deadlines::SubjectOf(holder));
   Deadlines(context_).SetAlarm();
 }

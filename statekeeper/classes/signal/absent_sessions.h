@@ -7,7 +7,9 @@
 // that was rebuilt asks again, since it cannot know), its rows move to the new connection, in steps if they
 // are many, then hub:connected goes out and the kept messages after it.
 //
-//   d/HOLDER     stored.proto, Absence. Also of a session that has ended with more rows than one step removes
+//   d/HOLDER     stored.proto, Absence. Also of a session that has ended with more rows than one step
+//   removes, and
+//                of one that was handed over until its new connection is known to have been told
 //   f/HOLDER     a connection: the session that a used token names, which has become valid again, is there
 //
 // In memory: HubMemory's absent, ended, recalling and successors, made from the d/ rows by Load.
@@ -45,6 +47,7 @@ class AbsentSessions {
   // --- What comes back.
   void OnUndelivered(const ConnectionId& closed, std::string_view frame);
   void OnRecalled(const ConnectionId& closed);
+  void OnConfirmed(const ConnectionId& successor);
 
   // --- Sessions that are taken over.
   // False: the token names no session that this client may have; nothing has changed. True: the session is
@@ -58,6 +61,7 @@ class AbsentSessions {
 
  private:
   std::optional<Absence> Find(const ConnectionId& holder);
+  std::optional<Absence> Read(const ConnectionId& holder);
   void Save(const ConnectionId& holder, const Absence& absence);
   void Remember(const ConnectionId& holder, const Absence& absence);
   void Forget(const ConnectionId& holder, const Absence& absence);
@@ -69,11 +73,20 @@ class AbsentSessions {
   size_t EndAbsent(const ConnectionId& holder, Absence absence, size_t limit);
   size_t RemoveRows(const ConnectionId& holder, Absence absence, size_t limit);
 
+  // Whether a session was handed over to the connection without its having been told.
+  bool IsUnconfirmed(const ConnectionId& connection) const {
+    return memory_.unconfirmed.contains(connection);
+  }
   // The session to which a token belongs, its socket closed if it had one.
   std::optional<ConnectionId> Claim(const ConnectRequest& request);
-  bool MayHave(const ConnectRequest& request, const Session& session) const;
+  // `told`: the client knows its newest token, so that the one which it used for it is over.
+  bool MayHave(const ConnectRequest& request, const Session& session, bool told) const;
   size_t TakeOver(const ConnectionId& holder, Absence absence, size_t limit);
-  void Finish(const ConnectionId& holder, const Absence& absence);
+  void Finish(const ConnectionId& holder, Absence absence);
+  // Sends hub:connected and the kept messages to the successor, and asks whether they have arrived.
+  void Tell(const ConnectionId& holder, const Absence& absence);
+  // The successor has been told, or cannot be any more: what was kept for it goes.
+  void Settle(const ConnectionId& holder, const Absence& absence);
   void LoseSuccessor(const ConnectionId& holder, Absence absence);
   void TakeBackConnected(const ConnectionId& closed);
 

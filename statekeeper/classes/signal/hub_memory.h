@@ -35,6 +35,10 @@ struct HubMemory {
   std::unordered_map<ConnectionId, ConnectionId> successors;
   // Holders with a successor since before the hub woke.
   std::vector<ConnectionId> left_over;
+  // Connections that have taken over a session and whether they were told is not known: whose. And of those
+  // the ones that were told before the hub woke.
+  std::unordered_map<ConnectionId, ConnectionId> unconfirmed;
+  std::unordered_set<ConnectionId> told_before;
 
   // Bad tokens in a row, of connections that have shown some.
   std::unordered_map<ConnectionId, int> failed_connects;

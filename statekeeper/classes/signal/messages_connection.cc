@@ -133,6 +133,8 @@ void OnHubConnect(Call& call) {
   }
   if (!Authenticate(call)) return;
   if (IsConnected(call.session)) {
+    // A session that was handed over to it is told of that again without being asked.
+    if (call.repeated && call.memory.unconfirmed.contains(call.connection.id)) return;
     AnswerAgain(call);
     return;
   }

@@ -767,6 +767,78 @@ TEST_F(ResumeTest, ARepeatedEventsMessageStandsWhereItWasSentAndIsNoSecondOneWhe
   EXPECT_THAT(Read(client).numbers, ElementsAre("0", "1"));
 }
 
+// --- A hub that is rebuilt before it is known whether who resumed was told.
+
+TEST_F(ResumeTest, WhatMayHaveBeenLostWithTheHubIsToldAgain) {
+  const Welcome me = Me();
+  hub().ConnectionBreaks(me.client);
+  Send(1);
+  Send(2);
+  hub().HoldConfirms();
+  const Welcome lost = Arrive(me.token());
+  EXPECT_THAT(lost.numbers, ElementsAre("1", "2"));
+  hub().Sleep();
+  Send(3);  // any event
+  EXPECT_THAT(Numbers(Frames(lost.client)), ElementsAre("3"));
+  hub().FinishConfirms();
+  const Welcome again = Read(lost.client);
+  EXPECT_TRUE(again.resumed());
+  EXPECT_EQ(again.session(), me.session());
+  EXPECT_EQ(again.token(), lost.token());
+  EXPECT_THAT(again.numbers, ElementsAre("1", "2"));
+  hub().FinishConfirms();
+  EXPECT_THAT(Frames(lost.client), IsEmpty());
+  for (const char* prefix : {"d/", "m/", "b/", "f/"}) EXPECT_THAT(hub().KeysWithPrefix(prefix), IsEmpty());
+  hub().ConnectionBreaks(lost.client);
+  EXPECT_TRUE(Arrive(again.token()).resumed());
+}
+
+TEST_F(ResumeTest, TheAlarmSeesToItWhereNoEventComes) {
+  const Welcome me = Me();
+  hub().ConnectionBreaks(me.client);
+  Send(1);
+  hub().HoldConfirms();
+  const Welcome lost = Arrive(me.token());
+  hub().Sleep();
+  hub().Advance(1000);
+  EXPECT_TRUE(hub().RunDueAlarm());
+  hub().FinishConfirms();
+  EXPECT_THAT(Read(lost.client).numbers, ElementsAre("1"));
+}
+
+TEST_F(ResumeTest, WhoLosesTheSocketAsWellComesBackWithTheOldToken) {
+  const Welcome me = Me();
+  hub().ConnectionBreaks(me.client);
+  Send(1);
+  hub().HoldConfirms();
+  const Welcome lost = Arrive(me.token());
+  hub().Sleep();
+  hub().ConnectionBreaks(lost.client);
+  Send(2);
+  hub().FinishConfirms();
+  const Welcome back = Arrive(me.token());
+  EXPECT_TRUE(back.resumed());
+  EXPECT_EQ(back.session(), me.session());
+  EXPECT_THAT(back.numbers, ElementsAre("1", "2"));
+  hub().FinishConfirms();
+  hub().FinishConfirms();
+  for (const char* prefix : {"d/", "m/", "b/", "f/"}) EXPECT_THAT(hub().KeysWithPrefix(prefix), IsEmpty());
+}
+
+TEST_F(ResumeTest, ATokenIsUsedUpOnceItsUserIsKnownToHaveTheNext) {
+  const Welcome me = Me();
+  hub().ConnectionBreaks(me.client);
+  hub().HoldConfirms();
+  const Welcome first = Arrive(me.token());
+  const Welcome second = Arrive(me.token());  // the first one's gateway may be gone, and nobody knows it
+  EXPECT_TRUE(second.resumed());
+  EXPECT_EQ(hub().ClosedByHub(first.client)->reason, "Session resumed elsewhere");
+  hub().FinishConfirms();
+  EXPECT_FALSE(Arrive(me.token()).resumed());
+  EXPECT_FALSE(Arrive(first.token()).resumed());
+  EXPECT_FALSE(hub().ClosedByHub(second.client).has_value());
+}
+
 // --- Clients that say what they have got.
 
 TEST_F(ResumeTest, LastMessageIdBringsWhatWasLostInTheSocketAndNothingTwice) {

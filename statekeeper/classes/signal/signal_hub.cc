@@ -162,6 +162,10 @@ void SignalHub::OnRecalled(Context& context, const ConnectionId& closed) {
   AbsentSessions(context, options_, memory_).OnRecalled(closed);
 }
 
+void SignalHub::OnConfirmed(Context& context, const ConnectionId& open) {
+  AbsentSessions(context, options_, memory_).OnConfirmed(open);
+}
+
 void SignalHub::OnFailure(Context& context, const Connection& from, const Message& message, Failure failure) {
   const HubError error = FailureError(failure, options_);
   Envelope request;

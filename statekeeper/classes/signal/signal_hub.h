@@ -22,6 +22,7 @@ class SignalHub : public Hub {
   void OnAlarm(Context& context) override;
   void OnUndelivered(Context& context, const ConnectionId& closed, const Message& message) override;
   void OnRecalled(Context& context, const ConnectionId& closed) override;
+  void OnConfirmed(Context& context, const ConnectionId& open) override;
   void OnFailure(Context& context, const Connection& from, const Message& message, Failure failure) override;
 
  private:
