@@ -8,7 +8,7 @@
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 
-#include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <stdexcept>
 #include <utility>
@@ -155,17 +155,6 @@ std::string MakeToken(const TestKey& key, TokenAlgorithm algorithm, const Claims
 std::string MakeRawToken(const TestKey& key, std::string_view header, std::string_view payload) {
   const std::string text = Base64Url(header) + "." + Base64Url(payload);
   return text + "." + Base64Url(key.Sign(text));
-}
-
-KeyDirectory::KeyDirectory() {
-  std::string pattern = std::filesystem::temp_directory_path() / "dormouse-keys-XXXXXX";
-  if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("no directory for keys");
-  path_ = pattern;
-}
-
-KeyDirectory::~KeyDirectory() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
 }
 
 std::string KeyDirectory::Write(const std::string& name, std::string_view text) const {

@@ -5,13 +5,13 @@
 #include <openssl/evp.h>
 
 #include <cstdint>
-#include <filesystem>
 #include <map>
 #include <memory>
 #include <string>
 #include <string_view>
 
 #include "common/public_key.h"
+#include "common/temp_dir.h"
 #include "common/token_algorithm.h"
 
 namespace dormouse {
@@ -53,20 +53,15 @@ std::string MakeToken(const TestKey& key, TokenAlgorithm algorithm, const Claims
 // The same of any two texts.
 std::string MakeRawToken(const TestKey& key, std::string_view header, std::string_view payload);
 
-// A directory that goes with the test.
+// A directory of key files.
 class KeyDirectory {
  public:
-  KeyDirectory();
-  ~KeyDirectory();
-  KeyDirectory(const KeyDirectory&) = delete;
-  KeyDirectory& operator=(const KeyDirectory&) = delete;
-
-  std::string Path(const std::string& name) const { return path_ / name; }
+  std::string Path(const std::string& name) const { return directory_ / name; }
   // Puts a whole file in the place of what was there. Returns its path.
   std::string Write(const std::string& name, std::string_view text) const;
 
  private:
-  std::filesystem::path path_;
+  TempDir directory_;
 };
 
 }  // namespace dormouse

@@ -44,6 +44,7 @@ TEST(AddressLimit, RemembersOnlyWhoIsHere) {
   AddressLimit limit(1);
   {
     std::vector<AddressLimit::Seat> seats;
+    seats.reserve(256);
     for (int i = 0; i < 256; ++i) seats.push_back(*limit.Take(Address("10.0.0." + std::to_string(i))));
     EXPECT_EQ(limit.visitors(), 256u);
     EXPECT_FALSE(limit.Take(Address("10.0.0.7")).has_value());

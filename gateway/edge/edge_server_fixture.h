@@ -6,8 +6,6 @@
 #include <gtest/gtest.h>
 #include <prometheus/registry.h>
 
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <optional>
@@ -17,6 +15,7 @@
 #include <vector>
 
 #include "common/clock.h"
+#include "common/temp_dir.h"
 #include "gateway/edge/edge_server.h"
 #include "gateway/edge/fake_links.h"
 #include "gateway/edge/test_client.h"
@@ -51,10 +50,8 @@ inline link::ClassProfile Profile(const std::string& text) {
 class EdgeServerTest : public testing::Test {
  protected:
   EdgeServerTest() {
-    std::string name = testing::TempDir() + "/web-XXXXXX";
-    web_root_ = mkdtemp(name.data());
-    std::ofstream(web_root_ + "/index.html") << "<title>Dormouse</title>";
-    std::ofstream(web_root_ + "/app.js") << std::string(300'000, ';');
+    std::ofstream(web_root_ / "index.html") << "<title>Dormouse</title>";
+    std::ofstream(web_root_ / "app.js") << std::string(300'000, ';');
   }
   ~EdgeServerTest() override {
     if (thread_.joinable()) {
@@ -64,7 +61,6 @@ class EdgeServerTest : public testing::Test {
     links_.reset();
     edge_.reset();
     if (loop_ != nullptr) ev_loop_destroy(loop_);
-    std::filesystem::remove_all(web_root_);
   }
 
   // `rules`: added to class room.
@@ -73,7 +69,7 @@ class EdgeServerTest : public testing::Test {
     metrics_ = std::make_unique<GatewayMetrics>(&registry_);
     config.gateway = kGateway;
     config.listen = "127.0.0.1:0";
-    config.web_root = web_root_;
+    config.web_root = web_root_.path();
     edge_ = std::make_unique<EdgeServer>(config, loop_, metrics_.get());
     links_ = std::make_unique<FakeLinks>(loop_, edge_.get());
     ASSERT_EQ(edge_->Start(links_.get()), "");
@@ -161,7 +157,7 @@ class EdgeServerTest : public testing::Test {
     EXPECT_EQ(event.close_reason(), reason);
   }
 
-  std::string web_root_;
+  TempDir web_root_;
   prometheus::Registry registry_;
   std::unique_ptr<GatewayMetrics> metrics_;
   struct ev_loop* loop_ = nullptr;

@@ -100,8 +100,8 @@ void Outbound::Miss(Connection* connection, const DeliveryView& delivery, uint64
 
 void Outbound::ReturnFrames(const Connection& connection, const std::vector<SharedFrame>& frames) {
   for (const SharedFrame& frame : frames) {
-    events_->AppendUndelivered(connection.handle, connection.hub,
-                               std::string_view(*frame).substr(kFrameHeadroom));
+    const std::string_view text = *frame;
+    events_->AppendUndelivered(connection.handle, connection.hub, text.substr(kFrameHeadroom));
   }
 }
 

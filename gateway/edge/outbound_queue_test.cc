@@ -32,6 +32,7 @@ TEST(OutboundQueue, GivesFramesInOrder) {
 
 std::vector<std::string> Texts(const std::vector<SharedFrame>& frames) {
   std::vector<std::string> texts;
+  texts.reserve(frames.size());
   for (const SharedFrame& frame : frames) texts.push_back(frame->substr(kFrameHeadroom));
   return texts;
 }

@@ -2,9 +2,10 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
+
+#include "common/temp_dir.h"
 
 namespace dormouse {
 namespace {
@@ -12,24 +13,21 @@ namespace {
 class StaticFilesTest : public testing::Test {
  protected:
   StaticFilesTest() {
-    std::string name = testing::TempDir() + "/static-XXXXXX";
-    directory_ = mkdtemp(name.data());
     Write("secret.txt", "outside");
-    std::filesystem::create_directories(directory_ + "/root/js");
+    std::filesystem::create_directories(directory_ / "root/js");
     Write("root/index.html", "<html>");
     Write("root/js/app.js", "run()");
     Write("root/.hidden", "no");
   }
-  ~StaticFilesTest() override { std::filesystem::remove_all(directory_); }
   void Write(const std::string& name, const std::string& content) const {
-    std::ofstream(directory_ + "/" + name) << content;
+    std::ofstream(directory_ / name) << content;
   }
 
-  std::string directory_;
+  TempDir directory_;
 };
 
 TEST_F(StaticFilesTest, ServesFilesWithTheirTypes) {
-  StaticFiles files(directory_ + "/root");
+  StaticFiles files(directory_ / "root");
   const StaticFiles::File* file = files.Find("/");
   ASSERT_NE(file, nullptr);
   EXPECT_EQ(file->content, "<html>");
@@ -41,7 +39,7 @@ TEST_F(StaticFilesTest, ServesFilesWithTheirTypes) {
 }
 
 TEST_F(StaticFilesTest, StaysBelowTheRoot) {
-  StaticFiles files(directory_ + "/root");
+  StaticFiles files(directory_ / "root");
   for (const char* path :
        {"/../secret.txt", "/js/../../secret.txt", "/%2e%2e/secret.txt", "/..%2fsecret.txt", "//etc/passwd",
         "/.hidden", "/js/", "/js", "/nothing", "/a%00b", "/..\\secret.txt", "", "index.html", "/%"}) {
@@ -50,20 +48,20 @@ TEST_F(StaticFilesTest, StaysBelowTheRoot) {
 }
 
 TEST_F(StaticFilesTest, FollowsLinksInTheRoot) {
-  std::filesystem::create_directories(directory_ + "/library");
+  std::filesystem::create_directories(directory_ / "library");
   Write("library/index.js", "export {}");
-  std::filesystem::create_directory_symlink("../library", directory_ + "/root/library");
-  StaticFiles files(directory_ + "/root");
+  std::filesystem::create_directory_symlink("../library", directory_ / "root/library");
+  StaticFiles files(directory_ / "root");
   ASSERT_NE(files.Find("/library/index.js"), nullptr);
   EXPECT_EQ(files.Find("/library/index.js")->content, "export {}");
   EXPECT_EQ(files.Find("/library/../secret.txt"), nullptr);
 }
 
 TEST_F(StaticFilesTest, SeesAChangedFile) {
-  StaticFiles files(directory_ + "/root");
+  StaticFiles files(directory_ / "root");
   EXPECT_EQ(files.Find("/")->content, "<html>");
   Write("root/index.html", "<p>new");
-  std::filesystem::last_write_time(directory_ + "/root/index.html",
+  std::filesystem::last_write_time(directory_ / "root/index.html",
                                    std::filesystem::file_time_type::clock::now() + std::chrono::hours(1));
   EXPECT_EQ(files.Find("/")->content, "<p>new");
 }

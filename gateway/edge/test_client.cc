@@ -32,7 +32,9 @@ TestClient::TestClient(int port, int receive_buffer, const char* from)
   sockaddr_in own{};
   own.sin_family = AF_INET;
   inet_pton(AF_INET, from, &own.sin_addr);
-  bind(fd_, reinterpret_cast<sockaddr*>(&own), sizeof(own));
+  if (bind(fd_, reinterpret_cast<sockaddr*>(&own), sizeof(own)) != 0) {
+    throw std::runtime_error(std::string("bind: ") + std::strerror(errno));
+  }
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<uint16_t>(port));

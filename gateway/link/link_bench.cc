@@ -11,9 +11,9 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
 #include <string>
 
+#include "common/temp_dir.h"
 #include "gateway/link/link_harness.h"
 
 namespace {
@@ -34,9 +34,8 @@ int main(int argc, char** argv) {
   const std::string payload(argc > 3 ? std::strtoul(argv[3], nullptr, 10) : 60, 'x');
   const int64_t rate = argc > 4 ? std::strtol(argv[4], nullptr, 10) : 0;
 
-  std::string directory = (std::filesystem::temp_directory_path() / "link_bench_XXXXXX").string();
-  if (mkdtemp(directory.data()) == nullptr) return 1;
-  const std::string path = directory + "/edge.sock";
+  const dormouse::TempDir directory;
+  const std::string path = directory / "edge.sock";
   {
     dormouse::TestStatekeeper statekeeper(
         {.addresses = {"unix:" + path}, .unix_path = path, .shards = 1024, .record = false});
@@ -84,6 +83,5 @@ int main(int argc, char** argv) {
                 count / static_cast<double>(traffic.messages_sent),
                 count / static_cast<double>(traffic.messages_received));
   }
-  std::filesystem::remove_all(directory);
   return 0;
 }

@@ -5,14 +5,13 @@
 #include <sys/un.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <filesystem>
 #include <future>
 #include <map>
 #include <set>
 #include <string>
 
 #include "common/shard.h"
+#include "common/temp_dir.h"
 #include "gateway/link/client_stream.h"
 #include "gateway/link/cutting_proxy.h"
 #include "gateway/link/link_harness.h"
@@ -27,13 +26,6 @@ using testing::IsEmpty;
 
 class LinkTest : public testing::Test {
  protected:
-  LinkTest() {
-    directory_ = (std::filesystem::temp_directory_path() / "link_test_XXXXXX").string();
-    if (mkdtemp(directory_.data()) == nullptr) std::abort();
-    path_ = directory_ + "/edge.sock";
-  }
-  ~LinkTest() override { std::filesystem::remove_all(directory_); }
-
   TestStatekeeper::Setup Standard() { return {.addresses = {"unix:" + path_}, .unix_path = path_}; }
   StatekeeperLinks::Config Gateway(GatewayId id = 0x1001) {
     return {.gateway = id, .statekeepers = {"unix:" + path_}};
@@ -45,8 +37,8 @@ class LinkTest : public testing::Test {
     return payloads;
   }
 
-  std::string directory_;
-  std::string path_;
+  const TempDir directory_;
+  const std::string path_ = directory_ / "edge.sock";
 };
 
 TEST_F(LinkTest, EventsAndDeliveriesArriveWholeAndInOrder) {
@@ -126,7 +118,7 @@ TEST_F(LinkTest, BatchesGrowWithLoad) {
 }
 
 TEST_F(LinkTest, CutStreamsLoseNothingAndRepeatNothing) {
-  const std::string front = directory_ + "/proxy.sock";
+  const std::string front = directory_ / "proxy.sock";
   TestStatekeeper::Setup setup = Standard();
   setup.unix_path = front;
   TestStatekeeper statekeeper(setup);
@@ -166,7 +158,7 @@ TEST_F(LinkTest, CutStreamsLoseNothingAndRepeatNothing) {
 }
 
 TEST_F(LinkTest, APeerThatFallsSilentIsNoticedWithinSecondsAndAnIdleOneIsLeftInPeace) {
-  const std::string front = directory_ + "/proxy.sock";
+  const std::string front = directory_ / "proxy.sock";
   TestStatekeeper::Setup setup = Standard();
   setup.unix_path = front;
   TestStatekeeper statekeeper(setup);
@@ -529,7 +521,7 @@ TEST_F(LinkTest, AGatewayThatStaysAwayIsGivenUpAndItsAcknowledgementsCountAsGive
 }
 
 TEST_F(LinkTest, AGatewayThatWasGivenUpComesBackAsANewOneWithAllThatIsUnsettled) {
-  const std::string front = directory_ + "/proxy.sock";
+  const std::string front = directory_ / "proxy.sock";
   TestStatekeeper::Setup setup = Standard();
   setup.unix_path = front;
   setup.links.gateway_grace = Duration(200);
@@ -800,10 +792,10 @@ TEST_F(LinkTest, ASecondStreamOfAGatewayReplacesTheFirst) {
 }
 
 TEST_F(LinkTest, ARecallOutlastsAReplacedStream) {
-  std::vector<std::string> handed;  // on the lane's thread, until the recall's end
+  std::vector<std::string> handed;  // on the lane's thread, under facts
   TestStatekeeper::Setup setup = Standard();
   setup.on_event = [&](TestStatekeeper* self, const Taken& event) {
-    handed.push_back(event.payload);
+    self->facts.Change([&] { handed.push_back(event.payload); });
     self->Release(event, {});
   };
   TestStatekeeper statekeeper(setup);
@@ -893,7 +885,7 @@ TEST_F(LinkTest, AGatewayFindsTheStatekeeperThatLivesAmongThoseItWasTold) {
   TestStatekeeper statekeeper(Standard());
   ASSERT_TRUE(statekeeper.Start());
   StatekeeperLinks::Config config = Gateway();
-  config.statekeepers = {"unix:" + directory_ + "/nobody.sock", "unix:" + directory_ + "/none.sock",
+  config.statekeepers = {"unix:" + directory_ / "nobody.sock", "unix:" + directory_ / "none.sock",
                          "unix:" + path_};
   TestGateway gateway(config);
   EXPECT_TRUE(gateway.AwaitReady());

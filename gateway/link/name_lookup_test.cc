@@ -9,11 +9,11 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
-#include <filesystem>
 #include <string>
 #include <string_view>
 #include <thread>
 
+#include "common/temp_dir.h"
 #include "gateway/link/link_harness.h"
 
 namespace dormouse {
@@ -83,13 +83,6 @@ class NameServer {
 
 class NameLookupTest : public testing::Test {
  protected:
-  NameLookupTest() {
-    directory_ = (std::filesystem::temp_directory_path() / "name_lookup_test_XXXXXX").string();
-    if (mkdtemp(directory_.data()) == nullptr) std::abort();
-    path_ = directory_ + "/edge.sock";
-  }
-  ~NameLookupTest() override { std::filesystem::remove_all(directory_); }
-
   // Whether a gateway that was told of `statekeeper` is ready in time.
   static bool IsReadySoon(const std::string& statekeeper) {
     const auto begin = std::chrono::steady_clock::now();
@@ -98,8 +91,8 @@ class NameLookupTest : public testing::Test {
   }
 
   NameServer names_;
-  std::string directory_;
-  std::string path_;
+  const TempDir directory_;
+  const std::string path_ = directory_ / "edge.sock";
 };
 
 TEST_F(NameLookupTest, OfTheStatekeeperThatAGatewayWasTold) {

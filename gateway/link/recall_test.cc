@@ -2,8 +2,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,6 +9,7 @@
 
 #include "common/clock.h"
 #include "common/shard.h"
+#include "common/temp_dir.h"
 #include "gateway/link/cutting_proxy.h"
 #include "gateway/link/link_harness.h"
 
@@ -26,17 +25,11 @@ constexpr uint32_t kShards = 64;
 // A statekeeper and a gateway all of whose sockets are closed.
 class RecallTest : public testing::Test {
  protected:
-  RecallTest() : shard_(ShardOf(kHub, kShards)) {
-    directory_ = (std::filesystem::temp_directory_path() / "recall_test_XXXXXX").string();
-    if (mkdtemp(directory_.data()) == nullptr) std::abort();
-    path_ = directory_ + "/edge.sock";
-    front_ = directory_ + "/proxy.sock";
-  }
+  RecallTest() : shard_(ShardOf(kHub, kShards)) {}
   ~RecallTest() override {
     gateway_.reset();
     proxy_.reset();
     statekeeper_.reset();
-    std::filesystem::remove_all(directory_);
   }
 
   void Start(Duration grace = Duration(60'000)) {
@@ -53,18 +46,25 @@ class RecallTest : public testing::Test {
     proxy_ = std::make_unique<CuttingProxy>(front_, path_);
     gateway_ = std::make_unique<TestGateway>(
         StatekeeperLinks::Config{.gateway = 0x1001, .statekeepers = {"unix:" + front_}});
-    gateway_->on_delivery = [this](const DeliveryView& delivery) { GiveBack(delivery); };
+    OnDelivery(GiveBack);
     ASSERT_TRUE(gateway_->AwaitReady());
   }
 
-  void GiveBack(const DeliveryView& delivery) {
+  // What the gateway does with deliveries, on its thread.
+  using Edge = void(TestGateway* gateway, const DeliveryView& delivery);
+  void OnDelivery(Edge* edge) {
+    TestGateway* const gateway = gateway_.get();
+    gateway->thread().Run(
+        [=] { gateway->on_delivery = [=](const DeliveryView& delivery) { edge(gateway, delivery); }; });
+  }
+  static void GiveBack(TestGateway* gateway, const DeliveryView& delivery) {
     if (delivery.return_to.empty()) return;
     const std::string hub(delivery.return_to);
     for (uint32_t i = 0; i < delivery.recipient_count; ++i) {
-      gateway_->links().Append({.kind = EventKind::kUndelivered,
-                                .connection = delivery.recipient(i),
-                                .hub = hub,
-                                .payload = delivery.payload_view()});
+      gateway->links().Append({.kind = EventKind::kUndelivered,
+                               .connection = delivery.recipient(i),
+                               .hub = hub,
+                               .payload = delivery.payload_view()});
     }
   }
 
@@ -111,9 +111,9 @@ class RecallTest : public testing::Test {
   }
 
   const ShardId shard_;
-  std::string directory_;
-  std::string path_;
-  std::string front_;
+  const TempDir directory_;
+  const std::string path_ = directory_ / "edge.sock";
+  const std::string front_ = directory_ / "proxy.sock";
   std::unique_ptr<TestStatekeeper> statekeeper_;
   std::unique_ptr<CuttingProxy> proxy_;
   std::unique_ptr<TestGateway> gateway_;
@@ -140,14 +140,14 @@ TEST_F(RecallTest, ALivingGatewayGivesEverythingBackBeforeTheRecallEnds) {
 TEST_F(RecallTest, TheAcknowledgementDoesNotOvertakeWhatComesBackHoweverMuchWaits) {
   Start();
   // More than fits into many messages goes up before what comes back.
-  gateway_->on_delivery = [this](const DeliveryView& delivery) {
+  OnDelivery([](TestGateway* gateway, const DeliveryView& delivery) {
     for (int i = 0; i < 200 && !delivery.return_to.empty(); ++i) {
       const std::string hub = "test/other-" + std::to_string(i);
       const std::string payload(100'000, 'x');
-      gateway_->links().Append({.kind = EventKind::kText, .connection = 1, .hub = hub, .payload = payload});
+      gateway->links().Append({.kind = EventKind::kText, .connection = 1, .hub = hub, .payload = payload});
     }
-    GiveBack(delivery);
-  };
+    GiveBack(gateway, delivery);
+  });
   statekeeper_->thread().Run([&] {
     Send({Closed(1)}, "one");
     Send({Closed(1)}, "two");

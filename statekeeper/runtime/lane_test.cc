@@ -7,10 +7,10 @@
 
 #include <condition_variable>
 #include <deque>
-#include <filesystem>
 #include <mutex>
 
 #include "common/clock.h"
+#include "common/temp_dir.h"
 
 namespace dormouse {
 namespace {
@@ -114,19 +114,12 @@ class FakeLinks : public GatewayLinks {
 
 class LaneTest : public testing::Test {
  protected:
-  LaneTest() {
-    directory_ = testing::TempDir() + "/lane_test_XXXXXX";
-    EXPECT_NE(mkdtemp(directory_.data()), nullptr);
-    classes_.Register(std::make_unique<EchoTestClass>());
-  }
-  ~LaneTest() override {
-    StopLane();
-    std::filesystem::remove_all(directory_);
-  }
+  LaneTest() { classes_.Register(std::make_unique<EchoTestClass>()); }
+  ~LaneTest() override { StopLane(); }
 
   void StartLane(Duration hibernate_after, const std::string& owner = "me") {
     StoreConfig store_config;
-    store_config.url = "file:" + directory_ + "/test.db";
+    store_config.url = "file:" + directory_ / "test.db";
     store_config.owner = owner;
     store_config.shard_count = kShards;
     std::string error;
@@ -195,7 +188,7 @@ class LaneTest : public testing::Test {
     return Metric(name) == value;
   }
 
-  std::string directory_;
+  const TempDir directory_;
   HubClassRegistry classes_;
   std::unique_ptr<prometheus::Registry> registry_;
   std::unique_ptr<StoreFactory> stores_;

@@ -34,17 +34,6 @@ int FreePort() {
 
 }  // namespace
 
-TempDir::TempDir() {
-  std::string name = std::filesystem::temp_directory_path() / "dormouse-XXXXXX";
-  if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("cannot make a temporary directory");
-  path_ = name;
-}
-
-TempDir::~TempDir() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
-
 bool TestLoop::RunUntil(const std::function<bool()>& condition) {
   ev_timer patience;
   bool out_of_patience = false;

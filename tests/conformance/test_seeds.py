@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from cluster import Cluster
+from cluster import Cluster, until
 from ws import connect, echo
 
 from .frames import Frame
@@ -58,6 +58,7 @@ async def test_seed_002_heartbeat_wakes_the_hub_where_it_should(edge):
     options = {"hibernate-after": "20ms", "edge-heartbeats": edge}
     with Cluster(options=options) as cluster:
         async with connect(cluster.ws_url("/ws")) as client:
+            await until(cluster.hub_wakes, "the hub has heard of the socket")
             await cluster.asleep()
             wakes = cluster.hub_wakes()
             await client.send(SEED_002)

@@ -24,7 +24,10 @@ async def lazy_actor(cluster, address):
         await self.register()
         self.stop_reading = client.protocol.transport.pause_reading
         self.read_on = client.protocol.transport.resume_reading
-        yield self
+        try:
+            yield self
+        finally:
+            self.read_on()  # else it does not see that it is closed, and waits for that
 
 
 class Producer:

@@ -170,10 +170,10 @@ size_t AbsentSessions::EndAbsent(const ConnectionId& holder, Absence absence, si
       BeginSession(context_, options_, successor);
     }
   }
-  return RemoveRows(holder, std::move(absence), limit);
+  return RemoveRows(holder, absence, limit);
 }
 
-size_t AbsentSessions::RemoveRows(const ConnectionId& holder, Absence absence, size_t limit) {
+size_t AbsentSessions::RemoveRows(const ConnectionId& holder, const Absence& absence, size_t limit) {
   size_t removed = 0;
   if (absence.session().has_rows()) {
     for (const ConnectionId& place : PlacesOf(holder, absence)) {
@@ -212,7 +212,7 @@ size_t AbsentSessions::OnDeadline(const ConnectionId& holder, size_t limit) {
     Deadlines(context_).Add(absence->expires_ms(), Deadlines::SubjectOf(holder));
     return 1;
   }
-  if (absence->ended()) return RemoveRows(holder, std::move(*absence), limit);
+  if (absence->ended()) return RemoveRows(holder, *absence, limit);
   if (absence->has_successor()) {
     if (IsRecalled(holder)) return TakeOver(holder, std::move(*absence), limit);
     Deadlines(context_).Add(context_.now_ms() + kLookAgainMs, Deadlines::SubjectOf(holder));
@@ -423,9 +423,8 @@ void AbsentSessions::Tell(const ConnectionId& holder, const Absence& absence) {
     if (MessageIdOf(key) > got) kept.emplace(key, frame);
   });
   if (!got.empty()) {
-    memory_.sent_log.ForEachAfter(got, holder, context_.now_ms(), [&](std::string frame) {
-      std::string key = MessageKeyOf(frame);
-      kept.try_emplace(std::move(key), std::move(frame));
+    memory_.sent_log.ForEachAfter(got, holder, context_.now_ms(), [&](const std::string& frame) {
+      kept.try_emplace(MessageKeyOf(frame), frame);
     });
   }
   for (auto& [key, frame] : kept) {

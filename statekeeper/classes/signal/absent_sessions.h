@@ -71,7 +71,7 @@ class AbsentSessions {
   // woke: OnRecalled follows.
   bool IsRecalled(const ConnectionId& holder);
   size_t EndAbsent(const ConnectionId& holder, Absence absence, size_t limit);
-  size_t RemoveRows(const ConnectionId& holder, Absence absence, size_t limit);
+  size_t RemoveRows(const ConnectionId& holder, const Absence& absence, size_t limit);
 
   // Whether a session was handed over to the connection without its having been told.
   bool IsUnconfirmed(const ConnectionId& connection) const {

@@ -108,7 +108,7 @@ void Run() {
 }  // namespace
 }  // namespace dormouse
 
-int main() {
+int main() {  // NOLINT(bugprone-exception-escape): what fails may end it
   dormouse::Run();
   return 0;
 }

@@ -68,6 +68,7 @@ class ResumeTest : public testing::Test, protected Stand {
 
   static std::vector<std::string> Numbers(const std::vector<Frame>& frames) {
     std::vector<std::string> numbers;
+    numbers.reserve(frames.size());
     for (const Frame& frame : frames) numbers.push_back(frame["payload"]);
     return numbers;
   }

@@ -27,7 +27,7 @@ class SentLog {
               std::string tail);
 
   // What went to `connection` and has a higher id, in no order. Takes a look at everything.
-  using Visit = std::function<void(std::string frame)>;
+  using Visit = std::function<void(const std::string& frame)>;
   void ForEachAfter(std::string_view id, const ConnectionId& connection, int64_t now_ms,
                     const Visit& visit) const;
 

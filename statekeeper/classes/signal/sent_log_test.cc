@@ -14,12 +14,13 @@ class SentLogTest : public testing::Test {
   void Record(int64_t now_ms, const std::string& id, const std::vector<ConnectionId>& to,
               const std::string& tail) {
     std::vector<Context::HeadedRecipient> recipients;
+    recipients.reserve(to.size());
     for (const ConnectionId& each : to) recipients.push_back({each, "to:"});
     log_.Record(now_ms, id, std::move(recipients), tail);
   }
   std::vector<std::string> After(const std::string& id, const ConnectionId& connection, int64_t now_ms = 0) {
     std::vector<std::string> frames;
-    log_.ForEachAfter(id, connection, now_ms, [&](std::string frame) { frames.push_back(std::move(frame)); });
+    log_.ForEachAfter(id, connection, now_ms, [&](const std::string& frame) { frames.push_back(frame); });
     return frames;
   }
 
