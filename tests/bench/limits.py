@@ -10,16 +10,14 @@ import itertools
 import os
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 
 import jwt
+import tokens
 from cluster import BIN, Cluster
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from conformance import tokens  # noqa: E402  # pylint: disable=wrong-import-position
 
 # Nobody sends so fast.
 RATE = {"rate-limit": "1000000000", "rate-burst": "1000000000"}

@@ -15,7 +15,7 @@ async def bystander(cluster):
         yield client
         asked = time.monotonic()
         assert (await client.ask("still served"))["message"] == "still served"
-        assert time.monotonic() - asked < 1 * SLOWNESS
+        assert time.monotonic() - asked < 5 * SLOWNESS
 
 
 def raw_websocket(cluster, path="/websocket/raw-socket"):
