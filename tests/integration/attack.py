@@ -33,16 +33,27 @@ def raw_websocket(cluster, path="/websocket/raw-socket"):
     return connection
 
 
+def _first_frame(said):
+    """The payload of the first frame of a server, and the size of the frame; None: it is not all there."""
+    if len(said) < 2:
+        return None
+    length_bytes = {126: 2, 127: 8}.get(said[1], 0)
+    length = int.from_bytes(said[2:2 + length_bytes], "big") if length_bytes else said[1]
+    size = 2 + length_bytes + length
+    return (said[2 + length_bytes:size], size) if len(said) >= size else None
+
+
 def close_code(connection):
-    """What the server closes with, after frames of less than 126 bytes; None: it ends the connection without a word."""
+    """What the server closes with, after whatever else it says; None: it ends the connection without a word."""
     said = b""
     with contextlib.suppress(ConnectionResetError):
         while block := connection.recv(65536):
             said += block
-            while len(said) >= 2 and len(said) >= 2 + said[1]:
+            while (frame := _first_frame(said)) is not None:
+                payload, size = frame
                 if said[0] == 0x88:
-                    return int.from_bytes(said[2:4], "big")
-                said = said[2 + said[1]:]
+                    return int.from_bytes(payload[:2], "big")
+                said = said[size:]
     return None
 
 
