@@ -116,14 +116,13 @@ void AbsentSessions::OnClose(const ConnectionId& connection, const Session& sess
   }
 }
 
-Absence AbsentSessions::Leave(const ConnectionId& connection, const Session& session) {
+void AbsentSessions::Leave(const ConnectionId& connection, const Session& session) {
   Absence absence;
   *absence.mutable_session() = session;
   absence.set_expires_ms(context_.now_ms() + options_.resume_window.count());
   Save(connection, absence);
   Deadlines(context_).Add(absence.expires_ms(), Deadlines::SubjectOf(connection));
   IsRecalled(connection);
-  return absence;
 }
 
 bool AbsentSessions::IsRecalled(const ConnectionId& holder) {

@@ -66,7 +66,7 @@ class AbsentSessions {
   void Remember(const ConnectionId& holder, const Absence& absence);
   void Forget(const ConnectionId& holder, const Absence& absence);
 
-  Absence Leave(const ConnectionId& connection, const Session& session);
+  void Leave(const ConnectionId& connection, const Session& session);
   // Whether all has come back that was sent to the connection. Asks for it when nobody has, since the hub
   // woke: OnRecalled follows.
   bool IsRecalled(const ConnectionId& holder);
