@@ -155,6 +155,13 @@ void AddAll(Table* table, Options* o) {
               "After this long without an answer of the store a change is refused with a retryable error");
   table->Time(kStatekeeper, "gateway-grace", &o->gateway_grace,
               "How long a vanished gateway's sockets count as open");
+  table->Time(kStatekeeper, "member-ttl", &o->member_ttl,
+              "A statekeeper that could not tell the store for this long that it lives loses its shards");
+  table->Time(kStatekeeper, "stop-timeout", &o->stop_timeout,
+              "Longest time that a stopping statekeeper takes to hand its shards over");
+  table->Plain(kStatekeeper, "admin-key", &o->admin_key,
+               "File with the secret of operators (dormousectl --key), the same for all statekeepers; empty: "
+               "operators are served on the unix socket only");
   table->Time(kStatekeeper, "reap-interval", &o->reap_interval,
               "How often a sleeping hub is woken to see whether its sockets' gateways still exist");
 
@@ -234,6 +241,7 @@ std::string Inconsistency(const Options& o) {
   }
   if (o.max_message_size < 64) return "--max-message-size must be at least 64 bytes";
   if (o.rate_limit < 0) return "--rate-limit must not be negative";
+  if (o.member_ttl.count() < 1000) return "--member-ttl must be at least 1s";
   if (o.hibernate_after.count() < 1) return "--hibernate-after must be at least 1ms";
   if (o.cleanup_interval.count() < 1) return "--cleanup-interval must be at least 1ms";
   return "";

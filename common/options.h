@@ -53,6 +53,9 @@ struct Options {
   Duration commit_timeout{5'000};
   Duration gateway_grace{10'000};
   Duration reap_interval{3'600'000};
+  Duration member_ttl{3'000};
+  Duration stop_timeout{20'000};
+  std::string admin_key;
 
   // hub classes
   Duration hibernate_after{30'000};

@@ -8,6 +8,13 @@ namespace dormouse {
 
 using ShardId = uint16_t;  // 0 .. S-1; S is at most 65,536
 
+// A shard in one of its epochs (its fencing number: up by one at every change of owner).
+struct ShardEpoch {
+  ShardId shard = 0;
+  uint32_t epoch = 0;
+  friend bool operator==(const ShardEpoch&, const ShardEpoch&) = default;
+};
+
 // "CLASS/NAME": how a hub is named on the wire, in the store and by operators. A class name has no '/'.
 std::string_view HubClassOf(std::string_view hub);
 std::string_view HubNameOf(std::string_view hub);

@@ -31,6 +31,7 @@ enum class EventKind : uint8_t {
                      // payload: BacklogPayload
   kResume = 6,       // ... fell to the resume mark; payload: BacklogPayload
   kUndelivered = 7,  // a returnable delivery found its socket closed; payload: the text frame
+  kPresent = 8,      // answers a roll call: the socket is open, though the hub did not name it
 };
 
 // One event as it lies in a batch. The views live as long as the batch.
@@ -89,6 +90,9 @@ enum class DeliveryKind : uint8_t {
   kClose = 4,  // payload as of a close event
   kAdmit = 5,  // no payload: the hub has let the connection in (ClassProfile.admission_timeout_ms)
   kFence = 6,  // nothing; it is sent for its acknowledgement, which comes after all before it
+  // The hub `return_to` believes that exactly the recipients are its open sockets here. Those of them that are not
+  // open answer with a kClose (1006), open ones of that hub that are not among them with a kPresent. No payload.
+  kRollCall = 7,
 };
 
 // One delivery to any number of one gateway's sockets.

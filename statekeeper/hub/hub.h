@@ -28,6 +28,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/ids.h"
@@ -165,6 +166,10 @@ class Hub {
   // See Context::Recall and Context::Confirm.
   virtual void OnRecalled(Context&, const ConnectionId&) {}
   virtual void OnConfirmed(Context&, const ConnectionId&) {}
+
+  // For operators: what there is of the class's own, by name and number (registrations, subscriptions, ...), in the
+  // order in which it is to be shown. Reading only.
+  virtual std::vector<std::pair<std::string, int64_t>> Describe(Context&) { return {}; }
 
   enum class Failure {
     kHandler,    // the handler threw

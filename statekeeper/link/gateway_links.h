@@ -35,6 +35,7 @@
 
 #include "common/ids.h"
 #include "common/options.h"
+#include "common/shard.h"
 #include "proto/packed.h"
 
 struct ev_loop;
@@ -103,6 +104,19 @@ class GatewayLinks {
   // may run within the call. `shard`, `epoch`: of the hub.
   using Recalled = std::function<void(std::vector<std::string> frames)>;
   virtual void Recall(const ConnectionId& closed, ShardId shard, uint32_t epoch, Recalled done) = 0;
+
+  // --- Ownership. Gateways are told at once, those that link later at the start of their streams; so the lane must
+  // be ready for events of these shards.
+  virtual void Own(const std::vector<ShardEpoch>& shards) = 0;
+  // The lane does not own them any more: nobody is told (the next owner does that), nothing of them is sent again.
+  virtual void Disown(const std::vector<ShardId>& shards) = 0;
+  // `done` runs when everything that was released for these shards has been acknowledged by the gateways that have
+  // a stream, and every event that is settled by that has been told so: a next owner is then sent no event of which
+  // Release was called here. The lane gives the shards no new events meanwhile. At once where no gateway is linked.
+  virtual void Quiesce(const std::vector<ShardEpoch>& shards, std::function<void()> done) = 0;
+
+  // Gateways with a stream now: who is to be asked when a hub calls the roll.
+  virtual std::vector<GatewayId> Linked() const = 0;
 
   // Whether the gateway has a stream, or lost it less than the grace period ago. A gateway never seen counts
   // as present for a grace period from this object's start on.

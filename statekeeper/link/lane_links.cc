@@ -23,7 +23,7 @@ bool IsTooLarge(const Output& output) {
   return size > GatewayLinks::kMaxOutputBytes;
 }
 
-bool IsKnown(EventKind kind) { return kind >= EventKind::kOpen && kind <= EventKind::kUndelivered; }
+bool IsKnown(EventKind kind) { return kind >= EventKind::kOpen && kind <= EventKind::kPresent; }
 
 }  // namespace
 
@@ -67,6 +67,11 @@ GatewayLinks::Traffic LaneLinks::traffic() const {
   }
   return traffic;
 }
+
+void LaneLinks::Own(const std::vector<ShardEpoch>&) {}
+void LaneLinks::Disown(const std::vector<ShardId>&) {}
+void LaneLinks::Quiesce(const std::vector<ShardEpoch>&, std::function<void()> done) { done(); }
+std::vector<GatewayId> LaneLinks::Linked() const { return {}; }
 
 // --- Streams.
 

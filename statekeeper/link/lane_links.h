@@ -33,6 +33,10 @@ class LaneLinks final : public GatewayLinks, private StreamInbox::Owner {
 
   void Release(EventOutput output) override;
   void Recall(const ConnectionId& closed, ShardId shard, uint32_t epoch, Recalled done) override;
+  void Own(const std::vector<ShardEpoch>& shards) override;
+  void Disown(const std::vector<ShardId>& shards) override;
+  void Quiesce(const std::vector<ShardEpoch>& shards, std::function<void()> done) override;
+  std::vector<GatewayId> Linked() const override;
   bool IsPresent(GatewayId gateway) const override;
   void Flush() override;
   Traffic traffic() const override;

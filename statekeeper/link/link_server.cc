@@ -75,6 +75,7 @@ class Server final : public LinkServer, private ServerStream::Acceptor {
       builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &ports[i]);
     }
     builder.RegisterService(&service_);
+    for (grpc::Service* service : config_.services) builder.RegisterService(service);
     thread_ = std::make_unique<CompletionThread>(builder.AddCompletionQueue());
     server_ = builder.BuildAndStart();
     if (server_ == nullptr) {

@@ -4,6 +4,8 @@
 // Threading: create, start and destroy on the main thread; lanes get their GatewayLinks before Start.
 #pragma once
 
+#include <grpcpp/impl/codegen/service_type.h>
+
 #include <functional>
 #include <memory>
 #include <string>
@@ -21,6 +23,8 @@ class LinkServer {
     uint64_t incarnation = 0;
     uint32_t lanes = 1;
     GatewayLinks::Config links = {};  // of each lane; incarnation and lane are filled in here
+    // More services of the same server (for other statekeepers, for operators); they outlive it.
+    std::vector<grpc::Service*> services = {};
   };
 
   virtual ~LinkServer() = default;  // closes all streams and waits for them

@@ -151,6 +151,11 @@ void AwakeHub::Dispatch(const HubEvent& event, HubContext* context) {
       return HandleBackpressure(event, context);
     case HubEvent::Kind::kUndelivered:
       return hub_->OnUndelivered(*context, event.connection(), Message::ReturnableText(event.payload));
+    case HubEvent::Kind::kPresent:
+      if (state_.FindConnection(event.connection()) == nullptr) {
+        context->CloseUnknown(event.connection(), kInternalError, "Unknown connection");
+      }
+      return;
     case HubEvent::Kind::kAlarm:
       return HandleAlarm(context);
     case HubEvent::Kind::kAlarmSettled:
@@ -418,6 +423,7 @@ void AwakeHub::Fail(HubEvent event, Hub::Failure why) {
     case HubEvent::Kind::kPause:
     case HubEvent::Kind::kResume:
     case HubEvent::Kind::kUndelivered:
+    case HubEvent::Kind::kPresent:
     case HubEvent::Kind::kGatewayGone:
     case HubEvent::Kind::kRecalled:
     case HubEvent::Kind::kConfirmed:

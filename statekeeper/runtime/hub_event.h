@@ -20,6 +20,7 @@ struct HubEvent {
     kPause,
     kResume,
     kUndelivered,
+    kPresent,
     // The lane's own.
     kAlarm,         // the store's alarm index says that something is due
     kAlarmSettled,  // what OnAlarm sent has arrived: `alarm_after` can be committed
@@ -66,7 +67,7 @@ struct HubEvent {
     return event;
   }
 
-  bool IsFromGateway() const { return kind <= Kind::kUndelivered && sequence != 0; }
+  bool IsFromGateway() const { return kind <= Kind::kPresent && sequence != 0; }
   bool IsMessage() const { return kind == Kind::kText || kind == Kind::kBinary; }
   ConnectionId connection() const { return {gateway, handle}; }
 
@@ -86,9 +87,11 @@ struct HubEvent {
       case EventKind::kResume:
         return Kind::kResume;
       case EventKind::kUndelivered:
+        return Kind::kUndelivered;
+      case EventKind::kPresent:
         break;
     }
-    return Kind::kUndelivered;
+    return Kind::kPresent;
   }
 };
 

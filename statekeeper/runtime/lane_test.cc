@@ -84,6 +84,10 @@ class FakeLinks : public GatewayLinks {
     const std::scoped_lock lock(wire_->mutex);
     return gateway != wire_->gone;
   }
+  void Own(const std::vector<ShardEpoch>&) override {}
+  void Disown(const std::vector<ShardId>&) override {}
+  void Quiesce(const std::vector<ShardEpoch>&, std::function<void()> done) override { done(); }
+  std::vector<GatewayId> Linked() const override { return {}; }
   void Flush() override {}
   Traffic traffic() const override { return {}; }
 

@@ -101,6 +101,7 @@ class Store {
   using RowsCallback = std::function<void(StoreStatus, RowPage)>;
   using ValuesCallback = std::function<void(StoreStatus, std::vector<std::optional<std::string>>)>;
   using AlarmsCallback = std::function<void(StoreStatus, AlarmPage)>;
+  using NamesCallback = std::function<void(StoreStatus, std::vector<std::string>)>;
   using ShardsCallback = std::function<void(StoreStatus, std::vector<ShardRecord>)>;
 
   virtual ~Store() = default;
@@ -121,6 +122,10 @@ class Store {
   // them.
   virtual void DueAlarms(ShardId shard, int64_t now_ms, size_t limit, AlarmsCallback done) = 0;
 
+  // Names of the shard's hubs that have rows, ascending, after `after` (empty: from the first), at most `limit`
+  // (at most 1,000). Fewer than `limit`: there are no more.
+  virtual void ListHubs(ShardId shard, const std::string& after, size_t limit, NamesCallback done) = 0;
+
   // Makes `owner` the owner of each of `shards` and raises each epoch by one, whoever owned it before. The
   // records as they are then, in the order of `shards`. After kOk nothing of an earlier owner can be written.
   virtual void TakeShards(const std::string& owner, std::vector<ShardId> shards, ShardsCallback done) = 0;
@@ -139,10 +144,15 @@ struct StoreConfig {
 
 // A process's access to its store. Opened once, before any lane starts; makes each lane's Store. Outlives
 // them.
+class ClusterStore;
 class StoreFactory {
  public:
   virtual ~StoreFactory() = default;
   virtual std::unique_ptr<Store> NewStore(struct ev_loop* loop) = 0;
+  // See cluster_store.h.
+  virtual std::unique_ptr<ClusterStore> NewClusterStore(struct ev_loop* loop) = 0;
+  // Whether several processes can share the store. False: this one owns all shards.
+  virtual bool shared() const = 0;
 };
 
 // Connects, and checks what the whole cluster shares: the number of shards is stored at the first start and

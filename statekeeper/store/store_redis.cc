@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "common/ids.h"
+#include "statekeeper/store/cluster_store.h"
 #include "statekeeper/store/redis_command.h"
 #include "statekeeper/store/redis_layout.h"
 #include "statekeeper/store/redis_pipeline.h"
@@ -169,6 +170,10 @@ class RedisStore : public Store {
                    });
   }
 
+  void ListHubs(ShardId, const std::string&, size_t, NamesCallback done) override {
+    done(StoreStatus::kError, {});
+  }
+
   void TakeShards(const std::string& owner, std::vector<ShardId> shards, ShardsCallback done) override {
     if (shards.empty()) {
       pipeline_.Call(RedisCommand("PING"),
@@ -291,6 +296,8 @@ class RedisStoreFactory : public StoreFactory {
   std::unique_ptr<Store> NewStore(struct ev_loop* loop) override {
     return std::make_unique<RedisStore>(loop, config_, PipelineConfig(), &script_hashes_);
   }
+  std::unique_ptr<ClusterStore> NewClusterStore(struct ev_loop*) override { return nullptr; }
+  bool shared() const override { return true; }
 
  private:
   RedisPipeline::Config PipelineConfig() const {

@@ -12,6 +12,7 @@
 #include "common/clock.h"
 #include "common/logging.h"
 #include "statekeeper/store/call_queue.h"
+#include "statekeeper/store/cluster_store.h"
 #include "statekeeper/store/sqlite_database.h"
 
 namespace dormouse {
@@ -181,6 +182,10 @@ class SqliteStore : public Store {
         std::move(done));
   }
 
+  void ListHubs(ShardId, const std::string&, size_t, NamesCallback done) override {
+    done(StoreStatus::kError, {});
+  }
+
   void TakeShards(const std::string& owner, std::vector<ShardId> shards, ShardsCallback done) override {
     Read<std::vector<ShardRecord>>(
         [owner, shards = std::move(shards)](SqliteDatabase& database, std::vector<ShardRecord>* records) {
@@ -254,6 +259,8 @@ class SqliteStoreFactory : public StoreFactory {
   std::unique_ptr<Store> NewStore(struct ev_loop* loop) override {
     return std::make_unique<SqliteStore>(loop, config_, &worker_);
   }
+  std::unique_ptr<ClusterStore> NewClusterStore(struct ev_loop*) override { return nullptr; }
+  bool shared() const override { return false; }
 
  private:
   const StoreConfig config_;

@@ -81,6 +81,13 @@ class ManualStore : public Store {
     });
   }
   void DueAlarms(ShardId, int64_t, size_t, AlarmsCallback) override {}
+  void ListHubs(ShardId, const std::string&, size_t, NamesCallback done) override {
+    calls_.push_back([this, done = std::move(done)](StoreStatus status) {
+      std::vector<std::string> names;
+      for (const auto& [name, rows] : hubs) names.push_back(name);
+      done(status, std::move(names));
+    });
+  }
   void TakeShards(const std::string&, std::vector<ShardId>, ShardsCallback) override {}
   bool healthy() const override { return is_healthy; }
 

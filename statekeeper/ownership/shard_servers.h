@@ -1,0 +1,37 @@
+// What ownership tells the lanes: which shards to serve, to hand over, to forget. Implemented over all lanes of a
+// process (statekeeper/runtime/lane_shards.h); each call concerns shards of any lanes.
+//
+// Threading: call from any thread; what concerns one shard is carried out in the order of the calls. Callbacks run
+// on a lane's thread: pass them on to your own.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "common/options.h"
+#include "common/shard.h"
+
+namespace dormouse {
+
+class ShardServers {
+ public:
+  virtual ~ShardServers() = default;
+
+  // This process owns them now, in these epochs: the lanes take their events, gateways are told. `done`: it is so;
+  // only then may a shard map say it.
+  virtual void Serve(std::vector<ShardEpoch> shards, std::function<void()> done) = 0;
+
+  // Prepares the hand-over of shards: their new events wait, what was taken is handled, made durable and
+  // acknowledged by gateways, and hubs leave memory. `done` when that is so, or after `patience`: then the next
+  // owner gets again, from the gateways, what was not finished. Nothing is given up yet: Resume or Drop follows.
+  virtual void Retire(std::vector<ShardId> shards, Duration patience, std::function<void()> done) = 0;
+
+  // Shards that were retired stay after all: what waits is handled. No effect on others.
+  virtual void Resume(std::vector<ShardId> shards) = 0;
+
+  // Another owner has them: forgets their hubs, and sends nothing more of them. No effect where the shard is
+  // served in a later epoch than the one named (that of the last own one).
+  virtual void Drop(std::vector<ShardEpoch> shards) = 0;
+};
+
+}  // namespace dormouse
