@@ -14,6 +14,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
 
 constexpr char kHub[] = "echo/room";
 
@@ -71,6 +72,12 @@ class StoreContractTest : public testing::TestWithParam<std::string> {
     auto [status, page] = DueAlarms(loop_, *store_, shard_, now_ms, limit);
     EXPECT_EQ(status, StoreStatus::kOk);
     return page;
+  }
+
+  std::vector<std::string> ReadHubs(const std::string& after = "", size_t limit = 1'000) {
+    auto [status, names] = ListHubs(loop_, *store_, shard_, after, limit);
+    EXPECT_EQ(status, StoreStatus::kOk);
+    return names;
   }
 
   TempDir directory_;
@@ -393,6 +400,50 @@ TEST_P(StoreContractTest, AHubHasOneAlarm) {
   EXPECT_THAT(ReadAlarms(1'000, 10).due, IsEmpty());
   ASSERT_EQ(CommitAlarm(kHub, 0), StoreStatus::kOk) << "deleting none is no error";
   EXPECT_EQ(Read("key"), "value");
+}
+
+TEST_P(StoreContractTest, HubsWithRowsAreListed) {
+  const std::vector<std::string> hubs = HubsOf(shard_, 3);
+  EXPECT_THAT(ReadHubs(), IsEmpty());
+  ASSERT_EQ(CommitAlarm(hubs[0], 100), StoreStatus::kOk);
+  EXPECT_THAT(ReadHubs(), IsEmpty()) << "an alarm is no row";
+  ASSERT_EQ(CommitRows({{"a", "1"}}, hubs[1]), StoreStatus::kOk);
+  ASSERT_EQ(CommitRows({{"a", "1"}, {"b", "2"}}, hubs[0]), StoreStatus::kOk);
+  ASSERT_EQ(CommitRows({{"a", "1"}, Delete("a")}, hubs[2]), StoreStatus::kOk);
+  EXPECT_THAT(ReadHubs(), UnorderedElementsAre(hubs[0], hubs[1])) << "the third came to nothing";
+  ASSERT_EQ(CommitRows({{"a", "new"}, Delete("b"), Delete("never there")}, hubs[0]), StoreStatus::kOk);
+  EXPECT_THAT(ReadHubs(), UnorderedElementsAre(hubs[0], hubs[1]));
+  ASSERT_EQ(CommitRows({Delete("a"), {"a", "1"}}, hubs[0]), StoreStatus::kOk);
+  ASSERT_EQ(CommitRows({Delete("a"), Delete("b")}, hubs[1]), StoreStatus::kOk);
+  EXPECT_THAT(ReadHubs(), ElementsAre(hubs[0]));
+  ASSERT_EQ(CommitRows({Delete("a"), {"c", "3"}}, hubs[0]), StoreStatus::kOk);
+  ASSERT_EQ(CommitRows({Delete("a"), {"c", "3"}}, hubs[1]), StoreStatus::kOk) << "again";
+  EXPECT_THAT(ReadHubs(), UnorderedElementsAre(hubs[0], hubs[1]));
+
+  ShardCommit fenced = {shard_, epoch_ + 1, {{hubs[2], {{"a", "1"}}, {}}, {hubs[0], {Delete("c")}, {}}}};
+  EXPECT_EQ(Commit(loop_, *store_, fenced), StoreStatus::kFenced);
+  EXPECT_THAT(ReadHubs(), UnorderedElementsAre(hubs[0], hubs[1]));
+  fenced.epoch = epoch_;
+  EXPECT_EQ(Commit(loop_, *store_, fenced), StoreStatus::kOk);
+  EXPECT_THAT(ReadHubs(), UnorderedElementsAre(hubs[1], hubs[2])) << "one commit, two hubs";
+  EXPECT_THAT(ListHubs(loop_, *store_, (shard_ + 1) % kTestShards).second, IsEmpty());
+}
+
+TEST_P(StoreContractTest, HubsAreListedInBytewiseOrderPageByPage) {
+  std::vector<std::string> hubs = HubsOf(shard_, 2'500);
+  ShardCommit commit{shard_, epoch_, {}};
+  for (const std::string& hub : hubs) commit.hubs.push_back({hub, {{"key", "value"}}, {}});
+  ASSERT_EQ(Commit(loop_, *store_, commit), StoreStatus::kOk);
+  std::sort(hubs.begin(), hubs.end());
+  std::vector<std::string> listed;
+  for (const size_t expected : {1'000, 1'000, 500, 0}) {
+    const std::vector<std::string> page = ReadHubs(listed.empty() ? "" : listed.back(), 5'000);
+    EXPECT_EQ(page.size(), expected);
+    listed.insert(listed.end(), page.begin(), page.end());
+  }
+  EXPECT_EQ(listed, hubs);
+  EXPECT_THAT(ReadHubs(hubs[9], 2), ElementsAre(hubs[10], hubs[11]));
+  EXPECT_THAT(ReadHubs(hubs[9] + "\x01", 1), ElementsAre(hubs[10])) << "a name that is not there";
 }
 
 TEST_P(StoreContractTest, EverythingIsThereAfterReopening) {

@@ -85,10 +85,30 @@ std::pair<StoreStatus, AlarmPage> DueAlarms(TestLoop& loop, Store& store, ShardI
   return answer.value();
 }
 
+std::pair<StoreStatus, std::vector<std::string>> ListHubs(TestLoop& loop, Store& store, ShardId shard,
+                                                          const std::string& after, size_t limit) {
+  std::optional<std::pair<StoreStatus, std::vector<std::string>>> answer;
+  store.ListHubs(shard, after, limit, [&](StoreStatus status, std::vector<std::string> names) {
+    answer.emplace(status, std::move(names));
+  });
+  loop.RunUntil([&] { return answer.has_value(); });
+  return answer.value();
+}
+
 std::vector<ShardRecord> TakeShards(TestLoop& loop, Store& store, const std::string& owner,
                                     std::vector<ShardId> shards) {
   std::optional<std::vector<ShardRecord>> answer;
   store.TakeShards(owner, std::move(shards), [&](StoreStatus status, std::vector<ShardRecord> records) {
+    EXPECT_EQ(status, StoreStatus::kOk);
+    answer = std::move(records);
+  });
+  loop.RunUntil([&] { return answer.has_value(); });
+  return answer.value();
+}
+
+std::vector<ShardRecord> Claim(TestLoop& loop, ClusterStore& cluster, std::vector<ShardClaim> claims) {
+  std::optional<std::vector<ShardRecord>> answer;
+  cluster.Claim(std::move(claims), [&](StoreStatus status, std::vector<ShardRecord> records) {
     EXPECT_EQ(status, StoreStatus::kOk);
     answer = std::move(records);
   });

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "common/temp_dir.h"
+#include "statekeeper/store/cluster_store.h"
 #include "statekeeper/store/store.h"
 
 namespace dormouse {
@@ -41,8 +42,12 @@ std::pair<StoreStatus, std::vector<std::optional<std::string>>> Get(TestLoop& lo
                                                                     std::vector<std::string> keys);
 std::pair<StoreStatus, AlarmPage> DueAlarms(TestLoop& loop, Store& store, ShardId shard, int64_t now_ms,
                                             size_t limit);
+std::pair<StoreStatus, std::vector<std::string>> ListHubs(TestLoop& loop, Store& store, ShardId shard,
+                                                          const std::string& after = "",
+                                                          size_t limit = 1'000);
 std::vector<ShardRecord> TakeShards(TestLoop& loop, Store& store, const std::string& owner,
                                     std::vector<ShardId> shards);
+std::vector<ShardRecord> Claim(TestLoop& loop, ClusterStore& cluster, std::vector<ShardClaim> claims);
 // The epoch of `hub`'s shard, taken for `owner`.
 uint32_t Take(TestLoop& loop, Store& store, const std::string& owner, const std::string& hub);
 
