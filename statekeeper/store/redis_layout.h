@@ -2,7 +2,6 @@
 //
 //   PREFIX:cluster                     hash    shards -> S. What the whole cluster shares
 //   {PREFIX:SHARD}:shard               hash    owner, epoch: the shard's record, the fence of every commit
-//                                              take: which TakeShards call made it so
 //   {PREFIX:SHARD}:alarms              zset    hub by due time in ms
 //   {PREFIX:SHARD}:hubs                zset    the names of the shard's hubs that have rows, all with score 0
 //   {PREFIX:SHARD}:h:CLASS/NAME        zset    the hub's rows
@@ -112,16 +111,6 @@ if #due <= 2 * limit then
   due[#due + 1] = later[2]
 end
 return due
-)";
-
-// KEYS  the shard's record.   ARGV  the new owner, a name for this call, the epoch of a shard that was never
-// owned. Answers the epoch. A call that is sent again because its answer was lost raises the epoch once.
-inline constexpr std::string_view kTakeScript = R"(
-local shard = redis.call('HMGET', KEYS[1], 'take', 'epoch')
-if shard[1] == ARGV[2] then return tonumber(shard[2]) end
-local epoch = shard[2] and tonumber(shard[2]) + 1 or tonumber(ARGV[3])
-redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'take', ARGV[2], 'epoch', epoch)
-return epoch
 )";
 
 }  // namespace dormouse

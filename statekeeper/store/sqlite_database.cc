@@ -43,8 +43,6 @@ constexpr const char* kSql[] = {
     "DELETE FROM alarms WHERE hub = ?",
     "SELECT hub, due FROM alarms WHERE shard = ? AND due <= ? ORDER BY due, hub LIMIT ?",
     "SELECT due FROM alarms WHERE shard = ? AND due > ? ORDER BY due LIMIT 1",
-    R"(INSERT INTO shards (shard, owner, epoch) VALUES (?, ?, ?)
-       ON CONFLICT DO UPDATE SET owner = excluded.owner, epoch = epoch + 1 RETURNING epoch)",
     "SELECT owner, epoch FROM shards WHERE shard = ?",
     R"(INSERT INTO shards (shard, owner, epoch) VALUES (?, ?, ?)
        ON CONFLICT DO UPDATE SET owner = excluded.owner, epoch = excluded.epoch)",
@@ -301,7 +299,7 @@ StoreStatus SqliteDatabase::Claim(const std::string& owner, const std::vector<Sh
     }
     if (record.epoch == claim.epoch) {
       record = {owner, record.epoch == 0 ? FirstEpoch() : record.epoch + 1};
-      Query set(statements_[kSetShard]);
+      Query set(statements_[kPutShard]);
       if (!set.Bind(claim.shard).Text(record.owner).Bind(record.epoch).Run()) return StoreStatus::kError;
     }
     records->push_back(std::move(record));
@@ -314,17 +312,6 @@ StoreStatus SqliteDatabase::Publish(const std::vector<ShardEntry>& entries) {
     Query publish(statements_[kPublish]);
     publish.Bind(entry.shard).Bind(entry.epoch).Text(entry.owner).Text(entry.avoid);
     if (!publish.Run()) return StoreStatus::kError;
-  }
-  return StoreStatus::kOk;
-}
-
-StoreStatus SqliteDatabase::TakeShards(const std::string& owner, const std::vector<ShardId>& shards,
-                                       std::vector<ShardRecord>* records) {
-  for (const ShardId shard : shards) {
-    Query put(statements_[kPutShard]);
-    if (!put.Bind(shard).Text(owner).Bind(FirstEpoch()).Next()) return StoreStatus::kError;
-    records->push_back({owner, static_cast<uint32_t>(put.Number(0))});
-    if (!put.Run()) return StoreStatus::kError;
   }
   return StoreStatus::kOk;
 }

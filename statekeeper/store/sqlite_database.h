@@ -46,9 +46,6 @@ class SqliteDatabase {
                     std::vector<ShardRecord>* records);
   StoreStatus Publish(const std::vector<ShardEntry>& entries);
 
-  StoreStatus TakeShards(const std::string& owner, const std::vector<ShardId>& shards,
-                         std::vector<ShardRecord>* records);
-
   std::string error() const;
 
  private:
@@ -66,9 +63,8 @@ class SqliteDatabase {
     kDeleteAlarm,
     kDueAlarms,
     kNextAlarm,
-    kPutShard,
     kGetShard,
-    kSetShard,
+    kPutShard,
     kHasRows,
     kListHub,
     kUnlistHub,

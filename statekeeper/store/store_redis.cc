@@ -8,7 +8,6 @@
 #include <span>
 #include <utility>
 
-#include "common/ids.h"
 #include "statekeeper/store/cluster_store_redis.h"
 #include "statekeeper/store/redis_cluster_layout.h"
 #include "statekeeper/store/redis_command.h"
@@ -27,11 +26,10 @@ constexpr size_t kBytesPerScript = 1u << 20;
 constexpr size_t kKeysPerGet = 400;
 
 // The order of Scripts(); then come kClusterScripts.
-enum Script { kCommit, kRange, kGet, kAlarms, kTake, kScripts };
+enum Script { kCommit, kRange, kGet, kAlarms, kScripts };
 
 std::vector<std::string_view> Scripts() {
-  std::vector<std::string_view> scripts = {kCommitScript, kRangeScript, kGetScript, kAlarmsScript,
-                                           kTakeScript};
+  std::vector<std::string_view> scripts = {kCommitScript, kRangeScript, kGetScript, kAlarmsScript};
   scripts.insert(scripts.end(), kClusterScripts.begin(), kClusterScripts.end());
   return scripts;
 }
@@ -167,30 +165,6 @@ class RedisStore : public Store {
       }
       done(status, std::move(names));
     });
-  }
-
-  void TakeShards(const std::string& owner, std::vector<ShardId> shards, ShardsCallback done) override {
-    if (shards.empty()) {
-      pipeline_.Call(RedisCommand("PING"),
-                     [done = std::move(done)](StoreStatus status, const redisReply*) { done(status, {}); });
-      return;
-    }
-    auto joined = std::make_shared<Joined<std::vector<ShardRecord>>>();
-    joined->missing = shards.size();
-    joined->result.resize(shards.size());
-    joined->done = std::move(done);
-    const std::string call = NewUuid();
-    const std::string first_epoch = fmt::to_string(FirstEpoch());
-    for (size_t i = 0; i < shards.size(); ++i) {
-      pipeline_.Call(RedisCommand("EVALSHA", scripts_[kTake], "1", ShardKey(config_.key_prefix, shards[i]),
-                                  owner, call, first_epoch),
-                     [joined, i, owner](StoreStatus status, const redisReply* reply) {
-                       if (status == StoreStatus::kOk) {
-                         joined->result[i] = {owner, static_cast<uint32_t>(reply->integer)};
-                       }
-                       joined->Answer(status);
-                     });
-    }
   }
 
   bool healthy() const override { return pipeline_.healthy(); }

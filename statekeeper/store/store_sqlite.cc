@@ -65,14 +65,6 @@ class SqliteStore : public Store {
         std::move(done));
   }
 
-  void TakeShards(const std::string& owner, std::vector<ShardId> shards, ShardsCallback done) override {
-    calls_.Read<std::vector<ShardRecord>>(
-        [owner, shards = std::move(shards)](SqliteDatabase& database, std::vector<ShardRecord>* records) {
-          return database.TakeShards(owner, shards, records);
-        },
-        std::move(done));
-  }
-
   bool healthy() const override { return calls_.healthy(); }
 
  private:
