@@ -102,7 +102,6 @@ class Store {
   using ValuesCallback = std::function<void(StoreStatus, std::vector<std::optional<std::string>>)>;
   using AlarmsCallback = std::function<void(StoreStatus, AlarmPage)>;
   using NamesCallback = std::function<void(StoreStatus, std::vector<std::string>)>;
-  using ShardsCallback = std::function<void(StoreStatus, std::vector<ShardRecord>)>;
 
   virtual ~Store() = default;
 
@@ -122,13 +121,9 @@ class Store {
   // them.
   virtual void DueAlarms(ShardId shard, int64_t now_ms, size_t limit, AlarmsCallback done) = 0;
 
-  // Names of the shard's hubs that have rows, ascending, after `after` (empty: from the first), at most `limit`
-  // (at most 1,000). Fewer than `limit`: there are no more.
+  // Names of the shard's hubs that have rows, ascending, after `after` (empty: from the first), at most
+  // `limit` (at most 1,000). Fewer than `limit`: there are no more.
   virtual void ListHubs(ShardId shard, const std::string& after, size_t limit, NamesCallback done) = 0;
-
-  // Makes `owner` the owner of each of `shards` and raises each epoch by one, whoever owned it before. The
-  // records as they are then, in the order of `shards`. After kOk nothing of an earlier owner can be written.
-  virtual void TakeShards(const std::string& owner, std::vector<ShardId> shards, ShardsCallback done) = 0;
 
   // False while the store is known to be away; for readiness and metrics.
   virtual bool healthy() const = 0;
@@ -138,7 +133,7 @@ struct StoreConfig {
   std::string url;          // file:PATH | redis://[USER:PASSWORD@]HOST:PORT[/DB] | redis+unix://PATH
   std::string key_prefix;   // Redis only
   Duration timeout{5'000};  // of every call
-  std::string owner;        // of this process, as in TakeShards: what commits are checked against
+  std::string owner;        // of this process: its name in shards' records, which commits are checked against
   uint32_t shard_count = 1024;
 };
 
