@@ -485,11 +485,15 @@ bool LaneLinks::ReachesOthers(const EventOutput& event) {
     absent = id;
     return FindPresent(id) != nullptr;
   };
-  return std::any_of(event.outputs.begin(), event.outputs.end(), [&](const Output& output) {
-    return std::any_of(output.to.begin(), output.to.end(),
-                       [&](const Output::To& to) { return is_other(to.connection.gateway); }) ||
-           std::any_of(output.also_to.begin(), output.also_to.end(), is_other);
-  });
+  for (const Output& output : event.outputs) {
+    for (const Output::To& to : output.to) {
+      if (is_other(to.connection.gateway)) return true;
+    }
+    for (const GatewayId id : output.also_to) {
+      if (is_other(id)) return true;
+    }
+  }
+  return false;
 }
 
 size_t LaneLinks::LastFor(GatewayId id, const EventOutput& event) {
