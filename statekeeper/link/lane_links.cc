@@ -181,8 +181,7 @@ bool LaneLinks::TakeEvents(Gateway* gateway) {
     if (event.shard >= shard_count || event.shard % lanes_ != config_.lane || event.sequence == 0) {
       return false;
     }
-    // It is sent again once the gateway knows who owns the shard.
-    if (event.epoch != owned_[event.shard / lanes_]) continue;
+    if (!IsInTurn(gateway, event)) continue;
     Taken& taken = gateway->taken[event.shard / lanes_];
     if (event.epoch == taken.epoch && event.sequence <= taken.through) continue;
     if (event.epoch != taken.epoch) {
@@ -196,6 +195,23 @@ bool LaneLinks::TakeEvents(Gateway* gateway) {
     }
     receiver_->OnEvent(gateway->id, event);
   }
+  return true;
+}
+
+bool LaneLinks::IsInTurn(Gateway* gateway, const EventView& event) {
+  const uint32_t owned = owned_[event.shard / lanes_];
+  if (event.epoch == owned && gateway->missed.empty()) return true;
+  if (event.epoch > owned) {
+    Missed& missed = gateway->missed[event.shard];
+    if (event.epoch > missed.epoch || (event.epoch == missed.epoch && event.sequence < missed.sequence)) {
+      missed = {event.epoch, event.sequence};
+    }
+  }
+  if (event.epoch != owned) return false;
+  const auto missed = gateway->missed.find(event.shard);
+  if (missed == gateway->missed.end()) return true;
+  if (missed->second.epoch == event.epoch && missed->second.sequence < event.sequence) return false;
+  if (missed->second.epoch <= event.epoch) gateway->missed.erase(missed);
   return true;
 }
 

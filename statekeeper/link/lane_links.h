@@ -55,6 +55,13 @@ class LaneLinks final : public GatewayLinks, private StreamInbox::Owner {
     std::list<std::shared_ptr<Settlement>> tracked;
   };
 
+  // The first event that came in an epoch before the lane owned it. The gateway sends it again; what it sends
+  // in that epoch until then must wait its turn.
+  struct Missed {
+    uint32_t epoch = 0;
+    uint64_t sequence = 0;
+  };
+
   // A recall that the gateway is asked about: done when it has acknowledged `batch`.
   struct PendingRecall {
     uint64_t batch = 0;
@@ -88,9 +95,10 @@ class LaneLinks final : public GatewayLinks, private StreamInbox::Owner {
     std::deque<PendingRecall> recalls;             // in the order of batches; none without a stream
     // Quiesces that wait for it to acknowledge a batch, in the order of batches; none without a stream.
     std::deque<std::pair<uint64_t, std::shared_ptr<Fence>>> fences;
-    absl::flat_hash_set<ShardId> owned_unsaid;  // what it has not been told of owned_
-    std::unique_ptr<ReturnIndex> returns;       // present if something was recalled while it had no stream
-    int64_t returns_end_ms = 0;                 // with a stream: when they are forgotten, steady clock
+    absl::flat_hash_map<ShardId, Missed> missed;  // mostly empty
+    absl::flat_hash_set<ShardId> owned_unsaid;    // what it has not been told of owned_
+    std::unique_ptr<ReturnIndex> returns;         // present if something was recalled while it had no stream
+    int64_t returns_end_ms = 0;                   // with a stream: when they are forgotten, steady clock
   };
 
   // What is left of a gateway that was given up, for a grace period.
@@ -116,6 +124,8 @@ class LaneLinks final : public GatewayLinks, private StreamInbox::Owner {
   void OnMessage(Gateway* gateway, const grpc::ByteBuffer& message);
   void NoteStale(Gateway* gateway);
   bool TakeEvents(Gateway* gateway);
+  // Whether the lane owns the event's shard in its epoch, and has missed none before it.
+  bool IsInTurn(Gateway* gateway, const EventView& event);
   // Ends a stream that broke the rules.
   void Refuse(Gateway* gateway, const std::string& why);
   void Lost(Gateway* gateway);
