@@ -554,6 +554,8 @@ TEST_F(LinkTest, AGatewayThatWasGivenUpComesBackAsANewOneWithAllThatIsUnsettled)
   ASSERT_TRUE(gateway.AwaitDeliveries(7));
   const std::vector<std::string> payloads = Payloads(&gateway);
   EXPECT_THAT(std::vector(payloads.begin() + 5, payloads.end()), ElementsAre("hold", "while away"));
+  EXPECT_THAT(statekeeper.facts.Get<std::vector<GatewayId>>([&] { return statekeeper.back; }),
+              ElementsAre(gateway.id));
 }
 
 TEST_F(LinkTest, AGatewayThatLeavesTooMuchUnacknowledgedIsGivenUp) {
@@ -776,6 +778,41 @@ TEST_F(LinkTest, BrokenInputEndsItsOwnStreamAndNoOther) {
   EXPECT_THAT(statekeeper.GetTaken(), IsEmpty());
   gateway.Append("echo/a", "fine");
   ASSERT_TRUE(gateway.AwaitDeliveries(1));
+}
+
+TEST_F(LinkTest, AnEventThatOvertookTheOwnersWordDoesNotHideThoseBeforeIt) {
+  TestStatekeeper statekeeper(Standard());
+  ASSERT_TRUE(statekeeper.Start());
+  RudeGateway gateway("unix:" + path_);
+  gateway.Open(RudeGateway::Hello(1, 0));
+  ASSERT_TRUE(gateway.AwaitGreeting());
+  const auto write = [&](const std::vector<uint64_t>& sequences) {
+    link::ToLane message;
+    for (const uint64_t sequence : sequences) {
+      AppendEvent({.shard = 3,
+                   .epoch = 2,
+                   .sequence = sequence,
+                   .hub = "echo/a",
+                   .payload = std::to_string(sequence)},
+                  message.mutable_events());
+    }
+    gateway.Write(ToBuffer(message));
+  };
+  // By a map that is ahead of the lane.
+  write({7});
+  const auto received = [&] {
+    return statekeeper.thread().Get<uint64_t>(
+        [&] { return statekeeper.links().traffic().messages_received; });
+  };
+  while (received() < 2) std::this_thread::yield();
+  statekeeper.Own(2);
+  write({8});     // before the gateway hears of that
+  write({7, 8});  // and after
+  write({9});
+  ASSERT_TRUE(statekeeper.facts.Await([&] { return statekeeper.taken.size() >= 3; }));
+  std::vector<std::string> payloads;
+  for (const Taken& taken : statekeeper.GetTaken()) payloads.push_back(taken.payload);
+  EXPECT_THAT(payloads, ElementsAre("7", "8", "9"));
 }
 
 TEST_F(LinkTest, ASecondStreamOfAGatewayReplacesTheFirst) {
