@@ -28,7 +28,7 @@ TEST(RedisUrlTest, HostPortAndDatabase) {
 }
 
 TEST(RedisUrlTest, Ipv6InBrackets) {
-  EXPECT_EQ(Parse("redis://[::1]:7001/2").host, "::1");
+  EXPECT_EQ(Parse("redis://[::1]:7001/2").hosts.at(0).host, "::1");
   EXPECT_EQ(Parse("redis://[::1]").Address(), "[::1]:6379");
 }
 
@@ -36,7 +36,7 @@ TEST(RedisUrlTest, LoginIsPercentDecoded) {
   const RedisUrl url = Parse("redis://us%40er:p%3a%2Fw@host:7001");
   EXPECT_EQ(url.user, "us@er");
   EXPECT_EQ(url.password, "p:/w");
-  EXPECT_EQ(url.host, "host");
+  EXPECT_EQ(url.Address(), "host:7001");
   EXPECT_EQ(Parse("redis://:secret@host").user, "");
   EXPECT_EQ(Parse("redis://:secret@host").password, "secret");
 }
