@@ -3,10 +3,10 @@
 // Members. Each statekeeper renews its own entry (Sync), which lapses `ttl` after the last renewal by the
 // store's clock: no process's wall clock matters. An entry carries bytes that the members exchange.
 //
-// Shards. The record of a shard (owner, epoch) is what commits are checked against (store.h); Claim changes it,
-// and nothing else does. The shard table is a copy of all records in one place, so that one Sync tells what
-// changed: members that claimed a shard publish that. It may lag behind the records, and never goes back: an
-// entry of a lower epoch is ignored.
+// Shards. The record of a shard (owner, epoch) is what commits are checked against (store.h); Claim changes
+// it, and nothing else does. The shard table is a copy of all records in one place, so that one Sync tells
+// what changed: members that claimed a shard publish that. It may lag behind the records, and never goes
+// back: an entry of a lower epoch is ignored.
 //
 // Threading, order and failure: as a Store. One per process, on the thread and loop of its ownership.
 #pragma once
@@ -26,7 +26,8 @@ struct ShardEntry {
   ShardId shard = 0;
   uint32_t epoch = 0;  // 0: nobody has owned it yet
   std::string owner;   // StoreConfig::owner of a member
-  std::string avoid;   // not empty: while this member lives it is not to own the shard (an operator evicted it)
+  std::string
+      avoid;  // not empty: while this member lives it is not to own the shard (an operator evicted it)
   friend bool operator==(const ShardEntry&, const ShardEntry&) = default;
 };
 
@@ -42,10 +43,11 @@ struct SyncRequest {
 };
 
 struct SyncAnswer {
-  bool renewed = false;              // the entry was there and had not lapsed (false: a new member, or it was late)
+  bool renewed = false;  // the entry was there and had not lapsed (false: a new member, or it was late)
   std::vector<MemberEntry> members;  // whose entries have not lapsed, the caller's among them; by id
   uint64_t version = 0;              // of the shard table
-  std::vector<ShardEntry> changed;   // since known_version; all that are there where that was 0 or is not known
+  std::vector<ShardEntry>
+      changed;  // since known_version; all that are there where that was 0 or is not known
 };
 
 // A shard as the claimer believes it to be.
@@ -68,14 +70,14 @@ class ClusterStore {
   // Removes the caller's entry: the others need not wait until it lapses.
   virtual void Leave(DoneCallback done) = 0;
 
-  // Compare-and-set: where a record's epoch is the claim's, the caller becomes the owner and the epoch goes up by
-  // one (of a shard never owned, to FirstEpoch()). Answers all records as they are then, in the order of the
-  // claims: those that name the caller are the caller's. After kOk nothing of an earlier owner can be written
-  // to these. A claim that is carried out twice, its first answer lost, answers the same.
+  // Compare-and-set: where a record's epoch is the claim's, the caller becomes the owner and the epoch goes
+  // up by one (of a shard never owned, to FirstEpoch()). Answers all records as they are then, in the order
+  // of the claims: those that name the caller are the caller's. After kOk nothing of an earlier owner can be
+  // written to these. A claim that is carried out twice, its first answer lost, answers the same.
   virtual void Claim(std::vector<ShardClaim> claims, RecordsCallback done) = 0;
 
-  // Puts entries into the shard table; those whose epoch is lower than what is there are passed over. An equal
-  // epoch replaces (`avoid` may change).
+  // Puts entries into the shard table; those whose epoch is lower than what is there are passed over. An
+  // equal epoch replaces (`avoid` may change).
   virtual void Publish(std::vector<ShardEntry> entries, DoneCallback done) = 0;
 
   virtual bool healthy() const = 0;

@@ -38,8 +38,7 @@ std::vector<std::string> HubsOf(ShardId shard, size_t count) {
 class StoreContractTest : public testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
-    if (GetParam() == "redis") server_.emplace();
-    config_.url = server_ ? server_->url() : "file:" + (directory_ / "store.db");
+    config_.url = Url();
     config_.key_prefix = "test";
     config_.owner = "us";
     config_.shard_count = kTestShards;
@@ -49,6 +48,22 @@ class StoreContractTest : public testing::TestWithParam<std::string> {
     ASSERT_NE(factory_, nullptr) << error;
     store_ = factory_->NewStore(loop_);
     epoch_ = Take(loop_, *store_, "us", kHub);
+  }
+
+  // What takes long to start is shared, and empty for each test.
+  std::string Url() {
+    if (GetParam() == "sentinel") {
+      static RedisSentinels sentinels;
+      sentinels.master().Ask({"FLUSHALL"});
+      return sentinels.url() + "?wait-replicas=1";
+    }
+    if (GetParam() == "cluster") {
+      static RedisCluster cluster;
+      cluster.Flush();
+      return cluster.url();
+    }
+    if (GetParam() == "redis") return server_.emplace().url();
+    return "file:" + (directory_ / "store.db");
   }
 
   StoreStatus CommitRows(std::vector<RowWrite> rows, const std::string& hub = kHub) {
@@ -458,6 +473,9 @@ TEST_P(StoreContractTest, CallsBeyondTheBoundFailWithAllThatFollow) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Stores, StoreContractTest, testing::Values("redis", "sqlite"),
+                         [](const auto& param) { return param.param; });
+// In one process each (see CMakeLists.txt): they share what they start.
+INSTANTIATE_TEST_SUITE_P(Topologies, StoreContractTest, testing::Values("sentinel", "cluster"),
                          [](const auto& param) { return param.param; });
 
 TEST(OpenStoreTest, RefusesWhatItCannotDoInASentence) {
