@@ -259,16 +259,19 @@ RedisSentinels::RedisSentinels(std::vector<std::string> server_arguments) {
   });
   sentinel_ = std::make_unique<RedisServer>(RedisServer::Options{.tcp = true, .sentinel = true});
   sentinel_->Ask({"SENTINEL", "MONITOR", "rooms", "127.0.0.1", std::to_string(master().port()), "1"});
-  sentinel_->Ask({"SENTINEL", "SET", "rooms", "down-after-milliseconds", "200"});
+  sentinel_->Ask({"SENTINEL", "SET", "rooms", "down-after-milliseconds", "500"});
   sentinel_->Ask({"SENTINEL", "SET", "rooms", "failover-timeout", "3000"});
 }
 
 void RedisSentinels::AwaitReplicaKnown() {
   AwaitEvidence([this] {
-    const std::string known =
-        sentinel_->Ask({"SENTINEL", "CKQUORUM", "rooms"}) + sentinel_->Ask({"INFO", "sentinel"});
-    return known.find("slaves=1") != std::string::npos;
+    return sentinel_->Ask({"INFO", "sentinel"}).find("slaves=1") != std::string::npos;
   });
+}
+
+int RedisSentinels::MasterPort() const {
+  const std::string answer = sentinel_->Ask({"SENTINEL", "get-master-addr-by-name", "rooms"});
+  return std::stoi(answer.substr(answer.find('\n') + 1));
 }
 
 // The first, a port where nobody listens, stands for a sentinel that is down.

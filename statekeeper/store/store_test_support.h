@@ -98,10 +98,13 @@ class RedisSentinels {
  public:
   explicit RedisSentinels(std::vector<std::string> server_arguments = {});
 
-  // Before that it cannot replace the master.
+  // Before the sentinel knows the replica it cannot replace the master.
   void AwaitReplicaKnown();
+  // As the sentinel says.
+  int MasterPort() const;
 
   std::string url() const;
+  // As it was at the start.
   RedisServer& master() { return *servers_[0]; }
   RedisServer& replica() { return *servers_[1]; }
 
