@@ -6,7 +6,7 @@
 #include <string>
 #include <utility>
 
-#include "statekeeper/store/redis_reply.h"
+#include "statekeeper/store/redis_errors.h"
 
 namespace dormouse {
 namespace {

@@ -10,7 +10,7 @@
 
 #include "common/logging.h"
 #include "statekeeper/store/redis_command.h"
-#include "statekeeper/store/redis_reply.h"
+#include "statekeeper/store/redis_errors.h"
 
 namespace dormouse {
 namespace {

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "statekeeper/store/redis_command.h"
-#include "statekeeper/store/redis_reply.h"
+#include "statekeeper/store/redis_errors.h"
 
 namespace dormouse {
 namespace {

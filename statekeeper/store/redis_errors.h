@@ -1,4 +1,4 @@
-// Reads what Redis answers.
+// The errors with which Redis answers.
 #pragma once
 
 #include <hiredis/hiredis.h>
