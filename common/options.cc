@@ -143,7 +143,8 @@ void AddAll(Table* table, Options* o) {
       "Memory for messages that have come in part; beyond it the sockets that need more are closed (1013)");
 
   table->Plain(kStatekeeper, "store", &o->store,
-               "file (in --data), file:PATH, redis://[USER:PASSWORD@]HOST:PORT[/DB], or redis+unix://PATH");
+               "file (in --data), file:PATH, redis://[USER:PASSWORD@]HOST:PORT[/DB], redis+unix://PATH, "
+               "redis+sentinel://HOST:PORT,.../SERVICE or redis+cluster://HOST:PORT,...");
   table->Plain(kStatekeeper, "store-prefix", &o->store_prefix,
                "First part of every key in Redis; clusters that share a Redis differ in it");
   table->Plain(kStatekeeper, "shards", &o->shards,

@@ -200,7 +200,7 @@ def _parse(words):
     start.add_argument("--statekeepers", type=int, default=1, metavar="N", help="statekeeper processes")
     start.add_argument("--store", default="file", metavar="file|redis|URL",
                        help="file: embedded, in the data directory; redis: a private Redis server;"
-                            " URL: redis://HOST:PORT or redis+unix://PATH of yours")
+                            " URL: redis://, redis+unix://, redis+sentinel:// or redis+cluster:// of yours")
     start.add_argument("--port", type=int, default=8080, metavar="P", help="port for clients (default: 8080)")
     start.add_argument("--host", default="127.0.0.1", metavar="ADDRESS",
                        help="address for clients; 0.0.0.0: all of this machine's (default: 127.0.0.1)")

@@ -27,9 +27,14 @@ class CallQueue {
  public:
   static constexpr size_t kMaxBytes = 64u << 20;
 
-  // `on_expiry` runs just before calls fail because of a deadline; the queue is still whole then.
-  CallQueue(struct ev_loop* loop, Duration timeout, std::function<void()> on_expiry)
-      : timeout_ms_(timeout.count()), on_expiry_(std::move(on_expiry)), timer_(loop) {
+  // `on_expiry` runs just before calls fail because of a deadline; the queue is still whole then. Queues that
+  // share one bound share `total_bytes`.
+  CallQueue(struct ev_loop* loop, Duration timeout, std::function<void()> on_expiry,
+            size_t* total_bytes = nullptr)
+      : total_bytes_(total_bytes == nullptr ? &bytes_ : total_bytes),
+        timeout_ms_(timeout.count()),
+        on_expiry_(std::move(on_expiry)),
+        timer_(loop) {
     timer_.set<CallQueue, &CallQueue::OnTimer>(this);
     timer_.priority = EV_MINPRI;  // answers that have arrived already go first
   }
@@ -38,11 +43,11 @@ class CallQueue {
 
   // False: there is no room; the call fails with kUnavailable in the loop's next turn.
   bool Push(Call call) {
-    full_ = full_ || (!calls_.empty() && bytes_ + call.bytes() > kMaxBytes);
+    full_ = full_ || (*total_bytes_ > 0 && *total_bytes_ + call.bytes() > kMaxBytes);
     if (full_) {
       rejected_.push_back({std::move(call), 0});
     } else {
-      bytes_ += call.bytes();
+      Count(call.bytes());
       calls_.push_back({std::move(call), SteadyMs() + timeout_ms_});
     }
     Arm();
@@ -56,7 +61,7 @@ class CallQueue {
   Call PopFront() {
     Call call = std::move(calls_.front().call);
     calls_.pop_front();
-    bytes_ -= call.bytes();
+    Count(0 - call.bytes());
     full_ = full_ && !(calls_.empty() && rejected_.empty());
     return call;
   }
@@ -66,6 +71,11 @@ class CallQueue {
     Call call;
     int64_t deadline_ms;
   };
+
+  void Count(size_t bytes) {
+    bytes_ += bytes;
+    if (total_bytes_ != &bytes_) *total_bytes_ += bytes;
+  }
 
   // The timer is left alone while calls come and go; when it fires early it is set to the oldest deadline
   // then.
@@ -84,7 +94,7 @@ class CallQueue {
     if (!calls_.empty() && calls_.front().deadline_ms <= SteadyMs()) {
       on_expiry_();
       failed.swap(calls_);
-      bytes_ = 0;
+      Count(0 - bytes_);
     }
     std::move(rejected_.begin(), rejected_.end(), std::back_inserter(failed));
     rejected_.clear();
@@ -97,10 +107,11 @@ class CallQueue {
     }
   }
 
+  size_t bytes_ = 0;  // of calls_
+  size_t* const total_bytes_;
   const int64_t timeout_ms_;
   const std::function<void()> on_expiry_;
   std::deque<Entry> calls_;
-  size_t bytes_ = 0;            // of calls_
   std::deque<Entry> rejected_;  // until the timer fails them
   bool full_ = false;
   ev::timer timer_;

@@ -30,11 +30,9 @@ bool ParseNumber(std::string_view text, Number* number) {
 
 class RedisClusterStore : public ClusterStore {
  public:
-  RedisClusterStore(struct ev_loop* loop, const StoreConfig& config, RedisPipeline::Config pipeline,
+  RedisClusterStore(const StoreConfig& config, std::unique_ptr<RedisCalls> redis,
                     std::span<const std::string> script_hashes)
-      : config_(config),
-        scripts_(script_hashes.begin(), script_hashes.end()),
-        pipeline_(loop, std::move(pipeline)) {}
+      : config_(config), scripts_(script_hashes.begin(), script_hashes.end()), redis_(std::move(redis)) {}
 
   void Sync(SyncRequest request, SyncCallback done) override {
     auto call = std::make_shared<SyncCall>();
@@ -45,15 +43,16 @@ class RedisClusterStore : public ClusterStore {
   }
 
   void Leave(DoneCallback done) override {
-    pipeline_.Call(RedisCommand("EVALSHA", scripts_[kLeave], "2", MembersKey(config_.key_prefix),
-                                LapsesKey(config_.key_prefix), config_.owner),
-                   [done = std::move(done)](StoreStatus status, const redisReply*) { done(status); });
+    redis_->Call(ClusterKey(config_.key_prefix),
+                 RedisCommand("EVALSHA", scripts_[kLeave], "2", MembersKey(config_.key_prefix),
+                              LapsesKey(config_.key_prefix), config_.owner),
+                 [done = std::move(done)](StoreStatus status, const redisReply*) { done(status); });
   }
 
   void Claim(std::vector<ShardClaim> claims, RecordsCallback done) override {
     if (claims.empty()) {
-      pipeline_.Call(RedisCommand("EXISTS", ClusterKey(config_.key_prefix)),
-                     [done = std::move(done)](StoreStatus status, const redisReply*) { done(status, {}); });
+      redis_->Call(ClusterKey(config_.key_prefix), RedisCommand("EXISTS", ClusterKey(config_.key_prefix)),
+                   [done = std::move(done)](StoreStatus status, const redisReply*) { done(status, {}); });
       return;
     }
     auto joined = std::make_shared<Joined<std::vector<ShardRecord>>>();
@@ -62,9 +61,11 @@ class RedisClusterStore : public ClusterStore {
     joined->done = std::move(done);
     const std::string first_epoch = fmt::to_string(FirstEpoch());
     for (size_t i = 0; i < claims.size(); ++i) {
-      pipeline_.Call(
-          RedisCommand("EVALSHA", scripts_[kClaim], "1", ShardKey(config_.key_prefix, claims[i].shard),
-                       config_.owner, fmt::to_string(claims[i].epoch), first_epoch),
+      const std::string key = ShardKey(config_.key_prefix, claims[i].shard);
+      redis_->Call(
+          key,
+          RedisCommand("EVALSHA", scripts_[kClaim], "1", key, config_.owner, fmt::to_string(claims[i].epoch),
+                       first_epoch),
           [joined, i](StoreStatus status, const redisReply* reply) {
             if (status == StoreStatus::kOk) {
               const auto record = Elements(*reply);
@@ -95,12 +96,12 @@ class RedisClusterStore : public ClusterStore {
         command.Append(fmt::to_string(entry.shard));
         command.Append(FormatShardEntry(entry));
       }
-      pipeline_.Call(command.Take(),
-                     [joined](StoreStatus status, const redisReply*) { joined->Answer(status); });
+      redis_->Call(VersionKey(config_.key_prefix), command.Take(),
+                   [joined](StoreStatus status, const redisReply*) { joined->Answer(status); });
     }
   }
 
-  bool healthy() const override { return pipeline_.healthy(); }
+  bool healthy() const override { return redis_->healthy(); }
 
  private:
   // A Sync, which takes several round trips when there is much to tell.
@@ -119,15 +120,15 @@ class RedisClusterStore : public ClusterStore {
                      VersionKey(prefix), TableKey(prefix), ChangesKey(prefix), VersionsKey(prefix),
                      config_.owner, call->request.record, fmt::to_string(call->request.ttl.count()),
                      call->version, call->after, fmt::to_string(kEntriesPerSync));
-    pipeline_.Call(
-        std::move(command), [this, call = std::move(call)](StoreStatus status, const redisReply* reply) {
-          if (status == StoreStatus::kOk && !AddPage(*reply, call.get())) {
-            SPDLOG_ERROR("What Redis holds under {{{}:cluster}} cannot be read", config_.key_prefix);
-            status = StoreStatus::kError;
-          }
-          if (status == StoreStatus::kOk && !call->after.empty()) return SendSync(call);
-          call->done(status, status == StoreStatus::kOk ? std::move(call->answer) : SyncAnswer{});
-        });
+    redis_->Call(ClusterKey(prefix), std::move(command),
+                 [this, call = std::move(call)](StoreStatus status, const redisReply* reply) {
+                   if (status == StoreStatus::kOk && !AddPage(*reply, call.get())) {
+                     SPDLOG_ERROR("What Redis holds under {{{}:cluster}} cannot be read", config_.key_prefix);
+                     status = StoreStatus::kError;
+                   }
+                   if (status == StoreStatus::kOk && !call->after.empty()) return SendSync(call);
+                   call->done(status, status == StoreStatus::kOk ? std::move(call->answer) : SyncAnswer{});
+                 });
   }
 
   static bool AddPage(const redisReply& reply, SyncCall* call) {
@@ -165,15 +166,15 @@ class RedisClusterStore : public ClusterStore {
 
   const StoreConfig config_;
   const std::vector<std::string> scripts_;
-  RedisPipeline pipeline_;
+  const std::unique_ptr<RedisCalls> redis_;
 };
 
 }  // namespace
 
-std::unique_ptr<ClusterStore> NewRedisClusterStore(struct ev_loop* loop, const StoreConfig& config,
-                                                   RedisPipeline::Config pipeline,
+std::unique_ptr<ClusterStore> NewRedisClusterStore(const StoreConfig& config,
+                                                   std::unique_ptr<RedisCalls> redis,
                                                    std::span<const std::string> script_hashes) {
-  return std::make_unique<RedisClusterStore>(loop, config, std::move(pipeline), script_hashes);
+  return std::make_unique<RedisClusterStore>(config, std::move(redis), script_hashes);
 }
 
 }  // namespace dormouse

@@ -6,14 +6,13 @@
 #include <string>
 
 #include "statekeeper/store/cluster_store.h"
-#include "statekeeper/store/redis_pipeline.h"
+#include "statekeeper/store/redis_calls.h"
 
 namespace dormouse {
 
-// The pipeline's configuration has kClusterScripts among its scripts; `script_hashes` are theirs, in their
-// order.
-std::unique_ptr<ClusterStore> NewRedisClusterStore(struct ev_loop* loop, const StoreConfig& config,
-                                                   RedisPipeline::Config pipeline,
+// `redis` has kClusterScripts among its scripts; `script_hashes` are theirs, in their order.
+std::unique_ptr<ClusterStore> NewRedisClusterStore(const StoreConfig& config,
+                                                   std::unique_ptr<RedisCalls> redis,
                                                    std::span<const std::string> script_hashes);
 
 }  // namespace dormouse

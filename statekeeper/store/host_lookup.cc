@@ -1,5 +1,6 @@
 #include "statekeeper/store/host_lookup.h"
 
+#include <arpa/inet.h>
 #include <ev++.h>
 #include <netdb.h>
 
@@ -54,6 +55,11 @@ void LookUp(const std::string& host, std::vector<std::string>* addresses, std::s
 }
 
 }  // namespace
+
+bool IsNumericAddress(const std::string& host) {
+  in6_addr address;
+  return inet_pton(AF_INET, host.c_str(), &address) == 1 || inet_pton(AF_INET6, host.c_str(), &address) == 1;
+}
 
 HostLookup::HostLookup(struct ev_loop* loop, const std::string& host, Callback done)
     : shared_(std::make_shared<Shared>(std::move(done))) {

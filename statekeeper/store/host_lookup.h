@@ -11,6 +11,9 @@ struct ev_loop;
 
 namespace dormouse {
 
+// An IPv4 or IPv6 address: needs no lookup.
+bool IsNumericAddress(const std::string& host);
+
 class HostLookup {
  public:
   // Numeric addresses in the resolver's order of preference; none: `error` says why. Runs on the loop, once.

@@ -13,6 +13,7 @@ namespace dormouse {
 class RedisCommandBuilder {
  public:
   explicit RedisCommandBuilder(size_t arguments) {
+    command_.reserve(32 * arguments);  // rather than growing step by step
     fmt::format_to(std::back_inserter(command_), FMT_STRING("*{}\r\n"), arguments);
   }
   void Append(std::string_view argument) { Append(argument, {}); }

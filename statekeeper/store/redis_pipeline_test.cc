@@ -126,7 +126,8 @@ class SlowLink {
 class RedisPipelineTest : public testing::Test {
  protected:
   RedisPipelineTest() {
-    RedisPipeline::Config config;
+    RedisConfig config;
+    config.server.kind = RedisUrl::Kind::kUnixSocket;
     config.server.unix_path = link_.socket();
     config.probe_key = "probe";
     config.timeout = Duration(200);
@@ -136,7 +137,7 @@ class RedisPipelineTest : public testing::Test {
 
   StoreStatus Set(const std::string& value) {
     std::optional<StoreStatus> answer;
-    pipeline_->Call(RedisCommand("SET", "key", value),
+    pipeline_->Call("key", RedisCommand("SET", "key", value),
                     [&](StoreStatus status, const redisReply*) { answer = status; });
     loop_.RunUntil([&] { return answer.has_value(); });
     return answer.value();
@@ -167,7 +168,7 @@ TEST_F(RedisPipelineTest, AConnectionOfAnEarlierServerIsNobodyElsesNow) {
   loop_.RunUntil([this] { return !pipeline_->healthy(); });
   loop_.RunUntil([this] { return pipeline_->healthy(); });
   int64_t number = 0;
-  pipeline_->Call(RedisCommand("CLIENT", "ID"),
+  pipeline_->Call("", RedisCommand("CLIENT", "ID"),
                   [&number](StoreStatus, const redisReply* reply) { number = reply->integer; });
   loop_.RunUntil([&number] { return number != 0; });
   server_.Stop();

@@ -1,25 +1,52 @@
-// Where a Redis server is and how to log in, read from a URL:
+// Where Redis is and how to log in, read from a URL:
 //
-//   redis://[USER:PASSWORD@]HOST[:PORT][/DB]      HOST may be a name, an IPv4 address or an [IPv6] one
-//   redis+unix://[USER:PASSWORD@]PATH
+//   redis://[USER:PASSWORD@]HOST[:PORT][/DB]            one server
+//   redis+unix://[USER:PASSWORD@]PATH                   one server on this host
+//   redis+sentinel://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]...]/SERVICE[/DB]
+//                                                       the master of SERVICE, as these sentinels name it
+//   redis+cluster://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]...]
+//                                                       a Redis Cluster; some of its nodes, to begin with
 //
-// User, password and path are percent-decoded; without USER (":PASSWORD@") Redis' default user is meant.
+// HOST may be a name, an IPv4 address or an [IPv6] one. User, password, path and service are percent-decoded;
+// without USER (":PASSWORD@") Redis' default user is meant. The login is that of the servers with the data.
+// At the end may stand, after '?' and joined by '&':
+//
+//   wait-replicas=N           a write counts as done when N replicas have it, too
+//   sentinel-user=USER        the login of the sentinels, where they ask for one
+//   sentinel-password=PASSWORD
 #pragma once
 
+#include <compare>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace dormouse {
 
+struct RedisAddress {
+  std::string host;
+  int port = 0;
+
+  std::string ToString() const;  // "HOST:PORT", "[HOST]:PORT" for IPv6
+  auto operator<=>(const RedisAddress&) const = default;
+};
+
 struct RedisUrl {
-  std::string host;  // or
+  enum class Kind { kServer, kUnixSocket, kSentinel, kCluster };
+
+  Kind kind = Kind::kServer;
+  // The server; the sentinels; or nodes of the cluster. None: unix_path is meant.
+  std::vector<RedisAddress> hosts;
   std::string unix_path;
-  int port = 6379;
+  std::string service;  // of kSentinel
   std::string user;
   std::string password;  // empty: no login
+  std::string sentinel_user;
+  std::string sentinel_password;
   int database = 0;
+  int wait_replicas = 0;
 
-  // "HOST:PORT" or the path: for messages; never shows the password.
+  // "HOST:PORT[,HOST:PORT...]" or the path, and the service: for messages; never shows a password.
   std::string Address() const;
 };
 

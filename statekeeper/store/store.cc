@@ -13,17 +13,10 @@ uint32_t FirstEpoch() {
 
 std::unique_ptr<StoreFactory> OpenStore(const StoreConfig& config, std::string* error) {
   if (config.url.starts_with("file:")) return OpenSqliteStore(config, error);
-  if (config.url.starts_with("redis://") || config.url.starts_with("redis+unix://")) {
-    return OpenRedisStore(config, error);
-  }
-  if (config.url.starts_with("rediss://")) {
-    *error =
-        "This build has no TLS for Redis (its hiredis comes without hiredis_ssl). Use redis:// over a "
-        "private network "
-        "or a TLS tunnel, or redis+unix://.";
-  } else {
-    *error = "--store must be file:PATH, redis://[USER:PASSWORD@]HOST:PORT[/DB] or redis+unix://PATH.";
-  }
+  if (config.url.starts_with("redis")) return OpenRedisStore(config, error);
+  *error =
+      "--store must be file:PATH, redis://[USER:PASSWORD@]HOST:PORT[/DB], redis+unix://PATH, "
+      "redis+sentinel://HOST:PORT,.../SERVICE or redis+cluster://HOST:PORT,...";
   return nullptr;
 }
 

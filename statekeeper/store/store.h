@@ -130,7 +130,7 @@ class Store {
 };
 
 struct StoreConfig {
-  std::string url;          // file:PATH | redis://[USER:PASSWORD@]HOST:PORT[/DB] | redis+unix://PATH
+  std::string url;          // file:PATH, or one of redis_url.h
   std::string key_prefix;   // Redis only
   Duration timeout{5'000};  // of every call
   std::string owner;        // of this process: its name in shards' records, which commits are checked against

@@ -39,8 +39,7 @@ std::vector<std::string> HubsOf(ShardId shard, size_t count) {
 class StoreContractTest : public testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
-    if (GetParam() == "redis") server_.emplace();
-    config_.url = server_ ? server_->url() : "file:" + (directory_ / "store.db");
+    config_.url = Url();
     config_.key_prefix = "test";
     config_.shard_count = kTestShards;
     config_.timeout = Duration(60'000);  // beyond what RunUntil waits for: no deadline may help a call along
@@ -66,6 +65,22 @@ class StoreContractTest : public testing::TestWithParam<std::string> {
     const uint32_t epoch = Take(loop_, *cluster_, shards).at(0).epoch;
     Open("us");
     return epoch;
+  }
+
+  // What takes long to start is shared, and empty for each test.
+  std::string Url() {
+    if (GetParam() == "sentinel") {
+      static RedisSentinels sentinels;
+      sentinels.master().Ask({"FLUSHALL"});
+      return sentinels.url() + "?wait-replicas=1";
+    }
+    if (GetParam() == "cluster") {
+      static RedisCluster cluster;
+      cluster.Flush();
+      return cluster.url();
+    }
+    if (GetParam() == "redis") return server_.emplace().url();
+    return "file:" + (directory_ / "store.db");
   }
 
   StoreStatus CommitRows(std::vector<RowWrite> rows, const std::string& hub = kHub) {
@@ -501,6 +516,9 @@ TEST_P(StoreContractTest, CallsBeyondTheBoundFailWithAllThatFollow) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Stores, StoreContractTest, testing::Values("redis", "sqlite"),
+                         [](const auto& param) { return param.param; });
+// In one process each (see CMakeLists.txt): they share what they start.
+INSTANTIATE_TEST_SUITE_P(Topologies, StoreContractTest, testing::Values("sentinel", "cluster"),
                          [](const auto& param) { return param.param; });
 
 TEST(OpenStoreTest, RefusesWhatItCannotDoInASentence) {

@@ -1,5 +1,6 @@
 #include "statekeeper/store/store_redis.h"
 
+#include <ev.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -9,10 +10,10 @@
 #include <utility>
 
 #include "statekeeper/store/cluster_store_redis.h"
+#include "statekeeper/store/redis_calls.h"
 #include "statekeeper/store/redis_cluster_layout.h"
 #include "statekeeper/store/redis_command.h"
 #include "statekeeper/store/redis_layout.h"
-#include "statekeeper/store/redis_pipeline.h"
 #include "statekeeper/store/redis_reply.h"
 
 namespace dormouse {
@@ -44,9 +45,9 @@ bool ParseMember(std::string_view member, Row* row) {
 
 class RedisStore : public Store {
  public:
-  RedisStore(struct ev_loop* loop, const StoreConfig& config, RedisPipeline::Config pipeline,
-             const std::vector<std::string>* script_hashes)
-      : config_(config), scripts_(*script_hashes), pipeline_(loop, std::move(pipeline)) {}
+  RedisStore(const StoreConfig& config, const std::vector<std::string>* script_hashes,
+             std::unique_ptr<RedisCalls> redis)
+      : config_(config), scripts_(*script_hashes), redis_(std::move(redis)) {}
 
   void Commit(ShardCommit commit, CommitCallback done) override {
     std::vector<std::span<const HubCommit>> parts;
@@ -72,12 +73,13 @@ class RedisStore : public Store {
     auto joined = std::make_shared<Joined<Nothing>>();
     joined->missing = parts.size();
     joined->done = [done = std::move(done)](StoreStatus status, Nothing) { done(status); };
+    const std::string key = ShardKey(config_.key_prefix, commit.shard);
     for (const std::span<const HubCommit> hubs : parts) {
-      pipeline_.Call(CommitCommand(commit.shard, commit.epoch, hubs),
-                     [joined](StoreStatus status, const redisReply* reply) {
-                       if (status == StoreStatus::kOk && reply->integer != 1) status = StoreStatus::kFenced;
-                       joined->Answer(status);
-                     });
+      redis_->Call(key, CommitCommand(key, commit, hubs),
+                   [joined](StoreStatus status, const redisReply* reply) {
+                     if (status == StoreStatus::kOk && reply->integer != 1) status = StoreStatus::kFenced;
+                     joined->Answer(status);
+                   });
     }
   }
 
@@ -85,21 +87,23 @@ class RedisStore : public Store {
              RowsCallback done) override {
     const std::string from = first.empty() ? "-" : "[" + EscapeRowKey(first);
     const std::string to = last.empty() ? "+" : "(" + EscapeRowKey(last);
+    const std::string key = KeyOf(hub);
     std::string command =
-        RedisCommand("EVALSHA", scripts_[kRange], "1", KeyOf(hub), from, to,
+        RedisCommand("EVALSHA", scripts_[kRange], "1", key, from, to,
                      fmt::to_string(std::min(limit, kMaxPageRows)), fmt::to_string(kMaxPageBytes));
-    pipeline_.Call(std::move(command), [done = std::move(done)](StoreStatus status, const redisReply* reply) {
-      RowPage page;
-      if (status == StoreStatus::kOk) {
-        const auto elements = Elements(*reply);
-        page.complete = elements[0]->integer == 1;
-        page.rows.resize(elements.size() - 1);
-        for (size_t i = 0; i < page.rows.size(); ++i) {
-          if (!ParseMember(Text(*elements[i + 1]), &page.rows[i])) status = StoreStatus::kError;
-        }
-      }
-      done(status, status == StoreStatus::kOk ? std::move(page) : RowPage{});
-    });
+    redis_->Call(key, std::move(command),
+                 [done = std::move(done)](StoreStatus status, const redisReply* reply) {
+                   RowPage page;
+                   if (status == StoreStatus::kOk) {
+                     const auto elements = Elements(*reply);
+                     page.complete = elements[0]->integer == 1;
+                     page.rows.resize(elements.size() - 1);
+                     for (size_t i = 0; i < page.rows.size(); ++i) {
+                       if (!ParseMember(Text(*elements[i + 1]), &page.rows[i])) status = StoreStatus::kError;
+                     }
+                   }
+                   done(status, status == StoreStatus::kOk ? std::move(page) : RowPage{});
+                 });
   }
 
   void Get(const std::string& hub, std::vector<std::string> keys, ValuesCallback done) override {
@@ -108,14 +112,15 @@ class RedisStore : public Store {
     joined->result.resize(keys.size());
     joined->done = std::move(done);
     const size_t parts = joined->missing;
+    const std::string key = KeyOf(hub);
     for (size_t part = 0; part < parts; ++part) {
       const size_t begin = part * kKeysPerGet;
       const size_t count = std::min(kKeysPerGet, keys.size() - begin);
       RedisCommandBuilder command(4 + count);
       AppendEvalsha(&command, kGet, 1);
-      command.Append(KeyOf(hub));
+      command.Append(key);
       for (size_t i = 0; i < count; ++i) command.Append(EscapeRowKey(keys[begin + i]));
-      pipeline_.Call(command.Take(), [joined, begin](StoreStatus status, const redisReply* reply) {
+      redis_->Call(key, command.Take(), [joined, begin](StoreStatus status, const redisReply* reply) {
         if (status == StoreStatus::kOk) {
           size_t at = begin;
           for (const redisReply* element : Elements(*reply)) {
@@ -133,41 +138,42 @@ class RedisStore : public Store {
   }
 
   void DueAlarms(ShardId shard, int64_t now_ms, size_t limit, AlarmsCallback done) override {
+    const std::string key = AlarmsKey(config_.key_prefix, shard);
     std::string command =
-        RedisCommand("EVALSHA", scripts_[kAlarms], "1", AlarmsKey(config_.key_prefix, shard),
-                     fmt::to_string(now_ms), fmt::to_string(limit));
-    pipeline_.Call(std::move(command),
-                   [now_ms, limit, done = std::move(done)](StoreStatus status, const redisReply* reply) {
-                     AlarmPage page;
-                     if (status == StoreStatus::kOk) {
-                       const auto elements = Elements(*reply);
-                       for (size_t i = 0; i + 1 < elements.size(); i += 2) {
-                         const int64_t due_ms = std::llround(std::strtod(elements[i + 1]->str, nullptr));
-                         if (due_ms > now_ms || page.due.size() == limit) {
-                           page.next_ms = due_ms;
-                           break;
-                         }
-                         page.due.push_back({std::string(Text(*elements[i])), due_ms});
+        RedisCommand("EVALSHA", scripts_[kAlarms], "1", key, fmt::to_string(now_ms), fmt::to_string(limit));
+    redis_->Call(key, std::move(command),
+                 [now_ms, limit, done = std::move(done)](StoreStatus status, const redisReply* reply) {
+                   AlarmPage page;
+                   if (status == StoreStatus::kOk) {
+                     const auto elements = Elements(*reply);
+                     for (size_t i = 0; i + 1 < elements.size(); i += 2) {
+                       const int64_t due_ms = std::llround(std::strtod(elements[i + 1]->str, nullptr));
+                       if (due_ms > now_ms || page.due.size() == limit) {
+                         page.next_ms = due_ms;
+                         break;
                        }
+                       page.due.push_back({std::string(Text(*elements[i])), due_ms});
                      }
-                     done(status, std::move(page));
-                   });
+                   }
+                   done(status, std::move(page));
+                 });
   }
 
   void ListHubs(ShardId shard, const std::string& after, size_t limit, NamesCallback done) override {
-    std::string command =
-        RedisCommand("ZRANGEBYLEX", HubsKey(config_.key_prefix, shard), after.empty() ? "-" : "(" + after,
-                     "+", "LIMIT", "0", fmt::to_string(std::min(limit, kMaxPageRows)));
-    pipeline_.Call(std::move(command), [done = std::move(done)](StoreStatus status, const redisReply* reply) {
-      std::vector<std::string> names;
-      if (status == StoreStatus::kOk) {
-        for (const redisReply* name : Elements(*reply)) names.emplace_back(Text(*name));
-      }
-      done(status, std::move(names));
-    });
+    const std::string key = HubsKey(config_.key_prefix, shard);
+    std::string command = RedisCommand("ZRANGEBYLEX", key, after.empty() ? "-" : "(" + after, "+", "LIMIT",
+                                       "0", fmt::to_string(std::min(limit, kMaxPageRows)));
+    redis_->Call(key, std::move(command),
+                 [done = std::move(done)](StoreStatus status, const redisReply* reply) {
+                   std::vector<std::string> names;
+                   if (status == StoreStatus::kOk) {
+                     for (const redisReply* name : Elements(*reply)) names.emplace_back(Text(*name));
+                   }
+                   done(status, std::move(names));
+                 });
   }
 
-  bool healthy() const override { return pipeline_.healthy(); }
+  bool healthy() const override { return redis_->healthy(); }
 
  private:
   std::string KeyOf(const std::string& hub) const {
@@ -180,17 +186,18 @@ class RedisStore : public Store {
     command->Append(fmt::to_string(keys));
   }
 
-  std::string CommitCommand(ShardId shard, uint32_t epoch, std::span<const HubCommit> hubs) const {
+  std::string CommitCommand(std::string_view shard_key, const ShardCommit& commit,
+                            std::span<const HubCommit> hubs) const {
     size_t arguments = 3 + 3 + 2;
     for (const HubCommit& hub : hubs) arguments += 1 + 3 + 2 * hub.rows.size();
     RedisCommandBuilder command(arguments);
     AppendEvalsha(&command, kCommit, 3 + hubs.size());
-    command.Append(ShardKey(config_.key_prefix, shard));
-    command.Append(AlarmsKey(config_.key_prefix, shard));
-    command.Append(HubsKey(config_.key_prefix, shard));
-    for (const HubCommit& hub : hubs) command.Append(HubKey(config_.key_prefix, shard, hub.hub));
+    command.Append(shard_key);
+    command.Append(AlarmsKey(config_.key_prefix, commit.shard));
+    command.Append(HubsKey(config_.key_prefix, commit.shard));
+    for (const HubCommit& hub : hubs) command.Append(HubKey(config_.key_prefix, commit.shard, hub.hub));
     command.Append(config_.owner);
-    command.Append(fmt::to_string(epoch));
+    command.Append(fmt::to_string(commit.epoch));
     for (const HubCommit& hub : hubs) {
       command.Append(fmt::to_string(hub.rows.size()));
       command.Append(hub.alarm_due_ms ? fmt::to_string(*hub.alarm_due_ms) : "");
@@ -211,12 +218,12 @@ class RedisStore : public Store {
 
   const StoreConfig& config_;                // the factory's
   const std::vector<std::string>& scripts_;  // the same; by Script
-  RedisPipeline pipeline_;
+  const std::unique_ptr<RedisCalls> redis_;
 };
 
-// Runs the loop until `*done`, which the calls in `pipeline` set, or until the server refuses us.
-void RunUntil(struct ev_loop* loop, const RedisPipeline& pipeline, const bool* done) {
-  while (!*done && !pipeline.refused()) ev_run(loop, EVRUN_ONCE);
+// Runs the loop until `*done`, which the calls to `redis` set, or until the server refuses us.
+void RunUntil(struct ev_loop* loop, const RedisCalls& redis, const bool* done) {
+  while (!*done && !redis.refused()) ev_run(loop, EVRUN_ONCE);
 }
 
 class RedisStoreFactory : public StoreFactory {
@@ -227,29 +234,29 @@ class RedisStoreFactory : public StoreFactory {
   bool Check(std::string* error) {
     const std::unique_ptr<struct ev_loop, void (*)(struct ev_loop*)> loop(ev_loop_new(EVFLAG_AUTO),
                                                                           ev_loop_destroy);
-    RedisPipeline pipeline(loop.get(), PipelineConfig());
+    const std::unique_ptr<RedisCalls> redis = NewRedisCalls(loop.get(), Config());
     bool done = false;
     StoreStatus status = StoreStatus::kUnavailable;
     std::string stored;
     const std::string wanted = fmt::to_string(config_.shard_count);
     const std::string key = ClusterKey(config_.key_prefix);
-    pipeline.Call(RedisCommand("HSETNX", key, "shards", wanted), [](StoreStatus, const redisReply*) {});
-    pipeline.Call(RedisCommand("HGET", key, "shards"), [&](StoreStatus answer, const redisReply* reply) {
+    redis->Call(key, RedisCommand("HSETNX", key, "shards", wanted), [](StoreStatus, const redisReply*) {});
+    redis->Call(key, RedisCommand("HGET", key, "shards"), [&](StoreStatus answer, const redisReply* reply) {
       done = true;
       status = answer;
       if (answer == StoreStatus::kOk && reply->type == REDIS_REPLY_STRING) stored = Text(*reply);
     });
-    RunUntil(loop.get(), pipeline, &done);
+    RunUntil(loop.get(), *redis, &done);
     if (status == StoreStatus::kOk && stored == wanted) {
-      script_hashes_ = pipeline.script_hashes();
+      script_hashes_ = redis->script_hashes();
       return true;
     }
-    if (pipeline.refused()) {
+    if (redis->refused()) {
       *error = fmt::format("Redis at {} cannot be used: {}. Correct --store, or the server's configuration.",
-                           server_.Address(), pipeline.trouble());
+                           server_.Address(), redis->trouble());
     } else if (status == StoreStatus::kUnavailable) {
       *error = fmt::format("Redis at {} cannot be reached: {}. Start it, or correct --store.",
-                           server_.Address(), pipeline.trouble());
+                           server_.Address(), redis->trouble());
     } else if (stored.empty()) {
       *error = fmt::format("Redis at {} did not store the number of shards under \"{}\"; the log says why.",
                            server_.Address(), key);
@@ -264,17 +271,16 @@ class RedisStoreFactory : public StoreFactory {
   }
 
   std::unique_ptr<Store> NewStore(struct ev_loop* loop) override {
-    return std::make_unique<RedisStore>(loop, config_, PipelineConfig(), &script_hashes_);
+    return std::make_unique<RedisStore>(config_, &script_hashes_, NewRedisCalls(loop, Config()));
   }
   std::unique_ptr<ClusterStore> NewClusterStore(struct ev_loop* loop) override {
-    return NewRedisClusterStore(loop, config_, PipelineConfig(), std::span(script_hashes_).subspan(kScripts));
+    return NewRedisClusterStore(config_, NewRedisCalls(loop, Config()),
+                                std::span(script_hashes_).subspan(kScripts));
   }
   bool shared() const override { return true; }
 
  private:
-  RedisPipeline::Config PipelineConfig() const {
-    return {server_, ClusterKey(config_.key_prefix), Scripts(), config_.timeout};
-  }
+  RedisConfig Config() const { return {server_, ClusterKey(config_.key_prefix), Scripts(), config_.timeout}; }
 
   const StoreConfig config_;
   const RedisUrl server_;

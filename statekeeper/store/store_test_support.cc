@@ -11,9 +11,11 @@
 
 #include <csignal>
 #include <cstdlib>
+#include <fstream>
 #include <stdexcept>
 
 #include "common/clock.h"
+#include "statekeeper/store/cluster_slots.h"
 
 namespace dormouse {
 namespace {
@@ -146,7 +148,15 @@ void RedisServer::Start() {
                                         "yes",
                                         "--appendfsync",
                                         options_.sync ? "always" : "everysec"};
+  if (options_.sentinel) {
+    // Sentinels take their settings from a file, which they write to.
+    const std::string file = directory_ / "sentinel.conf";
+    std::ofstream(file) << "port " << port_ << "\nbind 127.0.0.1\nunixsocket " << socket() << "\ndir "
+                        << (directory_ / "") << "\n";
+    arguments = {"redis-server", file, "--sentinel"};
+  }
   if (!options_.password.empty()) arguments.insert(arguments.end(), {"--requirepass", options_.password});
+  arguments.insert(arguments.end(), options_.arguments.begin(), options_.arguments.end());
   std::vector<char*> argv;
   argv.reserve(arguments.size() + 1);
   for (std::string& argument : arguments) argv.push_back(argument.data());
@@ -167,7 +177,9 @@ void RedisServer::Start() {
 
   std::string log;
   const int64_t deadline_ms = SteadyMs() + kPatienceMs;
-  while (log.find("ready to accept connections at " + socket()) == std::string::npos) {
+  const std::string started =
+      options_.sentinel ? "Sentinel ID is" : "ready to accept connections at " + socket();
+  while (log.find(started) == std::string::npos) {
     pollfd readable{out[0], POLLIN, 0};
     char text[4096];
     const int64_t left_ms = deadline_ms - SteadyMs();
@@ -181,6 +193,15 @@ void RedisServer::Start() {
     log.append(text, size);
   }
   close(out[0]);
+}
+
+void RedisServer::Meet(const RedisServer& other) {
+  const auto bus_port = [](const RedisServer& server) {
+    return server.Ask({"CONFIG", "GET", "cluster-port"}).substr(sizeof("cluster-port"));
+  };
+  std::string port = bus_port(other);
+  port.pop_back();
+  Ask({"CLUSTER", "MEET", "127.0.0.1", std::to_string(other.port()), port});
 }
 
 void RedisServer::End(int signal) {
@@ -218,17 +239,140 @@ std::string RedisServer::Ask(const std::vector<std::string>& command) const {
   }
   auto* reply = static_cast<redisReply*>(
       redisCommandArgv(context, static_cast<int>(arguments.size()), arguments.data(), sizes.data()));
+  const auto text = [](const redisReply& part) {
+    return part.type == REDIS_REPLY_INTEGER ? std::to_string(part.integer)
+           : part.str != nullptr            ? std::string(part.str, part.len)
+                                            : "";
+  };
   std::string answer;
   if (reply == nullptr) {
     ADD_FAILURE() << "redis-server does not answer: " << context->errstr;
   } else {
-    answer = reply->type == REDIS_REPLY_INTEGER ? std::to_string(reply->integer)
-             : reply->str != nullptr            ? std::string(reply->str, reply->len)
-                                                : "";
+    answer = text(*reply);
+    for (size_t i = 0; i < reply->elements; ++i) answer += text(*reply->element[i]) + "\n";
     freeReplyObject(reply);
   }
   redisFree(context);
   return answer;
+}
+
+void AwaitEvidence(const std::function<bool()>& seen) {
+  const int64_t deadline_ms = SteadyMs() + kPatienceMs;
+  while (!seen()) {
+    if (SteadyMs() > deadline_ms) throw std::runtime_error("what was awaited did not happen");
+    poll(nullptr, 0, 10);
+  }
+}
+
+RedisSentinels::RedisSentinels(std::vector<std::string> server_arguments) {
+  for (int i = 0; i < 2; ++i) {
+    std::vector<std::string> arguments = server_arguments;
+    if (i > 0)
+      arguments.insert(arguments.end(), {"--replicaof", "127.0.0.1 " + std::to_string(master().port())});
+    arguments.insert(arguments.end(), {"--repl-diskless-sync-delay", "0"});
+    servers_.push_back(
+        std::make_unique<RedisServer>(RedisServer::Options{.tcp = true, .arguments = std::move(arguments)}));
+  }
+  AwaitEvidence([this] {
+    return replica().Ask({"INFO", "replication"}).find("master_link_status:up") != std::string::npos;
+  });
+  sentinel_ = std::make_unique<RedisServer>(RedisServer::Options{.tcp = true, .sentinel = true});
+  sentinel_->Ask({"SENTINEL", "MONITOR", "rooms", "127.0.0.1", std::to_string(master().port()), "1"});
+  sentinel_->Ask({"SENTINEL", "SET", "rooms", "down-after-milliseconds", "500"});
+  sentinel_->Ask({"SENTINEL", "SET", "rooms", "failover-timeout", "3000"});
+}
+
+void RedisSentinels::AwaitReplicaKnown() {
+  AwaitEvidence([this] {
+    return sentinel_->Ask({"INFO", "sentinel"}).find("slaves=1") != std::string::npos;
+  });
+}
+
+int RedisSentinels::MasterPort() const {
+  const std::string answer = sentinel_->Ask({"SENTINEL", "get-master-addr-by-name", "rooms"});
+  return std::stoi(answer.substr(answer.find('\n') + 1));
+}
+
+// The first, a port where nobody listens, stands for a sentinel that is down.
+std::string RedisSentinels::url() const {
+  return "redis+sentinel://127.0.0.1:1,127.0.0.1:" + std::to_string(sentinel_->port()) + "/rooms";
+}
+
+RedisCluster::RedisCluster(int replicas) {
+  constexpr size_t kMasters = 3;
+  for (size_t i = 0; i < kMasters + replicas; ++i) {
+    nodes_.push_back(std::make_unique<RedisServer>(RedisServer::Options{
+        .tcp = true,
+        .arguments = {"--cluster-enabled", "yes", "--cluster-port", std::to_string(FreePort()),
+                      "--cluster-node-timeout", "500", "--cluster-replica-validity-factor", "0",
+                      "--repl-diskless-sync-delay", "0"}}));
+    node(i).Ask({"CLUSTER", "SET-CONFIG-EPOCH", std::to_string(i + 1)});
+  }
+  for (size_t i = 0; i < kMasters; ++i) {
+    node(i).Ask({"CLUSTER", "ADDSLOTSRANGE", std::to_string(16'384 * i / kMasters),
+                 std::to_string(16'384 * (i + 1) / kMasters - 1)});
+  }
+  for (size_t i = 0; i < size(); ++i) {
+    for (size_t j = 0; j < i; ++j) node(i).Meet(node(j));
+  }
+  const auto await_info = [this](const std::string& line) {
+    for (const auto& server : nodes_) {
+      AwaitEvidence([&] { return server->Ask({"CLUSTER", "INFO"}).find(line) != std::string::npos; });
+    }
+  };
+  await_info("cluster_known_nodes:" + std::to_string(size()) + "\r");
+  for (size_t i = kMasters; i < size(); ++i) {
+    const std::string id = node(0).Ask({"CLUSTER", "MYID"});
+    AwaitEvidence([&] { return node(i).Ask({"CLUSTER", "REPLICATE", id}) == "OK"; });
+    AwaitEvidence([&] {
+      return node(i).Ask({"INFO", "replication"}).find("master_link_status:up") != std::string::npos;
+    });
+  }
+  await_info("cluster_slots_assigned:16384\r");
+  await_info("cluster_state:ok\r");
+}
+
+// The first, a port where nobody listens, stands for a node that is down.
+std::string RedisCluster::url() const {
+  return "redis+cluster://127.0.0.1:1,127.0.0.1:" + std::to_string(nodes_[0]->port()) +
+         ",127.0.0.1:" + std::to_string(nodes_[1]->port());
+}
+
+size_t RedisCluster::OwnerOf(const std::string& key) {
+  size_t owner = 0;
+  while (owner < size() && node(owner).Ask({"HDEL", key, ""}) != "0") ++owner;
+  return owner;
+}
+
+void RedisCluster::Flush() {
+  for (const auto& server : nodes_) server->Ask({"FLUSHALL"});
+}
+
+void RedisCluster::BeginMove(const std::string& key, size_t from, size_t to) {
+  const std::string slot = std::to_string(ClusterSlotOf(key));
+  node(to).Ask({"CLUSTER", "SETSLOT", slot, "IMPORTING", node(from).Ask({"CLUSTER", "MYID"})});
+  node(from).Ask({"CLUSTER", "SETSLOT", slot, "MIGRATING", node(to).Ask({"CLUSTER", "MYID"})});
+}
+
+bool RedisCluster::MoveOneKey(const std::string& key, size_t from, size_t to) {
+  std::string moving = node(from).Ask({"CLUSTER", "GETKEYSINSLOT", std::to_string(ClusterSlotOf(key)), "1"});
+  if (moving.empty()) return false;
+  moving.pop_back();
+  EXPECT_EQ(node(from).Ask({"MIGRATE", "127.0.0.1", std::to_string(node(to).port()), moving, "0", "5000"}),
+            "OK");
+  return true;
+}
+
+void RedisCluster::EndMove(const std::string& key, size_t from, size_t to) {
+  const std::string id = node(to).Ask({"CLUSTER", "MYID"});
+  const std::string slot = std::to_string(ClusterSlotOf(key));
+  for (const size_t i : {to, from}) node(i).Ask({"CLUSTER", "SETSLOT", slot, "NODE", id});
+}
+
+void RedisCluster::CancelMove(const std::string& key, size_t from, size_t to) {
+  for (const size_t i : {to, from}) {
+    node(i).Ask({"CLUSTER", "SETSLOT", std::to_string(ClusterSlotOf(key)), "STABLE"});
+  }
 }
 
 }  // namespace dormouse

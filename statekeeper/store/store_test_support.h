@@ -63,7 +63,9 @@ class RedisServer {
   struct Options {
     bool tcp = false;  // on a port that the kernel chose; else on a unix socket
     std::string password = {};
-    bool sync = false;  // every write before its answer
+    bool sync = false;                        // every write before its answer
+    bool sentinel = false;                    // a sentinel of nothing yet; nothing else holds, except `tcp`
+    std::vector<std::string> arguments = {};  // more of redis-server's
   };
 
   RedisServer() : RedisServer(Options{}) {}
@@ -82,7 +84,9 @@ class RedisServer {
   std::string url() const;
   std::string socket() const { return directory_ / "redis.sock"; }
   int port() const { return port_; }
-  // A command with its answer as text, from outside of the stores.
+  // As nodes of a cluster.
+  void Meet(const RedisServer& other);
+  // A command with its answer as text (of a list: a line each), from outside of the stores.
   std::string Ask(const std::vector<std::string>& command) const;
 
  private:
@@ -93,5 +97,53 @@ class RedisServer {
   int port_ = 0;
   int pid_ = 0;
 };
+
+// Two servers, master and replica, and a sentinel that replaces the master.
+class RedisSentinels {
+ public:
+  explicit RedisSentinels(std::vector<std::string> server_arguments = {});
+
+  // Before the sentinel knows the replica it cannot replace the master.
+  void AwaitReplicaKnown();
+  // As the sentinel says.
+  int MasterPort() const;
+
+  std::string url() const;
+  // As it was at the start.
+  RedisServer& master() { return *servers_[0]; }
+  RedisServer& replica() { return *servers_[1]; }
+
+ private:
+  std::vector<std::unique_ptr<RedisServer>> servers_;
+  std::unique_ptr<RedisServer> sentinel_;
+};
+
+// A Redis Cluster of three masters and as many replicas of the first one as are asked for. Takes two seconds
+// to start: that is how long a new node refuses to serve.
+class RedisCluster {
+ public:
+  explicit RedisCluster(int replicas = 0);
+
+  std::string url() const;
+  // Masters first.
+  RedisServer& node(size_t i) { return *nodes_[i]; }
+  size_t size() const { return nodes_.size(); }
+  // The node that serves the slot of `key`, as it says itself.
+  size_t OwnerOf(const std::string& key);
+  // Removes all keys.
+  void Flush();
+
+  // Parts of the move of a key's slot: Begin, then key by key (false: none is left), then End.
+  void BeginMove(const std::string& key, size_t from, size_t to);
+  bool MoveOneKey(const std::string& key, size_t from, size_t to);
+  void EndMove(const std::string& key, size_t from, size_t to);
+  void CancelMove(const std::string& key, size_t from, size_t to);
+
+ private:
+  std::vector<std::unique_ptr<RedisServer>> nodes_;
+};
+
+// Waits, up to 20 s, for what no descriptor tells.
+void AwaitEvidence(const std::function<bool()>& seen);
 
 }  // namespace dormouse

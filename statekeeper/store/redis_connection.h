@@ -1,0 +1,145 @@
+// A connection to one Redis server that is made again, with back-off, whenever it breaks. RedisPipeline and
+// ClusterCalls keep what is to be sent.
+//
+// Before a new connection is used the server is told to kill the broken one, for it may still hold commands
+// that it has not read yet, and they must not overtake what comes later.
+//
+// To the master of a service it asks the sentinels for its address, each time anew, checks that the server is
+// a master, and while commands are sent asks again now and then: a master that was replaced while it hangs
+// does not close its connections.
+//
+// With wait-replicas=N answers are held back until N replicas have what was written before them.
+#pragma once
+
+#include <ev++.h>
+#include <hiredis/async.h>
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <random>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "statekeeper/store/host_lookup.h"
+#include "statekeeper/store/redis_calls.h"
+#include "statekeeper/store/sentinel_query.h"
+
+namespace dormouse {
+
+class RedisConnection {
+ public:
+  class Owner {
+   public:
+    // The answer to the oldest command that has none. May destroy the connection.
+    virtual void OnReply(const redisReply& reply) = 0;
+    // There will be no more answers to the commands sent so far; each may or may not have been carried out.
+    // Also before the first connection.
+    virtual void OnBroken() = 0;
+    // To a node of a cluster: the answer to CLUSTER SLOTS. Must not destroy the connection.
+    virtual void OnSlots(const redisReply&) {}
+
+   protected:
+    ~Owner() = default;
+  };
+
+  // `config.server` is a server, a socket, the master of a service, or (the first host) a node of a cluster.
+  RedisConnection(struct ev_loop* loop, RedisConfig config, Owner* owner);
+  ~RedisConnection();
+  RedisConnection(const RedisConnection&) = delete;
+  RedisConnection& operator=(const RedisConnection&) = delete;
+
+  // A command in the protocol's format; while ready() only. It leaves with Flush.
+  void Send(std::string_view command);
+  void Flush();
+
+  // Breaks the connection. The next one comes after a back-off.
+  void Reconnect(std::string trouble);
+
+  // Connected, logged in, scripts loaded, and the server takes writes.
+  bool ready() const { return state_ == State::kReady; }
+  bool healthy() const { return ready() && !lacks_replicas_; }
+  bool refused() const { return refused_; }
+  const std::string& trouble() const { return trouble_; }
+  const std::vector<std::string>& script_hashes() const { return script_hashes_; }
+  std::string address() const { return config_.server.Address(); }
+
+ private:
+  enum class State { kBackOff, kLookUp, kConnecting, kHandshake, kReady };
+  enum class Step { kPlain, kProbe, kRole, kInfo, kClientId, kSlots, kScript, kKillPrevious };
+
+  // Which connection of which server process.
+  struct Identity {
+    std::string run_id;
+    int64_t client = 0;
+  };
+
+  // A reply taken from hiredis, which frees those that it hands out.
+  class HeldReply {
+   public:
+    explicit HeldReply(redisReply* reply);
+    HeldReply(HeldReply&& other) noexcept;
+    HeldReply& operator=(HeldReply&&) = delete;
+    ~HeldReply();
+    const redisReply& operator*() const { return *reply_; }
+
+   private:
+    redisReply* reply_;
+  };
+
+  bool cluster_node() const { return config_.server.kind == RedisUrl::Kind::kCluster; }
+  bool by_sentinel() const { return config_.server.kind == RedisUrl::Kind::kSentinel; }
+
+  void Connect();
+  void StartConnectionTimer();
+  void ConnectTo(const RedisAddress& server);
+  void Adopt(redisAsyncContext* context);
+  void StartHandshake();
+  void SendStep(Step step, const std::string& command);
+  void HandleHandshakeReply(const redisReply& reply);
+  std::string WhyUnsuitable(Step step, const redisReply& reply) const;
+  void FinishHandshake();
+  void BecomeReady();
+  void DropConnection();
+  void SendWait();
+  void HandleWaitReply(const redisReply& reply);
+
+  void OnConnectionTimer(ev::timer&, int);
+  void OnWatchTimer(ev::timer&, int);
+  static void OnConnect(const redisAsyncContext* context, int status);
+  static void OnDisconnect(const redisAsyncContext* context, int status);
+  static void OnAnswer(redisAsyncContext* context, void* reply, void* is_wait);
+
+  struct ev_loop* const loop_;
+  const RedisConfig config_;
+  Owner* const owner_;
+
+  State state_ = State::kBackOff;
+  size_t next_sentinel_ = 0;  // the one to ask first
+  std::unique_ptr<SentinelQuery> sentinel_query_;
+  RedisAddress server_;  // where it connects, or is connected
+  std::unique_ptr<HostLookup> lookup_;
+  redisAsyncContext* context_ = nullptr;  // hiredis frees it when the connection ends by itself
+  uint64_t connections_ = 0;              // so far
+  int failed_attempts_ = 0;               // since it was last ready
+  std::vector<Step> steps_;               // of the handshake
+  size_t steps_done_ = 0;
+  std::vector<std::string> script_hashes_;
+  Identity connection_;  // set by the handshake
+  Identity previous_;    // the last connection that carried commands
+  bool refused_ = false;
+  std::string trouble_ = "no connection yet";
+  std::minstd_rand random_{std::random_device{}()};
+
+  std::deque<HeldReply> held_;  // wait-replicas: answers that wait for replicas
+  bool sent_since_wait_ = false;
+  bool lacks_replicas_ = false;
+  bool busy_since_watch_ = false;
+
+  ev::timer connection_timer_;  // end of the back-off, or of the time for connecting
+  ev::timer watch_timer_;       // asks the sentinels again
+  std::shared_ptr<char> alive_ = std::make_shared<char>();
+};
+
+}  // namespace dormouse

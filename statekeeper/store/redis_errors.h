@@ -1,0 +1,26 @@
+// The errors with which Redis answers.
+#pragma once
+
+#include <hiredis/hiredis.h>
+
+#include <string_view>
+
+namespace dormouse {
+
+inline std::string_view ReplyText(const redisReply& reply) { return {reply.str, reply.len}; }
+
+// Errors begin with a code: "MOVED 3999 127.0.0.1:6381".
+inline bool IsErrorCode(std::string_view error, std::string_view code) {
+  return error.starts_with(code) && (error.size() == code.size() || error[code.size()] == ' ');
+}
+
+// The server cannot serve this now, but it, or another one, will later.
+inline bool SaysAway(std::string_view error) {
+  for (const std::string_view code :
+       {"LOADING", "MASTERDOWN", "READONLY", "TRYAGAIN", "BUSY", "CLUSTERDOWN", "NOREPLICAS"}) {
+    if (IsErrorCode(error, code)) return true;
+  }
+  return false;
+}
+
+}  // namespace dormouse
