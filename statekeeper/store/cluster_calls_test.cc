@@ -123,7 +123,7 @@ TEST_F(ClusterCallsTest, WhileASlotMovesAKeyIsServedWhereItIs) {
   const std::string list = "{room}1";
   Append(list, 10);
   AwaitAnswers();
-  const size_t owner = cluster_->OwnerOf(list);
+  const size_t owner = cluster_->OwnerOf("{room}");
   const size_t to = (owner + 1) % 3;
   cluster_->BeginMove(list, owner, to);
   while (cluster_->MoveOneKey(list, owner, to)) {
