@@ -118,6 +118,27 @@ TEST_F(ClusterCallsTest, OrderHoldsWhileASlotMovesUnderAStreamOfCommands) {
   for (const std::string& list : lists) EXPECT_EQ(Stored(list, owner), UpTo(sent_[list])) << list;
 }
 
+TEST_F(ClusterCallsTest, WhileASlotMovesAKeyIsServedWhereItIs) {
+  Open();
+  const std::string list = "{room}1";
+  Append(list, 10);
+  AwaitAnswers();
+  const size_t owner = cluster_->OwnerOf("{room}");
+  const size_t to = (owner + 1) % 3;
+  cluster_->BeginMove(list, owner, to);
+  while (cluster_->MoveOneKey(list, owner, to)) {
+  }
+  int64_t length = 0;
+  calls_->Call(list, RedisCommand("RPUSH", list, "10"), [&](StoreStatus status, const redisReply* reply) {
+    ASSERT_EQ(status, StoreStatus::kOk);
+    length = reply->integer;
+  });
+  loop_.RunUntil([&] { return length != 0; });
+  EXPECT_EQ(length, 11);
+  cluster_->EndMove(list, owner, to);
+  EXPECT_EQ(Stored(list, to), UpTo(11));
+}
+
 TEST_F(ClusterCallsTest, AMasterThatDiesIsReplacedByItsReplicaAndNothingAcknowledgedIsLost) {
   Open(1);
   // The first master has the replica.

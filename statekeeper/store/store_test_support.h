@@ -128,7 +128,7 @@ class RedisCluster {
   // Masters first.
   RedisServer& node(size_t i) { return *nodes_[i]; }
   size_t size() const { return nodes_.size(); }
-  // The node that serves the slot of `key`, as it says itself.
+  // The node that serves the slot of `key`, a key of nothing, as it says itself.
   size_t OwnerOf(const std::string& key);
   // Removes all keys.
   void Flush();
