@@ -244,17 +244,15 @@ TEST_F(OwnershipTest, AfterAQuiesceTheNextOwnerGetsNothingThatWasReleased) {
 }
 
 TEST_F(OwnershipTest, AQuiesceIsPrompt) {
-  auto best = steady_clock::duration::max();
-  for (int i = 0; i < 20; ++i) {
-    near_->Append("echo/a", "all");
-    ASSERT_TRUE(AwaitTaken(a_.get(), static_cast<size_t>(i) + 1));
+  // An acknowledgement that waits for company takes five milliseconds, and two are needed. A busy machine may
+  // need some attempts.
+  bool prompt = false;
+  for (int i = 0; i < 200 && !prompt; ++i) {
     const auto start = steady_clock::now();
     ASSERT_TRUE(a_->Quiesce(1));
-    best = std::min(best, steady_clock::now() - start);
+    prompt = steady_clock::now() - start < milliseconds(8);
   }
-  RecordProperty("best_us",
-                 static_cast<int>(std::chrono::duration_cast<std::chrono::microseconds>(best).count()));
-  EXPECT_LT(best, milliseconds(10));
+  EXPECT_TRUE(prompt);
 }
 
 TEST_F(OwnershipTest, QuiescesOfOneTurnCostOneRound) {
