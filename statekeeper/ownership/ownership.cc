@@ -233,7 +233,6 @@ void Ownership::SyncIfDue(int64_t now) {
       metrics_.suspicions.Increment();
     }
   }
-  if (unreachable != self_.unreachable) note_is_new_ = true;
   self_.unreachable = unreachable;
   sync_wanted_ = false;
   sync_under_way_ = true;
@@ -242,7 +241,10 @@ void Ownership::SyncIfDue(int64_t now) {
   request.record = PrintMember(self_);
   request.ttl = config_.member_ttl;
   request.known_version = table_version_;
-  store_->Sync(std::move(request), [this, now](StoreStatus status, SyncAnswer answer) {
+  const std::string record = request.record;
+  store_->Sync(std::move(request), [this, now, record](StoreStatus status, SyncAnswer answer) {
+    // Not earlier: the others are to find it there.
+    if (status == StoreStatus::kOk && std::exchange(known_record_, record) != record) note_is_new_ = true;
     OnSynced(now, status, std::move(answer));
   });
 }
@@ -319,7 +321,6 @@ void Ownership::LogChanges(const std::vector<Member>& members, const std::vector
 void Ownership::SetState(MemberState state) {
   if (self_.state == state) return;
   self_.state = state;
-  note_is_new_ = true;
   SyncSoon();
 }
 

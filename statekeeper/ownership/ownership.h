@@ -146,6 +146,7 @@ class Ownership final : public ClusterAdmin {
   std::vector<MemberId> suspects_;
   uint64_t table_version_ = 0;
 
+  std::string known_record_;  // what the store has of this member
   bool sync_wanted_ = true;
   bool sync_under_way_ = false;
   int64_t sync_sent_ms_ = 0;    // of the one under way, or the last

@@ -178,6 +178,7 @@ uint32_t ShardKeeper::ServedEpoch(ShardId shard) const {
 }
 
 bool ShardKeeper::IsComplete() const {
+  if (!placement_.Includes(self_)) return false;
   for (size_t i = 0; i < holds_.size(); ++i) {
     if (desired_[i] == self_ && holds_[i].state != State::kServed) return false;
   }
