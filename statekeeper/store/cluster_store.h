@@ -1,12 +1,14 @@
 // What statekeepers know of each other through the store: who lives, and who owns which shard.
 //
 // Members. Each statekeeper renews its own entry (Sync), which lapses `ttl` after the last renewal by the
-// store's clock: no process's wall clock matters. An entry carries bytes that the members exchange.
+// store's clock: no process's wall clock matters. An entry carries bytes that the members exchange. While the
+// store is away nobody can renew: when it is back, and all entries have lapsed, those who have not left get
+// another `ttl`, so that whoever comes back first does not find itself alone.
 //
-// Shards. The record of a shard (owner, epoch) is what commits are checked against (store.h); Claim changes it,
-// and nothing else does. The shard table is a copy of all records in one place, so that one Sync tells what
-// changed: members that claimed a shard publish that. It may lag behind the records, and never goes back: an
-// entry of a lower epoch is ignored.
+// Shards. The record of a shard (owner, epoch) is what commits are checked against (store.h); Claim changes
+// it, and nothing else does. The shard table is a copy of all records in one place, so that one Sync tells
+// what changed: members that claimed a shard publish that. It may lag behind the records, and never goes
+// back: an entry of a lower epoch is ignored.
 //
 // Threading, order and failure: as a Store. One per process, on the thread and loop of its ownership.
 #pragma once
@@ -26,7 +28,7 @@ struct ShardEntry {
   ShardId shard = 0;
   uint32_t epoch = 0;  // 0: nobody has owned it yet
   std::string owner;   // StoreConfig::owner of a member
-  std::string avoid;   // not empty: while this member lives it is not to own the shard (an operator evicted it)
+  std::string avoid;   // not empty: while this member lives it is not to own the shard (it was evicted)
   friend bool operator==(const ShardEntry&, const ShardEntry&) = default;
 };
 
@@ -42,10 +44,16 @@ struct SyncRequest {
 };
 
 struct SyncAnswer {
-  bool renewed = false;              // the entry was there and had not lapsed (false: a new member, or it was late)
+  bool renewed = false;  // the entry was there and had not lapsed (false: a new member, or it was late)
   std::vector<MemberEntry> members;  // whose entries have not lapsed, the caller's among them; by id
   uint64_t version = 0;              // of the shard table
-  std::vector<ShardEntry> changed;   // since known_version; all that are there where that was 0 or is not known
+  // What changed in the table since known_version, in that order; a shard that changes meanwhile may come
+  // twice.
+  std::vector<ShardEntry> changed;
+  // `changed` is the whole table, and what is not in it is not there; epochs may have gone back. So it is
+  // where known_version was 0, or the store no longer knows it: because it was emptied, or has lost its last
+  // writes, or the caller did not ask for long.
+  bool whole = false;
 };
 
 // A shard as the claimer believes it to be.
@@ -62,20 +70,22 @@ class ClusterStore {
 
   virtual ~ClusterStore() = default;
 
-  // Renews the caller's entry, and tells what there is to know. One round trip, one script.
+  // Renews the caller's entry, and tells what there is to know. One round trip, of a cost that grows with the
+  // members only; more of them where thousands of shards have changed: then calls made after this one may be
+  // carried out and answered before it.
   virtual void Sync(SyncRequest request, SyncCallback done) = 0;
 
   // Removes the caller's entry: the others need not wait until it lapses.
   virtual void Leave(DoneCallback done) = 0;
 
-  // Compare-and-set: where a record's epoch is the claim's, the caller becomes the owner and the epoch goes up by
-  // one (of a shard never owned, to FirstEpoch()). Answers all records as they are then, in the order of the
-  // claims: those that name the caller are the caller's. After kOk nothing of an earlier owner can be written
-  // to these. A claim that is carried out twice, its first answer lost, answers the same.
+  // Compare-and-set: where a record's epoch is the claim's, the caller becomes the owner and the epoch goes
+  // up by one (of a shard never owned, to FirstEpoch()). Answers all records as they are then, in the order
+  // of the claims: those that name the caller are the caller's. After kOk nothing of an earlier owner can be
+  // written to these. A claim that is carried out twice, its first answer lost, answers the same.
   virtual void Claim(std::vector<ShardClaim> claims, RecordsCallback done) = 0;
 
-  // Puts entries into the shard table; those whose epoch is lower than what is there are passed over. An equal
-  // epoch replaces (`avoid` may change).
+  // Puts entries into the shard table; those whose epoch is lower than what is there are passed over. An
+  // equal epoch replaces (`avoid` may change).
   virtual void Publish(std::vector<ShardEntry> entries, DoneCallback done) = 0;
 
   virtual bool healthy() const = 0;

@@ -14,6 +14,10 @@ std::string AlarmsKey(std::string_view prefix, ShardId shard) {
   return fmt::format("{{{}:{}}}:alarms", prefix, shard);
 }
 
+std::string HubsKey(std::string_view prefix, ShardId shard) {
+  return fmt::format("{{{}:{}}}:hubs", prefix, shard);
+}
+
 std::string HubKey(std::string_view prefix, ShardId shard, std::string_view hub) {
   return fmt::format("{{{}:{}}}:h:{}", prefix, shard, hub);
 }

@@ -4,7 +4,9 @@
 //   {PREFIX:SHARD}:shard               hash    owner, epoch: the shard's record, the fence of every commit
 //                                              take: which TakeShards call made it so
 //   {PREFIX:SHARD}:alarms              zset    hub by due time in ms
+//   {PREFIX:SHARD}:hubs                zset    the names of the shard's hubs that have rows, all with score 0
 //   {PREFIX:SHARD}:h:CLASS/NAME        zset    the hub's rows
+//   {PREFIX:cluster}:...                       members and the shard table: redis_cluster_layout.h
 //
 // All keys of a shard have one hash tag, so that every script touches one slot.
 //
@@ -25,32 +27,42 @@ namespace dormouse {
 std::string ClusterKey(std::string_view prefix);
 std::string ShardKey(std::string_view prefix, ShardId shard);
 std::string AlarmsKey(std::string_view prefix, ShardId shard);
+std::string HubsKey(std::string_view prefix, ShardId shard);
 std::string HubKey(std::string_view prefix, ShardId shard, std::string_view hub);
 
 std::string EscapeRowKey(std::string_view key);
 std::string UnescapeRowKey(std::string_view escaped);
 
-// KEYS  the shard's record, its alarms, then the hubs.
+// KEYS  the shard's record, its alarms, its list of hubs, then the hubs.
 // ARGV  owner, epoch, then hub by hub: the number of its rows; when its alarm is due, '0' to delete it, '' to
-// leave
-//       it; the hub's name; and row by row the escaped key, then the member to put, or '' to delete.
+//       leave it; the hub's name where there is an alarm; and row by row the escaped key, then the member to
+//       put, or '' to delete.
 // Answers 1, or 0 when owner and epoch are not the shard's: then nothing is changed.
+//
+// The list of hubs changes with a hub's first row and its last, which the number of rows gained tells: a
+// commit that replaces rows, as most do, does not look at the list. The name is what follows
+// "{PREFIX:SHARD}:h:".
 inline constexpr std::string_view kCommitScript = R"(
 local shard = redis.call('HMGET', KEYS[1], 'owner', 'epoch')
 if shard[1] ~= ARGV[1] or shard[2] ~= ARGV[2] then return 0 end
 -- Changes nothing. But a Redis that is out of memory refuses it; after a deletion it would refuse no more.
 redis.call('ZADD', KEYS[2], 'XX', 0, '')
 local at = 3
-for i = 3, #KEYS do
-  local hub, due, next_hub = KEYS[i], ARGV[at + 1], at + 3 + 2 * ARGV[at]
+for i = 4, #KEYS do
+  local hub, due, next_hub, gained = KEYS[i], ARGV[at + 1], at + 3 + 2 * ARGV[at], 0
   if due == '0' then
     redis.call('ZREM', KEYS[2], ARGV[at + 2])
   elseif due ~= '' then
     redis.call('ZADD', KEYS[2], due, ARGV[at + 2])
   end
   for row = at + 3, next_hub - 1, 2 do
-    redis.call('ZREMRANGEBYLEX', hub, '[' .. ARGV[row] .. '\0', '(' .. ARGV[row] .. '\1')
-    if ARGV[row + 1] ~= '' then redis.call('ZADD', hub, 0, ARGV[row + 1]) end
+    gained = gained - redis.call('ZREMRANGEBYLEX', hub, '[' .. ARGV[row] .. '\0', '(' .. ARGV[row] .. '\1')
+    if ARGV[row + 1] ~= '' then gained = gained + redis.call('ZADD', hub, 0, ARGV[row + 1]) end
+  end
+  if gained > 0 and redis.call('ZCARD', hub) == gained then
+    redis.call('ZADD', KEYS[3], 0, string.sub(hub, #KEYS[1] - 2))
+  elseif gained < 0 and redis.call('EXISTS', hub) == 0 then
+    redis.call('ZREM', KEYS[3], string.sub(hub, #KEYS[1] - 2))
   end
   at = next_hub
 end

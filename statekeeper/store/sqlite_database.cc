@@ -20,6 +20,13 @@ CREATE TABLE IF NOT EXISTS rows (
 CREATE TABLE IF NOT EXISTS alarms (
   hub TEXT PRIMARY KEY, shard INTEGER NOT NULL, due INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS alarms_by_due ON alarms (shard, due, hub);
+-- The hubs that have rows.
+CREATE TABLE IF NOT EXISTS hubs (shard INTEGER NOT NULL, hub TEXT NOT NULL, PRIMARY KEY (shard, hub)) WITHOUT ROWID;
+-- What cluster_store.h calls so. Each change has a version of its own, one above the highest before.
+CREATE TABLE IF NOT EXISTS shard_table (
+  shard INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, owner TEXT NOT NULL, avoid TEXT NOT NULL,
+  version INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS shard_table_by_version ON shard_table (version);
 )";
 
 // In the order of SqliteDatabase::Statement.
@@ -39,6 +46,20 @@ constexpr const char* kSql[] = {
     R"(INSERT INTO shards (shard, owner, epoch) VALUES (?, ?, ?)
        ON CONFLICT DO UPDATE SET owner = excluded.owner, epoch = epoch + 1 RETURNING epoch)",
     "SELECT owner, epoch FROM shards WHERE shard = ?",
+    R"(INSERT INTO shards (shard, owner, epoch) VALUES (?, ?, ?)
+       ON CONFLICT DO UPDATE SET owner = excluded.owner, epoch = excluded.epoch)",
+    "SELECT 1 FROM rows WHERE hub = ? LIMIT 1",
+    "INSERT INTO hubs (shard, hub) VALUES (?, ?) ON CONFLICT DO NOTHING",
+    "DELETE FROM hubs WHERE shard = ? AND hub = ?",
+    "SELECT hub FROM hubs WHERE shard = ? AND hub > ? ORDER BY hub LIMIT ?",
+    "SELECT coalesce(max(version), 0) FROM shard_table",
+    "SELECT shard, epoch, owner, avoid FROM shard_table WHERE version > ? ORDER BY version",
+    R"(INSERT INTO shard_table (shard, epoch, owner, avoid, version)
+       VALUES (?, ?, ?, ?, (SELECT coalesce(max(version), 0) + 1 FROM shard_table))
+       ON CONFLICT DO UPDATE SET epoch = excluded.epoch, owner = excluded.owner, avoid = excluded.avoid,
+                                 version = excluded.version
+       WHERE excluded.epoch > epoch
+             OR excluded.epoch = epoch AND (excluded.owner, excluded.avoid) <> (owner, avoid))",
 };
 
 }  // namespace
@@ -182,6 +203,7 @@ StoreStatus SqliteDatabase::Apply(const ShardCommit& commit, const std::string& 
       if (row.value) write.Blob(*row.value);
       if (!write.Run()) return StoreStatus::kError;
     }
+    if (!hub.rows.empty() && !KeepListed(commit.shard, hub)) return StoreStatus::kError;
     if (hub.alarm_due_ms) {
       Query alarm(statements_[*hub.alarm_due_ms != 0 ? kPutAlarm : kDeleteAlarm]);
       alarm.Text(hub.hub);
@@ -190,6 +212,16 @@ StoreStatus SqliteDatabase::Apply(const ShardCommit& commit, const std::string& 
     }
   }
   return StoreStatus::kOk;
+}
+
+bool SqliteDatabase::KeepListed(ShardId shard, const HubCommit& hub) {
+  bool has_rows = true;
+  if (std::any_of(hub.rows.begin(), hub.rows.end(), [](const RowWrite& row) { return !row.value; })) {
+    Query rows(statements_[kHasRows]);
+    has_rows = rows.Text(hub.hub).Next();
+    if (rows.failed()) return false;
+  }
+  return Query(statements_[has_rows ? kListHub : kUnlistHub]).Bind(shard).Text(hub.hub).Run();
 }
 
 StoreStatus SqliteDatabase::Range(const std::string& hub, const std::string& first, const std::string& last,
@@ -232,6 +264,58 @@ StoreStatus SqliteDatabase::DueAlarms(ShardId shard, int64_t now_ms, size_t limi
   Query next(statements_[kNextAlarm]);
   if (next.Bind(shard).Bind(now_ms).Next()) page->next_ms = next.Number(0);
   return next.failed() ? StoreStatus::kError : StoreStatus::kOk;
+}
+
+StoreStatus SqliteDatabase::ListHubs(ShardId shard, const std::string& after, size_t limit,
+                                     std::vector<std::string>* names) {
+  Query hubs(statements_[kListHubs]);
+  hubs.Bind(shard).Text(after).Bind(static_cast<int64_t>(std::min(limit, kMaxPageRows)));
+  while (hubs.Next()) names->push_back(hubs.Bytes(0));
+  return hubs.failed() ? StoreStatus::kError : StoreStatus::kOk;
+}
+
+StoreStatus SqliteDatabase::ShardTable(uint64_t known_version, SyncAnswer* answer) {
+  {
+    Query version(statements_[kTableVersion]);
+    if (!version.Next()) return StoreStatus::kError;
+    answer->version = static_cast<uint64_t>(version.Number(0));
+  }
+  answer->whole = known_version == 0 || known_version > answer->version;
+  Query changes(statements_[kTableChanges]);
+  changes.Bind(answer->whole ? 0 : static_cast<int64_t>(known_version));
+  while (changes.Next()) {
+    answer->changed.push_back({static_cast<ShardId>(changes.Number(0)),
+                               static_cast<uint32_t>(changes.Number(1)), changes.Bytes(2), changes.Bytes(3)});
+  }
+  return changes.failed() ? StoreStatus::kError : StoreStatus::kOk;
+}
+
+StoreStatus SqliteDatabase::Claim(const std::string& owner, const std::vector<ShardClaim>& claims,
+                                  std::vector<ShardRecord>* records) {
+  for (const ShardClaim& claim : claims) {
+    ShardRecord record;
+    {
+      Query shard(statements_[kGetShard]);
+      if (shard.Bind(claim.shard).Next()) record = {shard.Bytes(0), static_cast<uint32_t>(shard.Number(1))};
+      if (shard.failed()) return StoreStatus::kError;
+    }
+    if (record.epoch == claim.epoch) {
+      record = {owner, record.epoch == 0 ? FirstEpoch() : record.epoch + 1};
+      Query set(statements_[kSetShard]);
+      if (!set.Bind(claim.shard).Text(record.owner).Bind(record.epoch).Run()) return StoreStatus::kError;
+    }
+    records->push_back(std::move(record));
+  }
+  return StoreStatus::kOk;
+}
+
+StoreStatus SqliteDatabase::Publish(const std::vector<ShardEntry>& entries) {
+  for (const ShardEntry& entry : entries) {
+    Query publish(statements_[kPublish]);
+    publish.Bind(entry.shard).Bind(entry.epoch).Text(entry.owner).Text(entry.avoid);
+    if (!publish.Run()) return StoreStatus::kError;
+  }
+  return StoreStatus::kOk;
 }
 
 StoreStatus SqliteDatabase::TakeShards(const std::string& owner, const std::vector<ShardId>& shards,

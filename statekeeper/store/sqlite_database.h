@@ -1,6 +1,6 @@
-// The store's file: what lies in it, and the operations of store.h on it, blocking. Write-ahead log, synced
-// at every commit; locked for this process from Open until the object or the process is gone, however it
-// ends.
+// The store's file: what lies in it, and the operations of store.h and cluster_store.h on it, blocking.
+// Write-ahead log, synced at every commit; locked for this process from Open until the object or the process
+// is gone, however it ends.
 //
 // Used by one thread at a time. Operations are made between Begin and Commit or Rollback. An operation or a
 // Commit that fails leaves a transaction that can only be rolled back; error() says what was wrong.
@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "statekeeper/store/cluster_store.h"
 #include "statekeeper/store/store.h"
 
 namespace dormouse {
@@ -36,6 +37,15 @@ class SqliteDatabase {
   StoreStatus Get(const std::string& hub, const std::vector<std::string>& keys,
                   std::vector<std::optional<std::string>>* values);
   StoreStatus DueAlarms(ShardId shard, int64_t now_ms, size_t limit, AlarmPage* page);
+  StoreStatus ListHubs(ShardId shard, const std::string& after, size_t limit,
+                       std::vector<std::string>* names);
+
+  // The version of the shard table, and what changed; members are none of the file's business.
+  StoreStatus ShardTable(uint64_t known_version, SyncAnswer* answer);
+  StoreStatus Claim(const std::string& owner, const std::vector<ShardClaim>& claims,
+                    std::vector<ShardRecord>* records);
+  StoreStatus Publish(const std::vector<ShardEntry>& entries);
+
   StoreStatus TakeShards(const std::string& owner, const std::vector<ShardId>& shards,
                          std::vector<ShardRecord>* records);
 
@@ -58,10 +68,20 @@ class SqliteDatabase {
     kNextAlarm,
     kPutShard,
     kGetShard,
+    kSetShard,
+    kHasRows,
+    kListHub,
+    kUnlistHub,
+    kListHubs,
+    kTableVersion,
+    kTableChanges,
+    kPublish,
     kStatements
   };
 
   explicit SqliteDatabase(sqlite3* db) : db_(db) {}
+  // After a commit's writes: whether the hub has rows now, as the list of hubs has to say.
+  bool KeepListed(ShardId shard, const HubCommit& hub);
   bool Prepare();
   bool Execute(const char* sql);
 

@@ -14,6 +14,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
 
 constexpr char kHub[] = "echo/room";
 
@@ -41,14 +42,30 @@ class StoreContractTest : public testing::TestWithParam<std::string> {
     if (GetParam() == "redis") server_.emplace();
     config_.url = server_ ? server_->url() : "file:" + (directory_ / "store.db");
     config_.key_prefix = "test";
-    config_.owner = "us";
     config_.shard_count = kTestShards;
     config_.timeout = Duration(60'000);  // beyond what RunUntil waits for: no deadline may help a call along
+    Open("us");
+    epoch_ = Take(loop_, *cluster_, kHub);
+  }
+
+  // Another process of the store takes the place of this one: a file has but one at a time.
+  void Open(const std::string& owner) {
+    store_.reset();
+    cluster_.reset();
+    factory_.reset();
+    config_.owner = owner;
     std::string error;
     factory_ = OpenStore(config_, &error);
     ASSERT_NE(factory_, nullptr) << error;
     store_ = factory_->NewStore(loop_);
-    epoch_ = Take(loop_, *store_, "us", kHub);
+    cluster_ = factory_->NewClusterStore(loop_);
+  }
+  // The epoch of the first of them, after another owner has taken them.
+  uint32_t LetThemTake(const std::vector<ShardId>& shards) {
+    Open("them");
+    const uint32_t epoch = Take(loop_, *cluster_, shards).at(0).epoch;
+    Open("us");
+    return epoch;
   }
 
   StoreStatus CommitRows(std::vector<RowWrite> rows, const std::string& hub = kHub) {
@@ -73,12 +90,19 @@ class StoreContractTest : public testing::TestWithParam<std::string> {
     return page;
   }
 
+  std::vector<std::string> ReadHubs(const std::string& after = "", size_t limit = 1'000) {
+    auto [status, names] = ListHubs(loop_, *store_, shard_, after, limit);
+    EXPECT_EQ(status, StoreStatus::kOk);
+    return names;
+  }
+
   TempDir directory_;
   std::optional<RedisServer> server_;
   StoreConfig config_;
   TestLoop loop_;
   std::unique_ptr<StoreFactory> factory_;
   std::unique_ptr<Store> store_;
+  std::unique_ptr<ClusterStore> cluster_;
   const ShardId shard_ = ShardOf(kHub, kTestShards);
   uint32_t epoch_ = 0;
 };
@@ -288,31 +312,10 @@ TEST_P(StoreContractTest, LargeCommits) {
   for (const std::string& hub : hubs) EXPECT_EQ(Read("k49", hub), std::string(16u << 10, 'a' + 49)) << hub;
 }
 
-// Gateways may remember epochs of what was there before.
-TEST_P(StoreContractTest, AFreshStoreBeginsBeyondTheEpochsOfAnyEarlierOne) {
-  const uint32_t now = FirstEpoch();
-  const uint32_t epoch = TakeShards(loop_, *store_, "a", {9}).at(0).epoch;
-  EXPECT_GE(epoch, now);
-  EXPECT_LE(epoch, FirstEpoch());
-}
-
-TEST_P(StoreContractTest, EachTakeRaisesTheEpochByOne) {
-  const std::vector<ShardRecord> first = TakeShards(loop_, *store_, "a", {1, 2, 3});
-  ASSERT_EQ(first.size(), 3u);
-  const std::vector<ShardRecord> second = TakeShards(loop_, *store_, "b", {3, 1});
-  ASSERT_EQ(second.size(), 2u);
-  EXPECT_EQ(second[0].epoch, first[2].epoch + 1);
-  EXPECT_EQ(second[1].epoch, first[0].epoch + 1);
-  EXPECT_EQ(second[0].owner, "b");
-  EXPECT_EQ(TakeShards(loop_, *store_, "b", {3}).at(0).epoch, first[2].epoch + 2) << "also from oneself";
-  EXPECT_EQ(TakeShards(loop_, *store_, "a", {2}).at(0).epoch, first[1].epoch + 1) << "which b did not take";
-  EXPECT_THAT(TakeShards(loop_, *store_, "a", {}), IsEmpty());
-}
-
 TEST_P(StoreContractTest, ACommitAfterAnotherOwnersTakeChangesNothing) {
   ASSERT_EQ(CommitRows({{"key", "ours"}}), StoreStatus::kOk);
   ASSERT_EQ(CommitAlarm(kHub, 500), StoreStatus::kOk);
-  const uint32_t theirs = Take(loop_, *store_, "them", kHub);
+  const uint32_t theirs = LetThemTake({shard_});
   const ShardCommit late = {shard_, epoch_, {{kHub, {{"key", "late"}, {"other", "late"}}, 0}}};
   EXPECT_EQ(Commit(loop_, *store_, late), StoreStatus::kFenced);
   ShardCommit right_epoch = late;
@@ -322,7 +325,7 @@ TEST_P(StoreContractTest, ACommitAfterAnotherOwnersTakeChangesNothing) {
   EXPECT_EQ(ReadAlarms(500, 1).due.size(), 1u);
 
   // Having it back does not revive what belongs to the time before.
-  const uint32_t again = Take(loop_, *store_, "us", kHub);
+  const uint32_t again = Take(loop_, *cluster_, kHub);
   EXPECT_EQ(Commit(loop_, *store_, late), StoreStatus::kFenced);
   EXPECT_EQ(Commit(loop_, *store_, Put(kHub, again, "key", "ours again")), StoreStatus::kOk);
   EXPECT_EQ(Read("key"), "ours again");
@@ -338,8 +341,8 @@ TEST_P(StoreContractTest, OfManyCommitsOnlyTheFencedFail) {
   std::map<ShardId, uint32_t> epochs;
   std::vector<ShardId> shards;
   for (ShardId shard = 0; shard < 20; ++shard) shards.push_back(shard);
-  const std::vector<ShardRecord> taken = TakeShards(loop_, *store_, "us", shards);
-  TakeShards(loop_, *store_, "them", {3, 7});
+  const std::vector<ShardRecord> taken = Take(loop_, *cluster_, shards);
+  LetThemTake({3, 7});
   std::map<ShardId, StoreStatus> statuses;
   for (const ShardId shard : shards) {
     store_->Commit({shard, taken[shard].epoch, {{HubsOf(shard, 1)[0], {{"key", "value"}}, {}}}},
@@ -395,24 +398,64 @@ TEST_P(StoreContractTest, AHubHasOneAlarm) {
   EXPECT_EQ(Read("key"), "value");
 }
 
+TEST_P(StoreContractTest, HubsWithRowsAreListed) {
+  const std::vector<std::string> hubs = HubsOf(shard_, 3);
+  EXPECT_THAT(ReadHubs(), IsEmpty());
+  ASSERT_EQ(CommitAlarm(hubs[0], 100), StoreStatus::kOk);
+  EXPECT_THAT(ReadHubs(), IsEmpty()) << "an alarm is no row";
+  ASSERT_EQ(CommitRows({{"a", "1"}}, hubs[1]), StoreStatus::kOk);
+  ASSERT_EQ(CommitRows({{"a", "1"}, {"b", "2"}}, hubs[0]), StoreStatus::kOk);
+  ASSERT_EQ(CommitRows({{"a", "1"}, Delete("a")}, hubs[2]), StoreStatus::kOk);
+  EXPECT_THAT(ReadHubs(), UnorderedElementsAre(hubs[0], hubs[1])) << "the third came to nothing";
+  ASSERT_EQ(CommitRows({{"a", "new"}, Delete("b"), Delete("never there")}, hubs[0]), StoreStatus::kOk);
+  EXPECT_THAT(ReadHubs(), UnorderedElementsAre(hubs[0], hubs[1]));
+  ASSERT_EQ(CommitRows({Delete("a"), {"a", "1"}}, hubs[0]), StoreStatus::kOk);
+  ASSERT_EQ(CommitRows({Delete("a"), Delete("b")}, hubs[1]), StoreStatus::kOk);
+  EXPECT_THAT(ReadHubs(), ElementsAre(hubs[0]));
+  ASSERT_EQ(CommitRows({Delete("a"), {"c", "3"}}, hubs[0]), StoreStatus::kOk);
+  ASSERT_EQ(CommitRows({Delete("a"), {"c", "3"}}, hubs[1]), StoreStatus::kOk) << "again";
+  EXPECT_THAT(ReadHubs(), UnorderedElementsAre(hubs[0], hubs[1]));
+
+  ShardCommit fenced = {shard_, epoch_ + 1, {{hubs[2], {{"a", "1"}}, {}}, {hubs[0], {Delete("c")}, {}}}};
+  EXPECT_EQ(Commit(loop_, *store_, fenced), StoreStatus::kFenced);
+  EXPECT_THAT(ReadHubs(), UnorderedElementsAre(hubs[0], hubs[1]));
+  fenced.epoch = epoch_;
+  EXPECT_EQ(Commit(loop_, *store_, fenced), StoreStatus::kOk);
+  EXPECT_THAT(ReadHubs(), UnorderedElementsAre(hubs[1], hubs[2])) << "one commit, two hubs";
+  EXPECT_THAT(ListHubs(loop_, *store_, (shard_ + 1) % kTestShards).second, IsEmpty());
+}
+
+TEST_P(StoreContractTest, HubsAreListedInBytewiseOrderPageByPage) {
+  std::vector<std::string> hubs = HubsOf(shard_, 2'500);
+  ShardCommit commit{shard_, epoch_, {}};
+  for (const std::string& hub : hubs) commit.hubs.push_back({hub, {{"key", "value"}}, {}});
+  ASSERT_EQ(Commit(loop_, *store_, commit), StoreStatus::kOk);
+  std::sort(hubs.begin(), hubs.end());
+  std::vector<std::string> listed;
+  for (const size_t expected : {1'000, 1'000, 500, 0}) {
+    const std::vector<std::string> page = ReadHubs(listed.empty() ? "" : listed.back(), 5'000);
+    EXPECT_EQ(page.size(), expected);
+    listed.insert(listed.end(), page.begin(), page.end());
+  }
+  EXPECT_EQ(listed, hubs);
+  EXPECT_THAT(ReadHubs(hubs[9], 2), ElementsAre(hubs[10], hubs[11]));
+  EXPECT_THAT(ReadHubs(hubs[9] + "\x01", 1), ElementsAre(hubs[10])) << "a name that is not there";
+}
+
 TEST_P(StoreContractTest, EverythingIsThereAfterReopening) {
   ASSERT_EQ(CommitRows({{"key", "value"}}), StoreStatus::kOk);
   ASSERT_EQ(CommitAlarm(kHub, 100), StoreStatus::kOk);
-  store_.reset();
-  factory_.reset();
-  std::string error;
-  factory_ = OpenStore(config_, &error);
-  ASSERT_NE(factory_, nullptr) << error;
-  store_ = factory_->NewStore(loop_);
+  Open("us");
   EXPECT_EQ(Read("key"), "value");
   EXPECT_EQ(ReadAlarms(100, 10).due.size(), 1u);
   EXPECT_EQ(Commit(loop_, *store_, Put(kHub, epoch_, "key", "more")), StoreStatus::kOk)
       << "the shard is still ours";
-  EXPECT_EQ(Take(loop_, *store_, "us", kHub), epoch_ + 1);
+  EXPECT_EQ(Take(loop_, *cluster_, kHub), epoch_ + 1);
 }
 
 TEST_P(StoreContractTest, AnotherNumberOfShardsIsRefused) {
   store_.reset();
+  cluster_.reset();
   factory_.reset();
   config_.shard_count = 2 * kTestShards;
   std::string error;

@@ -9,10 +9,12 @@
 #include <utility>
 
 #include "common/ids.h"
-#include "statekeeper/store/cluster_store.h"
+#include "statekeeper/store/cluster_store_redis.h"
+#include "statekeeper/store/redis_cluster_layout.h"
 #include "statekeeper/store/redis_command.h"
 #include "statekeeper/store/redis_layout.h"
 #include "statekeeper/store/redis_pipeline.h"
+#include "statekeeper/store/redis_reply.h"
 
 namespace dormouse {
 namespace {
@@ -24,15 +26,14 @@ constexpr size_t kWritesPerScript = 400;
 constexpr size_t kBytesPerScript = 1u << 20;
 constexpr size_t kKeysPerGet = 400;
 
-// The order of kScripts.
-enum Script { kCommit, kRange, kGet, kAlarms, kTake };
-const std::vector<std::string_view> kScripts = {kCommitScript, kRangeScript, kGetScript, kAlarmsScript,
-                                                kTakeScript};
+// The order of Scripts(); then come kClusterScripts.
+enum Script { kCommit, kRange, kGet, kAlarms, kTake, kScripts };
 
-std::string_view Text(const redisReply& reply) { return {reply.str, reply.len}; }
-
-std::span<const redisReply* const> Elements(const redisReply& reply) {
-  return {const_cast<const redisReply* const*>(reply.element), reply.elements};
+std::vector<std::string_view> Scripts() {
+  std::vector<std::string_view> scripts = {kCommitScript, kRangeScript, kGetScript, kAlarmsScript,
+                                           kTakeScript};
+  scripts.insert(scripts.end(), kClusterScripts.begin(), kClusterScripts.end());
+  return scripts;
 }
 
 bool ParseMember(std::string_view member, Row* row) {
@@ -42,20 +43,6 @@ bool ParseMember(std::string_view member, Row* row) {
   row->value = member.substr(zero + 1);
   return true;
 }
-
-// Joins the answers of several commands, sent one after another, to one: the first failure counts.
-template <typename Result>
-struct Joined {
-  size_t missing;
-  StoreStatus status = StoreStatus::kOk;
-  Result result{};
-  std::function<void(StoreStatus, Result)> done;
-
-  void Answer(StoreStatus answer) {
-    if (status == StoreStatus::kOk) status = answer;
-    if (--missing == 0) done(status, status == StoreStatus::kOk ? std::move(result) : Result{});
-  }
-};
 
 class RedisStore : public Store {
  public:
@@ -84,7 +71,6 @@ class RedisStore : public Store {
     }
     parts.push_back(std::span(commit.hubs).subspan(begin));
 
-    struct Nothing {};
     auto joined = std::make_shared<Joined<Nothing>>();
     joined->missing = parts.size();
     joined->done = [done = std::move(done)](StoreStatus status, Nothing) { done(status); };
@@ -170,8 +156,17 @@ class RedisStore : public Store {
                    });
   }
 
-  void ListHubs(ShardId, const std::string&, size_t, NamesCallback done) override {
-    done(StoreStatus::kError, {});
+  void ListHubs(ShardId shard, const std::string& after, size_t limit, NamesCallback done) override {
+    std::string command =
+        RedisCommand("ZRANGEBYLEX", HubsKey(config_.key_prefix, shard), after.empty() ? "-" : "(" + after,
+                     "+", "LIMIT", "0", fmt::to_string(std::min(limit, kMaxPageRows)));
+    pipeline_.Call(std::move(command), [done = std::move(done)](StoreStatus status, const redisReply* reply) {
+      std::vector<std::string> names;
+      if (status == StoreStatus::kOk) {
+        for (const redisReply* name : Elements(*reply)) names.emplace_back(Text(*name));
+      }
+      done(status, std::move(names));
+    });
   }
 
   void TakeShards(const std::string& owner, std::vector<ShardId> shards, ShardsCallback done) override {
@@ -212,12 +207,13 @@ class RedisStore : public Store {
   }
 
   std::string CommitCommand(ShardId shard, uint32_t epoch, std::span<const HubCommit> hubs) const {
-    size_t arguments = 3 + 2 + 2;
+    size_t arguments = 3 + 3 + 2;
     for (const HubCommit& hub : hubs) arguments += 1 + 3 + 2 * hub.rows.size();
     RedisCommandBuilder command(arguments);
-    AppendEvalsha(&command, kCommit, 2 + hubs.size());
+    AppendEvalsha(&command, kCommit, 3 + hubs.size());
     command.Append(ShardKey(config_.key_prefix, shard));
     command.Append(AlarmsKey(config_.key_prefix, shard));
+    command.Append(HubsKey(config_.key_prefix, shard));
     for (const HubCommit& hub : hubs) command.Append(HubKey(config_.key_prefix, shard, hub.hub));
     command.Append(config_.owner);
     command.Append(fmt::to_string(epoch));
@@ -296,12 +292,14 @@ class RedisStoreFactory : public StoreFactory {
   std::unique_ptr<Store> NewStore(struct ev_loop* loop) override {
     return std::make_unique<RedisStore>(loop, config_, PipelineConfig(), &script_hashes_);
   }
-  std::unique_ptr<ClusterStore> NewClusterStore(struct ev_loop*) override { return nullptr; }
+  std::unique_ptr<ClusterStore> NewClusterStore(struct ev_loop* loop) override {
+    return NewRedisClusterStore(loop, config_, PipelineConfig(), std::span(script_hashes_).subspan(kScripts));
+  }
   bool shared() const override { return true; }
 
  private:
   RedisPipeline::Config PipelineConfig() const {
-    return {server_, ClusterKey(config_.key_prefix), kScripts, config_.timeout};
+    return {server_, ClusterKey(config_.key_prefix), Scripts(), config_.timeout};
   }
 
   const StoreConfig config_;

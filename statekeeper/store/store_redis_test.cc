@@ -32,7 +32,7 @@ class RedisStoreTest : public testing::Test {
     factory_ = OpenStore(config_, &error);
     ASSERT_NE(factory_, nullptr) << error;
     store_ = factory_->NewStore(loop_);
-    epoch_ = Take(loop_, *store_, "us", kHub);
+    epoch_ = Take(loop_, *factory_->NewClusterStore(loop_), kHub);
   }
 
   static StoreConfig Config(const std::string& url) {
@@ -109,36 +109,6 @@ TEST_F(RedisStoreTest, CallsWaitForAServerThatRestarts) {
   EXPECT_THAT(answers_, Each(StoreStatus::kOk));
   EXPECT_EQ(Read("key"), "699");
   EXPECT_TRUE(store_->healthy());
-}
-
-TEST_F(RedisStoreTest, ATakeThatIsSentAgainRaisesTheEpochOnce) {
-  Open();
-  // The server carries them out, but its answers are lost with it.
-  server_->Pause();
-  std::vector<ShardId> shards;
-  for (ShardId shard = 0; shard < kTestShards; ++shard) shards.push_back(shard);
-  std::optional<std::vector<ShardRecord>> records;
-  const uint32_t first_epoch = FirstEpoch();
-  store_->TakeShards("us", shards, [&](StoreStatus status, std::vector<ShardRecord> answer) {
-    EXPECT_EQ(status, StoreStatus::kOk);
-    records = std::move(answer);
-  });
-  ev_run(loop_, EVRUN_NOWAIT);
-  server_->Continue();
-  for (int i = 0; i < 10'000 && server_->Ask({"HGET", ShardKey("test", kTestShards - 1), "epoch"}).empty();
-       ++i) {
-  }
-  server_->Stop();
-  server_->Start();
-  loop_.RunUntil([&] { return records.has_value(); });
-  for (ShardId shard = 0; shard < kTestShards; ++shard) {
-    if (shard == ShardOf(kHub, kTestShards)) {
-      EXPECT_EQ(records->at(shard).epoch, epoch_ + 1);
-    } else {
-      EXPECT_GE(records->at(shard).epoch, first_epoch);
-      EXPECT_LE(records->at(shard).epoch, FirstEpoch());
-    }
-  }
 }
 
 TEST_F(RedisStoreTest, AServerThatDoesNotAnswerIsUnavailableAndComesBack) {

@@ -57,7 +57,7 @@ TEST_F(SqliteStoreTest, WhatWasAcknowledgedSurvivesKill9) {
     TestLoop loop;
     const std::unique_ptr<StoreFactory> factory = Open();
     const std::unique_ptr<Store> store = factory->NewStore(loop);
-    const uint32_t epoch = Take(loop, *store, "us", kHub);
+    const uint32_t epoch = Take(loop, *factory->NewClusterStore(loop), kHub);
     ShardCommit commit = Put(kHub, epoch, "key", std::to_string(epoch));
     commit.hubs[0].alarm_due_ms = 100;
     store->Commit(commit, [](StoreStatus status) {
@@ -71,7 +71,7 @@ TEST_F(SqliteStoreTest, WhatWasAcknowledgedSurvivesKill9) {
   const std::optional<std::string> epoch = Get(loop, *store, kHub, {"key"}).second.at(0);
   ASSERT_TRUE(epoch.has_value());
   EXPECT_EQ(DueAlarms(loop, *store, ShardOf(kHub, kTestShards), 100, 10).second.due.size(), 1u);
-  EXPECT_EQ(std::to_string(Take(loop, *store, "us", kHub) - 1), epoch);
+  EXPECT_EQ(std::to_string(Take(loop, *factory->NewClusterStore(loop), kHub) - 1), epoch);
 }
 
 TEST_F(SqliteStoreTest, ASecondProcessIsRefusedWithASentence) {
@@ -117,7 +117,7 @@ TEST_F(SqliteStoreTest, AFullDiskIsAnErrorAndLeavesWhatWasThere) {
     TestLoop loop;
     const std::unique_ptr<StoreFactory> factory = Open();
     const std::unique_ptr<Store> store = factory->NewStore(loop);
-    const uint32_t epoch = Take(loop, *store, "us", kHub);
+    const uint32_t epoch = Take(loop, *factory->NewClusterStore(loop), kHub);
     EXPECT_EQ(Commit(loop, *store, Put(kHub, epoch, "key", "value")), StoreStatus::kOk);
     signal(SIGXFSZ, SIG_IGN);
     const rlimit limit = {256u << 10, 256u << 10};
@@ -137,14 +137,15 @@ TEST_F(SqliteStoreTest, CallsThatExpireBeforeTheyAreBegunAreGivenUp) {
   TestLoop loop;
   const std::unique_ptr<StoreFactory> factory = Open();
   const std::unique_ptr<Store> store = factory->NewStore(loop);
+  const std::unique_ptr<ClusterStore> cluster = factory->NewClusterStore(loop);
   uint32_t epoch = 0;
   for (int attempt = 0; attempt < 100 && epoch == 0; ++attempt) {
     bool answered = false;
-    store->TakeShards("us", {ShardOf(kHub, kTestShards)},
-                      [&](StoreStatus status, std::vector<ShardRecord> records) {
-                        answered = true;
-                        if (status == StoreStatus::kOk) epoch = records[0].epoch;
-                      });
+    cluster->Claim({{ShardOf(kHub, kTestShards), 0}},
+                   [&](StoreStatus status, std::vector<ShardRecord> records) {
+                     answered = true;
+                     if (status == StoreStatus::kOk) epoch = records[0].epoch;
+                   });
     loop.RunUntil([&] { return answered; });
   }
   // Three lanes keep the disk busy for longer than that.
@@ -182,7 +183,7 @@ TEST_F(SqliteStoreTest, ManyLanesCommitTogether) {
       TestLoop loop;
       const std::unique_ptr<Store> store = factory->NewStore(loop);
       const std::string hub = "echo/" + std::to_string(lane);
-      const uint32_t epoch = Take(loop, *store, "us", hub);
+      const uint32_t epoch = Take(loop, *factory->NewClusterStore(loop), hub);
       int done = 0;
       for (int i = 0; i < kCommits; ++i) {
         store->Commit(Put(hub, epoch, "key", std::to_string(i)), [&done](StoreStatus status) {

@@ -85,10 +85,19 @@ std::pair<StoreStatus, AlarmPage> DueAlarms(TestLoop& loop, Store& store, ShardI
   return answer.value();
 }
 
-std::vector<ShardRecord> TakeShards(TestLoop& loop, Store& store, const std::string& owner,
-                                    std::vector<ShardId> shards) {
+std::pair<StoreStatus, std::vector<std::string>> ListHubs(TestLoop& loop, Store& store, ShardId shard,
+                                                          const std::string& after, size_t limit) {
+  std::optional<std::pair<StoreStatus, std::vector<std::string>>> answer;
+  store.ListHubs(shard, after, limit, [&](StoreStatus status, std::vector<std::string> names) {
+    answer.emplace(status, std::move(names));
+  });
+  loop.RunUntil([&] { return answer.has_value(); });
+  return answer.value();
+}
+
+std::vector<ShardRecord> Claim(TestLoop& loop, ClusterStore& cluster, std::vector<ShardClaim> claims) {
   std::optional<std::vector<ShardRecord>> answer;
-  store.TakeShards(owner, std::move(shards), [&](StoreStatus status, std::vector<ShardRecord> records) {
+  cluster.Claim(std::move(claims), [&](StoreStatus status, std::vector<ShardRecord> records) {
     EXPECT_EQ(status, StoreStatus::kOk);
     answer = std::move(records);
   });
@@ -96,8 +105,18 @@ std::vector<ShardRecord> TakeShards(TestLoop& loop, Store& store, const std::str
   return answer.value();
 }
 
-uint32_t Take(TestLoop& loop, Store& store, const std::string& owner, const std::string& hub) {
-  return TakeShards(loop, store, owner, {ShardOf(hub, kTestShards)}).at(0).epoch;
+std::vector<ShardRecord> Take(TestLoop& loop, ClusterStore& cluster, const std::vector<ShardId>& shards) {
+  // An epoch that no shard has: answers the records as they are.
+  constexpr uint32_t kNoEpoch = UINT32_MAX;
+  std::vector<ShardClaim> claims;
+  for (const ShardId shard : shards) claims.push_back({shard, kNoEpoch});
+  const std::vector<ShardRecord> records = Claim(loop, cluster, claims);
+  for (size_t i = 0; i < claims.size(); ++i) claims[i].epoch = records.at(i).epoch;
+  return Claim(loop, cluster, claims);
+}
+
+uint32_t Take(TestLoop& loop, ClusterStore& cluster, const std::string& hub) {
+  return Take(loop, cluster, std::vector<ShardId>{ShardOf(hub, kTestShards)}).at(0).epoch;
 }
 
 ShardCommit Put(const std::string& hub, uint32_t epoch, const std::string& key, const std::string& value) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "common/temp_dir.h"
+#include "statekeeper/store/cluster_store.h"
 #include "statekeeper/store/store.h"
 
 namespace dormouse {
@@ -41,10 +42,14 @@ std::pair<StoreStatus, std::vector<std::optional<std::string>>> Get(TestLoop& lo
                                                                     std::vector<std::string> keys);
 std::pair<StoreStatus, AlarmPage> DueAlarms(TestLoop& loop, Store& store, ShardId shard, int64_t now_ms,
                                             size_t limit);
-std::vector<ShardRecord> TakeShards(TestLoop& loop, Store& store, const std::string& owner,
-                                    std::vector<ShardId> shards);
-// The epoch of `hub`'s shard, taken for `owner`.
-uint32_t Take(TestLoop& loop, Store& store, const std::string& owner, const std::string& hub);
+std::pair<StoreStatus, std::vector<std::string>> ListHubs(TestLoop& loop, Store& store, ShardId shard,
+                                                          const std::string& after = "",
+                                                          size_t limit = 1'000);
+std::vector<ShardRecord> Claim(TestLoop& loop, ClusterStore& cluster, std::vector<ShardClaim> claims);
+// Claims `shards`, whoever owns them: the records as they are then.
+std::vector<ShardRecord> Take(TestLoop& loop, ClusterStore& cluster, const std::vector<ShardId>& shards);
+// The epoch of `hub`'s shard, taken.
+uint32_t Take(TestLoop& loop, ClusterStore& cluster, const std::string& hub);
 
 // A commit of one row of one hub.
 ShardCommit Put(const std::string& hub, uint32_t epoch, const std::string& key, const std::string& value);
