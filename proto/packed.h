@@ -90,8 +90,10 @@ enum class DeliveryKind : uint8_t {
   kClose = 4,  // payload as of a close event
   kAdmit = 5,  // no payload: the hub has let the connection in (ClassProfile.admission_timeout_ms)
   kFence = 6,  // nothing; it is sent for its acknowledgement, which comes after all before it
-  // The hub `return_to` believes that exactly the recipients are its open sockets here. Those of them that are not
-  // open answer with a kClose (1006), open ones of that hub that are not among them with a kPresent. No payload.
+  // The hub `return_to` believes that exactly the recipients are its open sockets here. Those of them that
+  // are not open answer with a kClose (1006), open ones of that hub that are not among them with a kPresent.
+  // No payload. Its cause is none: each owner asks anew, and must not be taken to repeat what an earlier one
+  // sent for an event.
   kRollCall = 7,
 };
 

@@ -27,7 +27,9 @@ struct Connection : TimerNode {
   lws* socket = nullptr;
   uint64_t handle = 0;  // ConnectionId::handle
   const HubClassEdge* hub_class = nullptr;
-  std::string hub;           // "CLASS/NAME"
+  std::string hub;                    // "CLASS/NAME"
+  Connection* next_of_hub = nullptr;  // a ring (HubSockets)
+  Connection* previous_of_hub = nullptr;
   int64_t last_seen_ms = 0;  // SteadyMs() of the last whole message or control frame
   int64_t admit_by_ms = 0;   // SteadyMs() by which the hub must have let it in; 0: it has, or need not
   TokenBucket rate;

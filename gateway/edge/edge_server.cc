@@ -97,7 +97,7 @@ EdgeServer::~EdgeServer() {
 std::string EdgeServer::Start(StatekeeperLinks* links) {
   links_ = links;
   events_.emplace(links, metrics_);
-  outbound_.emplace(&table_, &*events_, &timers_, metrics_, config_.close_timeout_ms);
+  outbound_.emplace(&table_, &of_hubs_, &*events_, &timers_, metrics_, config_.close_timeout_ms);
   inbound_.emplace(config_.gateway, &table_, &*events_, &*outbound_, &partials_, metrics_);
   if (!sockets_.ok()) return "libwebsockets does not start: is the package libwebsockets-evlib-ev installed?";
   std::string wrong = listener_.Listen(config_.listen);
@@ -237,6 +237,7 @@ std::optional<HttpReply> EdgeServer::OnUpgrade(const HttpRequest& request, const
 
 void EdgeServer::OnOpen(Connection* connection) {
   metrics_->opened->Increment();
+  of_hubs_.Add(connection);
   inbound_->OnOpen(connection, opening_);
   opening_.clear();
   const EdgeRules& rules = connection->hub_class->rules();
@@ -271,6 +272,7 @@ void EdgeServer::OnGone(Connection* connection) {
   outbound_->Ended(connection, CloseCause::kBroken, 1006, {});
   LoopTimers::Cancel(connection);
   outbound_->Forget(connection);
+  of_hubs_.Remove(connection);
   table_.Free(connection);
 }
 

@@ -29,6 +29,7 @@
 #include "gateway/edge/event_writer.h"
 #include "gateway/edge/front_door.h"
 #include "gateway/edge/gateway_metrics.h"
+#include "gateway/edge/hub_sockets.h"
 #include "gateway/edge/inbound.h"
 #include "gateway/edge/listener.h"
 #include "gateway/edge/loop_timers.h"
@@ -123,6 +124,7 @@ class EdgeServer : public StatekeeperLinks::Edge, private FrontDoor::Handler, pr
   AddressLimit address_limit_;
   PartialBudget partials_;
   ConnectionTable table_;
+  HubSockets of_hubs_;
   LoopTimers timers_;
   WebSockets sockets_;
   Listener listener_;

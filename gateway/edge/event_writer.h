@@ -30,15 +30,11 @@ class EventWriter {
   }
   // A returnable frame did not reach the socket with this handle.
   void AppendUndelivered(uint64_t handle, std::string_view hub, std::string_view frame) {
-    EventView event;
-    event.kind = EventKind::kUndelivered;
-    event.connection = handle;
-    event.last_seen_ms = WallMs();
-    event.hub = hub;
-    event.payload = frame;
-    metrics_->events->Increment();
-    metrics_->event_bytes->Increment(static_cast<double>(frame.size()));
-    links_->Append(event);
+    AppendOfHandle(EventKind::kUndelivered, handle, hub, frame);
+  }
+  // There is no open socket with this handle, for a hub that thinks so.
+  void AppendAbsent(uint64_t handle, std::string_view hub) {
+    AppendOfHandle(EventKind::kClose, handle, hub, ClosePayload(1006, {}));
   }
   void AppendClose(const Connection& connection, uint16_t code, std::string_view reason,
                    bool by_client = false) {
@@ -47,6 +43,18 @@ class EventWriter {
   bool IsCongested(const Connection& connection) const { return links_->IsCongested(connection.hub); }
 
  private:
+  void AppendOfHandle(EventKind kind, uint64_t handle, std::string_view hub, std::string_view payload) {
+    EventView event;
+    event.kind = kind;
+    event.connection = handle;
+    event.last_seen_ms = WallMs();
+    event.hub = hub;
+    event.payload = payload;
+    metrics_->events->Increment();
+    metrics_->event_bytes->Increment(static_cast<double>(payload.size()));
+    links_->Append(event);
+  }
+
   StatekeeperLinks* links_;
   GatewayMetrics* metrics_;
 };

@@ -1,5 +1,7 @@
 #include "gateway/edge/outbound.h"
 
+#include <absl/container/flat_hash_set.h>
+
 #include <algorithm>
 #include <memory>
 #include <utility>
@@ -45,8 +47,33 @@ void Outbound::Admit(const DeliveryView& delivery) {
   }
 }
 
+// A close whose own event is still on its way is said twice; the second changes nothing.
+void Outbound::AnswerRollCall(const DeliveryView& delivery) {
+  const std::string_view hub = delivery.return_to;
+  size_t named = 0;
+  for (uint32_t i = 0; i < delivery.recipient_count; ++i) {
+    const Connection* connection = table_->Find(delivery.recipient(i));
+    if (connection != nullptr && !connection->closing && connection->hub == hub) {
+      ++named;
+    } else {
+      events_->AppendAbsent(delivery.recipient(i), hub);
+    }
+  }
+  size_t open = 0;
+  of_hubs_->ForEach(hub, [&](const Connection* connection) { open += connection->closing ? 0 : 1; });
+  if (open == named) return;
+  absl::flat_hash_set<uint64_t> known;
+  for (uint32_t i = 0; i < delivery.recipient_count; ++i) known.insert(delivery.recipient(i));
+  of_hubs_->ForEach(hub, [&](const Connection* connection) {
+    if (!connection->closing && !known.contains(connection->handle)) {
+      events_->Append(*connection, EventKind::kPresent);
+    }
+  });
+}
+
 void Outbound::Deliver(const DeliveryView& delivery) {
   if (delivery.kind == DeliveryKind::kAdmit) return Admit(delivery);
+  if (delivery.kind == DeliveryKind::kRollCall) return AnswerRollCall(delivery);
   const bool closes = delivery.kind == DeliveryKind::kClose;
   const bool binary = delivery.kind == DeliveryKind::kBinary;
   const bool returnable = !delivery.return_to.empty();

@@ -16,6 +16,7 @@
 #include "gateway/edge/connection_table.h"
 #include "gateway/edge/event_writer.h"
 #include "gateway/edge/gateway_metrics.h"
+#include "gateway/edge/hub_sockets.h"
 #include "gateway/edge/loop_timers.h"
 #include "gateway/edge/web_sockets.h"
 
@@ -23,9 +24,10 @@ namespace dormouse {
 
 class Outbound {
  public:
-  Outbound(ConnectionTable* table, EventWriter* events, LoopTimers* timers, GatewayMetrics* metrics,
-           int64_t close_timeout_ms)
+  Outbound(ConnectionTable* table, const HubSockets* of_hubs, EventWriter* events, LoopTimers* timers,
+           GatewayMetrics* metrics, int64_t close_timeout_ms)
       : table_(table),
+        of_hubs_(of_hubs),
         events_(events),
         timers_(timers),
         metrics_(metrics),
@@ -51,6 +53,7 @@ class Outbound {
   class Recount;
 
   void Admit(const DeliveryView& delivery);
+  void AnswerRollCall(const DeliveryView& delivery);
   void Send(Connection* connection, char* data, size_t size, bool binary, SharedFrame* shared,
             bool returnable = false);
   // A delivery that met a closing connection, or (nullptr) none.
@@ -65,6 +68,7 @@ class Outbound {
   void PostponeGivingUp(Connection* connection);
 
   ConnectionTable* table_;
+  const HubSockets* of_hubs_;
   EventWriter* events_;
   LoopTimers* timers_;
   GatewayMetrics* metrics_;

@@ -100,7 +100,13 @@ void LaneLink::OnMessage(const grpc::ByteBuffer& message) {
   ++messages_received_;
   if (!FromBuffer(message, &incoming_)) return Break("it sent something that is not a batch");
   if (!greeted_) {
-    if (!incoming_.has_hello() || !OnHello(incoming_.hello())) Break("it does not greet as it should");
+    if (!incoming_.has_hello() || !OnHello(incoming_.hello()) || !owner_->OnOwned(incoming_, true)) {
+      Break("it does not greet as it should");
+    }
+    return;
+  }
+  if (incoming_.owned_size() > 0) {
+    if (!owner_->OnOwned(incoming_, false)) Break("it owns shards that there are not");
     return;
   }
   const uint64_t batch = incoming_.batch();

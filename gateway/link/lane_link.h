@@ -45,6 +45,9 @@ class LaneLink final : private StreamUser {
     // The lane answers; what was on its way is lost. Everything unsettled is to be sent again. `resumed`: the
     // lane knows what it had taken before.
     virtual void OnGreeted(bool resumed) = 0;
+    // What the lane owns: with its greeting (right after OnGreeted) all, then what it has come to own. False:
+    // broken.
+    virtual bool OnOwned(const link::ToGateway& message, bool greeting) = 0;
     // A new batch. False: it is broken, and so is the stream then.
     virtual bool OnBatch(link::ToGateway* batch) = 0;
     // Whether there are events for the lane; appends some, up to the size of a batch.

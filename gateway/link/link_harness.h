@@ -254,26 +254,67 @@ class TestStatekeeper {
     server_.reset();
   }
 
+  // As the one owner of all.
   bool Start() {
-    std::string error;
-    if (!server_->Start(&error)) return false;
+    if (!Listen()) return false;
     Publish(setup_.epoch);
     return true;
   }
+  // Owns nothing, and has no map.
+  bool Listen() {
+    std::string error;
+    return server_->Start(&error);
+  }
+  link::Member Describe(const std::string& address = {}) const {
+    link::Member member;
+    member.set_incarnation(setup_.incarnation);
+    member.set_lanes(setup_.lanes);
+    member.set_unix_path(setup_.unix_path);
+    member.set_address(address);
+    return member;
+  }
+  // It owns all shards in this epoch, and its map says so.
   void Publish(uint32_t epoch, const std::string& address = {}) {
+    Own(epoch);
     link::ShardMap map;
     map.set_version(++version_);
     map.set_shard_count(setup_.shards);
-    link::Member* member = map.add_members();
-    member->set_incarnation(setup_.incarnation);
-    member->set_lanes(setup_.lanes);
-    member->set_unix_path(setup_.unix_path);
-    member->set_address(address);
+    *map.add_members() = Describe(address);
     for (uint32_t i = 0; i < setup_.shards; ++i) {
       map.add_owner(0);
       map.add_epoch(epoch);
     }
     server_->Publish(std::move(map));
+  }
+
+  // All shards.
+  void Own(uint32_t epoch) {
+    for (uint32_t lane = 0; lane < setup_.lanes; ++lane) {
+      thread(lane).Run([&] { links(lane).Own(ShardsOf(lane, epoch)); });
+    }
+  }
+  void Disown() {
+    for (uint32_t lane = 0; lane < setup_.lanes; ++lane) {
+      std::vector<ShardId> shards;
+      for (const auto& [shard, epoch] : ShardsOf(lane, 1)) shards.push_back(shard);
+      thread(lane).Run([&] { links(lane).Disown(shards); });
+    }
+  }
+  // False: it takes too long.
+  bool Quiesce(uint32_t epoch) {
+    uint32_t done = 0;
+    for (uint32_t lane = 0; lane < setup_.lanes; ++lane) {
+      thread(lane).Run(
+          [&] { links(lane).Quiesce(ShardsOf(lane, epoch), [&] { facts.Change([&] { ++done; }); }); });
+    }
+    return facts.Await([&] { return done == setup_.lanes; });
+  }
+  std::vector<ShardEpoch> ShardsOf(uint32_t lane, uint32_t epoch) const {
+    std::vector<ShardEpoch> shards;
+    for (uint32_t i = lane; i < setup_.shards; i += setup_.lanes) {
+      shards.push_back({static_cast<ShardId>(i), epoch});
+    }
+    return shards;
   }
 
   LinkServer& server() { return *server_; }
@@ -298,7 +339,8 @@ class TestStatekeeper {
 
   Facts facts;
   std::vector<Taken> taken;     // under facts, as is
-  std::vector<GatewayId> gone;  // this
+  std::vector<GatewayId> gone;  // this,
+  std::vector<GatewayId> back;  // and this
 
   std::vector<Taken> GetTaken() {
     return facts.Get<std::vector<Taken>>([this] { return taken; });
@@ -339,6 +381,9 @@ class TestStatekeeper {
     }
     void OnGatewayGone(GatewayId gateway) override {
       owner->facts.Change([&] { owner->gone.push_back(gateway); });
+    }
+    void OnGatewayBack(GatewayId gateway) override {
+      owner->facts.Change([&] { owner->back.push_back(gateway); });
     }
 
     TestStatekeeper* const owner;

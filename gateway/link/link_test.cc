@@ -554,6 +554,8 @@ TEST_F(LinkTest, AGatewayThatWasGivenUpComesBackAsANewOneWithAllThatIsUnsettled)
   ASSERT_TRUE(gateway.AwaitDeliveries(7));
   const std::vector<std::string> payloads = Payloads(&gateway);
   EXPECT_THAT(std::vector(payloads.begin() + 5, payloads.end()), ElementsAre("hold", "while away"));
+  EXPECT_THAT(statekeeper.facts.Get<std::vector<GatewayId>>([&] { return statekeeper.back; }),
+              ElementsAre(gateway.id));
 }
 
 TEST_F(LinkTest, AGatewayThatLeavesTooMuchUnacknowledgedIsGivenUp) {

@@ -1,4 +1,5 @@
-// Gateways find a statekeeper by a name that was not known for a while, soon after it is.
+// Gateways find a statekeeper by a name that was not known for a while, soon after it is; and by a name of
+// several machines, some of which are dead.
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
@@ -12,6 +13,8 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "common/temp_dir.h"
 #include "gateway/link/link_harness.h"
@@ -23,10 +26,11 @@ namespace {
 constexpr int kFailures = 5;
 constexpr auto kPatience = std::chrono::seconds(9);
 
-// Knows no name for so many lookups; then each is 127.0.0.1.
+// Knows no name for so many lookups; then each is all of these: 127.0.0.N.
 class NameServer {
  public:
-  NameServer() : socket_(socket(AF_INET, SOCK_DGRAM, 0)) {
+  NameServer(int failures, std::vector<char> addresses)
+      : failures_(failures), addresses_(std::move(addresses)), socket_(socket(AF_INET, SOCK_DGRAM, 0)) {
     address_.sin_family = AF_INET;
     address_.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     socklen_t size = sizeof(address_);
@@ -64,18 +68,23 @@ class NameServer {
           std::string_view(buffer.data(), static_cast<size_t>(got)).find('\0', 12) + 5;
       const bool for_ipv4 = buffer[question_end - 3] == 1;
       if (for_ipv4) ++lookups;
-      const bool known = lookups > kFailures;
+      const bool known = lookups > failures_;
       std::string reply(buffer.data(), question_end);
       reply.replace(2, 2, known ? std::string_view("\x81\x80", 2) : std::string_view("\x81\x83", 2));
       reply.replace(6, 6, std::string(6, '\0'));
       if (known && for_ipv4) {
-        reply[7] = 1;
-        reply += std::string_view("\xc0\x0c\0\1\0\1\0\0\0\0\0\4\x7f\0\0\1", 16);
+        reply[7] = static_cast<char>(addresses_.size());
+        for (const char address : addresses_) {
+          reply += std::string_view("\xc0\x0c\0\1\0\1\0\0\0\0\0\4\x7f\0\0", 15);
+          reply += address;
+        }
       }
       sendto(socket_, reply.data(), reply.size(), 0, reinterpret_cast<sockaddr*>(&from), size);
     }
   }
 
+  const int failures_;
+  const std::vector<char> addresses_;
   const int socket_;
   sockaddr_in address_{};
   std::thread thread_;
@@ -90,7 +99,6 @@ class NameLookupTest : public testing::Test {
     return gateway.AwaitReady() && std::chrono::steady_clock::now() - begin < kPatience;
   }
 
-  NameServer names_;
   const TempDir directory_;
   const std::string path_ = directory_ / "edge.sock";
 };
@@ -98,14 +106,53 @@ class NameLookupTest : public testing::Test {
 TEST_F(NameLookupTest, OfTheStatekeeperThatAGatewayWasTold) {
   TestStatekeeper statekeeper({.addresses = {"unix:" + path_, "127.0.0.1:0"}, .unix_path = path_});
   ASSERT_TRUE(statekeeper.Start());
-  EXPECT_TRUE(IsReadySoon(names_.Target(statekeeper.server().port())));
+  NameServer names(kFailures, {1});
+  EXPECT_TRUE(IsReadySoon(names.Target(statekeeper.server().port())));
 }
 
 TEST_F(NameLookupTest, OfTheStatekeeperThatTheShardMapNames) {
   TestStatekeeper statekeeper({.addresses = {"unix:" + path_, "127.0.0.1:0"}});
   ASSERT_TRUE(statekeeper.Start());
-  statekeeper.Publish(1, names_.Target(statekeeper.server().port()));
+  NameServer names(kFailures, {1});
+  statekeeper.Publish(1, names.Target(statekeeper.server().port()));
   EXPECT_TRUE(IsReadySoon("unix:" + path_));
+}
+
+// Takes connections and says nothing, as a process that is stopped.
+class SilentServer {
+ public:
+  explicit SilentServer(char address, int port) : socket_(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0)) {
+    sockaddr_in own{};
+    own.sin_family = AF_INET;
+    own.sin_port = htons(static_cast<uint16_t>(port));
+    own.sin_addr.s_addr = htonl(INADDR_LOOPBACK - 1 + static_cast<uint8_t>(address));
+    if (bind(socket_, reinterpret_cast<sockaddr*>(&own), sizeof(own)) != 0 || listen(socket_, 16) != 0) {
+      std::abort();
+    }
+  }
+  ~SilentServer() { close(socket_); }
+  SilentServer(const SilentServer&) = delete;
+  SilentServer& operator=(const SilentServer&) = delete;
+
+  bool WasAsked() const {
+    const int client = accept(socket_, nullptr, nullptr);
+    if (client < 0) return false;
+    close(client);
+    return true;
+  }
+
+ private:
+  const int socket_;
+};
+
+TEST_F(NameLookupTest, OfManyMachinesFindsTheOneThatLives) {
+  TestStatekeeper statekeeper({.addresses = {"unix:" + path_, "127.0.0.1:0"}, .unix_path = path_});
+  ASSERT_TRUE(statekeeper.Start());
+  const int port = statekeeper.server().port();
+  const SilentServer hangs(3, port);
+  NameServer names(0, {2, 3, 1});  // nobody listens at the first
+  EXPECT_TRUE(IsReadySoon(names.Target(port)));
+  EXPECT_TRUE(hangs.WasAsked());
 }
 
 }  // namespace

@@ -35,6 +35,7 @@ struct Lane final : LaneLink::Owner {
   explicit Lane(Links* all) : links(all) {}
 
   void OnGreeted(bool resumed) override;
+  bool OnOwned(const link::ToGateway& message, bool greeting) override;
   bool OnBatch(link::ToGateway* batch) override;
   bool HasEvents() const override { return !unsent.empty(); }
   void TakeEvents(std::string* batch) override;
@@ -149,6 +150,22 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
     }
   }
 
+  // The lane's own word: newer than any map, and as good as one of the same epoch.
+  bool OnOwned(Lane* lane, const link::ToGateway& message, bool greeting) {
+    for (const link::Owned& owned : message.owned()) {
+      if (owned.shard() >= shards_.size()) return false;
+      const auto id = static_cast<ShardId>(owned.shard());
+      const Shard& shard = shards_[id];
+      if (owned.epoch() < shard.known_epoch) continue;
+      if (owned.epoch() != shard.epoch || shard.lane != lane) {
+        Assign(id, lane, owned.epoch());
+      } else if (!greeting) {
+        Resend(id, true);  // a map said so first, and the lane dropped what came before it knew that itself
+      }
+    }
+    return true;
+  }
+
   void TakeEvents(Lane* lane, std::string* batch) {
     size_t taken = 0;
     for (; taken < lane->unsent.size() && batch->size() < kBatchBytes; ++taken) {
@@ -226,14 +243,16 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
   }
 
   bool AnyOwnerSilent() const {
-    return std::any_of(lanes_.begin(), lanes_.end(),
-                       [](const auto& item) { return !item.second->link->greeted(); });
+    return std::any_of(lanes_.begin(), lanes_.end(), [](const auto& item) {
+      return item.second->shards > 0 && !item.second->link->greeted();
+    });
   }
 
   void DoubtMap() {
     const int64_t now = SteadyMs();
     for (const auto& [key, lane] : lanes_) {
-      if (lane->link->greeted() || now - lane->link->silent_since_ms() < kDoubtMapMs) continue;
+      if (lane->shards == 0 || lane->link->greeted()) continue;
+      if (now - lane->link->silent_since_ms() < kDoubtMapMs) continue;
       if (now - doubted_at_ms_ < kDoubtMapMs) return;
       doubted_at_ms_ = now;
       watch_.Rotate();
@@ -253,21 +272,23 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
     std::vector<std::vector<Lane*>> lanes_of_members;
     for (const link::Member& member : map.members()) lanes_of_members.push_back(LanesOf(member));
 
-    size_t older = 0;
     for (size_t i = 0; i < shards_.size(); ++i) {
       const uint32_t epoch = map.epoch(static_cast<int>(i));
       const uint32_t owner = map.owner(static_cast<int>(i));
       Lane* lane = &nowhere_;
       if (owner < lanes_of_members.size()) lane = lanes_of_members[owner][i % lanes_of_members[owner].size()];
-      if (epoch < shards_[i].epoch) {
-        ++older;
-      } else if (epoch != shards_[i].epoch || lane != shards_[i].lane) {
-        Assign(static_cast<ShardId>(i), lane, epoch);
+      if (epoch > shards_[i].epoch || (epoch == shards_[i].epoch && !HasLivingOwner(shards_[i]))) {
+        if (epoch != shards_[i].epoch || lane != shards_[i].lane)
+          Assign(static_cast<ShardId>(i), lane, epoch);
       }
     }
-    if (older > 0) SPDLOG_WARN("Shard map {} is older than what is known of {} shards", map.version(), older);
     DropUnusedLanes(map);
     TellProfiles(map);
+  }
+
+  // Whether the owner, as far as it is known, answers.
+  static bool HasLivingOwner(const Shard& shard) {
+    return shard.lane->link != nullptr && shard.lane->link->greeted();
   }
 
   bool IsSound(const link::ShardMap& map) const {
@@ -331,6 +352,7 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
   // The shard has an owner of this epoch now: it is told everything unsettled, before anything new.
   void Assign(ShardId id, Lane* lane, uint32_t epoch) {
     Shard& shard = shards_[id];
+    uncongested_ |= shard.lane->congested && !lane->congested;  // its sockets may be read again
     Free(shard.lane, shard.log.unsettled_bytes());
     --shard.lane->shards;
     ++lane->shards;
@@ -368,6 +390,7 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
 
   void Enqueue(ShardId id) {
     Shard& shard = shards_[id];
+    if (shard.lane->link == nullptr) return;  // when it has an owner
     if (!std::exchange(shard.enqueued, true)) shard.lane->unsent.push_back(id);
   }
 
@@ -405,6 +428,7 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
     while (at != end) {
       if (!ReadDelivery(&at, end, &delivery)) return false;
       if (delivery.shard >= shards_.size() || delivery.cause.shard >= shards_.size()) return false;
+      acknowledge_now_ |= delivery.kind == DeliveryKind::kFence;  // it is sent for that
       if (!IsCurrent(lane, delivery.shard, delivery.epoch)) continue;
       // The owner is newer than the map: it is told everything as soon as the map is here.
       if (delivery.epoch > shards_[delivery.shard].epoch) GoesFirst(lane, delivery.shard, delivery.epoch);
@@ -462,6 +486,9 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
 };
 
 void Lane::OnGreeted(bool resumed) { links->OnGreeted(this, resumed); }
+bool Lane::OnOwned(const link::ToGateway& message, bool greeting) {
+  return links->OnOwned(this, message, greeting);
+}
 bool Lane::OnBatch(link::ToGateway* batch) { return links->OnBatch(this, batch); }
 void Lane::TakeEvents(std::string* batch) { links->TakeEvents(this, batch); }
 uint64_t Lane::AcknowledgeableThrough(uint64_t received_through) {

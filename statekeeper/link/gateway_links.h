@@ -16,9 +16,10 @@
 // take this way are settled in order, and later ones behind them: else a replay could run an earlier event on
 // top of the effects of a later one.
 //
-// Ownership. Events carry the epoch in which their gateway believes. The first one of a later epoch starts a
-// (gateway, shard) anew: the gateway then sends everything unsettled. A gateway ignores what is said in an
-// epoch that is over, and says so: nothing of it is settled here then, the new owner does that.
+// Ownership. Gateways hear from the lane itself what it owns (Own); the shard map only helps. Events carry
+// the epoch in which their gateway believes: of another epoch than that of Own they are dropped, for then the
+// gateway sends everything unsettled again as soon as it knows. A gateway ignores what is said in an epoch
+// that is over, and says so: nothing of it is settled here then, the new owner does that.
 //
 // Returns. Returnable output that does not reach its socket comes back: from the gateway as kUndelivered
 // events; from here, when it is recalled while the gateway has no stream. A frame that came back from here
@@ -53,6 +54,9 @@ struct Output {
   bool has_heads = false;
   std::string payload;
   std::string return_to = {};  // not empty: the hub ("CLASS/NAME") to which it returns from closed sockets
+  // Gateways that get it even where none of the recipients is theirs (a roll call goes to those, too, that
+  // the hub believes to have none of its sockets).
+  std::vector<GatewayId> also_to = {};
 };
 
 // All that one handled event sends.
@@ -72,12 +76,13 @@ class GatewayLinks {
   class Receiver {
    public:
     virtual ~Receiver() = default;
-    // The views live until the call returns. An event of another epoch than that in which this lane owns the
-    // shard is to be dropped (its gateway is told of the owner, and sends it again); each other must be
-    // Released exactly once, in any order.
+    // The views live until the call returns. Only events in the epoch in which this lane owns their shard
+    // come (see Own). Each must be Released exactly once, in any order; after Disown it may also be dropped.
     virtual void OnEvent(GatewayId gateway, const EventView& event) = 0;
     // The gateway did not come back within the grace period: its sockets are gone.
     virtual void OnGatewayGone(GatewayId gateway) = 0;
+    // A gateway that this process gave up before has linked again. Before any of its events.
+    virtual void OnGatewayBack(GatewayId /*gateway*/) {}
   };
 
   struct Config {
@@ -105,14 +110,18 @@ class GatewayLinks {
   using Recalled = std::function<void(std::vector<std::string> frames)>;
   virtual void Recall(const ConnectionId& closed, ShardId shard, uint32_t epoch, Recalled done) = 0;
 
-  // --- Ownership. Gateways are told at once, those that link later at the start of their streams; so the lane must
-  // be ready for events of these shards.
+  // --- Ownership. Gateways are told at once, those that link later at the start of their streams; so the
+  // lane must be ready for events of these shards. A shard may be owned already, in an earlier epoch.
   virtual void Own(const std::vector<ShardEpoch>& shards) = 0;
-  // The lane does not own them any more: nobody is told (the next owner does that), nothing of them is sent again.
+  // The lane does not own them any more: nobody is told (the next owner does that), none of their events is
+  // settled from here on, and no `acknowledged` of them runs. What was released for them may still be
+  // delivered.
   virtual void Disown(const std::vector<ShardId>& shards) = 0;
-  // `done` runs when everything that was released for these shards has been acknowledged by the gateways that have
-  // a stream, and every event that is settled by that has been told so: a next owner is then sent no event of which
-  // Release was called here. The lane gives the shards no new events meanwhile. At once where no gateway is linked.
+  // `done` runs when everything that was released for these shards has been acknowledged by the gateways that
+  // have a stream, and every event that is settled by that has been told so: a next owner is then sent no
+  // event of which Release was called here. The lane gives the shards no new events meanwhile. Within the
+  // call where no gateway is linked; a gateway that loses its stream meanwhile is not waited for. Calls of
+  // one turn cost one round together.
   virtual void Quiesce(const std::vector<ShardEpoch>& shards, std::function<void()> done) = 0;
 
   // Gateways with a stream now: who is to be asked when a hub calls the roll.

@@ -13,6 +13,8 @@ namespace {
 
 // How long settled and forget records may wait for deliveries to travel with.
 constexpr double kNotesS = 0.005;
+// Gateways that were given up and may come back, of which it is remembered.
+constexpr size_t kMaxGivenUp = 1024;
 constexpr uint16_t kGoingAway = 1001;  // RFC 6455, 7.4.1
 
 bool IsTooLarge(const Output& output) {
@@ -68,10 +70,13 @@ GatewayLinks::Traffic LaneLinks::traffic() const {
   return traffic;
 }
 
-void LaneLinks::Own(const std::vector<ShardEpoch>&) {}
-void LaneLinks::Disown(const std::vector<ShardId>&) {}
-void LaneLinks::Quiesce(const std::vector<ShardEpoch>&, std::function<void()> done) { done(); }
-std::vector<GatewayId> LaneLinks::Linked() const { return {}; }
+std::vector<GatewayId> LaneLinks::Linked() const {
+  std::vector<GatewayId> linked;
+  for (const auto& [id, gateway] : gateways_) {
+    if (gateway->stream != nullptr) linked.push_back(id);
+  }
+  return linked;
+}
 
 // --- Streams.
 
@@ -120,6 +125,10 @@ void LaneLinks::OnOpened(const std::shared_ptr<LinkStream>& stream, const grpc::
   link::ToGateway greeting;
   greeting.mutable_hello()->set_incarnation(config_.incarnation);
   greeting.mutable_hello()->set_resumed(resumed);
+  for (size_t i = 0; i < owned_.size(); ++i) {
+    if (owned_[i] != 0) AddOwned(static_cast<ShardId>(i * lanes_ + config_.lane), &greeting);
+  }
+  gateway->owned_unsaid.clear();
   stream->Write(ToBuffer(greeting));
   ++messages_sent_;
 
@@ -128,10 +137,12 @@ void LaneLinks::OnOpened(const std::shared_ptr<LinkStream>& stream, const grpc::
     Refuse(gateway, "it acknowledges what was never sent");
     return;
   }
+  FinishFences(gateway);
   // What it acknowledged on another stream says nothing of the events that were lost with that.
   for (PendingRecall& recall : std::exchange(gateway->recalls, {})) AskBack(gateway, std::move(recall));
   gateway->outbox.Rewind();
   WantFlush(gateway);
+  if (!resumed && std::erase(given_up_, gateway->id) > 0) receiver_->OnGatewayBack(gateway->id);
 }
 
 void LaneLinks::OnMessage(Gateway* gateway, const grpc::ByteBuffer& message) {
@@ -146,6 +157,7 @@ void LaneLinks::OnMessage(Gateway* gateway, const grpc::ByteBuffer& message) {
     Refuse(gateway, "it sent a broken batch, or events of shards that are not this lane's");
   } else {
     FinishRecalls(gateway);  // behind the events of the same message
+    FinishFences(gateway);
   }
   if (incoming_.events().capacity() > 2 * kBatchBytes) std::string().swap(*incoming_.mutable_events());
 }
@@ -161,6 +173,7 @@ void LaneLinks::NoteStale(Gateway* gateway) {
 bool LaneLinks::TakeEvents(Gateway* gateway) {
   const uint32_t shard_count = shard_count_->load();
   gateway->taken.resize(shard_count / lanes_ + 1);
+  owned_.resize(shard_count / lanes_ + 1);
   std::string_view batch = incoming_.events();
   EventView event;
   while (!batch.empty()) {
@@ -168,11 +181,11 @@ bool LaneLinks::TakeEvents(Gateway* gateway) {
     if (event.shard >= shard_count || event.shard % lanes_ != config_.lane || event.sequence == 0) {
       return false;
     }
+    // It is sent again once the gateway knows who owns the shard.
+    if (event.epoch != owned_[event.shard / lanes_]) continue;
     Taken& taken = gateway->taken[event.shard / lanes_];
-    if (event.epoch < taken.epoch || (event.epoch == taken.epoch && event.sequence <= taken.through)) {
-      continue;
-    }
-    if (event.epoch > taken.epoch || taken.first == 0) {
+    if (event.epoch == taken.epoch && event.sequence <= taken.through) continue;
+    if (event.epoch != taken.epoch) {
       taken = {.epoch = event.epoch, .first = event.sequence, .through = 0, .tracked = {}};
     }
     taken.through = event.sequence;
@@ -196,8 +209,10 @@ void LaneLinks::Refuse(Gateway* gateway, const std::string& why) {
 void LaneLinks::Lost(Gateway* gateway) {
   SPDLOG_WARN("Gateway {:x} lost its link to lane {}", gateway->id, config_.lane);
   gateway->stream.reset();
+  gateway->owned_unsaid.clear();  // its next stream begins with all
   gateway->lost_ms = SteadyMs();
   ArmGraceTimer();
+  ForgetFences(gateway);
   for (PendingRecall& recall : std::exchange(gateway->recalls, {})) {
     FinishRecall(std::move(recall), &gateway->outbox, ReturnsOf(gateway));
   }
@@ -289,6 +304,10 @@ void LaneLinks::GiveUp(GatewayId id) {
   for (PendingRecall& recall : gateway->recalls) {
     FinishRecall(std::move(recall), &legacy->outbox, &legacy->returns);
   }
+  std::erase(given_up_, id);
+  given_up_.push_back(id);
+  if (given_up_.size() > kMaxGivenUp) given_up_.pop_front();
+  ForgetFences(gateway.get());
   receiver_->OnGatewayGone(id);
   for (const auto& [batch, settlement] : gateway->awaiting) Advance(settlement);
 }
@@ -311,14 +330,17 @@ void LaneLinks::NotesAreDue() {
 }
 
 void LaneLinks::Flush() {
-  flushing_.swap(to_flush_);
-  for (const GatewayId id : flushing_) {
-    Gateway* gateway = Find(id);
-    if (gateway == nullptr) continue;
-    gateway->flush_wanted = false;
-    FlushGateway(gateway);
+  if (fence_wanted_ != nullptr) SendFences(std::exchange(fence_wanted_, nullptr));
+  while (!to_flush_.empty()) {  // where one is given up, more is said to others
+    flushing_.swap(to_flush_);
+    for (const GatewayId id : flushing_) {
+      Gateway* gateway = Find(id);
+      if (gateway == nullptr) continue;
+      gateway->flush_wanted = false;
+      FlushGateway(gateway);
+    }
+    flushing_.clear();
   }
-  flushing_.clear();
 }
 
 void LaneLinks::FlushGateway(Gateway* gateway) {
@@ -329,6 +351,8 @@ void LaneLinks::FlushGateway(Gateway* gateway) {
     return;
   }
   if (gateway->stream == nullptr) return;
+  if (!gateway->owned_unsaid.empty() && !gateway->stream->Busy()) TellOwned(gateway);
+  if (!gateway->owned_unsaid.empty()) return;  // nothing that was done as an owner before it
   // A short write may be over before the next look: hence a loop, or nobody would say that the rest can go.
   while ((outbox.has_deliveries() || (gateway->notes_due && outbox.has_notes())) &&
          !gateway->stream->Busy()) {
@@ -336,6 +360,96 @@ void LaneLinks::FlushGateway(Gateway* gateway) {
     ++messages_sent_;
     gateway->notes_due &= outbox.has_notes();
   }
+}
+
+// --- Ownership.
+
+void LaneLinks::Own(const std::vector<ShardEpoch>& shards) {
+  for (const auto& [shard, epoch] : shards) {
+    const size_t i = shard / lanes_;
+    if (owned_.size() <= i) owned_.resize(i + 1);
+    owned_[i] = epoch;
+    for (const auto& [id, gateway] : gateways_) {
+      if (gateway->stream != nullptr) gateway->owned_unsaid.insert(shard);
+    }
+  }
+  for (const auto& [id, gateway] : gateways_) WantFlush(gateway.get());
+}
+
+void LaneLinks::Disown(const std::vector<ShardId>& shards) {
+  for (const ShardId shard : shards) {
+    const size_t i = shard / lanes_;
+    if (i < owned_.size()) owned_[i] = 0;
+    for (const auto& [id, gateway] : gateways_) {
+      if (i < gateway->taken.size()) gateway->taken[i] = {};
+    }
+  }
+}
+
+uint32_t LaneLinks::OwnedEpoch(ShardId shard) const {
+  const size_t i = shard / lanes_;
+  return i < owned_.size() ? owned_[i] : 0;
+}
+
+void LaneLinks::AddOwned(ShardId shard, link::ToGateway* message) const {
+  link::Owned* owned = message->add_owned();
+  owned->set_shard(shard);
+  owned->set_epoch(OwnedEpoch(shard));
+}
+
+void LaneLinks::TellOwned(Gateway* gateway) {
+  link::ToGateway message;
+  for (const ShardId shard : std::exchange(gateway->owned_unsaid, {})) {
+    if (OwnedEpoch(shard) != 0) AddOwned(shard, &message);
+  }
+  if (message.owned_size() == 0) return;
+  gateway->stream->Write(ToBuffer(message));
+  ++messages_sent_;
+}
+
+void LaneLinks::Quiesce(const std::vector<ShardEpoch>& shards, std::function<void()> done) {
+  const bool any_linked = std::any_of(gateways_.begin(), gateways_.end(),
+                                      [](const auto& each) { return each.second->stream != nullptr; });
+  if (!any_linked || shards.empty()) return done();
+  if (fence_wanted_ == nullptr) fence_wanted_ = std::make_shared<Fence>();
+  fence_wanted_->shard = shards.front();
+  fence_wanted_->done.push_back(std::move(done));
+}
+
+void LaneLinks::SendFences(const std::shared_ptr<Fence>& fence) {
+  for (const auto& [id, gateway] : gateways_) {
+    if (gateway->stream == nullptr) continue;
+    AppendDelivery({.kind = DeliveryKind::kFence,
+                    .shard = fence->shard.shard,
+                    .epoch = fence->shard.epoch,
+                    .cause = {},
+                    .recipients = {},
+                    .payload = {}},
+                   gateway->outbox.deliveries());
+    gateway->fences.emplace_back(gateway->outbox.Filled(), fence);
+    ++fence->awaited;
+    WantFlush(gateway.get());
+  }
+  if (fence->awaited > 0) return;
+  for (const auto& done : fence->done) done();
+}
+
+void LaneLinks::Passed(const std::shared_ptr<Fence>& fence) {
+  if (--fence->awaited > 0) return;
+  if (!std::exchange(fence->second, true)) return SendFences(fence);
+  for (const auto& done : fence->done) done();
+}
+
+void LaneLinks::FinishFences(Gateway* gateway) {
+  while (!gateway->fences.empty() && gateway->fences.front().first <= gateway->outbox.acknowledged()) {
+    const std::shared_ptr<Fence> fence = std::move(gateway->fences.front().second);
+    gateway->fences.pop_front();
+    Passed(fence);
+  }
+}
+
+void LaneLinks::ForgetFences(Gateway* gateway) {
+  for (const auto& [batch, fence] : std::exchange(gateway->fences, {})) Passed(fence);
 }
 
 // --- Releasing.
@@ -366,11 +480,17 @@ void LaneLinks::Release(EventOutput event) {
 
 bool LaneLinks::ReachesOthers(const EventOutput& event) {
   GatewayId absent = event.cause.gateway;  // known to be no reason; the last one looked up, too
+  const auto is_other = [&](GatewayId id) {
+    if (id == event.cause.gateway || id == absent) return false;
+    absent = id;
+    return FindPresent(id) != nullptr;
+  };
   for (const Output& output : event.outputs) {
     for (const Output::To& to : output.to) {
-      if (to.connection.gateway == event.cause.gateway || to.connection.gateway == absent) continue;
-      if (FindPresent(to.connection.gateway) != nullptr) return true;
-      absent = to.connection.gateway;
+      if (is_other(to.connection.gateway)) return true;
+    }
+    for (const GatewayId id : output.also_to) {
+      if (is_other(id)) return true;
     }
   }
   return false;
@@ -380,6 +500,9 @@ size_t LaneLinks::LastFor(GatewayId id, const EventOutput& event) {
   for (size_t i = event.outputs.size(); i-- > 0;) {
     for (const Output::To& to : event.outputs[i].to) {
       if (to.connection.gateway == id) return i;
+    }
+    for (const GatewayId also : event.outputs[i].also_to) {
+      if (also == id) return i;
     }
   }
   return event.outputs.size();
@@ -407,10 +530,15 @@ void LaneLinks::Append(const EventOutput& event, const Output& output, bool fina
       last = to.connection.gateway;
       part = PartFor(last);
     }
-    if (part != nullptr) part->recipients.push_back({to.connection.handle, to.head});
+    if (part == nullptr) continue;
+    part->wanted = true;
+    part->recipients.push_back({to.connection.handle, to.head});
+  }
+  for (const GatewayId id : output.also_to) {
+    if (Part* also = PartFor(id)) also->wanted = true;
   }
   for (size_t i = 0; i < part_count_; ++i) {
-    if (parts_[i].recipients.empty()) continue;
+    if (!std::exchange(parts_[i].wanted, false)) continue;
     Outbox& outbox = parts_[i].gateway->outbox;
     AppendDelivery({.kind = output.kind,
                     .final = final,
@@ -536,7 +664,8 @@ void LaneLinks::Advance(const std::shared_ptr<Settlement>& settlement) {
 
 void LaneLinks::Settle(const std::shared_ptr<Settlement>& settlement) {
   if (!settlement->cause.IsEvent()) {
-    if (!settlement->ignored && settlement->acknowledged) settlement->acknowledged();
+    const bool owned = OwnedEpoch(settlement->shard) == settlement->epoch;
+    if (owned && !settlement->ignored && settlement->acknowledged) settlement->acknowledged();
     return;
   }
   Gateway* own = Find(settlement->cause.gateway);

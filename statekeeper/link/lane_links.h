@@ -2,10 +2,12 @@
 #pragma once
 
 #include <absl/container/flat_hash_map.h>
+#include <absl/container/flat_hash_set.h>
 #include <ev.h>
 
 #include <atomic>
 #include <deque>
+#include <functional>
 #include <list>
 #include <memory>
 #include <string>
@@ -63,6 +65,15 @@ class LaneLinks final : public GatewayLinks, private StreamInbox::Owner {
     Recalled done;
   };
 
+  // Quiesces of one turn: two fences to each gateway, one after the other. Once all have acknowledged the
+  // first, each is being told what is settled by that; once they have acknowledged the second, they know.
+  struct Fence {
+    bool second = false;
+    size_t awaited = 0;  // acknowledgements
+    ShardEpoch shard;    // one of them
+    std::vector<std::function<void()>> done;
+  };
+
   struct Gateway {
     GatewayId id = 0;
     std::shared_ptr<LinkStream> stream;  // none: lost since lost_ms
@@ -75,8 +86,11 @@ class LaneLinks final : public GatewayLinks, private StreamInbox::Owner {
     std::deque<std::pair<uint64_t, std::shared_ptr<Settlement>>> awaiting;
     absl::flat_hash_map<ShardId, uint32_t> stale;  // it ignores earlier epochs of these shards
     std::deque<PendingRecall> recalls;             // in the order of batches; none without a stream
-    std::unique_ptr<ReturnIndex> returns;          // present if something was recalled while it had no stream
-    int64_t returns_end_ms = 0;                    // with a stream: when they are forgotten, steady clock
+    // Quiesces that wait for it to acknowledge a batch, in the order of batches; none without a stream.
+    std::deque<std::pair<uint64_t, std::shared_ptr<Fence>>> fences;
+    absl::flat_hash_set<ShardId> owned_unsaid;  // what it has not been told of owned_
+    std::unique_ptr<ReturnIndex> returns;       // present if something was recalled while it had no stream
+    int64_t returns_end_ms = 0;                 // with a stream: when they are forgotten, steady clock
   };
 
   // What is left of a gateway that was given up, for a grace period.
@@ -89,8 +103,9 @@ class LaneLinks final : public GatewayLinks, private StreamInbox::Owner {
   // The deliveries of one output to one gateway, while they are gathered.
   struct Part {
     Gateway* gateway = nullptr;
-    uint32_t index = 0;  // of the next delivery of this cause
-    uint64_t batch = 0;  // that the last one went to
+    uint32_t index = 0;   // of the next delivery of this cause
+    uint64_t batch = 0;   // that the last one went to
+    bool wanted = false;  // the output at hand goes there
     std::vector<Recipient> recipients;
   };
 
@@ -118,6 +133,19 @@ class LaneLinks final : public GatewayLinks, private StreamInbox::Owner {
   void WantNotes();
   void NotesAreDue();
   void FlushGateway(Gateway* gateway);
+
+  // --- Ownership.
+  // 0: not owned.
+  uint32_t OwnedEpoch(ShardId shard) const;
+  void AddOwned(ShardId shard, link::ToGateway* message) const;
+  void TellOwned(Gateway* gateway);
+  void SendFences(const std::shared_ptr<Fence>& fence);
+  // By one gateway.
+  void Passed(const std::shared_ptr<Fence>& fence);
+  // Those that the gateway has acknowledged.
+  void FinishFences(Gateway* gateway);
+  // The gateway is not waited for.
+  void ForgetFences(Gateway* gateway);
 
   // --- Releasing.
   // Whether anything goes to a gateway other than the cause's own.
@@ -161,8 +189,12 @@ class LaneLinks final : public GatewayLinks, private StreamInbox::Owner {
   ev_timer grace_timer_;
   ev_timer notes_timer_;
 
+  std::vector<uint32_t> owned_;          // epoch by shard / lanes; 0: not owned
+  std::shared_ptr<Fence> fence_wanted_;  // gathers the Quiesces of this turn
+
   absl::flat_hash_map<GatewayId, std::unique_ptr<Gateway>> gateways_;
   absl::flat_hash_map<GatewayId, std::unique_ptr<Legacy>> legacies_;
+  std::deque<GatewayId> given_up_;  // the latest, in this order; each once
   std::vector<GatewayId> to_flush_;
   std::vector<GatewayId> flushing_;
   link::ToLane incoming_;    // kept for its memory
