@@ -1,11 +1,13 @@
 // dormouse-statekeeper: opens the store, takes the shards, runs a lane per core and serves gateways.
 
+#include <ev.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
+#include <future>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -14,6 +16,7 @@
 
 #include "common/admin_server.h"
 #include "common/ids.h"
+#include "common/lease.h"
 #include "common/logging.h"
 #include "common/options.h"
 #include "common/token_authority.h"
@@ -22,6 +25,7 @@
 #include "statekeeper/hub/registry.h"
 #include "statekeeper/link/link_server.h"
 #include "statekeeper/runtime/lane.h"
+#include "statekeeper/runtime/lane_shards.h"
 #include "statekeeper/store/store.h"
 
 namespace dormouse {
@@ -41,7 +45,7 @@ std::string StoreUrl(const Options& options) {
 }
 
 link::ShardMap MapOf(const Options& options, const HubClassRegistry& classes, uint64_t incarnation,
-                     uint32_t lanes, const std::string& unix_path, const std::vector<uint32_t>& epochs) {
+                     uint32_t lanes, const std::string& unix_path, const std::vector<ShardEpoch>& shards) {
   link::ShardMap map;
   map.set_version(1);
   map.set_shard_count(options.shards);
@@ -50,12 +54,32 @@ link::ShardMap MapOf(const Options& options, const HubClassRegistry& classes, ui
   member->set_lanes(lanes);
   member->set_address(options.advertise.empty() ? options.listen : options.advertise);
   member->set_unix_path(unix_path);
-  for (const uint32_t epoch : epochs) {
+  for (const ShardEpoch& each : shards) {
     map.add_owner(0);
-    map.add_epoch(epoch);
+    map.add_epoch(each.epoch);
   }
   for (const auto& [name, hub_class] : classes.all()) *map.add_classes() = hub_class->profile();
   return map;
+}
+
+// Empty: the store refused.
+std::vector<ShardEpoch> TakeShards(StoreFactory* stores, const std::string& owner, uint32_t count) {
+  std::vector<ShardId> shards;
+  for (uint32_t shard = 0; shard < count; ++shard) shards.push_back(static_cast<ShardId>(shard));
+  std::vector<ShardEpoch> taken;
+  struct ev_loop* loop = ev_loop_new(EVFLAG_AUTO);
+  {
+    const std::unique_ptr<Store> store = stores->NewStore(loop);
+    bool answered = false;
+    store->TakeShards(owner, shards, [&](StoreStatus status, const std::vector<ShardRecord>& records) {
+      answered = true;
+      if (status != StoreStatus::kOk || records.size() != shards.size()) return;
+      for (size_t i = 0; i < shards.size(); ++i) taken.push_back({shards[i], records[i].epoch});
+    });
+    while (!answered) ev_run(loop, EVRUN_ONCE);
+  }
+  ev_loop_destroy(loop);
+  return taken;
 }
 
 int Run(const Options& options) {
@@ -102,45 +126,46 @@ int Run(const Options& options) {
   const std::unique_ptr<LinkServer> server = NewLinkServer(server_config);
 
   std::atomic<bool> deposed{false};
+  Lease lease;
+  lease.Renew(Lease::kForever);
   std::vector<std::unique_ptr<Lane>> lanes;
-  std::vector<std::future<std::vector<ShardRecord>>> started;
+  std::vector<Lane*> lane_pointers;
   for (uint32_t i = 0; i < lane_count; ++i) {
     Lane::Config config;
     config.lane = i;
-    config.owner = store_config.owner;
-    for (uint32_t shard = i; shard < options.shards; shard += lane_count)
-      config.shards.push_back(static_cast<ShardId>(shard));
     config.shard_count = options.shards;
     config.hibernate_after = options.hibernate_after;
     config.reap_interval = options.reap_interval;
     config.gateway_grace = options.gateway_grace;
     config.limits = {.max_attachment = options.max_attachment, .max_state = options.max_state};
-    config.deposed = [&deposed] {
+    config.lease = &lease;
+    config.fenced = [&deposed](const ShardEpoch&) {
       if (!deposed.exchange(true)) kill(getpid(), SIGTERM);
     };
     lanes.push_back(std::make_unique<Lane>(std::move(config), &classes, stores.get(), registry.get()));
-    started.push_back(lanes[i]->Start(server->NewGatewayLinks(i, lanes[i]->loop(), lanes[i].get())));
+    lanes[i]->Start(server->NewGatewayLinks(i, lanes[i]->loop(), lanes[i].get())).wait();
+    lane_pointers.push_back(lanes[i].get());
   }
+  LaneShards shards(lane_pointers, options.shards);
   const auto stop_lanes = [&lanes](Duration patience) {
     for (const auto& lane : lanes) lane->Stop(patience);
   };
 
-  std::vector<uint32_t> epochs(options.shards);
-  for (uint32_t i = 0; i < lane_count; ++i) {
-    const std::vector<ShardRecord> records = started[i].get();
-    if (records.empty()) {
-      stop_lanes(Duration(0));
-      return Fail(fmt::format("the store at {} did not hand over the shards within {}; see the log above",
-                              options.store, FormatDuration(options.commit_timeout)));
-    }
-    for (size_t k = 0; k < records.size(); ++k) epochs[i + k * lane_count] = records[k].epoch;
+  const std::vector<ShardEpoch> taken = TakeShards(stores.get(), store_config.owner, options.shards);
+  if (taken.empty()) {
+    stop_lanes(Duration(0));
+    return Fail(fmt::format("the store at {} did not hand over the shards within {}; see the log above",
+                            options.store, FormatDuration(options.commit_timeout)));
   }
+  std::promise<void> served;
+  shards.Serve(taken, [&served] { served.set_value(); });
+  served.get_future().wait();
 
   if (!server->Start(&error)) {
     stop_lanes(Duration(0));
     return Fail(error);
   }
-  server->Publish(MapOf(options, classes, incarnation, lane_count, unix_path, epochs));
+  server->Publish(MapOf(options, classes, incarnation, lane_count, unix_path, taken));
 
   std::atomic<bool> stopping{false};
   std::unique_ptr<AdminServer> admin;

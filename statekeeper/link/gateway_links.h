@@ -53,6 +53,8 @@ struct Output {
   bool has_heads = false;
   std::string payload;
   std::string return_to = {};  // not empty: the hub ("CLASS/NAME") to which it returns from closed sockets
+  // Not 0: goes to this gateway though it may have no recipients (kRollCall); those that there are, are its own.
+  GatewayId only_to = 0;
 };
 
 // All that one handled event sends.
@@ -78,6 +80,8 @@ class GatewayLinks {
     virtual void OnEvent(GatewayId gateway, const EventView& event) = 0;
     // The gateway did not come back within the grace period: its sockets are gone.
     virtual void OnGatewayGone(GatewayId gateway) = 0;
+    // A gateway that was given up before has linked again: it may hold sockets that hubs count as ended.
+    virtual void OnGatewayBack(GatewayId) {}
   };
 
   struct Config {
