@@ -305,7 +305,7 @@ void AwakeHub::QueueRollCalls() {
 }
 
 void AwakeHub::QueueRollCall(GatewayId gateway) {
-  roll_calls_.insert(gateway);
+  if (!roll_calls_.insert(gateway).second) return;
   HubEvent event;
   event.kind = HubEvent::Kind::kRollCall;
   event.gateway = gateway;
@@ -505,6 +505,7 @@ void AwakeHub::Fail(HubEvent event, Hub::Failure why) {
     case HubEvent::Kind::kConfirmed:
       if (store_failed) {
         // It happened, whether or not the store can note it now.
+        if (event.kind == HubEvent::Kind::kRollCall) roll_calls_.insert(event.gateway);
         if (unsettled_.empty()) host_->RetrySoon(shared_from_this());
         unsettled_.push_back(std::move(event));
       } else {

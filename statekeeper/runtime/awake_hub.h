@@ -152,7 +152,7 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
   size_t open_questions_ = 0;  // recalls and confirms that no gateway has answered
   // Of operators: run on a fiber, and may wait for the store. With kNotOwner: nothing can be read any more.
   std::deque<std::function<void(OperatorStatus)>> questions_;
-  std::set<GatewayId> roll_calls_;  // gateways that are to be asked still
+  std::set<GatewayId> roll_calls_;  // gateways with a kRollCall on its way
   bool deposed_ = false;
   int64_t idle_since_ms_ = 0;
 

@@ -15,6 +15,7 @@ void AwakeHub::AnswerQuestion() {
 }
 
 void AwakeHub::Describe(LaneOperator::Answer<HubReport> done) {
+  if (deposed_) return done(OperatorStatus::kNotOwner, {});
   // What asking it changes.
   const int64_t idle_ms = SteadyMs() - idle_since_ms_;
   const size_t waiting = queue_.size();
@@ -45,6 +46,7 @@ void AwakeHub::Describe(LaneOperator::Answer<HubReport> done) {
 
 void AwakeHub::ListConnections(std::string after, size_t limit,
                                LaneOperator::Answer<std::vector<ConnectionReport>> done) {
+  if (deposed_) return done(OperatorStatus::kNotOwner, {});
   questions_.push_back(
       [this, after = std::move(after), limit, done = std::move(done)](OperatorStatus status) {
         if (status != OperatorStatus::kOk) return done(status, {});

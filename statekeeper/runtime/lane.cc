@@ -33,7 +33,8 @@ Lane::Lane(Config config, const HubClassRegistry* classes, StoreFactory* stores,
       classes_(classes),
       stores_(stores),
       metrics_(registry, config_.lane),
-      loop_(ev_loop_new(EVBACKEND_EPOLL)),
+      loop_owner_(ev_loop_new(EVBACKEND_EPOLL)),
+      loop_(loop_owner_.get()),
       requests_(loop_) {
   ev_prepare_init(&turn_end_, (&Lane::Call<ev_prepare, &Lane::OnTurnEnd>));
   ev_timer_init(&hibernation_timer_, (&Lane::Call<ev_timer, &Lane::OnHibernationTimer>), 0, 0);
@@ -52,7 +53,6 @@ Lane::Lane(Config config, const HubClassRegistry* classes, StoreFactory* stores,
 Lane::~Lane() {
   if (thread_.joinable()) Stop(Duration(0));
   ev_async_stop(loop_, &stop_request_);
-  ev_loop_destroy(loop_);
 }
 
 std::future<void> Lane::Start(std::unique_ptr<GatewayLinks> links) {

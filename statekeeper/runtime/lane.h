@@ -169,6 +169,10 @@ class Lane : public GatewayLinks::Receiver, private HubHost {
   const HubClassRegistry* const classes_;
   StoreFactory* const stores_;
   LaneMetrics metrics_;
+  struct LoopDeleter {
+    void operator()(struct ev_loop* loop) const { ev_loop_destroy(loop); }
+  };
+  const std::unique_ptr<struct ev_loop, LoopDeleter> loop_owner_;
   struct ev_loop* const loop_;
   LaneRequests requests_;
   std::thread thread_;
