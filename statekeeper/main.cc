@@ -1,11 +1,12 @@
-// dormouse-statekeeper: opens the store, takes the shards, runs a lane per core and serves gateways.
+// dormouse-statekeeper: opens the store, runs a lane per core, serves gateways and joins the cluster, which
+// gives it shards.
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
+#include <future>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -14,6 +15,7 @@
 
 #include "common/admin_server.h"
 #include "common/ids.h"
+#include "common/lease.h"
 #include "common/logging.h"
 #include "common/options.h"
 #include "common/token_authority.h"
@@ -21,7 +23,9 @@
 #include "statekeeper/classes/signal/signal_class.h"
 #include "statekeeper/hub/registry.h"
 #include "statekeeper/link/link_server.h"
+#include "statekeeper/ownership/ownership.h"
 #include "statekeeper/runtime/lane.h"
+#include "statekeeper/runtime/lane_shards.h"
 #include "statekeeper/store/store.h"
 
 namespace dormouse {
@@ -40,22 +44,10 @@ std::string StoreUrl(const Options& options) {
   return options.store == "file" ? "file:" + options.data + "/dormouse.db" : options.store;
 }
 
-link::ShardMap MapOf(const Options& options, const HubClassRegistry& classes, uint64_t incarnation,
-                     uint32_t lanes, const std::string& unix_path, const std::vector<uint32_t>& epochs) {
-  link::ShardMap map;
-  map.set_version(1);
-  map.set_shard_count(options.shards);
-  link::Member* member = map.add_members();
-  member->set_incarnation(incarnation);
-  member->set_lanes(lanes);
-  member->set_address(options.advertise.empty() ? options.listen : options.advertise);
-  member->set_unix_path(unix_path);
-  for (const uint32_t epoch : epochs) {
-    map.add_owner(0);
-    map.add_epoch(epoch);
-  }
-  for (const auto& [name, hub_class] : classes.all()) *map.add_classes() = hub_class->profile();
-  return map;
+std::vector<link::ClassProfile> Profiles(const HubClassRegistry& classes) {
+  std::vector<link::ClassProfile> profiles;
+  for (const auto& [name, hub_class] : classes.all()) profiles.push_back(hub_class->profile());
+  return profiles;
 }
 
 int Run(const Options& options) {
@@ -94,53 +86,57 @@ int Run(const Options& options) {
   if (stores == nullptr) return Fail(error);
 
   auto registry = std::make_shared<prometheus::Registry>();
-  LinkServer::Config server_config;
-  server_config.addresses = {options.listen, "unix:" + unix_path};
-  server_config.incarnation = incarnation;
-  server_config.lanes = lane_count;
-  server_config.links.gateway_grace = options.gateway_grace;
-  const std::unique_ptr<LinkServer> server = NewLinkServer(server_config);
-
-  std::atomic<bool> deposed{false};
+  Lease lease;
   std::vector<std::unique_ptr<Lane>> lanes;
-  std::vector<std::future<std::vector<ShardRecord>>> started;
+  std::vector<Lane*> lane_pointers;
+  std::unique_ptr<Ownership> ownership;
+  std::unique_ptr<LinkServer> server;  // its end is the first: its calls go to the others
   for (uint32_t i = 0; i < lane_count; ++i) {
     Lane::Config config;
     config.lane = i;
-    config.owner = store_config.owner;
-    for (uint32_t shard = i; shard < options.shards; shard += lane_count)
-      config.shards.push_back(static_cast<ShardId>(shard));
     config.shard_count = options.shards;
     config.hibernate_after = options.hibernate_after;
     config.reap_interval = options.reap_interval;
     config.gateway_grace = options.gateway_grace;
     config.limits = {.max_attachment = options.max_attachment, .max_state = options.max_state};
-    config.deposed = [&deposed] {
-      if (!deposed.exchange(true)) kill(getpid(), SIGTERM);
-    };
+    config.lease = &lease;
+    config.fenced = [&ownership](const ShardEpoch& shard) { ownership->Fenced(shard); };
     lanes.push_back(std::make_unique<Lane>(std::move(config), &classes, stores.get(), registry.get()));
-    started.push_back(lanes[i]->Start(server->NewGatewayLinks(i, lanes[i]->loop(), lanes[i].get())));
+    lane_pointers.push_back(lanes[i].get());
+  }
+  LaneShards shards(lane_pointers, options.shards);
+
+  Ownership::Config ownership_config;
+  ownership_config.id = incarnation;
+  ownership_config.address = options.advertise.empty() ? options.listen : options.advertise;
+  ownership_config.unix_path = unix_path;
+  ownership_config.lanes = lane_count;
+  ownership_config.shard_count = options.shards;
+  ownership_config.member_ttl = options.member_ttl;
+  ownership_config.shared = stores->shared();
+  ownership_config.classes = Profiles(classes);
+  ownership_config.publish = [&server](link::ShardMap map) { server->Publish(std::move(map)); };
+  ownership_config.new_store = [&stores](struct ev_loop* loop) { return stores->NewClusterStore(loop); };
+  ownership = std::make_unique<Ownership>(std::move(ownership_config), &lease, &shards, registry.get());
+
+  LinkServer::Config server_config;
+  server_config.addresses = {options.listen, "unix:" + unix_path};
+  server_config.incarnation = incarnation;
+  server_config.lanes = lane_count;
+  server_config.links.gateway_grace = options.gateway_grace;
+  server_config.services = {ownership->service()};
+  server = NewLinkServer(server_config);
+
+  for (uint32_t i = 0; i < lane_count; ++i) {
+    lanes[i]->Start(server->NewGatewayLinks(i, lanes[i]->loop(), lanes[i].get())).wait();
   }
   const auto stop_lanes = [&lanes](Duration patience) {
     for (const auto& lane : lanes) lane->Stop(patience);
   };
-
-  std::vector<uint32_t> epochs(options.shards);
-  for (uint32_t i = 0; i < lane_count; ++i) {
-    const std::vector<ShardRecord> records = started[i].get();
-    if (records.empty()) {
-      stop_lanes(Duration(0));
-      return Fail(fmt::format("the store at {} did not hand over the shards within {}; see the log above",
-                              options.store, FormatDuration(options.commit_timeout)));
-    }
-    for (size_t k = 0; k < records.size(); ++k) epochs[i + k * lane_count] = records[k].epoch;
-  }
-
   if (!server->Start(&error)) {
     stop_lanes(Duration(0));
     return Fail(error);
   }
-  server->Publish(MapOf(options, classes, incarnation, lane_count, unix_path, epochs));
 
   std::atomic<bool> stopping{false};
   std::unique_ptr<AdminServer> admin;
@@ -151,14 +147,18 @@ int Run(const Options& options) {
       for (const auto& lane : lanes) {
         if (!lane->store_healthy()) readiness = {false, "the store does not answer"};
       }
+      if (const std::string reason = ownership->NotReady(); !stopping && !reason.empty()) {
+        readiness = {false, reason};
+      }
       return readiness;
     });
   } catch (const std::runtime_error& failure) {
     stop_lanes(Duration(0));
     return Fail(failure.what());
   }
-  SPDLOG_INFO("statekeeper {:016x} serves {} shards in {} lanes on {} and {}; admin on port {}", incarnation,
-              options.shards, lane_count, options.listen, unix_path, admin->port());
+  ownership->Start();
+  SPDLOG_INFO("statekeeper {:016x} joins with {} lanes on {} and {}; admin on port {}", incarnation,
+              lane_count, options.listen, unix_path, admin->port());
 
   sigset_t signals;
   sigemptyset(&signals);
@@ -166,17 +166,13 @@ int Run(const Options& options) {
   sigaddset(&signals, SIGINT);
   int received = 0;
   sigwait(&signals, &received);
-  if (deposed) {
-    SPDLOG_ERROR(
-        "Another statekeeper has taken shards of this one, or the store was emptied. One store is for one "
-        "statekeeper; this one ends");
-  } else {
-    SPDLOG_INFO("signal {}: finishing what was begun", received);
-  }
+  SPDLOG_INFO("signal {}: handing over, and finishing what was begun", received);
   stopping = true;
+  ownership->HandOver(options.stop_timeout);
   stop_lanes(kStopPatience);
+  ownership->Stop();
   std::filesystem::remove(unix_path, error_code);
-  return deposed ? 1 : 0;
+  return 0;
 }
 
 }  // namespace

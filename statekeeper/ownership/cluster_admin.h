@@ -14,7 +14,7 @@
 namespace dormouse {
 
 enum class MemberState {
-  kJoining,   // lives, and is given no shards yet: gateways are linking to it
+  kJoining,  // lives, and is given no shards yet: gateways are linking to it
   kServing,
   kDraining,  // hands its shards over, and is given none
 };
@@ -27,15 +27,16 @@ struct MemberView {
   MemberState state = MemberState::kServing;
   int64_t started_ms = 0;  // wall clock
   uint32_t lanes = 0;
-  uint32_t shards = 0;      // that it owns
-  bool is_self = false;     // the one that was asked
-  bool suspected = false;   // so many other members cannot reach it that it is to own nothing
+  uint32_t shards = 0;     // that it owns
+  bool is_self = false;    // the one that was asked
+  bool suspected = false;  // so many other members cannot reach it that it is to own nothing
 };
 
 struct ClusterView {
   uint32_t shard_count = 0;
   std::vector<MemberView> members;  // by id
-  std::vector<ShardEntry> shards;   // all, by number; owners that do not live any more are not among the members
+  std::vector<ShardEntry>
+      shards;  // all, by number; owners that do not live any more are not among the members
 };
 
 class ClusterAdmin {
@@ -44,9 +45,10 @@ class ClusterAdmin {
 
   virtual ClusterView View() const = 0;
 
-  // Hands shards of this member to others, sockets staying open ("migrate"): the next best by the placement, which
-  // keeps it from here as long as this member lives. Without another member, this one takes it anew (epoch up by
-  // one, hubs rebuilt from the store). `error` is empty, or a sentence: what is wrong and what to do.
+  // Hands shards of this member to others, sockets staying open ("migrate"): the next best by the placement,
+  // which keeps it from here as long as this member lives. Without another member, this one takes it anew
+  // (epoch up by one, hubs rebuilt from the store). `error` is empty, or a sentence: what is wrong and what
+  // to do.
   virtual void Evict(std::vector<ShardId> shards, std::function<void(std::string error)> done) = 0;
 
   // Hands over everything; the member stays, without shards, until it stops or is told `false`. `done` when

@@ -1,8 +1,8 @@
-// What ownership tells the lanes: which shards to serve, to hand over, to forget. Implemented over all lanes of a
-// process (statekeeper/runtime/lane_shards.h); each call concerns shards of any lanes.
+// What ownership tells the lanes: which shards to serve, to hand over, to forget. Implemented over all lanes
+// of a process (statekeeper/runtime/lane_shards.h); each call concerns shards of any lanes.
 //
-// Threading: call from any thread; what concerns one shard is carried out in the order of the calls. Callbacks run
-// on a lane's thread: pass them on to your own.
+// Threading: call from any thread; what concerns one shard is carried out in the order of the calls.
+// Callbacks run on a lane's thread: pass them on to your own.
 #pragma once
 
 #include <functional>
@@ -17,13 +17,14 @@ class ShardServers {
  public:
   virtual ~ShardServers() = default;
 
-  // This process owns them now, in these epochs: the lanes take their events, gateways are told. `done`: it is so;
-  // only then may a shard map say it.
+  // This process owns them now, in these epochs: the lanes take their events, gateways are told. `done`: it
+  // is so; only then may a shard map say it.
   virtual void Serve(std::vector<ShardEpoch> shards, std::function<void()> done) = 0;
 
   // Prepares the hand-over of shards: their new events wait, what was taken is handled, made durable and
-  // acknowledged by gateways, and hubs leave memory. `done` when that is so, or after `patience`: then the next
-  // owner gets again, from the gateways, what was not finished. Nothing is given up yet: Resume or Drop follows.
+  // acknowledged by gateways, and hubs leave memory. `done` when that is so, or after `patience`: then the
+  // next owner gets again, from the gateways, what was not finished. Nothing is given up yet: Resume or Drop
+  // follows.
   virtual void Retire(std::vector<ShardId> shards, Duration patience, std::function<void()> done) = 0;
 
   // Shards that were retired stay after all: what waits is handled. No effect on others.

@@ -24,7 +24,22 @@ AlarmClock::AlarmClock(struct ev_loop* loop, Store* store,
 
 AlarmClock::~AlarmClock() { ev_timer_stop(loop_, &timer_); }
 
+void AlarmClock::AddShard(ShardId shard) {
+  shards_.insert(shard);
+  Note(shard, 1);
+}
+
+void AlarmClock::PauseShard(ShardId shard) {
+  shards_.erase(shard);
+  StopLooking(shard);
+}
+
 void AlarmClock::RemoveShard(ShardId shard) {
+  PauseShard(shard);
+  std::erase_if(ringing_, [shard](const auto& each) { return each.second == shard; });
+}
+
+void AlarmClock::StopLooking(ShardId shard) {
   const auto it = next_.find(shard);
   if (it == next_.end()) return;
   order_.erase({it->second, shard});
@@ -32,7 +47,7 @@ void AlarmClock::RemoveShard(ShardId shard) {
 }
 
 void AlarmClock::Note(ShardId shard, int64_t due_ms) {
-  if (due_ms == 0) return;
+  if (due_ms == 0 || !shards_.contains(shard)) return;
   const auto [it, added] = next_.try_emplace(shard, due_ms);
   if (!added) {
     if (it->second <= due_ms) return;
@@ -62,7 +77,7 @@ void AlarmClock::OnTimer(struct ev_loop*, ev_timer* timer, int) {
   const int64_t now_ms = WallMs();
   while (!self->order_.empty() && self->order_.begin()->first <= now_ms) {
     const ShardId shard = self->order_.begin()->second;
-    self->RemoveShard(shard);
+    self->StopLooking(shard);
     self->Look(shard);
   }
   self->Arm();
@@ -82,7 +97,7 @@ void AlarmClock::OnPage(ShardId shard, StoreStatus status, const AlarmPage& page
   if (status != StoreStatus::kOk) return Note(shard, WallMs() + kStoreRetryMs);
   if (page.next_ms) Note(shard, *page.next_ms);
   for (const DueAlarm& alarm : page.due) {
-    if (ringing_.insert(alarm.hub).second) ring_(alarm.hub, shard);
+    if (ringing_.try_emplace(alarm.hub, shard).second) ring_(alarm.hub, shard);
   }
 }
 

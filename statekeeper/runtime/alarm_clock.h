@@ -27,11 +27,14 @@ class AlarmClock {
   AlarmClock(const AlarmClock&) = delete;
   AlarmClock& operator=(const AlarmClock&) = delete;
 
-  // Starts looking after a shard.
-  void AddShard(ShardId shard) { Note(shard, 1); }
+  // Starts looking after a shard, or goes on.
+  void AddShard(ShardId shard);
+  // Stops looking; hubs that ring are still to be answered with Done.
+  void PauseShard(ShardId shard);
+  // Stops looking, and forgets the hubs that ring.
   void RemoveShard(ShardId shard);
 
-  // Something of the shard is due at that time (wall clock).
+  // Something of the shard is due at that time (wall clock). Passed over where nothing is looked after.
   void Note(ShardId shard, int64_t due_ms);
 
   // The hub's handler is done; what is due next for the hub, 0: nothing.
@@ -40,6 +43,7 @@ class AlarmClock {
  private:
   static void OnTimer(struct ev_loop* loop, ev_timer* timer, int events);
   void Arm();
+  void StopLooking(ShardId shard);
   void Look(ShardId shard);
   void OnPage(ShardId shard, StoreStatus status, const AlarmPage& page);
 
@@ -47,10 +51,11 @@ class AlarmClock {
   Store* const store_;
   const std::function<void(const std::string&, ShardId)> ring_;
   ev_timer timer_;
-  std::unordered_map<ShardId, int64_t> next_;    // by shard: when to look
-  std::set<std::pair<int64_t, ShardId>> order_;  // the same, by time
-  std::unordered_set<ShardId> looking_;          // asked, not answered
-  std::unordered_set<std::string> ringing_;      // rung, not Done
+  std::unordered_map<ShardId, int64_t> next_;         // by shard: when to look
+  std::set<std::pair<int64_t, ShardId>> order_;       // the same, by time
+  std::unordered_set<ShardId> looking_;               // asked, not answered
+  std::unordered_map<std::string, ShardId> ringing_;  // rung, not Done
+  std::unordered_set<ShardId> shards_;                // looked after
 };
 
 }  // namespace dormouse

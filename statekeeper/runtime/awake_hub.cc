@@ -1,6 +1,7 @@
 #include "statekeeper/runtime/awake_hub.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "common/clock.h"
@@ -10,6 +11,7 @@ namespace dormouse {
 namespace {
 
 // RFC 6455, 7.4.1, and the registry it founded.
+constexpr uint16_t kGoingAway = 1001;
 constexpr uint16_t kGoneAbnormally = 1006;
 constexpr uint16_t kInternalError = 1011;
 constexpr uint16_t kTryAgainLater = 1013;
@@ -24,6 +26,8 @@ constexpr size_t kGoneAtOnce = 64;
 constexpr int kEventsPerTurn = 64;
 constexpr size_t kRowsPerTurn = 200;
 
+constexpr std::string_view kClosedByOperator = "Going Away";
+
 Message MessageOf(const HubEvent& event) {
   return {.data = event.payload,
           .binary = event.kind == HubEvent::Kind::kBinary,
@@ -31,9 +35,14 @@ Message MessageOf(const HubEvent& event) {
           .repeated = event.repeated};
 }
 
+// Handled without the hub class.
+bool IsRuntimesOwn(HubEvent::Kind kind) {
+  return kind == HubEvent::Kind::kRollCall || kind == HubEvent::Kind::kPresent;
+}
+
 }  // namespace
 
-AwakeHub::AwakeHub(std::string name, ShardId shard, const HubClass* hub_class, HubHost* host)
+AwakeHub::AwakeHub(std::string name, const ShardEpoch& shard, const HubClass* hub_class, HubHost* host)
     : name_(std::move(name)),
       shard_(shard),
       hub_class_(hub_class),
@@ -53,7 +62,7 @@ void AwakeHub::Deliver(HubEvent event) {
 }
 
 void AwakeHub::Pump() {
-  if (running_ || (queue_.empty() && !commit_failed_)) return;
+  if (running_ || (queue_.empty() && questions_.empty() && !commit_failed_)) return;
   running_ = true;
   host_->fibers()->Run([self = shared_from_this()] { self->RunQueue(); });
 }
@@ -62,6 +71,10 @@ void AwakeHub::RunQueue() {
   int handled = 0;
   while (!deposed_) {
     if (commit_failed_) FailInFlight();
+    if (!questions_.empty()) {
+      AnswerQuestion();
+      continue;
+    }
     if (queue_.empty()) break;
     if (pending_rows_.size() >= kRowsPerTurn) {
       host_->Yield();
@@ -74,6 +87,12 @@ void AwakeHub::RunQueue() {
   }
   running_ = false;
   idle_since_ms_ = SteadyMs();
+}
+
+void AwakeHub::Load() {
+  state_.Load();
+  QueueRollCalls();
+  for (HubEvent& gone : GoneGateways()) queue_.push_front(std::move(gone));
 }
 
 HubContext AwakeHub::NewContext(HubContext::Access access) {
@@ -107,15 +126,17 @@ void AwakeHub::Handle(HubEvent event) {
   std::optional<Hub::Failure> failure;
   try {
     if (!state_.loaded()) {
-      state_.Load();
-      // First what happened while the hub slept, then what woke it.
-      if (std::vector<HubEvent> gone = GoneGateways(); !gone.empty()) {
-        queue_.push_front(std::move(event));
-        for (HubEvent& each : gone) queue_.push_front(std::move(each));
+      Load();
+      if (!queue_.empty() && queue_.front().kind == HubEvent::Kind::kGatewayGone) {
+        // First what happened while the hub slept, then what woke it.
+        const auto woke = std::find_if(queue_.begin(), queue_.end(), [](const HubEvent& each) {
+          return each.kind != HubEvent::Kind::kGatewayGone;
+        });
+        queue_.insert(woke, std::move(event));
         return;
       }
     }
-    EnsureHub();
+    if (!IsRuntimesOwn(event.kind)) EnsureHub();
     Dispatch(event, &context);
     if (!state_.CountState(host_->limits().max_state)) failure = Hub::Failure::kStateFull;
   } catch (const StoreAway&) {
@@ -163,6 +184,10 @@ void AwakeHub::Dispatch(const HubEvent& event, HubContext* context) {
       return;
     case HubEvent::Kind::kGatewayGone:
       return HandleGatewayGone(event, context);
+    case HubEvent::Kind::kRollCall:
+      return HandleRollCall(event, context);
+    case HubEvent::Kind::kCloseAll:
+      return HandleCloseAll(event, context);
     case HubEvent::Kind::kRecalled:
       return hub_->OnRecalled(*context, event.connection());
     case HubEvent::Kind::kConfirmed:
@@ -251,11 +276,59 @@ void AwakeHub::EndConnections(const HubEvent& gone, const std::function<void(con
   if (ids.size() == kGoneAtOnce) queue_.push_front(gone);
 }
 
+void AwakeHub::CloseAll() {
+  HubEvent event;
+  event.kind = HubEvent::Kind::kCloseAll;
+  Deliver(std::move(event));
+}
+
+void AwakeHub::HandleCloseAll(const HubEvent& event, HubContext* context) {
+  EndConnections(event, [&](const Connection& connection) {
+    context->CloseUnknown(connection.id, kGoingAway, kClosedByOperator);
+    hub_->OnClose(*context, connection, {kGoneAbnormally, false, ""});
+  });
+}
+
+// --- The roll call.
+
+void AwakeHub::QueueRollCalls() {
+  const uint32_t generation = host_->roll_generation();
+  if (!state_.existed()) return state_.SetCalledRoll(shard_.epoch, generation);
+  if (state_.HasCalledRoll(shard_.epoch, generation)) return;
+  const std::vector<GatewayId> linked = host_->Linked();
+  if (linked.empty()) return;  // at the next wake
+  std::set<GatewayId> gateways(linked.begin(), linked.end());
+  for (const GatewayId gateway : state_.Gateways()) {
+    if (host_->IsPresent(gateway)) gateways.insert(gateway);  // it may be about to link
+  }
+  for (const GatewayId gateway : gateways) QueueRollCall(gateway);
+}
+
+void AwakeHub::QueueRollCall(GatewayId gateway) {
+  if (!roll_calls_.insert(gateway).second) return;
+  HubEvent event;
+  event.kind = HubEvent::Kind::kRollCall;
+  event.gateway = gateway;
+  queue_.push_back(std::move(event));
+}
+
+void AwakeHub::CallRoll(GatewayId gateway) {
+  if (deposed_) return;
+  QueueRollCall(gateway);
+  Pump();
+}
+
+void AwakeHub::HandleRollCall(const HubEvent& event, HubContext* context) {
+  context->CallRoll(event.gateway, state_.ConnectionsOf(event.gateway, std::numeric_limits<size_t>::max()));
+  roll_calls_.erase(event.gateway);
+  if (roll_calls_.empty()) state_.SetCalledRoll(shard_.epoch, host_->roll_generation());
+}
+
 EventOutput AwakeHub::OutputOf(const HubEvent& event, std::vector<Output> outputs) const {
   EventOutput output;
-  if (event.IsFromGateway()) output.cause = {event.gateway, shard_, event.sequence};
-  output.shard = shard_;
-  output.epoch = host_->EpochOf(shard_);
+  if (event.IsFromGateway()) output.cause = {event.gateway, shard_.shard, event.sequence};
+  output.shard = shard_.shard;
+  output.epoch = shard_.epoch;
   output.outputs = std::move(outputs);
   return output;
 }
@@ -308,6 +381,7 @@ void AwakeHub::Complete(HubEvent event, HubContext* context) {
 
 void AwakeHub::ReleaseOutput(EventOutput output, const HubContext::Questions& questions,
                              const HubEvent& event) {
+  if (deposed_) return;
   // Without output to wait for, a delivered alarm is dealt with as soon as its commit is.
   const bool alarm_done =
       alarm_delivered_ && (event.kind == HubEvent::Kind::kAlarmSettled ||
@@ -325,8 +399,8 @@ void AwakeHub::ReleaseOutput(EventOutput output, const HubContext::Questions& qu
   }
   for (const ConnectionId& open : questions.confirms) {
     EventOutput fence;
-    fence.shard = shard_;
-    fence.epoch = host_->EpochOf(shard_);
+    fence.shard = shard_.shard;
+    fence.epoch = shard_.epoch;
     fence.outputs.push_back({DeliveryKind::kFence, {{open, {}}}, false, ""});
     fence.acknowledged = [weak = weak_from_this(), open] {
       if (const auto self = weak.lock()) self->OnConfirmed(open);
@@ -425,10 +499,13 @@ void AwakeHub::Fail(HubEvent event, Hub::Failure why) {
     case HubEvent::Kind::kUndelivered:
     case HubEvent::Kind::kPresent:
     case HubEvent::Kind::kGatewayGone:
+    case HubEvent::Kind::kRollCall:
+    case HubEvent::Kind::kCloseAll:
     case HubEvent::Kind::kRecalled:
     case HubEvent::Kind::kConfirmed:
       if (store_failed) {
         // It happened, whether or not the store can note it now.
+        if (event.kind == HubEvent::Kind::kRollCall) roll_calls_.insert(event.gateway);
         if (unsettled_.empty()) host_->RetrySoon(shared_from_this());
         unsettled_.push_back(std::move(event));
       } else {
@@ -451,6 +528,10 @@ void AwakeHub::FinishWithoutHub(HubEvent event) {
       state_.RemoveConnection(event.connection());
     } else if (event.kind == HubEvent::Kind::kGatewayGone) {
       EndConnections(event, [](const Connection&) {});
+    } else if (event.kind == HubEvent::Kind::kCloseAll) {
+      EndConnections(event, [&](const Connection& connection) {
+        context.CloseUnknown(connection.id, kGoingAway, kClosedByOperator);
+      });
     }
   } catch (const StoreAway&) {
     RevertOpenChange();
@@ -488,11 +569,14 @@ void AwakeHub::Depose() {
   queue_.clear();
   in_flight_.clear();
   unsettled_.clear();
+  pending_rows_.clear();
+  pending_due_.reset();
+  for (const auto& question : std::exchange(questions_, {})) question(OperatorStatus::kNotOwner);
 }
 
 bool AwakeHub::CanSleep() const {
-  return !running_ && queue_.empty() && in_flight_.empty() && !commit_soon_ && unsettled_.empty() &&
-         !alarm_delivered_ && open_questions_ == 0;
+  return !running_ && queue_.empty() && questions_.empty() && in_flight_.empty() && !commit_soon_ &&
+         unsettled_.empty() && !alarm_delivered_ && open_questions_ == 0;
 }
 
 }  // namespace dormouse

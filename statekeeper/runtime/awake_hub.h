@@ -20,6 +20,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -29,16 +30,20 @@
 #include "statekeeper/runtime/hub_event.h"
 #include "statekeeper/runtime/hub_host.h"
 #include "statekeeper/runtime/hub_state.h"
+#include "statekeeper/runtime/lane_operator.h"
 
 namespace dormouse {
 
 class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
  public:
-  AwakeHub(std::string name, ShardId shard, const HubClass* hub_class, HubHost* host);
+  AwakeHub(std::string name, const ShardEpoch& shard, const HubClass* hub_class, HubHost* host);
   ~AwakeHub();
 
   const std::string& name() const { return name_; }
-  ShardId shard() const { return shard_; }
+  ShardId shard() const { return shard_.shard; }
+  uint32_t epoch() const { return shard_.epoch; }
+  // In which it lives: a hub of a later epoch is another object.
+  const ShardEpoch& shard_epoch() const { return shard_; }
 
   // Takes an event; runs it now if nothing is in its way.
   void Deliver(HubEvent event);
@@ -60,6 +65,17 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
 
   // A kGatewayGone for each vanished gateway that had sockets of this hub.
   std::vector<HubEvent> GoneGateways() const;
+
+  // Asks a gateway which of its sockets of this hub are open.
+  void CallRoll(GatewayId gateway);
+
+  // --- For operators (lane_operator.h). Answered between two events, or with kNotOwner when the hub is
+  // deposed.
+  void Describe(LaneOperator::Answer<HubReport> done);
+  void ListConnections(std::string after, size_t limit,
+                       LaneOperator::Answer<std::vector<ConnectionReport>> done);
+  // Closes all sockets, with 1001.
+  void CloseAll();
 
   // Whether nothing would be lost if this object went away now.
   bool CanSleep() const;
@@ -91,8 +107,17 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
   void HandleBackpressure(const HubEvent& event, HubContext* context);
   void HandleAlarm(HubContext* context);
   void HandleGatewayGone(const HubEvent& event, HubContext* context);
-  // Removes connections of a vanished gateway, and comes back later for more. `ended`: what to do with each.
+  void HandleCloseAll(const HubEvent& event, HubContext* context);
+  // Who has not called the roll in this epoch asks each gateway, one event each.
+  void QueueRollCalls();
+  void QueueRollCall(GatewayId gateway);
+  void HandleRollCall(const HubEvent& event, HubContext* context);
+  void AnswerQuestion();
+  // Removes connections of the event's gateway (0: of all), and comes back later for more. `ended`: what to
+  // do with each.
   void EndConnections(const HubEvent& gone, const std::function<void(const Connection&)>& ended);
+  // Reads the hub, and queues what it has to do after its sleep.
+  void Load();
   void EnsureHub();
 
   // A handler ended well: queues its writes, releases its output or keeps it until it may go.
@@ -115,7 +140,7 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
   HubContext NewContext(HubContext::Access access);
 
   const std::string name_;
-  const ShardId shard_;
+  const ShardEpoch shard_;
   const HubClass* const hub_class_;
   HubHost* const host_;
   HubState state_;
@@ -125,6 +150,9 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
   std::deque<HubEvent> queue_;
   bool running_ = false;       // a fiber works on the queue, maybe suspended
   size_t open_questions_ = 0;  // recalls and confirms that no gateway has answered
+  // Of operators: run on a fiber, and may wait for the store. With kNotOwner: nothing can be read any more.
+  std::deque<std::function<void(OperatorStatus)>> questions_;
+  std::set<GatewayId> roll_calls_;  // gateways with a kRollCall on its way
   bool deposed_ = false;
   int64_t idle_since_ms_ = 0;
 

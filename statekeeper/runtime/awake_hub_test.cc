@@ -103,6 +103,11 @@ class Scripted : public Hub {
     behaviour_->log.push_back("closed " + std::to_string(info.code));
     context.Put("closed/" + connection.id.ToString(), connection.attachment);
   }
+  std::vector<std::pair<std::string, int64_t>> Describe(Context& context) override {
+    int64_t closed = 0;
+    context.List("closed/", [&](std::string_view, std::string_view) { return ++closed != 0; });
+    return {{"closed", closed}};
+  }
   void OnUndelivered(Context& context, const ConnectionId& closed, const Message& message) override {
     const std::string text = std::to_string(UuidLowBits(closed.handle)) + ":" + std::string(message.data);
     if (message.data == "poison") throw std::runtime_error("as asked");
@@ -147,8 +152,8 @@ class ScriptedClass : public HubClass {
 class AwakeHubTest : public testing::Test, public HubHost {
  protected:
   AwakeHubTest()
-      : commits_(&store_, {[](ShardId) { return 1u; }, [](ShardId, int64_t) {},
-                           [this](ShardId) { hub_->Depose(); }, [](StoreStatus) {}}) {
+      : commits_(&store_, {[](ShardId, int64_t) {}, [this](const ShardEpoch&) { hub_->Depose(); },
+                           [](StoreStatus) {}}) {
     NewHub();
   }
 
@@ -156,11 +161,21 @@ class AwakeHubTest : public testing::Test, public HubHost {
   FiberPool* fibers() override { return &fibers_; }
   Duration reap_interval() const override { return Duration(3'600'000); }
   const HubLimits& limits() const override { return limits_; }
-  uint32_t EpochOf(ShardId) const override { return 1; }
+  std::vector<GatewayId> Linked() const override { return linked_; }
+  uint32_t roll_generation() const override { return roll_generation_; }
   void Release(EventOutput output) override {
     for (const Output& each : output.outputs) {
       if (!each.return_to.empty()) returnable_.emplace_back(each.payload, each.return_to);
       if (each.kind == DeliveryKind::kAdmit) ++admitted_;
+      if (each.kind == DeliveryKind::kRollCall) {
+        std::string roll = each.return_to + " at " + std::to_string(each.also_to.at(0)) + ":";
+        for (const Output::To& to : each.to) {
+          EXPECT_EQ(to.connection.gateway, each.also_to.at(0));
+          roll += " " + std::to_string(UuidLowBits(to.connection.handle));
+        }
+        rolls_.push_back(roll);
+        continue;
+      }
       CloseView close{.code = 0};
       if (each.kind == DeliveryKind::kClose) ReadClosePayload(each.payload, &close);
       const std::string what = close.code == 0 ? each.payload : "close " + std::to_string(close.code);
@@ -170,7 +185,7 @@ class AwakeHubTest : public testing::Test, public HubHost {
     if (output.cause.IsEvent()) settled_.push_back(output.cause.sequence);
     if (output.acknowledged) acknowledged_ = output.acknowledged;
   }
-  void Recall(const ConnectionId& closed, ShardId, GatewayLinks::Recalled done) override {
+  void Recall(const ConnectionId& closed, const ShardEpoch&, GatewayLinks::Recalled done) override {
     recalls_.emplace_back(closed, std::move(done));
   }
   bool IsPresent(GatewayId gateway) const override { return !gone_.contains(gateway); }
@@ -183,7 +198,7 @@ class AwakeHubTest : public testing::Test, public HubHost {
   }
   void AlarmDone(const AwakeHub&, int64_t again_ms) override { alarm_done_.push_back(again_ms); }
 
-  void NewHub() { hub_ = std::make_shared<AwakeHub>("test/hub", 3, &class_, this); }
+  void NewHub() { hub_ = std::make_shared<AwakeHub>("test/hub", ShardEpoch{3, epoch_}, &class_, this); }
   void Sleep() {
     ASSERT_TRUE(hub_->CanSleep());
     NewHub();
@@ -222,6 +237,7 @@ class AwakeHubTest : public testing::Test, public HubHost {
     FAIL() << "does not settle";
   }
   std::vector<std::string> Sent() { return std::exchange(sent_, {}); }
+  std::vector<std::string> Rolls() { return std::exchange(rolls_, {}); }
 
   ManualStore store_;
   FiberPool fibers_;
@@ -259,6 +275,10 @@ class AwakeHubTest : public testing::Test, public HubHost {
   std::vector<std::pair<ConnectionId, GatewayLinks::Recalled>> recalls_;
   HubLimits limits_;
   std::set<GatewayId> gone_;
+  std::vector<GatewayId> linked_;
+  uint32_t epoch_ = 1;
+  uint32_t roll_generation_ = 0;
+  std::vector<std::string> rolls_;
   int retries_ = 0;
   uint64_t sequence_ = 0;
 };
@@ -835,6 +855,240 @@ TEST_F(AwakeHubTest, AHubThatIsLeftWithStateKeepsItsSize) {
   Say(2, "put b 1");
   Settle();
   EXPECT_THAT(Sent(), ElementsAre("2:full: put b 1"));
+}
+
+// --- The roll call.
+
+TEST_F(AwakeHubTest, AHubThatWakesInAnotherEpochAsksEachGatewayOnceWhichSocketsAreOpen) {
+  linked_ = {kGateway, kOtherGateway, 3};
+  Open(1);
+  Open(2);
+  Open(5, kOtherGateway);
+  Settle();
+  EXPECT_THAT(Rolls(), IsEmpty()) << "a new hub has nothing to ask";
+  Sleep();
+  Say(1, "awake");
+  Settle();
+  EXPECT_THAT(Rolls(), IsEmpty()) << "in the same epoch";
+  epoch_ = 2;
+  Sleep();
+  Sent();
+  Say(1, "hello");
+  Say(2, "hi");
+  Settle();
+  EXPECT_THAT(Rolls(), ElementsAre("test/hub at 1: 1 2", "test/hub at 2: 5", "test/hub at 3:"));
+  EXPECT_THAT(Sent(), ElementsAre("1:hello", "2:hi"));
+  Sleep();
+  Say(1, "again");
+  Settle();
+  EXPECT_THAT(Rolls(), IsEmpty()) << "it is known to have been called";
+}
+
+TEST_F(AwakeHubTest, NobodyWaitsForTheRollCall) {
+  linked_ = {kGateway};
+  Open(1);
+  Settle();
+  epoch_ = 2;
+  Sleep();
+  Sent();
+  Say(1, "hello");
+  store_.Step();  // the wake
+  EXPECT_THAT(Sent(), ElementsAre("1:hello"));
+}
+
+TEST_F(AwakeHubTest, AGatewayThatHasYetToLinkIsAskedIfTheHubHasSocketsThere) {
+  Open(1);
+  Open(2, kOtherGateway);
+  Settle();
+  epoch_ = 2;
+  linked_ = {kGateway};
+  Sleep();
+  Say(1, "hello");
+  Settle();
+  EXPECT_THAT(Rolls(), ElementsAre("test/hub at 1: 1", "test/hub at 2: 2"));
+}
+
+TEST_F(AwakeHubTest, WithoutAGatewayTheRollIsCalledAtTheNextWake) {
+  Open(1);
+  Settle();
+  epoch_ = 2;
+  Sleep();
+  Ring();
+  Settle();
+  EXPECT_THAT(Rolls(), IsEmpty());
+  linked_ = {kGateway};
+  Sleep();
+  Say(1, "hello");
+  Settle();
+  EXPECT_THAT(Rolls(), ElementsAre("test/hub at 1: 1"));
+}
+
+TEST_F(AwakeHubTest, AGatewayThatIsBackIsAskedByThoseAwakeAtOnceAndByOthersWhenTheyWake) {
+  linked_ = {kGateway, kOtherGateway};
+  Open(1);
+  Open(2, kOtherGateway);
+  Settle();
+  roll_generation_ = 1;
+  hub_->CallRoll(kOtherGateway);
+  Settle();
+  EXPECT_THAT(Rolls(), ElementsAre("test/hub at 2: 2"));
+  Sleep();
+  Say(1, "hello");
+  Settle();
+  EXPECT_THAT(Rolls(), IsEmpty());
+  roll_generation_ = 2;  // while it sleeps
+  Sleep();
+  Say(1, "hello");
+  Settle();
+  EXPECT_THAT(Rolls(), ElementsAre("test/hub at 1: 1", "test/hub at 2: 2"));
+}
+
+TEST_F(AwakeHubTest, ARollCallWhoseRecordTheStoreRefusesIsRepeated) {
+  linked_ = {kGateway};
+  Open(1);
+  Settle();
+  epoch_ = 2;
+  Sleep();
+  Say(1, "hello");
+  store_.Step();  // the wake
+  commits_.Flush();
+  store_.is_healthy = false;
+  store_.FailStep(StoreStatus::kUnavailable);
+  Settle();
+  EXPECT_THAT(Rolls(), IsEmpty());
+  EXPECT_EQ(retries_, 1);
+  store_.is_healthy = true;
+  hub_->RetryUnsettled();
+  Settle();
+  EXPECT_THAT(Rolls(), ElementsAre("test/hub at 1: 1"));
+  Sleep();
+  Say(1, "hello");
+  Settle();
+  EXPECT_THAT(Rolls(), IsEmpty());
+}
+
+TEST_F(AwakeHubTest, AnOpenSocketThatTheHubDoesNotKnowIsClosed) {
+  Open(1);
+  Settle();
+  Sent();
+  settled_.clear();
+  hub_->Deliver(Event(HubEvent::Kind::kPresent, 1, ""));
+  hub_->Deliver(Event(HubEvent::Kind::kPresent, 9, ""));
+  Settle();
+  EXPECT_THAT(Sent(), ElementsAre("9:close 1011"));
+  EXPECT_EQ(settled_.size(), 2u);
+}
+
+TEST_F(AwakeHubTest, AnOpenSocketThatTheHubDoesNotKnowIsClosedWhenTheStoreIsBack) {
+  Open(1);
+  Settle();
+  Sleep();
+  Sent();
+  settled_.clear();
+  store_.is_healthy = false;
+  hub_->Deliver(Event(HubEvent::Kind::kPresent, 9, ""));
+  store_.FailStep(StoreStatus::kUnavailable);
+  Settle();
+  EXPECT_THAT(Sent(), IsEmpty());
+  EXPECT_THAT(settled_, IsEmpty());
+  store_.is_healthy = true;
+  hub_->RetryUnsettled();
+  Settle();
+  EXPECT_THAT(Sent(), ElementsAre("9:close 1011"));
+  EXPECT_EQ(settled_.size(), 1u);
+}
+
+// --- Operators.
+
+TEST_F(AwakeHubTest, AnOperatorSeesWhatThereIs) {
+  Open(1);
+  Open(2, kOtherGateway);
+  Say(1, "alarm 5000");
+  hub_->Deliver(Event(HubEvent::Kind::kClose, 1, ""));
+  std::vector<HubReport> reports;
+  hub_->Describe([&](OperatorStatus status, HubReport report) {
+    EXPECT_EQ(status, OperatorStatus::kOk);
+    reports.push_back(std::move(report));
+  });
+  EXPECT_FALSE(hub_->CanSleep());
+  Settle();
+  hub_->Describe([&](OperatorStatus, HubReport report) { reports.push_back(std::move(report)); });
+  Settle();
+  ASSERT_EQ(reports.size(), 2u);
+  EXPECT_EQ(reports[0].waiting_events, 3u);
+  const HubReport& report = reports[1];
+  EXPECT_EQ(report.hub, "test/hub");
+  EXPECT_EQ(report.shard, 3);
+  EXPECT_EQ(report.epoch, 1u);
+  EXPECT_TRUE(report.awake);
+  EXPECT_EQ(report.sockets, 1u);
+  EXPECT_THAT(report.sockets_by_gateway, ElementsAre(std::pair<GatewayId, uint64_t>(kOtherGateway, 1)));
+  EXPECT_EQ(report.alarm_due_ms, 5000);
+  EXPECT_EQ(report.state_bytes, StoredState());
+  EXPECT_EQ(report.waiting_events, 0u);
+  EXPECT_THAT(report.counts, ElementsAre(std::pair<std::string, int64_t>("closed", 1)));
+  EXPECT_TRUE(hub_->CanSleep());
+}
+
+TEST_F(AwakeHubTest, AnOperatorSeesConnectionsPageByPage) {
+  for (uint64_t i = 1; i <= 5; ++i) Open(i);
+  Open(7, kGateway, "/tag/T");
+  Settle();
+  std::vector<uint64_t> seen;
+  std::string after;
+  for (int pages = 0; pages < 10; ++pages) {
+    std::vector<ConnectionReport> page;
+    hub_->ListConnections(after, 4, [&](OperatorStatus, auto connections) { page = std::move(connections); });
+    Settle();
+    for (const ConnectionReport& each : page) seen.push_back(UuidLowBits(each.id.handle));
+    ASSERT_FALSE(page.empty());
+    EXPECT_EQ(page[0].attachment_bytes, 8u);
+    if (page.size() < 4) {
+      EXPECT_THAT(page.back().tags, ElementsAre("T"));
+      break;
+    }
+    after = page.back().id.ToString();
+  }
+  EXPECT_THAT(seen, ElementsAre(1, 2, 3, 4, 5, 7));
+}
+
+TEST_F(AwakeHubTest, AnOperatorClosesAllSocketsAndTheClassSeesThemBreak) {
+  constexpr uint64_t kSockets = 150;
+  for (uint64_t i = 1; i <= kSockets; ++i) Open(i, i % 2 == 0 ? kGateway : kOtherGateway);
+  Settle();
+  Sent();
+  hub_->CloseAll();
+  Open(1000);
+  Settle();
+  std::vector<std::string> sent = Sent();
+  ASSERT_EQ(sent.size(), kSockets + 1);
+  EXPECT_EQ(
+      std::count_if(sent.begin(), sent.end(), [](const auto& each) { return each.ends_with(":close 1001"); }),
+      kSockets);
+  EXPECT_EQ(sent.back(), "1000:welcome");
+  EXPECT_EQ(class_.behaviour.log.size(), kSockets);
+  EXPECT_EQ(class_.behaviour.log[0], "closed 1006");
+  Say(1000, "count");
+  Settle();
+  EXPECT_THAT(Sent(), ElementsAre("1000:1"));
+  EXPECT_TRUE(hub_->CanSleep());
+}
+
+TEST_F(AwakeHubTest, ADeposedHubReleasesAndWritesNothingMore) {
+  Open(1);
+  Settle();
+  Sent();
+  Say(1, "put a 1");
+  Say(1, "list ");  // behind it
+  commits_.Flush();
+  Say(1, "put b 2");  // in the turn's commit
+  OperatorStatus answer = OperatorStatus::kOk;
+  hub_->Depose();
+  hub_->Describe([&](OperatorStatus status, HubReport) { answer = status; });
+  Settle();
+  EXPECT_THAT(Sent(), IsEmpty());
+  EXPECT_EQ(answer, OperatorStatus::kNotOwner);
+  EXPECT_FALSE(store_.hubs["test/hub"].contains(UserRow("b")));
 }
 
 }  // namespace

@@ -1,20 +1,22 @@
 #include "statekeeper/runtime/commit_group.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace dormouse {
 
 void CommitGroup::Flush() {
   if (hubs_.empty()) return;
-  std::stable_sort(hubs_.begin(), hubs_.end(),
-                   [](const auto& a, const auto& b) { return a->shard() < b->shard(); });
+  std::stable_sort(hubs_.begin(), hubs_.end(), [](const auto& a, const auto& b) {
+    return std::pair(a->shard(), a->epoch()) < std::pair(b->shard(), b->epoch());
+  });
   for (auto it = hubs_.begin(); it != hubs_.end();) {
-    const ShardId shard = (*it)->shard();
+    const ShardEpoch shard = (*it)->shard_epoch();
     ShardCommit commit;
-    commit.shard = shard;
-    commit.epoch = callbacks_.epoch_of(shard);
+    commit.shard = shard.shard;
+    commit.epoch = shard.epoch;
     std::vector<Member> members;
-    for (; it != hubs_.end() && (*it)->shard() == shard; ++it) {
+    for (; it != hubs_.end() && (*it)->shard_epoch() == shard; ++it) {
       AwakeHub::PendingCommit pending = (*it)->TakeCommit();
       if (pending.commit.rows.empty() && !pending.commit.alarm_due_ms) continue;
       members.push_back({*it, pending.number, pending.commit.alarm_due_ms});
@@ -28,11 +30,11 @@ void CommitGroup::Flush() {
   hubs_.clear();
 }
 
-void CommitGroup::OnAnswer(ShardId shard, const std::vector<Member>& members, StoreStatus status) {
+void CommitGroup::OnAnswer(const ShardEpoch& shard, const std::vector<Member>& members, StoreStatus status) {
   callbacks_.answered(status);
   if (status == StoreStatus::kFenced) return callbacks_.fenced(shard);
   for (const Member& member : members) {
-    if (status == StoreStatus::kOk && member.due_ms) callbacks_.indexed(shard, *member.due_ms);
+    if (status == StoreStatus::kOk && member.due_ms) callbacks_.indexed(shard.shard, *member.due_ms);
     if (const auto hub = member.hub.lock()) hub->OnCommitted(member.number, status);
   }
 }

@@ -19,11 +19,10 @@ namespace dormouse {
 class CommitGroup {
  public:
   struct Callbacks {
-    std::function<uint32_t(ShardId)> epoch_of;
     // The store's alarm index now says this of a hub (0: none).
     std::function<void(ShardId, int64_t due_ms)> indexed;
     // Another owner has the shard.
-    std::function<void(ShardId)> fenced;
+    std::function<void(const ShardEpoch&)> fenced;
     // One commit was answered.
     std::function<void(StoreStatus)> answered;
   };
@@ -40,7 +39,7 @@ class CommitGroup {
     uint64_t number;
     std::optional<int64_t> due_ms;
   };
-  void OnAnswer(ShardId shard, const std::vector<Member>& members, StoreStatus status);
+  void OnAnswer(const ShardEpoch& shard, const std::vector<Member>& members, StoreStatus status);
 
   Store* const store_;
   const Callbacks callbacks_;

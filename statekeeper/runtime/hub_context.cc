@@ -70,6 +70,16 @@ void HubContext::CloseUnknown(const ConnectionId& connection, uint16_t code, std
       {DeliveryKind::kClose, {{connection, {}}}, false, ClosePayload(code, reason.substr(0, kMaxReason))});
 }
 
+void HubContext::CallRoll(GatewayId gateway, const std::vector<ConnectionId>& believed) {
+  Output roll_call;
+  roll_call.kind = DeliveryKind::kRollCall;
+  roll_call.return_to = hub_.hub;
+  roll_call.also_to = {gateway};
+  roll_call.to.reserve(believed.size());
+  for (const ConnectionId& id : believed) roll_call.to.push_back({id, {}});
+  outputs_.push_back(std::move(roll_call));
+}
+
 void HubContext::Recall(const ConnectionId& closed) { questions_.recalls.push_back(closed); }
 
 void HubContext::Confirm(const ConnectionId& open) { questions_.confirms.push_back(open); }

@@ -49,6 +49,9 @@ class HubContext : public Context {
   // Closes a socket that is not among the hub's connections.
   void CloseUnknown(const ConnectionId& connection, uint16_t code, std::string_view reason);
 
+  // Asks a gateway whether exactly these are its open sockets of the hub.
+  void CallRoll(GatewayId gateway, const std::vector<ConnectionId>& believed);
+
   std::string_view hub_class() const override { return HubClassOf(hub_.hub); }
   std::string_view hub_name() const override { return HubNameOf(hub_.hub); }
   int64_t now_ms() const override { return now_ms_; }

@@ -25,6 +25,8 @@ struct HubEvent {
     kAlarm,         // the store's alarm index says that something is due
     kAlarmSettled,  // what OnAlarm sent has arrived: `alarm_after` can be committed
     kGatewayGone,   // `gateway` has vanished with all its sockets
+    kRollCall,      // `gateway` is to be asked which of the hub's sockets are open
+    kCloseAll,      // an operator closes all sockets
     kRecalled,      // everything that the hub recalled from connection() has come back
     kConfirmed,     // what the hub wanted confirmed has gone to the socket of connection()
   };

@@ -4,9 +4,11 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "common/ids.h"
 #include "common/options.h"
+#include "common/shard.h"
 #include "statekeeper/link/gateway_links.h"
 #include "statekeeper/runtime/fiber.h"
 #include "statekeeper/runtime/hub_limits.h"
@@ -24,13 +26,16 @@ class HubHost {
   virtual FiberPool* fibers() = 0;
   virtual Duration reap_interval() const = 0;
   virtual const HubLimits& limits() const = 0;
-  virtual uint32_t EpochOf(ShardId shard) const = 0;
 
   // Sends what an event sends; its writes are durable (GatewayLinks::Release).
   virtual void Release(EventOutput output) = 0;
   // See GatewayLinks::Recall.
-  virtual void Recall(const ConnectionId& closed, ShardId shard, GatewayLinks::Recalled done) = 0;
+  virtual void Recall(const ConnectionId& closed, const ShardEpoch& shard, GatewayLinks::Recalled done) = 0;
   virtual bool IsPresent(GatewayId gateway) const = 0;
+  virtual std::vector<GatewayId> Linked() const = 0;
+  // Changes when gateways may hold sockets that hubs have given up: who has called the roll before, in the
+  // same epoch, has to call it again.
+  virtual uint32_t roll_generation() const = 0;
 
   // At the end of this turn of the loop, TakeCommit of this hub is called and carried out.
   virtual void CommitSoon(std::shared_ptr<AwakeHub> hub) = 0;

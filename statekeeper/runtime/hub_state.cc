@@ -64,7 +64,8 @@ void HubState::Unload() {
 void HubState::ReadMeta() {
   meta_.Clear();
   const RowCache::Value* row = rows_.Find(kMetaRow);
-  if (row != nullptr && *row) meta_.ParseFromString(**row);
+  existed_ = row != nullptr && *row;
+  if (existed_) meta_.ParseFromString(**row);
   meta_changed_ = false;
   growth_ = 0;
   unsized_.clear();
@@ -262,9 +263,20 @@ std::vector<ConnectionId> HubState::Tagged(std::string_view tag) {
 }
 
 std::vector<ConnectionId> HubState::ConnectionsOf(GatewayId gateway, size_t limit) {
+  const std::string rows = gateway == 0 ? std::string(kConnectionRows) : ConnectionRowsOf(gateway);
+  return ConnectionsBetween(rows, PrefixEnd(rows), limit);
+}
+
+std::vector<ConnectionId> HubState::ConnectionsAfter(const std::string& after, size_t limit) {
+  std::string first(kConnectionRows);
+  if (!after.empty()) first += after + '\0';
+  return ConnectionsBetween(first, PrefixEnd(kConnectionRows), limit);
+}
+
+std::vector<ConnectionId> HubState::ConnectionsBetween(const std::string& first, const std::string& last,
+                                                       size_t limit) {
   std::vector<ConnectionId> out;
-  const std::string rows = ConnectionRowsOf(gateway);
-  Visit(rows, PrefixEnd(rows), [&](const std::string& row, const std::string&) {
+  Visit(first, last, [&](const std::string& row, const std::string&) {
     if (const auto id = ConnectionId::Parse(std::string_view{row}.substr(kConnectionRows.size())))
       out.push_back(*id);
     return out.size() < limit;
@@ -305,6 +317,13 @@ int64_t HubState::NextDue() const {
   const int64_t check = meta_.check_due_ms();
   if (alarm == 0) return check;
   return check == 0 ? alarm : std::min(alarm, check);
+}
+
+void HubState::SetCalledRoll(uint32_t epoch, uint32_t generation) {
+  if (HasCalledRoll(epoch, generation)) return;
+  meta_.set_roll_epoch(epoch);
+  meta_.set_roll_generation(generation);
+  meta_changed_ = true;
 }
 
 bool HubState::CountState(uint64_t max_bytes) {

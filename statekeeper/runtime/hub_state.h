@@ -66,12 +66,17 @@ class HubState {
   void SetTags(const ConnectionId& id, std::vector<std::string> tags);
   void SawConnection(const ConnectionId& id, int64_t at_ms);
   size_t connection_count() const;
+  // Whether the store knew the hub when it was read.
+  bool existed() const { return existed_; }
+  const stored::HubMeta& meta() const { return meta_; }
   std::vector<GatewayId> Gateways() const;
   // Ascending. Valid until the next call of anything here.
   const std::vector<ConnectionId>& Roster();
   std::vector<ConnectionId> Tagged(std::string_view tag);
-  // Up to `limit` connections of one gateway.
+  // Up to `limit` connections of one gateway; 0: of all.
   std::vector<ConnectionId> ConnectionsOf(GatewayId gateway, size_t limit);
+  // Up to `limit` whose id, as text, comes after `after` (empty: from the first).
+  std::vector<ConnectionId> ConnectionsAfter(const std::string& after, size_t limit);
 
   // --- The hub class's alarm.
   int64_t alarm_due_ms() const { return meta_.alarm_due_ms(); }  // 0: none
@@ -86,6 +91,12 @@ class HubState {
   void RearmCheck(int64_t now_ms);
   // When the store should next wake this hub; 0: never.
   int64_t NextDue() const;
+
+  // --- The roll call.
+  bool HasCalledRoll(uint32_t epoch, uint32_t generation) const {
+    return meta_.roll_epoch() == epoch && meta_.roll_generation() == generation;
+  }
+  void SetCalledRoll(uint32_t epoch, uint32_t generation);
 
   // --- The size of the hub class's own rows, keys and values.
   // Counts the open change in. False: it makes the state larger, and larger than `max_bytes` (0: no limit);
@@ -111,6 +122,9 @@ class HubState {
  private:
   static constexpr int64_t kUnknownDue = -1;
 
+  // Connections of rows with first <= name < last.
+  std::vector<ConnectionId> ConnectionsBetween(const std::string& first, const std::string& last,
+                                               size_t limit);
   RowPage ReadRange(const std::string& first, const std::string& last, size_t limit);
   void ReadMeta();
   void CountConnection(GatewayId gateway, int delta, int64_t now_ms);
@@ -128,6 +142,7 @@ class HubState {
   bool may_wait_ = true;
   stored::HubMeta meta_;  // of the meta row, with changes not yet written to it
   bool meta_changed_ = false;
+  bool existed_ = false;
   int64_t indexed_due_ = 0;
   Change change_;
   // Of the open change, until CountState: by how much it makes the hub class's rows larger; and those whose

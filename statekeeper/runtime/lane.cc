@@ -18,6 +18,10 @@ constexpr size_t kHubsWorthTrimming = 1000;
 constexpr size_t kLastHubsWorthTrimming = 100;
 // How long a stopping lane waits between looks at whether it is done.
 constexpr double kStopLookSeconds = 0.02;
+// How often a lane whose lease has run out looks whether it was renewed, while something waits for that.
+constexpr double kLeaseLookSeconds = 0.05;
+// Time for fibers that have yielded, before the loop looks at its events again.
+constexpr int64_t kYieldedTurnMs = 2;
 
 double Seconds(int64_t ms) { return static_cast<double>(std::max<int64_t>(ms, 0)) / 1000; }
 
@@ -29,29 +33,32 @@ Lane::Lane(Config config, const HubClassRegistry* classes, StoreFactory* stores,
       classes_(classes),
       stores_(stores),
       metrics_(registry, config_.lane),
-      loop_(ev_loop_new(EVBACKEND_EPOLL)) {
+      loop_owner_(ev_loop_new(EVBACKEND_EPOLL)),
+      loop_(loop_owner_.get()),
+      requests_(loop_) {
   ev_prepare_init(&turn_end_, (&Lane::Call<ev_prepare, &Lane::OnTurnEnd>));
   ev_timer_init(&hibernation_timer_, (&Lane::Call<ev_timer, &Lane::OnHibernationTimer>), 0, 0);
   ev_timer_init(&grace_timer_, (&Lane::Call<ev_timer, &Lane::OnGraceEnd>),
                 Seconds(config_.gateway_grace.count()), 0);
   ev_timer_init(&yield_timer_, (&Lane::Call<ev_timer, &Lane::OnYieldTimer>), 0, 0);
   ev_timer_init(&retry_timer_, (&Lane::Call<ev_timer, &Lane::OnRetryTimer>), kRetrySeconds, 0);
+  ev_timer_init(&lease_timer_, (&Lane::Call<ev_timer, &Lane::OnLeaseTimer>), kLeaseLookSeconds,
+                kLeaseLookSeconds);
   ev_async_init(&stop_request_, (&Lane::Call<ev_async, &Lane::OnStopRequest>));
   turn_end_.data = hibernation_timer_.data = grace_timer_.data = yield_timer_.data = retry_timer_.data =
-      stop_request_.data = this;
+      lease_timer_.data = stop_request_.data = this;
   ev_async_start(loop_, &stop_request_);
 }
 
 Lane::~Lane() {
   if (thread_.joinable()) Stop(Duration(0));
   ev_async_stop(loop_, &stop_request_);
-  ev_loop_destroy(loop_);
 }
 
-std::future<std::vector<ShardRecord>> Lane::Start(std::unique_ptr<GatewayLinks> links) {
+std::future<void> Lane::Start(std::unique_ptr<GatewayLinks> links) {
   links_ = std::move(links);
-  std::promise<std::vector<ShardRecord>> started;
-  std::future<std::vector<ShardRecord>> future = started.get_future();
+  std::promise<void> started;
+  std::future<void> future = started.get_future();
   thread_ = std::thread([this, started = std::move(started)]() mutable { Run(std::move(started)); });
   return future;
 }
@@ -62,62 +69,41 @@ void Lane::Stop(Duration patience) {
   if (thread_.joinable()) thread_.join();
 }
 
-void Lane::Run(std::promise<std::vector<ShardRecord>> started) {
-  started_ = std::move(started);
+void Lane::Run(std::promise<void> started) {
   store_ = stores_->NewStore(loop_);
   store_healthy_.store(store_->healthy());
   commits_ = std::make_unique<CommitGroup>(
       store_.get(), CommitGroup::Callbacks{
-                        [this](ShardId shard) { return EpochOf(shard); },
                         [this](ShardId shard, int64_t due_ms) { alarms_->Note(shard, due_ms); },
-                        [this](ShardId shard) { LoseShard(shard); },
+                        [this](const ShardEpoch& shard) { OnFenced(shard); },
                         [this](StoreStatus status) {
                           metrics_.commits.Increment();
                           if (status != StoreStatus::kOk) metrics_.commit_failures.Increment();
                         },
                     });
-  alarms_ = std::make_unique<AlarmClock>(loop_, store_.get(), [this](const std::string& hub, ShardId shard) {
-    AwakeHub* awake = FindOrWake(hub, shard);
-    if (awake == nullptr) return;
-    metrics_.alarms.Increment();
-    Touch(awake);
-    HubEvent event;
-    event.kind = HubEvent::Kind::kAlarm;
-    awake->Deliver(std::move(event));
-  });
+  alarms_ = std::make_unique<AlarmClock>(
+      loop_, store_.get(), [this](const std::string& hub, ShardId shard) { OnAlarm(hub, shard); });
+  awaited_ = std::make_unique<Awaited>(loop_);
   ev_prepare_start(loop_, &turn_end_);
   ev_timer_start(loop_, &grace_timer_);
-  store_->TakeShards(config_.owner, config_.shards,
-                     [this](StoreStatus status, std::vector<ShardRecord> records) {
-                       OnShardsTaken(status, std::move(records));
-                     });
+  started.set_value();
 
   ev_run(loop_, 0);
 
+  requests_.Close();
   ev_prepare_stop(loop_, &turn_end_);
-  for (ev_timer* timer : {&hibernation_timer_, &grace_timer_, &yield_timer_, &retry_timer_})
+  for (ev_timer* timer : {&hibernation_timer_, &grace_timer_, &yield_timer_, &retry_timer_, &lease_timer_})
     ev_timer_stop(loop_, timer);
+  awaited_.reset();
   alarms_.reset();
   links_.reset();
   store_.reset();
   by_idle_time_.clear();
-  hubs_.clear();
-}
-
-void Lane::OnShardsTaken(StoreStatus status, std::vector<ShardRecord> records) {
-  if (status == StoreStatus::kOk && records.size() == config_.shards.size()) {
-    for (size_t i = 0; i < records.size(); ++i) {
-      epochs_[config_.shards[i]] = records[i].epoch;
-      alarms_->AddShard(config_.shards[i]);
-    }
-    metrics_.shards_owned.Set(static_cast<double>(records.size()));
-  } else {
-    records.clear();
-  }
-  started_.set_value(std::move(records));
+  shards_.clear();
 }
 
 void Lane::OnTurnEnd() {
+  awaited_->Look();
   commits_->Flush();
   links_->Flush();
   commits_->Flush();  // the links may have given a gateway up
@@ -130,53 +116,247 @@ void Lane::OnTurnEnd() {
   const GatewayLinks::Traffic traffic = links_->traffic();
   metrics_.gateways.Set(static_cast<double>(traffic.gateways));
   metrics_.unacknowledged_bytes.Set(static_cast<double>(traffic.unacknowledged_bytes));
-  metrics_.hubs_awake.Set(static_cast<double>(hubs_.size()));
+  metrics_.hubs_awake.Set(static_cast<double>(by_idle_time_.size()));
 }
 
-AwakeHub* Lane::FindOrWake(std::string_view name, ShardId shard) {
-  if (const auto it = hubs_.find(name); it != hubs_.end()) return it->second.get();
-  if (!epochs_.contains(shard)) return nullptr;
+// --- Events.
+
+ServedShard* Lane::Find(ShardId shard) {
+  const auto it = shards_.find(shard);
+  return it == shards_.end() ? nullptr : &it->second;
+}
+
+AwakeHub* Lane::FindOrWake(std::string_view name, ShardId id, ServedShard* shard) {
+  if (const auto it = shard->hubs.find(name); it != shard->hubs.end()) return it->second.get();
   const HubClass* hub_class = classes_->Find(HubClassOf(name));
   if (hub_class == nullptr) {
     SPDLOG_WARN("lane {}: there is no hub class for '{}'", config_.lane, name);
     return nullptr;
   }
-  auto hub = std::make_shared<AwakeHub>(std::string(name), shard, hub_class, static_cast<HubHost*>(this));
+  auto hub = std::make_shared<AwakeHub>(std::string(name), ShardEpoch{id, shard->epoch}, hub_class,
+                                        static_cast<HubHost*>(this));
   hub->place = by_idle_time_.insert(by_idle_time_.end(), hub.get());
   if (!ev_is_active(&hibernation_timer_)) {
     ev_timer_set(&hibernation_timer_, Seconds(config_.hibernate_after.count()), 0);
     ev_timer_start(loop_, &hibernation_timer_);
   }
   metrics_.wakes.Increment();
-  return hubs_.emplace(std::string(name), std::move(hub)).first->second.get();
+  return shard->hubs.emplace(std::string(name), std::move(hub)).first->second.get();
 }
 
 void Lane::Touch(AwakeHub* hub) { by_idle_time_.splice(by_idle_time_.end(), by_idle_time_, hub->place); }
 
 void Lane::OnEvent(GatewayId gateway, const EventView& event) {
   if (stopping_) return;  // not released: it stays with its gateway
-  if (ShardOf(event.hub, config_.shard_count) != event.shard || !epochs_.contains(event.shard)) {
-    SPDLOG_WARN("lane {}: gateway {:x} sent an event of shard {} here, where it is not served", config_.lane,
-                gateway, event.shard);
+  if (ShardOf(event.hub, config_.shard_count) != event.shard) {
+    SPDLOG_WARN("lane {}: gateway {:x} sent an event of a hub that is not of shard {}", config_.lane, gateway,
+                event.shard);
     return;
   }
-  if (event.epoch != EpochOf(event.shard)) return;  // meant for another owner; its gateway sends it again
-  metrics_.events.Increment();
-  AwakeHub* hub = FindOrWake(event.hub, event.shard);
-  if (hub == nullptr) {
-    EventOutput refusal{
-        {gateway, event.shard, event.sequence}, event.shard, EpochOf(event.shard), {}, nullptr};
-    if (event.kind == EventKind::kOpen) {
-      refusal.outputs.push_back({DeliveryKind::kClose,
-                                 {{{gateway, event.connection}, {}}},
-                                 false,
-                                 ClosePayload(1011, "No such hub class")});
-    }
-    return Release(std::move(refusal));
+  ServedShard* shard = Find(event.shard);
+  if (shard == nullptr || event.epoch != shard->epoch) {
+    SPDLOG_DEBUG("lane {}: passed over an event of shard {}, epoch {}", config_.lane, event.shard,
+                 event.epoch);
+    return;
   }
+  metrics_.events.Increment();
+  if (!shard->waiting.empty() || !MayServe(*shard)) {
+    shard->waiting.push_back({std::string(event.hub), HubEvent::Of(gateway, event)});
+    if (!shard->retired) AwaitLease();
+    return;
+  }
+  AwakeHub* hub = FindOrWake(event.hub, event.shard, shard);
+  if (hub == nullptr) return Refuse({event.shard, shard->epoch}, HubEvent::Of(gateway, event));
   Touch(hub);
   hub->Deliver(HubEvent::Of(gateway, event));
 }
+
+void Lane::Refuse(const ShardEpoch& shard, const HubEvent& event) {
+  EventOutput refusal{{event.gateway, shard.shard, event.sequence}, shard.shard, shard.epoch, {}, nullptr};
+  if (event.kind == HubEvent::Kind::kOpen) {
+    refusal.outputs.push_back(
+        {DeliveryKind::kClose, {{event.connection(), {}}}, false, ClosePayload(1011, "No such hub class")});
+  }
+  Release(std::move(refusal));
+}
+
+void Lane::HandleWaiting(ShardId id) {
+  ServedShard* shard = Find(id);
+  while (shard != nullptr && !shard->waiting.empty() && MayServe(*shard)) {
+    ServedShard::Waiting next = std::move(shard->waiting.front());
+    shard->waiting.pop_front();
+    AwakeHub* hub = FindOrWake(next.hub, id, shard);
+    if (hub == nullptr) {
+      Refuse({id, shard->epoch}, next.event);
+    } else {
+      Touch(hub);
+      hub->Deliver(std::move(next.event));
+    }
+    shard = Find(id);
+  }
+}
+
+void Lane::OnAlarm(const std::string& hub, ShardId id) {
+  ServedShard* shard = Find(id);
+  if (shard == nullptr || !MayServe(*shard)) {
+    alarms_->Done(hub, id, 0);
+    if (shard == nullptr || shard->retired) return;  // Resume looks again
+    shard->alarm_waits = true;
+    return AwaitLease();
+  }
+  AwakeHub* awake = FindOrWake(hub, id, shard);
+  if (awake == nullptr) return;
+  metrics_.alarms.Increment();
+  Touch(awake);
+  HubEvent event;
+  event.kind = HubEvent::Kind::kAlarm;
+  awake->Deliver(std::move(event));
+}
+
+// --- The lease.
+
+void Lane::AwaitLease() {
+  if (!ev_is_active(&lease_timer_)) ev_timer_again(loop_, &lease_timer_);
+}
+
+void Lane::OnLeaseTimer() {
+  if (!config_.lease->IsGood()) return;
+  ev_timer_stop(loop_, &lease_timer_);
+  if (std::exchange(gone_waits_, false)) EndConnectionsOfGoneGateways();
+  if (!yielded_.empty()) OnYieldTimer();
+  if (!to_retry_.empty()) OnRetryTimer();
+  std::vector<ShardId> waiting;
+  for (auto& [id, shard] : shards_) {
+    if (shard.retired) continue;
+    if (std::exchange(shard.alarm_waits, false)) alarms_->AddShard(id);
+    if (!shard.waiting.empty()) waiting.push_back(id);
+  }
+  for (const ShardId id : waiting) HandleWaiting(id);
+  for (const ShardId id : waiting) {
+    const ServedShard* shard = Find(id);
+    if (shard != nullptr && !shard->retired && !shard->waiting.empty()) AwaitLease();  // it ran out again
+  }
+}
+
+// --- Shards.
+
+void Lane::Serve(const std::vector<ShardEpoch>& shards) {
+  std::vector<ShardEpoch> taken;
+  std::vector<ShardId> resumed;
+  for (const ShardEpoch& each : shards) {
+    if (const ServedShard* known = Find(each.shard); known != nullptr) {
+      if (known->epoch > each.epoch) {
+        SPDLOG_WARN("lane {}: shard {} is served in epoch {} already, not in {}", config_.lane, each.shard,
+                    known->epoch, each.epoch);
+        continue;
+      }
+      if (known->epoch == each.epoch) {
+        resumed.push_back(each.shard);
+        continue;
+      }
+      Forget(each.shard);
+    }
+    shards_[each.shard].epoch = each.epoch;
+    taken.push_back(each);
+  }
+  CountShards();
+  if (!resumed.empty()) Resume(resumed);
+  if (taken.empty()) return;
+  links_->Own(taken);
+  for (const ShardEpoch& each : taken) alarms_->AddShard(each.shard);
+}
+
+void Lane::Retire(const std::vector<ShardId>& shards, Duration patience, std::function<void()> done) {
+  std::vector<ShardEpoch> retired;
+  for (const ShardId id : shards) {
+    ServedShard* shard = Find(id);
+    if (shard == nullptr) continue;
+    shard->retired = true;
+    alarms_->PauseShard(id);
+    retired.push_back({id, shard->epoch});
+  }
+  if (retired.empty()) return done();
+  const int64_t deadline_ms = SteadyMs() + patience.count();
+  awaited_->Add([this, retired] { return LetSleep(retired); }, deadline_ms,
+                [this, retired, deadline_ms, done = std::move(done)](bool in_time) {
+                  if (!in_time) return done();
+                  Quiesce(retired, deadline_ms, done);
+                });
+}
+
+bool Lane::LetSleep(const std::vector<ShardEpoch>& shards) {
+  bool all_gone = true;
+  for (const ShardEpoch& each : shards) {
+    ServedShard* shard = Find(each.shard);
+    // Lost or taken anew: none of that epoch is here.
+    if (shard == nullptr || shard->epoch != each.epoch || !shard->retired) continue;
+    for (auto it = shard->hubs.begin(); it != shard->hubs.end();) {
+      AwakeHub* hub = (it++)->second.get();
+      if (hub->CanSleep()) LeaveMemory(shard, hub);
+    }
+    all_gone = all_gone && shard->hubs.empty();
+  }
+  return all_gone;
+}
+
+void Lane::Quiesce(std::vector<ShardEpoch> shards, int64_t deadline_ms, std::function<void()> done) {
+  // Those that are still to be handed over.
+  std::erase_if(shards, [this](const ShardEpoch& each) {
+    const ServedShard* shard = Find(each.shard);
+    return shard == nullptr || shard->epoch != each.epoch || !shard->retired;
+  });
+  if (shards.empty()) return done();
+  const auto once = std::make_shared<std::function<void()>>(std::move(done));
+  const auto finish = [once] {
+    if (const auto run = std::exchange(*once, nullptr)) run();
+  };
+  links_->Quiesce(shards, finish);
+  awaited_->Add([once] { return !*once; }, deadline_ms, [finish](bool) { finish(); });
+}
+
+void Lane::Resume(const std::vector<ShardId>& shards) {
+  for (const ShardId id : shards) {
+    ServedShard* shard = Find(id);
+    if (shard == nullptr || !std::exchange(shard->retired, false)) continue;
+    alarms_->AddShard(id);
+    HandleWaiting(id);
+    shard = Find(id);
+    if (shard != nullptr && !shard->waiting.empty()) AwaitLease();
+  }
+}
+
+void Lane::Drop(const std::vector<ShardEpoch>& shards) {
+  for (const ShardEpoch& each : shards) {
+    const ServedShard* shard = Find(each.shard);
+    if (shard != nullptr && shard->epoch <= each.epoch) Forget(each.shard);
+  }
+  CountShards();
+}
+
+void Lane::Forget(ShardId id) {
+  auto node = shards_.extract(id);
+  if (node.empty()) return;
+  alarms_->RemoveShard(id);
+  for (const auto& [name, hub] : node.mapped().hubs) {
+    by_idle_time_.erase(hub->place);
+    hub->Depose();
+  }
+  links_->Disown({id});
+}
+
+void Lane::OnFenced(const ShardEpoch& shard) {
+  const ServedShard* served = Find(shard.shard);
+  if (served == nullptr || served->epoch != shard.epoch) return;
+  SPDLOG_WARN("lane {}: shard {} has another owner; what was not durable goes there", config_.lane,
+              shard.shard);
+  Forget(shard.shard);
+  CountShards();
+  config_.fenced(shard);
+}
+
+void Lane::CountShards() { metrics_.shards_owned.Set(static_cast<double>(shards_.size())); }
+
+// --- What hubs want of the lane.
 
 void Lane::Release(EventOutput output) {
   metrics_.deliveries.Increment(static_cast<double>(output.outputs.size()));
@@ -188,13 +368,31 @@ void Lane::OnGatewayGone(GatewayId gateway) {
   EndConnectionsOfGoneGateways();
 }
 
+void Lane::OnGatewayBack(GatewayId gateway) {
+  SPDLOG_INFO("lane {}: gateway {:x} is back, though it was given up", config_.lane, gateway);
+  ++roll_generation_;  // for hubs that sleep
+  for (AwakeHub* hub : std::vector<AwakeHub*>(by_idle_time_.begin(), by_idle_time_.end()))
+    hub->CallRoll(gateway);
+}
+
 // Gateways that vanished before this process started never had a stream here, so nobody reports them.
 void Lane::OnGraceEnd() { EndConnectionsOfGoneGateways(); }
 
 void Lane::EndConnectionsOfGoneGateways() {
+  if (!config_.lease->IsGood()) {
+    gone_waits_ = true;
+    return AwaitLease();
+  }
   for (AwakeHub* hub : std::vector<AwakeHub*>(by_idle_time_.begin(), by_idle_time_.end())) {
     for (HubEvent& gone : hub->GoneGateways()) hub->Deliver(std::move(gone));
   }
+}
+
+void Lane::LeaveMemory(ServedShard* shard, AwakeHub* hub) {
+  by_idle_time_.erase(hub->place);
+  metrics_.hibernations.Increment();
+  ++hibernated_since_trim_;
+  shard->hubs.erase(hub->name());
 }
 
 void Lane::OnHibernationTimer() {
@@ -209,18 +407,15 @@ void Lane::OnHibernationTimer() {
       busy.push_back(hub);
       continue;
     }
-    by_idle_time_.pop_front();
-    metrics_.hibernations.Increment();
-    ++hibernated_since_trim_;
-    hubs_.erase(hub->name());
+    LeaveMemory(&shards_.at(hub->shard()), hub);
   }
   for (AwakeHub* hub : busy) hub->place = by_idle_time_.insert(by_idle_time_.end(), hub);
   if (hibernated_since_trim_ >=
-      (hubs_.empty() ? kLastHubsWorthTrimming : std::max(kHubsWorthTrimming, hubs_.size()))) {
+      (by_idle_time_.empty() ? kLastHubsWorthTrimming : std::max(kHubsWorthTrimming, by_idle_time_.size()))) {
     hibernated_since_trim_ = 0;
     malloc_trim(0);  // asleep means gone for the machine, too
   }
-  if (hubs_.empty()) return;
+  if (by_idle_time_.empty()) return;
   // A busy hub may be the only one: look again after a whole period then.
   const int64_t wait_ms = by_idle_time_.front()->idle_since_ms() - asleep_if_idle_since;
   ev_timer_set(&hibernation_timer_, Seconds(wait_ms > 0 ? wait_ms : config_.hibernate_after.count()), 0);
@@ -237,7 +432,16 @@ void Lane::Yield() {
 }
 
 void Lane::OnYieldTimer() {
-  for (Fiber* fiber : std::exchange(yielded_, {})) fibers_.Resume(fiber);
+  if (!config_.lease->IsGood()) return AwaitLease();
+  const int64_t end_ms = SteadyMs() + kYieldedTurnMs;
+  for (size_t left = yielded_.size(); left > 0 && SteadyMs() < end_ms; --left) {
+    Fiber* const fiber = yielded_.front();
+    yielded_.pop_front();
+    fibers_.Resume(fiber);
+  }
+  if (yielded_.empty() || ev_is_active(&yield_timer_)) return;
+  ev_timer_set(&yield_timer_, 0, 0);
+  ev_timer_start(loop_, &yield_timer_);
 }
 
 void Lane::RetrySoon(std::shared_ptr<AwakeHub> hub) {
@@ -248,26 +452,12 @@ void Lane::RetrySoon(std::shared_ptr<AwakeHub> hub) {
 }
 
 void Lane::OnRetryTimer() {
+  if (!config_.lease->IsGood()) return AwaitLease();
   for (const std::shared_ptr<AwakeHub>& hub : std::exchange(to_retry_, {})) hub->RetryUnsettled();
 }
 
 void Lane::AlarmDone(const AwakeHub& hub, int64_t again_ms) {
   alarms_->Done(hub.name(), hub.shard(), again_ms != 0 ? again_ms : hub.state().NextDue());
-}
-
-void Lane::LoseShard(ShardId shard) {
-  if (epochs_.erase(shard) == 0) return;
-  SPDLOG_ERROR("lane {}: shard {} has another owner; this statekeeper serves it no longer", config_.lane,
-               shard);
-  metrics_.shards_owned.Set(static_cast<double>(epochs_.size()));
-  alarms_->RemoveShard(shard);
-  std::erase_if(by_idle_time_, [&](AwakeHub* hub) {
-    if (hub->shard() != shard) return false;
-    hub->Depose();
-    return true;
-  });
-  std::erase_if(hubs_, [&](const auto& each) { return each.second->shard() == shard; });
-  config_.deposed();
 }
 
 void Lane::OnStopRequest() {

@@ -1,4 +1,5 @@
-// A lane: one thread, one event loop, one store connection, and the hubs of a subset of the shards.
+// A lane: one thread, one event loop, one store connection, and the hubs of a subset of the shards, which
+// come and go while it runs.
 //
 //   GatewayLinks --OnEvent--> hub (woken if asleep) --writes--> CommitGroup --> Store
 //                                                   --sends---> Release --> GatewayLinks
@@ -6,14 +7,19 @@
 // Each turn of the loop ends with: commits handed to the store, batches written to gateways. Hubs are kept in
 // the order of their last activity; one timer looks at the idlest.
 //
-// Threading: construct, Start, Stop and destroy on the main thread; everything else happens on the lane's
-// own.
+// Shards. A served shard takes events; a retired one lets them wait while its hubs come to rest. While the
+// lease has run out all shards' events and alarms wait; they go on by themselves when it is good again.
+// Events of other shards, or of another epoch, are dropped: their gateway sends them to the owner.
+//
+// Threading: construct, Start, Stop and destroy on the main thread; Post and TryPost on any
+// (lane_requests.h); everything else happens on the lane's own.
 #pragma once
 
 #include <ev.h>
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <future>
 #include <list>
@@ -25,15 +31,21 @@
 #include <utility>
 #include <vector>
 
+#include "common/lease.h"
 #include "common/options.h"
+#include "common/shard.h"
 #include "statekeeper/hub/registry.h"
 #include "statekeeper/link/gateway_links.h"
 #include "statekeeper/runtime/alarm_clock.h"
+#include "statekeeper/runtime/awaited.h"
 #include "statekeeper/runtime/awake_hub.h"
 #include "statekeeper/runtime/commit_group.h"
 #include "statekeeper/runtime/fiber.h"
 #include "statekeeper/runtime/hub_host.h"
 #include "statekeeper/runtime/lane_metrics.h"
+#include "statekeeper/runtime/lane_operator.h"
+#include "statekeeper/runtime/lane_requests.h"
+#include "statekeeper/runtime/served_shard.h"
 #include "statekeeper/store/store.h"
 
 namespace dormouse {
@@ -42,15 +54,14 @@ class Lane : public GatewayLinks::Receiver, private HubHost {
  public:
   struct Config {
     uint32_t lane = 0;
-    std::string owner;            // this statekeeper, in shard records
-    std::vector<ShardId> shards;  // this lane's
     uint32_t shard_count = 1024;  // of the cluster
     Duration hibernate_after{};
     Duration reap_interval{};
     Duration gateway_grace{};
-    HubLimits limits;  // of each hub
-    // Another owner has shards of this lane; called on the lane's thread.
-    std::function<void()> deposed;
+    HubLimits limits;              // of each hub
+    const Lease* lease = nullptr;  // outlives the lane
+    // A commit was refused: another owner has the shard, and the lane has forgotten it. On the lane's thread.
+    std::function<void(ShardEpoch)> fenced;
   };
 
   Lane(Config config, const HubClassRegistry* classes, StoreFactory* stores, prometheus::Registry* registry);
@@ -60,13 +71,31 @@ class Lane : public GatewayLinks::Receiver, private HubHost {
     return loop_;
   }
 
-  // Starts the thread. The lane owns `links`; the future holds its shards' records as they are once it owns
-  // them, or nothing if the store refused.
-  std::future<std::vector<ShardRecord>> Start(std::unique_ptr<GatewayLinks> links);
+  // Starts the thread, without shards. The lane owns `links`; the future is ready when it takes events.
+  std::future<void> Start(std::unique_ptr<GatewayLinks> links);
 
   // Takes no more events, waits (at most `patience`) until what was taken is durable and handed over, ends
   // the thread. What is left then stays with the gateways, and is replayed.
   void Stop(Duration patience);
+
+  // Runs a request on the lane's thread. See LaneRequests.
+  bool Post(LaneRequests::Request request) { return requests_.Post(std::move(request)); }
+  bool TryPost(LaneRequests::Request request) { return requests_.TryPost(std::move(request)); }
+
+  // --- On the lane's thread: the lane's part of ShardServers (shard_servers.h).
+  void Serve(const std::vector<ShardEpoch>& shards);
+  void Retire(const std::vector<ShardId>& shards, Duration patience, std::function<void()> done);
+  void Resume(const std::vector<ShardId>& shards);
+  void Drop(const std::vector<ShardEpoch>& shards);
+
+  // --- The same: its part of LaneOperator (lane_operator.h), for hubs and shards that fall to this lane.
+  void ListHubs(ShardId shard, std::string after, size_t limit,
+                LaneOperator::Answer<std::vector<HubSummary>> done);
+  void DescribeHub(const std::string& hub, LaneOperator::Answer<HubReport> done);
+  void ListConnections(const std::string& hub, std::string after, size_t limit,
+                       LaneOperator::Answer<std::vector<ConnectionReport>> done);
+  void HibernateHub(const std::string& hub, LaneOperator::Done done);
+  void CloseHub(const std::string& hub, LaneOperator::Done done);
 
   // For readiness; any thread.
   bool store_healthy() const { return store_healthy_.load(std::memory_order_relaxed); }
@@ -75,37 +104,60 @@ class Lane : public GatewayLinks::Receiver, private HubHost {
   // GatewayLinks::Receiver
   void OnEvent(GatewayId gateway, const EventView& event) override;
   void OnGatewayGone(GatewayId gateway) override;
+  void OnGatewayBack(GatewayId gateway) override;
 
   // HubHost
   Store* store() override { return store_.get(); }
   FiberPool* fibers() override { return &fibers_; }
   Duration reap_interval() const override { return config_.reap_interval; }
   const HubLimits& limits() const override { return config_.limits; }
-  uint32_t EpochOf(ShardId shard) const override { return epochs_.at(shard); }
   void Release(EventOutput output) override;
-  void Recall(const ConnectionId& closed, ShardId shard, GatewayLinks::Recalled done) override {
-    links_->Recall(closed, shard, EpochOf(shard), std::move(done));
+  void Recall(const ConnectionId& closed, const ShardEpoch& shard, GatewayLinks::Recalled done) override {
+    links_->Recall(closed, shard.shard, shard.epoch, std::move(done));
   }
   bool IsPresent(GatewayId gateway) const override { return links_->IsPresent(gateway); }
+  std::vector<GatewayId> Linked() const override { return links_->Linked(); }
+  uint32_t roll_generation() const override { return roll_generation_; }
   void CommitSoon(std::shared_ptr<AwakeHub> hub) override { commits_->Add(std::move(hub)); }
   void RetrySoon(std::shared_ptr<AwakeHub> hub) override;
   void Yield() override;
   void AlarmDone(const AwakeHub& hub, int64_t again_ms) override;
 
-  void Run(std::promise<std::vector<ShardRecord>> started);
-  void OnShardsTaken(StoreStatus status, std::vector<ShardRecord> records);
+  void Run(std::promise<void> started);
   void OnTurnEnd();
   void OnHibernationTimer();
   void OnGraceEnd();
   void EndConnectionsOfGoneGateways();
   void OnYieldTimer();
   void OnRetryTimer();
+  void OnLeaseTimer();
+  void OnAlarm(const std::string& hub, ShardId shard);
   void OnStopRequest();
   void EndIfIdle();
-  // nullptr: the shard is not this lane's, or there is no such class.
-  AwakeHub* FindOrWake(std::string_view name, ShardId shard);
+
+  // nullptr: not served here.
+  ServedShard* Find(ShardId shard);
+  // Whether its events are handled now.
+  bool MayServe(const ServedShard& shard) const { return !shard.retired && config_.lease->IsGood(); }
+  // There is no such hub class.
+  void Refuse(const ShardEpoch& shard, const HubEvent& event);
+  void HandleWaiting(ShardId id);
+  void AwaitLease();
+  // nullptr: there is no such class.
+  AwakeHub* FindOrWake(std::string_view name, ShardId id, ServedShard* shard);
   void Touch(AwakeHub* hub);
-  void LoseShard(ShardId shard);
+  void LeaveMemory(ServedShard* shard, AwakeHub* hub);
+  // Hubs that can, leave memory. Whether none is left.
+  bool LetSleep(const std::vector<ShardEpoch>& shards);
+  void Quiesce(std::vector<ShardEpoch> shards, int64_t deadline_ms, std::function<void()> done);
+  void Forget(ShardId shard);
+  void OnFenced(const ShardEpoch& shard);
+  // A served shard of an operator's hub, else what is wrong with the question.
+  OperatorStatus FindFor(const std::string& hub, ShardEpoch* shard);
+  AwakeHub* FindAwake(const std::string& hub, const ShardEpoch& shard);
+  void AwaitSleep(const std::string& hub, const ShardEpoch& shard, Duration patience,
+                  LaneOperator::Done done);
+  void CountShards();
 
   // Watchers call a member function.
   template <typename Watcher, void (Lane::*method)()>
@@ -117,7 +169,12 @@ class Lane : public GatewayLinks::Receiver, private HubHost {
   const HubClassRegistry* const classes_;
   StoreFactory* const stores_;
   LaneMetrics metrics_;
+  struct LoopDeleter {
+    void operator()(struct ev_loop* loop) const { ev_loop_destroy(loop); }
+  };
+  const std::unique_ptr<struct ev_loop, LoopDeleter> loop_owner_;
   struct ev_loop* const loop_;
+  LaneRequests requests_;
   std::thread thread_;
   std::atomic<bool> store_healthy_{false};
 
@@ -127,18 +184,15 @@ class Lane : public GatewayLinks::Receiver, private HubHost {
   FiberPool fibers_;
   std::unique_ptr<CommitGroup> commits_;
   std::unique_ptr<AlarmClock> alarms_;
-  std::promise<std::vector<ShardRecord>> started_;
-  std::unordered_map<ShardId, uint32_t> epochs_;
+  std::unique_ptr<Awaited> awaited_;
 
-  struct NameHash {
-    using is_transparent = void;
-    size_t operator()(std::string_view name) const { return std::hash<std::string_view>()(name); }
-  };
-  std::unordered_map<std::string, std::shared_ptr<AwakeHub>, NameHash, std::equal_to<>> hubs_;
-  std::list<AwakeHub*> by_idle_time_;  // idlest first
+  std::unordered_map<ShardId, ServedShard> shards_;
+  std::list<AwakeHub*> by_idle_time_;  // all hubs in memory, idlest first
   size_t hibernated_since_trim_ = 0;
-  std::vector<Fiber*> yielded_;
+  std::deque<Fiber*> yielded_;
   std::vector<std::shared_ptr<AwakeHub>> to_retry_;
+  uint32_t roll_generation_ = 0;
+  bool gone_waits_ = false;  // gateways vanished while the lease had run out
   bool stopping_ = false;
   int64_t stop_deadline_ms_ = 0;
 
@@ -147,6 +201,7 @@ class Lane : public GatewayLinks::Receiver, private HubHost {
   ev_timer grace_timer_;
   ev_timer yield_timer_;
   ev_timer retry_timer_;
+  ev_timer lease_timer_;  // runs while something waits for the lease
   ev_async stop_request_;
   std::atomic<int64_t> stop_patience_ms_{0};
 };

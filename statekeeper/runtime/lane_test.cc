@@ -3,17 +3,22 @@
 #include "statekeeper/runtime/lane.h"
 
 #include <ev.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <condition_variable>
 #include <deque>
+#include <future>
 #include <mutex>
+#include <numeric>
 
 #include "common/clock.h"
 #include "common/temp_dir.h"
 
 namespace dormouse {
 namespace {
+
+using ::testing::ElementsAre;
 
 constexpr ShardId kShards = 8;
 
@@ -51,7 +56,14 @@ struct Wire {
   size_t settled = 0;
   GatewayId gone = 0;
   bool report_gone = false;
-  bool deposed = false;
+  bool report_back = false;
+  std::vector<std::string> rolls;  // "HUB at GATEWAY: HANDLE..."
+  std::vector<ShardEpoch> fenced;
+  std::vector<ShardEpoch> owned;
+  std::vector<ShardId> disowned;
+  bool hold_quiesce = false;
+  std::vector<std::function<void()>> quiescing;  // to be called on the lane's thread
+  size_t quiesced = 0;
 };
 
 class FakeLinks : public GatewayLinks {
@@ -70,6 +82,11 @@ class FakeLinks : public GatewayLinks {
     {
       const std::scoped_lock lock(wire_->mutex);
       for (const Output& each : output.outputs) {
+        if (each.kind == DeliveryKind::kRollCall) {
+          wire_->rolls.push_back(each.return_to + " at " + std::to_string(each.also_to.at(0)) + ":");
+          for (const Output::To& to : each.to)
+            wire_->rolls.back() += " " + std::to_string(UuidLowBits(to.connection.handle));
+        }
         for (const Output::To& to : each.to) {
           wire_->sent.push_back(std::to_string(UuidLowBits(to.connection.handle)) + ":" + each.payload);
         }
@@ -84,10 +101,24 @@ class FakeLinks : public GatewayLinks {
     const std::scoped_lock lock(wire_->mutex);
     return gateway != wire_->gone;
   }
-  void Own(const std::vector<ShardEpoch>&) override {}
-  void Disown(const std::vector<ShardId>&) override {}
-  void Quiesce(const std::vector<ShardEpoch>&, std::function<void()> done) override { done(); }
-  std::vector<GatewayId> Linked() const override { return {}; }
+  void Own(const std::vector<ShardEpoch>& shards) override {
+    const std::scoped_lock lock(wire_->mutex);
+    wire_->owned.insert(wire_->owned.end(), shards.begin(), shards.end());
+  }
+  void Disown(const std::vector<ShardId>& shards) override {
+    const std::scoped_lock lock(wire_->mutex);
+    wire_->disowned.insert(wire_->disowned.end(), shards.begin(), shards.end());
+  }
+  void Quiesce(const std::vector<ShardEpoch>&, std::function<void()> done) override {
+    {
+      const std::scoped_lock lock(wire_->mutex);
+      ++wire_->quiesced;
+      if (wire_->hold_quiesce) wire_->quiescing.push_back(std::exchange(done, nullptr));
+    }
+    wire_->changed.notify_all();
+    if (done) done();
+  }
+  std::vector<GatewayId> Linked() const override { return {1, 2}; }
   void Flush() override {}
   Traffic traffic() const override { return {}; }
 
@@ -96,10 +127,12 @@ class FakeLinks : public GatewayLinks {
     auto* self = static_cast<FakeLinks*>(watcher->data);
     std::deque<std::pair<GatewayId, std::string>> events;
     GatewayId gone = 0;
+    bool back = false;
     {
       const std::scoped_lock lock(self->wire_->mutex);
       events.swap(self->wire_->events);
       if (std::exchange(self->wire_->report_gone, false)) gone = self->wire_->gone;
+      back = std::exchange(self->wire_->report_back, false);
     }
     for (const auto& [gateway, packed] : events) {
       std::string_view rest = packed;
@@ -108,6 +141,7 @@ class FakeLinks : public GatewayLinks {
       self->receiver_->OnEvent(gateway, event);
     }
     if (gone != 0) self->receiver_->OnGatewayGone(gone);
+    if (back) self->receiver_->OnGatewayBack(2);
   }
 
   Wire* const wire_;
@@ -130,24 +164,81 @@ class LaneTest : public testing::Test {
     stores_ = OpenStore(store_config, &error);
     ASSERT_NE(stores_, nullptr) << error;
     Lane::Config config;
-    config.owner = owner;
     config.shard_count = kShards;
-    for (ShardId shard = 0; shard < kShards; ++shard) config.shards.push_back(shard);
     config.hibernate_after = hibernate_after;
     config.reap_interval = Duration(3'600'000);
     config.gateway_grace = Duration(60'000);
-    config.deposed = [this] {
+    config.lease = &lease_;
+    config.fenced = [this](ShardEpoch shard) {
       const std::scoped_lock lock(wire_.mutex);
-      wire_.deposed = true;
+      wire_.fenced.push_back(shard);
       wire_.changed.notify_all();
     };
+    lease_.Renew(Lease::kForever);
     registry_ = std::make_unique<prometheus::Registry>();
     lane_ = std::make_unique<Lane>(config, &classes_, stores_.get(), registry_.get());
     auto links = std::make_unique<FakeLinks>(&wire_, lane_->loop(), lane_.get());
     links_ = links.get();
-    const std::vector<ShardRecord> records = lane_->Start(std::move(links)).get();
-    ASSERT_EQ(records.size(), kShards);
-    epoch_ = records[0].epoch;
+    lane_->Start(std::move(links)).wait();
+    TakeAll(owner);
+    if (!testing::Test::HasFatalFailure()) Serve();
+  }
+  // Makes `owner` the owner of all shards, in the store.
+  void TakeAll(const std::string& owner) {
+    struct ev_loop* loop = ev_loop_new(EVFLAG_AUTO);
+    {
+      const std::unique_ptr<Store> store = stores_->NewStore(loop);
+      std::vector<ShardId> shards(kShards);
+      std::iota(shards.begin(), shards.end(), ShardId{0});
+      bool taken = false;
+      store->TakeShards(owner, shards, [&](StoreStatus status, const auto& records) {
+        taken = true;
+        ASSERT_EQ(status, StoreStatus::kOk);
+        epoch_ = records[0].epoch;
+      });
+      while (!taken) ev_run(loop, EVRUN_ONCE);
+    }
+    ev_loop_destroy(loop);
+  }
+  // Runs something on the lane's thread, and waits for it.
+  void OnLane(const std::function<void()>& request) {
+    std::promise<void> done;
+    ASSERT_TRUE(lane_->Post([&] {
+      request();
+      done.set_value();
+    }));
+    done.get_future().wait();
+  }
+  // All shards, in the present epoch.
+  std::vector<ShardEpoch> All() const {
+    std::vector<ShardEpoch> all;
+    for (ShardId shard = 0; shard < kShards; ++shard) all.push_back({shard, epoch_});
+    return all;
+  }
+  void Serve() {
+    OnLane([&] { lane_->Serve(All()); });
+  }
+  void Drop(const std::vector<ShardEpoch>& shards) {
+    OnLane([&] { lane_->Drop(shards); });
+  }
+  static ShardId ShardOfHub(const std::string& hub) { return ShardOf("echo/" + hub, kShards); }
+  // The future is ready when it is done.
+  std::future<void> Retire(const std::string& hub, Duration patience = Duration(30'000)) {
+    auto done = std::make_shared<std::promise<void>>();
+    std::future<void> future = done->get_future();
+    OnLane([&] { lane_->Retire({ShardOfHub(hub)}, patience, [done] { done->set_value(); }); });
+    return future;
+  }
+  void Resume(const std::string& hub) {
+    OnLane([&] { lane_->Resume({ShardOfHub(hub)}); });
+  }
+  static bool IsReady(const std::future<void>& future,
+                      std::chrono::seconds within = std::chrono::seconds(30)) {
+    return future.wait_for(within) == std::future_status::ready;
+  }
+  // Waits until the lane has handed over everything that came before.
+  void Pass() {
+    for (int turns = 0; turns < 3; ++turns) OnLane([] {});
   }
   void StopLane() {
     if (lane_ == nullptr) return;
@@ -168,6 +259,39 @@ class LaneTest : public testing::Test {
       wire_.events.emplace_back(gateway, std::move(packed));
     }
     links_->Wake();
+  }
+  template <typename Method>
+  OperatorStatus Ask(Method method, const std::string& hub) {
+    std::promise<OperatorStatus> answer;
+    OnLane([&] { (lane_.get()->*method)(hub, [&](OperatorStatus status) { answer.set_value(status); }); });
+    return answer.get_future().get();
+  }
+  HubReport Describe(const std::string& hub, OperatorStatus* status = nullptr) {
+    std::promise<HubReport> answer;
+    OnLane([&] {
+      lane_->DescribeHub(hub, [&](OperatorStatus found, HubReport report) {
+        if (status != nullptr) *status = found;
+        answer.set_value(std::move(report));
+      });
+    });
+    return answer.get_future().get();
+  }
+  size_t Connections(const std::string& hub) {
+    std::promise<size_t> answer;
+    OnLane([&] {
+      lane_->ListConnections(hub, "", 10, [&](OperatorStatus, const auto& connections) {
+        answer.set_value(connections.size());
+      });
+    });
+    return answer.get_future().get();
+  }
+  size_t Settled() {
+    const std::scoped_lock lock(wire_.mutex);
+    return wire_.settled;
+  }
+  std::vector<std::string> Sent() {
+    const std::scoped_lock lock(wire_.mutex);
+    return wire_.sent;
   }
   // Waits until `done` holds of the wire. False: it did not within half a minute.
   bool Await(const std::function<bool(const Wire&)>& done) {
@@ -199,6 +323,7 @@ class LaneTest : public testing::Test {
   std::unique_ptr<Lane> lane_;
   FakeLinks* links_ = nullptr;
   Wire wire_;
+  Lease lease_;
   uint64_t sequence_ = 0;
   uint32_t epoch_ = 0;
 };
@@ -284,23 +409,23 @@ TEST_F(LaneTest, SocketsOfAVanishedGatewayEnd) {
   EXPECT_EQ(wire_.sent.back(), "1:hello 1 of 1");
 }
 
-TEST_F(LaneTest, ALaneWhoseShardIsTakenSaysSoAndSettlesNothing) {
+TEST_F(LaneTest, ALaneWhoseShardsAreTakenSaysSoOnceOfEachAndSettlesNothing) {
   StartLane(Duration(10'000));
   Post(EventKind::kOpen, "h", 1);
   ASSERT_TRUE(Await([](const Wire& wire) { return wire.settled == 1; }));
-  struct ev_loop* loop = ev_loop_new(EVFLAG_AUTO);
-  {
-    const std::unique_ptr<Store> other = stores_->NewStore(loop);
-    bool taken = false;
-    other->TakeShards("another", {ShardOf("echo/h", kShards)},
-                      [&](StoreStatus, const auto&) { taken = true; });
-    while (!taken) ev_run(loop, EVRUN_ONCE);
-  }
-  ev_loop_destroy(loop);
-  Post(EventKind::kText, "h", 1, "alarm 60000");
-  EXPECT_TRUE(Await([](const Wire& wire) { return wire.deposed; }));
+  const uint32_t lost = epoch_;
+  TakeAll("another");
+  epoch_ = lost;
+  for (int i = 0; i < 3; ++i) Post(EventKind::kText, "h", 1, "alarm 60000");
+  ASSERT_TRUE(Await([](const Wire& wire) { return !wire.fenced.empty(); }));
+  for (int i = 0; i < 3; ++i) Post(EventKind::kText, "h", 1, "hello");
+  Pass();
+  const std::scoped_lock lock(wire_.mutex);
+  EXPECT_THAT(wire_.fenced, ElementsAre(ShardEpoch{ShardOfHub("h"), lost}));
+  EXPECT_THAT(wire_.disowned, ElementsAre(ShardOfHub("h")));
   EXPECT_EQ(wire_.settled, 1u) << "its gateway must replay it to the new owner";
   EXPECT_TRUE(wire_.sent.empty());
+  EXPECT_EQ(Metric("dormouse_shards_owned"), kShards - 1);
 }
 
 TEST_F(LaneTest, AnUnknownClassRefusesTheConnection) {
@@ -314,6 +439,235 @@ TEST_F(LaneTest, AnUnknownClassRefusesTheConnection) {
   }
   links_->Wake();
   EXPECT_TRUE(AwaitSent("1:" + ClosePayload(1011, "No such hub class")));
+}
+
+// --- Shards that come and go.
+
+TEST_F(LaneTest, OnlyEventsOfServedShardsInTheirEpochCount) {
+  StartLane(Duration(10'000));
+  EXPECT_EQ(wire_.owned.size(), kShards);
+  Post(EventKind::kOpen, "h", 1);
+  ASSERT_TRUE(Await([](const Wire& wire) { return wire.settled == 1; }));
+  --epoch_;
+  Post(EventKind::kText, "h", 1, "too early");
+  ++epoch_;
+  Drop({{ShardOfHub("h"), epoch_}});
+  Post(EventKind::kText, "h", 1, "nobody's");
+  Pass();
+  EXPECT_EQ(Settled(), 1u);
+  EXPECT_TRUE(Sent().empty());
+  EXPECT_TRUE(AwaitMetric("dormouse_hubs_awake", 0));
+  EXPECT_THAT(wire_.disowned, ElementsAre(ShardOfHub("h")));
+}
+
+TEST_F(LaneTest, AShardThatIsServedInALaterEpochIsNotDropped) {
+  StartLane(Duration(10'000));
+  Drop({{ShardOfHub("h"), epoch_ - 1}});
+  Post(EventKind::kOpen, "h", 1);
+  EXPECT_TRUE(Await([](const Wire& wire) { return wire.settled == 1; }));
+}
+
+TEST_F(LaneTest, AShardThatIsTakenAnewIsRebuiltFromTheStore) {
+  StartLane(Duration(10'000));
+  Post(EventKind::kOpen, "h", 1);
+  ASSERT_TRUE(Await([](const Wire& wire) { return wire.settled == 1; }));
+  const double wakes = Metric("dormouse_hub_wakes_total");
+  TakeAll("me");
+  Serve();
+  Post(EventKind::kText, "h", 1, "hello");
+  EXPECT_TRUE(AwaitSent("1:hello of 1"));
+  EXPECT_EQ(Metric("dormouse_hub_wakes_total"), wakes + 1);
+  EXPECT_TRUE(Await([](const Wire& wire) { return wire.rolls.size() == 2; }));
+  EXPECT_THAT(wire_.rolls, ElementsAre("echo/h at 1: 1", "echo/h at 2:"));
+}
+
+TEST_F(LaneTest, WhatARetiredShardHasTakenIsFinishedAndWhatComesWaitsInOrder) {
+  StartLane(Duration(10'000));
+  Post(EventKind::kOpen, "h", 1);
+  for (int i = 0; i < 100; ++i) Post(EventKind::kText, "h", 1, "alarm 3600000");  // each writes
+  Pass();
+  std::future<void> retired = Retire("h");
+  for (int i = 0; i < 100; ++i) Post(EventKind::kText, "h", 1, std::to_string(i));
+  ASSERT_TRUE(IsReady(retired));
+  EXPECT_EQ(Settled(), 101u);
+  EXPECT_TRUE(AwaitMetric("dormouse_hubs_awake", 0));
+  Pass();
+  EXPECT_EQ(Settled(), 101u) << "it is to be handed over";
+  Resume("h");
+  ASSERT_TRUE(Await([](const Wire& wire) { return wire.settled == 201; }));
+  const std::vector<std::string> sent = Sent();
+  for (size_t i = 0; i < 100; ++i) EXPECT_EQ(sent[100 + i], "1:" + std::to_string(i) + " of 1");
+}
+
+TEST_F(LaneTest, ARetiredShardWaitsForItsGatewaysButNotForever) {
+  StartLane(Duration(10'000));
+  wire_.hold_quiesce = true;
+  Post(EventKind::kOpen, "h", 1);
+  ASSERT_TRUE(Await([](const Wire& wire) { return wire.settled == 1; }));
+  std::future<void> retired = Retire("h");
+  ASSERT_TRUE(Await([](const Wire& wire) { return wire.quiesced == 1; }));
+  EXPECT_FALSE(IsReady(retired, std::chrono::seconds(0)));
+  OnLane([&] { std::exchange(wire_.quiescing, {}).front()(); });
+  EXPECT_TRUE(IsReady(retired));
+
+  Resume("h");
+  retired = Retire("h", Duration(50));
+  EXPECT_TRUE(IsReady(retired));
+  EXPECT_EQ(wire_.quiescing.size(), 1u);
+  OnLane([&] { std::exchange(wire_.quiescing, {}).front()(); });  // too late, and of no effect
+}
+
+TEST_F(LaneTest, WhatWaitsInAShardThatIsDroppedIsForgotten) {
+  StartLane(Duration(10'000));
+  Post(EventKind::kOpen, "h", 1);
+  ASSERT_TRUE(Await([](const Wire& wire) { return wire.settled == 1; }));
+  ASSERT_TRUE(IsReady(Retire("h")));
+  Post(EventKind::kText, "h", 1, "hello");
+  Pass();
+  Drop({{ShardOfHub("h"), epoch_}});
+  TakeAll("me");
+  Serve();
+  Post(EventKind::kText, "h", 1, "again");
+  ASSERT_TRUE(AwaitSent("1:again of 1"));
+  EXPECT_THAT(Sent(), ElementsAre("1:again of 1"));
+}
+
+TEST_F(LaneTest, AlarmsOfARetiredShardRingWhenItResumes) {
+  StartLane(Duration(10'000));
+  Post(EventKind::kOpen, "h", 1);
+  Post(EventKind::kText, "h", 1, "alarm 300");
+  ASSERT_TRUE(AwaitSent("1:alarm 300 of 1"));
+  const int64_t due_ms = WallMs() + 300;
+  ASSERT_TRUE(IsReady(Retire("h")));
+  while (WallMs() < due_ms + 100) Pass();
+  EXPECT_EQ(Sent().size(), 1u);
+  Resume("h");
+  EXPECT_TRUE(AwaitSent("1:ring"));
+}
+
+TEST_F(LaneTest, AnAlarmInAnEarlierEpochDoesNotKeepTheNextFromRinging) {
+  StartLane(Duration(10'000));
+  Post(EventKind::kOpen, "h", 1);
+  Post(EventKind::kText, "h", 1, "alarm 100");
+  ASSERT_TRUE(AwaitSent("1:alarm 100 of 1"));
+  const uint32_t lost = epoch_;
+  TakeAll("another");  // the alarm's commit is refused
+  ASSERT_TRUE(Await([](const Wire& wire) { return wire.fenced.size() == 1; }));
+  EXPECT_THAT(wire_.fenced, ElementsAre(ShardEpoch{ShardOfHub("h"), lost}));
+  TakeAll("me");
+  {
+    const std::scoped_lock lock(wire_.mutex);
+    wire_.sent.clear();
+  }
+  Serve();
+  EXPECT_TRUE(AwaitSent("1:ring"));
+}
+
+// --- The lease.
+
+TEST_F(LaneTest, WithoutItsLeaseALaneLetsEverythingWaitAndGoesOnByItself) {
+  StartLane(Duration(10'000));
+  Post(EventKind::kOpen, "h", 1);
+  Post(EventKind::kText, "h", 1, "alarm 100");
+  ASSERT_TRUE(AwaitSent("1:alarm 100 of 1"));
+  lease_.Renew(SteadyMs());
+  const int64_t due_ms = WallMs() + 100;
+  for (int i = 0; i < 100; ++i) Post(EventKind::kText, "h", 1, std::to_string(i));
+  while (WallMs() < due_ms + 100) Pass();
+  EXPECT_EQ(Sent().size(), 1u);
+  lease_.Renew(SteadyMs() + 60'000);
+  ASSERT_TRUE(Await([](const Wire& wire) { return wire.settled == 102; }));
+  EXPECT_TRUE(AwaitSent("1:ring"));
+  std::vector<std::string> sent = Sent();
+  std::erase(sent, "1:ring");
+  for (size_t i = 0; i < 100; ++i) EXPECT_EQ(sent[1 + i], "1:" + std::to_string(i) + " of 1");
+}
+
+TEST_F(LaneTest, ARetiredShardStaysSoWhenTheLeaseIsBack) {
+  StartLane(Duration(10'000));
+  Post(EventKind::kOpen, "h", 1);
+  ASSERT_TRUE(Await([](const Wire& wire) { return wire.settled == 1; }));
+  ASSERT_TRUE(IsReady(Retire("h")));
+  lease_.Renew(SteadyMs());
+  Post(EventKind::kText, "h", 1, "hello");
+  std::string other = "a";
+  while (ShardOfHub(other) == ShardOfHub("h")) other += "a";
+  Post(EventKind::kOpen, other, 2);
+  Pass();
+  EXPECT_EQ(Settled(), 1u);
+  lease_.Renew(Lease::kForever);
+  ASSERT_TRUE(Await([](const Wire& wire) { return wire.settled == 2; }));
+  EXPECT_TRUE(Sent().empty());
+}
+
+// --- Gateways that are back.
+
+TEST_F(LaneTest, AGatewayThatIsBackIsAskedForItsSockets) {
+  StartLane(Duration(10'000));
+  Post(EventKind::kOpen, "h", 1, "", 1);
+  Post(EventKind::kOpen, "h", 2, "", 2);
+  ASSERT_TRUE(Await([](const Wire& wire) { return wire.settled == 2; }));
+  {
+    const std::scoped_lock lock(wire_.mutex);
+    wire_.report_back = true;
+  }
+  links_->Wake();
+  ASSERT_TRUE(Await([](const Wire& wire) { return !wire.rolls.empty(); }));
+  EXPECT_THAT(wire_.rolls, ElementsAre("echo/h at 2: 2"));
+}
+
+// --- Operators.
+
+TEST_F(LaneTest, AnOperatorCanPutAHubToSleepAndSeesIt) {
+  StartLane(Duration(10'000));
+  Post(EventKind::kOpen, "h", 1);
+  ASSERT_TRUE(Await([](const Wire& wire) { return wire.settled == 1; }));
+  HubReport report = Describe("echo/h");
+  EXPECT_TRUE(report.awake);
+  EXPECT_EQ(report.sockets, 1u);
+  EXPECT_EQ(Ask(&Lane::HibernateHub, "echo/h"), OperatorStatus::kOk);
+  EXPECT_EQ(Metric("dormouse_hub_hibernations_total"), 1);
+  report = Describe("echo/h");
+  EXPECT_FALSE(report.awake);
+  EXPECT_EQ(report.sockets, 1u);
+  EXPECT_EQ(report.shard, ShardOfHub("h"));
+  EXPECT_EQ(report.epoch, epoch_);
+  EXPECT_EQ(Metric("dormouse_hub_wakes_total"), 1) << "a look does not wake it";
+  EXPECT_EQ(Connections("echo/h"), 1u);
+  EXPECT_EQ(Metric("dormouse_hub_wakes_total"), 1);
+  EXPECT_EQ(Ask(&Lane::HibernateHub, "echo/h"), OperatorStatus::kOk);
+  Post(EventKind::kText, "h", 1, "hello");
+  EXPECT_TRUE(AwaitSent("1:hello of 1"));
+  EXPECT_EQ(Connections("echo/h"), 1u);
+}
+
+TEST_F(LaneTest, AnOperatorCanCloseASleepingHubsSockets) {
+  StartLane(Duration(10'000));
+  for (uint64_t i = 0; i < 200; ++i) Post(EventKind::kOpen, "h", i);
+  ASSERT_TRUE(Await([](const Wire& wire) { return wire.settled == 200; }));
+  ASSERT_EQ(Ask(&Lane::HibernateHub, "echo/h"), OperatorStatus::kOk);
+  EXPECT_EQ(Ask(&Lane::CloseHub, "echo/h"), OperatorStatus::kOk);
+  const std::vector<std::string> sent = Sent();
+  EXPECT_EQ(sent.size(), 200u);
+  EXPECT_EQ(sent[0].substr(sent[0].find(':')), ":" + ClosePayload(1001, "Going Away"));
+  Pass();
+  EXPECT_EQ(Metric("dormouse_hubs_awake"), 0);
+  EXPECT_EQ(Ask(&Lane::CloseHub, "echo/h"), OperatorStatus::kNoSuchHub) << "nothing is left of it";
+}
+
+TEST_F(LaneTest, AnOperatorIsToldWhatIsWrong) {
+  StartLane(Duration(10'000));
+  OperatorStatus status = OperatorStatus::kOk;
+  Describe("echo/never", &status);
+  EXPECT_EQ(status, OperatorStatus::kNoSuchHub);
+  Describe("nonsense/h", &status);
+  EXPECT_EQ(status, OperatorStatus::kNoSuchHub);
+  EXPECT_EQ(Ask(&Lane::CloseHub, "echo/never"), OperatorStatus::kNoSuchHub);
+  EXPECT_EQ(Metric("dormouse_hub_wakes_total"), 0);
+  Drop(All());
+  Describe("echo/never", &status);
+  EXPECT_EQ(status, OperatorStatus::kNotOwner);
+  EXPECT_EQ(Ask(&Lane::HibernateHub, "echo/never"), OperatorStatus::kNotOwner);
 }
 
 }  // namespace

@@ -1,0 +1,99 @@
+// The other members, as far as this one can reach them: keeps a Live stream to each, says who is unreachable,
+// and takes offers to them.
+//
+// A stream that breaks is opened again at once. A member is unreachable when that is refused, when another
+// incarnation answers, or when nothing is heard for kSilenceMs in an open stream, kAnswerMs in a new one. It
+// is tried on, and is reachable again when it answers.
+//
+// Threading: the ownership's thread, but what is under way posts into its queue. The destructor waits for
+// that.
+#pragma once
+
+#include <grpcpp/channel.h>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/options.h"
+#include "proto/link_channel.h"
+#include "proto/peer.grpc.pb.h"
+#include "statekeeper/ownership/member.h"
+#include "statekeeper/ownership/task_queue.h"
+
+namespace dormouse {
+
+class Peers {
+ public:
+  static constexpr int64_t kSilenceMs = 1500;
+  static constexpr int64_t kAnswerMs = 300;
+  static constexpr int64_t kFirstAnswerMs = 1000;  // of a member that never answered yet
+
+  // Called on the ownership's thread, not within a call of this class other than Tick and SetMembers.
+  struct Callbacks {
+    std::function<void()> on_change;      // unreachable() has changed
+    std::function<void()> on_look_again;  // a member says that there is something new in the store
+  };
+
+  Peers(MemberId self, std::shared_ptr<TaskQueue> queue, Callbacks callbacks);
+  ~Peers();
+  Peers(const Peers&) = delete;
+  Peers& operator=(const Peers&) = delete;
+
+  // The other living members: streams are opened to new ones, closed to those that are no longer there.
+  void SetMembers(const std::vector<Member>& others);
+  // To be called often: what is due is done here.
+  void Tick(int64_t steady_ms);
+  // This process did not run for a while: the silence was its own.
+  void Forgive(int64_t steady_ms);
+
+  bool Knows(MemberId id) const { return links_.contains(id); }
+  std::vector<MemberId> unreachable() const;  // ascending
+  bool IsReachable(MemberId id) const;        // it has answered, and is heard
+
+  // What the members that can be reached say of their store. kUnknown: there are none.
+  enum class Store { kUnknown, kReached, kAway };
+  Store store() const;
+
+  // `done` gets nothing where it is not known what became of the offer.
+  using Offered = std::function<void(std::unique_ptr<peer::OfferAnswer>)>;
+  void Offer(MemberId to, peer::OfferRequest request, Duration deadline, Offered done);
+
+ private:
+  class LiveCall;
+  class OfferCall;
+  class CallCount;
+
+  struct Link {
+    explicit Link(std::string address) : target(std::move(address)) {}
+    LinkTarget target;
+    std::shared_ptr<LiveCall> call;  // none: waits until open_at_ms
+    uint64_t serial = 0;             // of the call
+    int64_t open_at_ms = 0;
+    int64_t heard_ms = 0;  // in this call; 0: nothing yet
+    int64_t opened_ms = 0;
+    bool ever_heard = false;
+    bool unreachable = false;
+    int failures = 0;  // in a row
+    uint64_t changes = 0;
+    bool reaches_store = true;
+  };
+
+  void Open(MemberId id, Link* link, int64_t steady_ms);
+  void Close(Link* link);
+  void OnNote(MemberId id, uint64_t serial, const peer::Note& note);
+  void OnClosed(MemberId id, uint64_t serial, const grpc::Status& status);
+  void SetUnreachable(MemberId id, Link* link, bool unreachable, const std::string& why);
+
+  const MemberId self_;
+  const std::shared_ptr<TaskQueue> queue_;
+  const Callbacks callbacks_;
+  const std::shared_ptr<CallCount> calls_;
+  uint64_t last_serial_ = 0;
+  std::map<MemberId, Link> links_;
+};
+
+}  // namespace dormouse

@@ -1,0 +1,151 @@
+// What operators ask of a lane.
+#include "statekeeper/runtime/lane_operator.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "common/clock.h"
+#include "statekeeper/runtime/hub_report.h"
+#include "statekeeper/runtime/lane.h"
+#include "statekeeper/runtime/row_names.h"
+
+namespace dormouse {
+namespace {
+
+constexpr size_t kMostAtOnce = 1000;
+// How long a hub may take to come to rest; and to close its sockets, of which there may be many.
+constexpr Duration kHibernatePatience{2'000};
+constexpr Duration kClosePatience{30'000};
+
+OperatorStatus StatusOf(StoreStatus status) {
+  return status == StoreStatus::kOk ? OperatorStatus::kOk : OperatorStatus::kStore;
+}
+
+}  // namespace
+
+OperatorStatus Lane::FindFor(const std::string& hub, ShardEpoch* shard) {
+  shard->shard = ShardOf(hub, config_.shard_count);
+  const ServedShard* served = Find(shard->shard);
+  if (served == nullptr || !MayServe(*served)) return OperatorStatus::kNotOwner;
+  shard->epoch = served->epoch;
+  return classes_->Find(HubClassOf(hub)) == nullptr ? OperatorStatus::kNoSuchHub : OperatorStatus::kOk;
+}
+
+AwakeHub* Lane::FindAwake(const std::string& hub, const ShardEpoch& shard) {
+  ServedShard* served = Find(shard.shard);
+  if (served == nullptr || served->epoch != shard.epoch) return nullptr;
+  const auto it = served->hubs.find(hub);
+  return it == served->hubs.end() ? nullptr : it->second.get();
+}
+
+void Lane::ListHubs(ShardId shard, std::string after, size_t limit,
+                    LaneOperator::Answer<std::vector<HubSummary>> done) {
+  if (Find(shard) == nullptr) return done(OperatorStatus::kNotOwner, {});
+  limit = std::clamp<size_t>(limit, 1, kMostAtOnce);
+  store_->ListHubs(shard, after, limit,
+                   [this, shard, after, limit, done = std::move(done)](StoreStatus status,
+                                                                       std::vector<std::string> names) {
+                     if (status != StoreStatus::kOk) return done(StatusOf(status), {});
+                     const ServedShard* served = Find(shard);
+                     if (served == nullptr) return done(OperatorStatus::kNotOwner, {});
+                     // Up to where the store's page goes.
+                     const std::string last = names.size() < limit ? "" : names.back();
+                     std::map<std::string, HubSummary> found;
+                     for (std::string& name : names) found[name] = {name, false, 0};
+                     const int64_t now_ms = SteadyMs();
+                     for (const auto& [name, hub] : served->hubs) {
+                       if (name > after && (last.empty() || name <= last))
+                         found[name] = {name, true, now_ms - hub->idle_since_ms()};
+                     }
+                     std::vector<HubSummary> hubs;
+                     for (auto& [name, summary] : found) {
+                       if (hubs.size() < limit) hubs.push_back(std::move(summary));
+                     }
+                     done(OperatorStatus::kOk, std::move(hubs));
+                   });
+}
+
+void Lane::DescribeHub(const std::string& hub, LaneOperator::Answer<HubReport> done) {
+  ShardEpoch shard;
+  if (const OperatorStatus status = FindFor(hub, &shard); status != OperatorStatus::kOk)
+    return done(status, {});
+  if (AwakeHub* awake = FindAwake(hub, shard); awake != nullptr) return awake->Describe(std::move(done));
+  store_->Get(hub, {kMetaRow},
+              [hub, shard, done = std::move(done)](StoreStatus status,
+                                                   std::vector<std::optional<std::string>> values) {
+                if (status != StoreStatus::kOk) return done(StatusOf(status), {});
+                stored::HubMeta meta;
+                if (values.empty() || !values[0] || !meta.ParseFromString(*values[0]))
+                  return done(OperatorStatus::kNoSuchHub, {});
+                HubReport report = ReportOf(meta);
+                report.hub = hub;
+                report.shard = shard.shard;
+                report.epoch = shard.epoch;
+                done(OperatorStatus::kOk, std::move(report));
+              });
+}
+
+void Lane::ListConnections(const std::string& hub, std::string after, size_t limit,
+                           LaneOperator::Answer<std::vector<ConnectionReport>> done) {
+  ShardEpoch shard;
+  if (const OperatorStatus status = FindFor(hub, &shard); status != OperatorStatus::kOk)
+    return done(status, {});
+  limit = std::clamp<size_t>(limit, 1, kMostAtOnce);
+  if (AwakeHub* awake = FindAwake(hub, shard); awake != nullptr)
+    return awake->ListConnections(std::move(after), limit, std::move(done));
+  fibers_.Run([this, hub, after = std::move(after), limit, done = std::move(done)] {
+    HubState state({hub, config_.reap_interval}, store_.get(), &fibers_, [this] { Yield(); });
+    try {
+      if (!state.Get(kMetaRow)) return done(OperatorStatus::kNoSuchHub, {});
+      done(OperatorStatus::kOk, ConnectionsAfter(after, limit, &state));
+    } catch (const StoreAway&) {
+      done(OperatorStatus::kStore, {});
+    }
+  });
+}
+
+void Lane::HibernateHub(const std::string& hub, LaneOperator::Done done) {
+  ShardEpoch shard;
+  if (const OperatorStatus status = FindFor(hub, &shard); status != OperatorStatus::kOk) return done(status);
+  AwaitSleep(hub, shard, kHibernatePatience, std::move(done));
+}
+
+void Lane::AwaitSleep(const std::string& hub, const ShardEpoch& shard, Duration patience,
+                      LaneOperator::Done done) {
+  const auto sleeps = [this, hub, shard] {
+    AwakeHub* awake = FindAwake(hub, shard);
+    if (awake == nullptr) return true;
+    if (!awake->CanSleep()) return false;
+    LeaveMemory(Find(shard.shard), awake);
+    return true;
+  };
+  awaited_->Add(sleeps, SteadyMs() + patience.count(), [this, shard, done = std::move(done)](bool in_time) {
+    const ServedShard* served = Find(shard.shard);
+    if (served == nullptr || served->epoch != shard.epoch) return done(OperatorStatus::kNotOwner);
+    done(in_time ? OperatorStatus::kOk : OperatorStatus::kBusy);
+  });
+}
+
+void Lane::CloseHub(const std::string& hub, LaneOperator::Done done) {
+  ShardEpoch shard;
+  if (const OperatorStatus status = FindFor(hub, &shard); status != OperatorStatus::kOk) return done(status);
+  const auto close = [this, hub, shard](LaneOperator::Done then) {
+    ServedShard* served = Find(shard.shard);
+    if (served == nullptr || served->epoch != shard.epoch || !MayServe(*served))
+      return then(OperatorStatus::kNotOwner);
+    AwakeHub* awake = FindOrWake(hub, shard.shard, served);
+    Touch(awake);
+    awake->CloseAll();
+    AwaitSleep(hub, shard, kClosePatience, std::move(then));
+  };
+  if (FindAwake(hub, shard) != nullptr) return close(std::move(done));
+  store_->Get(hub, {kMetaRow},
+              [close, done = std::move(done)](StoreStatus status, const auto& values) mutable {
+                if (status != StoreStatus::kOk) return done(StatusOf(status));
+                if (values.empty() || !values[0]) return done(OperatorStatus::kNoSuchHub);
+                close(std::move(done));
+              });
+}
+
+}  // namespace dormouse
