@@ -84,8 +84,10 @@ class FakeLinks : public GatewayLinks {
       for (const Output& each : output.outputs) {
         if (each.kind == DeliveryKind::kRollCall) {
           wire_->rolls.push_back(each.return_to + " at " + std::to_string(each.only_to) + ":");
-          for (const Output::To& to : each.to)
+          for (const Output::To& to : each.to) {
             wire_->rolls.back() += " " + std::to_string(UuidLowBits(to.connection.handle));
+          }
+          continue;
         }
         for (const Output::To& to : each.to) {
           wire_->sent.push_back(std::to_string(UuidLowBits(to.connection.handle)) + ":" + each.payload);
