@@ -53,8 +53,9 @@ struct Output {
   bool has_heads = false;
   std::string payload;
   std::string return_to = {};  // not empty: the hub ("CLASS/NAME") to which it returns from closed sockets
-  // Not 0: goes to this gateway though it may have no recipients (kRollCall); those that there are, are its own.
-  GatewayId only_to = 0;
+  // Gateways that get it even where none of the recipients is theirs (a roll call goes to those, too, that
+  // the hub believes to have none of its sockets).
+  std::vector<GatewayId> also_to = {};
 };
 
 // All that one handled event sends.
@@ -80,8 +81,8 @@ class GatewayLinks {
     virtual void OnEvent(GatewayId gateway, const EventView& event) = 0;
     // The gateway did not come back within the grace period: its sockets are gone.
     virtual void OnGatewayGone(GatewayId gateway) = 0;
-    // A gateway that was given up before has linked again: it may hold sockets that hubs count as ended.
-    virtual void OnGatewayBack(GatewayId) {}
+    // A gateway that this process gave up before has linked again. Before any of its events.
+    virtual void OnGatewayBack(GatewayId /*gateway*/) {}
   };
 
   struct Config {

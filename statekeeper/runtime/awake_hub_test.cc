@@ -168,9 +168,9 @@ class AwakeHubTest : public testing::Test, public HubHost {
       if (!each.return_to.empty()) returnable_.emplace_back(each.payload, each.return_to);
       if (each.kind == DeliveryKind::kAdmit) ++admitted_;
       if (each.kind == DeliveryKind::kRollCall) {
-        std::string roll = each.return_to + " at " + std::to_string(each.only_to) + ":";
+        std::string roll = each.return_to + " at " + std::to_string(each.also_to.at(0)) + ":";
         for (const Output::To& to : each.to) {
-          EXPECT_EQ(to.connection.gateway, each.only_to);
+          EXPECT_EQ(to.connection.gateway, each.also_to.at(0));
           roll += " " + std::to_string(UuidLowBits(to.connection.handle));
         }
         rolls_.push_back(roll);

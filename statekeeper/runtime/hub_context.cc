@@ -74,7 +74,7 @@ void HubContext::CallRoll(GatewayId gateway, const std::vector<ConnectionId>& be
   Output roll_call;
   roll_call.kind = DeliveryKind::kRollCall;
   roll_call.return_to = hub_.hub;
-  roll_call.only_to = gateway;
+  roll_call.also_to = {gateway};
   roll_call.to.reserve(believed.size());
   for (const ConnectionId& id : believed) roll_call.to.push_back({id, {}});
   outputs_.push_back(std::move(roll_call));

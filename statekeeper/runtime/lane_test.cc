@@ -83,7 +83,7 @@ class FakeLinks : public GatewayLinks {
       const std::scoped_lock lock(wire_->mutex);
       for (const Output& each : output.outputs) {
         if (each.kind == DeliveryKind::kRollCall) {
-          wire_->rolls.push_back(each.return_to + " at " + std::to_string(each.only_to) + ":");
+          wire_->rolls.push_back(each.return_to + " at " + std::to_string(each.also_to.at(0)) + ":");
           for (const Output::To& to : each.to) {
             wire_->rolls.back() += " " + std::to_string(UuidLowBits(to.connection.handle));
           }
