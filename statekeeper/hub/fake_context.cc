@@ -99,6 +99,14 @@ bool FakeContext::RunDueAlarm() {
   return true;
 }
 
+std::vector<std::pair<std::string, int64_t>> FakeContext::Describe() {
+  if (hub_ == nullptr) {
+    hub_ = class_.NewHub();
+    hub_->OnWake(*this);
+  }
+  return hub_->Describe(*this);
+}
+
 std::optional<Hub::Failure> FakeContext::RunEvent(const std::function<void(Hub&)>& handler) {
   rows_before_.clear();
   connections_before_.clear();

@@ -60,6 +60,8 @@ class FakeContext : public Context {
 
   // Runs OnAlarm when the alarm is due; false: it is not. A handler that throws keeps its alarm.
   bool RunDueAlarm();
+  // What the hub says of itself, waking it if need be.
+  std::vector<std::pair<std::string, int64_t>> Describe();
   // Drops the Hub, as hibernation does. The next event makes another.
   void Sleep() {
     hub_.reset();

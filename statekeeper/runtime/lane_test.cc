@@ -84,8 +84,10 @@ class FakeLinks : public GatewayLinks {
       for (const Output& each : output.outputs) {
         if (each.kind == DeliveryKind::kRollCall) {
           wire_->rolls.push_back(each.return_to + " at " + std::to_string(each.also_to.at(0)) + ":");
-          for (const Output::To& to : each.to)
+          for (const Output::To& to : each.to) {
             wire_->rolls.back() += " " + std::to_string(UuidLowBits(to.connection.handle));
+          }
+          continue;
         }
         for (const Output::To& to : each.to) {
           wire_->sent.push_back(std::to_string(UuidLowBits(to.connection.handle)) + ":" + each.payload);
@@ -535,9 +537,9 @@ TEST_F(LaneTest, WhatWaitsInAShardThatIsDroppedIsForgotten) {
 TEST_F(LaneTest, AlarmsOfARetiredShardRingWhenItResumes) {
   StartLane(Duration(10'000));
   Post(EventKind::kOpen, "h", 1);
-  Post(EventKind::kText, "h", 1, "alarm 300");
-  ASSERT_TRUE(AwaitSent("1:alarm 300 of 1"));
-  const int64_t due_ms = WallMs() + 300;
+  Post(EventKind::kText, "h", 1, "alarm 1500");
+  ASSERT_TRUE(AwaitSent("1:alarm 1500 of 1"));
+  const int64_t due_ms = WallMs() + 1500;
   ASSERT_TRUE(IsReady(Retire("h")));
   while (WallMs() < due_ms + 100) Pass();
   EXPECT_EQ(Sent().size(), 1u);
@@ -548,8 +550,8 @@ TEST_F(LaneTest, AlarmsOfARetiredShardRingWhenItResumes) {
 TEST_F(LaneTest, AnAlarmInAnEarlierEpochDoesNotKeepTheNextFromRinging) {
   StartLane(Duration(10'000));
   Post(EventKind::kOpen, "h", 1);
-  Post(EventKind::kText, "h", 1, "alarm 100");
-  ASSERT_TRUE(AwaitSent("1:alarm 100 of 1"));
+  Post(EventKind::kText, "h", 1, "alarm 1500");
+  ASSERT_TRUE(AwaitSent("1:alarm 1500 of 1"));
   const uint32_t lost = epoch_;
   TakeAll("another");  // the alarm's commit is refused
   ASSERT_TRUE(Await([](const Wire& wire) { return wire.fenced.size() == 1; }));
@@ -568,10 +570,10 @@ TEST_F(LaneTest, AnAlarmInAnEarlierEpochDoesNotKeepTheNextFromRinging) {
 TEST_F(LaneTest, WithoutItsLeaseALaneLetsEverythingWaitAndGoesOnByItself) {
   StartLane(Duration(10'000));
   Post(EventKind::kOpen, "h", 1);
-  Post(EventKind::kText, "h", 1, "alarm 100");
-  ASSERT_TRUE(AwaitSent("1:alarm 100 of 1"));
+  Post(EventKind::kText, "h", 1, "alarm 1500");
+  ASSERT_TRUE(AwaitSent("1:alarm 1500 of 1"));
   lease_.Renew(SteadyMs());
-  const int64_t due_ms = WallMs() + 100;
+  const int64_t due_ms = WallMs() + 1500;
   for (int i = 0; i < 100; ++i) Post(EventKind::kText, "h", 1, std::to_string(i));
   while (WallMs() < due_ms + 100) Pass();
   EXPECT_EQ(Sent().size(), 1u);

@@ -64,6 +64,12 @@ void AbsentSessions::Load() {
   });
 }
 
+size_t AbsentSessions::Count() const {
+  return static_cast<size_t>(std::ranges::count_if(memory_.absent, [this](const auto& each) {
+    return each.first == each.second && !memory_.ended.contains(each.first);
+  }));
+}
+
 void AbsentSessions::Remember(const ConnectionId& holder, const Absence& absence) {
   for (const ConnectionId& place : PlacesOf(holder, absence)) {
     memory_.absent[place] = holder;

@@ -35,6 +35,9 @@ class AbsentSessions {
   // The hub wakes.
   void Load();
 
+  // Sessions that wait for their clients to come back, or are being taken over.
+  size_t Count() const;
+
   // --- Sessions that lose their socket.
   // A connection has closed: its session waits to be resumed, or ends.
   void OnClose(const ConnectionId& connection, const Session& session, const CloseInfo& info);

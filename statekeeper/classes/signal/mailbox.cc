@@ -15,6 +15,8 @@
 namespace dormouse::signal {
 namespace {
 
+constexpr std::string_view kStateRows = "b/";
+
 // Below what one row may hold (hub.h).
 constexpr size_t kChunk = 100u << 10;
 constexpr size_t kUuidSize = 36;
@@ -38,11 +40,22 @@ std::string MessageKeyOf(std::string_view frame) {
   return TimeOrderedIds::IsOne(id) ? MessageKey(id, EnvelopeHead(fields.Find("to"))) : "";
 }
 
+uint64_t CountKeptMessages(Context& context) {
+  uint64_t count = 0;
+  context.List(kStateRows, [&count](std::string_view, std::string_view row) {
+    MailboxState state;
+    state.ParseFromArray(row.data(), static_cast<int>(row.size()));
+    count += state.count();
+    return true;
+  });
+  return count;
+}
+
 Mailbox::Mailbox(Context& context, const Options& options, const ConnectionId& holder)
     : context_(context),
       options_(options),
       prefix_(fmt::format("m/{}/", holder.ToString())),
-      state_key_(fmt::format("b/{}", holder.ToString())) {
+      state_key_(fmt::format("{}{}", kStateRows, holder.ToString())) {
   if (const auto row = context_.Get(state_key_)) state_.ParseFromString(*row);
 }
 

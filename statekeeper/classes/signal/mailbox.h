@@ -25,6 +25,9 @@ std::string_view MessageIdOf(std::string_view key);
 // The same of a frame that came back; empty when it has no such id.
 std::string MessageKeyOf(std::string_view frame);
 
+// Messages in all mailboxes of the hub. Reads a row of each mailbox.
+uint64_t CountKeptMessages(Context& context);
+
 class Mailbox {
  public:
   // Lives within one handler.

@@ -122,6 +122,24 @@ TEST_F(ResumeTest, ASessionSurvivesItsSocket) {
   EXPECT_THAT(Numbers(Frames(back.client)), ElementsAre("1", "2"));
 }
 
+TEST_F(ResumeTest, AnOperatorSeesWhatTheHubHolds) {
+  using Counts = std::vector<std::pair<std::string, int64_t>>;
+  const Welcome me = Me();
+  const Counts open = {
+      {"registrations", 1}, {"subscriptions", 1}, {"absent_sessions", 0}, {"kept_messages", 0}};
+  EXPECT_EQ(hub().Describe(), open);
+  hub().ConnectionBreaks(me.client);
+  Send(1);
+  Publish(2);
+  const Counts absent = {
+      {"registrations", 1}, {"subscriptions", 1}, {"absent_sessions", 1}, {"kept_messages", 2}};
+  EXPECT_EQ(hub().Describe(), absent);
+  hub().Sleep();
+  EXPECT_EQ(hub().Describe(), absent);
+  Arrive(me.token());
+  EXPECT_EQ(hub().Describe(), open);
+}
+
 TEST_F(ResumeTest, AFreshSessionSaysSo) {
   const Welcome me = Arrive();
   EXPECT_FALSE(me.resumed());

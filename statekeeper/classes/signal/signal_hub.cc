@@ -11,10 +11,12 @@
 #include "statekeeper/classes/signal/authentication.h"
 #include "statekeeper/classes/signal/deadlines.h"
 #include "statekeeper/classes/signal/edge_profile.h"
+#include "statekeeper/classes/signal/mailbox.h"
 #include "statekeeper/classes/signal/messages.h"
 #include "statekeeper/classes/signal/permissions.h"
 #include "statekeeper/classes/signal/registry.h"
 #include "statekeeper/classes/signal/signal_class.h"
+#include "statekeeper/classes/signal/subscriptions.h"
 
 namespace dormouse::signal {
 namespace {
@@ -164,6 +166,13 @@ void SignalHub::OnRecalled(Context& context, const ConnectionId& closed) {
 
 void SignalHub::OnConfirmed(Context& context, const ConnectionId& open) {
   AbsentSessions(context, options_, memory_).OnConfirmed(open);
+}
+
+std::vector<std::pair<std::string, int64_t>> SignalHub::Describe(Context& context) {
+  return {{"registrations", static_cast<int64_t>(Registry(context, memory_).row_count())},
+          {"subscriptions", Subscriptions(context).CountAll()},
+          {"absent_sessions", static_cast<int64_t>(AbsentSessions(context, options_, memory_).Count())},
+          {"kept_messages", static_cast<int64_t>(CountKeptMessages(context))}};
 }
 
 void SignalHub::OnFailure(Context& context, const Connection& from, const Message& message, Failure failure) {

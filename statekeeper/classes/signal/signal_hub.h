@@ -23,6 +23,7 @@ class SignalHub : public Hub {
   void OnUndelivered(Context& context, const ConnectionId& closed, const Message& message) override;
   void OnRecalled(Context& context, const ConnectionId& closed) override;
   void OnConfirmed(Context& context, const ConnectionId& open) override;
+  std::vector<std::pair<std::string, int64_t>> Describe(Context& context) override;
   void OnFailure(Context& context, const Connection& from, const Message& message, Failure failure) override;
 
  private:

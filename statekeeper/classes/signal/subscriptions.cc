@@ -17,12 +17,13 @@ constexpr size_t kMaxTopic = 256;
 
 constexpr const char* kTopicCountRow = "tn";
 constexpr std::string_view kWildcardRows = "w/";
+constexpr std::string_view kConnectionRows = "c/";
 
 std::string TopicRow(std::string_view topic) {
   return fmt::format("{}{}", HasWildcards(topic) ? kWildcardRows : "t/", topic);
 }
 std::string ConnectionRow(const ConnectionId& connection) {
-  return fmt::format("c/{}", connection.ToString());
+  return fmt::format("{}{}", kConnectionRows, connection.ToString());
 }
 std::string TopicKey(const ConnectionId& connection, const Subscriptions::Key& key) {
   return fmt::format("{} {} {}", TopicRow(key.topic), connection.ToString(), key.address);
@@ -81,6 +82,15 @@ int64_t Subscriptions::Count(const std::string& row, int change) {
   } else {
     context_.Delete(row);
   }
+  return count;
+}
+
+int64_t Subscriptions::CountAll() {
+  int64_t count = 0;
+  context_.List(kConnectionRows, [&count](std::string_view, std::string_view of_one) {
+    count += std::stoll(std::string(of_one));
+    return true;
+  });
   return count;
 }
 

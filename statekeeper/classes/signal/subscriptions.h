@@ -62,6 +62,9 @@ class Subscriptions {
   size_t RemoveSomeOf(const ConnectionId& connection, size_t limit);
   size_t MoveSome(const ConnectionId& from, const ConnectionId& to, size_t limit);
 
+  // All that there are. Reads a row of each connection with subscriptions.
+  int64_t CountAll();
+
   using Visit = std::function<void(const ConnectionId& connection, const Address& subscriber)>;
   // Each subscriber of a topic once; with `wildcards` those, too, whose subscription has some and matches.
   // That looks for at most some hundred patterns, and only as far as there are any.
