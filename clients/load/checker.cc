@@ -122,7 +122,8 @@ class Checker {
       } else {
         ++verdict_.misdelivered;
         Break("misdelivered: an answer to operation " + std::to_string(answer.operation) +
-              " came to one that had not asked, " + came);
+              " came to one that had not asked, " + came +
+              (answer.words == 0 ? "" : ": " + history_.words(answer.words)));
       }
     }
   }
@@ -242,6 +243,7 @@ class Checker {
     struct State {
       uint32_t version = 0;
       uint32_t doubtful = 0;  // updates since, of which nobody knows whether they took effect
+      bool found = false;
     };
     std::vector<State> states(ledger_.clients.size());
     for (const Record& record : history_.records()) {
@@ -264,8 +266,9 @@ class Checker {
         state.version = version;
         state.doubtful = 0;
       } else if (const auto* found = std::get_if<Found>(&record.what)) {
-        const State& state = states[found->client];
-        if (found->version < state.version) {
+        State& state = states[found->client];
+        state.found = true;
+        if (found->version < state.version && !ledger_.clients[found->client].away) {
           LoseRegistration(found->client, record.at,
                            found->version == 0 ? "is not there at the end"
                                                : "has version " + std::to_string(found->version) +
@@ -273,6 +276,12 @@ class Checker {
         } else if (found->version > state.version + state.doubtful) {
           ++verdict_.applied_twice;
         }
+      }
+    }
+    for (ClientId client = 0; client < states.size(); ++client) {
+      if (!states[client].found && !ledger_.clients[client].away) {
+        Break("registration: nobody could say at the end whether that of client " + std::to_string(client) +
+              " is there");
       }
     }
   }

@@ -33,7 +33,8 @@ class Reader {
     for (ClientId client = 0; client < states_.size(); ++client) {
       ClientState& state = states_[client];
       ledger_.clients[client].away = state.closed_at != kNever || state.present_from == kNever;
-      EndSession(client, state.closed_at == kNever ? kForever : state.closed_at, kForever);
+      EndSession(client, state.closed_at == kNever ? kForever : state.closed_at);
+      for (const auto& [topic, times] : state.topics) EndPossible(client, topic, kForever);
     }
   }
 
@@ -73,7 +74,7 @@ class Reader {
   void On(const Session& session) {
     ClientState& state = states_[session.client];
     ClientEntry& entry = ledger_.clients[session.client];
-    if (!session.resumed) EndSession(session.client, state.closed_at == kNever ? at_ : state.closed_at, at_);
+    if (!session.resumed) EndSession(session.client, state.closed_at == kNever ? at_ : state.closed_at);
     state.closed_at = kNever;
     entry.missed += session.missed;
     entry.sessions.push_back(session);
@@ -92,15 +93,13 @@ class Reader {
   void On(const Marked&) {}
   void On(const Found&) {}
 
-  // A session whose socket was lost at `lost`, and which was over by `over` at the latest.
-  void EndSession(ClientId client, Micros lost, Micros over) {
+  // A session whose socket was lost at `lost`. Its subscriptions may follow the client's address to the next
+  // one.
+  void EndSession(ClientId client, Micros lost) {
     ClientState& state = states_[client];
     if (state.present_from != kNever) ledger_.clients[client].present.push_back({state.present_from, lost});
     state.present_from = kNever;
-    for (const auto& [topic, times] : state.topics) {
-      EndCertain(client, topic, lost);
-      EndPossible(client, topic, over);
-    }
+    for (const auto& [topic, times] : state.topics) EndCertain(client, topic, lost);
   }
   void EndCertain(ClientId client, uint32_t topic, Micros at) {
     Micros& from = states_[client].topics[topic].certain_from;
