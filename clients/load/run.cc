@@ -13,7 +13,7 @@ constexpr Micros kSecond = 1'000'000;
 constexpr size_t kOpening = 128;
 constexpr Micros kGatherPatience = 60 * kSecond;
 // Where nobody has come by then, nobody will.
-constexpr Micros kFirstPatience = 10 * kSecond;
+constexpr Micros kFirstPatience = 5 * kSecond;
 constexpr int kTurnMs = 2;
 // What a busy machine kept this process from sending is not made up for beyond this.
 constexpr Micros kMostOwed = kSecond / 10;
