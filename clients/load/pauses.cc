@@ -73,7 +73,8 @@ std::vector<Pause> Pauses(const Ledger& ledger) {
   }
   const Micros undisturbed = marks.empty() ? end : marks.front().second;
   // What waited at the mark waited longer because of it, perhaps.
-  const Interval before{std::max(ready, undisturbed - kWindow), undisturbed - kWindow / 10};
+  const Micros from = std::max(ready, undisturbed - kWindow);
+  const Interval before{from, undisturbed - (undisturbed - from) / 10};
   std::vector<Pause> pauses{Measure(ledger, "baseline", before, end)};
   for (const auto& [name, at] : marks) pauses.push_back(Measure(ledger, name, {at, at + kWindow}, end));
   return pauses;
