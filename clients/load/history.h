@@ -1,5 +1,6 @@
 // What clients did and what came to them, in the order in which this process saw it. Append-only, in memory:
-// some 120 bytes for a message that is asked, answered and arrives. One thread.
+// some 120 bytes for a message that is asked, answered and arrives, and twice that while it is judged. One
+// thread.
 //
 // Operations are numbered from 1 on, without gaps, in the order of sending. So the numbers of one sender's
 // messages ascend: they are ids and sequence numbers in one.

@@ -110,8 +110,7 @@ bool Run::Gather() {
   const Micros began = stage_.now;
   const auto all_up = [&] {
     if (stop_) return true;
-    // Counting them each turn would cost more than what it is for.
-    if (begun < clients_.size() || stage_.now % 8 == 0 || sockets_.size() < kOpening) count = up();
+    count = up();
     for (; begun < clients_.size() && begun < count + kOpening; ++begun) clients_[begun].Begin();
     return count == clients_.size();
   };
