@@ -180,10 +180,9 @@ void WebSocket::SendFrame(uint8_t first_byte, std::string_view payload) {
 
 void WebSocket::Flush() {
   const ssize_t sent = send(fd_, out_.data(), out_.size(), MSG_NOSIGNAL);
+  const bool broken = sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK;
   // A connection that is broken for writing is found so by reading, after what has come is read.
-  if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
-    out_ = std::string();
-  } else if (sent == static_cast<ssize_t>(out_.size())) {
+  if (broken || sent == static_cast<ssize_t>(out_.size())) {
     out_ = std::string();
   } else if (sent > 0) {
     out_.erase(0, static_cast<size_t>(sent));
