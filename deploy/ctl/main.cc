@@ -59,7 +59,7 @@ const CLI::Validator kDuration(
         return error.what();
       }
     },
-    "DURATION");
+    "");
 
 const CLI::Validator kHub(
     [](std::string& text) -> std::string {
@@ -67,7 +67,7 @@ const CLI::Validator kHub(
       const bool good = slash != 0 && slash != std::string::npos && IsValidHubName(HubNameOf(text));
       return good ? "" : "'" + text + "' is no hub: write CLASS/NAME, as in signal/default";
     },
-    "CLASS/NAME");
+    "");
 
 // The commands of dormousectl; the one that was chosen leaves what it does in `*action`, and its default of
 // --timeout in `*words`.
@@ -83,6 +83,7 @@ class Commands {
                 const std::string& timeout = "10s") {
     CLI::App* command = app_->add_subcommand(name, help);
     command->fallthrough();
+    command->footer("dormousectl --help says where to ask, and what exit statuses mean.");
     command->callback([this, action = std::move(action), timeout] {
       *action_ = action;
       if (words_->timeout.empty()) words_->timeout = timeout;
@@ -108,12 +109,12 @@ class Commands {
 
     CLI::App* hub = Add("hub", "One hub: its sockets, its alarm, what it keeps",
                         [w](auto* cluster, Form form) { Hub(cluster, w->hub, form); });
-    hub->add_option("hub", w->hub, "The hub")->required()->check(kHub);
+    hub->add_option("hub", w->hub, "The hub")->required()->check(kHub)->type_name("CLASS/NAME");
 
     CLI::App* connections = Add("connections", "The connections of a hub", [w](auto* cluster, Form form) {
       Connections(cluster, w->hub, w->limit, form);
     });
-    connections->add_option("hub", w->hub, "The hub")->required()->check(kHub);
+    connections->add_option("hub", w->hub, "The hub")->required()->check(kHub)->type_name("CLASS/NAME");
     connections->add_option("--limit", w->limit, "Stop after so many; 0: show all")->type_name("N");
 
     CLI::App* top =
@@ -131,7 +132,7 @@ class Commands {
     Words* w = words_;
     CLI::App* hibernate = Add("hibernate", "Let a hub leave memory now; its sockets stay open",
                               [w](auto* cluster, Form form) { Hibernate(cluster, w->hub, form); });
-    hibernate->add_option("hub,--hub", w->hub, "The hub")->required()->check(kHub);
+    hibernate->add_option("hub,--hub", w->hub, "The hub")->required()->check(kHub)->type_name("CLASS/NAME");
 
     CLI::App* evict = Add(
         "evict", "Take a hub, shards, or all that a statekeeper has away from where they are",
@@ -143,9 +144,11 @@ class Commands {
             "whole shard moves). close: sockets are closed with 1001, clients come back")
         ->required()
         ->check(CLI::IsMember({"migrate", "close"}))
-        ->type_name("migrate|close");
+        ->type_name("");
     CLI::Option_group* what = evict->add_option_group("what", "One of these");
-    what->add_option("--hub", w->evicted.hub, "One hub")->check(kHub);
+    what->add_option("--hub", w->evicted.hub, "One hub; to migrate, its whole shard")
+        ->check(kHub)
+        ->type_name("CLASS/NAME");
     what->add_option("--shard", w->evicted.shards, "Shards, by number")
         ->delimiter(',')
         ->type_name("N[,N...]");
@@ -179,6 +182,7 @@ int Run(int argc, char** argv) {
                  "Where to ask: HOST:PORT, unix:SOCKET or unix:DIRECTORY; the first "
                  "that answers")
       ->delimiter(',')
+      ->allow_extra_args(false)
       ->envname("DORMOUSE_STATEKEEPER")
       ->capture_default_str()
       ->type_name("ADDRESS[,ADDRESS...]");
