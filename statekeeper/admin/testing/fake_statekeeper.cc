@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <stdexcept>
 #include <utility>
 
@@ -118,6 +119,11 @@ void FakeStatekeeper::Reply(const std::string& asked, const std::function<std::f
   due_.notify_one();
 }
 
+FakeHub FakeStatekeeper::Find(const std::string& hub) const {
+  const auto found = hubs_.find(hub);
+  return found == hubs_.end() ? FakeHub() : found->second;
+}
+
 OperatorStatus FakeStatekeeper::StatusOf(const std::string& hub) const {
   if (status_ != OperatorStatus::kOk) return status_;
   return hubs_.contains(hub) ? OperatorStatus::kOk : OperatorStatus::kNoSuchHub;
@@ -147,14 +153,15 @@ void FakeStatekeeper::ListHubs(ShardId shard, std::string after, size_t limit,
 
 void FakeStatekeeper::DescribeHub(std::string hub, LaneOperator::Answer<HubReport> done) {
   Reply("describe " + hub, [&] {
+    const FakeHub state = Find(hub);
     HubReport report;
     report.hub = hub;
     report.shard = ShardOf(hub, FakeCluster::kShards);
     report.epoch = 7;
-    report.awake = hubs_[hub].awake;
+    report.awake = state.awake;
     report.idle_ms = 1500;
-    report.sockets = hubs_[hub].connections.size();
-    for (const ConnectionReport& connection : hubs_[hub].connections) {
+    report.sockets = state.connections.size();
+    for (const ConnectionReport& connection : state.connections) {
       report.sockets_by_gateway.emplace_back(connection.id.gateway, 1);
     }
     report.alarm_due_ms = 4'000'000'000'000;
@@ -168,7 +175,8 @@ void FakeStatekeeper::ListConnections(std::string hub, std::string after, size_t
                                       LaneOperator::Answer<std::vector<ConnectionReport>> done) {
   Reply("connections " + hub, [&] {
     std::vector<ConnectionReport> found;
-    for (const ConnectionReport& connection : hubs_[hub].connections) {
+    const FakeHub state = Find(hub);
+    for (const ConnectionReport& connection : state.connections) {
       if (connection.id.ToString() > after && found.size() < limit) found.push_back(connection);
     }
     return [done = std::move(done), status = StatusOf(hub), found] { done(status, found); };

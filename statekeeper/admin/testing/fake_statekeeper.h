@@ -82,6 +82,7 @@ class FakeStatekeeper : private ClusterAdmin, private LaneOperator {
   // Notes what was asked, and answers it unless silent: `answer` runs with mutex_ held, what it returns
   // without.
   void Reply(const std::string& asked, const std::function<std::function<void()>()>& answer);
+  FakeHub Find(const std::string& hub) const;             // mutex_ held
   OperatorStatus StatusOf(const std::string& hub) const;  // mutex_ held
 
   FakeCluster* const cluster_;
