@@ -69,6 +69,12 @@ const CLI::Validator kHub(
     },
     "");
 
+const CLI::Validator kMode(
+    [](std::string& text) -> std::string {
+      return text == "migrate" || text == "close" ? "" : "must be migrate or close";
+    },
+    "");
+
 // The commands of dormousectl; the one that was chosen leaves what it does in `*action`, and its default of
 // --timeout in `*words`.
 class Commands {
@@ -140,11 +146,10 @@ class Commands {
     evict
         ->add_option(
             "--mode", w->mode,
-            "migrate: sockets stay open, the next owner rebuilds the hubs from the store (of a hub: its "
-            "whole shard moves). close: sockets are closed with 1001, clients come back")
+            "migrate: sockets stay open; close: sockets are closed with 1001")
         ->required()
-        ->check(CLI::IsMember({"migrate", "close"}))
-        ->type_name("");
+        ->check(kMode)
+        ->type_name("migrate|close");
     CLI::Option_group* what = evict->add_option_group("what", "One of these");
     what->add_option("--hub", w->evicted.hub, "One hub; to migrate, its whole shard")
         ->check(kHub)
