@@ -143,10 +143,7 @@ class Commands {
     CLI::App* evict = Add(
         "evict", "Take a hub, shards, or all that a statekeeper has away from where they are",
         [w](auto* cluster, Form form) { Evict(cluster, w->evicted, w->mode, form); }, "60s");
-    evict
-        ->add_option(
-            "--mode", w->mode,
-            "migrate: sockets stay open; close: sockets are closed with 1001")
+    evict->add_option("--mode", w->mode, "migrate: sockets stay open; close: sockets are closed with 1001")
         ->required()
         ->check(kMode)
         ->type_name("migrate|close");

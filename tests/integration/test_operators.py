@@ -1,9 +1,9 @@
 """deploy/local ctl: dormousectl against the cluster of a data directory."""
 
 import os
-import shutil
 import stat
 import subprocess
+import tempfile
 
 import pytest
 from cluster import BIN, REPOSITORY, Cluster
@@ -18,36 +18,39 @@ def run(*words):
 
 
 @pytest.fixture
+def data():
+    """A data directory; its path is short enough for sockets."""
+    with tempfile.TemporaryDirectory(prefix="dormouse-ctl-") as directory:
+        os.mkdir(os.path.join(directory, "run"))
+        yield directory
+
+
+@pytest.fixture
 def told(tmp_path):
     """A directory with a dormousectl that says how it was called."""
-    program = tmp_path / "bin" / "dormousectl"
-    program.parent.mkdir()
+    program = tmp_path / "dormousectl"
     program.write_text('#!/bin/sh\nprintf "%s\\n" "$DORMOUSE_STATEKEEPER" "$@"\nexit 5\n')
     program.chmod(0o755)
-    return str(program.parent)
+    return str(tmp_path)
 
 
-def test_words_and_exit_status_pass_through(told, tmp_path):
-    data = tmp_path / "data"
-    (data / "run").mkdir(parents=True)
+def test_words_and_exit_status_pass_through(told, data):
     words = ["--json", "evict", "--mode", "close", "--statekeeper", "1f", "--data", "--help"]
-    for flag in (["--data", str(data)], [f"--data={data}"]):
+    for flag in (["--data", data], [f"--data={data}"]):
         status, said = run("--bin", told, "ctl", *flag, *words)
         assert status == 5
         assert said.splitlines() == [f"unix:{data}/run", *words]
 
 
-def test_says_what_is_missing(told, tmp_path):
-    status, said = run("--bin", told, "ctl", "--data", str(tmp_path / "none"), "members")
+def test_says_what_is_missing(told, data):
+    status, said = run("--bin", told, "ctl", "--data", os.path.join(data, "none"), "members")
     assert status == 1 and "There is no cluster in" in said
-    shutil.rmtree(told)
-    status, said = run("--bin", told, "ctl", "--data", str(tmp_path), "members")
+    status, said = run("--bin", os.path.join(told, "none"), "ctl", "--data", data, "members")
     assert status == 1 and "deploy/local up builds it" in said
 
 
-def test_finds_no_statekeeper_where_none_runs(tmp_path):
-    (tmp_path / "run").mkdir()
-    status, said = run("--bin", BIN, "ctl", "--data", str(tmp_path), "members")
+def test_finds_no_statekeeper_where_none_runs(data):
+    status, said = run("--bin", BIN, "ctl", "--data", data, "members")
     assert status == 3 and "no statekeeper's socket" in said
 
 
