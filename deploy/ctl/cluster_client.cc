@@ -94,6 +94,11 @@ void ClusterClient::Find() {
       std::this_thread::sleep_for(kPause);
     }
     if (status.ok()) return;
+    if (status.error_code() == StatusCode::UNIMPLEMENTED) {
+      throw Failure(Exit::kFailed, fmt::format("What answers at {} does not serve operators: it is an older "
+                                               "statekeeper, or another program.",
+                                               address));
+    }
     if (!IsSilence(status)) {
       throw Failure(ExitOf(status.error_code()), fmt::format("{}: {}", address, status.error_message()));
     }
@@ -113,8 +118,6 @@ void ClusterClient::ThrowUnlessMoving(const grpc::Status& status, Deadline deadl
     sentence += fmt::format(" (waited {}; --timeout says how long)", FormatDuration(timeout_));
   } else if (status.error_code() == StatusCode::UNAVAILABLE) {
     sentence = fmt::format("{} does not answer any more: {}", address_, sentence);
-  } else if (status.error_code() == StatusCode::UNIMPLEMENTED) {
-    sentence = fmt::format("The statekeeper at {} is of a version that cannot do this.", address_);
   }
   throw Failure(ExitOf(status.error_code()), sentence);
 }
