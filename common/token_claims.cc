@@ -81,24 +81,6 @@ bool ReadNames(const rapidjson::Value& payload, std::string_view claim, std::vec
   return true;
 }
 
-// Empty: it is the time for this token. Sets `*good_until_ms`.
-std::string WhyBadTime(const rapidjson::Value& payload, int64_t now_ms, int64_t* good_until_ms) {
-  const auto expires_ms = TimeOf(payload, "exp");
-  const auto issued_ms = TimeOf(payload, "iat");
-  if (!expires_ms.has_value()) return "The token has no claim exp, in seconds since 1970.";
-  if (!issued_ms.has_value()) return "The token has no claim iat, in seconds since 1970.";
-  if (*expires_ms <= now_ms) return "The token has expired.";
-  if (*issued_ms > now_ms + kLeewayMs) return "The token was issued in the future (iat).";
-  if (*issued_ms + kMaxAgeMs <= now_ms) return "The token was issued more than 24 hours ago (iat).";
-  if (FindMember(payload, "nbf") != nullptr) {
-    const auto begins_ms = TimeOf(payload, "nbf");
-    if (!begins_ms.has_value()) return "The token's claim nbf is no time in seconds since 1970.";
-    if (*begins_ms > now_ms + kLeewayMs) return "The token is not valid yet (nbf).";
-  }
-  *good_until_ms = std::min(*expires_ms, *issued_ms + kMaxAgeMs);
-  return "";
-}
-
 }  // namespace
 
 std::optional<TokenText> ReadToken(std::string_view token, TokenAlgorithm algorithm, std::string* problem) {
@@ -121,6 +103,23 @@ std::optional<TokenText> ReadToken(std::string_view token, TokenAlgorithm algori
   }
   const auto kid = FindString(*header, "kid");
   return TokenText{kid.has_value() ? std::optional<std::string>(*kid) : std::nullopt, std::move(payload)};
+}
+
+std::string WhyBadTime(const rapidjson::Value& payload, int64_t now_ms, int64_t* good_until_ms) {
+  const auto expires_ms = TimeOf(payload, "exp");
+  const auto issued_ms = TimeOf(payload, "iat");
+  if (!expires_ms.has_value()) return "The token has no claim exp, in seconds since 1970.";
+  if (!issued_ms.has_value()) return "The token has no claim iat, in seconds since 1970.";
+  if (*expires_ms <= now_ms) return "The token has expired.";
+  if (*issued_ms > now_ms + kLeewayMs) return "The token was issued in the future (iat).";
+  if (*issued_ms + kMaxAgeMs <= now_ms) return "The token was issued more than 24 hours ago (iat).";
+  if (FindMember(payload, "nbf") != nullptr) {
+    const auto begins_ms = TimeOf(payload, "nbf");
+    if (!begins_ms.has_value()) return "The token's claim nbf is no time in seconds since 1970.";
+    if (*begins_ms > now_ms + kLeewayMs) return "The token is not valid yet (nbf).";
+  }
+  *good_until_ms = std::min(*expires_ms, *issued_ms + kMaxAgeMs);
+  return "";
 }
 
 std::optional<TokenClaims> JudgeClaims(const rapidjson::Value& payload, std::string_view issuer,

@@ -24,6 +24,9 @@ struct TokenText {
 // Nothing: it is no token that this algorithm could have signed; `*problem` says why.
 std::optional<TokenText> ReadToken(std::string_view token, TokenAlgorithm algorithm, std::string* problem);
 
+// Empty: it is the time for a token with these claims (iat, exp, nbf), until `*good_until_ms`.
+std::string WhyBadTime(const rapidjson::Value& payload, int64_t now_ms, int64_t* good_until_ms);
+
 // Nothing: refused.
 std::optional<TokenClaims> JudgeClaims(const rapidjson::Value& payload, std::string_view issuer,
                                        int64_t now_ms, std::string* problem);

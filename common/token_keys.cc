@@ -131,26 +131,36 @@ void AddSigningKey(const Options& options, TokenAlgorithm algorithm, TokenKeys* 
 
 }  // namespace
 
-std::optional<TokenKeys> ReadTokenKeys(const Options& options, TokenAlgorithm algorithm, std::string* wrong) {
-  std::optional<std::string> text = ReadFile("auth-key", options.auth_key, wrong);
-  if (!text.has_value()) return std::nullopt;
-  TokenKeys keys;
-  std::string unfit;
-  if (algorithm == TokenAlgorithm::kHs256) {
-    CutNewline(&*text);
-    unfit = WhyBadSecret(*text);
-    keys.secret = *text;
-    keys.signing = TokenKeys::SigningKey{"", *text};
-  } else {
-    keys.public_keys = ReadPublicKeys(*text, algorithm, &unfit);
+std::optional<std::string> ReadSecret(const std::string& option, const std::string& path,
+                                      std::string* wrong) {
+  auto secret = ReadFile(option, path, wrong);
+  if (!secret.has_value()) return std::nullopt;
+  CutNewline(&*secret);
+  if (const std::string unfit = WhyBadSecret(*secret); !unfit.empty()) {
+    *wrong = Sentence(option, path, unfit);
+    return std::nullopt;
   }
+  return secret;
+}
+
+std::optional<TokenKeys> ReadTokenKeys(const Options& options, TokenAlgorithm algorithm, std::string* wrong) {
+  TokenKeys keys;
+  if (algorithm == TokenAlgorithm::kHs256) {
+    const auto secret = ReadSecret("auth-key", options.auth_key, wrong);
+    if (!secret.has_value()) return std::nullopt;
+    keys.secret = *secret;
+    keys.signing = TokenKeys::SigningKey{"", *secret};
+    return keys;
+  }
+  const auto text = ReadFile("auth-key", options.auth_key, wrong);
+  if (!text.has_value()) return std::nullopt;
+  std::string unfit;
+  keys.public_keys = ReadPublicKeys(*text, algorithm, &unfit);
   if (!unfit.empty()) {
     *wrong = Sentence("auth-key", options.auth_key, unfit);
     return std::nullopt;
   }
-  if (algorithm != TokenAlgorithm::kHs256 && !options.auth_signing_key.empty()) {
-    AddSigningKey(options, algorithm, &keys);
-  }
+  if (!options.auth_signing_key.empty()) AddSigningKey(options, algorithm, &keys);
   return keys;
 }
 

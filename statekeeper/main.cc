@@ -58,8 +58,10 @@ int Run(const Options& options) {
   std::error_code error_code;
   const std::filesystem::path run_directory = std::filesystem::absolute(options.data) / "run";
   std::filesystem::create_directories(run_directory, error_code);
+  // Whoever can reach a socket in it is taken for an operator.
+  if (!error_code) std::filesystem::permissions(run_directory, std::filesystem::perms::owner_all, error_code);
   if (error_code) {
-    return Fail(fmt::format("cannot create {}: {}; choose another directory with --data",
+    return Fail(fmt::format("cannot create {} for this user alone: {}; choose another directory with --data",
                             run_directory.string(), error_code.message()));
   }
   const std::string unix_path =

@@ -1,4 +1,4 @@
-"""The commands of deploy/local, once what they need is installed: up, status, down, logs."""
+"""The commands of deploy/local, once what they need is installed: up, status, down, logs, ctl."""
 
 import argparse
 import os
@@ -31,8 +31,8 @@ def up(options, layout):
     _stop_leftovers(layout)
     plan = plans.make(options, layout)  # before the build: what is wrong with the options is said at once
     if not options.bin:
-        built = subprocess.run([os.path.join(_DEPLOY, "build"), "release", "dormouse-gateway", "dormouse-statekeeper"],
-                               check=False)
+        built = subprocess.run([os.path.join(_DEPLOY, "build"), "release", "dormouse-gateway", "dormouse-statekeeper",
+                                "dormousectl"], check=False)
         if built.returncode != 0:
             return 1
     if options.detach:
@@ -181,7 +181,31 @@ def show_logs(options, layout):
         time.sleep(0.2)
 
 
+def ctl(options, layout):
+    binary = os.path.join(options.bin or os.path.join(_REPOSITORY, "build", "release", "bin"), "dormousectl")
+    if not os.path.isfile(binary):
+        raise Failure(f"{binary} is not there; deploy/local up builds it.")
+    if not os.path.isdir(layout.run):
+        raise Failure(f"There is no cluster in {layout.data}.")
+    # As a variable: a flag would hide one of the user's, and `evict` has another of that name.
+    os.environ["DORMOUSE_STATEKEEPER"] = "unix:" + layout.run
+    os.execv(binary, ["dormousectl", *options.words])
+
+
+def _cut_ctl(words):
+    """What is for this program, and what for dormousectl: argparse would read the flags of that, too."""
+    if words[:1] != ["ctl"] and not (words[:1] == ["--bin"] and words[2:3] == ["ctl"]):
+        return words, []
+    end = words.index("ctl") + 1
+    if words[end:end + 1] == ["--data"]:
+        end += 2
+    elif words[end:end + 1] and words[end].startswith("--data="):
+        end += 1
+    return words[:end], words[end:]
+
+
 def _parse(words):
+    words, words_of_ctl = _cut_ctl(words)
     parser = argparse.ArgumentParser(prog="deploy/local", description="A Dormouse cluster on this machine.")
     # Binaries that are built already, for tests of other presets; else the release preset is built.
     parser.add_argument("--bin", help=argparse.SUPPRESS)
@@ -211,6 +235,8 @@ def _parse(words):
     command("down", down, "Stop the cluster.")
     command("logs", show_logs, "Print the logs of all processes.").add_argument(
         "-f", "--follow", action="store_true", help="go on with what is being added")
+    command("ctl", ctl, "Run dormousectl against this cluster, with the words that follow.").set_defaults(
+        words=words_of_ctl)
     return parser.parse_args(words)
 
 

@@ -1,0 +1,219 @@
+// dormousectl: what operators see of a running cluster, and can do to it.
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "common/options.h"
+#include "common/shard.h"
+#include "deploy/ctl/cluster_client.h"
+#include "deploy/ctl/commands.h"
+
+namespace dormouse {
+namespace {
+
+constexpr char kFooter[] =
+    "Where to ask. Any statekeeper answers for the whole cluster. On its own host it is asked at its unix "
+    "socket,\n"
+    "DATA/run/statekeeper-ID.sock, without a key; unix:DATA/run means whichever of those there answers. Over "
+    "the\n"
+    "network it is HOST:PORT, with the file that the statekeepers have as --admin-key.\n"
+    "\n"
+    "Statekeepers are named by their ids, by the first characters of these, or by their addresses; hubs as\n"
+    "CLASS/NAME, as in signal/default. Each command has a --help of its own.\n"
+    "\n"
+    "Exit status: 0 done; 1 refused or failed; 2 wrong usage; 3 no statekeeper answers; 4 no such hub,\n"
+    "statekeeper or shard; 5 not in time.";
+
+struct Words {
+  std::vector<std::string> statekeepers = {"127.0.0.1:7400"};
+  std::string key;
+  std::string timeout;
+  bool json = false;
+
+  std::string hub;
+  HubQuery query;
+  uint64_t limit = 0;
+  std::string owner;
+  bool summary = false;
+  EvictTarget evicted;
+  std::string mode;
+  std::string drained;
+  bool undo = false;
+  bool wait = false;
+  bool once = false;
+  std::string interval = "1s";
+};
+
+using Action = std::function<void(ClusterClient*, Form)>;
+
+const CLI::Validator kDuration(
+    [](std::string& text) -> std::string {
+      try {
+        return ParseDuration(text) > Duration(0) ? "" : "must be more than nothing";
+      } catch (const std::exception& error) {
+        return error.what();
+      }
+    },
+    "");
+
+const CLI::Validator kHub(
+    [](std::string& text) -> std::string {
+      const size_t slash = text.find('/');
+      const bool good = slash != 0 && slash != std::string::npos && IsValidHubName(HubNameOf(text));
+      return good ? "" : "'" + text + "' is no hub: write CLASS/NAME, as in signal/default";
+    },
+    "");
+
+const CLI::Validator kMode(
+    [](std::string& text) -> std::string {
+      return text == "migrate" || text == "close" ? "" : "must be migrate or close";
+    },
+    "");
+
+// The commands of dormousectl; the one that was chosen leaves what it does in `*action`, and its default of
+// --timeout in `*words`.
+class Commands {
+ public:
+  Commands(CLI::App* app, Words* words, Action* action) : app_(app), words_(words), action_(action) {
+    AddViews();
+    AddChanges();
+  }
+
+ private:
+  CLI::App* Add(const std::string& name, const std::string& help, Action action,
+                const std::string& timeout = "10s") {
+    CLI::App* command = app_->add_subcommand(name, help);
+    command->fallthrough();
+    command->footer("dormousectl --help says where to ask, and what exit statuses mean.");
+    command->callback([this, action = std::move(action), timeout] {
+      *action_ = action;
+      if (words_->timeout.empty()) words_->timeout = timeout;
+    });
+    return command;
+  }
+
+  void AddViews() {
+    Words* w = words_;
+    Add("members", "The living statekeepers", [](auto* cluster, Form form) { Members(cluster, form); });
+
+    CLI::App* shards = Add("shards", "Who owns which shard",
+                           [w](auto* cluster, Form form) { Shards(cluster, w->owner, w->summary, form); });
+    shards->add_option("--owner", w->owner, "Only those of this statekeeper")->type_name("ID|ADDRESS");
+    shards->add_flag("--summary", w->summary, "How many each has, instead of which");
+
+    CLI::App* hubs = Add("hubs", "The hubs that are awake or have something stored",
+                         [w](auto* cluster, Form form) { Hubs(cluster, w->query, form); });
+    hubs->add_option("--class", w->query.hub_class, "Only hubs of this class")->type_name("CLASS");
+    hubs->add_flag("--awake", w->query.awake, "Only hubs in memory");
+    hubs->add_option("--shard", w->query.shard, "Only hubs of this shard")->type_name("N");
+    hubs->add_option("--limit", w->query.limit, "Stop after so many; 0: show all")->type_name("N");
+
+    CLI::App* hub = Add("hub", "One hub: its sockets, its alarm, what it keeps",
+                        [w](auto* cluster, Form form) { Hub(cluster, w->hub, form); });
+    hub->add_option("hub", w->hub, "The hub")->required()->check(kHub)->type_name("CLASS/NAME");
+
+    CLI::App* connections = Add("connections", "The connections of a hub", [w](auto* cluster, Form form) {
+      Connections(cluster, w->hub, w->limit, form);
+    });
+    connections->add_option("hub", w->hub, "The hub")->required()->check(kHub)->type_name("CLASS/NAME");
+    connections->add_option("--limit", w->limit, "Stop after so many; 0: show all")->type_name("N");
+
+    CLI::App* top =
+        Add("top", "What each statekeeper does, again and again until Ctrl-C", [w](auto* cluster, Form form) {
+          Top(cluster, w->once || form == Form::kJson, ParseDuration(w->interval), form);
+        });
+    top->add_flag("--once", w->once, "One picture, of one interval; so does --json");
+    top->add_option("--interval", w->interval, "Time between two pictures")
+        ->check(kDuration)
+        ->capture_default_str()
+        ->type_name("");
+  }
+
+  void AddChanges() {
+    Words* w = words_;
+    CLI::App* hibernate = Add("hibernate", "Let a hub leave memory now; its sockets stay open",
+                              [w](auto* cluster, Form form) { Hibernate(cluster, w->hub, form); });
+    hibernate->add_option("hub,--hub", w->hub, "The hub")->required()->check(kHub)->type_name("CLASS/NAME");
+
+    CLI::App* evict = Add(
+        "evict", "Take a hub, shards, or all that a statekeeper has away from where they are",
+        [w](auto* cluster, Form form) { Evict(cluster, w->evicted, w->mode, form); }, "60s");
+    evict->add_option("--mode", w->mode, "migrate: sockets stay open; close: sockets are closed with 1001")
+        ->required()
+        ->check(kMode)
+        ->type_name("migrate|close");
+    CLI::Option_group* what = evict->add_option_group("what", "One of these");
+    what->add_option("--hub", w->evicted.hub, "One hub; to migrate, its whole shard")
+        ->check(kHub)
+        ->type_name("CLASS/NAME");
+    what->add_option("--shard", w->evicted.shards, "Shards, by number")
+        ->delimiter(',')
+        ->type_name("N[,N...]");
+    what->add_option("--statekeeper", w->evicted.statekeeper,
+                     "All shards of this one (where to ask is said before the word evict)")
+        ->type_name("ID|ADDRESS");
+    what->require_option(1);
+
+    CLI::App* drain = Add(
+        "drain", "Hand over all shards of a statekeeper, and give it none until it stops",
+        [w](auto* cluster, Form form) { Drain(cluster, w->drained, w->undo, w->wait, form); }, "60s");
+    drain->add_option("statekeeper", w->drained, "The statekeeper")->required()->type_name("ID|ADDRESS");
+    CLI::Option* undo = drain->add_flag("--undo", w->undo, "Let it have shards again");
+    drain->add_flag("--wait", w->wait, "Return when nothing is left there")->excludes(undo);
+  }
+
+  CLI::App* const app_;
+  Words* const words_;
+  Action* const action_;
+};
+
+int Run(int argc, char** argv) {
+  Words words;
+  Action action;
+  CLI::App app("See and steer a running Dormouse cluster.", "dormousectl");
+  app.set_version_flag("--version", DORMOUSE_VERSION);
+  app.require_subcommand(1);
+  app.get_formatter()->column_width(32);
+  app.footer(kFooter);
+  app.add_option("--statekeeper", words.statekeepers,
+                 "Where to ask: HOST:PORT, unix:SOCKET or unix:DIRECTORY; the first "
+                 "that answers")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->envname("DORMOUSE_STATEKEEPER")
+      ->capture_default_str()
+      ->type_name("ADDRESS[,ADDRESS...]");
+  app.add_option("--key", words.key, "File with the admin key, to ask over the network")
+      ->envname("DORMOUSE_ADMIN_KEY")
+      ->type_name("FILE");
+  app.add_option("--timeout", words.timeout,
+                 "Longest time that an answer may take (default: 10s; of evict and drain: 60s)")
+      ->check(kDuration)
+      ->type_name("DURATION");
+  app.add_flag("--json", words.json, "Print one JSON document, for scripts");
+  const Commands commands(&app, &words, &action);
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : static_cast<int>(Exit::kUsage);
+  }
+  try {
+    ClusterClient cluster(words.statekeepers, words.key, ParseDuration(words.timeout));
+    action(&cluster, words.json ? Form::kJson : Form::kTable);
+    return static_cast<int>(Exit::kDone);
+  } catch (const Failure& failure) {
+    std::fprintf(stderr, "dormousectl: %s\n", failure.what());
+    return static_cast<int>(failure.exit());
+  }
+}
+
+}  // namespace
+}  // namespace dormouse
+
+int main(int argc, char** argv) { return dormouse::Run(argc, argv); }

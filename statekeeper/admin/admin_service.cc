@@ -1,0 +1,394 @@
+#include "statekeeper/admin/admin_service.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "common/logging.h"
+#include "common/operator_key.h"
+#include "proto/admin.grpc.pb.h"
+#include "statekeeper/admin/admin_call.h"
+#include "statekeeper/admin/admin_gate.h"
+#include "statekeeper/admin/find_member.h"
+#include "statekeeper/admin/forwarder.h"
+#include "statekeeper/admin/hub_closer.h"
+#include "statekeeper/admin/hub_page.h"
+#include "statekeeper/admin/load.h"
+#include "statekeeper/admin/operator_status.h"
+
+namespace dormouse {
+namespace {
+
+using grpc::StatusCode;
+using Context = grpc::CallbackServerContext;
+using Reactor = grpc::ServerUnaryReactor;
+using Async = admin::Admin::StubInterface::async_interface;
+template <typename Reply>
+using Call = std::shared_ptr<AdminCall<Reply>>;
+
+constexpr size_t kMaxConnections = 1000;
+
+admin::Member::State ToProto(MemberState state) {
+  if (state == MemberState::kJoining) return admin::Member::JOINING;
+  return state == MemberState::kServing ? admin::Member::SERVING : admin::Member::DRAINING;
+}
+
+// What ownership says went wrong, passed on.
+grpc::Status Refusal(const std::string& error) { return {StatusCode::FAILED_PRECONDITION, error}; }
+
+auto ByMember(const std::string& name) {
+  return [&name](const ClusterView& view, grpc::Status* status) { return FindMember(view, name, status); };
+}
+
+class Service final : public admin::Admin::CallbackService {
+ public:
+  Service(std::optional<OperatorKey> key, ClusterAdmin* cluster, LaneOperator* operators,
+          std::shared_ptr<prometheus::Registry> registry)
+      : gate_(key),
+        forwarder_(std::move(key)),
+        cluster_(cluster),
+        operators_(operators),
+        registry_(std::move(registry)) {}
+
+  Reactor* Members(Context* context, const admin::MembersRequest* request,
+                   admin::MembersReply* reply) override {
+    return Serve(context, request, reply, &Async::Members, FindSelf,
+                 [](const ClusterView& view, const auto& call) { call->Answer(ListMembers(view)); });
+  }
+
+  Reactor* Shards(Context* context, const admin::ShardsRequest* request, admin::ShardsReply* reply) override {
+    return Serve(context, request, reply, &Async::Shards, FindSelf,
+                 [request](const ClusterView& view, const auto& call) { ListShards(view, *request, call); });
+  }
+
+  Reactor* Hubs(Context* context, const admin::HubsRequest* request, admin::HubsReply* reply) override {
+    const auto whom = [request](const ClusterView& view, grpc::Status* status) {
+      return request->has_shard() ? FindOwner(view, request->shard(), status)
+                                  : FindMember(view, request->member(), status);
+    };
+    return Serve(context, request, reply, &Async::Hubs, whom,
+                 [this, request](const ClusterView& view, const auto& call) {
+                   grpc::Status unused;
+                   AnswerHubPage(operators_,
+                                 request->has_shard() ? std::vector{static_cast<ShardId>(request->shard())}
+                                                      : ShardsOf(view, *FindSelf(view, &unused)),
+                                 *request, call);
+                 });
+  }
+
+  Reactor* Hub(Context* context, const admin::HubRequest* request, admin::HubReply* reply) override {
+    return ServeHub(
+        context, request, reply, &Async::Hub, [this](const auto& hub, const auto& self, auto call) {
+          operators_->DescribeHub(hub, [hub, self, call](OperatorStatus status, const HubReport& report) {
+            if (status != OperatorStatus::kOk) return call->Refuse(ToGrpc(status, "Hub " + hub));
+            call->Answer(Describe(report, self));
+          });
+        });
+  }
+
+  Reactor* Connections(Context* context, const admin::ConnectionsRequest* request,
+                       admin::ConnectionsReply* reply) override {
+    const size_t limit =
+        request->limit() == 0 ? kMaxConnections : std::min<size_t>(request->limit(), kMaxConnections);
+    return ServeHub(context, request, reply, &Async::Connections,
+                    [this, request, limit](const auto& hub, const auto&, auto call) {
+                      operators_->ListConnections(
+                          hub, request->after(), limit,
+                          [hub, limit, call](OperatorStatus status, const auto& connections) {
+                            if (status != OperatorStatus::kOk)
+                              return call->Refuse(ToGrpc(status, "Hub " + hub));
+                            call->Answer(ListConnections(connections, limit));
+                          });
+                    });
+  }
+
+  Reactor* Hibernate(Context* context, const admin::HibernateRequest* request,
+                     admin::HibernateReply* reply) override {
+    return ServeHub(context, request, reply, &Async::Hibernate,
+                    [this, context](const auto& hub, const auto& self, auto call) {
+                      Note(*context, "hibernate " + hub);
+                      operators_->HibernateHub(hub, [hub, self, call](OperatorStatus status) {
+                        if (status != OperatorStatus::kOk) return call->Refuse(ToGrpc(status, "Hub " + hub));
+                        admin::HibernateReply done;
+                        done.set_owner(self);
+                        call->Answer(std::move(done));
+                      });
+                    });
+  }
+
+  Reactor* Evict(Context* context, const admin::EvictRequest* request, admin::EvictReply* reply) override {
+    const auto whom = [request](const ClusterView& view, grpc::Status* status) -> const MemberView* {
+      if (request->mode() != admin::EvictRequest::MIGRATE && request->mode() != admin::EvictRequest::CLOSE) {
+        *status = {StatusCode::INVALID_ARGUMENT, "The mode must be migrate or close."};
+        return nullptr;
+      }
+      if (request->has_hub()) return FindOwnerOfHub(view, request->hub(), status);
+      if (request->has_member()) return FindMember(view, request->member(), status);
+      return FindOwnerOfAll(view, request->shards().shards(), status);
+    };
+    return Serve(context, request, reply, &Async::Evict, whom,
+                 [this, context, request](const ClusterView& view, const auto& call) {
+                   Note(*context, fmt::format("evict {}", request->ShortDebugString()));
+                   EvictHere(view, *request, call);
+                 });
+  }
+
+  Reactor* Drain(Context* context, const admin::DrainRequest* request, admin::DrainReply* reply) override {
+    return Serve(context, request, reply, &Async::Drain, ByMember(request->member()),
+                 [this, context, request](const ClusterView& view, const auto& call) {
+                   Note(*context, request->undo() ? "undo drain" : "drain");
+                   DrainHere(view, *request, call);
+                 });
+  }
+
+  Reactor* Load(Context* context, const admin::LoadRequest* request, admin::LoadReply* reply) override {
+    return Serve(context, request, reply, &Async::Load, ByMember(request->member()),
+                 [this](const ClusterView& view, const auto& call) {
+                   admin::LoadReply load = ReadLoad(*registry_);
+                   load.set_member(SelfId(view));
+                   call->Answer(std::move(load));
+                 });
+  }
+
+ private:
+  // `find(view, &status)`: the member that the question concerns. `here(view, call)`: the answer, where that
+  // is this one.
+  template <typename Request, typename Reply, typename Find, typename Here>
+  Reactor* Serve(Context* context, const Request* request, Reply* reply,
+                 Forwarder::Method<Request, Reply> method, const Find& find, const Here& here) {
+    const auto call = AdminCall<Reply>::New(reply);
+    Reactor* const reactor = call.get();
+    grpc::Status status = gate_.Check(*context);
+    if (!status.ok()) {
+      call->Refuse(status);
+      return reactor;
+    }
+    const ClusterView view = cluster_->View();
+    const MemberView* const member = find(view, &status);
+    if (member == nullptr) {
+      call->Refuse(status);
+    } else if (member->is_self) {
+      here(view, call);
+    } else if (Forwarder::IsForwarded(*context)) {
+      call->Refuse({StatusCode::ABORTED,
+                    fmt::format("What this concerns went to statekeeper {} meanwhile.", member->id)});
+    } else {
+      forwarder_.Forward(*member, *context, *request, method, call);
+    }
+    return reactor;
+  }
+
+  // Of one hub: `here(hub, id of this member, call)`.
+  template <typename Request, typename Reply, typename Here>
+  Reactor* ServeHub(Context* context, const Request* request, Reply* reply,
+                    Forwarder::Method<Request, Reply> method, const Here& here) {
+    const std::string& hub = request->hub();
+    return Serve(
+        context, request, reply, method,
+        [&hub](const ClusterView& view, grpc::Status* status) { return FindOwnerOfHub(view, hub, status); },
+        [&hub, &here](const ClusterView& view, const auto& call) { here(hub, SelfId(view), call); });
+  }
+
+  static std::string SelfId(const ClusterView& view) {
+    grpc::Status unused;
+    const MemberView* self = FindSelf(view, &unused);
+    return self == nullptr ? "" : self->id;
+  }
+
+  static admin::MembersReply ListMembers(const ClusterView& view) {
+    admin::MembersReply reply;
+    reply.set_shard_count(view.shard_count);
+    uint32_t owned = 0;
+    for (const MemberView& member : view.members) {
+      admin::Member* out = reply.add_members();
+      out->set_id(member.id);
+      out->set_address(member.address);
+      out->set_version(member.version);
+      out->set_state(ToProto(member.state));
+      out->set_started_ms(member.started_ms);
+      out->set_lanes(member.lanes);
+      out->set_shards(member.shards);
+      out->set_suspected(member.suspected);
+      if (member.is_self) reply.set_self(member.id);
+      owned += member.shards;
+    }
+    reply.set_ownerless(view.shard_count - std::min(owned, view.shard_count));
+    return reply;
+  }
+
+  static void ListShards(const ClusterView& view, const admin::ShardsRequest& request,
+                         const Call<admin::ShardsReply>& call) {
+    admin::ShardsReply reply;
+    if (!request.owner().empty()) {
+      grpc::Status status;
+      const MemberView* owner = FindMember(view, request.owner(), &status);
+      if (owner == nullptr) return call->Refuse(status);
+      reply.set_owner(owner->id);
+    }
+    std::set<std::string_view> living;
+    for (const MemberView& member : view.members) living.insert(member.id);
+    for (const ShardEntry& entry : view.shards) {
+      if (!reply.owner().empty() && entry.owner != reply.owner()) continue;
+      admin::Shard* out = reply.add_shards();
+      out->set_shard(entry.shard);
+      out->set_epoch(entry.epoch);
+      out->set_owner(entry.owner);
+      out->set_owner_lives(living.contains(entry.owner));
+      out->set_avoid(entry.avoid);
+    }
+    call->Answer(std::move(reply));
+  }
+
+  static admin::HubReply Describe(const HubReport& report, const std::string& self) {
+    admin::HubReply reply;
+    reply.set_hub(report.hub);
+    reply.set_shard(report.shard);
+    reply.set_epoch(report.epoch);
+    reply.set_owner(self);
+    reply.set_awake(report.awake);
+    reply.set_idle_ms(report.idle_ms);
+    reply.set_sockets(report.sockets);
+    for (const auto& [id, sockets] : report.sockets_by_gateway) {
+      admin::HubReply::Gateway* gateway = reply.add_gateways();
+      gateway->set_id(fmt::format("{:016x}", id));
+      gateway->set_sockets(sockets);
+    }
+    if (report.alarm_due_ms.has_value()) reply.set_alarm_due_ms(*report.alarm_due_ms);
+    reply.set_state_bytes(report.state_bytes);
+    reply.set_waiting_events(report.waiting_events);
+    for (const auto& [name, value] : report.counts) {
+      admin::HubReply::Count* count = reply.add_counts();
+      count->set_name(name);
+      count->set_value(value);
+    }
+    return reply;
+  }
+
+  static admin::ConnectionsReply ListConnections(const std::vector<ConnectionReport>& connections,
+                                                 size_t limit) {
+    admin::ConnectionsReply reply;
+    for (const ConnectionReport& connection : connections) {
+      admin::ConnectionsReply::Connection* out = reply.add_connections();
+      out->set_id(connection.id.ToString());
+      out->set_gateway(fmt::format("{:016x}", connection.id.gateway));
+      out->set_connected_ms(connection.connected_ms);
+      out->set_last_seen_ms(connection.last_seen_ms);
+      out->set_attachment_bytes(connection.attachment_bytes);
+      for (const std::string& tag : connection.tags) out->add_tags(tag);
+    }
+    reply.set_complete(connections.size() < limit);
+    return reply;
+  }
+
+  template <typename Shards>
+  static const MemberView* FindOwnerOfAll(const ClusterView& view, const Shards& shards,
+                                          grpc::Status* status) {
+    const MemberView* owner = nullptr;
+    *status = {StatusCode::INVALID_ARGUMENT, "Name a hub, shards, or a statekeeper."};
+    for (const uint32_t shard : shards) {
+      const MemberView* one = FindOwner(view, shard, status);
+      if (one == nullptr) return nullptr;
+      if (owner != nullptr && one != owner) {
+        *status = {
+            StatusCode::FAILED_PRECONDITION,
+            fmt::format(
+                "Shards {} and {} have different owners (one may just have moved): evict those of each.",
+                shards[0], shard)};
+        return nullptr;
+      }
+      owner = one;
+    }
+    return owner;
+  }
+
+  void EvictHere(const ClusterView& view, const admin::EvictRequest& request,
+                 const Call<admin::EvictReply>& call) {
+    std::vector<ShardId> shards;
+    const bool closes = request.mode() == admin::EvictRequest::CLOSE;
+    if (request.has_hub() && closes) {
+      CloseOne(request.hub(), SelfId(view), call);
+      return;
+    }
+    if (request.has_hub()) {
+      shards = {ShardOf(request.hub(), view.shard_count)};
+    } else if (request.has_member()) {
+      grpc::Status unused;
+      shards = ShardsOf(view, *FindSelf(view, &unused));
+    } else {
+      const std::set<ShardId> once(request.shards().shards().begin(), request.shards().shards().end());
+      shards.assign(once.begin(), once.end());
+    }
+    if (closes) {
+      std::make_shared<HubCloser>(operators_, std::move(shards), SelfId(view), call)->Go();
+      return;
+    }
+    admin::EvictReply done;
+    done.set_owner(SelfId(view));
+    done.set_shards(static_cast<uint32_t>(shards.size()));
+    cluster_->Evict(std::move(shards), [call, done](const std::string& error) {
+      if (error.empty()) return call->Answer(done);
+      call->Refuse(Refusal(error));
+    });
+  }
+
+  void CloseOne(const std::string& hub, const std::string& self, const Call<admin::EvictReply>& call) {
+    operators_->CloseHub(hub, [hub, self, call](OperatorStatus status) {
+      if (status != OperatorStatus::kOk) return call->Refuse(ToGrpc(status, "Hub " + hub));
+      admin::EvictReply done;
+      done.set_owner(self);
+      done.set_hubs(1);
+      call->Answer(std::move(done));
+    });
+  }
+
+  void DrainHere(const ClusterView& view, const admin::DrainRequest& request,
+                 const Call<admin::DrainReply>& call) {
+    const bool heir = std::ranges::any_of(view.members, [](const MemberView& member) {
+      return !member.is_self && member.state == MemberState::kServing && !member.suspected;
+    });
+    if (!request.undo() && !heir) {
+      call->Refuse(Refusal(fmt::format(
+          "No other statekeeper serves that could take the shards of {}: start one first.", SelfId(view))));
+      return;
+    }
+    admin::DrainReply done;
+    done.set_member(SelfId(view));
+    const bool waits = request.wait() && !request.undo();
+    cluster_->Drain(!request.undo(), [call, done](const std::string& error) {
+      if (error.empty()) return call->Answer(done);
+      SPDLOG_WARN("drain: {}", error);
+      call->Refuse(Refusal(error));
+    });
+    if (!waits) call->Answer(done);
+  }
+
+  static void Note(const Context& context, const std::string& what) {
+    SPDLOG_INFO("operator at {}: {}", context.peer(), what);
+  }
+
+  const AdminGate gate_;
+  const Forwarder forwarder_;
+  ClusterAdmin* const cluster_;
+  LaneOperator* const operators_;
+  const std::shared_ptr<prometheus::Registry> registry_;
+};
+
+}  // namespace
+
+std::unique_ptr<grpc::Service> NewAdminService(const std::string& admin_key, ClusterAdmin* cluster,
+                                               LaneOperator* operators,
+                                               std::shared_ptr<prometheus::Registry> registry,
+                                               std::string* error) {
+  std::optional<OperatorKey> key;
+  if (!admin_key.empty()) {
+    key = OperatorKey::Read("admin-key", admin_key, error);
+    if (!key.has_value()) return nullptr;
+  }
+  return std::make_unique<Service>(std::move(key), cluster, operators, std::move(registry));
+}
+
+}  // namespace dormouse
