@@ -100,7 +100,7 @@ class Network:
                 sys.executable, _RELAY_PROGRAM, "--device", "relay", "--hardware", _RELAY, "--delay", str(delay),
                 "--loss", str(loss), "--seed", str(seed), *hosts], self._directory)
             self._relay.start()
-            wait_until(lambda: "ready" in self._relay.log_text(), "the relay is ready")
+            wait_until(lambda: self._relay.running() and os.path.exists("/proc/self/net/dev_snmp6/relay"), "the relay is ready")
             _run("ip", "link", "set", "relay", "master", "bridge", "up")
         self._divert(one, other, _RELAY)
 
@@ -114,16 +114,21 @@ class Network:
         host.run("ip", "link", "set", "eth0", "down")
         self._unplugged.add(host)
 
+    def mend(self, one, other):
+        """Undoes a cut of this pair."""
+        for host, peer in ((one, other), (other, one)):
+            # To the real address, at once: forgetting it would leave the question who has it to chance and time.
+            host.run("ip", "neighbour", "replace", peer.address, "lladdr", peer.hardware, "dev", "eth0", "nud",
+                     "reachable")
+            self._diverted.discard((host, peer))
+
     def heal(self):
         """All links are as they were in the beginning."""
         for host in self._unplugged:
             host.run("ip", "link", "set", "eth0", "up")
-        for host, peer in self._diverted:
-            # To the real address, at once: forgetting it would leave the question who has it to chance and time.
-            host.run("ip", "neighbour", "replace", peer.address, "lladdr", peer.hardware, "dev", "eth0", "nud",
-                     "reachable")
-        self._diverted.clear()
         self._unplugged.clear()
+        for host, peer in list(self._diverted):
+            self.mend(host, peer)
         if self._relay is not None:
             self._relay.end()
             self._relay = None
