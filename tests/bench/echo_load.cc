@@ -110,7 +110,7 @@ void Echo(const Config& config) {
 
 // The sum of a metric's values on an admin port.
 double ReadMetric(const std::string& address, const std::string& name) {
-  const sockaddr_in server = ParseAddress(address);
+  const sockaddr_in server = load::ParseAddress(address);
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   std::string said;
   const std::string request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
@@ -188,7 +188,7 @@ void Wake(Config config) {
 }
 
 int Main(int argc, char** argv) {
-  RaiseDescriptorLimit();
+  load::RaiseDescriptorLimit();
   Config config;
   CLI::App app("Load on Dormouse's class echo.", "dormouse_echo_load");
   app.require_subcommand(1);

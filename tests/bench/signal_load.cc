@@ -142,7 +142,7 @@ void Connect(const Config& config) {
 }
 
 int Main(int argc, char** argv) {
-  RaiseDescriptorLimit();
+  load::RaiseDescriptorLimit();
   Config config;
   CLI::App app("Load on Dormouse's class signal.", "dormouse_signal_load");
   app.require_subcommand(1);
