@@ -107,7 +107,9 @@ class SentinelRedis:
 
     @property
     def url(self):
-        return f"redis+sentinel://{','.join(sentinel.address for sentinel in self.sentinels)}/{self.SERVICE}"
+        # What the master alone has when it is killed is lost: replicas confirm, too.
+        sentinels = ",".join(sentinel.address for sentinel in self.sentinels)
+        return f"redis+sentinel://{sentinels}/{self.SERVICE}?wait-replicas=1"
 
     def start(self):
         for server in self.servers:
