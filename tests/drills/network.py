@@ -18,6 +18,7 @@ nobody has. A slow link is the same with the address of a relay (relay.py), whic
 """
 
 import os
+import socket
 import subprocess
 import sys
 
@@ -30,7 +31,8 @@ _RELAY_PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "relay
 
 
 def _run(*words):
-    done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          check=False)
     if done.returncode != 0:
         raise RuntimeError(f"{' '.join(words)}: {done.stdout.decode().strip()}")
 
@@ -69,7 +71,8 @@ class Host:
 
 class Network:
     def __init__(self, private, directory):
-        """`private`: a directory that exists, and is another, empty one on each host. `directory`: for the relay's log."""
+        """`private`: a directory that exists, and is another, empty one on each host. `directory`: for the relay's
+        log."""
         self._private = private
         self._directory = directory
         self.hosts = {}
@@ -100,7 +103,7 @@ class Network:
                 sys.executable, _RELAY_PROGRAM, "--device", "relay", "--hardware", _RELAY, "--delay", str(delay),
                 "--loss", str(loss), "--seed", str(seed), *hosts], self._directory)
             self._relay.start()
-            wait_until(lambda: self._relay.running() and os.path.exists("/proc/self/net/dev_snmp6/relay"), "the relay is ready")
+            wait_until(lambda: "relay" in (name for _, name in socket.if_nameindex()), "the relay has its device")
             _run("ip", "link", "set", "relay", "master", "bridge", "up")
         self._divert(one, other, _RELAY)
 

@@ -1,8 +1,8 @@
 """Where a drill is played: makes its cluster and traffic in one directory, holds the dice, and judges.
 
-A drill is a module of drills/ with a docstring, whose first line says what is done, and a function play(stage). It
-returns when it is done, and raises Broken (or anything else) when a promise was not kept. NETWORK = True in it: its
-processes are hosts of a network of their own (stage.network).
+A drill is a module of drills/ with a docstring that says in a line what is done, and a function play(stage). It
+returns when it is done, and raises Broken (or anything else) when a promise was not kept. NETWORK = True in it:
+its processes are hosts of a network of their own (stage.network).
 
     stage.py NAME --seed S --connections N --hubs H --rate R --report FILE     plays it once; tests/drills/run calls this
 """
@@ -54,7 +54,8 @@ class Stage:
 
     @contextlib.contextmanager
     def play_on(self, gateways=2, statekeepers=3, store="redis", start=True, **options):
-        """A cluster (stage.cluster) on a durable "redis", on "sentinel" or on "cluster"; `options`: with underscores."""
+        """A cluster (stage.cluster) on a durable "redis", on "sentinel" or on "cluster". `options`: of all processes,
+        with underscores."""
         settings = {"hibernate-after": "1s", "rate-limit": "0", "member-ttl": f"{TTL}s",
                     **{name.replace("_", "-"): value for name, value in options.items()}}
         hosts = self.network.host if self.network else None
@@ -101,8 +102,9 @@ class Stage:
 
     def ctl_command(self, *words, through=None):
         """The command line `dormousectl WORDS --json`; `through`: the statekeeper that is asked, by default any."""
-        return [os.path.join(BIN, "dormousectl"), "--statekeeper", self.link(through or self.any_statekeeper()), "--key",
-                self.cluster.admin_key, "--json", *words]
+        asked = self.link(through or self.any_statekeeper())
+        return [os.path.join(BIN, "dormousectl"), "--statekeeper", asked, "--key", self.cluster.admin_key, "--json",
+                *words]
 
     def ctl(self, *words, through=None):
         """What that command says, read."""

@@ -1,4 +1,4 @@
-"""A smoke of the drills: a few of them, small, once. tests/drills/run plays them all, as large as they are meant to be."""
+"""A smoke of the drills: a few of them, small, once. tests/drills/run plays all, as large as they are meant to be."""
 
 import os
 import subprocess

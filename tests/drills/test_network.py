@@ -76,7 +76,11 @@ def test_network():
     assert done.returncode == 0, done.stdout.decode()
 
 
-_SERVE = "import socket; server = socket.create_server(('0.0.0.0', 7000))\nwhile True: server.accept()[0].send(b'hello')"
+_SERVE = """import socket
+server = socket.create_server(("0.0.0.0", 7000))
+while True:
+    server.accept()[0].send(b"hello")
+"""
 _ASK = "import socket, sys; socket.create_connection((sys.argv[1], 7000), timeout=float(sys.argv[2])).recv(5)"
 
 

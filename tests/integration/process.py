@@ -32,7 +32,8 @@ def die_with_parent():
 
 
 def wait_until(condition, what, timeout=10.0):
-    """Polls until condition() is true and returns its value; fails with `what` after `timeout` release-build seconds."""
+    """Polls until condition() is true and returns its value; fails with `what` after `timeout` seconds of a release
+    build."""
     deadline = time.monotonic() + timeout * SLOWNESS
     while not (value := condition()):
         assert time.monotonic() < deadline, f"not within {timeout * SLOWNESS:g} s: {what}"

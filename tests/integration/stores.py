@@ -123,7 +123,8 @@ class SentinelRedis:
 
     def _is_complete(self, sentinel):
         lines = sentinel.ask(f"SENTINEL master {self.SERVICE}")
-        return all(name in lines and lines[lines.index(name) + 2] == "2" for name in ("num-slaves", "num-other-sentinels"))
+        return all(name in lines and lines[lines.index(name) + 2] == "2"
+                   for name in ("num-slaves", "num-other-sentinels"))
 
     def master(self):
         """The server that the sentinels name; None while they do not answer."""

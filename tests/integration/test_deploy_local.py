@@ -145,7 +145,8 @@ async def test_several_statekeepers(local):
                 reply = await client.ask("x")
                 assert (reply["connections"], reply["connectionId"]) == (1, client.id)
             await until(lambda: local("status")[0] == 0, "all are ready again")
-        assert [entry["restarts"] for entry in local.record()["processes"] if entry["kind"] == "statekeeper"] == [1, 1, 1]
+        keepers = [entry for entry in local.record()["processes"] if entry["kind"] == "statekeeper"]
+        assert [entry["restarts"] for entry in keepers] == [1, 1, 1]
     assert local("down")[0] == 0
     status, said = local.up()  # its state is where it was
     assert status == 0 and "--store redis" in said, said

@@ -1,4 +1,4 @@
-"""the network between half of the gateways and half of the statekeepers is cut link by link, and healed in either order"""
+"""the network between half of the gateways and half of the statekeepers is cut, and healed in either order"""
 
 NETWORK = True
 
