@@ -35,7 +35,7 @@ class Traffic:
         if not os.access(_PROGRAM, os.X_OK):
             raise FileNotFoundError(f"there is no {_PROGRAM}; deploy/build release dormouse-load")
         self._popen = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                       stderr=subprocess.STDOUT, text=True, preexec_fn=die_with_parent)
+                                       stderr=subprocess.STDOUT, bufsize=0, preexec_fn=die_with_parent)
         try:
             self._await("ready", 60)
         except BaseException:
@@ -55,7 +55,7 @@ class Traffic:
         deadline = time.monotonic() + seconds * SLOWNESS
         while True:
             readable, _, _ = select.select([self._popen.stdout], [], [], max(0, deadline - time.monotonic()))
-            line = self._popen.stdout.readline() if readable else ""
+            line = self._popen.stdout.readline().decode() if readable else ""
             self.said += line
             if line.strip() == word:
                 return
@@ -65,10 +65,9 @@ class Traffic:
 
     def _tell(self, line):
         try:
-            self._popen.stdin.write(line + "\n")
-            self._popen.stdin.flush()
+            self._popen.stdin.write(line.encode() + b"\n")
         except BrokenPipeError:
-            raise Broken(f"the traffic has ended: {self.said + self._popen.stdout.read()}") from None
+            raise Broken(f"the traffic has ended: {self.said + self._popen.stdout.read().decode()}") from None
 
     def mark(self, name):
         self._tell(f"mark {name}")
@@ -81,7 +80,7 @@ class Traffic:
         except subprocess.TimeoutExpired:
             self._popen.kill()
             raise Broken(f"the traffic did not end within {seconds * SLOWNESS} s of being told to") from None
-        self.said += said
+        self.said += said.decode()
         if self._popen.returncode not in (0, 1):
             raise Broken(f"the traffic ended with {self._popen.returncode}: {self.said}")
         with open(self._report, encoding="utf-8") as file:
