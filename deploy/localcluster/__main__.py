@@ -30,6 +30,8 @@ def up(options, layout):
         return 0
     _stop_leftovers(layout)
     plan = plans.make(options, layout)  # before the build: what is wrong with the options is said at once
+    if plan.notice:
+        print(plan.notice, flush=True)
     if not options.bin:
         built = subprocess.run([os.path.join(_DEPLOY, "build"), "release", "dormouse-gateway", "dormouse-statekeeper",
                                 "dormousectl"], check=False)
@@ -221,10 +223,12 @@ def _parse(words):
 
     start = command("up", up, "Install, build and start a cluster; follow its logs until Ctrl-C stops it.")
     start.add_argument("--gateways", type=int, default=1, metavar="N", help="gateway processes, all on one port")
-    start.add_argument("--statekeepers", type=int, default=1, metavar="N", help="statekeeper processes")
-    start.add_argument("--store", default="file", metavar="file|redis|URL",
-                       help="file: embedded, in the data directory; redis: a private Redis server;"
-                            " URL: redis://, redis+unix://, redis+sentinel:// or redis+cluster:// of yours")
+    start.add_argument("--statekeepers", type=int, default=1, metavar="N", help="statekeeper processes; more than one need a Redis")
+    start.add_argument("--store", metavar="file|redis|URL",
+                       help="file: embedded, in the data directory, for one statekeeper; redis: a private Redis"
+                            " server; URL: redis://, redis+unix://,"
+                            " redis+sentinel:// or redis+cluster:// of yours (default: what the data directory has already; in a new"
+                            " one file, or redis for several statekeepers)")
     start.add_argument("--port", type=int, default=8080, metavar="P", help="port for clients (default: 8080)")
     start.add_argument("--host", default="127.0.0.1", metavar="ADDRESS",
                        help="address for clients; 0.0.0.0: all of this machine's (default: 127.0.0.1)")

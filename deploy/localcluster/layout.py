@@ -1,7 +1,8 @@
 """Where a local cluster keeps things below its data directory, and the record of what runs.
 
-    DATA/                  the embedded store of the statekeeper
+    DATA/dormouse.db       the embedded store of the one statekeeper (--store file)
     DATA/redis/            the private Redis' append-only file (--store redis)
+    DATA/admin-key         the operators' secret, made at the first start; all statekeepers are given it
     DATA/run/cluster.json  what runs: pids, ports, options; there while the cluster is up
     DATA/run/supervisor.lock   held by the supervisor; the kernel lets go of it however the supervisor ends
     DATA/run/*.sock        the processes' unix sockets
@@ -11,6 +12,7 @@
 import fcntl
 import json
 import os
+import secrets
 
 # A unix socket's path has 107 characters at most; the longest of ours is run/statekeeper-18446744073709551615.sock.
 MAX_PATH = 107 - len("/run/statekeeper-18446744073709551615.sock")
@@ -29,6 +31,7 @@ class Layout:
         self.run = os.path.join(self.data, "run")
         self.logs = os.path.join(self.data, "logs")
         self.redis = os.path.join(self.data, "redis")
+        self.admin_key = os.path.join(self.data, "admin-key")
         self.redis_socket = os.path.join(self.run, "redis.sock")
         self._record = os.path.join(self.run, "cluster.json")
         self._lock = os.path.join(self.run, "supervisor.lock")
@@ -39,6 +42,21 @@ class Layout:
                 os.makedirs(directory, exist_ok=True)
         except OSError as error:
             raise Failure(f"Cannot make the data directory: {error}.") from error
+
+    def has_embedded_store(self):
+        return os.path.exists(os.path.join(self.data, "dormouse.db"))
+
+    def has_redis_store(self):
+        return os.path.exists(os.path.join(self.redis, "appendonlydir"))
+
+    def create_admin_key(self):
+        """Makes the operators' secret, readable for this user alone, where there is none yet."""
+        partial = f"{self.admin_key}.{os.getpid()}"
+        if os.path.exists(self.admin_key):
+            return
+        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(32) + "\n")
+        os.replace(partial, self.admin_key)  # whole, or not at all
 
     def log(self, name):
         return os.path.join(self.logs, name + ".log")

@@ -33,6 +33,7 @@ class Plan:
     store: str
     processes: list = field(default_factory=list)  # in the order of starting
     stop_timeout: float = 30  # seconds for each kind to stop; a drain takes its window and is not cut short
+    notice: str = ""          # what the user should know of what was decided
 
     def stop_order(self):
         """Gateways first, so that the statekeepers learn of every closed socket; Redis last."""
@@ -55,11 +56,9 @@ def make(options, layout):
         raise Failure("--gateways must be at least 1.")
     if options.statekeepers < 1:
         raise Failure("--statekeepers must be at least 1.")
-    if options.statekeepers > 1 and options.store.startswith("file"):
+    store = options.store or _default_store(options, layout)
+    if options.statekeepers > 1 and store.startswith("file"):
         raise Failure("The embedded store is for one statekeeper: leave out --statekeepers, or --store file.")
-    if options.statekeepers > 1:
-        raise Failure("This version runs one statekeeper per cluster: it cannot divide the shards among several yet."
-                      " Leave out --statekeepers.")
     if not 1 <= options.port <= 65535:
         raise Failure("--port must be 1-65535.")
     if not ports.is_free(options.port, options.host):
@@ -70,29 +69,50 @@ def make(options, layout):
     binaries = options.bin or os.path.join(os.path.dirname(_DEPLOY), "build", "release", "bin")
     settings = [word for setting in options.set for word in ("--set", setting)]
     shown_host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(options.host, options.host)
-    plan = Plan(url=f"http://{shown_host}:{options.port}/", store=options.store)
-    plan.stop_timeout += max((_seconds(setting.partition("=")[2]) for setting in options.set
-                              if setting.startswith("drain-window=")), default=10)
+    plan = Plan(url=f"http://{shown_host}:{options.port}/", store=store)
+    if not options.store and store == "redis":
+        plan.notice = f"The store is a Redis of this cluster's own (--store redis), in {layout.redis}."
+    # Both windows begin with SIGTERM; each kind of process has one of them.
+    plan.stop_timeout += max(_set_duration(options.set, "drain-window", 10),
+                             _set_duration(options.set, "stop-timeout", 20))
 
-    store = options.store
     if store == "redis":
         store = "redis+unix://" + layout.redis_socket
         plan.processes.append(_redis(layout))
-    link = ports.choose(7400, layout.data + " link")
-    admin = ports.choose(7401, layout.data + " statekeeper")
-    plan.processes.append(Process(
-        "statekeeper-1", "statekeeper", admin=admin,
-        command=[os.path.join(binaries, "dormouse-statekeeper"), "--data", layout.data, "--store", store,
-                 "--listen", f"127.0.0.1:{link}", "--admin", f"127.0.0.1:{admin}", *settings]))
+    operators = []
+    if not any(setting.startswith("admin-key=") for setting in options.set):
+        layout.create_admin_key()
+        operators = ["--admin-key", layout.admin_key]
+    links = []
+    for number in range(1, options.statekeepers + 1):
+        preferred = 7400 + 10 * (number - 1)
+        preferred = preferred if preferred < 7900 else None
+        link = ports.choose(preferred, f"{layout.data} link {number}")
+        admin = ports.choose(preferred and preferred + 1, f"{layout.data} statekeeper {number}")
+        links.append(f"127.0.0.1:{link}")
+        plan.processes.append(Process(
+            f"statekeeper-{number}", "statekeeper", admin=admin,
+            command=[os.path.join(binaries, "dormouse-statekeeper"), "--data", layout.data, "--store", store,
+                     "--listen", links[-1], "--admin", f"127.0.0.1:{admin}", *operators, *settings]))
     for number in range(1, options.gateways + 1):
         admin = ports.choose(options.port + number if options.port + number <= 65535 else None,
                              f"{layout.data} gateway {number}")
         plan.processes.append(Process(
             f"gateway-{number}", "gateway", admin=admin,
             command=[os.path.join(binaries, "dormouse-gateway"), "--data", layout.data,
-                     "--listen", f"{options.host}:{options.port}", "--statekeepers", f"127.0.0.1:{link}",
+                     "--listen", f"{options.host}:{options.port}", "--statekeepers", ",".join(links),
                      "--admin", f"127.0.0.1:{admin}", *settings]))
     return plan
+
+
+def _default_store(options, layout):
+    """Without --store: the store that the data directory has already; a new one suits the number of statekeepers."""
+    if options.statekeepers == 1:
+        return "redis" if layout.has_redis_store() and not layout.has_embedded_store() else "file"
+    if layout.has_embedded_store() and not layout.has_redis_store():
+        raise Failure(f"The state in {layout.data} is in an embedded store, which is for one statekeeper. Leave out"
+                      " --statekeepers; or begin anew in a Redis, with --store redis or with another --data.")
+    return "redis"
 
 
 def _redis(layout):
@@ -103,6 +123,12 @@ def _redis(layout):
         os.path.join(_DEPLOY, "bin", "redis-server"), "--port", "0", "--unixsocket", layout.redis_socket, "--unixsocketperm", "700",
         "--dir", layout.redis, "--appendonly", "yes", "--appendfsync", "always", "--save", "",
         "--maxmemory-policy", "noeviction", "--daemonize", "no"])
+
+
+def _set_duration(settings, name, default):
+    """The longest that `--set` gives an option, in seconds."""
+    return max((_seconds(setting.partition("=")[2]) for setting in settings if setting.startswith(name + "=")),
+               default=default)
 
 
 def _seconds(duration):

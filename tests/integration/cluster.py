@@ -5,6 +5,10 @@
         cluster.kill_statekeeper()
         cluster.start_statekeeper()
 
+    with Cluster(gateways=2, statekeepers=3, store="redis") as cluster:
+        cluster.kill_statekeeper(statekeeper=1)
+        cluster.add_statekeeper()
+
 The processes die with the test process, however that ends. Leaving the block stops them as an operator would, and
 fails the test if one of them does not stop, ends with another exit status than 0 (a sanitizer's finding, say), or
 has ended before without the test's doing. After a failure the ends of their logs are printed.
@@ -12,228 +16,79 @@ has ended before without the test's doing. After a failure the ends of their log
 Call everything from the main thread: Linux ties "die with the parent" to the thread that started the process.
 """
 
-import asyncio
-import ctypes
-import http.client
-import inspect
 import os
-import resource
+import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 
-REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BIN = os.environ.get("DORMOUSE_BIN") or os.path.join(REPOSITORY, "build", "release", "bin")
-# How much longer things may take than in a release build.
-SLOWNESS = 5 if os.path.basename(os.path.dirname(BIN)) in ("asan", "tsan") else 1
-
-sys.path.insert(0, os.path.join(REPOSITORY, "deploy", "localcluster"))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "deploy", "localcluster"))
 import ports  # noqa: E402  # pylint: disable=wrong-import-position
-
-_soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-resource.setrlimit(resource.RLIMIT_NOFILE, (_hard, _hard))
-
-_libc = ctypes.CDLL(None, use_errno=True)
-_PR_SET_PDEATHSIG = 1
+from process import (BIN, REPOSITORY, SLOWNESS, Process, die_with_parent, http_get,  # noqa: E402,F401
+                     until, wait_until)
+from stores import Redis  # noqa: E402
 
 
-def wait_until(condition, what, timeout=10.0):
-    """Polls until condition() is true and returns its value; fails with `what` after `timeout` release-build seconds."""
-    deadline = time.monotonic() + timeout * SLOWNESS
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"not within {timeout * SLOWNESS:g} s: {what}"
-        time.sleep(0.01)
-    return value
+class _Loopback:
+    """Where processes run that are in no network of their own: all on 127.0.0.1."""
 
-
-async def until(condition, what, timeout=10.0):
-    """wait_until for coroutines: others run between two looks, and `condition` may be one itself."""
-    deadline = time.monotonic() + timeout * SLOWNESS
-    while True:
-        value = condition()
-        if inspect.isawaitable(value):
-            value = await value
-        if value:
-            return value
-        assert time.monotonic() < deadline, f"not within {timeout * SLOWNESS:g} s: {what}"
-        await asyncio.sleep(0.01)
-
-
-def http_get(port, path, headers=None, timeout=5):
-    """(status, body, headers) of a GET on 127.0.0.1."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout * SLOWNESS)
-    try:
-        connection.request("GET", path, headers=headers or {})
-        response = connection.getresponse()
-        return response.status, response.read().decode(), response.headers
-    finally:
-        connection.close()
-
-
-class Process:
-    """One process of the cluster, startable again and again with the same command line."""
-
-    def __init__(self, name, command, directory, admin=None):
-        self.name = name
-        self.command = command
-        self.admin = admin
-        self.log = os.path.join(directory, name + ".log")
-        self._popen = None
-        self._expected_end = True
-
-    @property
-    def pid(self):
-        return self._popen.pid
-
-    def running(self):
-        return self._popen is not None and self._popen.poll() is None
-
-    def start(self):
-        assert not self.running(), f"{self.name} runs already"
-        with open(self.log, "ab") as log:
-            self._popen = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                           start_new_session=True, preexec_fn=_die_with_parent)
-        self._expected_end = False
-
-    def is_ready(self):
-        assert self.running(), f"{self.name} ended with {self._popen.returncode} instead of getting ready"
-        try:
-            return http_get(self.admin, "/readyz", timeout=2)[0] == 200
-        except (OSError, http.client.HTTPException):
-            return False
-
-    def send_signal(self, number):
-        os.kill(self._popen.pid, number)
-
-    def pause(self):
-        """SIGSTOP; returns when no thread of it runs any more."""
-        self.send_signal(signal.SIGSTOP)
-        wait_until(self._is_stopped, f"{self.name} has stopped")
-
-    def resume(self):
-        self.send_signal(signal.SIGCONT)
-
-    def _is_stopped(self):
-        for thread in os.listdir(f"/proc/{self.pid}/task"):
-            with open(f"/proc/{self.pid}/task/{thread}/stat", "rb") as file:
-                if file.read().rpartition(b")")[2].split()[0] != b"T":
-                    return False
-        return True
-
-    def end(self, number=signal.SIGKILL, timeout=20):
-        """Sends the signal and waits for the end; returns the exit status. Fails when it does not end."""
-        self.send_signal(number)
-        return self.await_end(timeout)
-
-    def await_end(self, timeout=20):
-        """Waits for the end that something else brings about; returns the exit status."""
-        self._expected_end = True
-        try:
-            return self._popen.wait(timeout * SLOWNESS)
-        except subprocess.TimeoutExpired:
-            self.send_signal(signal.SIGKILL)
-            self._popen.wait(5)
-            raise AssertionError(f"{self.name} did not end within {timeout * SLOWNESS} s") from None
-
-    def stop_finally(self):
-        """Stops it where it runs; returns what was wrong with it, or nothing."""
-        if self._popen is None or self._expected_end:
-            return ""
-        if not self.running():
-            return f"{self.name} ended with {self._popen.returncode}, and not by the test's doing"
-        self.send_signal(signal.SIGCONT)
-        try:
-            status = self.end(signal.SIGTERM)
-        except AssertionError as error:
-            return str(error)
-        return f"{self.name} ended with {status} after SIGTERM" if status != 0 else ""
-
-    def rss(self):
-        """Resident memory in bytes."""
-        with open(f"/proc/{self.pid}/statm", encoding="ascii") as file:
-            return int(file.read().split()[1]) * resource.getpagesize()
-
-    def cpu_seconds(self):
-        with open(f"/proc/{self.pid}/stat", "rb") as file:
-            fields = file.read().rpartition(b")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def log_text(self):
-        with open(self.log, encoding="utf-8", errors="replace") as file:
-            return file.read()
-
-
-class Redis(Process):
-    """A redis-server that survives being killed: each write is in its file before it is answered. (Not on the disk: that
-    would matter to a machine that stops, and cost seconds on one whose disk is busy.)"""
-
-    def __init__(self, directory):
-        self.socket = os.path.join(directory, "redis.sock")
-        os.makedirs(os.path.join(directory, "redis"))
-        super().__init__("redis", [
-            os.path.join(REPOSITORY, "deploy", "bin", "redis-server"), "--port", "0", "--unixsocket", self.socket,
-            "--dir", os.path.join(directory, "redis"), "--appendonly", "yes", "--appendfsync", "no", "--save", "",
-            # To stop at SIGTERM, whatever clients there are.
-            "--shutdown-timeout", "0"], directory)
-
-    @property
-    def url(self):
-        return "redis+unix://" + self.socket
-
-    def is_ready(self):
-        assert self.running(), "redis-server ended instead of getting ready"
-        return self.command_answer("PING") == "+PONG"
-
-    def command_answer(self, line):
-        """The first line of the answer to an inline command; None: no connection."""
-        try:
-            with socket.socket(socket.AF_UNIX) as connection:
-                connection.settimeout(2 * SLOWNESS)
-                connection.connect(self.socket)
-                connection.sendall(line.encode() + b"\r\n")
-                return connection.recv(10000).decode().split("\r\n")[0]
-        except OSError:
-            return None
-
-    def start(self, wait=True):  # pylint: disable=arguments-differ
-        super().start()
-        if wait:
-            wait_until(self.is_ready, "redis-server answers")
+    address = "127.0.0.1"
+    prefix = ()
 
 
 class Cluster:
-    def __init__(self, gateways=1, store="file", options=None, start=True):
-        """`store`: "file" or "redis" (a server of its own), or the URL of another. `options`: NAME -> VALUE for all
-        processes. Without `start` entering the block starts Redis only."""
-        self.directory = tempfile.mkdtemp(prefix="dormouse-test-")
+    def __init__(self, gateways=1, store="file", options=None, start=True, statekeepers=1, hosts=None, directory=None):
+        """`store`: "file" or "redis" (a server of its own), the URL of another, or one of stores.py, made below
+        `directory` (which is then the cluster's, to be removed with it). `options`: NAME -> VALUE for all processes.
+        Without `start` entering the block starts Redis only. `hosts`: called with the name of each process for the
+        host that it runs on (address, prefix), by default this one."""
+        self.directory = directory or tempfile.mkdtemp(prefix="dormouse-test-")
         self.data = os.path.join(self.directory, "data")
-        os.mkdir(self.data)
+        os.makedirs(self.data, exist_ok=True)
         self.options = {"drain-window": "100ms", **(options or {})}
-        self.redis = Redis(self.directory) if store == "redis" else None
+        self.redis = Redis(self.directory) if store == "redis" else None if isinstance(store, str) else store
         self._store = self.redis.url if self.redis else store
         self._start = start
+        self._host_of = hosts or (lambda name: _Loopback)
 
-        self._link = self._port()
-        self.admin_statekeeper = self._port()
-        self.statekeeper = Process("statekeeper", self.statekeeper_command(), self.directory, self.admin_statekeeper)
+        self.admin_key = os.path.join(self.directory, "admin-key")
+        with open(os.open(self.admin_key, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(32))
+        self.links = []  # addresses of the statekeepers
+        self.statekeepers = []
+        for _ in range(statekeepers):
+            self._new_statekeeper()
         self.gateways = []
         self._gateway_ports = []
         for number in range(gateways):
             port, admin = self._port(), self._port()
+            name = f"gateway-{number}"
+            host = self._host_of(name)
             self._gateway_ports.append(port)
-            self.gateways.append(Process(f"gateway-{number}", [
-                os.path.join(BIN, "dormouse-gateway"), "--data", self.data, "--listen", f"127.0.0.1:{port}",
-                "--statekeepers", f"127.0.0.1:{self._link}", "--admin", f"127.0.0.1:{admin}", *self._settings()],
-                self.directory, admin))
+            self.gateways.append(Process(name, [
+                os.path.join(BIN, "dormouse-gateway"), "--data", self.data, "--listen", f"{host.address}:{port}",
+                "--statekeepers", ",".join(self.links), "--admin", f"{host.address}:{admin}", *self._settings()],
+                self.directory, admin, host.address, host.prefix))
 
-    def statekeeper_command(self, **changes):
-        """The statekeeper's command line; `changes` replace options: store="file", shards="7" (underscores for -)."""
-        flags = {"data": self.data, "store": self._store, "listen": f"127.0.0.1:{self._link}",
-                 "admin": f"127.0.0.1:{self.admin_statekeeper}"}
+    def _new_statekeeper(self):
+        number = len(self.statekeepers)
+        # The first has had its name since there was only one.
+        name = f"statekeeper-{number}" if number else "statekeeper"
+        host = self._host_of(name)
+        admin = self._port()
+        self.links.append(f"{host.address}:{self._port()}")
+        process = Process(name, [], self.directory, admin, host.address, host.prefix)
+        self.statekeepers.append(process)
+        process.command = self.statekeeper_command(number)
+        return process
+
+    def statekeeper_command(self, number=0, **changes):
+        """A statekeeper's command line; `changes` replace options: store="file", shards="7" (underscores for -)."""
+        process = self.statekeepers[number]
+        flags = {"data": self.data, "store": self._store, "listen": self.links[number],
+                 "admin": f"{process.host}:{process.admin}", "admin-key": self.admin_key}
         settings = dict(self.options)
         for name, value in changes.items():
             name = name.replace("_", "-")
@@ -243,13 +98,13 @@ class Cluster:
                 *(word for name, value in settings.items() for word in ("--set", f"{name}={value}"))]
 
     def another_statekeeper_command(self, **changes):
-        """Of a second statekeeper beside the first: other ports, the same data directory and store."""
+        """Of a statekeeper that is not of the cluster: other ports, the same data directory and store."""
         return self.statekeeper_command(listen=f"127.0.0.1:{self._port()}", admin=f"127.0.0.1:{self._port()}", **changes)
 
     def run_to_end(self, command, timeout=20):
         """Runs a command that is expected to end by itself: (exit status, all it said)."""
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              timeout=timeout * SLOWNESS, preexec_fn=_die_with_parent, check=False)
+                              timeout=timeout * SLOWNESS, preexec_fn=die_with_parent, check=False)
         return done.returncode, done.stdout.decode()
 
     def _settings(self):
@@ -260,15 +115,24 @@ class Cluster:
 
     # --- addresses
 
+    @property
+    def statekeeper(self):
+        """The first, in clusters of one the only."""
+        return self.statekeepers[0]
+
+    @property
+    def admin_statekeeper(self):
+        return self.statekeeper.admin
+
     def port(self, gateway=0):
         return self._gateway_ports[gateway]
 
     @property
     def http_url(self):
-        return f"http://127.0.0.1:{self.port()}"
+        return f"http://{self.gateways[0].host}:{self.port()}"
 
     def ws_url(self, path, gateway=0):
-        return f"ws://127.0.0.1:{self.port(gateway)}{path}"
+        return f"ws://{self.gateways[gateway].host}:{self.port(gateway)}{path}"
 
     # --- life
 
@@ -284,19 +148,22 @@ class Cluster:
         return self
 
     def start(self):
-        """Starts the statekeeper and the gateways and waits until they are ready."""
-        self.statekeeper.start()
-        for gateway in self.gateways:
-            gateway.start()
+        """Starts the statekeepers and the gateways and waits until they are ready."""
+        for process in (*self.statekeepers, *self.gateways):
+            process.start()
         self.wait_ready()
 
     def wait_ready(self):
-        for process in (self.statekeeper, *self.gateways):
+        for process in (*self.statekeepers, *self.gateways):
             if process.running():
                 wait_until(process.is_ready, f"{process.name} is ready", timeout=20)
 
     def __exit__(self, kind, error, trace):
-        wrong = [process.stop_finally() for process in (*self.gateways, self.statekeeper)]
+        wrong = [process.stop_finally() for process in self.gateways]
+        # At once, as operators stop a cluster: one after the other, each would hand everything to those that are left.
+        for process in self.statekeepers:
+            process.begin_to_stop()
+        wrong += [process.stop_finally() for process in self.statekeepers]
         if self.redis:
             wrong.append(self.redis.stop_finally())
         wrong = [text for text in wrong if text]
@@ -314,13 +181,20 @@ class Cluster:
                 print(f"--- {name}, last {min(len(lines), 60)} of {len(lines)} lines")
                 print("\n".join(lines[-60:]))
 
-    def kill_statekeeper(self, number=signal.SIGKILL):
-        return self.statekeeper.end(number)
+    def kill_statekeeper(self, number=signal.SIGKILL, statekeeper=0):
+        return self.statekeepers[statekeeper].end(number)
 
-    def start_statekeeper(self, wait=True):
-        self.statekeeper.start()
+    def start_statekeeper(self, wait=True, statekeeper=0):
+        self.statekeepers[statekeeper].start()
         if wait:
             self.wait_ready()
+
+    def add_statekeeper(self, wait=True):
+        """One more, that the gateways have not been told of; returns its number."""
+        number = len(self.statekeepers)
+        self._new_statekeeper()
+        self.start_statekeeper(wait, number)
+        return number
 
     def kill_gateway(self, gateway, number=signal.SIGKILL):
         return self.gateways[gateway].end(number)
@@ -340,7 +214,7 @@ class Cluster:
 
     def metrics(self, process):
         """Name -> value, summed over labels; and 'name{labels}' -> value for each."""
-        status, text, _ = http_get(process.admin, "/metrics")
+        status, text, _ = http_get(process.admin, "/metrics", host=process.host)
         assert status == 200
         values = {}
         for line in text.splitlines():
@@ -352,21 +226,20 @@ class Cluster:
                     values[name] = values.get(name, 0) + float(value)
         return values
 
+    def _of_statekeepers(self, name):
+        return sum(self.metrics(process).get(name, 0) for process in self.statekeepers if process.running())
+
     def hubs_awake(self):
-        return self.metrics(self.statekeeper)["dormouse_hubs_awake"]
+        return self._of_statekeepers("dormouse_hubs_awake")
 
     def hub_wakes(self):
-        """How many times hubs were rebuilt in memory since the statekeeper started."""
-        return self.metrics(self.statekeeper).get("dormouse_hub_wakes_total", 0)
+        """How many times hubs were rebuilt in memory since the statekeepers started."""
+        return self._of_statekeepers("dormouse_hub_wakes_total")
 
     def wait_asleep(self, hubs=0, timeout=10):
-        """Until no more than `hubs` hubs are in the statekeeper's memory."""
+        """Until no more than `hubs` hubs are in the statekeepers' memory."""
         wait_until(lambda: self.hubs_awake() <= hubs, f"at most {hubs} hubs awake", timeout)
 
     async def asleep(self, hubs=0, timeout=10):
         """wait_asleep for coroutines."""
         await until(lambda: self.hubs_awake() <= hubs, f"at most {hubs} hubs awake", timeout)
-
-
-def _die_with_parent():
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,16 +1,21 @@
 """deploy/local: one command brings up a cluster that heals itself, and stops it without a trace."""
 
+import argparse
 import contextlib
 import json
 import os
+import pathlib
 import shutil
 import signal
+import stat
 import subprocess
 import tempfile
 
 import pytest
 from cluster import BIN, REPOSITORY, SLOWNESS, Cluster, ports, until, wait_until
-from ws import echo
+from layout import Failure, Layout
+import plan as plans
+from ws import all_open, echo
 
 LOCAL = ["/usr/bin/python3", os.path.join(REPOSITORY, "deploy", "localcluster"), "--bin", BIN]
 
@@ -127,6 +132,75 @@ def test_what_a_killed_supervisor_leaves_is_found(local):
     assert local.processes() == []
 
 
+async def test_several_statekeepers(local):
+    status, said = local.up("--gateways", "2", "--statekeepers", "3")
+    assert status == 0, said
+    assert f"a Redis of this cluster's own (--store redis), in {local.data}/redis" in said
+    status, said = local("status")
+    assert status == 0 and all(f"statekeeper-{number} " in said for number in (1, 2, 3)), said
+    async with all_open(echo(f"ws://127.0.0.1:{local.port}/websocket/{hub}") for hub in "abcdefgh") as clients:
+        for number in (1, 2, 3):
+            os.kill(local.pid(f"statekeeper-{number}"), signal.SIGKILL)
+            for client in clients:
+                reply = await client.ask("x")
+                assert (reply["connections"], reply["connectionId"]) == (1, client.id)
+            await until(lambda: local("status")[0] == 0, "all are ready again")
+        keepers = [entry for entry in local.record()["processes"] if entry["kind"] == "statekeeper"]
+        assert [entry["restarts"] for entry in keepers] == [1, 1, 1]
+    assert local("down")[0] == 0
+    status, said = local.up()  # its state is where it was
+    assert status == 0 and "--store redis" in said, said
+
+
+def _plan(data, *settings, statekeepers=1, store=None):
+    options = argparse.Namespace(set=list(settings), gateways=2, statekeepers=statekeepers, store=store, bin=BIN,
+                                 port=ports.choose(None, data), host="127.0.0.1")
+    layout = Layout(data)
+    layout.create()
+    return plans.make(options, layout)
+
+
+def _option(process, name):
+    return process.command[process.command.index("--" + name) + 1]
+
+
+def test_plan_of_several_statekeepers(local):
+    data = local.data
+    plan = _plan(data, "stop-timeout=1m", statekeepers=3)
+    keepers = [process for process in plan.processes if process.kind == "statekeeper"]
+    gateways = [process for process in plan.processes if process.kind == "gateway"]
+    links = [_option(keeper, "listen") for keeper in keepers]
+    admins = [_option(process, "admin") for process in (*keepers, *gateways)]
+    assert len(set(links)) == 3 and len(set(admins)) == 5 and not set(links) & set(admins)
+    assert all(_option(gateway, "statekeepers") == ",".join(links) for gateway in gateways)
+    assert {_option(keeper, "store") for keeper in keepers} == {f"redis+unix://{data}/run/redis.sock"}
+    assert plan.stop_timeout > 60
+    key = f"{data}/admin-key"
+    assert {_option(keeper, "admin-key") for keeper in keepers} == {key}
+    assert stat.S_IMODE(os.stat(key).st_mode) == 0o600
+    with open(key, encoding="ascii") as file:
+        secret = file.read()
+    assert len(secret) > 32
+    _plan(data, statekeepers=2)
+    with open(key, encoding="ascii") as file:
+        assert file.read() == secret, "it is made once"
+    assert not any("--admin-key" in process.command for process in _plan(data, "admin-key=/mine").processes)
+
+
+def test_store_is_the_one_that_is_there(local):
+    data = pathlib.Path(local.data)
+    assert _plan(local.data).store == "file"
+    (data / "redis" / "appendonlydir").mkdir(parents=True)
+    assert _plan(local.data).store == "redis"
+    (data / "dormouse.db").touch()
+    assert _plan(local.data).store == "file"
+    assert _plan(local.data, statekeepers=2).store == "redis"
+    shutil.rmtree(data / "redis")
+    with pytest.raises(Failure, match="embedded store, which is for one statekeeper"):
+        _plan(local.data, statekeepers=2)
+    assert _plan(local.data, statekeepers=2, store="redis").store == "redis"
+
+
 def test_stale_record_does_not_harm_a_stranger(local):
     """After a reboot the recorded pids are somebody else's."""
     with subprocess.Popen(["sleep", "60"]) as stranger:
@@ -153,8 +227,7 @@ def test_mistakes_are_told_in_a_sentence(local):
 
     with Cluster() as other:
         assert f"Port {other.port()}" in refused(port=other.port())
-    assert "embedded store is for one statekeeper" in refused("--statekeepers", "2")
-    assert "one statekeeper per cluster" in refused("--statekeepers", "2", "--store", "redis")
+    assert "embedded store is for one statekeeper" in refused("--statekeepers", "2", "--store", "file")
     assert "--gateways" in refused("--gateways", "0")
     assert "NAME=VALUE" in refused("--set", "hibernate-after")
     assert "--port" in refused("--set", "listen=0.0.0.0:1")
