@@ -5,7 +5,8 @@
 //   --metrics also
 //          what it costs when its hub has fallen asleep
 //   wake   the latency of the first message to a sleeping hub
-//   burst  for each line on standard input: one message on every connection at once, until all are answered; what
+//   burst  for each line on standard input: one message on every connection at once, until all are answered;
+//   what
 //          happens to the servers between is up to whoever writes the lines
 //
 // One figure a line: NAME VALUE UNIT. One process serves up to about 19,000 connections (its file
