@@ -5,6 +5,9 @@
 //   --metrics also
 //          what it costs when its hub has fallen asleep
 //   wake   the latency of the first message to a sleeping hub
+//   burst  for each line on standard input: one message on every connection at once, until all are answered;
+//   what
+//          happens to the servers between is up to whoever writes the lines
 //
 // One figure a line: NAME VALUE UNIT. One process serves up to about 19,000 connections (its file
 // descriptors).
@@ -187,6 +190,24 @@ void Wake(Config config) {
   PrintLatency("wake.awake", &awake);
 }
 
+void Burst(const Config& config) {
+  EchoCrowd crowd(config);
+  std::printf("ready\n");
+  std::fflush(stdout);
+  for (int c = std::getchar(); c != EOF; c = std::getchar()) {
+    if (c != '\n') continue;
+    std::vector<float> latencies;
+    const double start = Now();
+    for (size_t i = 0; i < crowd.size(); ++i) crowd.Send(i);
+    while (latencies.size() < crowd.size()) {
+      crowd.Echoes([&](size_t) { latencies.push_back(static_cast<float>(Now() - start)); });
+    }
+    PrintLatency("burst", &latencies);
+    std::printf("done\n");
+    std::fflush(stdout);
+  }
+}
+
 int Main(int argc, char** argv) {
   load::RaiseDescriptorLimit();
   Config config;
@@ -203,10 +224,12 @@ int Main(int argc, char** argv) {
   CLI::App* idle = app.add_subcommand("idle", "Cost of open, silent connections")->fallthrough();
   CLI::App* wake =
       app.add_subcommand("wake", "Latency of messages to sleeping hubs; one connection a hub")->fallthrough();
-  for (CLI::App* mode : {echo, idle}) {
+  CLI::App* burst =
+      app.add_subcommand("burst", "One message a connection for each line on standard input")->fallthrough();
+  for (CLI::App* mode : {echo, idle, burst}) {
     mode->add_option("--connections", config.connections, "Connections to open")->check(CLI::PositiveNumber);
   }
-  for (CLI::App* mode : {echo, wake}) mode->add_option("--size", config.size, "Bytes of a message");
+  for (CLI::App* mode : {echo, wake, burst}) mode->add_option("--size", config.size, "Bytes of a message");
   echo->add_option("--seconds", config.seconds, "Time to measure")->check(CLI::PositiveNumber);
   echo->add_option("--warm-up", config.warm_up, "Seconds of load before that");
   idle->add_option("--metrics", config.metrics,
@@ -217,6 +240,7 @@ int Main(int argc, char** argv) {
   if (*echo) Echo(config);
   if (*idle) Idle(config);
   if (*wake) Wake(config);
+  if (*burst) Burst(config);
   return 0;
 }
 
