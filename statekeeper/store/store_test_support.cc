@@ -367,6 +367,16 @@ void RedisCluster::EndMove(const std::string& key, size_t from, size_t to) {
   const std::string id = node(to).Ask({"CLUSTER", "MYID"});
   const std::string slot = std::to_string(ClusterSlotOf(key));
   for (const size_t i : {to, from}) node(i).Ask({"CLUSTER", "SETSLOT", slot, "NODE", id});
+  // Until all know of this move, the next one could be given the same epoch: then the nodes would quarrel
+  // over the slot, and the loser would delete its keys.
+  const auto epoch = [](const RedisServer& server) {
+    const std::string info = server.Ask({"CLUSTER", "INFO"});
+    const size_t at = info.find("cluster_current_epoch:");
+    return info.substr(at, info.find('\r', at) - at);
+  };
+  for (const auto& server : nodes_) {
+    AwaitEvidence([&] { return epoch(*server) == epoch(node(to)); });
+  }
 }
 
 void RedisCluster::CancelMove(const std::string& key, size_t from, size_t to) {
