@@ -50,6 +50,11 @@ std::vector<link::ClassProfile> Profiles(const HubClassRegistry& classes) {
   return profiles;
 }
 
+// An address to listen on that is not one to call.
+bool IsWildcard(const std::string& address) {
+  return address.starts_with("0.0.0.0:") || address.starts_with("[::]:");
+}
+
 int Run(const Options& options) {
   const uint64_t incarnation = NewGatewayId();
   const uint32_t lane_count = std::min(
@@ -86,6 +91,11 @@ int Run(const Options& options) {
   store_config.shard_count = options.shards;
   const std::unique_ptr<StoreFactory> stores = OpenStore(store_config, &error);
   if (stores == nullptr) return Fail(error);
+
+  if (stores->shared() && options.advertise.empty() && IsWildcard(options.listen)) {
+    SPDLOG_WARN("Nobody on another host can reach this statekeeper at {}; name it with --advertise",
+                options.listen);
+  }
 
   auto registry = std::make_shared<prometheus::Registry>();
   Lease lease;

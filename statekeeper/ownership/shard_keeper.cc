@@ -34,7 +34,8 @@ ShardKeeper::ShardKeeper(MemberId self, uint32_t shard_count, ClusterStore* stor
       desired_(shard_count) {}
 
 void ShardKeeper::Learn(const std::vector<ShardEntry>& entries) {
-  std::vector<ShardEpoch> lost;
+  std::vector<ShardEpoch> gone;
+  size_t lost = 0;
   for (const ShardEntry& entry : entries) {
     if (!table_.Learn(entry)) continue;
     const KnownShard& known = table_.at(entry.shard);
@@ -43,15 +44,15 @@ void ShardKeeper::Learn(const std::vector<ShardEntry>& entries) {
     // While a claim is under way its answer will say.
     if (hold.state == State::kClaiming || hold.epoch == 0) continue;
     if (known.owner == self_ || known.epoch <= hold.epoch) continue;
-    lost.push_back({entry.shard, hold.epoch});
+    gone.push_back({entry.shard, hold.epoch});
+    // One that is leaving has arrived: the table told sooner than the one that took it.
+    ++(hold.state == State::kLeaving ? summary_.given : lost);
     SetEpoch(entry.shard, 0);
     hold.state = State::kNone;
   }
-  if (!lost.empty()) {
-    summary_.lost += lost.size();
-    metrics_->losses.Increment(static_cast<double>(lost.size()));
-    servers_->Drop(std::move(lost));
-  }
+  summary_.lost += lost;
+  metrics_->losses.Increment(static_cast<double>(lost));
+  if (!gone.empty()) servers_->Drop(std::move(gone));
   if (!entries.empty()) callbacks_.on_change();
 }
 

@@ -24,6 +24,7 @@ ShardMoves::ShardMoves(MemberId self, ShardServers* servers, Peers* peers, std::
       owner_(owner) {}
 
 size_t ShardMoves::Room(MemberId to, int64_t steady_ms) const {
+  if (to != self_ && !peers_->IsReachable(to)) return 0;
   const auto at = traffic_.find(to);
   if (at == traffic_.end()) return kBatchesPerMember * kBatchShards;
   if (steady_ms < at->second.not_before_ms) return 0;

@@ -42,7 +42,8 @@ class ShardMoves {
   ShardMoves(MemberId self, ShardServers* servers, Peers* peers, std::shared_ptr<TaskQueue> queue,
              OwnershipMetrics* metrics, Owner* owner);
 
-  // How many shards may start to move there now; 0 for a while after a failure.
+  // How many shards may start to move there now; 0 where it cannot be reached, and for a while after a
+  // failure.
   size_t Room(MemberId to, int64_t steady_ms) const;
   // At most Room(to) shards. `to` may be this member: then it only retires.
   void Start(MemberId to, const std::vector<ShardEpoch>& shards);
