@@ -107,7 +107,7 @@ class SentinelRedis:
 
     @property
     def url(self):
-        # What the master alone has when it is killed is lost: replicas confirm, too.
+        # What the master alone has when it is killed is lost; sentinels choose the replica that has most.
         sentinels = ",".join(sentinel.address for sentinel in self.sentinels)
         return f"redis+sentinel://{sentinels}/{self.SERVICE}?wait-replicas=1"
 
@@ -130,6 +130,12 @@ class SentinelRedis:
         """The server that the sentinels name; None while they do not answer."""
         lines = self.sentinels[0].ask(f"SENTINEL get-master-addr-by-name {self.SERVICE}")
         return next((server for server in self.servers if str(server.port) in lines), None)
+
+    def give_way(self):
+        """A planned failover. The master is told to hold writes back first: else it would go on confirming some that
+        another replica has than the one that the sentinels have promoted."""
+        self.master().command_answer("CLIENT PAUSE 5000 WRITE")
+        return self.sentinels[0].ask(f"SENTINEL failover {self.SERVICE}")[0] == "+OK"
 
     def stop_finally(self):
         return "; ".join(filter(None, (process.stop_finally() for process in (*self.sentinels, *self.servers))))
