@@ -19,6 +19,7 @@
 #include "common/logging.h"
 #include "common/options.h"
 #include "common/token_authority.h"
+#include "statekeeper/admin/admin_service.h"
 #include "statekeeper/classes/echo/echo_class.h"
 #include "statekeeper/classes/signal/signal_class.h"
 #include "statekeeper/hub/registry.h"
@@ -102,6 +103,7 @@ int Run(const Options& options) {
   std::vector<std::unique_ptr<Lane>> lanes;
   std::vector<Lane*> lane_pointers;
   std::unique_ptr<Ownership> ownership;
+  std::unique_ptr<grpc::Service> operators;
   std::unique_ptr<LinkServer> server;  // its end is the first: its calls go to the others
   for (uint32_t i = 0; i < lane_count; ++i) {
     Lane::Config config;
@@ -131,12 +133,15 @@ int Run(const Options& options) {
   ownership_config.new_store = [&stores](struct ev_loop* loop) { return stores->NewClusterStore(loop); };
   ownership = std::make_unique<Ownership>(std::move(ownership_config), &lease, &shards, registry.get());
 
+  operators = NewAdminService(options.admin_key, ownership.get(), &shards, registry, &error);
+  if (operators == nullptr) return Fail(error);
+
   LinkServer::Config server_config;
   server_config.addresses = {options.listen, "unix:" + unix_path};
   server_config.incarnation = incarnation;
   server_config.lanes = lane_count;
   server_config.links.gateway_grace = options.gateway_grace;
-  server_config.services = {ownership->service()};
+  server_config.services = {ownership->service(), operators.get()};
   server = NewLinkServer(server_config);
 
   for (uint32_t i = 0; i < lane_count; ++i) {

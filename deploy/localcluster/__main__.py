@@ -223,7 +223,8 @@ def _parse(words):
 
     start = command("up", up, "Install, build and start a cluster; follow its logs until Ctrl-C stops it.")
     start.add_argument("--gateways", type=int, default=1, metavar="N", help="gateway processes, all on one port")
-    start.add_argument("--statekeepers", type=int, default=1, metavar="N", help="statekeeper processes; more than one need a Redis")
+    start.add_argument("--statekeepers", type=int, default=1, metavar="N", 
+                       help="statekeeper processes; more than one need a Redis")
     start.add_argument("--store", metavar="file|redis|URL",
                        help="file: embedded, in the data directory, for one statekeeper; redis: a private Redis"
                             " server; URL: redis://, redis+unix://,"

@@ -14,6 +14,8 @@
 
 #include "common/clock.h"
 #include "common/temp_dir.h"
+#include "statekeeper/store/cluster_store.h"
+#include "statekeeper/store/store_test_support.h"
 
 namespace dormouse {
 namespace {
@@ -182,25 +184,15 @@ class LaneTest : public testing::Test {
     auto links = std::make_unique<FakeLinks>(&wire_, lane_->loop(), lane_.get());
     links_ = links.get();
     lane_->Start(std::move(links)).wait();
-    TakeAll(owner);
-    if (!testing::Test::HasFatalFailure()) Serve();
+    TakeAll();
+    Serve();
   }
-  // Makes `owner` the owner of all shards, in the store.
-  void TakeAll(const std::string& owner) {
-    struct ev_loop* loop = ev_loop_new(EVFLAG_AUTO);
-    {
-      const std::unique_ptr<Store> store = stores_->NewStore(loop);
-      std::vector<ShardId> shards(kShards);
-      std::iota(shards.begin(), shards.end(), ShardId{0});
-      bool taken = false;
-      store->TakeShards(owner, shards, [&](StoreStatus status, const auto& records) {
-        taken = true;
-        ASSERT_EQ(status, StoreStatus::kOk);
-        epoch_ = records[0].epoch;
-      });
-      while (!taken) ev_run(loop, EVRUN_ONCE);
-    }
-    ev_loop_destroy(loop);
+  // Raises the epochs of all shards in the store, as a change of their owner does.
+  void TakeAll() {
+    TestLoop loop;
+    std::vector<ShardId> shards(kShards);
+    std::iota(shards.begin(), shards.end(), ShardId{0});
+    epoch_ = Take(loop, *stores_->NewClusterStore(loop), shards).at(0).epoch;
   }
   // Runs something on the lane's thread, and waits for it.
   void OnLane(const std::function<void()>& request) {
@@ -416,7 +408,7 @@ TEST_F(LaneTest, ALaneWhoseShardsAreTakenSaysSoOnceOfEachAndSettlesNothing) {
   Post(EventKind::kOpen, "h", 1);
   ASSERT_TRUE(Await([](const Wire& wire) { return wire.settled == 1; }));
   const uint32_t lost = epoch_;
-  TakeAll("another");
+  TakeAll();
   epoch_ = lost;
   for (int i = 0; i < 3; ++i) Post(EventKind::kText, "h", 1, "alarm 60000");
   ASSERT_TRUE(Await([](const Wire& wire) { return !wire.fenced.empty(); }));
@@ -474,7 +466,7 @@ TEST_F(LaneTest, AShardThatIsTakenAnewIsRebuiltFromTheStore) {
   Post(EventKind::kOpen, "h", 1);
   ASSERT_TRUE(Await([](const Wire& wire) { return wire.settled == 1; }));
   const double wakes = Metric("dormouse_hub_wakes_total");
-  TakeAll("me");
+  TakeAll();
   Serve();
   Post(EventKind::kText, "h", 1, "hello");
   EXPECT_TRUE(AwaitSent("1:hello of 1"));
@@ -527,7 +519,7 @@ TEST_F(LaneTest, WhatWaitsInAShardThatIsDroppedIsForgotten) {
   Post(EventKind::kText, "h", 1, "hello");
   Pass();
   Drop({{ShardOfHub("h"), epoch_}});
-  TakeAll("me");
+  TakeAll();
   Serve();
   Post(EventKind::kText, "h", 1, "again");
   ASSERT_TRUE(AwaitSent("1:again of 1"));
@@ -553,10 +545,10 @@ TEST_F(LaneTest, AnAlarmInAnEarlierEpochDoesNotKeepTheNextFromRinging) {
   Post(EventKind::kText, "h", 1, "alarm 1500");
   ASSERT_TRUE(AwaitSent("1:alarm 1500 of 1"));
   const uint32_t lost = epoch_;
-  TakeAll("another");  // the alarm's commit is refused
+  TakeAll();  // the alarm's commit is refused
   ASSERT_TRUE(Await([](const Wire& wire) { return wire.fenced.size() == 1; }));
   EXPECT_THAT(wire_.fenced, ElementsAre(ShardEpoch{ShardOfHub("h"), lost}));
-  TakeAll("me");
+  TakeAll();
   {
     const std::scoped_lock lock(wire_.mutex);
     wire_.sent.clear();

@@ -88,7 +88,6 @@ class ManualStore : public Store {
       done(status, std::move(names));
     });
   }
-  void TakeShards(const std::string&, std::vector<ShardId>, ShardsCallback) override {}
   bool healthy() const override { return is_healthy; }
 
  private:
