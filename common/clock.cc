@@ -2,14 +2,50 @@
 
 #include <fmt/format.h>
 
+#include <atomic>
 #include <chrono>
 #include <ctime>
 
+#include "common/steered_clock.h"
+
 namespace dormouse {
 
-int64_t WallMs() {
+namespace {
+
+constexpr int64_t kSteerMs = 1'000;
+
+int64_t MachineMs() {
   using std::chrono::duration_cast, std::chrono::milliseconds, std::chrono::system_clock;
   return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
+}
+
+// Of the process: what time it is does not depend on who asks.
+struct TimeOfDay {
+  SteeredClock machine;   // follows this machine's
+  SteeredClock followed;  // once somebody has called FollowClock
+  std::atomic<int64_t> steered_ms{0};
+};
+
+TimeOfDay& ProcessTime() {
+  static TimeOfDay time;
+  return time;
+}
+
+}  // namespace
+
+int64_t WallMs() {
+  TimeOfDay& time = ProcessTime();
+  const int64_t now = SteadyMs();
+  if (time.followed.is_set()) return time.followed.At(now);
+  if (!time.machine.is_set() || now - time.steered_ms.load(std::memory_order_relaxed) >= kSteerMs) {
+    time.steered_ms.store(now, std::memory_order_relaxed);
+    time.machine.Steer(now, MachineMs());
+  }
+  return time.machine.At(now);
+}
+
+int64_t FollowClock(int64_t true_ms, int64_t steady_ms) {
+  return ProcessTime().followed.Steer(steady_ms, true_ms);
 }
 
 int64_t SteadyMs() {

@@ -45,11 +45,7 @@ void FakeContext::ClientSends(const ConnectionId& client, const Message& message
   const Connection connection = found->second;
   const auto failure = RunEvent([&](Hub& hub) { hub.OnMessage(*this, connection, arrived); });
   if (!failure) return;
-  if (hub_ == nullptr) {
-    hub_ = class_.NewHub();
-    hub_->OnWake(*this);
-  }
-  hub_->OnFailure(*this, connection, arrived, *failure);
+  class_.NewHub()->OnFailure(*this, connection, arrived, *failure);
   Release();
 }
 

@@ -1,7 +1,7 @@
 // A stage for testing a hub class without a runtime: everything in memory, one thread, a clock that stands
 // still. It keeps the promises of hub.h that a class may lean on: a handler that throws takes back its writes
-// and sends, the Hub is then made anew and OnFailure runs; a closed connection is gone at once; limits are
-// enforced.
+// and sends, OnFailure runs, and the Hub is made anew before the next event; a closed connection is gone at
+// once; limits are enforced.
 //
 //   FakeContext hub(*NewEchoClass(options));
 //   const ConnectionId alice = hub.ClientConnects();

@@ -84,6 +84,8 @@ TEST_F(FakeContextTest, AHandlerThatThrowsLeavesNothingButOnFailure) {
   EXPECT_EQ(hub_.rows().at("k/a"), "a");
   EXPECT_EQ(hub_.FindConnection(client_)->attachment, "a");
   EXPECT_EQ(hub_.alarm(), alarm);
+  EXPECT_EQ(class_.wakes, 1) << "OnFailure has no need of state";
+  hub_.ClientSends(client_, "a");
   EXPECT_EQ(class_.wakes, 2) << "a failed hub is made anew";
 }
 

@@ -15,7 +15,8 @@
 //
 // A handler either counts as a whole or not at all: when it throws, or when its writes cannot be committed,
 // its writes and its sends are taken back, the Hub object is destroyed, and a new one is made (OnWake) before
-// the next event; then OnFailure runs for the failed event. So keep in members only what OnWake can rebuild.
+// the next event. OnFailure runs for the failed event, on an object of its own. So keep in members only what
+// OnWake can rebuild.
 //
 // Events come at least once: after a crash an event whose writes were durable but whose output had not
 // reached every gateway is handled again; what was sent to clients before is not sent twice.
@@ -176,7 +177,9 @@ class Hub {
     kStore,      // its writes could not be made durable, or its reads not be made, in time; worth another try
     kStateFull,  // its writes would take the hub's state beyond max-state
   };
-  // A message's handler did not count (see above). Sends here leave at once; writes are not allowed.
+  // A message's handler did not count (see above). This object was made for this call, without OnWake, and
+  // goes after it: the state may be out of reach, so answer from what is passed. Sends leave at once; writes
+  // are not allowed.
   virtual void OnFailure(Context&, const Connection&, const Message&, Failure) {}
 };
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <utility>
 
 #include "common/clock.h"
@@ -18,6 +19,7 @@ constexpr int64_t kSyncRetryMs = 200;
 constexpr int64_t kSuspicionSyncMs = 50;
 constexpr int64_t kStoreSilenceMs = 300;  // a Sync unanswered for longer: the store is away
 constexpr int64_t kProlongMs = 500;
+constexpr int64_t kClockOffMs = 2'000;  // worth a line in the log
 constexpr int64_t kJoiningMs = 400;
 constexpr int64_t kNoteMs = 400;
 constexpr int64_t kSettleMs = 20;  // notes and maps go out no more often
@@ -263,6 +265,7 @@ void Ownership::OnSynced(int64_t sent_ms, StoreStatus status, SyncAnswer answer)
     return;
   }
   const int64_t now = SteadyMs();
+  FollowStoreClock(answer.wall_ms, sent_ms, now);
   const bool is_first = members_.empty();
   const int64_t half = config_.member_ttl.count() / 2;
   if (!is_first && (!answer.renewed || now - synced_sent_ms_ > config_.member_ttl.count() * 2 / 3)) {
@@ -277,6 +280,21 @@ void Ownership::OnSynced(int64_t sent_ms, StoreStatus status, SyncAnswer answer)
   keeper_->Learn(answer.changed);
   RenewLease(config_.shared ? sent_ms + config_.member_ttl.count() * 2 / 3 : Lease::kForever);
   TakeMembers(answer.members);
+}
+
+// Deadlines of hubs are times of day, and hubs change hands: one clock for all statekeepers.
+void Ownership::FollowStoreClock(int64_t wall_ms, int64_t sent_ms, int64_t now) {
+  // An answer that was long under way tells the time badly.
+  if (wall_ms == 0 || (!members_.empty() && now - sent_ms > kStoreSilenceMs)) return;
+  const int64_t behind_ms = FollowClock(wall_ms, sent_ms + (now - sent_ms) / 2);
+  const bool is_off = std::abs(behind_ms) > kClockOffMs;
+  if (std::exchange(store_clock_off_, is_off) == is_off) return;
+  if (is_off) {
+    SPDLOG_WARN("The store's clock was set {} by {} s; deadlines follow it a quarter faster or slower",
+                behind_ms > 0 ? "forward" : "back", std::abs(behind_ms) / 1000);
+  } else {
+    SPDLOG_INFO("The time of day is the store's again");
+  }
 }
 
 void Ownership::TakeMembers(const std::vector<MemberEntry>& entries) {

@@ -101,6 +101,7 @@ class Ownership final : public ClusterAdmin {
 
   void SyncIfDue(int64_t now);
   void OnSynced(int64_t sent_ms, StoreStatus status, SyncAnswer answer);
+  void FollowStoreClock(int64_t wall_ms, int64_t sent_ms, int64_t now);
   void TakeMembers(const std::vector<MemberEntry>& entries);
   void LogChanges(const std::vector<Member>& members, const std::vector<MemberId>& suspects) const;
   void SyncSoon() { sync_wanted_ = true; }
@@ -152,6 +153,7 @@ class Ownership final : public ClusterAdmin {
   int64_t sync_sent_ms_ = 0;    // of the one under way, or the last
   int64_t synced_sent_ms_ = 0;  // of the last that succeeded
   bool sync_failed_ = false;    // the last one
+  bool store_clock_off_ = false;
   int64_t force_not_before_ms_ = 0;
   int64_t suspicion_since_ms_ = 0;  // 0: none is pending
   int64_t lease_until_ms_ = 0;

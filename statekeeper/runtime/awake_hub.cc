@@ -486,8 +486,9 @@ void AwakeHub::Fail(HubEvent event, Hub::Failure why) {
       try {
         const auto connection = state_.loaded() ? state_.FindConnection(event.connection()) : nullptr;
         const Connection unknown{event.connection(), 0, event.last_seen_ms, "", {}};
-        EnsureHub();
-        hub_->OnFailure(context, connection == nullptr ? unknown : *connection, MessageOf(event), why);
+        // Not woken, which would take the state that may be out of reach.
+        hub_class_->NewHub()->OnFailure(context, connection == nullptr ? unknown : *connection,
+                                        MessageOf(event), why);
       } catch (const std::exception& error) {
         SPDLOG_WARN("hub {}: could not tell a client of a failed message: {}", name_, error.what());
       }

@@ -30,11 +30,16 @@ class Scripted : public Hub {
     bool alarm_throws = false;
     std::string alarm_sends;  // to all
     int wakes = 0;
+    std::string wake_reads;  // rows of that prefix
     std::vector<std::string> log;
   };
   explicit Scripted(Behaviour* behaviour) : behaviour_(behaviour) {}
 
-  void OnWake(Context&) override { ++behaviour_->wakes; }
+  void OnWake(Context& context) override {
+    ++behaviour_->wakes;
+    if (behaviour_->wake_reads.empty()) return;
+    context.List(behaviour_->wake_reads, [](std::string_view, std::string_view) { return true; });
+  }
   void OnConnect(Context& context, const Connection& connection, const link::OpenRequest& request) override {
     if (request.path() == "/refuse") return context.Close(connection.id, 4000, "no");
     if (request.path().starts_with("/tag/")) context.SetTags(connection.id, {request.path().substr(5)});
@@ -490,6 +495,7 @@ TEST_F(AwakeHubTest, AnOpenWithoutAStoreIsClosedAndACloseIsRemembered) {
 }
 
 TEST_F(AwakeHubTest, AHubThatCannotBeReadAnswersItsQueueAndReadsLater) {
+  class_.behaviour.wake_reads = "a";
   Open(1);
   Say(1, "put a 1");
   Settle();

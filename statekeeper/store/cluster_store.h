@@ -46,6 +46,7 @@ struct SyncRequest {
 struct SyncAnswer {
   bool renewed = false;  // the entry was there and had not lapsed (false: a new member, or it was late)
   std::vector<MemberEntry> members;  // whose entries have not lapsed, the caller's among them; by id
+  int64_t wall_ms = 0;               // the store's time of day; 0: it has no clock of its own
   uint64_t version = 0;              // of the shard table
   // What changed in the table since known_version, in that order; a shard that changes meanwhile may come
   // twice.

@@ -139,6 +139,7 @@ class RedisClusterStore : public ClusterStore {
     // Of what was told before that, nothing is there any more.
     if (whole) answer.changed.clear();
     if (first) answer.renewed = parts[0]->integer == 1;
+    answer.wall_ms = parts[7]->integer;
     answer.whole = answer.whole || whole;
     call->version = Text(*parts[1]);
     call->after = Text(*parts[3]);

@@ -44,7 +44,8 @@ bool ParseShardEntry(std::string_view value, ShardEntry* entry);
 // ARGV  the caller, its record, its ttl in ms, the version known to it, the version after which to go on (''
 //       at first), most entries.
 // Answers: was the caller alive; the version; 1 when all entries are told, 0 when those since the known
-// version; the version after which to go on, '' when that is all; members and records; shards; their entries.
+// version; the version after which to go on, '' when that is all; members and records; shards; their entries;
+// the time.
 //
 // When nobody renewed its entry in time it was Redis that was away, or all of them; so nobody lapses, but has
 // another ttl.
@@ -78,7 +79,8 @@ local shards = redis.call('ZRANGEBYSCORE', changes, '(' .. after, '+inf', 'LIMIT
 return {
   lapse and tonumber(lapse) > now and 1 or 0, version, whole,
   #shards == most and redis.call('ZSCORE', changes, shards[most]) or '',
-  redis.call('HGETALL', members), shards, #shards > 0 and redis.call('HMGET', KEYS[4], unpack(shards)) or {}
+  redis.call('HGETALL', members), shards, #shards > 0 and redis.call('HMGET', KEYS[4], unpack(shards)) or {},
+  now
 }
 )";
 

@@ -108,7 +108,8 @@ class Actor(Client):
         deadline = asyncio.get_running_loop().time() + timeout
         while True:
             frame = await self.recv(deadline - asyncio.get_running_loop().time())
-            if frame.get("correlationId") == request["id"]:
+            # What it publishes to itself correlates, too.
+            if frame.get("correlationId") == request["id"] and frame.get("from") != self.address:
                 return frame
             self._others.append(frame)
 

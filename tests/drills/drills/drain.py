@@ -7,7 +7,8 @@ def play(stage):
             leaver = stage.any_statekeeper()
             traffic.mark("drain")
             stage.ctl("drain", stage.link(leaver), "--wait")
-            shards = stage.members()[stage.link(leaver)]["shards"]
+            # It knows at once; the others hear of it.
+            shards = stage.members(through=leaver)[stage.link(leaver)]["shards"]
             stage.promise(shards == 0, f"a drained statekeeper owns nothing, not {shards} shards")
             stage.wait(0, 1)
             traffic.mark("stop")
