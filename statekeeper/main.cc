@@ -130,6 +130,7 @@ int Run(const Options& options) {
   ownership_config.shared = stores->shared();
   ownership_config.classes = Profiles(classes);
   ownership_config.publish = [&server](link::ShardMap map) { server->Publish(std::move(map)); };
+  ownership_config.withdraw = [&server] { server->Withdraw(); };
   ownership_config.new_store = [&stores](struct ev_loop* loop) { return stores->NewClusterStore(loop); };
   ownership = std::make_unique<Ownership>(std::move(ownership_config), &lease, &shards, registry.get());
 

@@ -412,6 +412,22 @@ TEST_F(OwnershipTest, AWatchMovesOnFromAStatekeeperThatHangs) {
   ASSERT_TRUE(gateway.AwaitDeliveries(1));
 }
 
+TEST_F(OwnershipTest, AWatchMovesOnFromAStatekeeperThatKnowsNoMapAnyMore) {
+  TestGateway gateway(
+      {.gateway = 0x4004, .statekeepers = {"unix:" + SetupOf(1).unix_path, "unix:" + SetupOf(2).unix_path}});
+  ASSERT_TRUE(gateway.AwaitReady());
+  const auto c = Begin(SetupOf(3));
+  c->Own(3);
+  link::ShardMap map = MapOf(2, 3);
+  *map.add_members() = c->Describe();
+  c->server().Publish(map);
+  b_->server().Publish(map);
+  a_->server().Withdraw();
+  AwaitLinked(c.get(), 1);
+  gateway.Append("echo/a", "event");
+  EXPECT_TRUE(gateway.AwaitDeliveries(1));
+}
+
 TEST_F(OwnershipTest, AMapWhoseOwnersAreSilentIsDoubted) {
   PublishOwner(1, 2);
   b_->Own(2);

@@ -104,6 +104,7 @@ class Server final : public LinkServer, private ServerStream::Acceptor {
     shard_count_->store(map.shard_count());
     watchers_.Publish(map);
   }
+  void Withdraw() override { watchers_.Withdraw(); }
 
  private:
   void RequestCall(grpc::ServerContext* context, ServerStream::Call* call, grpc::CompletionQueue* queue,

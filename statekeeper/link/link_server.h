@@ -44,6 +44,9 @@ class LinkServer {
   // refused until there is one. A lane must know of a shard's epoch before the map says so: events come at
   // once.
   virtual void Publish(link::ShardMap map) = 0;
+  // That map may be out of date, and others may know better: ends WatchShards streams, and refuses them until
+  // the next Publish. From any thread.
+  virtual void Withdraw() = 0;
 };
 
 std::unique_ptr<LinkServer> NewLinkServer(LinkServer::Config config);

@@ -26,19 +26,15 @@ class ShardWatchers::Watcher : public std::enable_shared_from_this<Watcher> {
     }
     all_->Accept(thread_, request_call_);
     const std::lock_guard lock(all_->mutex_);
-    if (all_->version_ == 0) {
-      call_.Finish(grpc::Status(grpc::StatusCode::UNAVAILABLE, "no shard map yet"), finish_.Start());
-      return;
-    }
     all_->watchers_.insert(this);
-    all_->WriteIfNewer(this);
+    all_->Serve(this);
   }
 
   void Written(bool ok) {
     const std::lock_guard lock(all_->mutex_);
     writing_ = false;
     if (!ok) all_->watchers_.erase(this);
-    if (all_->watchers_.contains(this)) all_->WriteIfNewer(this);
+    if (all_->watchers_.contains(this)) all_->Serve(this);
   }
 
   void Finished(bool) {}
@@ -71,12 +67,26 @@ void ShardWatchers::Accept(CompletionThread* thread, RequestCall request_call) {
 void ShardWatchers::Publish(const link::ShardMap& map) {
   const std::lock_guard lock(mutex_);
   ++version_;
+  has_map_ = true;
   map_ = ToBuffer(map);
-  for (Watcher* watcher : watchers_) WriteIfNewer(watcher);
+  for (Watcher* watcher : watchers_) Serve(watcher);
 }
 
-void ShardWatchers::WriteIfNewer(Watcher* watcher) {
-  if (watcher->writing_ || watcher->written_version_ == version_) return;
+void ShardWatchers::Withdraw() {
+  const std::lock_guard lock(mutex_);
+  has_map_ = false;
+  for (Watcher* watcher : std::set<Watcher*>(watchers_)) Serve(watcher);
+}
+
+void ShardWatchers::Serve(Watcher* watcher) {
+  if (watcher->writing_) return;
+  if (!has_map_) {
+    watchers_.erase(watcher);
+    watcher->call_.Finish(grpc::Status(grpc::StatusCode::UNAVAILABLE, "it knows no shard map now"),
+                          watcher->finish_.Start());
+    return;
+  }
+  if (watcher->written_version_ == version_) return;
   watcher->writing_ = true;
   watcher->written_version_ = version_;
   watcher->call_.Write(map_, watcher->write_.Start());

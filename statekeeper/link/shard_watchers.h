@@ -1,7 +1,7 @@
 // Gateways' WatchShards streams: each gets the newest shard map when it comes and whenever there is a newer
-// one. A slow one skips maps.
+// one. A slow one skips maps. Without a map they are refused, and the gateway asks another statekeeper.
 //
-// Threading: Publish from any thread, the rest on the completion thread.
+// Threading: Publish and Withdraw from any thread, the rest on the completion thread.
 #pragma once
 
 #include <grpcpp/server_context.h>
@@ -30,15 +30,18 @@ class ShardWatchers {
   void Accept(CompletionThread* thread, RequestCall request_call);
 
   void Publish(const link::ShardMap& map);
+  // There is no map until the next Publish: ends all streams.
+  void Withdraw();
 
  private:
   class Watcher;
 
-  // With mutex_ held.
-  void WriteIfNewer(Watcher* watcher);
+  // Gives it what it lacks, or ends it. With mutex_ held.
+  void Serve(Watcher* watcher);
 
   std::mutex mutex_;
-  uint64_t version_ = 0;  // counts Publish calls; 0: no map yet
+  bool has_map_ = false;
+  uint64_t version_ = 0;  // counts Publish calls
   grpc::ByteBuffer map_;
   std::set<Watcher*> watchers_;
 };

@@ -392,6 +392,12 @@ void Ownership::TellPeers(int64_t now) {
 }
 
 void Ownership::PublishMap(int64_t now) {
+  if (!lease_->IsGood()) {
+    // Cut off from the store: it would not hear of members and owners, and others do.
+    if (!std::exchange(map_withdrawn_, true)) config_.withdraw();
+    return;
+  }
+  map_is_new_ |= std::exchange(map_withdrawn_, false);
   if (!map_is_new_ || now - published_ms_ < kSettleMs) return;
   map_is_new_ = false;
   published_ms_ = now;

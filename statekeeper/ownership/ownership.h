@@ -56,7 +56,9 @@ class Ownership final : public ClusterAdmin {
     Duration member_ttl{3'000};
     bool shared = true;  // false: no other process can use the store, all shards are this one's
     std::vector<link::ClassProfile> classes = {};      // for the shard map
-    std::function<void(link::ShardMap)> publish = {};  // called on the ownership's thread
+    // For gateways; called on the ownership's thread. `withdraw`: the last map may be out of date.
+    std::function<void(link::ShardMap)> publish = {};
+    std::function<void()> withdraw = {};
     std::function<std::unique_ptr<ClusterStore>(struct ev_loop*)> new_store = {};
   };
 
@@ -165,6 +167,7 @@ class Ownership final : public ClusterAdmin {
   peer::Note note_;
   bool note_is_new_ = false;
   int64_t published_ms_ = 0;
+  bool map_withdrawn_ = false;
   bool map_is_new_ = false;
   uint64_t map_version_ = 0;
   int64_t logged_ms_ = 0;

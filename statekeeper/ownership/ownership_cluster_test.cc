@@ -70,6 +70,10 @@ class Process {
       const std::lock_guard lock(mutex_);
       map_ = std::move(map);
     };
+    config.withdraw = [this] {
+      const std::lock_guard lock(mutex_);
+      map_.Clear();
+    };
     ownership_ = std::make_unique<Ownership>(std::move(config), &lease, &servers, &registry_);
     LinkServer::Config server_config;
     server_config.addresses = {address};
@@ -383,6 +387,7 @@ TEST_F(OwnershipTest, WhoAloneCannotReachTheStoreStopsAndIsReplaced) {
   const std::string name = members[0]->name();
   cluster_.GoAway(name);
   EXPECT_TRUE(Await([&] { return !members[0]->lease.IsGood(); }));
+  EXPECT_TRUE(Await([&] { return members[0]->map().members_size() == 0; })) << "gateways are to ask others";
   EXPECT_TRUE(Await([&] {
     for (const auto& [shard, record] : cluster_.records()) {
       if (record.owner == name) return false;
@@ -391,6 +396,7 @@ TEST_F(OwnershipTest, WhoAloneCannotReachTheStoreStopsAndIsReplaced) {
   }));
   cluster_.ComeBack();
   EXPECT_TRUE(AwaitSettled(members));
+  EXPECT_TRUE(Await([&] { return members[0]->map().members_size() == 3; }));
 }
 
 TEST_F(OwnershipTest, AnEvictedShardGoesToAnotherAndStaysAway) {
