@@ -1,5 +1,5 @@
-// The right to serve for a while: who holds it renews it in time, who uses it looks before each use. So a process
-// that was paused, or cut off, stops by itself.
+// The right to serve for a while: who holds it renews it in time, who uses it looks before each use. So a
+// process that was paused, or cut off, stops by itself.
 //
 // Any thread. Time is the steady clock, which goes on while the process is paused.
 #pragma once

@@ -216,4 +216,11 @@ int Run(int argc, char** argv) {
 }  // namespace
 }  // namespace dormouse
 
-int main(int argc, char** argv) { return dormouse::Run(argc, argv); }
+int main(int argc, char** argv) {
+  try {
+    return dormouse::Run(argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "dormousectl: %s\n", error.what());
+    return static_cast<int>(dormouse::Exit::kFailed);
+  }
+}

@@ -29,6 +29,7 @@ class RollCallTest : public EdgeServerTest {
   };
   Answer Call(const std::string& hub, const std::vector<uint64_t>& named) {
     std::vector<Recipient> recipients;
+    recipients.reserve(named.size());
     for (const uint64_t connection : named) recipients.push_back({connection, {}});
     const size_t before = links_->event_count();
     links_->Deliver({.kind = DeliveryKind::kRollCall,

@@ -168,8 +168,8 @@ class Hub {
   virtual void OnRecalled(Context&, const ConnectionId&) {}
   virtual void OnConfirmed(Context&, const ConnectionId&) {}
 
-  // For operators: what there is of the class's own, by name and number (registrations, subscriptions, ...), in the
-  // order in which it is to be shown. Reading only.
+  // For operators: what there is of the class's own, by name and number (registrations, subscriptions, ...),
+  // in the order in which it is to be shown. Reading only.
   virtual std::vector<std::pair<std::string, int64_t>> Describe(Context&) { return {}; }
 
   enum class Failure {

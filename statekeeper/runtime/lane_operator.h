@@ -1,5 +1,5 @@
-// What an operator can ask of the hubs of a process. Implemented over all lanes (lane_shards.h): each question goes
-// to the lane that owns the hub's shard.
+// What an operator can ask of the hubs of a process. Implemented over all lanes (lane_shards.h): each
+// question goes to the lane that owns the hub's shard.
 //
 // Threading: call from any thread; `done` runs once, on a lane's thread. A question about a shard that is not
 // served here is answered with kNotOwner.
@@ -62,8 +62,8 @@ class LaneOperator {
   using Answer = std::function<void(OperatorStatus, T)>;
   using Done = std::function<void(OperatorStatus)>;
 
-  // Hubs of one shard by name, after `after`, at most `limit` (at most 1,000): those that have rows in the store
-  // and those that are awake. Fewer than `limit`: no more follow.
+  // Hubs of one shard by name, after `after`, at most `limit` (at most 1,000): those that have rows in the
+  // store and those that are awake. Fewer than `limit`: no more follow.
   virtual void ListHubs(ShardId shard, std::string after, size_t limit,
                         Answer<std::vector<HubSummary>> done) = 0;
   // Does not wake a sleeping hub, save for its `counts`, which need it: those are empty for a sleeping hub.
@@ -73,8 +73,8 @@ class LaneOperator {
 
   // Drops the hub from memory as soon as nothing is under way; kOk also when it sleeps.
   virtual void HibernateHub(std::string hub, Done done) = 0;
-  // Closes all its sockets with 1001 "Going Away" (to the hub they end as if the network had ended them, so that
-  // sessions can be resumed), then drops it from memory.
+  // Closes all its sockets with 1001 "Going Away" (to the hub they end as if the network had ended them, so
+  // that sessions can be resumed), then drops it from memory.
   virtual void CloseHub(std::string hub, Done done) = 0;
 };
 

@@ -9,6 +9,7 @@
 #include "common/logging.h"
 #include "statekeeper/store/redis_command.h"
 #include "statekeeper/store/redis_errors.h"
+#include "statekeeper/store/redis_reply.h"
 
 namespace dormouse {
 namespace {
@@ -94,7 +95,7 @@ class ClusterCalls::Node final : private RedisConnection::Owner {
     if (units_.front().replies_left > 1) {
       --units_.front().replies_left;
       if (reply.type == REDIS_REPLY_ERROR && units_.front().turned_away.empty()) {
-        units_.front().turned_away = ReplyText(reply);
+        units_.front().turned_away = Text(reply);
       }
       return;
     }
@@ -265,10 +266,10 @@ void ClusterCalls::HandleAnswer(Node* node, Slot* slot, const std::string& turne
   if (transaction && !turned_away.empty()) {
     error = turned_away;
   } else if (reply.type == REDIS_REPLY_ERROR) {
-    error = ReplyText(reply);
+    error = Text(reply);
   } else if (transaction) {
     for (size_t i = 0; i < reply.elements && error.empty(); ++i) {
-      const std::string_view text = ReplyText(*reply.element[i]);
+      const std::string_view text = Text(*reply.element[i]);
       if (reply.element[i]->type == REDIS_REPLY_ERROR && (SaysAway(text) || IsErrorCode(text, "NOSCRIPT"))) {
         error = text;
       }
@@ -316,7 +317,7 @@ void ClusterCalls::Deliver(Slot* slot, const redisReply& reply) {
     const bool error = answer.type == REDIS_REPLY_ERROR;
     if (error && SteadyMs() >= next_log_ms_) {
       next_log_ms_ = SteadyMs() + kLogIntervalMs;
-      SPDLOG_ERROR("Redis at {} refused a command: {}", config_.server.Address(), ReplyText(answer));
+      SPDLOG_ERROR("Redis at {} refused a command: {}", config_.server.Address(), Text(answer));
     }
     const PendingCall call = slot->calls.PopFront();
     call.done(error ? StoreStatus::kError : StoreStatus::kOk, error ? nullptr : &answer);

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "statekeeper/store/redis_errors.h"
+#include "statekeeper/store/redis_reply.h"
 
 namespace dormouse {
 namespace {
@@ -55,7 +56,7 @@ bool ClusterSlots::Parse(const redisReply& reply, const RedisAddress& asked) {
       return false;
     }
     const redisReply& host = *master.element[0];
-    RedisAddress address{host.str == nullptr ? "" : std::string(ReplyText(host)),
+    RedisAddress address{host.str == nullptr ? "" : std::string(Text(host)),
                          static_cast<int>(master.element[1]->integer)};
     if (address.host.empty()) address.host = asked.host;
     if (address.host == "?") continue;  // it has a name that is not known yet

@@ -102,9 +102,7 @@ class ClusterStoreContractTest : public ClusterStoreTest, public testing::WithPa
  protected:
   void SetUp() override {
     if (GetParam() == "redis") server_.emplace();
-    config_.url = server_ ? server_->url() : "file:" + (directory_ / "store.db");
-    config_.key_prefix = "test";
-    config_.shard_count = kTestShards;
+    config_ = TestConfig(server_ ? server_->url() : "file:" + (directory_ / "store.db"));
     config_.timeout = Duration(60'000);  // beyond what RunUntil waits for: no deadline may help a call along
     us_ = Open("us");
   }
@@ -307,9 +305,7 @@ class SharedClusterStoreTest : public ClusterStoreTest {
  protected:
   void SetUp() override {
     server_.emplace();
-    config_.url = server_->url();
-    config_.key_prefix = "test";
-    config_.shard_count = kTestShards;
+    config_ = TestConfig(server_->url());
     config_.timeout = Duration(60'000);
     a_ = Open("a");
     b_ = Open("b");

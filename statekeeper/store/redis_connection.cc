@@ -11,6 +11,7 @@
 #include "common/logging.h"
 #include "statekeeper/store/redis_command.h"
 #include "statekeeper/store/redis_errors.h"
+#include "statekeeper/store/redis_reply.h"
 
 namespace dormouse {
 namespace {
@@ -171,10 +172,10 @@ void RedisConnection::SendStep(Step step, const std::string& command) {
 // Nothing: it is suitable.
 std::string RedisConnection::WhyUnsuitable(Step step, const redisReply& reply) const {
   if (step == Step::kRole) {
-    const bool master = reply.elements > 0 && ReplyText(*reply.element[0]) == "master";
+    const bool master = reply.elements > 0 && Text(*reply.element[0]) == "master";
     return master ? "" : fmt::format("{} is not a master", server_.ToString());
   }
-  const std::string_view mode = InfoField(ReplyText(reply), "redis_mode");
+  const std::string_view mode = InfoField(Text(reply), "redis_mode");
   if (mode == "sentinel") return "it is a sentinel: write redis+sentinel://HOST:PORT/SERVICE";
   if (cluster_node() && mode != "cluster") return "it is not a node of a Redis Cluster: write redis://";
   if (!cluster_node() && mode == "cluster") {
@@ -185,7 +186,7 @@ std::string RedisConnection::WhyUnsuitable(Step step, const redisReply& reply) c
 
 void RedisConnection::HandleHandshakeReply(const redisReply& reply) {
   if (reply.type == REDIS_REPLY_ERROR) {
-    const std::string_view error = ReplyText(reply);
+    const std::string_view error = Text(reply);
     refused_ = !SaysAway(error);
     return Reconnect(
         fmt::format("{}{}", SaysWrongLogin(error) ? "it refuses the user or password: " : "", error));
@@ -198,7 +199,7 @@ void RedisConnection::HandleHandshakeReply(const redisReply& reply) {
         refused_ = step == Step::kInfo;
         return Reconnect(std::move(why));
       }
-      if (step == Step::kInfo) connection_.run_id = InfoField(ReplyText(reply), "run_id");
+      if (step == Step::kInfo) connection_.run_id = InfoField(Text(reply), "run_id");
       break;
     case Step::kClientId:
       connection_.client = reply.integer;
@@ -207,7 +208,7 @@ void RedisConnection::HandleHandshakeReply(const redisReply& reply) {
       owner_->OnSlots(reply);
       break;
     case Step::kScript:
-      script_hashes_.emplace_back(ReplyText(reply));
+      script_hashes_.emplace_back(Text(reply));
       break;
     case Step::kKillPrevious:
       return BecomeReady();
@@ -325,7 +326,7 @@ void RedisConnection::OnAnswer(redisAsyncContext* context, void* data, void* is_
 
 // Answers of commands that follow the WAIT cannot be among those held: the server carries them out after it.
 void RedisConnection::HandleWaitReply(const redisReply& reply) {
-  if (reply.type != REDIS_REPLY_INTEGER) return Reconnect(std::string(ReplyText(reply)));
+  if (reply.type != REDIS_REPLY_INTEGER) return Reconnect(std::string(Text(reply)));
   lacks_replicas_ = reply.integer < config_.server.wait_replicas;
   if (lacks_replicas_) {
     trouble_ = fmt::format("{} of {} replicas confirm what was written (wait-replicas)", reply.integer,

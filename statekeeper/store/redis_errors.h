@@ -1,13 +1,9 @@
 // The errors with which Redis answers.
 #pragma once
 
-#include <hiredis/hiredis.h>
-
 #include <string_view>
 
 namespace dormouse {
-
-inline std::string_view ReplyText(const redisReply& reply) { return {reply.str, reply.len}; }
 
 // Errors begin with a code: "MOVED 3999 127.0.0.1:6381".
 inline bool IsErrorCode(std::string_view error, std::string_view code) {

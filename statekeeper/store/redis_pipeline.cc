@@ -5,6 +5,7 @@
 #include "common/clock.h"
 #include "common/logging.h"
 #include "statekeeper/store/redis_errors.h"
+#include "statekeeper/store/redis_reply.h"
 
 namespace dormouse {
 namespace {
@@ -55,12 +56,12 @@ void RedisPipeline::OnBroken() {
 
 void RedisPipeline::OnReply(const redisReply& reply) {
   const bool error = reply.type == REDIS_REPLY_ERROR;
-  if (error && (SaysAway(ReplyText(reply)) || IsErrorCode(ReplyText(reply), "NOSCRIPT"))) {
-    return connection_.Reconnect(std::string(ReplyText(reply)));
+  if (error && (SaysAway(Text(reply)) || IsErrorCode(Text(reply), "NOSCRIPT"))) {
+    return connection_.Reconnect(std::string(Text(reply)));
   }
   if (error && SteadyMs() >= next_log_ms_) {
     next_log_ms_ = SteadyMs() + kLogIntervalMs;
-    SPDLOG_ERROR("Redis at {} refused a command: {}", connection_.address(), ReplyText(reply));
+    SPDLOG_ERROR("Redis at {} refused a command: {}", connection_.address(), Text(reply));
   }
   const PendingCall call = calls_.PopFront();
   --sent_;

@@ -20,7 +20,7 @@ constexpr char kHub[] = "echo/room";
 class RedisSentinelTest : public testing::Test {
  protected:
   void Open(const std::string& settings, Duration timeout = Duration(60'000)) {
-    StoreConfig config = Config(redis_.url() + settings);
+    StoreConfig config = TestConfig(redis_.url() + settings);
     config.timeout = timeout;
     std::string error;
     factory_ = OpenStore(config, &error);
@@ -28,18 +28,11 @@ class RedisSentinelTest : public testing::Test {
     store_ = factory_->NewStore(loop_);
     epoch_ = Take(loop_, *factory_->NewClusterStore(loop_), kHub);
   }
-  static StoreConfig Config(const std::string& url) {
-    StoreConfig config;
-    config.url = url;
-    config.key_prefix = "test";
-    config.owner = "us";
-    config.shard_count = kTestShards;
-    config.timeout = Duration(3'000);
-    return config;
-  }
   static std::string WhyRefused(const std::string& url) {
+    StoreConfig config = TestConfig(url);
+    config.timeout = Duration(3'000);
     std::string error;
-    EXPECT_EQ(OpenStore(Config(url), &error), nullptr);
+    EXPECT_EQ(OpenStore(config, &error), nullptr);
     return error;
   }
 

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "statekeeper/store/redis_command.h"
-#include "statekeeper/store/redis_errors.h"
+#include "statekeeper/store/redis_reply.h"
 
 namespace dormouse {
 namespace {
@@ -17,8 +17,8 @@ constexpr double kPatienceSeconds = 0.5;
 
 std::optional<RedisAddress> ParseMaster(const redisReply& reply) {
   if (reply.type != REDIS_REPLY_ARRAY || reply.elements != 2) return std::nullopt;
-  const std::string_view port = ReplyText(*reply.element[1]);
-  RedisAddress master{std::string(ReplyText(*reply.element[0])), 0};
+  const std::string_view port = Text(*reply.element[1]);
+  RedisAddress master{std::string(Text(*reply.element[0])), 0};
   std::from_chars(port.data(), port.data() + port.size(), master.port);
   return master;
 }
@@ -99,7 +99,7 @@ void SentinelQuery::OnReply(redisAsyncContext* context, void* reply, void*) {
 void SentinelQuery::HandleReply(const redisReply& reply) {
   if (reply.type == REDIS_REPLY_ERROR) {
     ++refusals_;
-    return Next(std::string(ReplyText(reply)));
+    return Next(std::string(Text(reply)));
   }
   if (--replies_left_ > 0) return;
   answer_.master = ParseMaster(reply);

@@ -39,9 +39,7 @@ std::vector<std::string> HubsOf(ShardId shard, size_t count) {
 class StoreContractTest : public testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
-    config_.url = Url();
-    config_.key_prefix = "test";
-    config_.shard_count = kTestShards;
+    config_ = TestConfig(Url());
     config_.timeout = Duration(60'000);  // beyond what RunUntil waits for: no deadline may help a call along
     Open("us");
     epoch_ = Take(loop_, *cluster_, kHub);

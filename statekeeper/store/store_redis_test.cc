@@ -26,22 +26,13 @@ class RedisStoreTest : public testing::Test {
  protected:
   void Open(RedisServer::Options options = {}, Duration timeout = Duration(10'000)) {
     server_.emplace(std::move(options));
-    config_ = Config(server_->url());
+    config_ = TestConfig(server_->url());
     config_.timeout = timeout;
     std::string error;
     factory_ = OpenStore(config_, &error);
     ASSERT_NE(factory_, nullptr) << error;
     store_ = factory_->NewStore(loop_);
     epoch_ = Take(loop_, *factory_->NewClusterStore(loop_), kHub);
-  }
-
-  static StoreConfig Config(const std::string& url) {
-    StoreConfig config;
-    config.url = url;
-    config.key_prefix = "test";
-    config.owner = "us";
-    config.shard_count = kTestShards;
-    return config;
   }
 
   static std::string WhyRefused(const StoreConfig& config) {
@@ -243,7 +234,7 @@ TEST_F(RedisStoreTest, AWrongPasswordIsRefusedAtOnceWithASentence) {
   const std::string address = "127.0.0.1:" + std::to_string(server_->port());
   const int64_t begin_ms = SteadyMs();
   for (const char* login : {"", ":wr0ng@", "nobody:wr0ng@"}) {
-    const std::string error = WhyRefused(Config(std::string("redis://") + login + address));
+    const std::string error = WhyRefused(TestConfig(std::string("redis://") + login + address));
     EXPECT_THAT(error, HasSubstr(address));
     EXPECT_THAT(error, HasSubstr("refuses the user or password"));
     EXPECT_THAT(error, Not(HasSubstr("wr0ng")));
@@ -254,7 +245,7 @@ TEST_F(RedisStoreTest, AWrongPasswordIsRefusedAtOnceWithASentence) {
 TEST_F(RedisStoreTest, AMissingRightIsRefusedAtStart) {
   Open({.tcp = true});
   server_->Ask({"ACL", "SETUSER", "limited", "on", ">pw", "~*", "+@all", "-client|kill"});
-  EXPECT_THAT(WhyRefused(Config("redis://limited:pw@127.0.0.1:" + std::to_string(server_->port()))),
+  EXPECT_THAT(WhyRefused(TestConfig("redis://limited:pw@127.0.0.1:" + std::to_string(server_->port()))),
               HasSubstr("client|kill"));
 }
 

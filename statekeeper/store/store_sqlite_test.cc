@@ -22,12 +22,6 @@ constexpr char kHub[] = "echo/room";
 
 class SqliteStoreTest : public testing::Test {
  protected:
-  SqliteStoreTest() {
-    config_.url = "file:" + (directory_ / "store.db");
-    config_.owner = "us";
-    config_.shard_count = kTestShards;
-  }
-
   std::unique_ptr<StoreFactory> Open() {
     std::string error;
     std::unique_ptr<StoreFactory> factory = OpenStore(config_, &error);
@@ -49,7 +43,7 @@ class SqliteStoreTest : public testing::Test {
   }
 
   TempDir directory_;
-  StoreConfig config_;
+  StoreConfig config_ = TestConfig("file:" + (directory_ / "store.db"));
 };
 
 TEST_F(SqliteStoreTest, WhatWasAcknowledgedSurvivesKill9) {

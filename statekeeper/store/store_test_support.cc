@@ -121,6 +121,15 @@ uint32_t Take(TestLoop& loop, ClusterStore& cluster, const std::string& hub) {
   return Take(loop, cluster, std::vector<ShardId>{ShardOf(hub, kTestShards)}).at(0).epoch;
 }
 
+StoreConfig TestConfig(const std::string& url) {
+  StoreConfig config;
+  config.url = url;
+  config.key_prefix = "test";
+  config.owner = "us";
+  config.shard_count = kTestShards;
+  return config;
+}
+
 ShardCommit Put(const std::string& hub, uint32_t epoch, const std::string& key, const std::string& value) {
   return {ShardOf(hub, kTestShards), epoch, {{hub, {{key, value}}, std::nullopt}}};
 }

@@ -56,6 +56,9 @@ ShardCommit Put(const std::string& hub, uint32_t epoch, const std::string& key, 
 
 inline constexpr uint32_t kTestShards = 64;
 
+// Of a statekeeper "us", with the default timeout.
+StoreConfig TestConfig(const std::string& url);
+
 // A redis-server in a directory of its own, with its append-only file on. Killed with the object, and by the
 // kernel when the test dies.
 class RedisServer {

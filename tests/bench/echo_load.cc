@@ -1,13 +1,11 @@
 // Load on class echo: opens connections over a number of hubs, and measures
 //
 //   echo   throughput and latency with one message in flight per connection, processor time per message
-//   idle   what an open, silent connection costs: memory, and the processor time of opening it; with
-//   --metrics also
-//          what it costs when its hub has fallen asleep
+//   idle   what an open, silent connection costs: memory, and the processor time of opening it;
+//          with --metrics also what it costs when its hub has fallen asleep
 //   wake   the latency of the first message to a sleeping hub
-//   burst  for each line on standard input: one message on every connection at once, until all are answered;
-//   what
-//          happens to the servers between is up to whoever writes the lines
+//   burst  for each line on standard input: one message on every connection at once, until all are
+//          answered; what happens to the servers between is up to whoever writes the lines
 //
 // One figure a line: NAME VALUE UNIT. One process serves up to about 19,000 connections (its file
 // descriptors).

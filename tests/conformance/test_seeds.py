@@ -8,7 +8,7 @@ from ws import connect, echo
 
 from .frames import Frame
 from .protocol import ENVELOPE
-from .scenario import Save, Saved, Scenario, closed, connect as joins, does, published, register, rows, say
+from .scenario import Save, Saved, Scenario, closed, connect as joins, does, published, rows, say
 
 SEED_002 = """{
      "type": "hub:heartbeat",
