@@ -1,11 +1,11 @@
 // Load on class echo: opens connections over a number of hubs, and measures
 //
 //   echo   throughput and latency with one message in flight per connection, processor time per message
-//   idle   what an open, silent connection costs: memory, and the processor time of opening it;
-//          with --metrics also what it costs when its hub has fallen asleep
+//   idle   what an open, silent connection costs: memory, and the processor time of opening it; with
+//          --metrics also what it costs when its hub has fallen asleep
 //   wake   the latency of the first message to a sleeping hub
-//   burst  for each line on standard input: one message on every connection at once, until all are
-//          answered; what happens to the servers between is up to whoever writes the lines
+//   burst  for each line on standard input one message on every connection at once, until all are answered;
+//          what happens to the servers between is up to whoever writes the lines
 //
 // One figure a line: NAME VALUE UNIT. One process serves up to about 19,000 connections (its file
 // descriptors).
@@ -15,6 +15,8 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
+#include <fstream>
+#include <iostream>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -38,18 +40,22 @@ struct Config {
   double warm_up = 1;   // echo
   std::string metrics;  // wake: HOST:PORT of the statekeeper's admin port
   int rounds = 5;       // wake
+  std::string paths;    // burst: a file, a hub's path a line, with a connection each
 };
 
 // Connections spread over hubs, and the message that each of them sends.
 class EchoCrowd {
  public:
-  explicit EchoCrowd(const Config& config) : crowd_(config.target) {
+  explicit EchoCrowd(const Config& config)
+      : EchoCrowd(config, config.connections,
+                  [&](size_t index) { return config.path + std::to_string(index % config.hubs); }) {}
+
+  EchoCrowd(const Config& config, size_t connections, const std::function<std::string(size_t index)>& path)
+      : crowd_(config.target) {
     message_ = R"({"type":"message","message":")";
     const size_t frame = message_.size() + 2;
     message_.append(config.size > frame ? config.size - frame : 1, 'x').append("\"}");
-    crowd_.Open(
-        config.connections, [&](size_t index) { return config.path + std::to_string(index % config.hubs); },
-        R"({"type":"welcome")");
+    crowd_.Open(connections, path, R"({"type":"welcome")");
   }
 
   void Send(size_t index) { crowd_.Send(index, message_); }
@@ -188,21 +194,22 @@ void Wake(Config config) {
   PrintLatency("wake.awake", &awake);
 }
 
+// Each line is the moment, in seconds of the monotonic clock, that latencies are counted from.
 void Burst(const Config& config) {
-  EchoCrowd crowd(config);
-  std::printf("ready\n");
-  std::fflush(stdout);
-  for (int c = std::getchar(); c != EOF; c = std::getchar()) {
-    if (c != '\n') continue;
+  std::vector<std::string> paths;
+  std::ifstream file(config.paths);
+  for (std::string path; std::getline(file, path);) paths.push_back(path);
+  if (paths.empty()) throw std::runtime_error(config.paths + " names no hubs: give it a path a line");
+  EchoCrowd crowd(config, paths.size(), [&](size_t index) { return paths[index]; });
+  std::cout << "ready" << std::endl;
+  for (double start = 0; std::cin >> start;) {
     std::vector<float> latencies;
-    const double start = Now();
     for (size_t i = 0; i < crowd.size(); ++i) crowd.Send(i);
     while (latencies.size() < crowd.size()) {
       crowd.Echoes([&](size_t) { latencies.push_back(static_cast<float>(Now() - start)); });
     }
     PrintLatency("burst", &latencies);
-    std::printf("done\n");
-    std::fflush(stdout);
+    std::cout << "done" << std::endl;
   }
 }
 
@@ -224,9 +231,10 @@ int Main(int argc, char** argv) {
       app.add_subcommand("wake", "Latency of messages to sleeping hubs; one connection a hub")->fallthrough();
   CLI::App* burst =
       app.add_subcommand("burst", "One message a connection for each line on standard input")->fallthrough();
-  for (CLI::App* mode : {echo, idle, burst}) {
+  for (CLI::App* mode : {echo, idle}) {
     mode->add_option("--connections", config.connections, "Connections to open")->check(CLI::PositiveNumber);
   }
+  burst->add_option("--paths", config.paths, "File of hubs' paths, a connection each")->required();
   for (CLI::App* mode : {echo, wake, burst}) mode->add_option("--size", config.size, "Bytes of a message");
   echo->add_option("--seconds", config.seconds, "Time to measure")->check(CLI::PositiveNumber);
   echo->add_option("--warm-up", config.warm_up, "Seconds of load before that");
