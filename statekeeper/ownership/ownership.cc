@@ -244,14 +244,14 @@ void Ownership::SyncIfDue(int64_t now) {
   request.ttl = config_.member_ttl;
   request.known_version = table_version_;
   const std::string record = request.record;
-  store_->Sync(std::move(request), [this, now, record](StoreStatus status, SyncAnswer answer) {
+  store_->Sync(std::move(request), [this, now, record](StoreStatus status, const SyncAnswer& answer) {
     // Not earlier: the others are to find it there.
     if (status == StoreStatus::kOk && std::exchange(known_record_, record) != record) note_is_new_ = true;
-    OnSynced(now, status, std::move(answer));
+    OnSynced(now, status, answer);
   });
 }
 
-void Ownership::OnSynced(int64_t sent_ms, StoreStatus status, SyncAnswer answer) {
+void Ownership::OnSynced(int64_t sent_ms, StoreStatus status, const SyncAnswer& answer) {
   sync_under_way_ = false;
   if (std::exchange(sync_failed_, status != StoreStatus::kOk) != sync_failed_) {
     if (sync_failed_) {

@@ -55,7 +55,7 @@ class Ownership final : public ClusterAdmin {
     uint32_t shard_count = 1024;
     Duration member_ttl{3'000};
     bool shared = true;  // false: no other process can use the store, all shards are this one's
-    std::vector<link::ClassProfile> classes = {};      // for the shard map
+    std::vector<link::ClassProfile> classes = {};  // for the shard map
     // For gateways; called on the ownership's thread. `withdraw`: the last map may be out of date.
     std::function<void(link::ShardMap)> publish = {};
     std::function<void()> withdraw = {};
@@ -102,7 +102,7 @@ class Ownership final : public ClusterAdmin {
   void End();
 
   void SyncIfDue(int64_t now);
-  void OnSynced(int64_t sent_ms, StoreStatus status, SyncAnswer answer);
+  void OnSynced(int64_t sent_ms, StoreStatus status, const SyncAnswer& answer);
   void FollowStoreClock(int64_t wall_ms, int64_t sent_ms, int64_t now);
   void TakeMembers(const std::vector<MemberEntry>& entries);
   void LogChanges(const std::vector<Member>& members, const std::vector<MemberId>& suspects) const;

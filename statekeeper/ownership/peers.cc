@@ -93,8 +93,8 @@ class Peers::LiveCall final : public grpc::ClientReadReactor<peer::Note> {
 class Peers::OfferCall {
  public:
   static void Start(const std::shared_ptr<grpc::Channel>& channel, peer::OfferRequest request,
-                    Duration deadline, std::shared_ptr<TaskQueue> queue, std::shared_ptr<CallCount> calls,
-                    Offered done) {
+                    Duration deadline, std::shared_ptr<TaskQueue> queue,
+                    const std::shared_ptr<CallCount>& calls, Offered done) {
     auto call = std::make_shared<OfferCall>();
     call->stub_ = peer::Peer::NewStub(channel);
     call->request_ = std::move(request);

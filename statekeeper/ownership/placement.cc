@@ -19,6 +19,7 @@ size_t Accusers(const std::vector<const Member*>& standing, MemberId id) {
 
 std::vector<MemberId> Suspects(const std::vector<Member>& members) {
   std::vector<const Member*> standing;
+  standing.reserve(members.size());
   for (const Member& member : members) standing.push_back(&member);
   std::vector<MemberId> suspects;
   while (standing.size() > 1) {

@@ -20,7 +20,7 @@ constexpr int64_t kPauseAfterFailureMs = 200;
 }  // namespace
 
 ShardKeeper::ShardKeeper(MemberId self, uint32_t shard_count, ClusterStore* store, ShardServers* servers,
-                         Peers* peers, std::shared_ptr<TaskQueue> queue, OwnershipMetrics* metrics,
+                         Peers* peers, const std::shared_ptr<TaskQueue>& queue, OwnershipMetrics* metrics,
                          Callbacks callbacks)
     : self_(self),
       store_(store),
@@ -95,7 +95,7 @@ void ShardKeeper::PlanClaims(int64_t steady_ms, bool may_force) {
     claims.push_back({shard, fenced_epoch != 0 ? fenced_epoch : table_.at(shard).epoch});
     if (claims.size() == kClaimsPerCall) Claim(std::exchange(claims, {}), nullptr);
   }
-  if (!claims.empty()) Claim(std::move(claims), nullptr);
+  if (!claims.empty()) Claim(claims, nullptr);
 }
 
 void ShardKeeper::PlanMoves(int64_t steady_ms) {
@@ -138,7 +138,7 @@ void ShardKeeper::OnOffer(const peer::OfferRequest& request, bool accept, PeerSe
     claims.push_back({shard, offered.epoch()});
   }
   summary_.received += claims.size();
-  Claim(std::move(claims), [this, asked = std::move(asked), reply = std::move(reply)] {
+  Claim(claims, [this, asked = std::move(asked), reply = std::move(reply)] {
     peer::OfferAnswer answer;
     for (const ShardId shard : asked) {
       if (holds_[shard].state != State::kServed) continue;  // the offerer is to look for itself
@@ -236,7 +236,7 @@ void ShardKeeper::OnUnclear(const std::vector<ShardEpoch>& shards) {
     if (hold.state != State::kLeaving || hold.epoch != shard.epoch) continue;
     claims.push_back({shard.shard, shard.epoch});
   }
-  if (!claims.empty()) Claim(std::move(claims), nullptr);
+  if (!claims.empty()) Claim(claims, nullptr);
 }
 
 void ShardKeeper::SetAvoid(ShardId shard, MemberId avoid) {
@@ -246,7 +246,7 @@ void ShardKeeper::SetAvoid(ShardId shard, MemberId avoid) {
   desired_[shard] = placement_.DesiredOwner(shard, avoid);
 }
 
-void ShardKeeper::Claim(std::vector<ShardClaim> claims, std::function<void()> then) {
+void ShardKeeper::Claim(const std::vector<ShardClaim>& claims, std::function<void()> then) {
   if (claims.empty()) {
     if (then) then();
     return;

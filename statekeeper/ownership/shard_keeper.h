@@ -40,7 +40,7 @@ class ShardKeeper final : private ShardMoves::Owner {
   };
 
   ShardKeeper(MemberId self, uint32_t shard_count, ClusterStore* store, ShardServers* servers, Peers* peers,
-              std::shared_ptr<TaskQueue> queue, OwnershipMetrics* metrics, Callbacks callbacks);
+              const std::shared_ptr<TaskQueue>& queue, OwnershipMetrics* metrics, Callbacks callbacks);
 
   // What the store's table says that is new.
   void Learn(const std::vector<ShardEntry>& entries);
@@ -97,7 +97,7 @@ class ShardKeeper final : private ShardMoves::Owner {
   void PlanClaims(int64_t steady_ms, bool may_force);
   void PlanMoves(int64_t steady_ms);
   void SetAvoid(ShardId shard, MemberId avoid);
-  void Claim(std::vector<ShardClaim> claims, std::function<void()> then);
+  void Claim(const std::vector<ShardClaim>& claims, std::function<void()> then);
   void OnClaimed(const std::vector<ShardClaim>& claims, StoreStatus status,
                  const std::vector<ShardRecord>& records, const std::function<void()>& then);
   void OnServing(const std::vector<ShardEpoch>& shards, std::function<void()> then);
