@@ -1,8 +1,4 @@
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -12,6 +8,7 @@
 #include <thread>
 
 #include "common/clock.h"
+#include "common/free_port.h"
 #include "common/ids.h"
 #include "statekeeper/link/link_server.h"
 #include "statekeeper/ownership/ownership.h"
@@ -35,17 +32,7 @@ bool Await(const std::function<bool()>& condition, int64_t patience_ms = kPatien
   return true;
 }
 
-std::string FreeAddress() {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  EXPECT_EQ(bind(fd, reinterpret_cast<sockaddr*>(&address), size), 0);
-  EXPECT_EQ(getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size), 0);
-  close(fd);
-  return "127.0.0.1:" + std::to_string(ntohs(address.sin_port));
-}
+std::string FreeAddress() { return "127.0.0.1:" + std::to_string(FreePort()); }
 
 // A statekeeper without lanes. Its destructor is a kill -9.
 class Process {

@@ -89,7 +89,7 @@ class Lane : public GatewayLinks::Receiver, private HubHost {
   void Drop(const std::vector<ShardEpoch>& shards);
 
   // --- The same: its part of LaneOperator (lane_operator.h), for hubs and shards that fall to this lane.
-  void ListHubs(ShardId shard, std::string after, size_t limit,
+  void ListHubs(ShardId shard, const std::string& after, size_t limit,
                 LaneOperator::Answer<std::vector<HubSummary>> done);
   void DescribeHub(const std::string& hub, LaneOperator::Answer<HubReport> done);
   void ListConnections(const std::string& hub, std::string after, size_t limit,

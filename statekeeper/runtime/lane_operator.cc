@@ -39,7 +39,7 @@ AwakeHub* Lane::FindAwake(const std::string& hub, const ShardEpoch& shard) {
   return it == served->hubs.end() ? nullptr : it->second.get();
 }
 
-void Lane::ListHubs(ShardId shard, std::string after, size_t limit,
+void Lane::ListHubs(ShardId shard, const std::string& after, size_t limit,
                     LaneOperator::Answer<std::vector<HubSummary>> done) {
   if (Find(shard) == nullptr) return done(OperatorStatus::kNotOwner, {});
   limit = std::clamp<size_t>(limit, 1, kMostAtOnce);

@@ -28,6 +28,7 @@ struct RedisAddress {
   int port = 0;
 
   std::string ToString() const;  // "HOST:PORT", "[HOST]:PORT" for IPv6
+  // NOLINTNEXTLINE(modernize-use-nullptr): as in common/ids.h
   auto operator<=>(const RedisAddress&) const = default;
 };
 
