@@ -14,10 +14,9 @@ class SqliteClusterStore : public ClusterStore {
       : owner_(config.owner), calls_(loop, config.timeout, worker) {}
 
   void Sync(SyncRequest request, SyncCallback done) override {
+    const auto known = request.known_version;
     calls_.Read<SyncAnswer>(
-        [known = request.known_version](SqliteDatabase& database, SyncAnswer* answer) {
-          return database.ShardTable(known, answer);
-        },
+        [known](SqliteDatabase& database, SyncAnswer* answer) { return database.ShardTable(known, answer); },
         [this, request = std::move(request), done = std::move(done)](StoreStatus status, SyncAnswer answer) {
           if (status == StoreStatus::kOk) {
             const int64_t now_ms = SteadyMs();
