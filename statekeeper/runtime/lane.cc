@@ -105,14 +105,15 @@ void Lane::Run(std::promise<void> started) {
 void Lane::OnTurnEnd() {
   awaited_->Look();
   commits_->Flush();
-  links_->Flush();
-  commits_->Flush();  // the links may have given a gateway up
+  // Before the answers leave that say so: who gets one finds this process not ready.
   const bool healthy = store_->healthy();
   if (healthy != store_healthy_.load(std::memory_order_relaxed)) {
     store_healthy_.store(healthy, std::memory_order_relaxed);
     SPDLOG_WARN("lane {}: the store is {}", config_.lane, healthy ? "back" : "away");
   }
   metrics_.store_healthy.Set(healthy ? 1 : 0);
+  links_->Flush();
+  commits_->Flush();  // the links may have given a gateway up
   const GatewayLinks::Traffic traffic = links_->traffic();
   metrics_.gateways.Set(static_cast<double>(traffic.gateways));
   metrics_.unacknowledged_bytes.Set(static_cast<double>(traffic.unacknowledged_bytes));
