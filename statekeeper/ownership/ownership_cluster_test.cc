@@ -134,7 +134,7 @@ class Process {
 
 class OwnershipTest : public testing::Test {
  protected:
-  Process* Start(Process::Options options = {}) {
+  Process* Start(const Process::Options& options = {}) {
     processes_.push_back(std::make_unique<Process>(&cluster_, options));
     return processes_.back().get();
   }
@@ -247,6 +247,7 @@ TEST_F(OwnershipTest, AJoinMovesAFairPartByHandOverAndNothingElse) {
   ASSERT_TRUE(AwaitSettled(members));
   const std::map<ShardId, ShardRecord> before = cluster_.records();
   std::vector<size_t> moved_before;
+  moved_before.reserve(members.size());
   for (Process* process : members) moved_before.push_back(process->servers.moved());
   Process* fourth = Start();
   members.push_back(fourth);

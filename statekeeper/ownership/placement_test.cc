@@ -24,6 +24,7 @@ Member Serving(MemberId id, int64_t started_ms = 0, std::vector<MemberId> unreac
 
 Placement Of(const std::vector<MemberId>& ids) {
   std::vector<Member> members;
+  members.reserve(ids.size());
   for (const MemberId id : ids) members.push_back(Serving(id));
   return Placement(members, {});
 }
@@ -32,8 +33,8 @@ using Ids = std::vector<MemberId>;
 
 TEST(Placement, BalancesShards) {
   // Ids as they are in life: random.
-  std::vector<MemberId> ids;
-  for (int i = 0; i < 4; ++i) ids.push_back(NewGatewayId());
+  std::vector<MemberId> ids(4);
+  for (MemberId& id : ids) id = NewGatewayId();
   const Placement placement = Of(ids);
   std::map<MemberId, uint32_t> shards;
   for (uint32_t shard = 0; shard < kShards; ++shard) {

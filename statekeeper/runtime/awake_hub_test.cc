@@ -1090,7 +1090,7 @@ TEST_F(AwakeHubTest, ADeposedHubReleasesAndWritesNothingMore) {
   Say(1, "put b 2");  // in the turn's commit
   OperatorStatus answer = OperatorStatus::kOk;
   hub_->Depose();
-  hub_->Describe([&](OperatorStatus status, HubReport) { answer = status; });
+  hub_->Describe([&](OperatorStatus status, const HubReport&) { answer = status; });
   Settle();
   EXPECT_THAT(Sent(), IsEmpty());
   EXPECT_EQ(answer, OperatorStatus::kNotOwner);

@@ -124,7 +124,7 @@ class MemoryCluster {
     bool healthy() const override { return true; }
 
    private:
-    void Call(std::function<void(TaskQueue*)> call_with) {
+    void Call(const std::function<void(TaskQueue*)>& call_with) {
       // What a process has not sent when it dies is not carried out.
       std::function<void()> call = [call_with, weak = std::weak_ptr<TaskQueue>(queue_)] {
         if (const std::shared_ptr<TaskQueue> queue = weak.lock()) call_with(queue.get());
