@@ -6,6 +6,7 @@
 
 #include <charconv>
 #include <map>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -71,8 +72,8 @@ class ClusterCallsTest : public testing::Test {
     return Numbers(cluster_->node(node).Ask({"LRANGE", list, "0", "-1"}));
   }
   static std::vector<int> UpTo(int end) {
-    std::vector<int> numbers;
-    for (int i = 0; i < end; ++i) numbers.push_back(i);
+    std::vector<int> numbers(static_cast<size_t>(end));
+    std::iota(numbers.begin(), numbers.end(), 0);
     return numbers;
   }
 

@@ -98,6 +98,7 @@ std::vector<ShardRecord> Take(TestLoop& loop, ClusterStore& cluster, const std::
   // An epoch that no shard has: answers the records as they are.
   constexpr uint32_t kNoEpoch = UINT32_MAX;
   std::vector<ShardClaim> claims;
+  claims.reserve(shards.size());
   for (const ShardId shard : shards) claims.push_back({shard, kNoEpoch});
   const std::vector<ShardRecord> records = Claim(loop, cluster, claims);
   for (size_t i = 0; i < claims.size(); ++i) claims[i].epoch = records.at(i).epoch;
@@ -260,7 +261,7 @@ void AwaitEvidence(const std::function<bool()>& seen) {
   }
 }
 
-RedisSentinels::RedisSentinels(std::vector<std::string> server_arguments) {
+RedisSentinels::RedisSentinels(const std::vector<std::string>& server_arguments) {
   for (int i = 0; i < 2; ++i) {
     std::vector<std::string> arguments = server_arguments;
     if (i > 0)

@@ -104,7 +104,7 @@ class RedisServer {
 // Two servers, master and replica, and a sentinel that replaces the master.
 class RedisSentinels {
  public:
-  explicit RedisSentinels(std::vector<std::string> server_arguments = {});
+  explicit RedisSentinels(const std::vector<std::string>& server_arguments = {});
 
   // Before the sentinel knows the replica it cannot replace the master.
   void AwaitReplicaKnown();
