@@ -45,17 +45,19 @@ Ownership::Ownership(Config config, Lease* lease, ShardServers* servers, prometh
       metrics_(registry),
       loop_(ev_loop_new(EVBACKEND_EPOLL)),
       queue_(std::make_shared<TaskQueue>(loop_)),
-      service_(config_.id, {[this, queue = queue_](MemberId from) {
-                              queue->Post([this, from] {
-                                if (!peers_->Knows(from)) SyncSoon();
-                              });
-                            },
-                            [this, queue = queue_](peer::OfferRequest request, PeerService::Reply reply) {
-                              queue->Post([this, request = std::move(request), reply = std::move(reply)] {
-                                keeper_->OnOffer(
-                                    request, self_.state == MemberState::kServing && lease_->IsGood(), reply);
-                              });
-                            }}) {
+      service_(config_.id,
+               {[this, queue = queue_](MemberId from) {
+                  queue->Post([this, from] {
+                    if (!peers_->Knows(from)) SyncSoon();
+                  });
+                },
+                [this, queue = queue_](peer::OfferRequest request, PeerService::Reply reply) {
+                  queue->Post([this, request = std::move(request), reply = std::move(reply)] {
+                    keeper_->OnOffer(request, self_.state == MemberState::kServing && lease_->IsGood(),
+                                     reply);
+                  });
+                }},
+               peer_calls_) {
   view_ = std::make_shared<const ClusterView>(ClusterView{config_.shard_count, {}, {}});
   self_.id = config_.id;
   self_.address = config_.address;
@@ -84,7 +86,7 @@ void Ownership::Start() {
 
 void Ownership::Run() {
   store_ = config_.new_store(loop_);
-  peers_ = std::make_unique<Peers>(config_.id, queue_,
+  peers_ = std::make_unique<Peers>(config_.id, queue_, peer_calls_,
                                    Peers::Callbacks{[this] { SyncSoon(); }, [this] { SyncSoon(); }});
   keeper_ = std::make_unique<ShardKeeper>(
       config_.id, config_.shard_count, store_.get(), servers_, peers_.get(), queue_, &metrics_,

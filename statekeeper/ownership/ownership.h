@@ -18,7 +18,6 @@
 #pragma once
 
 #include <ev.h>
-#include <grpcpp/impl/codegen/service_type.h>
 #include <prometheus/registry.h>
 
 #include <cstdint>
@@ -55,7 +54,7 @@ class Ownership final : public ClusterAdmin {
     uint32_t shard_count = 1024;
     Duration member_ttl{3'000};
     bool shared = true;  // false: no other process can use the store, all shards are this one's
-    std::vector<link::ClassProfile> classes = {};      // for the shard map
+    std::vector<link::ClassProfile> classes = {};  // for the shard map
     // For gateways; called on the ownership's thread. `withdraw`: the last map may be out of date.
     std::function<void(link::ShardMap)> publish = {};
     std::function<void()> withdraw = {};
@@ -69,7 +68,7 @@ class Ownership final : public ClusterAdmin {
 
   // What other members call: for the server of the edge link, which is to listen before Start, and must be
   // gone before this object is.
-  grpc::Service* service() { return &service_; }
+  LinkService* service() { return &service_; }
 
   void Start();
   // A lane was told by the store that another process owns the shard, and has forgotten it.
@@ -133,6 +132,7 @@ class Ownership final : public ClusterAdmin {
   OwnershipMetrics metrics_;
   struct ev_loop* const loop_;
   const std::shared_ptr<TaskQueue> queue_;
+  const std::shared_ptr<PeerCalls> peer_calls_ = std::make_shared<PeerCalls>();
   PeerService service_;
   std::thread thread_;
 
