@@ -409,6 +409,11 @@ void Ownership::PublishMap(int64_t now) {
   view_ = std::move(view);
 }
 
+void Ownership::PublishMapNow(int64_t now) {
+  published_ms_ = now - kSettleMs;
+  PublishMap(now);
+}
+
 link::ShardMap Ownership::NewMap() {
   link::ShardMap map;
   map.set_version(++map_version_);
@@ -487,6 +492,7 @@ void Ownership::SettleEvictions(int64_t now) {
     }
     const std::function<void(std::string)> done = std::move(at->done);
     at = evictions_.erase(at);
+    PublishMapNow(now);
     done(left == 0
              ? ""
              : fmt::format("{} shards have not moved within {} s; see the log of this statekeeper, they move "
@@ -510,6 +516,7 @@ void Ownership::SettleDrain(int64_t now) {
     }
   }
   if (drains_.empty() || !(is_known || nobody) || (!is_empty && !nobody)) return;
+  PublishMapNow(now);
   for (const auto& done : std::exchange(drains_, {})) {
     done(is_empty ? "" : "there is no other statekeeper that could take the shards; start one first");
   }

@@ -115,6 +115,8 @@ class Ownership final : public ClusterAdmin {
   void ProlongLease(int64_t now);
   void TellPeers(int64_t now);
   void PublishMap(int64_t now);
+  // Before an operator is answered, who may look at once: not some milliseconds later.
+  void PublishMapNow(int64_t now);
   link::ShardMap NewMap();
   ClusterView NewView() const;
   void SettleEvictions(int64_t now);
