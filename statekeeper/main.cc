@@ -103,7 +103,7 @@ int Run(const Options& options) {
   std::vector<std::unique_ptr<Lane>> lanes;
   std::vector<Lane*> lane_pointers;
   std::unique_ptr<Ownership> ownership;
-  std::unique_ptr<grpc::Service> operators;
+  std::unique_ptr<LinkService> operators;
   std::unique_ptr<LinkServer> server;  // its end is the first: its calls go to the others
   for (uint32_t i = 0; i < lane_count; ++i) {
     Lane::Config config;

@@ -14,7 +14,7 @@ grpc::Status Refused(const std::string& why) { return {grpc::StatusCode::UNAUTHE
 
 }  // namespace
 
-grpc::Status AdminGate::Check(const grpc::CallbackServerContext& context) const {
+grpc::Status AdminGate::Check(const grpc::ServerContext& context) const {
   if (context.peer().starts_with("unix:")) return grpc::Status::OK;
   if (!key_.has_value()) {
     return Refused(

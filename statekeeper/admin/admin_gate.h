@@ -16,7 +16,7 @@ class AdminGate {
   explicit AdminGate(std::optional<OperatorKey> key) : key_(std::move(key)) {}
 
   // OK, or UNAUTHENTICATED with a sentence that says what to do.
-  grpc::Status Check(const grpc::CallbackServerContext& context) const;
+  grpc::Status Check(const grpc::ServerContext& context) const;
 
  private:
   const std::optional<OperatorKey> key_;

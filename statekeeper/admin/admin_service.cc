@@ -11,7 +11,7 @@
 #include "common/logging.h"
 #include "common/operator_key.h"
 #include "proto/admin.grpc.pb.h"
-#include "statekeeper/admin/admin_call.h"
+#include "proto/unary_call.h"
 #include "statekeeper/admin/admin_gate.h"
 #include "statekeeper/admin/find_member.h"
 #include "statekeeper/admin/forwarder.h"
@@ -24,11 +24,11 @@ namespace dormouse {
 namespace {
 
 using grpc::StatusCode;
-using Context = grpc::CallbackServerContext;
-using Reactor = grpc::ServerUnaryReactor;
-using Async = admin::Admin::StubInterface::async_interface;
+using Context = grpc::ServerContext;
+using Async = admin::Admin::AsyncService;
+using Stub = admin::Admin::StubInterface;
 template <typename Reply>
-using Call = std::shared_ptr<AdminCall<Reply>>;
+using Call = std::shared_ptr<UnaryCall<Reply>>;
 
 constexpr size_t kMaxConnections = 1000;
 
@@ -44,7 +44,7 @@ auto ByMember(const std::string& name) {
   return [&name](const ClusterView& view, grpc::Status* status) { return FindMember(view, name, status); };
 }
 
-class Service final : public admin::Admin::CallbackService {
+class Service final : public LinkService {
  public:
   Service(std::optional<OperatorKey> key, ClusterAdmin* cluster, LaneOperator* operators,
           std::shared_ptr<prometheus::Registry> registry)
@@ -54,143 +54,161 @@ class Service final : public admin::Admin::CallbackService {
         operators_(operators),
         registry_(std::move(registry)) {}
 
-  Reactor* Members(Context* context, const admin::MembersRequest* request,
-                   admin::MembersReply* reply) override {
-    return Serve(context, request, reply, &Async::Members, FindSelf,
-                 [](const ClusterView& view, const auto& call) { call->Answer(ListMembers(view)); });
-  }
-
-  Reactor* Shards(Context* context, const admin::ShardsRequest* request, admin::ShardsReply* reply) override {
-    return Serve(context, request, reply, &Async::Shards, FindSelf,
-                 [request](const ClusterView& view, const auto& call) { ListShards(view, *request, call); });
-  }
-
-  Reactor* Hubs(Context* context, const admin::HubsRequest* request, admin::HubsReply* reply) override {
-    const auto whom = [request](const ClusterView& view, grpc::Status* status) {
-      return request->has_shard() ? FindOwner(view, request->shard(), status)
-                                  : FindMember(view, request->member(), status);
-    };
-    return Serve(context, request, reply, &Async::Hubs, whom,
-                 [this, request](const ClusterView& view, const auto& call) {
-                   grpc::Status unused;
-                   AnswerHubPage(operators_,
-                                 request->has_shard() ? std::vector{static_cast<ShardId>(request->shard())}
-                                                      : ShardsOf(view, *FindSelf(view, &unused)),
-                                 *request, call);
-                 });
-  }
-
-  Reactor* Hub(Context* context, const admin::HubRequest* request, admin::HubReply* reply) override {
-    return ServeHub(
-        context, request, reply, &Async::Hub, [this](const auto& hub, const auto& self, auto call) {
-          operators_->DescribeHub(hub, [hub, self, call](OperatorStatus status, const HubReport& report) {
-            if (status != OperatorStatus::kOk) return call->Refuse(ToGrpc(status, "Hub " + hub));
-            call->Answer(Describe(report, self));
-          });
-        });
-  }
-
-  Reactor* Connections(Context* context, const admin::ConnectionsRequest* request,
-                       admin::ConnectionsReply* reply) override {
-    const size_t limit =
-        request->limit() == 0 ? kMaxConnections : std::min<size_t>(request->limit(), kMaxConnections);
-    return ServeHub(context, request, reply, &Async::Connections,
-                    [this, request, limit](const auto& hub, const auto&, auto call) {
-                      operators_->ListConnections(
-                          hub, request->after(), limit,
-                          [hub, limit, call](OperatorStatus status, const auto& connections) {
-                            if (status != OperatorStatus::kOk)
-                              return call->Refuse(ToGrpc(status, "Hub " + hub));
-                            call->Answer(ListConnections(connections, limit));
-                          });
-                    });
-  }
-
-  Reactor* Hibernate(Context* context, const admin::HibernateRequest* request,
-                     admin::HibernateReply* reply) override {
-    return ServeHub(context, request, reply, &Async::Hibernate,
-                    [this, context](const auto& hub, const auto& self, auto call) {
-                      Note(*context, "hibernate " + hub);
-                      operators_->HibernateHub(hub, [hub, self, call](OperatorStatus status) {
-                        if (status != OperatorStatus::kOk) return call->Refuse(ToGrpc(status, "Hub " + hub));
-                        admin::HibernateReply done;
-                        done.set_owner(self);
-                        call->Answer(std::move(done));
-                      });
-                    });
-  }
-
-  Reactor* Evict(Context* context, const admin::EvictRequest* request, admin::EvictReply* reply) override {
-    const auto whom = [request](const ClusterView& view, grpc::Status* status) -> const MemberView* {
-      if (request->mode() != admin::EvictRequest::MIGRATE && request->mode() != admin::EvictRequest::CLOSE) {
-        *status = {StatusCode::INVALID_ARGUMENT, "The mode must be migrate or close."};
-        return nullptr;
-      }
-      if (request->has_hub()) return FindOwnerOfHub(view, request->hub(), status);
-      if (request->has_member()) return FindMember(view, request->member(), status);
-      return FindOwnerOfAll(view, request->shards().shards(), status);
-    };
-    return Serve(context, request, reply, &Async::Evict, whom,
-                 [this, context, request](const ClusterView& view, const auto& call) {
-                   Note(*context, fmt::format("evict {}", request->ShortDebugString()));
-                   EvictHere(view, *request, call);
-                 });
-  }
-
-  Reactor* Drain(Context* context, const admin::DrainRequest* request, admin::DrainReply* reply) override {
-    return Serve(context, request, reply, &Async::Drain, ByMember(request->member()),
-                 [this, context, request](const ClusterView& view, const auto& call) {
-                   Note(*context, request->undo() ? "undo drain" : "drain");
-                   DrainHere(view, *request, call);
-                 });
-  }
-
-  Reactor* Load(Context* context, const admin::LoadRequest* request, admin::LoadReply* reply) override {
-    return Serve(context, request, reply, &Async::Load, ByMember(request->member()),
-                 [this](const ClusterView& view, const auto& call) {
-                   admin::LoadReply load = ReadLoad(*registry_);
-                   load.set_member(SelfId(view));
-                   call->Answer(std::move(load));
-                 });
+  // LinkService
+  grpc::Service* service() override { return &service_; }
+  void Serve(CompletionThread* thread) override {
+    thread_ = thread;
+    Take(&Async::RequestMembers, &Service::Members);
+    Take(&Async::RequestShards, &Service::Shards);
+    Take(&Async::RequestHubs, &Service::Hubs);
+    Take(&Async::RequestHub, &Service::Hub);
+    Take(&Async::RequestConnections, &Service::Connections);
+    Take(&Async::RequestHibernate, &Service::Hibernate);
+    Take(&Async::RequestEvict, &Service::Evict);
+    Take(&Async::RequestDrain, &Service::Drain);
+    Take(&Async::RequestLoad, &Service::Load);
   }
 
  private:
-  // `find(view, &status)`: the member that the question concerns. `here(view, call)`: the answer, where that
-  // is this one.
+  template <typename RequestCall, typename Request, typename Reply>
+  void Take(RequestCall request_call,
+            void (Service::*handler)(const Context&, const Request&, const Call<Reply>&)) {
+    AcceptUnary(thread_, &service_, request_call,
+                [this, handler](const Context& context, const Request& request, const Call<Reply>& call) {
+                  (this->*handler)(context, request, call);
+                });
+  }
+
+  void Members(const Context& context, const admin::MembersRequest& request,
+               const Call<admin::MembersReply>& call) {
+    Serve(context, request, call, &Stub::AsyncMembers, FindSelf,
+          [&call](const ClusterView& view) { call->Answer(ListMembers(view)); });
+  }
+
+  void Shards(const Context& context, const admin::ShardsRequest& request,
+              const Call<admin::ShardsReply>& call) {
+    Serve(context, request, call, &Stub::AsyncShards, FindSelf,
+          [&request, &call](const ClusterView& view) { ListShards(view, request, call); });
+  }
+
+  void Hubs(const Context& context, const admin::HubsRequest& request, const Call<admin::HubsReply>& call) {
+    const auto whom = [&request](const ClusterView& view, grpc::Status* status) {
+      return request.has_shard() ? FindOwner(view, request.shard(), status)
+                                 : FindMember(view, request.member(), status);
+    };
+    Serve(context, request, call, &Stub::AsyncHubs, whom, [this, &request, &call](const ClusterView& view) {
+      grpc::Status unused;
+      AnswerHubPage(operators_,
+                    request.has_shard() ? std::vector{static_cast<ShardId>(request.shard())}
+                                        : ShardsOf(view, *FindSelf(view, &unused)),
+                    request, call);
+    });
+  }
+
+  void Hub(const Context& context, const admin::HubRequest& request, const Call<admin::HubReply>& call) {
+    ServeHub(context, request, call, &Stub::AsyncHub, [this, &call](const auto& hub, const auto& self) {
+      operators_->DescribeHub(hub, [hub, self, call](OperatorStatus status, const HubReport& report) {
+        if (status != OperatorStatus::kOk) return call->Refuse(ToGrpc(status, "Hub " + hub));
+        call->Answer(Describe(report, self));
+      });
+    });
+  }
+
+  void Connections(const Context& context, const admin::ConnectionsRequest& request,
+                   const Call<admin::ConnectionsReply>& call) {
+    const size_t limit =
+        request.limit() == 0 ? kMaxConnections : std::min<size_t>(request.limit(), kMaxConnections);
+    ServeHub(context, request, call, &Stub::AsyncConnections,
+             [this, &request, &call, limit](const auto& hub, const auto&) {
+               operators_->ListConnections(
+                   hub, request.after(), limit,
+                   [hub, limit, call](OperatorStatus status, const auto& connections) {
+                     if (status != OperatorStatus::kOk) return call->Refuse(ToGrpc(status, "Hub " + hub));
+                     call->Answer(ListConnections(connections, limit));
+                   });
+             });
+  }
+
+  void Hibernate(const Context& context, const admin::HibernateRequest& request,
+                 const Call<admin::HibernateReply>& call) {
+    ServeHub(context, request, call, &Stub::AsyncHibernate,
+             [this, &context, &call](const auto& hub, const auto& self) {
+               Note(context, "hibernate " + hub);
+               operators_->HibernateHub(hub, [hub, self, call](OperatorStatus status) {
+                 if (status != OperatorStatus::kOk) return call->Refuse(ToGrpc(status, "Hub " + hub));
+                 admin::HibernateReply done;
+                 done.set_owner(self);
+                 call->Answer(done);
+               });
+             });
+  }
+
+  void Evict(const Context& context, const admin::EvictRequest& request,
+             const Call<admin::EvictReply>& call) {
+    const auto whom = [&request](const ClusterView& view, grpc::Status* status) -> const MemberView* {
+      if (request.mode() != admin::EvictRequest::MIGRATE && request.mode() != admin::EvictRequest::CLOSE) {
+        *status = {StatusCode::INVALID_ARGUMENT, "The mode must be migrate or close."};
+        return nullptr;
+      }
+      if (request.has_hub()) return FindOwnerOfHub(view, request.hub(), status);
+      if (request.has_member()) return FindMember(view, request.member(), status);
+      return FindOwnerOfAll(view, request.shards().shards(), status);
+    };
+    Serve(context, request, call, &Stub::AsyncEvict, whom,
+          [this, &context, &request, &call](const ClusterView& view) {
+            Note(context, fmt::format("evict {}", request.ShortDebugString()));
+            EvictHere(view, request, call);
+          });
+  }
+
+  void Drain(const Context& context, const admin::DrainRequest& request,
+             const Call<admin::DrainReply>& call) {
+    Serve(context, request, call, &Stub::AsyncDrain, ByMember(request.member()),
+          [this, &context, &request, &call](const ClusterView& view) {
+            Note(context, request.undo() ? "undo drain" : "drain");
+            DrainHere(view, request, call);
+          });
+  }
+
+  void Load(const Context& context, const admin::LoadRequest& request, const Call<admin::LoadReply>& call) {
+    Serve(context, request, call, &Stub::AsyncLoad, ByMember(request.member()),
+          [this, &call](const ClusterView& view) {
+            admin::LoadReply load = ReadLoad(*registry_);
+            load.set_member(SelfId(view));
+            call->Answer(load);
+          });
+  }
+
+  // `find(view, &status)`: the member that the question concerns. `here(view)`: answers, where that is
+  // this one.
   template <typename Request, typename Reply, typename Find, typename Here>
-  Reactor* Serve(Context* context, const Request* request, Reply* reply,
-                 Forwarder::Method<Request, Reply> method, const Find& find, const Here& here) {
-    const auto call = AdminCall<Reply>::New(reply);
-    Reactor* const reactor = call.get();
-    grpc::Status status = gate_.Check(*context);
-    if (!status.ok()) {
-      call->Refuse(status);
-      return reactor;
-    }
+  void Serve(const Context& context, const Request& request, const Call<Reply>& call,
+             Forwarder::Method<Request, Reply> method, const Find& find, const Here& here) {
+    grpc::Status status = gate_.Check(context);
+    if (!status.ok()) return call->Refuse(status);
     const ClusterView view = cluster_->View();
     const MemberView* const member = find(view, &status);
     if (member == nullptr) {
       call->Refuse(status);
     } else if (member->is_self) {
-      here(view, call);
-    } else if (Forwarder::IsForwarded(*context)) {
+      here(view);
+    } else if (Forwarder::IsForwarded(context)) {
       call->Refuse({StatusCode::ABORTED,
                     fmt::format("What this concerns went to statekeeper {} meanwhile.", member->id)});
     } else {
-      forwarder_.Forward(*member, *context, *request, method, call);
+      forwarder_.Forward(thread_, *member, context, request, method, call);
     }
-    return reactor;
   }
 
-  // Of one hub: `here(hub, id of this member, call)`.
+  // Of one hub: `here(hub, id of this member)`.
   template <typename Request, typename Reply, typename Here>
-  Reactor* ServeHub(Context* context, const Request* request, Reply* reply,
-                    Forwarder::Method<Request, Reply> method, const Here& here) {
-    const std::string& hub = request->hub();
-    return Serve(
-        context, request, reply, method,
+  void ServeHub(const Context& context, const Request& request, const Call<Reply>& call,
+                Forwarder::Method<Request, Reply> method, const Here& here) {
+    const std::string& hub = request.hub();
+    Serve(
+        context, request, call, method,
         [&hub](const ClusterView& view, grpc::Status* status) { return FindOwnerOfHub(view, hub, status); },
-        [&hub, &here](const ClusterView& view, const auto& call) { here(hub, SelfId(view), call); });
+        [&hub, &here](const ClusterView& view) { here(hub, SelfId(view)); });
   }
 
   static std::string SelfId(const ClusterView& view) {
@@ -240,7 +258,7 @@ class Service final : public admin::Admin::CallbackService {
       out->set_owner_lives(living.contains(entry.owner));
       out->set_avoid(entry.avoid);
     }
-    call->Answer(std::move(reply));
+    call->Answer(reply);
   }
 
   static admin::HubReply Describe(const HubReport& report, const std::string& self) {
@@ -341,7 +359,7 @@ class Service final : public admin::Admin::CallbackService {
       admin::EvictReply done;
       done.set_owner(self);
       done.set_hubs(1);
-      call->Answer(std::move(done));
+      call->Answer(done);
     });
   }
 
@@ -375,14 +393,16 @@ class Service final : public admin::Admin::CallbackService {
   ClusterAdmin* const cluster_;
   LaneOperator* const operators_;
   const std::shared_ptr<prometheus::Registry> registry_;
+  Async service_;
+  CompletionThread* thread_ = nullptr;
 };
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> NewAdminService(const std::string& admin_key, ClusterAdmin* cluster,
-                                               LaneOperator* operators,
-                                               std::shared_ptr<prometheus::Registry> registry,
-                                               std::string* error) {
+std::unique_ptr<LinkService> NewAdminService(const std::string& admin_key, ClusterAdmin* cluster,
+                                             LaneOperator* operators,
+                                             std::shared_ptr<prometheus::Registry> registry,
+                                             std::string* error) {
   std::optional<OperatorKey> key;
   if (!admin_key.empty()) {
     key = OperatorKey::Read("admin-key", admin_key, error);

@@ -4,17 +4,17 @@
 // Whoever comes by the unix socket may ask: its directory is the user's own. Over TCP each call must carry a
 // token of the admin key; statekeepers that pass a call on to each other make one themselves.
 //
-// Threading: the service is gRPC's, whose threads never wait here. It is registered with the server before
-// that starts, and destroyed after it, before `cluster` and `operators`. These may answer late, or never: a
-// call ends with its deadline or its client all the same.
+// Threading: calls are taken on the completion thread, which never waits here. It is given to the server
+// before that starts, and destroyed after it, before `cluster` and `operators`. These may answer late, or
+// never: a call ends with its deadline, its client or the server all the same.
 #pragma once
 
-#include <grpcpp/impl/codegen/service_type.h>
 #include <prometheus/registry.h>
 
 #include <memory>
 #include <string>
 
+#include "statekeeper/link/link_service.h"
 #include "statekeeper/ownership/cluster_admin.h"
 #include "statekeeper/runtime/lane_operator.h"
 
@@ -22,9 +22,9 @@ namespace dormouse {
 
 // `admin_key`: the option; empty: none. `registry`: where lanes count (runtime/lane_metrics.h). nullptr: the
 // key cannot be used, `*error` is a sentence that says why.
-std::unique_ptr<grpc::Service> NewAdminService(const std::string& admin_key, ClusterAdmin* cluster,
-                                               LaneOperator* operators,
-                                               std::shared_ptr<prometheus::Registry> registry,
-                                               std::string* error);
+std::unique_ptr<LinkService> NewAdminService(const std::string& admin_key, ClusterAdmin* cluster,
+                                             LaneOperator* operators,
+                                             std::shared_ptr<prometheus::Registry> registry,
+                                             std::string* error);
 
 }  // namespace dormouse

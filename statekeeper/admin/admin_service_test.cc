@@ -9,6 +9,8 @@
 #include <prometheus/gauge.h>
 
 #include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <future>
 #include <set>
 #include <thread>
@@ -355,6 +357,56 @@ TEST_F(AdminServiceTest, StopsClosingWhenNobodyWaitsForItAnyMore) {
   EXPECT_EQ(Ask(one_->unix(), &Stub::Evict, request, &reply, "", Duration(200)).error_code(),
             StatusCode::DEADLINE_EXCEEDED);
   one_.reset();  // does not wait for answers that never come
+}
+
+TEST_F(AdminServiceTest, AnAnswerThatComesTooLateIsToNoEffect) {
+  admin::HubRequest request;
+  request.set_hub(HubOf(0));
+  admin::HubReply hub;
+  one_->AddHub(HubOf(0), {});
+  one_->Hold();
+  for (FakeStatekeeper* asked : {one_.get(), two_.get()}) {
+    EXPECT_EQ(Ask(asked->unix(), &Stub::Hub, request, &hub, "", Duration(200)).error_code(),
+              StatusCode::DEADLINE_EXCEEDED);
+  }
+  one_->Release();
+  EXPECT_TRUE(Ask(one_->unix(), &Stub::Hub, request, &hub).ok());
+}
+
+TEST_F(AdminServiceTest, AServerThatStopsDoesNotWaitForAnswers) {
+  one_->AddHub(HubOf(0), {});
+  // The one that waits for its lane; the one that waits for the other statekeeper.
+  size_t questions = 0;
+  for (FakeStatekeeper* stopped : {two_.get(), one_.get()}) {
+    one_->Hold();
+    auto answer = std::async(std::launch::async, [&, address = stopped->unix()] {
+      admin::HubRequest request;
+      request.set_hub(HubOf(0));
+      admin::HubReply hub;
+      return Ask(address, &Stub::Hub, request, &hub, "", Duration(60'000)).error_code();
+    });
+    one_->AwaitAsked(++questions);
+    const int64_t begin = SteadyMs();
+    stopped->StopServing();
+    EXPECT_THAT(answer.get(), testing::AnyOf(StatusCode::UNAVAILABLE, StatusCode::CANCELLED));
+    EXPECT_LT(SteadyMs() - begin, 20'000);
+    one_->Release();  // answers of calls that are no longer there
+  }
+}
+
+// They poll the sockets of the whole process, and wake for each message of the edge link.
+TEST_F(AdminServiceTest, StartsNoThreadsOfTheCallbackApi) {
+  two_->AddHub(HubOf(1), {});
+  admin::HubRequest request;
+  request.set_hub(HubOf(1));
+  admin::HubReply hub;
+  ASSERT_TRUE(Ask(one_->unix(), &Stub::Hub, request, &hub).ok());
+  std::vector<std::string> threads;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/task")) {
+    std::getline(std::ifstream(entry.path() / "comm"), threads.emplace_back());
+  }
+  EXPECT_THAT(threads, Not(IsEmpty()));
+  EXPECT_THAT(threads, Not(Contains(HasSubstr("nexting"))));
 }
 
 TEST_F(AdminServiceTest, SaysWhatLanesSay) {

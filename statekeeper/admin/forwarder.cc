@@ -13,12 +13,11 @@ constexpr char kMark[] = "dormouse-forwarded";
 
 }  // namespace
 
-bool Forwarder::IsForwarded(const grpc::CallbackServerContext& context) {
+bool Forwarder::IsForwarded(const grpc::ServerContext& context) {
   return context.client_metadata().contains(kMark);
 }
 
-std::unique_ptr<admin::Admin::Stub> Forwarder::Reach(const MemberView& to,
-                                                     const grpc::CallbackServerContext& context,
+std::unique_ptr<admin::Admin::Stub> Forwarder::Reach(const MemberView& to, const grpc::ServerContext& context,
                                                      std::unique_ptr<grpc::ClientContext>* onward,
                                                      grpc::Status* status) const {
   // The name of the socket has the member's id in it: what is there is the member's.
@@ -32,7 +31,7 @@ std::unique_ptr<admin::Admin::Stub> Forwarder::Reach(const MemberView& to,
                     to.id, to.address)};
     return nullptr;
   }
-  *onward = grpc::ClientContext::FromCallbackServerContext(context);
+  *onward = grpc::ClientContext::FromServerContext(context);
   (*onward)->AddMetadata(kMark, "1");
   if (!is_here) (*onward)->AddMetadata("authorization", "Bearer " + key_->NewToken(WallMs()));
   return admin::Admin::NewStub(NewLinkChannel(is_here ? "unix:" + to.unix_path : to.address));

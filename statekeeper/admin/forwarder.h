@@ -1,5 +1,5 @@
-// Passes calls on to other statekeepers, whose answers become the answers of the calls. Any thread; nothing
-// waits.
+// Passes calls on to other statekeepers, whose answers become the answers of the calls. A call that ends here
+// ends there, too. Any thread; nothing waits.
 //
 // To one of the same host by its unix socket, to others over TCP with a token of the admin key. A connection
 // is made for each call: operators do not ask often.
@@ -15,54 +15,53 @@
 
 #include "common/operator_key.h"
 #include "proto/admin.grpc.pb.h"
-#include "statekeeper/admin/admin_call.h"
+#include "proto/unary_call.h"
+#include "proto/unary_question.h"
 #include "statekeeper/ownership/cluster_admin.h"
 
 namespace dormouse {
 
 class Forwarder {
  public:
+  // AsyncNAME of the stub.
   template <typename Request, typename Reply>
-  using Method = void (admin::Admin::StubInterface::async_interface::*)(grpc::ClientContext*, const Request*,
-                                                                        Reply*,
-                                                                        std::function<void(grpc::Status)>);
+  using Method = std::unique_ptr<grpc::ClientAsyncResponseReaderInterface<Reply>> (
+      admin::Admin::StubInterface::*)(grpc::ClientContext*, const Request&, grpc::CompletionQueue*);
 
   explicit Forwarder(std::optional<OperatorKey> key) : key_(std::move(key)) {}
 
   // Whether another statekeeper passed it on: it goes no further.
-  static bool IsForwarded(const grpc::CallbackServerContext& context);
+  static bool IsForwarded(const grpc::ServerContext& context);
 
-  // `context`: of the call, which its handler has not returned from yet. The deadline goes along.
+  // `context`: of the call, which its handler has not returned from yet. The deadline goes along. `thread`:
+  // that the call came on.
   template <typename Request, typename Reply>
-  void Forward(const MemberView& to, const grpc::CallbackServerContext& context, const Request& request,
-               Method<Request, Reply> method, std::shared_ptr<AdminCall<Reply>> call) const {
-    struct Journey {
-      std::unique_ptr<admin::Admin::Stub> stub;
-      std::unique_ptr<grpc::ClientContext> context;
-      Request request;
-      Reply reply;
-    };
-    auto journey = std::make_shared<Journey>();
+  void Forward(CompletionThread* thread, const MemberView& to, const grpc::ServerContext& context,
+               const Request& request, Method<Request, Reply> method,
+               std::shared_ptr<UnaryCall<Reply>> call) const {
+    std::unique_ptr<grpc::ClientContext> onward;
     grpc::Status status;
-    journey->stub = Reach(to, context, &journey->context, &status);
-    if (journey->stub == nullptr) {
+    const auto stub = Reach(to, context, &onward, &status);
+    if (stub == nullptr) {
       call->Refuse(status);
       return;
     }
-    journey->request = request;
-    const std::string name = to.id + " at " + to.address;
-    (journey->stub->async()->*method)(journey->context.get(), &journey->request, &journey->reply,
-                                      [journey, call, name](const grpc::Status& said) {
-                                        if (said.ok()) {
-                                          call->Answer(std::move(journey->reply));
-                                        } else {
-                                          call->Refuse(AsFromHere(said, name));
-                                        }
-                                      });
+    UnaryQuestion<Reply>::Ask(
+        thread, std::move(onward),
+        [&](grpc::ClientContext* with, grpc::CompletionQueue* queue) {
+          return (stub.get()->*method)(with, request, queue);
+        },
+        [call = std::move(call), name = to.id + " at " + to.address](const grpc::Status& said, Reply* reply) {
+          if (said.ok()) {
+            call->Answer(*reply);
+          } else {
+            call->Refuse(AsFromHere(said, name));
+          }
+        });
   }
 
  private:
-  std::unique_ptr<admin::Admin::Stub> Reach(const MemberView& to, const grpc::CallbackServerContext& context,
+  std::unique_ptr<admin::Admin::Stub> Reach(const MemberView& to, const grpc::ServerContext& context,
                                             std::unique_ptr<grpc::ClientContext>* onward,
                                             grpc::Status* status) const;
   static grpc::Status AsFromHere(const grpc::Status& said, const std::string& name);

@@ -110,7 +110,7 @@ void HubCloser::Closed(const std::string& hub, OperatorStatus status) {
 
 void HubCloser::End() {
   if (failure_.ok()) {
-    call_->Answer(std::move(reply_));
+    call_->Answer(reply_);
     return;
   }
   call_->Refuse({failure_.error_code(), fmt::format("{} {} hubs were closed before that.",

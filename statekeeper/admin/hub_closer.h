@@ -13,14 +13,14 @@
 #include <vector>
 
 #include "proto/admin.pb.h"
-#include "statekeeper/admin/admin_call.h"
+#include "proto/unary_call.h"
 #include "statekeeper/runtime/lane_operator.h"
 
 namespace dormouse {
 
 class HubCloser : public std::enable_shared_from_this<HubCloser> {
  public:
-  using Call = std::shared_ptr<AdminCall<admin::EvictReply>>;
+  using Call = std::shared_ptr<UnaryCall<admin::EvictReply>>;
 
   HubCloser(LaneOperator* operators, std::vector<ShardId> shards, std::string owner, Call call);
 

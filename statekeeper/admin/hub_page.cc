@@ -19,7 +19,7 @@ class Page : public std::enable_shared_from_this<Page> {
  public:
   // `next`: the shard that follows these; nothing: none does.
   Page(std::vector<ShardId> shards, std::optional<ShardId> next, admin::HubsRequest request,
-       std::shared_ptr<AdminCall<admin::HubsReply>> call)
+       std::shared_ptr<UnaryCall<admin::HubsReply>> call)
       : shards_(std::move(shards)),
         next_(next),
         request_(std::move(request)),
@@ -67,12 +67,12 @@ class Page : public std::enable_shared_from_this<Page> {
       if (answer.hubs.size() >= kHubsOfShard) {
         reply.mutable_next()->set_shard(shards_[i]);
         reply.mutable_next()->set_hub(answer.hubs.back().hub);
-        call_->Answer(std::move(reply));
+        call_->Answer(reply);
         return;
       }
     }
     if (next_.has_value()) reply.mutable_next()->set_shard(*next_);
-    call_->Answer(std::move(reply));
+    call_->Answer(reply);
   }
 
   void Add(ShardId shard, const HubSummary& hub, admin::HubsReply* reply) const {
@@ -88,7 +88,7 @@ class Page : public std::enable_shared_from_this<Page> {
   const std::vector<ShardId> shards_;
   const std::optional<ShardId> next_;
   const admin::HubsRequest request_;
-  const std::shared_ptr<AdminCall<admin::HubsReply>> call_;
+  const std::shared_ptr<UnaryCall<admin::HubsReply>> call_;
   std::mutex mutex_;
   std::vector<Answer> answers_;  // by shard; mutex_ until none is missing
   size_t missing_;               // mutex_
@@ -97,7 +97,7 @@ class Page : public std::enable_shared_from_this<Page> {
 }  // namespace
 
 void AnswerHubPage(LaneOperator* operators, const std::vector<ShardId>& shards,
-                   const admin::HubsRequest& request, std::shared_ptr<AdminCall<admin::HubsReply>> call) {
+                   const admin::HubsRequest& request, std::shared_ptr<UnaryCall<admin::HubsReply>> call) {
   const auto first = std::ranges::lower_bound(shards, request.after().shard());
   const auto last = shards.end() - first > static_cast<ptrdiff_t>(kShardsAtOnce)
                         ? first + static_cast<ptrdiff_t>(kShardsAtOnce)

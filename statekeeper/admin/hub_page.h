@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "proto/admin.pb.h"
-#include "statekeeper/admin/admin_call.h"
+#include "proto/unary_call.h"
 #include "statekeeper/runtime/lane_operator.h"
 
 namespace dormouse {
@@ -13,6 +13,6 @@ namespace dormouse {
 // `shards`: all that the question is about, ascending; the page begins where `request` says. Any thread;
 // answers the call once, from a lane's thread or at once.
 void AnswerHubPage(LaneOperator* operators, const std::vector<ShardId>& shards,
-                   const admin::HubsRequest& request, std::shared_ptr<AdminCall<admin::HubsReply>> call);
+                   const admin::HubsRequest& request, std::shared_ptr<UnaryCall<admin::HubsReply>> call);
 
 }  // namespace dormouse

@@ -17,9 +17,9 @@
 #include "common/logging.h"
 #include "proto/link.grpc.pb.h"
 #include "proto/link_channel.h"
+#include "proto/watchers.h"
 #include "statekeeper/link/lane_links.h"
 #include "statekeeper/link/server_stream.h"
-#include "statekeeper/link/shard_watchers.h"
 
 namespace dormouse {
 namespace {
@@ -46,7 +46,10 @@ class Server final : public LinkServer, private ServerStream::Acceptor {
   explicit Server(Config config) : config_(std::move(config)), inboxes_(config_.lanes) {}
 
   ~Server() override {
-    if (server_ != nullptr) server_->Shutdown(std::chrono::system_clock::now());
+    if (server_ != nullptr) {
+      for (LinkService* service : config_.services) service->Stop();
+      server_->Shutdown(std::chrono::system_clock::now());
+    }
     thread_.reset();  // once the last stream is gone: they use the server
     server_.reset();
   }
@@ -75,7 +78,7 @@ class Server final : public LinkServer, private ServerStream::Acceptor {
       builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &ports[i]);
     }
     builder.RegisterService(&service_);
-    for (grpc::Service* service : config_.services) builder.RegisterService(service);
+    for (LinkService* service : config_.services) builder.RegisterService(service->service());
     thread_ = std::make_unique<CompletionThread>(builder.AddCompletionQueue());
     server_ = builder.BuildAndStart();
     if (server_ == nullptr) {
@@ -89,12 +92,14 @@ class Server final : public LinkServer, private ServerStream::Acceptor {
       if (port_ == 0 && !config_.addresses[i].starts_with(kUnixPrefix)) port_ = ports[i];
     }
     ServerStream::Accept(thread_.get(), this);
-    watchers_.Accept(thread_.get(),
-                     [this](grpc::ServerContext* context, grpc::ByteBuffer* request,
-                            ShardWatchers::Call* call, grpc::CompletionQueue* queue, void* tag) {
-                       service_.RequestWatchShards(context, request, call, queue,
-                                                   static_cast<grpc::ServerCompletionQueue*>(queue), tag);
-                     });
+    watchers_.Accept(thread_.get(), {[this](grpc::ServerContext* context, grpc::ByteBuffer* request,
+                                            Watchers::Call* call, grpc::CompletionQueue* queue, void* tag) {
+                                       service_.RequestWatchShards(
+                                           context, request, call, queue,
+                                           static_cast<grpc::ServerCompletionQueue*>(queue), tag);
+                                     },
+                                     [](const grpc::ByteBuffer&) { return grpc::Status::OK; }});
+    for (LinkService* service : config_.services) service->Serve(thread_.get());
     return true;
   }
 
@@ -104,9 +109,12 @@ class Server final : public LinkServer, private ServerStream::Acceptor {
     shard_count_->store(map.shard_count());
     watchers_.Publish(map);
   }
-  void Withdraw() override { watchers_.Withdraw(); }
+  void Withdraw() override { watchers_.Withdraw(NoShardMap()); }
 
  private:
+  // The gateway asks another statekeeper.
+  static grpc::Status NoShardMap() { return {grpc::StatusCode::UNAVAILABLE, "it knows no shard map now"}; }
+
   void RequestCall(grpc::ServerContext* context, ServerStream::Call* call, grpc::CompletionQueue* queue,
                    void* tag) override {
     service_.RequestLink(context, call, queue, static_cast<grpc::ServerCompletionQueue*>(queue), tag);
@@ -139,7 +147,7 @@ class Server final : public LinkServer, private ServerStream::Acceptor {
   const std::shared_ptr<std::atomic<uint32_t>> shard_count_ = std::make_shared<std::atomic<uint32_t>>(0);
   std::mutex mutex_;
   std::vector<std::shared_ptr<StreamInbox>> inboxes_;  // by lane
-  ShardWatchers watchers_;
+  Watchers watchers_{NoShardMap()};                    // WatchShards
   Service service_;
   std::unique_ptr<CompletionThread> thread_;
   std::unique_ptr<grpc::Server> server_;

@@ -4,8 +4,6 @@
 // Threading: create, start and destroy on the main thread; lanes get their GatewayLinks before Start.
 #pragma once
 
-#include <grpcpp/impl/codegen/service_type.h>
-
 #include <functional>
 #include <memory>
 #include <string>
@@ -13,6 +11,7 @@
 
 #include "proto/link.pb.h"
 #include "statekeeper/link/gateway_links.h"
+#include "statekeeper/link/link_service.h"
 
 namespace dormouse {
 
@@ -24,7 +23,7 @@ class LinkServer {
     uint32_t lanes = 1;
     GatewayLinks::Config links = {};  // of each lane; incarnation and lane are filled in here
     // More services of the same server (for other statekeepers, for operators); they outlive it.
-    std::vector<grpc::Service*> services = {};
+    std::vector<LinkService*> services = {};
   };
 
   virtual ~LinkServer() = default;  // closes all streams and waits for them

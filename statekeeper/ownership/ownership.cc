@@ -17,7 +17,8 @@ constexpr int64_t kPauseMs = 500;      // a tick this late: the process did not 
 constexpr int64_t kMinSyncGapMs = 10;  // between two Syncs, whatever happens
 constexpr int64_t kSyncRetryMs = 200;
 constexpr int64_t kSuspicionSyncMs = 50;
-constexpr int64_t kStoreSilenceMs = 300;  // a Sync unanswered for longer: the store is away
+constexpr int64_t kStoreSilenceMs =
+    300;  // a Sync unanswered for longer: the store is away; a tenth of short TTLs
 constexpr int64_t kProlongMs = 500;
 constexpr int64_t kClockOffMs = 2'000;  // worth a line in the log
 constexpr int64_t kJoiningMs = 400;
@@ -45,17 +46,19 @@ Ownership::Ownership(Config config, Lease* lease, ShardServers* servers, prometh
       metrics_(registry),
       loop_(ev_loop_new(EVBACKEND_EPOLL)),
       queue_(std::make_shared<TaskQueue>(loop_)),
-      service_(config_.id, {[this, queue = queue_](MemberId from) {
-                              queue->Post([this, from] {
-                                if (!peers_->Knows(from)) SyncSoon();
-                              });
-                            },
-                            [this, queue = queue_](peer::OfferRequest request, PeerService::Reply reply) {
-                              queue->Post([this, request = std::move(request), reply = std::move(reply)] {
-                                keeper_->OnOffer(
-                                    request, self_.state == MemberState::kServing && lease_->IsGood(), reply);
-                              });
-                            }}) {
+      service_(config_.id,
+               {[this, queue = queue_](MemberId from) {
+                  queue->Post([this, from] {
+                    if (!peers_->Knows(from)) SyncSoon();
+                  });
+                },
+                [this, queue = queue_](peer::OfferRequest request, PeerService::Reply reply) {
+                  queue->Post([this, request = std::move(request), reply = std::move(reply)] {
+                    keeper_->OnOffer(request, self_.state == MemberState::kServing && lease_->IsGood(),
+                                     reply);
+                  });
+                }},
+               peer_calls_) {
   view_ = std::make_shared<const ClusterView>(ClusterView{config_.shard_count, {}, {}});
   self_.id = config_.id;
   self_.address = config_.address;
@@ -84,7 +87,7 @@ void Ownership::Start() {
 
 void Ownership::Run() {
   store_ = config_.new_store(loop_);
-  peers_ = std::make_unique<Peers>(config_.id, queue_,
+  peers_ = std::make_unique<Peers>(config_.id, queue_, peer_calls_,
                                    Peers::Callbacks{[this] { SyncSoon(); }, [this] { SyncSoon(); }});
   keeper_ = std::make_unique<ShardKeeper>(
       config_.id, config_.shard_count, store_.get(), servers_, peers_.get(), queue_, &metrics_,
@@ -121,7 +124,10 @@ void Ownership::HandOver(Duration patience) {
 
 void Ownership::Stop() {
   auto left = std::make_shared<std::promise<void>>();
-  queue_->Post([this, left] { store_->Leave([left](StoreStatus) { left->set_value(); }); });
+  queue_->Post([this, left] {
+    leaving_ = true;
+    store_->Leave([left](StoreStatus) { left->set_value(); });
+  });
   left->get_future().wait_for(kLeavePatience);
   service_.Close();
   queue_->Post([this] { End(); });
@@ -214,7 +220,7 @@ void Ownership::OnTurnEnd() {
 // --- Members.
 
 void Ownership::SyncIfDue(int64_t now) {
-  if (sync_under_way_) return;
+  if (sync_under_way_ || leaving_) return;
   const bool suspicion = SuspicionPending();
   if (!suspicion) {
     suspicion_since_ms_ = 0;
@@ -285,7 +291,7 @@ void Ownership::OnSynced(int64_t sent_ms, StoreStatus status, const SyncAnswer& 
 // Deadlines of hubs are times of day, and hubs change hands: one clock for all statekeepers.
 void Ownership::FollowStoreClock(int64_t wall_ms, int64_t sent_ms, int64_t now) {
   // An answer that was long under way tells the time badly.
-  if (wall_ms == 0 || (!members_.empty() && now - sent_ms > kStoreSilenceMs)) return;
+  if (wall_ms == 0 || (!members_.empty() && now - sent_ms > StoreSilenceMs())) return;
   const int64_t behind_ms = FollowClock(wall_ms, sent_ms + (now - sent_ms) / 2);
   const bool is_off = std::abs(behind_ms) > kClockOffMs;
   if (std::exchange(store_clock_off_, is_off) == is_off) return;
@@ -363,8 +369,13 @@ bool Ownership::SuspicionPending() const {
 
 // --- The lease.
 
+// One's silence and then another's must fit into a lease.
+int64_t Ownership::StoreSilenceMs() const {
+  return std::min<int64_t>(kStoreSilenceMs, config_.member_ttl.count() / 10);
+}
+
 bool Ownership::ReachesStore(int64_t now) const {
-  return !sync_failed_ && !(sync_under_way_ && now - sync_sent_ms_ > kStoreSilenceMs);
+  return !sync_failed_ && !(sync_under_way_ && now - sync_sent_ms_ > StoreSilenceMs());
 }
 
 void Ownership::RenewLease(int64_t until_ms) {
@@ -374,7 +385,7 @@ void Ownership::RenewLease(int64_t until_ms) {
 
 void Ownership::ProlongLease(int64_t now) {
   // After a pause nothing is known until the store, or the peers, had time to answer.
-  if (ReachesStore(now) || now - running_since_ms_ <= kStoreSilenceMs) return;
+  if (ReachesStore(now) || now - running_since_ms_ <= StoreSilenceMs()) return;
   if (!IsAlone() && peers_->store() != Peers::Store::kAway) return;
   RenewLease(now + kProlongMs);
 }
@@ -405,6 +416,11 @@ void Ownership::PublishMap(int64_t now) {
   auto view = std::make_shared<const ClusterView>(NewView());
   const std::lock_guard lock(view_mutex_);
   view_ = std::move(view);
+}
+
+void Ownership::PublishMapNow(int64_t now) {
+  published_ms_ = now - kSettleMs;
+  PublishMap(now);
 }
 
 link::ShardMap Ownership::NewMap() {
@@ -485,6 +501,7 @@ void Ownership::SettleEvictions(int64_t now) {
     }
     const std::function<void(std::string)> done = std::move(at->done);
     at = evictions_.erase(at);
+    PublishMapNow(now);
     done(left == 0
              ? ""
              : fmt::format("{} shards have not moved within {} s; see the log of this statekeeper, they move "
@@ -508,6 +525,7 @@ void Ownership::SettleDrain(int64_t now) {
     }
   }
   if (drains_.empty() || !(is_known || nobody) || (!is_empty && !nobody)) return;
+  PublishMapNow(now);
   for (const auto& done : std::exchange(drains_, {})) {
     done(is_empty ? "" : "there is no other statekeeper that could take the shards; start one first");
   }

@@ -18,7 +18,6 @@
 #pragma once
 
 #include <ev.h>
-#include <grpcpp/impl/codegen/service_type.h>
 #include <prometheus/registry.h>
 
 #include <cstdint>
@@ -69,7 +68,7 @@ class Ownership final : public ClusterAdmin {
 
   // What other members call: for the server of the edge link, which is to listen before Start, and must be
   // gone before this object is.
-  grpc::Service* service() { return &service_; }
+  LinkService* service() { return &service_; }
 
   void Start();
   // A lane was told by the store that another process owns the shard, and has forgotten it.
@@ -108,6 +107,7 @@ class Ownership final : public ClusterAdmin {
   void LogChanges(const std::vector<Member>& members, const std::vector<MemberId>& suspects) const;
   void SyncSoon() { sync_wanted_ = true; }
   void SetState(MemberState state);
+  int64_t StoreSilenceMs() const;
   bool ReachesStore(int64_t now) const;
   bool IsAlone() const { return members_.size() <= 1; }
   bool OthersServe() const;
@@ -116,6 +116,8 @@ class Ownership final : public ClusterAdmin {
   void ProlongLease(int64_t now);
   void TellPeers(int64_t now);
   void PublishMap(int64_t now);
+  // Before an operator is answered, who may look at once: not some milliseconds later.
+  void PublishMapNow(int64_t now);
   link::ShardMap NewMap();
   ClusterView NewView() const;
   void SettleEvictions(int64_t now);
@@ -133,6 +135,7 @@ class Ownership final : public ClusterAdmin {
   OwnershipMetrics metrics_;
   struct ev_loop* const loop_;
   const std::shared_ptr<TaskQueue> queue_;
+  const std::shared_ptr<PeerCalls> peer_calls_ = std::make_shared<PeerCalls>();
   PeerService service_;
   std::thread thread_;
 
@@ -156,6 +159,7 @@ class Ownership final : public ClusterAdmin {
   int64_t synced_sent_ms_ = 0;  // of the last that succeeded
   bool sync_failed_ = false;    // the last one
   bool store_clock_off_ = false;
+  bool leaving_ = false;  // another Sync would bring the member back
   int64_t force_not_before_ms_ = 0;
   int64_t suspicion_since_ms_ = 0;  // 0: none is pending
   int64_t lease_until_ms_ = 0;

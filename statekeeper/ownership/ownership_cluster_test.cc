@@ -395,6 +395,7 @@ TEST_F(OwnershipTest, AnEvictedShardGoesToAnotherAndStaysAway) {
   const std::map<ShardId, ShardRecord> before = cluster_.records();
   const ShardId shard = members[0]->servers.served().begin()->first;
   EXPECT_EQ(members[0]->Evict({shard}), "");
+  EXPECT_NE(members[0]->ownership()->View().shards.at(shard).owner, members[0]->name());  // at once
   ASSERT_TRUE(AwaitSettled(members));
   EXPECT_NE(members[0]->Owner(shard), members[0]->id());
   EXPECT_EQ(cluster_.table().at(shard).avoid, members[0]->name());
@@ -418,6 +419,12 @@ TEST_F(OwnershipTest, ADrainedMemberOwnsNothingUntilItIsToldOtherwise) {
   ASSERT_TRUE(AwaitSettled(members));
   EXPECT_EQ(members[0]->Drain(true), "");
   EXPECT_EQ(members[0]->owned(), 0u);
+  // At once for who asks it.
+  for (const MemberView& member : members[0]->ownership()->View().members) {
+    if (member.is_self) {
+      EXPECT_EQ(member.shards, 0u);
+    }
+  }
   EXPECT_TRUE(AwaitSettled({members[1]}));
   EXPECT_EQ(members[0]->Drain(false), "");
   EXPECT_TRUE(AwaitSettled(members));

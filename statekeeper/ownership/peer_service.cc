@@ -1,83 +1,37 @@
 #include "statekeeper/ownership/peer_service.h"
 
-#include <memory>
 #include <utility>
+
+#include "proto/link_channel.h"
 
 namespace dormouse {
 
-// Its state is under the service's mutex.
-class PeerService::LiveStream final : public grpc::ServerWriteReactor<peer::Note> {
- public:
-  // `status` is not OK: the stream ends with it.
-  LiveStream(PeerService* service, const grpc::Status& status) : service_(service) {
-    const std::lock_guard lock(service_->mutex_);
-    service_->streams_.insert(this);
-    if (status.ok()) {
-      Advance();
-    } else {
-      End(status);
-    }
-  }
-
-  // With the mutex held, as the next one.
-  void Advance() {
-    if (ended_ || writing_ || written_version_ == service_->note_version_) return;
-    writing_ = true;
-    written_version_ = service_->note_version_;
-    outgoing_ = service_->note_;
-    StartWrite(&outgoing_);
-  }
-
-  void End(const grpc::Status& status) {
-    if (!std::exchange(ended_, true)) Finish(status);
-  }
-
- private:
-  void OnWriteDone(bool ok) override {
-    const std::lock_guard lock(service_->mutex_);
-    writing_ = false;
-    if (ok) {
-      Advance();
-    } else {
-      End(grpc::Status::CANCELLED);
-    }
-  }
-
-  void OnCancel() override {
-    const std::lock_guard lock(service_->mutex_);
-    End(grpc::Status::CANCELLED);
-  }
-
-  void OnDone() override {
-    {
-      const std::lock_guard lock(service_->mutex_);
-      service_->streams_.erase(this);
-    }
-    delete this;
-  }
-
-  PeerService* const service_;
-  bool ended_ = false;
-  bool writing_ = false;
-  uint64_t written_version_ = 0;
-  peer::Note outgoing_;
-};
-
-PeerService::PeerService(MemberId self, Handlers handlers) : self_(self), handlers_(std::move(handlers)) {}
-
-PeerService::~PeerService() = default;
+PeerService::PeerService(MemberId self, Handlers handlers, std::shared_ptr<PeerCalls> calls)
+    : self_(self), handlers_(std::move(handlers)), calls_(std::move(calls)) {}
 
 void PeerService::Tell(const peer::Note& note) {
   const std::lock_guard lock(mutex_);
-  note_ = note;
-  ++note_version_;
-  for (LiveStream* stream : streams_) stream->Advance();
+  if (!closed_) live_.Publish(note);
 }
 
 void PeerService::Close() {
   const std::lock_guard lock(mutex_);
   closed_ = true;
-  for (LiveStream* stream : streams_) stream->End({grpc::StatusCode::UNAVAILABLE, "this statekeeper ends"});
+  live_.Withdraw({grpc::StatusCode::UNAVAILABLE, "this statekeeper ends"});
+}
+
+void PeerService::Serve(CompletionThread* thread) {
+  calls_->Begin(thread);
+  live_.Accept(thread, {[this](grpc::ServerContext* context, grpc::ByteBuffer* request, Watchers::Call* call,
+                               grpc::CompletionQueue* queue, void* tag) {
+                          service_.RequestLive(context, request, call, queue,
+                                               static_cast<grpc::ServerCompletionQueue*>(queue), tag);
+                        },
+                        [this](const grpc::ByteBuffer& request) { return AdmitLive(request); }});
+  AcceptUnary(thread, &service_, &Service::RequestOffer,
+              [this](const grpc::ServerContext&, const peer::OfferRequest& request, const auto& call) {
+                TakeOffer(request, call);
+              });
 }
 
 grpc::Status PeerService::Admit(MemberId meant) const {
@@ -87,37 +41,34 @@ grpc::Status PeerService::Admit(MemberId meant) const {
   return grpc::Status::OK;
 }
 
-grpc::ServerWriteReactor<peer::Note>* PeerService::Live(grpc::CallbackServerContext*,
-                                                        const peer::LiveRequest* request) {
-  const grpc::Status status = Admit(request->incarnation());
-  if (status.ok()) handlers_.on_live(request->from());
-  return new LiveStream(this, status);
+grpc::Status PeerService::AdmitLive(const grpc::ByteBuffer& message) const {
+  peer::LiveRequest request;
+  if (!FromBuffer(message, &request)) return {grpc::StatusCode::INVALID_ARGUMENT, "not a LiveRequest"};
+  grpc::Status status = Admit(request.incarnation());
+  if (status.ok()) handlers_.on_live(request.from());
+  return status;
 }
 
-grpc::ServerUnaryReactor* PeerService::Offer(grpc::CallbackServerContext* context,
-                                             const peer::OfferRequest* request, peer::OfferAnswer* answer) {
-  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  const grpc::Status status = Admit(request->incarnation());
+void PeerService::TakeOffer(const peer::OfferRequest& request,
+                            const std::shared_ptr<UnaryCall<peer::OfferAnswer>>& call) const {
+  const grpc::Status status = Admit(request.incarnation());
   if (!status.ok()) {
-    reactor->Finish(status);
-    return reactor;
+    call->Refuse(status);
+    return;
   }
   // The last copy of the reply to go refuses, where nobody has answered: the call must end.
   struct Pending {
-    grpc::ServerUnaryReactor* reactor;
-    peer::OfferAnswer* answer;
+    std::shared_ptr<UnaryCall<peer::OfferAnswer>> call;
     ~Pending() {
-      if (reactor == nullptr) return;
-      answer->set_refused(true);
-      reactor->Finish(grpc::Status::OK);
+      peer::OfferAnswer refusal;
+      refusal.set_refused(true);
+      call->Answer(refusal);
     }
   };
-  auto pending = std::shared_ptr<Pending>(new Pending{reactor, answer});
-  handlers_.on_offer(*request, [pending = std::move(pending)](peer::OfferAnswer claimed) {
-    *pending->answer = std::move(claimed);
-    std::exchange(pending->reactor, nullptr)->Finish(grpc::Status::OK);
+  auto pending = std::shared_ptr<Pending>(new Pending{call});
+  handlers_.on_offer(request, [pending = std::move(pending)](const peer::OfferAnswer& claimed) {
+    pending->call->Answer(claimed);
   });
-  return reactor;
 }
 
 }  // namespace dormouse

@@ -1,19 +1,23 @@
 // The service that this member offers to the others (proto/peer.proto), on the server of the edge link.
 //
-// Threading: Tell and Close from any thread; handlers are called on gRPC's threads. Outlives its server.
+// Threading: Tell and Close from any thread; handlers are called on the completion thread. Outlives its
+// server.
 #pragma once
 
-#include <cstdint>
 #include <functional>
+#include <memory>
 #include <mutex>
-#include <set>
 
 #include "proto/peer.grpc.pb.h"
+#include "proto/unary_call.h"
+#include "proto/watchers.h"
+#include "statekeeper/link/link_service.h"
 #include "statekeeper/ownership/member.h"
+#include "statekeeper/ownership/peer_calls.h"
 
 namespace dormouse {
 
-class PeerService final : public peer::Peer::CallbackService {
+class PeerService final : public LinkService {
  public:
   // Call it once, from any thread; destroyed without a call it refuses the offer.
   using Reply = std::function<void(peer::OfferAnswer)>;
@@ -22,31 +26,35 @@ class PeerService final : public peer::Peer::CallbackService {
     std::function<void(peer::OfferRequest, Reply)> on_offer;
   };
 
-  PeerService(MemberId self, Handlers handlers);
-  ~PeerService() override;
+  // `calls`: to the others; can be made as long as the server is there.
+  PeerService(MemberId self, Handlers handlers, std::shared_ptr<PeerCalls> calls);
 
   // To every stream, now and at its start. A slow one skips notes.
   void Tell(const peer::Note& note);
   // Ends all streams and refuses new calls.
   void Close();
 
- private:
-  class LiveStream;
+  // LinkService
+  grpc::Service* service() override { return &service_; }
+  void Serve(CompletionThread* thread) override;
+  void Stop() override { calls_->End(); }
 
-  grpc::ServerWriteReactor<peer::Note>* Live(grpc::CallbackServerContext* context,
-                                             const peer::LiveRequest* request) override;
-  grpc::ServerUnaryReactor* Offer(grpc::CallbackServerContext* context, const peer::OfferRequest* request,
-                                  peer::OfferAnswer* answer) override;
+ private:
+  using Service = peer::Peer::WithAsyncMethod_Offer<peer::Peer::WithRawMethod_Live<peer::Peer::Service>>;
+
+  grpc::Status AdmitLive(const grpc::ByteBuffer& message) const;
+  void TakeOffer(const peer::OfferRequest& request,
+                 const std::shared_ptr<UnaryCall<peer::OfferAnswer>>& call) const;
   // Whether a call meant for this incarnation can be taken.
   grpc::Status Admit(MemberId meant) const;
 
   const MemberId self_;
   const Handlers handlers_;
+  const std::shared_ptr<PeerCalls> calls_;
   mutable std::mutex mutex_;
   bool closed_ = false;
-  peer::Note note_;
-  uint64_t note_version_ = 0;
-  std::set<LiveStream*> streams_;
+  Watchers live_{grpc::Status::OK};
+  Service service_;
 };
 
 }  // namespace dormouse

@@ -1,10 +1,5 @@
 #include "statekeeper/ownership/peers.h"
 
-#include <grpcpp/client_context.h>
-
-#include <chrono>
-#include <condition_variable>
-#include <mutex>
 #include <utility>
 
 #include "common/clock.h"
@@ -17,117 +12,11 @@ constexpr int64_t kRetryMs = 200;
 
 }  // namespace
 
-// Calls under way: they outlive whoever began them by a moment.
-class Peers::CallCount {
- public:
-  void Begin() {
-    const std::lock_guard lock(mutex_);
-    ++count_;
-  }
-  void End() {
-    const std::lock_guard lock(mutex_);
-    if (--count_ == 0) none_.notify_all();
-  }
-  void AwaitNone() {
-    std::unique_lock lock(mutex_);
-    none_.wait(lock, [this] { return count_ == 0; });
-  }
+Peers::Peers(MemberId self, std::shared_ptr<TaskQueue> queue, std::shared_ptr<PeerCalls> calls,
+             Callbacks callbacks)
+    : self_(self), queue_(std::move(queue)), calls_(std::move(calls)), callbacks_(std::move(callbacks)) {}
 
- private:
-  std::mutex mutex_;
-  std::condition_variable none_;
-  int count_ = 0;
-};
-
-class Peers::LiveCall final : public grpc::ClientReadReactor<peer::Note> {
- public:
-  struct Callbacks {
-    std::function<void(const peer::Note&)> on_note;  // both on a gRPC thread
-    std::function<void(const grpc::Status&)> on_closed;
-  };
-
-  static std::shared_ptr<LiveCall> Start(const std::shared_ptr<grpc::Channel>& channel,
-                                         const peer::LiveRequest& request, std::shared_ptr<CallCount> calls,
-                                         Callbacks callbacks) {
-    auto call = std::make_shared<LiveCall>(channel, request, std::move(calls), std::move(callbacks));
-    call->self_ = call;
-    call->calls_->Begin();
-    call->stub_->async()->Live(&call->context_, &call->request_, call.get());
-    call->StartRead(&call->note_);
-    call->StartCall();
-    return call;
-  }
-
-  LiveCall(const std::shared_ptr<grpc::Channel>& channel, const peer::LiveRequest& request,
-           std::shared_ptr<CallCount> calls, Callbacks callbacks)
-      : stub_(peer::Peer::NewStub(channel)),
-        request_(request),
-        calls_(std::move(calls)),
-        callbacks_(std::move(callbacks)) {}
-
-  void Cancel() { context_.TryCancel(); }
-
- private:
-  void OnReadDone(bool ok) override {
-    if (!ok) return;
-    callbacks_.on_note(note_);
-    StartRead(&note_);
-  }
-
-  void OnDone(const grpc::Status& status) override {
-    callbacks_.on_closed(status);
-    const std::shared_ptr<CallCount> calls = calls_;
-    self_.reset();  // perhaps the end of this object
-    calls->End();
-  }
-
-  const std::unique_ptr<peer::Peer::Stub> stub_;
-  const peer::LiveRequest request_;
-  const std::shared_ptr<CallCount> calls_;
-  const Callbacks callbacks_;
-  grpc::ClientContext context_;
-  peer::Note note_;
-  std::shared_ptr<LiveCall> self_;
-};
-
-class Peers::OfferCall {
- public:
-  static void Start(const std::shared_ptr<grpc::Channel>& channel, peer::OfferRequest request,
-                    Duration deadline, std::shared_ptr<TaskQueue> queue,
-                    const std::shared_ptr<CallCount>& calls, Offered done) {
-    auto call = std::make_shared<OfferCall>();
-    call->stub_ = peer::Peer::NewStub(channel);
-    call->request_ = std::move(request);
-    call->context_.set_deadline(std::chrono::system_clock::now() + deadline);
-    calls->Begin();
-    call->stub_->async()->Offer(
-        &call->context_, &call->request_, &call->answer_,
-        [call, queue = std::move(queue), calls, done = std::move(done)](const grpc::Status& status) {
-          if (!status.ok()) SPDLOG_WARN("An offer of shards came to nothing: {}", status.error_message());
-          queue->Post([call, done, ok = status.ok()] {
-            done(ok ? std::make_unique<peer::OfferAnswer>(std::move(call->answer_)) : nullptr);
-          });
-          calls->End();
-        });
-  }
-
- private:
-  std::unique_ptr<peer::Peer::Stub> stub_;
-  peer::OfferRequest request_;
-  peer::OfferAnswer answer_;
-  grpc::ClientContext context_;
-};
-
-Peers::Peers(MemberId self, std::shared_ptr<TaskQueue> queue, Callbacks callbacks)
-    : self_(self),
-      queue_(std::move(queue)),
-      callbacks_(std::move(callbacks)),
-      calls_(std::make_shared<CallCount>()) {}
-
-Peers::~Peers() {
-  for (auto& [id, link] : links_) Close(&link);
-  calls_->AwaitNone();
-}
+Peers::~Peers() { calls_->End(); }
 
 void Peers::SetMembers(const std::vector<Member>& others) {
   std::map<MemberId, Link> kept;
@@ -151,7 +40,7 @@ void Peers::SetMembers(const std::vector<Member>& others) {
 
 void Peers::Tick(int64_t steady_ms) {
   for (auto& [id, link] : links_) {
-    if (link.call == nullptr) {
+    if (link.serial == 0) {
       if (steady_ms >= link.open_at_ms) Open(id, &link, steady_ms);
       continue;
     }
@@ -208,8 +97,16 @@ void Peers::Offer(MemberId to, peer::OfferRequest request, Duration deadline, Of
   }
   request.set_incarnation(to);
   request.set_from(self_);
-  OfferCall::Start(at->second.target.Channel(false, SteadyMs()), std::move(request), deadline, queue_, calls_,
-                   std::move(done));
+  calls_->Offer(
+      at->second.target.Channel(false, SteadyMs()), request, deadline,
+      [queue = queue_, done = std::move(done)](const grpc::Status& status, peer::OfferAnswer answer) {
+        if (!status.ok()) {
+          SPDLOG_WARN("An offer of shards came to nothing: {}", status.error_message());
+        }
+        queue->Post([done, ok = status.ok(), answer = std::move(answer)] {
+          done(ok ? std::make_unique<peer::OfferAnswer>(answer) : nullptr);
+        });
+      });
 }
 
 void Peers::Open(MemberId id, Link* link, int64_t steady_ms) {
@@ -219,19 +116,19 @@ void Peers::Open(MemberId id, Link* link, int64_t steady_ms) {
   link->serial = ++last_serial_;
   link->opened_ms = steady_ms;
   link->heard_ms = 0;
-  LiveCall::Callbacks callbacks;
+  PeerCalls::LiveCallbacks callbacks;
   callbacks.on_note = [this, queue = queue_, id, serial = link->serial](const peer::Note& note) {
     queue->Post([this, id, serial, note] { OnNote(id, serial, note); });
   };
   callbacks.on_closed = [this, queue = queue_, id, serial = link->serial](const grpc::Status& status) {
     queue->Post([this, id, serial, status] { OnClosed(id, serial, status); });
   };
-  link->call = LiveCall::Start(link->target.Channel(link->failures > 0, steady_ms), request, calls_,
-                               std::move(callbacks));
+  link->call =
+      calls_->OpenLive(link->target.Channel(link->failures > 0, steady_ms), request, std::move(callbacks));
 }
 
 void Peers::Close(Link* link) {
-  if (link->call != nullptr) link->call->Cancel();
+  if (const auto call = link->call.lock()) call->TryCancel();
   link->call.reset();
   link->serial = 0;
 }

@@ -5,11 +5,10 @@
 // incarnation answers, or when nothing is heard for kSilenceMs in an open stream, kAnswerMs in a new one. It
 // is tried on, and is reachable again when it answers.
 //
-// Threading: the ownership's thread, but what is under way posts into its queue. The destructor waits for
-// that.
+// Threading: the ownership's thread, but what is under way posts into its queue. The destructor cancels that.
 #pragma once
 
-#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
 
 #include <cstdint>
 #include <functional>
@@ -22,6 +21,7 @@
 #include "proto/link_channel.h"
 #include "proto/peer.grpc.pb.h"
 #include "statekeeper/ownership/member.h"
+#include "statekeeper/ownership/peer_calls.h"
 #include "statekeeper/ownership/task_queue.h"
 
 namespace dormouse {
@@ -38,7 +38,8 @@ class Peers {
     std::function<void()> on_look_again;  // a member says that there is something new in the store
   };
 
-  Peers(MemberId self, std::shared_ptr<TaskQueue> queue, Callbacks callbacks);
+  Peers(MemberId self, std::shared_ptr<TaskQueue> queue, std::shared_ptr<PeerCalls> calls,
+        Callbacks callbacks);
   ~Peers();
   Peers(const Peers&) = delete;
   Peers& operator=(const Peers&) = delete;
@@ -63,15 +64,11 @@ class Peers {
   void Offer(MemberId to, peer::OfferRequest request, Duration deadline, Offered done);
 
  private:
-  class LiveCall;
-  class OfferCall;
-  class CallCount;
-
   struct Link {
     explicit Link(std::string address) : target(std::move(address)) {}
     LinkTarget target;
-    std::shared_ptr<LiveCall> call;  // none: waits until open_at_ms
-    uint64_t serial = 0;             // of the call
+    std::weak_ptr<grpc::ClientContext> call;
+    uint64_t serial = 0;  // of the call; 0: there is none before open_at_ms
     int64_t open_at_ms = 0;
     int64_t heard_ms = 0;  // in this call; 0: nothing yet
     int64_t opened_ms = 0;
@@ -90,8 +87,8 @@ class Peers {
 
   const MemberId self_;
   const std::shared_ptr<TaskQueue> queue_;
+  const std::shared_ptr<PeerCalls> calls_;
   const Callbacks callbacks_;
-  const std::shared_ptr<CallCount> calls_;
   uint64_t last_serial_ = 0;
   std::map<MemberId, Link> links_;
 };

@@ -58,3 +58,16 @@ def test_sockets_are_for_their_owner_alone():
     with Cluster() as cluster:
         mode = os.stat(os.path.join(cluster.data, "run")).st_mode
         assert stat.S_IMODE(mode) == 0o700
+
+
+def test_no_more_threads_poll_the_sockets_of_a_statekeeper():
+    """gRPC's callback API would start some, which wake for each message of the edge link."""
+    with Cluster(store="redis", statekeepers=2) as cluster:
+        status, said = run("--bin", BIN, "ctl", "--data", cluster.data, "members")
+        assert status == 0, said
+        for statekeeper in cluster.statekeepers:
+            threads = []
+            for task in os.listdir(f"/proc/{statekeeper.pid}/task"):
+                with open(f"/proc/{statekeeper.pid}/task/{task}/comm", encoding="ascii") as file:
+                    threads.append(file.read())
+            assert threads and not any("nexting" in name for name in threads), threads

@@ -49,9 +49,10 @@ FakeStatekeeper::FakeStatekeeper(FakeCluster* cluster, const std::string& id, co
     : cluster_(cluster), id_(id), unix_path_(directory_ / ("statekeeper-" + id + ".sock")) {
   lane_ = std::jthread([this](const std::stop_token& stop) {
     std::unique_lock lock(mutex_);
-    while (due_.wait(lock, stop, [this] { return !answers_.empty(); })) {
+    while (changed_.wait(lock, stop, [this] { return !answers_.empty() && !holding_; })) {
       const auto answer = std::move(answers_.front());
       answers_.pop_front();
+      changed_.notify_all();
       lock.unlock();
       answer();
       lock.lock();
@@ -101,6 +102,25 @@ void FakeStatekeeper::BeSilent() {
   silent_ = true;
 }
 
+void FakeStatekeeper::Hold() {
+  const std::lock_guard lock(mutex_);
+  holding_ = true;
+}
+
+void FakeStatekeeper::Release() {
+  std::unique_lock lock(mutex_);
+  holding_ = false;
+  changed_.notify_all();
+  changed_.wait(lock, [this] { return answers_.empty(); });
+}
+
+void FakeStatekeeper::AwaitAsked(size_t count) {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return asked_.size() >= count; });
+}
+
+void FakeStatekeeper::StopServing() { server_.reset(); }
+
 std::vector<std::string> FakeStatekeeper::asked() const {
   const std::lock_guard lock(mutex_);
   return asked_;
@@ -114,9 +134,8 @@ size_t FakeStatekeeper::most_at_once() const {
 void FakeStatekeeper::Reply(const std::string& asked, const std::function<std::function<void()>()>& answer) {
   const std::lock_guard lock(mutex_);
   asked_.push_back(asked);
-  if (silent_) return;
-  answers_.push_back(answer());
-  due_.notify_one();
+  if (!silent_) answers_.push_back(answer());
+  changed_.notify_all();
 }
 
 FakeHub FakeStatekeeper::Find(const std::string& hub) const {

@@ -63,6 +63,10 @@ class FakeStatekeeper : private ClusterAdmin, private LaneOperator {
   void Answer(OperatorStatus status);
   void FailWith(const std::string& error);  // Evict and Drain
   void BeSilent();                          // answers nothing more
+  void Hold();                              // answers nothing until Release
+  void Release();                           // returns once what was held is being answered
+  void AwaitAsked(size_t count);            // until so many questions have come
+  void StopServing();
   // "close echo/a", "evict 1,3", "drain", ...
   std::vector<std::string> asked() const;
   size_t most_at_once() const;  // CloseHub calls that waited together
@@ -96,14 +100,15 @@ class FakeStatekeeper : private ClusterAdmin, private LaneOperator {
   OperatorStatus status_ = OperatorStatus::kOk;
   std::string error_;
   bool silent_ = false;
+  bool holding_ = false;
   std::vector<std::string> asked_;
   size_t closing_ = 0;
   size_t most_at_once_ = 0;
   std::deque<std::function<void()>> answers_;
-  std::condition_variable_any due_;
+  std::condition_variable_any changed_;
   std::jthread lane_;
 
-  std::unique_ptr<grpc::Service> service_;
+  std::unique_ptr<LinkService> service_;
   std::unique_ptr<LinkServer> server_;
 };
 

@@ -1,30 +1,36 @@
-#include "statekeeper/link/shard_watchers.h"
+#include "proto/watchers.h"
 
+#include <memory>
 #include <utility>
 
 #include "proto/link_channel.h"
 
 namespace dormouse {
 
-class ShardWatchers::Watcher : public std::enable_shared_from_this<Watcher> {
+class Watchers::Watcher : public std::enable_shared_from_this<Watcher> {
  public:
-  Watcher(ShardWatchers* all, CompletionThread* thread, RequestCall request_call)
-      : all_(all), thread_(thread), user_(thread), request_call_(std::move(request_call)), call_(&context_) {}
+  Watcher(Watchers* all, CompletionThread* thread, Method method)
+      : all_(all), thread_(thread), user_(thread), method_(std::move(method)), call_(&context_) {}
 
   void Request() {
     context_.AsyncNotifyWhenDone(done_.Start());
-    request_call_(&context_, &request_, &call_, user_.queue(), accept_.Start());
+    method_.request_call(&context_, &request_, &call_, user_.queue(), accept_.Start());
   }
 
  private:
-  friend class ShardWatchers;
+  friend class Watchers;
 
   void Accepted(bool ok) {
     if (!ok) {
       done_.Abandon();
       return;
     }
-    all_->Accept(thread_, request_call_);
+    all_->Accept(thread_, method_);
+    const grpc::Status admitted = method_.admit(request_);
+    if (!admitted.ok()) {
+      call_.Finish(admitted, finish_.Start());
+      return;
+    }
     const std::lock_guard lock(all_->mutex_);
     all_->watchers_.insert(this);
     all_->Serve(this);
@@ -39,16 +45,16 @@ class ShardWatchers::Watcher : public std::enable_shared_from_this<Watcher> {
 
   void Finished(bool) {}
 
-  // The gateway left, or the call is over for another reason.
+  // The other side left, or the call is over for another reason.
   void Done(bool) {
     const std::lock_guard lock(all_->mutex_);
     all_->watchers_.erase(this);
   }
 
-  ShardWatchers* const all_;
+  Watchers* const all_;
   CompletionThread* const thread_;
   CompletionThread::User user_;
-  const RequestCall request_call_;
+  const Method method_;
   Operation<Watcher> accept_{this, &Watcher::Accepted};
   Operation<Watcher> write_{this, &Watcher::Written};
   Operation<Watcher> finish_{this, &Watcher::Finished};
@@ -60,36 +66,35 @@ class ShardWatchers::Watcher : public std::enable_shared_from_this<Watcher> {
   Call call_;
 };
 
-void ShardWatchers::Accept(CompletionThread* thread, RequestCall request_call) {
-  std::make_shared<Watcher>(this, thread, std::move(request_call))->Request();
+void Watchers::Accept(CompletionThread* thread, Method method) {
+  std::make_shared<Watcher>(this, thread, std::move(method))->Request();
 }
 
-void ShardWatchers::Publish(const link::ShardMap& map) {
+void Watchers::Publish(const google::protobuf::MessageLite& message) {
   const std::lock_guard lock(mutex_);
   ++version_;
-  has_map_ = true;
-  map_ = ToBuffer(map);
+  refusal_ = grpc::Status::OK;
+  message_ = ToBuffer(message);
   for (Watcher* watcher : watchers_) Serve(watcher);
 }
 
-void ShardWatchers::Withdraw() {
+void Watchers::Withdraw(const grpc::Status& refusal) {
   const std::lock_guard lock(mutex_);
-  has_map_ = false;
+  refusal_ = refusal;
   for (Watcher* watcher : std::set<Watcher*>(watchers_)) Serve(watcher);
 }
 
-void ShardWatchers::Serve(Watcher* watcher) {
+void Watchers::Serve(Watcher* watcher) {
   if (watcher->writing_) return;
-  if (!has_map_) {
+  if (!refusal_.ok()) {
     watchers_.erase(watcher);
-    watcher->call_.Finish(grpc::Status(grpc::StatusCode::UNAVAILABLE, "it knows no shard map now"),
-                          watcher->finish_.Start());
+    watcher->call_.Finish(refusal_, watcher->finish_.Start());
     return;
   }
   if (watcher->written_version_ == version_) return;
   watcher->writing_ = true;
   watcher->written_version_ = version_;
-  watcher->call_.Write(map_, watcher->write_.Start());
+  watcher->call_.Write(message_, watcher->write_.Start());
 }
 
 }  // namespace dormouse
