@@ -17,8 +17,8 @@ constexpr int64_t kPauseMs = 500;      // a tick this late: the process did not 
 constexpr int64_t kMinSyncGapMs = 10;  // between two Syncs, whatever happens
 constexpr int64_t kSyncRetryMs = 200;
 constexpr int64_t kSuspicionSyncMs = 50;
-constexpr int64_t kStoreSilenceMs =
-    300;  // a Sync unanswered for longer: the store is away; a tenth of short TTLs
+// A Sync unanswered for longer: the store is away. For short TTLs a tenth of them.
+constexpr int64_t kStoreSilenceMs = 300;
 constexpr int64_t kProlongMs = 500;
 constexpr int64_t kClockOffMs = 2'000;  // worth a line in the log
 constexpr int64_t kJoiningMs = 400;
