@@ -13,8 +13,9 @@ namespace dormouse {
 namespace {
 
 constexpr int64_t kTickMs = 20;
-constexpr int64_t kPauseMs = 500;      // a tick this late: the process did not run
-constexpr int64_t kMinSyncGapMs = 10;  // between two Syncs, whatever happens
+constexpr int64_t kSettledTickMs = 100;  // while nothing is under way
+constexpr int64_t kPauseMs = 500;        // a tick this late: the process did not run
+constexpr int64_t kMinSyncGapMs = 10;    // between two Syncs, whatever happens
 constexpr int64_t kSyncRetryMs = 200;
 constexpr int64_t kSuspicionSyncMs = 50;
 // A Sync unanswered for longer: the store is away. For short TTLs a tenth of them.
@@ -55,7 +56,8 @@ Ownership::Ownership(Config config, Lease* lease, ShardServers* servers, prometh
                 [this, queue = queue_](peer::OfferRequest request, PeerService::Reply reply) {
                   queue->Post([this, request = std::move(request), reply = std::move(reply)] {
                     keeper_->OnOffer(request, self_.state == MemberState::kServing && lease_->IsGood(),
-                                     reply);
+                                     SteadyMs(), reply);
+                    SyncSoon();
                   });
                 }},
                peer_calls_) {
@@ -215,6 +217,17 @@ void Ownership::OnTurnEnd() {
   }
   SettleDrain(now);
   SyncIfDue(now);
+  const double tick_s = static_cast<double>(IsSettled() ? kSettledTickMs : kTickMs) / 1000;
+  if (tick_.repeat != tick_s) {
+    tick_.repeat = tick_s;
+    ev_timer_again(loop_, &tick_);
+  }
+}
+
+bool Ownership::IsSettled() const {
+  return self_.state == MemberState::kServing && was_complete_ && !map_is_new_ && !note_is_new_ &&
+         !sync_wanted_ && !sync_failed_ && !SuspicionPending() && !keeper_->busy() && peers_->IsSettled() &&
+         evictions_.empty() && lease_->IsGood();
 }
 
 // --- Members.
@@ -286,6 +299,7 @@ void Ownership::OnSynced(int64_t sent_ms, StoreStatus status, const SyncAnswer& 
   keeper_->Learn(answer.changed);
   RenewLease(config_.shared ? sent_ms + config_.member_ttl.count() * 2 / 3 : Lease::kForever);
   TakeMembers(answer.members);
+  keeper_->OnMembersKnown(sent_ms);
 }
 
 // Deadlines of hubs are times of day, and hubs change hands: one clock for all statekeepers.

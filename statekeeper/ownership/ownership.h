@@ -97,6 +97,8 @@ class Ownership final : public ClusterAdmin {
 
   void Run();
   void OnTick();
+  // Whether nothing is under way that needs a look every few milliseconds.
+  bool IsSettled() const;
   void OnTurnEnd();
   void End();
 

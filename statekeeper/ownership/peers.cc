@@ -1,5 +1,6 @@
 #include "statekeeper/ownership/peers.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "common/clock.h"
@@ -72,6 +73,11 @@ std::vector<MemberId> Peers::unreachable() const {
     if (link.unreachable) ids.push_back(id);
   }
   return ids;
+}
+
+bool Peers::IsSettled() const {
+  return std::all_of(links_.begin(), links_.end(),
+                     [](const auto& each) { return each.second.heard_ms != 0 && !each.second.unreachable; });
 }
 
 bool Peers::IsReachable(MemberId id) const {

@@ -54,6 +54,7 @@ class Peers {
   bool Knows(MemberId id) const { return links_.contains(id); }
   std::vector<MemberId> unreachable() const;  // ascending
   bool IsReachable(MemberId id) const;        // it has answered, and is heard
+  bool IsSettled() const;                     // all are heard; none is being tried
 
   // What the members that can be reached say of their store. kUnknown: there are none.
   enum class Store { kUnknown, kReached, kAway };

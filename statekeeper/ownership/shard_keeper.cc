@@ -108,7 +108,7 @@ void ShardKeeper::PlanMoves(int64_t steady_ms) {
     const Hold& hold = holds_[i];
     if (hold.state != State::kServed) continue;
     const MemberId to = hold.renew ? self_ : desired_[i];
-    if (to == 0 || (to == self_ && !hold.renew)) continue;
+    if (to == 0 || (to == self_ && !hold.renew) || offered_.contains(to)) continue;
     auto at = leaving.find(to);
     if (at == leaving.end()) at = leaving.emplace(to, Leaving{moves_.Room(to, steady_ms), {}}).first;
     if (at->second.shards.size() >= at->second.room) continue;
@@ -120,13 +120,19 @@ void ShardKeeper::PlanMoves(int64_t steady_ms) {
   }
 }
 
-void ShardKeeper::OnOffer(const peer::OfferRequest& request, bool accept, PeerService::Reply reply) {
+void ShardKeeper::OnMembersKnown(int64_t steady_ms) {
+  std::erase_if(offered_, [steady_ms](const auto& each) { return each.second < steady_ms; });
+}
+
+void ShardKeeper::OnOffer(const peer::OfferRequest& request, bool accept, int64_t steady_ms,
+                          PeerService::Reply reply) {
   if (!accept) {
     peer::OfferAnswer answer;
     answer.set_refused(true);
     reply(std::move(answer));
     return;
   }
+  offered_[request.from()] = steady_ms;
   std::vector<ShardClaim> claims;
   std::vector<ShardId> asked;
   for (const peer::OfferRequest::Shard& offered : request.shards()) {

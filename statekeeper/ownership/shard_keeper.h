@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -51,8 +52,12 @@ class ShardKeeper final : private ShardMoves::Owner {
   // may be taken that nobody gives.
   void Plan(int64_t steady_ms, bool may_force);
 
-  // Shards that another member retired. `accept`: this member is to be given shards at all.
-  void OnOffer(const peer::OfferRequest& request, bool accept, PeerService::Reply reply);
+  // Shards that another member retired. `accept`: this member is to be given shards at all. Why the other
+  // does not want them may be in a record that is not known here yet: so nothing goes to it before the
+  // members that OnMembersKnown tells of.
+  void OnOffer(const peer::OfferRequest& request, bool accept, int64_t steady_ms, PeerService::Reply reply);
+  // The placement is of what the members had said by then.
+  void OnMembersKnown(int64_t steady_ms);
   // A lane found that it lost the shard, and has forgotten it.
   void OnFenced(const ShardEpoch& shard);
   // Away from here, or anew here where there is no other member. False: it is not served here.
@@ -120,7 +125,8 @@ class ShardKeeper final : private ShardMoves::Owner {
   size_t owned_ = 0;
   size_t claiming_ = 0;  // shards whose claim is under way
   int64_t claim_not_before_ms_ = 0;
-  std::set<ShardId> unpublished_;  // the store's table is behind
+  std::set<ShardId> unpublished_;        // the store's table is behind
+  std::map<MemberId, int64_t> offered_;  // who has offered shards, and when last
   Summary summary_;
 };
 
