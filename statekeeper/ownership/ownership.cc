@@ -217,17 +217,17 @@ void Ownership::OnTurnEnd() {
   }
   SettleDrain(now);
   SyncIfDue(now);
-  const double tick_s = static_cast<double>(IsSettled() ? kSettledTickMs : kTickMs) / 1000;
+  const double tick_s = static_cast<double>(IsSettled(now) ? kSettledTickMs : kTickMs) / 1000;
   if (tick_.repeat != tick_s) {
     tick_.repeat = tick_s;
     ev_timer_again(loop_, &tick_);
   }
 }
 
-bool Ownership::IsSettled() const {
+bool Ownership::IsSettled(int64_t now) const {
   return self_.state == MemberState::kServing && was_complete_ && !map_is_new_ && !note_is_new_ &&
-         !sync_wanted_ && !sync_failed_ && !SuspicionPending() && !keeper_->busy() && peers_->IsSettled() &&
-         evictions_.empty() && lease_->IsGood();
+         !sync_wanted_ && ReachesStore(now) && !SuspicionPending() && !keeper_->busy() &&
+         peers_->IsSettled() && evictions_.empty() && lease_->IsGood();
 }
 
 // --- Members.

@@ -98,7 +98,7 @@ class Ownership final : public ClusterAdmin {
   void Run();
   void OnTick();
   // Whether nothing is under way that needs a look every few milliseconds.
-  bool IsSettled() const;
+  bool IsSettled(int64_t now) const;
   void OnTurnEnd();
   void End();
 
