@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "proto/completion_thread.h"
+#include "proto/request_call.h"
 
 namespace dormouse {
 
@@ -52,10 +53,7 @@ class UnaryCall {
 
 template <typename Request, typename Reply>
 struct UnaryMethod {
-  // Has gRPC put the next call into these.
-  std::function<void(grpc::ServerContext* context, Request* request,
-                     grpc::ServerAsyncResponseWriter<Reply>* writer, grpc::CompletionQueue* queue, void* tag)>
-      request_call;
+  RequestCall<Request, grpc::ServerAsyncResponseWriter<Reply>> request_call;
   // On the completion thread, where it must not take long; the first two are good until it returns.
   std::function<void(const grpc::ServerContext& context, const Request& request,
                      std::shared_ptr<UnaryCall<Reply>> call)>
@@ -120,11 +118,7 @@ void AcceptUnary(CompletionThread* thread, Service* service,
                                        grpc::ServerCompletionQueue*, void*),
                  Handle handle) {
   auto method = std::make_shared<UnaryMethod<Request, Reply>>();
-  method->request_call = [service, request](grpc::ServerContext* context, Request* into,
-                                            grpc::ServerAsyncResponseWriter<Reply>* writer,
-                                            grpc::CompletionQueue* queue, void* tag) {
-    (service->*request)(context, into, writer, queue, static_cast<grpc::ServerCompletionQueue*>(queue), tag);
-  };
+  method->request_call = RequestCallOf(service, request);
   method->handle = std::move(handle);
   std::make_shared<UnaryResponder<Request, Reply>>(thread, std::move(method))->Listen();
 }

@@ -5,7 +5,6 @@
 // completion thread.
 #pragma once
 
-#include <grpcpp/server_context.h>
 #include <grpcpp/support/async_stream.h>
 #include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/status.h>
@@ -14,8 +13,10 @@
 #include <functional>
 #include <mutex>
 #include <set>
+#include <utility>
 
 #include "proto/completion_thread.h"
+#include "proto/request_call.h"
 
 namespace google::protobuf {
 class MessageLite;
@@ -27,10 +28,7 @@ class Watchers {
  public:
   using Call = grpc::ServerAsyncWriter<grpc::ByteBuffer>;
   struct Method {
-    // Has gRPC put the next call into these.
-    std::function<void(grpc::ServerContext* context, grpc::ByteBuffer* request, Call* call,
-                       grpc::CompletionQueue* queue, void* tag)>
-        request_call;
+    RequestCall<grpc::ByteBuffer, Call> request_call;
     // Whether this one is taken: OK, or why not.
     std::function<grpc::Status(const grpc::ByteBuffer& request)> admit;
   };

@@ -81,13 +81,13 @@ class Service final : public LinkService {
 
   void Members(const Context& context, const admin::MembersRequest& request,
                const Call<admin::MembersReply>& call) {
-    Serve(context, request, call, &Stub::AsyncMembers, FindSelf,
+    Route(context, request, call, &Stub::AsyncMembers, FindSelf,
           [&call](const ClusterView& view) { call->Answer(ListMembers(view)); });
   }
 
   void Shards(const Context& context, const admin::ShardsRequest& request,
               const Call<admin::ShardsReply>& call) {
-    Serve(context, request, call, &Stub::AsyncShards, FindSelf,
+    Route(context, request, call, &Stub::AsyncShards, FindSelf,
           [&request, &call](const ClusterView& view) { ListShards(view, request, call); });
   }
 
@@ -96,7 +96,7 @@ class Service final : public LinkService {
       return request.has_shard() ? FindOwner(view, request.shard(), status)
                                  : FindMember(view, request.member(), status);
     };
-    Serve(context, request, call, &Stub::AsyncHubs, whom, [this, &request, &call](const ClusterView& view) {
+    Route(context, request, call, &Stub::AsyncHubs, whom, [this, &request, &call](const ClusterView& view) {
       grpc::Status unused;
       AnswerHubPage(operators_,
                     request.has_shard() ? std::vector{static_cast<ShardId>(request.shard())}
@@ -106,7 +106,7 @@ class Service final : public LinkService {
   }
 
   void Hub(const Context& context, const admin::HubRequest& request, const Call<admin::HubReply>& call) {
-    ServeHub(context, request, call, &Stub::AsyncHub, [this, &call](const auto& hub, const auto& self) {
+    RouteHub(context, request, call, &Stub::AsyncHub, [this, &call](const auto& hub, const auto& self) {
       operators_->DescribeHub(hub, [hub, self, call](OperatorStatus status, const HubReport& report) {
         if (status != OperatorStatus::kOk) return call->Refuse(ToGrpc(status, "Hub " + hub));
         call->Answer(Describe(report, self));
@@ -118,7 +118,7 @@ class Service final : public LinkService {
                    const Call<admin::ConnectionsReply>& call) {
     const size_t limit =
         request.limit() == 0 ? kMaxConnections : std::min<size_t>(request.limit(), kMaxConnections);
-    ServeHub(context, request, call, &Stub::AsyncConnections,
+    RouteHub(context, request, call, &Stub::AsyncConnections,
              [this, &request, &call, limit](const auto& hub, const auto&) {
                operators_->ListConnections(
                    hub, request.after(), limit,
@@ -131,7 +131,7 @@ class Service final : public LinkService {
 
   void Hibernate(const Context& context, const admin::HibernateRequest& request,
                  const Call<admin::HibernateReply>& call) {
-    ServeHub(context, request, call, &Stub::AsyncHibernate,
+    RouteHub(context, request, call, &Stub::AsyncHibernate,
              [this, &context, &call](const auto& hub, const auto& self) {
                Note(context, "hibernate " + hub);
                operators_->HibernateHub(hub, [hub, self, call](OperatorStatus status) {
@@ -154,7 +154,7 @@ class Service final : public LinkService {
       if (request.has_member()) return FindMember(view, request.member(), status);
       return FindOwnerOfAll(view, request.shards().shards(), status);
     };
-    Serve(context, request, call, &Stub::AsyncEvict, whom,
+    Route(context, request, call, &Stub::AsyncEvict, whom,
           [this, &context, &request, &call](const ClusterView& view) {
             Note(context, fmt::format("evict {}", request.ShortDebugString()));
             EvictHere(view, request, call);
@@ -163,7 +163,7 @@ class Service final : public LinkService {
 
   void Drain(const Context& context, const admin::DrainRequest& request,
              const Call<admin::DrainReply>& call) {
-    Serve(context, request, call, &Stub::AsyncDrain, ByMember(request.member()),
+    Route(context, request, call, &Stub::AsyncDrain, ByMember(request.member()),
           [this, &context, &request, &call](const ClusterView& view) {
             Note(context, request.undo() ? "undo drain" : "drain");
             DrainHere(view, request, call);
@@ -171,7 +171,7 @@ class Service final : public LinkService {
   }
 
   void Load(const Context& context, const admin::LoadRequest& request, const Call<admin::LoadReply>& call) {
-    Serve(context, request, call, &Stub::AsyncLoad, ByMember(request.member()),
+    Route(context, request, call, &Stub::AsyncLoad, ByMember(request.member()),
           [this, &call](const ClusterView& view) {
             admin::LoadReply load = ReadLoad(*registry_);
             load.set_member(SelfId(view));
@@ -182,7 +182,7 @@ class Service final : public LinkService {
   // `find(view, &status)`: the member that the question concerns. `here(view)`: answers, where that is
   // this one.
   template <typename Request, typename Reply, typename Find, typename Here>
-  void Serve(const Context& context, const Request& request, const Call<Reply>& call,
+  void Route(const Context& context, const Request& request, const Call<Reply>& call,
              Forwarder::Method<Request, Reply> method, const Find& find, const Here& here) {
     grpc::Status status = gate_.Check(context);
     if (!status.ok()) return call->Refuse(status);
@@ -202,10 +202,10 @@ class Service final : public LinkService {
 
   // Of one hub: `here(hub, id of this member)`.
   template <typename Request, typename Reply, typename Here>
-  void ServeHub(const Context& context, const Request& request, const Call<Reply>& call,
+  void RouteHub(const Context& context, const Request& request, const Call<Reply>& call,
                 Forwarder::Method<Request, Reply> method, const Here& here) {
     const std::string& hub = request.hub();
-    Serve(
+    Route(
         context, request, call, method,
         [&hub](const ClusterView& view, grpc::Status* status) { return FindOwnerOfHub(view, hub, status); },
         [&hub, &here](const ClusterView& view) { here(hub, SelfId(view)); });

@@ -92,12 +92,7 @@ class Server final : public LinkServer, private ServerStream::Acceptor {
       if (port_ == 0 && !config_.addresses[i].starts_with(kUnixPrefix)) port_ = ports[i];
     }
     ServerStream::Accept(thread_.get(), this);
-    watchers_.Accept(thread_.get(), {[this](grpc::ServerContext* context, grpc::ByteBuffer* request,
-                                            Watchers::Call* call, grpc::CompletionQueue* queue, void* tag) {
-                                       service_.RequestWatchShards(
-                                           context, request, call, queue,
-                                           static_cast<grpc::ServerCompletionQueue*>(queue), tag);
-                                     },
+    watchers_.Accept(thread_.get(), {RequestCallOf(&service_, &Service::RequestWatchShards),
                                      [](const grpc::ByteBuffer&) { return grpc::Status::OK; }});
     for (LinkService* service : config_.services) service->Serve(thread_.get());
     return true;

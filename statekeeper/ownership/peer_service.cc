@@ -22,11 +22,7 @@ void PeerService::Close() {
 
 void PeerService::Serve(CompletionThread* thread) {
   calls_->Begin(thread);
-  live_.Accept(thread, {[this](grpc::ServerContext* context, grpc::ByteBuffer* request, Watchers::Call* call,
-                               grpc::CompletionQueue* queue, void* tag) {
-                          service_.RequestLive(context, request, call, queue,
-                                               static_cast<grpc::ServerCompletionQueue*>(queue), tag);
-                        },
+  live_.Accept(thread, {RequestCallOf(&service_, &Service::RequestLive),
                         [this](const grpc::ByteBuffer& request) { return AdmitLive(request); }});
   AcceptUnary(thread, &service_, &Service::RequestOffer,
               [this](const grpc::ServerContext&, const peer::OfferRequest& request, const auto& call) {
