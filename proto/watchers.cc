@@ -9,12 +9,17 @@ namespace dormouse {
 
 class Watchers::Watcher : public std::enable_shared_from_this<Watcher> {
  public:
-  Watcher(Watchers* all, CompletionThread* thread, Method method)
-      : all_(all), thread_(thread), user_(thread), method_(std::move(method)), call_(&context_) {}
+  Watcher(Watchers* all, CompletionThread* thread, Request request_call, Admit admit)
+      : all_(all),
+        thread_(thread),
+        user_(thread),
+        request_call_(std::move(request_call)),
+        admit_(std::move(admit)),
+        call_(&context_) {}
 
-  void Request() {
+  void Listen() {
     context_.AsyncNotifyWhenDone(done_.Start());
-    method_.request_call(&context_, &request_, &call_, user_.queue(), accept_.Start());
+    request_call_(&context_, &request_, &call_, user_.queue(), accept_.Start());
   }
 
  private:
@@ -25,8 +30,8 @@ class Watchers::Watcher : public std::enable_shared_from_this<Watcher> {
       done_.Abandon();
       return;
     }
-    all_->Accept(thread_, method_);
-    const grpc::Status admitted = method_.admit(request_);
+    all_->Accept(thread_, request_call_, admit_);
+    const grpc::Status admitted = admit_(request_);
     if (!admitted.ok()) {
       call_.Finish(admitted, finish_.Start());
       return;
@@ -54,7 +59,8 @@ class Watchers::Watcher : public std::enable_shared_from_this<Watcher> {
   Watchers* const all_;
   CompletionThread* const thread_;
   CompletionThread::User user_;
-  const Method method_;
+  const Request request_call_;
+  const Admit admit_;
   Operation<Watcher> accept_{this, &Watcher::Accepted};
   Operation<Watcher> write_{this, &Watcher::Written};
   Operation<Watcher> finish_{this, &Watcher::Finished};
@@ -66,8 +72,8 @@ class Watchers::Watcher : public std::enable_shared_from_this<Watcher> {
   Call call_;
 };
 
-void Watchers::Accept(CompletionThread* thread, Method method) {
-  std::make_shared<Watcher>(this, thread, std::move(method))->Request();
+void Watchers::Accept(CompletionThread* thread, Request request_call, Admit admit) {
+  std::make_shared<Watcher>(this, thread, std::move(request_call), std::move(admit))->Listen();
 }
 
 void Watchers::Publish(const google::protobuf::MessageLite& message) {

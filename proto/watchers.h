@@ -27,17 +27,15 @@ namespace dormouse {
 class Watchers {
  public:
   using Call = grpc::ServerAsyncWriter<grpc::ByteBuffer>;
-  struct Method {
-    RequestCall<grpc::ByteBuffer, Call> request_call;
-    // Whether this one is taken: OK, or why not.
-    std::function<grpc::Status(const grpc::ByteBuffer& request)> admit;
-  };
+  using Request = RequestCall<grpc::ByteBuffer, Call>;
+  // Whether this one is taken: OK, or why not.
+  using Admit = std::function<grpc::Status(const grpc::ByteBuffer& request)>;
 
   // `refusal`: as if Withdraw had been called with it. OK: watchers wait for the first message.
   explicit Watchers(grpc::Status refusal) : refusal_(std::move(refusal)) {}
 
   // Takes watchers until the server shuts down.
-  void Accept(CompletionThread* thread, Method method);
+  void Accept(CompletionThread* thread, Request request_call, Admit admit);
 
   void Publish(const google::protobuf::MessageLite& message);
   // There is nothing to tell until the next Publish: ends all streams, and refuses them, for this reason.

@@ -92,8 +92,8 @@ class Server final : public LinkServer, private ServerStream::Acceptor {
       if (port_ == 0 && !config_.addresses[i].starts_with(kUnixPrefix)) port_ = ports[i];
     }
     ServerStream::Accept(thread_.get(), this);
-    watchers_.Accept(thread_.get(), {RequestCallOf(&service_, &Service::RequestWatchShards),
-                                     [](const grpc::ByteBuffer&) { return grpc::Status::OK; }});
+    watchers_.Accept(thread_.get(), RequestCallOf(&service_, &Service::RequestWatchShards),
+                     [](const grpc::ByteBuffer&) { return grpc::Status::OK; });
     for (LinkService* service : config_.services) service->Serve(thread_.get());
     return true;
   }

@@ -22,8 +22,8 @@ void PeerService::Close() {
 
 void PeerService::Serve(CompletionThread* thread) {
   calls_->Begin(thread);
-  live_.Accept(thread, {RequestCallOf(&service_, &Service::RequestLive),
-                        [this](const grpc::ByteBuffer& request) { return AdmitLive(request); }});
+  live_.Accept(thread, RequestCallOf(&service_, &Service::RequestLive),
+               [this](const grpc::ByteBuffer& request) { return AdmitLive(request); });
   AcceptUnary(thread, &service_, &Service::RequestOffer,
               [this](const grpc::ServerContext&, const peer::OfferRequest& request, const auto& call) {
                 TakeOffer(request, call);
