@@ -204,9 +204,10 @@ void RedisConnection::BecomeReady() {
 void RedisConnection::Reconnect(std::string trouble) {
   DropConnection();
   state_ = State::kBackOff;
+  if (trouble.ends_with('.')) trouble.pop_back();  // it becomes part of a sentence
+  const bool news = failed_attempts_ == 0 || (refused_ && trouble != trouble_);
   trouble_ = std::move(trouble);
-  if (trouble_.ends_with('.')) trouble_.pop_back();  // it becomes part of a sentence
-  if (failed_attempts_ == 0) {
+  if (news) {
     SPDLOG_WARN("Redis at {} is away: {}. Changes wait for it, {} ms at most.", address(), trouble_,
                 config_.timeout.count());
   }

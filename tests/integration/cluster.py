@@ -86,7 +86,8 @@ class Cluster:
         return process
 
     def statekeeper_command(self, number=0, **changes):
-        """A statekeeper's command line; `changes` replace options: store="file", shards="7" (underscores for -)."""
+        """A statekeeper's command line; `changes` replace options: store="file", shards="7" (underscores for -); None
+        leaves one out."""
         process = self.statekeepers[number]
         flags = {"data": self.data, "store": self._store, "listen": self.links[number],
                  "admin": f"{process.host}:{process.admin}", "admin-key": self.admin_key}
@@ -96,7 +97,8 @@ class Cluster:
             (flags if name in flags else settings)[name] = value
         return [os.path.join(BIN, "dormouse-statekeeper"), *(word for name, value in flags.items()
                                                              for word in ("--" + name, value)),
-                *(word for name, value in settings.items() for word in ("--set", f"{name}={value}"))]
+                *(word for name, value in settings.items() if value is not None
+                  for word in ("--set", f"{name}={value}"))]
 
     def another_statekeeper_command(self, **changes):
         """Of a statekeeper that is not of the cluster: other ports, the same data directory and store."""

@@ -68,7 +68,7 @@ def test_a_password_in_the_url_is_nowhere_to_be_seen(given):
     with Cluster(store="rediss", options={**OPTIONS, "log-level": "trace"}, start=False) as cluster:
         statekeeper, redis = cluster.statekeeper, cluster.redis
         url = redis.url.replace("://", f"://:{redis.password}@")
-        command = cluster.statekeeper_command(store=url, store_password_file="")
+        command = cluster.statekeeper_command(store=url, store_password_file=None)
         where = command.index("--store")
         if given == "set":
             command[where:where + 2] = ["--set", "store=" + url]
@@ -92,20 +92,20 @@ def test_a_password_in_the_url_is_nowhere_to_be_seen(given):
         assert members.returncode == 0, members.stdout
         for text in (ready, metrics, members.stdout.decode(), _log(statekeeper)):
             assert redis.password not in text
-        _fails_with(cluster, cluster.another_statekeeper_command(store=url.replace("@", "@@"), store_password_file=""))
+        _fails_with(cluster, cluster.another_statekeeper_command(store=url.replace("@", "@@"), store_password_file=None))
 
 
 def test_what_cannot_work_is_a_clear_error():
     with Cluster(store="rediss", options={"commit-timeout": "1s"}, start=False) as cluster:
         redis = cluster.redis
         plain = redis.url.replace("rediss", "redis")
-        _fails_with(cluster, cluster.statekeeper_command(store=plain, store_ca="", store_certificate="", store_key=""),
+        _fails_with(cluster, cluster.statekeeper_command(store=plain, store_ca=None, store_certificate=None, store_key=None),
                     "write rediss in place of redis")
         _fails_with(cluster, cluster.statekeeper_command(store=redis.url.replace("127.0.0.1", "localhost")),
                     "its certificate is for other hosts than localhost")
-        _fails_with(cluster, cluster.statekeeper_command(store_ca=""), "store-ca")
-        _fails_with(cluster, cluster.statekeeper_command(store_certificate="", store_key=""), "it asks for a client certificate")
-        _fails_with(cluster, cluster.statekeeper_command(store_key=""), "--store-certificate and --store-key belong together")
+        _fails_with(cluster, cluster.statekeeper_command(store_ca=None), "store-ca")
+        _fails_with(cluster, cluster.statekeeper_command(store_certificate=None, store_key=None), "it asks for a client certificate")
+        _fails_with(cluster, cluster.statekeeper_command(store_key=None), "--store-certificate and --store-key belong together")
         _fails_with(cluster, cluster.statekeeper_command(store_password_file="/no/such/file"), "store-password-file", "/no/such/file")
         _fails_with(cluster, cluster.statekeeper_command(store_password_file=redis.file("ca.pem")), "must hold one line")
         _fails_with(cluster, cluster.statekeeper_command(store=redis.url.replace("://", f"://:{redis.password}@")),
