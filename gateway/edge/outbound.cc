@@ -13,6 +13,8 @@
 namespace dormouse {
 namespace {
 
+// Also who reads takes nothing for so long: the kernel says so once a good part of its buffer is free.
+constexpr int64_t kUsuallyStillMs = 1000;
 // From this size on the end of a message goes back to its hub without a copy of it.
 constexpr size_t kLongTail = 1024;
 
@@ -307,7 +309,7 @@ void Outbound::MakeRoom() {
   const int64_t now = SteadyMs();
   for (Connection* connection : with_queue_) {
     const OutboundQueue& queue = *connection->outbound;
-    const auto still_ms = static_cast<uint64_t>(now - queue.still_since_ms()) + 1;
+    const auto still_ms = static_cast<uint64_t>(now - queue.still_since_ms() + kUsuallyStillMs);
     holders.push_back(
         {static_cast<unsigned>(std::bit_width(queue.Held() * still_ms)), queue.oldest_body(), connection});
   }
@@ -328,7 +330,7 @@ void Outbound::GiveUp(Connection* connection) {
   // It has had its time to take what comes before the close.
   ClearQueue(connection);
   WebSockets::Kill(connection);
-  connection->outbound->Flushed(SteadyMs());  // in a moment, with the socket
+  DropQueue(connection);  // what the library has of it goes in a moment, with the socket
 }
 
 void Outbound::Close(Connection* connection, CloseCause cause, uint16_t code, std::string_view reason) {

@@ -62,8 +62,8 @@ class OutboundQueue {
     std::string reason;
   };
   struct Frame {
-    std::string head;
-    SharedBody body;  // may be empty
+    std::string head = {};
+    SharedBody body = {};  // may be empty
     bool binary = false;
     bool returnable = false;  // to the connection's hub, if it is not sent
     size_t written = 0;       // bytes that were written already (as fragments)
