@@ -23,9 +23,9 @@ def text_frame(payload):
     return b"\x81\xff" + struct.pack(">Q", len(payload)) + bytes(4) + payload
 
 
-def envelope(kind, payload, sender="test/someone"):
-    return text_frame(json.dumps({"id": "1", "from": sender, "to": HUB, "type": kind, "payload": payload, "pattern": "ask",
-                                  "correlationId": None, "metadata": {}}).encode())
+def envelope(kind, payload, sender):
+    return text_frame(json.dumps({"id": "1", "from": sender, "to": HUB, "type": kind, "payload": payload,
+                                  "pattern": "ask", "correlationId": None, "metadata": {}}).encode())
 
 
 def reluctant(cluster, path):
