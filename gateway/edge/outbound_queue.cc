@@ -156,7 +156,7 @@ uint64_t OutboundQueue::Held() const {
     const SharedBody& body = frames_[i].body;
     if (body == nullptr) continue;
     whole += body->memory();
-    part += body->memory() / static_cast<uint64_t>(body.use_count());
+    part += body->memory() / static_cast<uint64_t>(std::max(body.use_count(), 1L));
   }
   const double share = whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
   return counted_memory_ + static_cast<uint64_t>(share * static_cast<double>(bytes_));
