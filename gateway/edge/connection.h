@@ -9,10 +9,10 @@
 #include <memory>
 #include <string>
 
-#include "gateway/edge/address_limit.h"
+#include "common/http/address_limit.h"
+#include "common/timer_wheel.h"
 #include "gateway/edge/outbound_queue.h"
 #include "gateway/edge/partial_message.h"
-#include "gateway/edge/timer_wheel.h"
 #include "gateway/edge/token_bucket.h"
 
 struct lws;

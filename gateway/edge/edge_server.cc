@@ -1,6 +1,7 @@
 #include "gateway/edge/edge_server.h"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <utility>
@@ -53,6 +54,13 @@ bool IsWebSocketKey(std::string_view key) {
          });
 }
 
+// Those whose request has not come yet leave most descriptors to those who have come in.
+size_t MaxVisitors() {
+  rlimit descriptors{};
+  getrlimit(RLIMIT_NOFILE, &descriptors);
+  return std::max<size_t>(64, std::min<rlim_t>(descriptors.rlim_cur, 1 << 20) / 4);
+}
+
 HttpReply TooManyFromAddress() {
   return Refusal(429,
                  "Your address has as many connections here as one address may have; close some first.\n");
@@ -70,8 +78,9 @@ EdgeServer::EdgeServer(Config config, struct ev_loop* loop, GatewayMetrics* metr
       table_(std::random_device()() * uint64_t{0x9e37'79b9'7f4a'7c15}),
       timers_(loop, kTickMs, kSlots, [this](TimerNode* node) { OnTimer(static_cast<Connection*>(node)); }),
       sockets_(loop, this),
-      listener_(loop, [this](int fd, const IpAddress& peer, bool crowded) { OnAccept(fd, peer, crowded); }),
-      front_door_(loop, {.deadline_ms = config_.handshake_timeout_ms}, this, metrics),
+      listener_(loop,
+                [this](int fd, const IpAddress& peer, bool crowded) { return OnAccept(fd, peer, crowded); }),
+      front_door_(loop, {.deadline_ms = config_.handshake_timeout_ms, .max_visitors = MaxVisitors()}, this),
       random_(std::random_device()()) {
   ev_prepare_init(&turn_end_, [](struct ev_loop*, ev_prepare* prepare, int) {
     static_cast<EdgeServer*>(prepare->data)->OnTurnEnd();
@@ -100,7 +109,7 @@ std::string EdgeServer::Start(StatekeeperLinks* links) {
   outbound_.emplace(&table_, &of_hubs_, &*events_, &timers_, metrics_, config_.close_timeout_ms);
   inbound_.emplace(config_.gateway, &table_, &*events_, &*outbound_, &partials_, metrics_);
   if (!sockets_.ok()) return "libwebsockets does not start: is the package libwebsockets-evlib-ev installed?";
-  std::string wrong = listener_.Listen(config_.listen);
+  std::string wrong = listener_.Listen(config_.listen, Listener::Sharing::kShared, "--listen");
   ev_prepare_start(loop_, &turn_end_);
   UpdateReadiness();
   return wrong;
@@ -122,7 +131,7 @@ void EdgeServer::OnUncongested() { inbound_->OnUncongested(); }
 
 // --- Requests.
 
-void EdgeServer::OnAccept(int fd, const IpAddress& peer, bool crowded) {
+bool EdgeServer::OnAccept(int fd, const IpAddress& peer, bool crowded) {
   if (crowded) metrics_->accepts_crowded->Increment();
   AddressLimit::Seat seat;
   if (!config_.proxies.Contains(peer)) {
@@ -130,11 +139,12 @@ void EdgeServer::OnAccept(int fd, const IpAddress& peer, bool crowded) {
     if (!taken.has_value()) {
       metrics_->Refused(RefusalCause::kAddressLimit);
       front_door_.TurnAway(fd, TooManyFromAddress());
-      return;
+      return !crowded;
     }
     seat = std::move(*taken);
   }
   front_door_.Admit(fd, peer, std::move(seat), crowded);
+  return !crowded;
 }
 
 std::optional<HttpReply> EdgeServer::OnRequest(const HttpRequest& request, const FrontDoor::Visit& visit) {

@@ -23,16 +23,16 @@
 #include <vector>
 
 #include "common/admin_server.h"
+#include "common/http/address_limit.h"
+#include "common/http/front_door.h"
+#include "common/http/listener.h"
+#include "common/loop_timers.h"
 #include "common/token_authority.h"
-#include "gateway/edge/address_limit.h"
 #include "gateway/edge/connection_table.h"
 #include "gateway/edge/event_writer.h"
-#include "gateway/edge/front_door.h"
 #include "gateway/edge/gateway_metrics.h"
 #include "gateway/edge/hub_sockets.h"
 #include "gateway/edge/inbound.h"
-#include "gateway/edge/listener.h"
-#include "gateway/edge/loop_timers.h"
 #include "gateway/edge/origin_list.h"
 #include "gateway/edge/outbound.h"
 #include "gateway/edge/partial_message.h"
@@ -88,10 +88,13 @@ class EdgeServer : public StatekeeperLinks::Edge, private FrontDoor::Handler, pr
   void OnUncongested() override;
 
  private:
-  void OnAccept(int fd, const IpAddress& peer, bool crowded);
+  bool OnAccept(int fd, const IpAddress& peer, bool crowded);  // as Listener::Accept
 
   // FrontDoor::Handler
   std::optional<HttpReply> OnRequest(const HttpRequest& request, const FrontDoor::Visit& visit) override;
+  void OnVisitors(size_t count) override { metrics_->half_open->Set(static_cast<double>(count)); }
+  void OnCutOff() override { metrics_->handshake_timeouts->Increment(); }
+  void OnAnswered(int status) override { metrics_->HttpResponse(status); }
   std::optional<HttpReply> OnUpgrade(const HttpRequest& request, const FrontDoor::Visit& visit,
                                      const IpAddress& client);
   HttpReply OnPlainRequest(const HttpRequest& request);

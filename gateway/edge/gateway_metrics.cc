@@ -44,8 +44,8 @@ GatewayMetrics::GatewayMetrics(prometheus::Registry* registry)
           Gauge(registry, "dormouse_outbound_queued_bytes", "Bytes that wait for slow sockets")),
       events_unsettled(Gauge(registry, "dormouse_events_unsettled", "Events not settled by their hubs yet")),
       opened(Counter(registry, "dormouse_connections_opened_total", "WebSockets opened")),
-      handshake_timeouts(
-          Counter(registry, "dormouse_handshake_timeouts_total", "Requests that did not come in time")),
+      handshake_timeouts(Counter(registry, "dormouse_handshake_timeouts_total",
+                                 "Requests that did not come in time, or before too many others")),
       accepts_crowded(
           Counter(registry, "dormouse_accepts_crowded_total", "Sockets accepted with few descriptors left")),
       events(Counter(registry, "dormouse_events_total", "Events handed to statekeepers")),

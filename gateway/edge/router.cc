@@ -3,7 +3,7 @@
 #include <optional>
 
 #include "common/shard.h"
-#include "gateway/edge/http_request.h"
+#include "common/http/http_request.h"
 
 namespace dormouse {
 namespace {
