@@ -74,7 +74,7 @@ EdgeServer::EdgeServer(Config config, struct ev_loop* loop, GatewayMetrics* metr
       metrics_(metrics),
       files_(config_.web_root),
       address_limit_(config_.max_connections_per_address),
-      partials_{.limit = config_.inbound_buffer},
+      partials_(config_.inbound_buffer),
       table_(std::random_device()() * uint64_t{0x9e37'79b9'7f4a'7c15}),
       timers_(loop, kTickMs, kSlots, [this](TimerNode* node) { OnTimer(static_cast<Connection*>(node)); }),
       sockets_(loop, this),
@@ -107,7 +107,8 @@ std::string EdgeServer::Start(StatekeeperLinks* links) {
   links_ = links;
   events_.emplace(links, metrics_);
   outbound_.emplace(&table_, &of_hubs_, &*events_, &timers_, metrics_, config_.close_timeout_ms);
-  inbound_.emplace(config_.gateway, &table_, &*events_, &*outbound_, &partials_, metrics_);
+  inbound_.emplace(config_.gateway, config_.connection_window, &table_, &*events_, &*outbound_, &partials_,
+                   metrics_);
   if (!sockets_.ok()) return "libwebsockets does not start: is the package libwebsockets-evlib-ev installed?";
   std::string wrong = listener_.Listen(config_.listen, Listener::Sharing::kShared, "--listen");
   ev_prepare_start(loop_, &turn_end_);
@@ -128,6 +129,8 @@ void EdgeServer::OnProfiles(const std::vector<link::ClassProfile>& profiles, uin
 }
 
 void EdgeServer::OnUncongested() { inbound_->OnUncongested(); }
+
+void EdgeServer::OnSettled(const EventView& event) { inbound_->OnSettled(event); }
 
 // --- Requests.
 
@@ -234,6 +237,7 @@ std::optional<HttpReply> EdgeServer::OnUpgrade(const HttpRequest& request, const
   connection->hub = std::move(match.hub);
   connection->hub_class = match.hub_class;
   connection->seat = std::move(*visit.seat);
+  if (claims.has_value()) connection->SetRole(claims->role);
   opening_ =
       MakeOpenRequest(request, client, protocols->subprotocol, claims.has_value() ? &*claims : nullptr);
   if (!sockets_.Adopt(visit.fd, {.key = key, .subprotocol = protocols->answer, .rest = visit.rest},
@@ -340,7 +344,7 @@ bool EdgeServer::IsHeardInTime(Connection* connection, int64_t now, int64_t* loo
   int64_t since = connection->last_seen_ms;
   if (connection->partial != nullptr) since = std::min(since, connection->partial->started_ms());
   // One that is not read on purpose cannot be heard.
-  if (now - since >= timeout && !connection->congested) {
+  if (now - since >= timeout && !connection->IsHeld()) {
     outbound_->Close(connection, CloseCause::kIdle, rules.idle_close_code, rules.idle_close_reason);
     return false;
   }
@@ -355,7 +359,7 @@ void EdgeServer::OnTurnEnd() {
   links_->Flush();
   const size_t unsettled = links_->unsettled();
   metrics_->connections->Set(static_cast<double>(table_.size()));
-  metrics_->inbound_partial_bytes->Set(static_cast<double>(partials_.used));
+  metrics_->inbound_partial_bytes->Set(static_cast<double>(partials_.used()));
   metrics_->outbound_queued_bytes->Set(static_cast<double>(outbound_->queued_bytes()));
   metrics_->events_unsettled->Set(static_cast<double>(unsettled));
   if (!ready_ || !IsReady()) UpdateReadiness();  // while it is not ready, the reason may change

@@ -63,6 +63,7 @@ class EdgeServer : public StatekeeperLinks::Edge, private FrontDoor::Handler, pr
     uint32_t max_connections = 0;  // 0: as many as there are descriptors
     uint32_t max_connections_per_address = 0;
     uint64_t inbound_buffer = 256u << 20;  // bytes for messages that have come in part
+    uint32_t connection_window = 64;       // messages of one socket that its hub has not dealt with
   };
 
   // `loop` and `metrics` outlive this. The links need an Edge to be made, so they come with Start.
@@ -86,6 +87,7 @@ class EdgeServer : public StatekeeperLinks::Edge, private FrontDoor::Handler, pr
   void OnDelivery(const DeliveryView& delivery) override;
   void OnProfiles(const std::vector<link::ClassProfile>& profiles, uint32_t shard_count) override;
   void OnUncongested() override;
+  void OnSettled(const EventView& event) override;
 
  private:
   bool OnAccept(int fd, const IpAddress& peer, bool crowded);  // as Listener::Accept

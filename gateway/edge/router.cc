@@ -2,8 +2,8 @@
 
 #include <optional>
 
-#include "common/shard.h"
 #include "common/http/http_request.h"
+#include "common/shard.h"
 
 namespace dormouse {
 namespace {
