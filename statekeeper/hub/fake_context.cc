@@ -146,7 +146,7 @@ bool FakeContext::IsStateFull() const {
 void FakeContext::Release() {
   for (auto& [to, frame] : std::exchange(sent_, {})) frames_[to].push_back(std::move(frame));
   closed_.merge(std::exchange(closing_, {}));
-  admitted_.merge(std::exchange(admitting_, {}));
+  for (auto& [client, role] : std::exchange(admitting_, {})) admitted_[client] = std::move(role);
   for (const ConnectionId& closed : std::exchange(recalling_, {})) recalls_.push_back(closed);
   for (const ConnectionId& open : std::exchange(confirming_, {})) confirms_.push_back(open);
   if (!hold_recalls_ && !recalls_.empty()) FinishRecalls();
@@ -185,7 +185,9 @@ void FakeContext::Confirm(const ConnectionId& open) { confirming_.push_back(open
 
 void FakeContext::Recall(const ConnectionId& closed) { recalling_.push_back(closed); }
 
-void FakeContext::Admit(const ConnectionId& connection) { admitting_.insert(connection); }
+void FakeContext::Admit(const ConnectionId& connection, std::string_view role) {
+  admitting_[connection] = role;
+}
 
 std::vector<std::string> FakeContext::TakeFrames(const ConnectionId& client) {
   return std::exchange(frames_[client], {});

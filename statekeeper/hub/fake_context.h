@@ -87,6 +87,8 @@ class FakeContext : public Context {
   std::optional<int64_t> alarm() const { return alarm_ms_; }
   // Whether the hub has let the client in.
   bool Admitted(const ConnectionId& client) const { return admitted_.contains(client); }
+  // The role that it has been given with that.
+  const std::string& Role(const ConnectionId& client) const { return admitted_.at(client); }
   // Calls of SendEach so far: a fan-out should be few, whatever its size.
   size_t fan_outs() const { return fan_outs_; }
 
@@ -106,7 +108,7 @@ class FakeContext : public Context {
   void Close(const ConnectionId& connection, uint16_t code, std::string_view reason) override;
   void Recall(const ConnectionId& closed) override;
   void Confirm(const ConnectionId& open) override;
-  void Admit(const ConnectionId& connection) override;
+  void Admit(const ConnectionId& connection, std::string_view role) override;
   size_t waiting_events() const override { return 0; }
   size_t connection_count() override { return connections_.size(); }
   std::optional<Connection> FindConnection(const ConnectionId& id) override;
@@ -160,10 +162,10 @@ class FakeContext : public Context {
   std::map<ConnectionId, Closed> closing_;
   std::vector<ConnectionId> recalling_;
   std::vector<ConnectionId> confirming_;
-  std::set<ConnectionId> admitting_;
+  std::map<ConnectionId, std::string> admitting_;
 
-  std::set<ConnectionId> admitted_;
-  std::vector<ConnectionId> recalls_;  // asked for, and not done yet
+  std::map<ConnectionId, std::string> admitted_;  // with their roles
+  std::vector<ConnectionId> recalls_;             // asked for, and not done yet
   bool hold_recalls_ = false;
   std::vector<ConnectionId> confirms_;
   bool hold_confirms_ = false;

@@ -107,8 +107,9 @@ class Context {
   virtual void Confirm(const ConnectionId& open) = 0;
 
   // Lets a connection in: it is not closed for want of admission any more
-  // (ClassProfile.admission_timeout_ms).
-  virtual void Admit(const ConnectionId& connection) = 0;
+  // (ClassProfile.admission_timeout_ms). From now on it has the role, and what the profile allows that
+  // (ClassProfile.role_limits); empty: none. May be called again, for another role.
+  virtual void Admit(const ConnectionId& connection, std::string_view role = {}) = 0;
 
   // Events of this hub that have come and wait for the handler that is running.
   virtual size_t waiting_events() const = 0;

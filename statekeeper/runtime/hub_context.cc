@@ -84,8 +84,8 @@ void HubContext::Recall(const ConnectionId& closed) { questions_.recalls.push_ba
 
 void HubContext::Confirm(const ConnectionId& open) { questions_.confirms.push_back(open); }
 
-void HubContext::Admit(const ConnectionId& connection) {
-  outputs_.push_back({DeliveryKind::kAdmit, {{connection, {}}}, false, ""});
+void HubContext::Admit(const ConnectionId& connection, std::string_view role) {
+  outputs_.push_back({DeliveryKind::kAdmit, {{connection, {}}}, false, std::string(role)});
 }
 
 std::optional<Connection> HubContext::FindConnection(const ConnectionId& id) {

@@ -64,7 +64,7 @@ class HubContext : public Context {
 
   void Recall(const ConnectionId& closed) override;
   void Confirm(const ConnectionId& open) override;
-  void Admit(const ConnectionId& connection) override;
+  void Admit(const ConnectionId& connection, std::string_view role) override;
   size_t waiting_events() const override { return hub_.waiting_events(); }
 
   size_t connection_count() override { return hub_.state->connection_count(); }

@@ -7,6 +7,7 @@ import time
 
 import pytest
 from cluster import SLOWNESS, Cluster, until
+from tokens import OMIT, SECRET, signed
 from ws import WAIT, Actor, actor, all_open, connect as open_socket, echo, upgrade_status
 
 from .frames import Frame, dump
@@ -129,13 +130,99 @@ async def test_rate_limit(limited, kind, payload):
         assert (await a.call("hub:list_actors", {"limit": 0}))["type"] == "hub:actor_list"
 
 
-async def test_hub_connect_is_exempt_from_the_rate_limit(limited):
+async def refused(client, requests):
+    """How many of the requests, sent at once, are answered rate_limited; and the limit that one of them names."""
+    for request in requests:
+        await client.send(request)
+    replies = [await client.recv() for _ in requests]
+    limits = [it["payload"]["details"]["limit"] for it in replies if it["payload"].get("code") == "rate_limited"]
+    return len(limits), limits[-1] if limits else None
+
+
+async def test_the_first_hub_connect_is_exempt_from_the_rate_limit(limited):
     async with open_socket(limited.ws_url("/ws/exempt")) as client:
         a = Actor(client.protocol, "test/a")
-        for _ in range(60):
-            await a.must("hub:connect", {"version": "1.0"})
+        begun = time.monotonic()
+        await a.must("hub:connect", {"version": "1.0"})
         for _ in range(20):
             await a.must("hub:list_actors", {"limit": 0})
+        count, _ = await refused(a, [a.envelope("hub:connect", {"version": "1.0"}) for _ in range(60)])
+        assert 60 - 10 * (time.monotonic() - begun) - 1 <= count <= 60
+
+
+async def test_an_error_for_each_message_at_first_and_a_few_a_second_then(limited):
+    async with actor(limited.ws_url("/ws/deaf"), "test/a") as a:
+        begun = time.monotonic()
+        for _ in range(1000):
+            await a.send(a.envelope("hub:list_actors", {"limit": 0}))
+        await asyncio.sleep(1)
+        replies = []
+        with contextlib.suppress(asyncio.TimeoutError):
+            while True:
+                replies.append(await a.recv(timeout=0.5))
+        errors = [it for it in replies if it["payload"].get("code") == "rate_limited"]
+        assert 100 <= len(errors) <= 101 + 5 * (time.monotonic() - begun), len(errors)
+        assert (await a.call("hub:list_actors", {"limit": 0}))["type"] == "hub:actor_list", "it is served on"
+
+
+# --- roles
+
+@pytest.fixture(scope="module")
+def with_roles(tmp_path_factory):
+    key = tmp_path_factory.mktemp("roles") / "secret"
+    key.write_text(SECRET)
+    options = {"auth-algorithm": "HS256", "auth-key": str(key), "role-limits": "board=60/120,free=0/0"}
+    with Cluster(options=options) as it:
+        yield it
+
+
+@contextlib.asynccontextmanager
+async def in_role(cluster, **claims):
+    async with open_socket(cluster.ws_url("/ws/roles")) as client:
+        self = Actor(client.protocol, "test/a")
+        await self.must("hub:connect", {"version": "1.0", "jwt": signed(**claims)})
+        yield self
+
+
+@pytest.mark.parametrize("role, burst, limit", [
+    (OMIT, 20, 10), ("board", 120, 60), ("free", 240, None), ("unknown", 20, 10), (["board"], 20, 10), ("", 20, 10)],
+    ids=str)
+async def test_a_role_has_a_limit_of_its_own(with_roles, role, burst, limit):
+    async with in_role(with_roles, role=role) as a:
+        begun = time.monotonic()
+        count, said = await refused(a, [a.envelope("hub:list_actors", {"limit": 0}) for _ in range(burst + 60)])
+        assert said == limit
+        if limit:
+            assert 60 - limit * (time.monotonic() - begun) - 1 <= count <= 60
+
+
+async def test_the_role_of_a_new_token_counts_from_then_on(with_roles):
+    async with in_role(with_roles) as a:
+        async def ask(count):
+            return await refused(a, [a.envelope("hub:list_actors", {"limit": 0}) for _ in range(count)])
+
+        assert (await ask(40))[1] == 10
+        await asyncio.sleep(1)
+        await a.must("hub:refresh_token", {"token": signed(role="free")})
+        assert (await ask(240))[0] == 0
+        await a.must("hub:connect", {"version": "1.0", "jwt": signed(role="board")})
+        deadline = time.monotonic() + WAIT
+        while (limit := (await ask(30))[1]) is None:
+            assert time.monotonic() < deadline
+        assert limit == 60
+
+
+async def test_class_echo_with_a_rate_limit():
+    with Cluster(options={"echo-rate-limit": "5", "echo-rate-burst": "10"}) as cluster:
+        async with echo(cluster.ws_url("/websocket/limited")) as client:
+            for _ in range(20):
+                await client.send("x")
+            replies = [await client.recv() for _ in range(20)]
+            errors = [it for it in replies if it["type"] == "error"]
+            assert 8 <= len(errors) <= 10, replies
+            for it in errors:
+                assert (it["code"], it["retryAfter"], it["limit"]) == ("rate_limited", 1, 5)
+                assert it["message"] and it["timestamp"] and it["connectionId"] == client.id
 
 
 async def test_no_rate_limit_where_it_is_0(awake):

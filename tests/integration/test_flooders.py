@@ -1,5 +1,5 @@
-"""What one client costs the others: those who say more than their share, or only half of what they begin, are slowed down,
-refused or closed, and nobody else notices."""
+"""What one client costs the others: those who say more than their share, or only half of what they begin, are slowed
+down, refused or closed, and nobody else notices."""
 
 import asyncio
 import contextlib
@@ -53,8 +53,8 @@ class Flooder:
 
 
 async def test_flooders_wait_for_themselves():
-    """Four clients that send without a pause take a lane all of its time; one beside them waits for a window of each, and
-    not for all that they have to say. They lose nothing."""
+    """Four clients that send without a pause take a lane all of its time; one beside them waits for a window of each,
+    and not for all that they have to say. They lose nothing."""
     count = 30_000
     with Cluster(options={"lanes": "1"}) as cluster:
         async with echo(cluster.ws_url("/websocket/beside")) as client:
@@ -139,8 +139,9 @@ def test_unfinished_messages_are_no_innocents_loss(count, size, trickles):
         assert close_code(hoarders[0]) in (1013, None)
 
 
-@pytest.mark.parametrize("said", [b"", b"GET /metrics HTTP/1.1\r\nHost:", b"GET /metrics HTTP/1.1\r\n\r\n", b"\xff" * 3000],
-                         ids=["silent", "half", "unread", "garbage"])
+@pytest.mark.parametrize("said", [
+    pytest.param(b"", id="silent"), pytest.param(b"GET /metrics HTTP/1.1\r\nHost:", id="half"),
+    pytest.param(b"GET /metrics HTTP/1.1\r\n\r\n", id="unread"), pytest.param(b"\xff" * 3000, id="garbage")])
 def test_probes_wait_for_nobody(said):
     with Cluster() as cluster, contextlib.ExitStack() as stack:
         for process in (*cluster.gateways, *cluster.statekeepers):

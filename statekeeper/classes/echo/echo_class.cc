@@ -112,6 +112,16 @@ link::ClassProfile MakeProfile(const Options& options) {
   AddLiteral(too_large, ",\"maxSize\":");
   AddValue(too_large, link::Template::MAX_SIZE);
   AddEnd(too_large);
+  profile.set_rate_limit(options.echo_rate_limit);
+  profile.set_rate_burst(options.echo_rate_burst);
+  link::Template* too_many = profile.mutable_rate_limited_reply();
+  AddLiteral(too_many,
+             R"({"type":"error","code":"rate_limited","message":"This socket sends too many messages.")"
+             R"(,"retryAfter":)");
+  AddValue(too_many, link::Template::RETRY_AFTER_S);
+  AddLiteral(too_many, ",\"limit\":");
+  AddValue(too_many, link::Template::RATE_LIMIT);
+  AddEnd(too_many);
   profile.set_outbound_pause(options.outbound_pause);
   profile.set_outbound_resume(options.outbound_resume);
   profile.set_outbound_limit(options.outbound_limit);
