@@ -38,12 +38,17 @@ Allowances::Time Allowances::Wait(const ConnectionId& connection, Clock::time_po
 void Allowances::Charge(const ConnectionId& connection, Time used, Clock::time_point now) {
   if (per_second_ == Time::zero()) return;
   auto account = accounts_.find(connection);
-  if (account == accounts_.end()) {
+  Time elapsed = used;
+  if (account != accounts_.end()) {
+    elapsed = now - account->second.as_of;  // Wait was asked before
+  } else {
     if (used < kWorthCounting) return;
     account = accounts_.emplace(connection, Account{per_second_, now}).first;
   }
-  Fill(&account->second, now);
   account->second.left = std::max<Time>(account->second.left - used, -kMostDebt);
+  // No account fills up meanwhile: on a machine that is short of processors, too, they share what is left of
+  // the time.
+  for (auto& [other, each] : accounts_) each.as_of = std::min(each.as_of + elapsed, now);
   if (used < kWorthCounting) return;
   // Few as they are, looking at all costs less than the message did.
   for (auto each = accounts_.begin(); each != accounts_.end();) {

@@ -77,6 +77,17 @@ TEST_F(AllowancesTest, TogetherSpendersGetHalfOfTheHubsTime) {
   EXPECT_LT(spent, milliseconds(5600)) << "in ten seconds";
 }
 
+TEST_F(AllowancesTest, NothingFillsUpWhileTheHubIsBusyWithASpender) {
+  Charge(1, milliseconds(60));
+  Charge(2, milliseconds(2));
+  const milliseconds before = Wait(1);
+  EXPECT_GT(before, milliseconds(0));
+  EXPECT_EQ(Wait(2), milliseconds(0));
+  now_ += std::chrono::seconds(10);  // in which its message got little of the processor
+  Charge(2, milliseconds(2));
+  EXPECT_EQ(Wait(1), before);
+}
+
 TEST_F(AllowancesTest, ZeroCountsNothing) {
   Allowances off{Allowances::Time::zero()};
   off.Charge(Connection(1), std::chrono::hours(1), now_);

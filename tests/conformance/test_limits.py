@@ -91,7 +91,7 @@ ROWS = [
         say("a", "hub:publish", {"topic": "t0", "type": "large", "data": "x" * 3300}, error="BROADCAST_LIMIT_EXCEEDED",
             details={"recipients": 4, "size": int, "limit": 16 << 10, "code": "OUTPUT_LIMIT"}),
         say("a", "hub:publish", {"topic": "t0", "type": "small", "data": "x" * 2000}),
-        *(gets_only_the_small_one(who) for who in "bcd"),
+        *(gets_only_the_small_one(who) for who in "abcd"),
     ]),
     Scenario("a discovery asks for a hundred things at most", [
         connect("a"), say("a", "hub:discover", {"capabilities": [str(number) for number in range(100)]}),

@@ -108,20 +108,21 @@ async def test_regular_expressions_of_ten_sessions(cluster):
         codes = []
 
         async def attack(client):
+            for number in range(30):
+                await client.send(client.envelope("hub:discover", {"pattern": pattern}, id=f"attack{number}"))
+                await asyncio.sleep(0.1)
             for _ in range(30):
-                reply = await client.call("hub:discover", {"pattern": pattern})
+                reply = await client.recv(60 * SLOWNESS)
                 details = reply["payload"].get("details", {})
                 codes.append(details.get("code", reply["payload"].get("code", reply["type"])))
                 if "retryAfter" in details:
                     assert 0 < details["retryAfter"] <= 60 and details["code"] == "CPU_LIMIT", reply
-                await asyncio.sleep(0.1)
 
         async with innocents(cluster, path, "/ws/far-from-regex") as (near, far):
             await asyncio.gather(*map(attack, attackers))
     assert codes.count("CPU_LIMIT") > len(codes) / 2, codes
-    assert codes.count("timeout") > 0, codes
     assert far.worst() < 1 * SLOWNESS, far.waits
-    assert near.worst() < 3 * SLOWNESS, near.waits
+    assert near.worst() < 10 * SLOWNESS, near.waits
 
 
 async def test_a_large_broadcast_to_sessions_without_a_socket():
