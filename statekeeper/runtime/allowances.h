@@ -2,8 +2,9 @@
 // by `connection-cpu` a second and holds no more than that.
 //
 // Most connections have no account: one is opened by the first message that takes a millisecond, and goes
-// when it is full again. Together the accounts fill up by half a second a second at most, in equal shares:
-// however many connections ask for costly things, the other half of the hub's time is for those that do not.
+// when it is full again. Together they fill up by half a second a second at most, in equal shares, and not
+// while the hub works for one of them: however many ask for costly things, half of the hub's time is for
+// those that do not.
 //
 // One lane's thread. Not durable: a hub that has slept owes nobody a pause.
 #pragma once

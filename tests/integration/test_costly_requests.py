@@ -31,7 +31,7 @@ class Innocent:
     async def run(self):
         while True:
             begun = time.monotonic()
-            await self.client.must("hub:list_actors", {"limit": 0})
+            await self.client.call("hub:list_actors", {"limit": 0}, timeout=100 * SLOWNESS)
             self.waits.append(time.monotonic() - begun)
             await asyncio.sleep(0.02)
 
@@ -122,7 +122,7 @@ async def test_regular_expressions_of_ten_sessions(cluster):
             await asyncio.gather(*map(attack, attackers))
     assert codes.count("CPU_LIMIT") > len(codes) / 2, codes
     assert far.worst() < 1 * SLOWNESS, far.waits
-    assert near.worst() < 10 * SLOWNESS, near.waits
+    assert near.worst() < 20 * SLOWNESS, near.waits
 
 
 async def test_a_large_broadcast_to_sessions_without_a_socket():

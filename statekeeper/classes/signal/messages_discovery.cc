@@ -25,6 +25,9 @@ constexpr size_t kLargePage = 1000;
 // What a discovery may take: the hub's other messages wait meanwhile. All of the 50,000 actors of a full hub
 // need some 20 ms, with a usual regex 50.
 constexpr std::chrono::milliseconds kDiscoveryTime{100};
+// The same while more than so many messages wait.
+constexpr std::chrono::milliseconds kBusyDiscoveryTime{25};
+constexpr size_t kBusy = 8;
 
 // A number of the payload between 0 and `max`. False: refused.
 bool ReadNumber(Call& call, const char* name, size_t fallback, size_t max, size_t* number) {
@@ -230,7 +233,8 @@ void OnHubDiscover(Call& call) {
         if (filter.Matches(registration) && pattern->Matches(address) && page.WantsNext()) {
           page.Add(ActorJson(call, address, registration).Finish());
         }
-        in_time = call.context.time_used() < kDiscoveryTime;
+        const bool busy = call.context.waiting_events() > kBusy;
+        in_time = call.context.time_used() < (busy ? kBusyDiscoveryTime : kDiscoveryTime);
         return in_time;
       });
   if (!in_time) {
