@@ -219,8 +219,9 @@ void AddAll(Table* table, Options* o) {
                "Messages kept for a session that has no socket");
   table->Size(kStatekeeper, "resume-bytes", &o->resume_bytes,
               "Bytes of messages kept for a session that has no socket");
-  table->Plain(kStatekeeper, "max-absent", &o->max_absent,
-               "Sessions without a socket that one signal hub keeps; beyond, those end that have waited longest");
+  table->Plain(
+      kStatekeeper, "max-absent", &o->max_absent,
+      "Sessions without a socket that one signal hub keeps; beyond, those end that have waited longest");
   table->Plain(kStatekeeper, "max-actors", &o->max_actors, "Registered actors that one signal hub accepts");
   table->Time(kStatekeeper, "actor-ttl", &o->actor_ttl, "Life of a registration that asks for none");
   table->Time(kStatekeeper, "max-actor-ttl", &o->max_actor_ttl,
