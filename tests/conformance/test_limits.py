@@ -15,7 +15,8 @@ from .scenario import Address, Scenario, closed, connect, does, frame, register,
 
 SIZE = 4096
 OPTIONS = {"max-actors": "3", "max-subscriptions": "3", "max-topics": "4", "max-message-size": str(SIZE),
-           "broadcast-limit": "2", "resume-bytes": "4KiB", "max-output": "16KiB", "actor-ttl": "5s", "max-actor-ttl": "10s", "signal-heartbeat-interval": "7s"}
+           "broadcast-limit": "2", "resume-bytes": "4KiB", "max-output": "16KiB",
+           "actor-ttl": "5s", "max-actor-ttl": "10s", "signal-heartbeat-interval": "7s"}
 FULL = {"retryAfter": NUMBER, "limit": int}
 
 
@@ -87,8 +88,10 @@ ROWS = [
             expect={"deliveredCount": 0}),
     ]),
     Scenario("max-output -> BROADCAST_LIMIT_EXCEEDED with what it would have been, nobody gets it", [
-        *(connect(who) for who in "abcd"), *(say(who, "hub:subscribe", {"topic": "t0"}) for who in "abcd"),
-        say("a", "hub:publish", {"topic": "t0", "type": "large", "data": "x" * 3300}, error="BROADCAST_LIMIT_EXCEEDED",
+        *(connect(who) for who in "abcd"),
+        *(say(who, "hub:subscribe", {"topic": "t0"}) for who in "abcd"),
+        say("a", "hub:publish", {"topic": "t0", "type": "large", "data": "x" * 3300},
+            error="BROADCAST_LIMIT_EXCEEDED",
             details={"recipients": 4, "size": int, "limit": 16 << 10, "code": "OUTPUT_LIMIT"}),
         say("a", "hub:publish", {"topic": "t0", "type": "small", "data": "x" * 2000}),
         *(gets_only_the_small_one(who) for who in "abcd"),

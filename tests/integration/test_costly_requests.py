@@ -134,7 +134,8 @@ async def test_a_large_broadcast_to_sessions_without_a_socket():
             async with actor(cluster.ws_url(path), f"absent/{n}") as client:
                 client.protocol.transport.abort()
         async with actor(cluster.ws_url(path), "attacker/0") as attacker, \
-                actor(cluster.ws_url(path), "reader/0") as reader, innocents(cluster, path, "/ws/far-from-absent") as them:
+                actor(cluster.ws_url(path), "reader/0") as reader, \
+                innocents(cluster, path, "/ws/far-from-absent") as them:
             before = cluster.statekeeper.rss()
             for _ in range(3):
                 reply = await attacker.call("hub:broadcast", {"type": "bulk", "data": "d" * (MEGABYTE - 4096)})
