@@ -94,7 +94,7 @@ async def test_a_discovery_that_asks_for_everything(cluster, what):
             assert "more than 100" in reply["payload"]["message"] \
                 or reply["payload"]["details"]["code"] == "CPU_LIMIT", reply
     for it in them:
-        assert it.worst() < 1 * SLOWNESS, it.waits
+        assert it.worst() < 2 * SLOWNESS, it.waits
 
 
 async def test_regular_expressions_of_ten_sessions(cluster):
@@ -121,7 +121,7 @@ async def test_regular_expressions_of_ten_sessions(cluster):
         async with innocents(cluster, path, "/ws/far-from-regex") as (near, far):
             await asyncio.gather(*map(attack, attackers))
     assert codes.count("CPU_LIMIT") > len(codes) / 2, codes
-    assert far.worst() < 1 * SLOWNESS, far.waits
+    assert far.worst() < 2 * SLOWNESS, far.waits
     assert near.worst() < 20 * SLOWNESS, near.waits
 
 
@@ -143,9 +143,9 @@ async def test_a_large_broadcast_to_sessions_without_a_socket():
                 if reply["type"] == "hub:error":
                     assert reply["payload"]["details"]["code"] == "CPU_LIMIT", reply
                 else:
-                    assert reply["payload"]["failedCount"] >= absent - 20, reply
+                    assert reply["payload"]["failedCount"] > absent / 2, reply
                     assert len((await reader.next())["payload"]) == MEGABYTE - 4096
             grown = cluster.statekeeper.rss() - before
         assert grown < 256 * MEGABYTE
         for it in them:
-            assert it.worst() < 2 * SLOWNESS, it.waits
+            assert it.worst() < 10 * SLOWNESS, it.waits
