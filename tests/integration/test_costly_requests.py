@@ -120,7 +120,8 @@ async def test_regular_expressions_of_ten_sessions(cluster):
 
         async with innocents(cluster, path, "/ws/far-from-regex") as (near, far):
             await asyncio.gather(*map(attack, attackers))
-    assert codes.count("CPU_LIMIT") > len(codes) / 2, codes
+    # Cut short while others wait, and refused to those who have used up their share.
+    assert codes.count("CPU_LIMIT") + codes.count("timeout") > len(codes) / 2, codes
     assert far.worst() < 2 * SLOWNESS, far.waits
     assert near.worst() < 20 * SLOWNESS, near.waits
 
