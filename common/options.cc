@@ -120,8 +120,10 @@ void AddAll(Table* table, Options* o) {
                "Statekeepers to start from: HOST:PORT or unix:PATH, one or more");
   table->Plain(kGateway, "web-root", &o->web_root,
                "Directory of the web client served at /; empty: next to the binary's source or install");
-  table->Size(kGateway, "replay-buffer", &o->replay_buffer,
-              "Unacknowledged events kept per statekeeper lane before sockets are read no further");
+  table->Size(
+      kGateway, "replay-buffer", &o->replay_buffer,
+      "Unacknowledged events kept per statekeeper lane before sockets are read no further: half for a "
+      "shard alone, less where many need it");
   table->Time(kGateway, "drain-window", &o->drain_window,
               "Time over which a stopping gateway spreads the closing of its sockets");
   table->Plain(kGateway, "auth-upgrade", &o->auth_upgrade,
@@ -155,7 +157,10 @@ void AddAll(Table* table, Options* o) {
   table->Time(kStatekeeper, "commit-timeout", &o->commit_timeout,
               "After this long without an answer of the store a change is refused with a retryable error");
   table->Time(kStatekeeper, "gateway-grace", &o->gateway_grace,
-              "How long a vanished gateway's sockets count as open");
+              "How long a vanished or hanging gateway's sockets count as open");
+  table->Size(kStatekeeper, "gateway-buffer", &o->gateway_buffer,
+              "Output kept per lane for a gateway that is slow to acknowledge it, at most 4 times as much; "
+              "beyond it the gateway is given up");
   table->Time(kStatekeeper, "member-ttl", &o->member_ttl,
               "A statekeeper that could not tell the store for this long that it lives loses its shards");
   table->Time(kStatekeeper, "stop-timeout", &o->stop_timeout,
@@ -242,6 +247,7 @@ std::string Inconsistency(const Options& o) {
   }
   if (o.max_message_size < 64) return "--max-message-size must be at least 64 bytes";
   if (o.rate_limit < 0) return "--rate-limit must not be negative";
+  if (o.gateway_buffer < 1u << 20) return "--gateway-buffer must be at least 1MiB";
   if (o.member_ttl.count() < 1000) return "--member-ttl must be at least 1s";
   if (o.hibernate_after.count() < 1) return "--hibernate-after must be at least 1ms";
   if (o.cleanup_interval.count() < 1) return "--cleanup-interval must be at least 1ms";

@@ -52,6 +52,7 @@ struct Options {
   std::string advertise;
   Duration commit_timeout{5'000};
   Duration gateway_grace{10'000};
+  uint64_t gateway_buffer = 64u << 20;
   Duration reap_interval{3'600'000};
   Duration member_ttl{3'000};
   Duration stop_timeout{20'000};

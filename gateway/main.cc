@@ -11,7 +11,7 @@
 #include <utility>
 
 #include "common/admin_server.h"
-#include "common/ids.h"
+#include "common/gateway_identity.h"
 #include "common/logging.h"
 #include "common/options.h"
 #include "common/token_authority.h"
@@ -85,10 +85,10 @@ int Run(const Options& options) {
   std::signal(SIGPIPE, SIG_IGN);
   struct ev_loop* loop = ev_default_loop(EVBACKEND_EPOLL);
 
-  const GatewayId gateway = NewGatewayId();
+  const std::string identity = NewGatewayIdentity();
   auto registry = std::make_shared<prometheus::Registry>();
   GatewayMetrics metrics(registry.get());
-  EdgeServer edge({.gateway = gateway,
+  EdgeServer edge({.gateway = GatewayIdOf(identity),
                    .listen = options.listen,
                    .web_root = options.web_root.empty() ? DefaultWebRoot() : options.web_root,
                    .drain_window_ms = options.drain_window.count(),
@@ -101,7 +101,7 @@ int Run(const Options& options) {
                    .inbound_buffer = options.inbound_buffer},
                   loop, &metrics);
   const std::unique_ptr<StatekeeperLinks> links = NewStatekeeperLinks(
-      {.gateway = gateway, .statekeepers = options.statekeepers, .replay_buffer = options.replay_buffer},
+      {.identity = identity, .statekeepers = options.statekeepers, .replay_buffer = options.replay_buffer},
       loop, &edge);
   if (const std::string wrong = edge.Start(links.get()); !wrong.empty()) {
     SPDLOG_ERROR("{}", wrong);

@@ -26,6 +26,7 @@ class FakeStream final : public LinkStream {
   bool reads() const { return read_tag_ != nullptr; }
 
   void End(const grpc::Status&) override {}
+  void Abort() override {}
 
   int writes = 0;
 

@@ -142,6 +142,7 @@ int Run(const Options& options) {
   server_config.incarnation = incarnation;
   server_config.lanes = lane_count;
   server_config.links.gateway_grace = options.gateway_grace;
+  server_config.links.gateway_buffer = options.gateway_buffer;
   server_config.services = {ownership->service(), operators.get()};
   server = NewLinkServer(server_config);
 

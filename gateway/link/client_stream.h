@@ -25,7 +25,8 @@ class ClientStream final : public LinkStream {
                const std::string& method, const grpc::ByteBuffer& first_message,
                std::shared_ptr<StreamInbox> inbox);
 
-  void End(const grpc::Status&) override { call_context_.TryCancel(); }
+  void End(const grpc::Status&) override { Abort(); }
+  void Abort() override { call_context_.TryCancel(); }
 
  private:
   void Opened(bool ok);

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <future>
 #include <memory>
@@ -17,10 +18,19 @@
 #include <utility>
 #include <vector>
 
+#include "common/gateway_identity.h"
 #include "gateway/link/statekeeper_links.h"
 #include "statekeeper/link/link_server.h"
 
 namespace dormouse {
+
+// The identity of gateway number `n`, and its id.
+inline std::string TestIdentity(uint64_t n) {
+  std::string identity(kGatewayIdentitySize, 'i');
+  std::memcpy(identity.data(), &n, sizeof(n));
+  return identity;
+}
+inline GatewayId TestGatewayId(uint64_t n) { return GatewayIdOf(TestIdentity(n)); }
 
 // A thread with a loop that runs what it is given, and something at the end of each turn.
 class LoopThread {
@@ -130,7 +140,7 @@ struct Delivered {
 // A gateway without sockets.
 class TestGateway : private StatekeeperLinks::Edge {
  public:
-  explicit TestGateway(StatekeeperLinks::Config config) : id(config.gateway) {
+  explicit TestGateway(StatekeeperLinks::Config config) : id(GatewayIdOf(config.identity)) {
     thread_.Run([&] {
       links_ = NewStatekeeperLinks(std::move(config), thread_.loop(), this);
       thread_.at_turn_end = [this] {
@@ -160,6 +170,9 @@ class TestGateway : private StatekeeperLinks::Edge {
   }
   bool AwaitDeliveries(size_t count) {
     return facts.Await([&] { return delivered_.size() >= count; });
+  }
+  std::string last_payload() const {  // under facts
+    return delivered_.empty() ? std::string() : delivered_.back().payload;
   }
   std::vector<Delivered> delivered() {
     return facts.Get<std::vector<Delivered>>([this] { return delivered_; });

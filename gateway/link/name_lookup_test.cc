@@ -95,7 +95,7 @@ class NameLookupTest : public testing::Test {
   // Whether a gateway that was told of `statekeeper` is ready in time.
   static bool IsReadySoon(const std::string& statekeeper) {
     const auto begin = std::chrono::steady_clock::now();
-    TestGateway gateway({.gateway = 0x1001, .statekeepers = {statekeeper}});
+    TestGateway gateway({.identity = TestIdentity(1), .statekeepers = {statekeeper}});
     return gateway.AwaitReady() && std::chrono::steady_clock::now() - begin < kPatience;
   }
 

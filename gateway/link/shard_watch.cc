@@ -13,13 +13,13 @@ constexpr int64_t kRetryMs = 50;
 
 }  // namespace
 
-ShardWatch::ShardWatch(CompletionThread* thread, std::shared_ptr<StreamInbox> inbox, GatewayId gateway,
+ShardWatch::ShardWatch(CompletionThread* thread, std::shared_ptr<StreamInbox> inbox,
                        const std::vector<std::string>& targets,
                        std::function<void(const link::ShardMap&)> on_map)
-    : thread_(thread), inbox_(std::move(inbox)), on_map_(std::move(on_map)) {
-  link::WatchShardsRequest request;
-  request.set_gateway(gateway);
-  request_ = ToBuffer(request);
+    : thread_(thread),
+      inbox_(std::move(inbox)),
+      on_map_(std::move(on_map)),
+      request_(ToBuffer(link::WatchShardsRequest())) {
   for (const std::string& target : targets) statekeepers_.emplace_back(target);
 }
 

@@ -9,7 +9,6 @@
 #include <string>
 #include <vector>
 
-#include "common/ids.h"
 #include "gateway/link/client_stream.h"
 #include "gateway/link/stream_user.h"
 #include "proto/link.pb.h"
@@ -20,7 +19,7 @@ namespace dormouse {
 class ShardWatch final : private StreamUser {
  public:
   // `targets`: HOST:PORT or unix:PATH, at least one. Opens at the first Tick.
-  ShardWatch(CompletionThread* thread, std::shared_ptr<StreamInbox> inbox, GatewayId gateway,
+  ShardWatch(CompletionThread* thread, std::shared_ptr<StreamInbox> inbox,
              const std::vector<std::string>& targets, std::function<void(const link::ShardMap&)> on_map);
   ~ShardWatch() { Close(); }
   ShardWatch(const ShardWatch&) = delete;
@@ -40,7 +39,7 @@ class ShardWatch final : private StreamUser {
   CompletionThread* const thread_;
   const std::shared_ptr<StreamInbox> inbox_;
   const std::function<void(const link::ShardMap&)> on_map_;
-  grpc::ByteBuffer request_;
+  const grpc::ByteBuffer request_;
   std::vector<LinkTarget> statekeepers_;
   size_t current_ = 0;
   std::shared_ptr<ClientStream> stream_;

@@ -37,14 +37,17 @@ class StatekeeperLinks {
     virtual void OnDelivery(const DeliveryView& delivery) = 0;
     // The classes' edge profiles, at the start and after each change.
     virtual void OnProfiles(const std::vector<link::ClassProfile>& profiles, uint32_t shard_count) = 0;
-    // A lane that was congested (see Append) can take events again.
+    // A shard that was congested (see Append) can take events again.
     virtual void OnUncongested() = 0;
   };
 
   struct Config {
-    GatewayId gateway = 0;
+    std::string identity = {};                   // of this gateway: NewGatewayIdentity
     std::vector<std::string> statekeepers = {};  // HOST:PORT or unix:PATH, to start from
-    uint64_t replay_buffer = 64u << 20;  // bytes of unsettled events per lane before Append says kCongested
+    // Bytes of unsettled events per lane. A shard is congested once its own are as many as there is room
+    // left: so one alone takes half, many take nearly all, and there is always some for a shard that takes
+    // little.
+    uint64_t replay_buffer = 64u << 20;
   };
 
   static constexpr size_t kMaxEventBytes = 60u << 20;

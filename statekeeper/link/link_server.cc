@@ -14,6 +14,7 @@
 #include <string_view>
 #include <utility>
 
+#include "common/gateway_identity.h"
 #include "common/logging.h"
 #include "proto/link.grpc.pb.h"
 #include "proto/link_channel.h"
@@ -120,7 +121,7 @@ class Server final : public LinkServer, private ServerStream::Acceptor {
     link::ToLane message;
     const bool parsed = FromBuffer(first_message, &message);
     const link::ToLane::Hello& hello = message.hello();
-    if (!parsed || hello.gateway() == 0 || hello.lane() >= config_.lanes) {
+    if (!parsed || hello.identity().size() != kGatewayIdentitySize || hello.lane() >= config_.lanes) {
       SPDLOG_ERROR("Refusing a stream: its first message is not a greeting to one of {} lanes",
                    config_.lanes);
       *status = {grpc::StatusCode::INVALID_ARGUMENT, "not a greeting to one of this statekeeper's lanes"};

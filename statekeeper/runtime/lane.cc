@@ -366,6 +366,7 @@ void Lane::Release(EventOutput output) {
 
 void Lane::OnGatewayGone(GatewayId gateway) {
   SPDLOG_INFO("lane {}: gateway {:x} is gone", config_.lane, gateway);
+  metrics_.gateways_given_up.Increment();
   EndConnectionsOfGoneGateways();
 }
 

@@ -31,6 +31,8 @@ LaneMetrics::LaneMetrics(prometheus::Registry* r, uint32_t lane)
       gateways(Gauge(r, lane, "dormouse_gateways_connected", "Gateways with a stream to this lane")),
       unacknowledged_bytes(Gauge(r, lane, "dormouse_unacknowledged_bytes",
                                  "Output kept until its gateways have acknowledged it")),
+      gateways_given_up(Counter(r, lane, "dormouse_gateways_given_up_total",
+                                "Gateways that stayed away, hung or acknowledged too slowly")),
       shards_owned(Gauge(r, lane, "dormouse_shards_owned", "Shards that this lane serves")) {}
 
 }  // namespace dormouse

@@ -23,6 +23,7 @@ struct LaneMetrics {
   prometheus::Gauge& store_healthy;
   prometheus::Gauge& gateways;
   prometheus::Gauge& unacknowledged_bytes;
+  prometheus::Counter& gateways_given_up;
   prometheus::Gauge& shards_owned;
 };
 
