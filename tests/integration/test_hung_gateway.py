@@ -3,12 +3,12 @@
 import asyncio
 import time
 
-from cluster import SLOWNESS, Cluster
+from cluster import SLOWNESS, Cluster, until
 from ws import actor, all_open, echo
 
-GRACE = 2
+GRACE = 3
 # One lane: all hubs share what a hung gateway could fill.
-OPTIONS = {"gateway-grace": f"{GRACE}s", "lanes": "1", "replay-buffer": "8MiB", "rate-limit": "0", "resume-window": "0"}
+OPTIONS = {"gateway-grace": f"{GRACE}s", "lanes": "1", "replay-buffer": "1MiB", "rate-limit": "0", "resume-window": "0"}
 PIECE = "x" * 200_000
 
 
@@ -18,7 +18,7 @@ async def _longest_wait(client, stop):
         asked = time.monotonic()
         await client.ask("x", timeout=60)
         longest = max(longest, time.monotonic() - asked)
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.1)
     return longest
 
 
@@ -33,7 +33,7 @@ async def test_hung_gateway_is_given_up_and_others_do_not_wait():
             longest = 0
             begin = time.monotonic()
             # Several times what fits into the replay buffer.
-            for number in range(150):
+            for number in range(25):
                 asked = time.monotonic()
                 await sender.must("hub:broadcast", {"type": "piece", "data": {"number": number, "filling": PIECE},
                                                     "excludeSelf": True})
@@ -43,7 +43,7 @@ async def test_hung_gateway_is_given_up_and_others_do_not_wait():
             waited = await asyncio.gather(*waits)
             print(f"busy hub: {took:.1f} s, longest wait {longest:.2f} s; other hubs: longest {max(waited):.3f} s")
             assert max(waited) < 1 * SLOWNESS, waited
-            assert GRACE / 2 < longest < (2 * GRACE + 1) * SLOWNESS
+            assert GRACE / 4 < longest < (2 * GRACE + 1) * SLOWNESS
             assert cluster.metrics(cluster.statekeeper)["dormouse_gateways_given_up_total"] == 1
 
             cluster.resume(cluster.gateways[1])
@@ -59,9 +59,11 @@ async def test_gateway_that_stands_still_while_nothing_is_sent_to_it_keeps_its_s
         async with echo(cluster.ws_url("/websocket/idle", 1)) as idle, \
                 echo(cluster.ws_url("/websocket/other", 0)) as other:
             assert (await idle.ask("x"))["connections"] == 1
+            await until(lambda: cluster.metrics(cluster.statekeeper)["dormouse_unacknowledged_bytes"] == 0,
+                        "the gateways have acknowledged everything")
             cluster.pause(cluster.gateways[1])
-            until = time.monotonic() + 2
-            while time.monotonic() < until:
+            end = time.monotonic() + 2
+            while time.monotonic() < end:
                 await other.ask("x")
             cluster.resume(cluster.gateways[1])
             assert (await idle.ask("x"))["connections"] == 1
