@@ -1,9 +1,9 @@
 // Names of connections and gateways.
 //
 // A connection id is a UUID (RFC 9562, version 4 layout) that says where its socket is: the 60 free bits of
-// the high half are the gateway process that accepted it (new at every start), the 62 free bits of the low half
-// that gateway's handle for the socket. So an id is unique for all time, and nobody needs a table to route to it.
-// Ids are not secrets: the high half is a public name, and proves nothing (gateway_identity.h does).
+// the high half are the gateway process that accepted it (new at every start), the 62 free bits of the low
+// half its handle for the socket. So an id is unique for all time and nobody needs a table to route to it.
+// Ids are not secrets: the high half is a public name that proves nothing (see gateway_identity.h).
 //
 // Plain values; any thread.
 #pragma once
