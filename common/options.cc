@@ -160,6 +160,13 @@ void AddAll(Table* table, Options* o) {
               "A statekeeper that could not tell the store for this long that it lives loses its shards");
   table->Time(kStatekeeper, "stop-timeout", &o->stop_timeout,
               "Longest time that a stopping statekeeper takes to hand its shards over");
+  table->Plain(
+      kStatekeeper, "max-handlers", &o->max_handlers,
+      "Handlers of one lane that may wait for the store at once; what comes beyond that waits its turn");
+  table->Plain(kStatekeeper, "max-awake", &o->max_awake,
+               "Hubs that one lane keeps in memory; beyond it the idlest leave before hibernate-after");
+  table->Plain(kStatekeeper, "max-attempts", &o->max_attempts,
+               "Statekeepers that an event may take down before it is given up, at least 2; 0: never");
   table->Plain(kStatekeeper, "admin-key", &o->admin_key,
                "File with the secret of operators (dormousectl --key), the same for all statekeepers; empty: "
                "operators are served on the unix socket only");
@@ -227,6 +234,10 @@ void AddAll(Table* table, Options* o) {
 // What no single option's parser can see. Returns what is wrong, or nothing.
 std::string Inconsistency(const Options& o) {
   if (o.shards < 1 || o.shards > 65'536) return "--shards must be 1-65536";
+  if (o.max_handlers < 1) return "--max-handlers must be at least 1";
+  if (o.max_handlers > 10'000) return "--max-handlers must be at most 10000: each is a stack of its own";
+  if (o.max_awake < 1) return "--max-awake must be at least 1";
+  if (o.max_attempts == 1) return "--max-attempts must be at least 2, or 0: a first crash may be anyone's";
   if (o.outbound_resume > o.outbound_pause || o.outbound_pause > o.outbound_limit) {
     return "--outbound-resume <= --outbound-pause <= --outbound-limit must hold";
   }

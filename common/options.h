@@ -55,6 +55,9 @@ struct Options {
   Duration reap_interval{3'600'000};
   Duration member_ttl{3'000};
   Duration stop_timeout{20'000};
+  uint32_t max_handlers = 250;
+  uint32_t max_awake = 20'000;
+  uint32_t max_attempts = 3;
   std::string admin_key;
 
   // hub classes

@@ -18,6 +18,10 @@
 // the next event. OnFailure runs for the failed event, on an object of its own. So keep in members only what
 // OnWake can rebuild.
 //
+// A handler that ends its process (a crash, endless recursion, all memory) takes the hubs of a part of the
+// cluster through a change of owner, and is tried again there. An event that was under way in the end of
+// several owners is given up; its hub alone is told so (Failure::kPoison).
+//
 // Events come at least once: after a crash an event whose writes were durable but whose output had not
 // reached every gateway is handled again; what was sent to clients before is not sent twice.
 #pragma once
@@ -176,6 +180,7 @@ class Hub {
     kHandler,    // the handler threw
     kStore,      // its writes could not be made durable, or its reads not be made, in time; worth another try
     kStateFull,  // its writes would take the hub's state beyond max-state
+    kPoison,     // it is given up: several processes (max-attempts) have ended while it was handled
   };
   // A message's handler did not count (see above). This object was made for this call, without OnWake, and
   // goes after it: the state may be out of reach, so answer from what is passed. Sends leave at once; writes

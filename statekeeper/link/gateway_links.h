@@ -131,6 +131,10 @@ class GatewayLinks {
   // as present for a grace period from this object's start on.
   virtual bool IsPresent(GatewayId gateway) const = 0;
 
+  // Takes nothing more from gateways until Hold(false): their streams wait, and with them what they
+  // acknowledge. May be called within OnEvent.
+  virtual void Hold(bool hold) = 0;
+
   // Writes batches that Release has filled. The lane calls it at the end of each turn of its loop (of any
   // turn: the links rely on it too). Gateways may be given up here, so OnGatewayGone may be called.
   virtual void Flush() = 0;

@@ -40,6 +40,7 @@ class LaneLinks final : public GatewayLinks, private StreamInbox::Owner {
   void Quiesce(const std::vector<ShardEpoch>& shards, std::function<void()> done) override;
   std::vector<GatewayId> Linked() const override;
   bool IsPresent(GatewayId gateway) const override;
+  void Hold(bool hold) override { inbox_->Hold(hold); }
   void Flush() override;
   Traffic traffic() const override;
 

@@ -128,6 +128,8 @@ void Ownership::Stop() {
   auto left = std::make_shared<std::promise<void>>();
   queue_->Post([this, left] {
     leaving_ = true;
+    // First, lest another one claims them before.
+    if (keeper_->owned() > 0) store_->Release(keeper_->Held(), [](StoreStatus) {});
     store_->Leave([left](StoreStatus) { left->set_value(); });
   });
   left->get_future().wait_for(kLeavePatience);

@@ -301,6 +301,31 @@ TEST_F(OwnershipTest, AKilledMemberIsReplacedLongBeforeItsEntryLapses) {
   EXPECT_EQ(members[1]->servers.torn() + members[2]->servers.torn(), 0u);
 }
 
+TEST_F(OwnershipTest, LanesHearHowManyOwnersOfAShardHaveDiedAndHandOversAreNone) {
+  const auto crashes = [](Process* process) {
+    std::map<uint32_t, size_t> shards;
+    for (const auto& [shard, served] : process->servers.served()) ++shards[served.crashes];
+    return shards;
+  };
+  std::vector<Process*> members = {Start(), Start()};
+  ASSERT_TRUE(AwaitSettled(members));
+  EXPECT_EQ(crashes(members[0]), (std::map<uint32_t, size_t>{{0, members[0]->owned()}}));
+  const size_t lost = members[0]->owned();
+  Kill(members[0]);
+  ASSERT_TRUE(AwaitSettled({members[1]}));
+  EXPECT_EQ(crashes(members[1]), (std::map<uint32_t, size_t>{{0, kShards - lost}, {1, lost}}));
+  // Handed over, and the last one ends well: what was counted stays, and nothing comes to it.
+  Process* third = Start();
+  ASSERT_TRUE(AwaitSettled({members[1], third}));
+  Leave(members[1]);
+  ASSERT_TRUE(AwaitSettled({third}));
+  EXPECT_EQ(crashes(third), (std::map<uint32_t, size_t>{{0, kShards - lost}, {1, lost}}));
+  Leave(third);
+  Process* fourth = Start();
+  ASSERT_TRUE(AwaitSettled({fourth}));
+  EXPECT_EQ(crashes(fourth), (std::map<uint32_t, size_t>{{0, kShards - lost}, {1, lost}}));
+}
+
 TEST_F(OwnershipTest, OfTwoTheOtherOneReplacesAKilledMember) {
   for (const bool older : {true, false}) {
     processes_.clear();

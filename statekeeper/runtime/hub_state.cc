@@ -29,8 +29,11 @@ int64_t BytesOf(const std::string& row, const std::optional<std::string>& value)
 HubState::HubState(Config config, Store* store, FiberPool* fibers, std::function<void()> yield)
     : config_(std::move(config)), store_(store), fibers_(fibers), yield_(std::move(yield)) {}
 
-void HubState::CheckMayWait() const {
+void HubState::CheckMayWait() {
   if (!may_wait_) throw StoreAway();
+  if (fibers_->MaySuspend()) return;
+  crowded_ = true;
+  throw StoreAway();
 }
 
 RowPage HubState::ReadRange(const std::string& first, const std::string& last, size_t limit) {
@@ -326,6 +329,26 @@ void HubState::SetCalledRoll(uint32_t epoch, uint32_t generation) {
   meta_changed_ = true;
 }
 
+void HubState::SetBegun(const stored::HubMeta::Begun& begun) {
+  *meta_.mutable_begun() = begun;
+  meta_changed_ = true;
+}
+
+void HubState::ClearBegun() {
+  if (!meta_.has_begun()) return;
+  meta_.clear_begun();
+  meta_changed_ = true;
+}
+
+void HubState::SetGivenUp(uint32_t count, int64_t last_ms) {
+  meta_.clear_given_up();
+  if (count > 0) {
+    meta_.mutable_given_up()->set_count(count);
+    meta_.mutable_given_up()->set_last_ms(last_ms);
+  }
+  meta_changed_ = true;
+}
+
 bool HubState::CountState(uint64_t max_bytes) {
   for (const std::string& row : unsized_) {
     // With its neighbours: the next rows to be written often lie there, and need no read then.
@@ -356,7 +379,8 @@ bool HubState::CountState(uint64_t max_bytes) {
 HubState::Change HubState::TakeChange() {
   if (meta_changed_) {
     meta_changed_ = false;
-    if (meta_.gateways().empty() && meta_.alarm_due_ms() == 0 && meta_.state_bytes() == 0) {
+    if (meta_.gateways().empty() && meta_.alarm_due_ms() == 0 && meta_.state_bytes() == 0 &&
+        !meta_.has_begun() && !meta_.has_given_up()) {
       if (Get(kMetaRow)) Put(kMetaRow, std::nullopt);
     } else {
       Put(kMetaRow, meta_.SerializeAsString());

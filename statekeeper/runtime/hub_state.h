@@ -16,6 +16,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "proto/stored.pb.h"
@@ -49,6 +50,10 @@ class HubState {
 
   // While set, a read that would have to wait throws StoreAway at once.
   void set_may_wait(bool may_wait) { may_wait_ = may_wait; }
+  bool may_wait() const { return may_wait_; }
+  // Whether a read threw StoreAway since the last call only because too many fibers wait already
+  // (FiberPool::MaySuspend): then what was begun is to be begun anew when there is room.
+  bool TakeCrowded() { return std::exchange(crowded_, false); }
 
   // --- Rows by full name (row_names.h).
   std::optional<std::string> Get(const std::string& row);
@@ -98,6 +103,11 @@ class HubState {
   }
   void SetCalledRoll(uint32_t epoch, uint32_t generation);
 
+  // --- Suspects and given up events (awake_hub.h).
+  void SetBegun(const stored::HubMeta::Begun& begun);
+  void ClearBegun();
+  void SetGivenUp(uint32_t count, int64_t last_ms);  // count 0: forgotten
+
   // --- The size of the hub class's own rows, keys and values.
   // Counts the open change in. False: it makes the state larger, and larger than `max_bytes` (0: no limit);
   // it must be taken back then, as when this throws. To be called before TakeChange where a hub class has
@@ -130,7 +140,7 @@ class HubState {
   void CountConnection(GatewayId gateway, int delta, int64_t now_ms);
   void StoreConnection(const Connection& connection);
   void ForgetParsed();
-  void CheckMayWait() const;
+  void CheckMayWait();
 
   const Config config_;
   Store* const store_;
@@ -140,6 +150,7 @@ class HubState {
   RowCache rows_;
   bool loaded_ = false;
   bool may_wait_ = true;
+  bool crowded_ = false;
   stored::HubMeta meta_;  // of the meta row, with changes not yet written to it
   bool meta_changed_ = false;
   bool existed_ = false;

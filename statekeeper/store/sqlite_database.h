@@ -45,10 +45,14 @@ class SqliteDatabase {
   StoreStatus Claim(const std::string& owner, const std::vector<ShardClaim>& claims,
                     std::vector<ShardRecord>* records);
   StoreStatus Publish(const std::vector<ShardEntry>& entries);
+  StoreStatus Release(const std::string& owner, const std::vector<ShardEpoch>& shards);
 
   std::string error() const;
 
  private:
+  // A shard's record, and whether it was released.
+  StoreStatus GetShard(ShardId shard, ShardRecord* record, bool* released);
+
   class Query;
   enum Statement {
     kBegin,
@@ -65,6 +69,9 @@ class SqliteDatabase {
     kNextAlarm,
     kGetShard,
     kPutShard,
+    kPutCrashes,
+    kReleaseShard,
+    kUnreleaseShard,
     kHasRows,
     kListHub,
     kUnlistHub,

@@ -89,6 +89,7 @@ struct AlarmPage {
 struct ShardRecord {
   std::string owner;  // empty: never owned
   uint32_t epoch = 0;
+  uint32_t crashes = 0;  // see ClusterStore::Claim
 };
 
 // The first epoch of a shard that nobody has owned yet: the seconds since 2020. So a store that was emptied,

@@ -57,8 +57,11 @@ class EchoHub : public Hub {
         JsonWriter()
             .String("type", "error")
             .String("code", store ? "timeout" : "internal_error")
-            .String("message", store ? "The hub's state is out of reach; send the message again."
-                                     : "The hub failed to handle this message.")
+            .String("message",
+                    store ? "The hub's state is out of reach; send the message again."
+                    : failure == Failure::kPoison
+                        ? "This message was given up: the hub's process ended whenever it was handled."
+                        : "The hub failed to handle this message.")
             .String("timestamp", Iso8601(context.now_ms()))
             .String("connectionId", from.id.ToString())
             .Finish();

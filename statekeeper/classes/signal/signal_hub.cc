@@ -66,6 +66,9 @@ HubError FailureError(Hub::Failure failure, const Options& options) {
                         "This hub keeps as much as it may; nothing was changed.",
                         "Unregister and unsubscribe what is not needed, wait until registrations expire, or "
                         "use another hub.");
+    case Hub::Failure::kPoison:
+      return {ErrorCode::kInternalError,
+              "This message was given up: the hub's process ended whenever it was handled."};
     case Hub::Failure::kHandler:
       break;
   }
