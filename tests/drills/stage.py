@@ -53,13 +53,14 @@ class Stage:
     # --- what is on it
 
     @contextlib.contextmanager
-    def play_on(self, gateways=2, statekeepers=3, store="redis", start=True, **options):
+    def play_on(self, gateways=2, statekeepers=3, store="redis", start=True, program="dormouse-statekeeper", **options):
         """A cluster (stage.cluster) on a durable "redis", on "sentinel" or on "cluster". `options`: of all processes,
         with underscores."""
         settings = {"hibernate-after": "1s", "rate-limit": "0", "member-ttl": f"{TTL}s",
                     **{name.replace("_", "-"): value for name, value in options.items()}}
         hosts = self.network.host if self.network else None
-        self.cluster = Cluster(gateways, self._store(store), settings, start, statekeepers, hosts, self.directory)
+        self.cluster = Cluster(gateways, self._store(store), settings, start, statekeepers, hosts, self.directory,
+                               program)
         with self.cluster:
             yield self.cluster
 

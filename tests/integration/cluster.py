@@ -39,11 +39,13 @@ class _Loopback:
 
 
 class Cluster:
-    def __init__(self, gateways=1, store="file", options=None, start=True, statekeepers=1, hosts=None, directory=None):
+    def __init__(self, gateways=1, store="file", options=None, start=True, statekeepers=1, hosts=None, directory=None,
+                 statekeeper_program="dormouse-statekeeper"):
         """`store`: "file" or "redis" (a server of its own), the URL of another, or one of stores.py, made below
         `directory` (which is then the cluster's, to be removed with it). `options`: NAME -> VALUE for all processes.
         Without `start` entering the block starts Redis only. `hosts`: called with the name of each process for the
-        host that it runs on (address, prefix), by default this one."""
+        host that it runs on (address, prefix), by default this one. `statekeeper_program`: such as
+        "dormouse-crash-statekeeper" (tests/classes)."""
         self.directory = directory or tempfile.mkdtemp(prefix="dormouse-test-")
         self.data = os.path.join(self.directory, "data")
         os.makedirs(self.data, exist_ok=True)
@@ -51,6 +53,7 @@ class Cluster:
         self.redis = Redis(self.directory) if store == "redis" else None if isinstance(store, str) else store
         self._store = self.redis.url if self.redis else store
         self._start = start
+        self._statekeeper_program = statekeeper_program
         self._host_of = hosts or (lambda name: _Loopback)
 
         self.admin_key = os.path.join(self.directory, "admin-key")
@@ -93,7 +96,7 @@ class Cluster:
         for name, value in changes.items():
             name = name.replace("_", "-")
             (flags if name in flags else settings)[name] = value
-        return [os.path.join(BIN, "dormouse-statekeeper"), *(word for name, value in flags.items()
+        return [os.path.join(BIN, self._statekeeper_program), *(word for name, value in flags.items()
                                                              for word in ("--" + name, value)),
                 *(word for name, value in settings.items() for word in ("--set", f"{name}={value}"))]
 
@@ -188,6 +191,13 @@ class Cluster:
         self.statekeepers[statekeeper].start()
         if wait:
             self.wait_ready()
+
+    def restart_dead_statekeepers(self):
+        """As a supervisor does; returns how many had ended by themselves since the last call."""
+        dead = [process for process in self.statekeepers if process.has_ended_by_itself()]
+        for process in dead:
+            process.start()
+        return len(dead)
 
     def add_statekeeper(self, wait=True):
         """One more, that the gateways have not been told of; returns its number."""

@@ -88,6 +88,9 @@ class Process:
     def running(self):
         return self._popen is not None and self._popen.poll() is None
 
+    def has_ended_by_itself(self):
+        return not self._expected_end and not self._stopping and not self.running()
+
     def start(self):
         assert not self.running(), f"{self.name} runs already"
         with open(self.log, "ab") as log:
