@@ -104,7 +104,8 @@ void AddAll(Table* table, Options* o) {
   using enum Table::User;
   table->Plain(kBoth, "data", &o->data, "Directory of this cluster's data, sockets and logs");
   table->Plain(kBoth, "listen", &o->listen,
-               "HOST:PORT to serve on (gateway: clients; statekeeper: gateways)");
+               "HOST:PORT to serve on (gateway: clients; statekeeper: gateways, other statekeepers and "
+               "operators; empty: on its unix socket only)");
   table->Plain(kBoth, "admin", &o->admin,
                "HOST:PORT for /healthz, /readyz and /metrics; port 0 takes a free one");
   table->Plain(kBoth, "log-level", &o->log_level, "trace, debug, info, warn, error or off");
@@ -115,9 +116,22 @@ void AddAll(Table* table, Options* o) {
                "File that verifies tokens: the secret (HS256), a public key in PEM or a JWKS; read again "
                "when it changes");
   table->Plain(kBoth, "auth-issuer", &o->auth_issuer, "The claim iss that tokens must have");
+  table->Plain(
+      kBoth, "cluster-secret", &o->cluster_secret,
+      "File with the secret by which the processes of a cluster know each other over TCP, at least 32 "
+      "bytes; read again when it changes");
+  table->Plain(kBoth, "link-certificate", &o->link_certificate,
+               "File with the certificate (PEM) of this process for the links between processes; read again "
+               "when it changes");
+  table->Plain(kBoth, "link-key", &o->link_key, "File with the private key (PEM) of link-certificate");
+  table->Plain(kBoth, "link-ca", &o->link_ca,
+               "File with the certificates (PEM) of the authorities that other processes' certificates must "
+               "come from; with these three links are encrypted, and cluster-secret is not used");
 
-  table->Plain(kGateway, "statekeepers", &o->statekeepers,
-               "Statekeepers to start from: HOST:PORT or unix:PATH, one or more");
+  table->Plain(
+      kGateway, "statekeepers", &o->statekeepers,
+      "Statekeepers to start from: HOST:PORT, unix:SOCKET or unix:DIRECTORY, one or more; empty: those "
+      "with a unix socket in the directory run of --data");
   table->Plain(kGateway, "web-root", &o->web_root,
                "Directory of the web client served at /; empty: next to the binary's source or install");
   table->Size(kGateway, "replay-buffer", &o->replay_buffer,
@@ -240,6 +254,10 @@ std::string Inconsistency(const Options& o) {
   if (o.auth_upgrade && o.auth_algorithm == "none") {
     return "--auth-upgrade needs --auth-algorithm and --auth-key";
   }
+  const bool any_link_file = !o.link_certificate.empty() || !o.link_key.empty() || !o.link_ca.empty();
+  if (any_link_file && (o.link_certificate.empty() || o.link_key.empty() || o.link_ca.empty())) {
+    return "--link-certificate, --link-key and --link-ca belong together: name all three, or none";
+  }
   if (o.max_message_size < 64) return "--max-message-size must be at least 64 bytes";
   if (o.rate_limit < 0) return "--rate-limit must not be negative";
   if (o.member_ttl.count() < 1000) return "--member-ttl must be at least 1s";
@@ -263,7 +281,7 @@ std::string FormatSize(uint64_t bytes) { return FormatWithUnit(bytes, kSizeUnits
 
 int ParseOptions(int argc, char** argv, Process process, Options* options) {
   const bool gateway = process == Process::kGateway;
-  options->listen = gateway ? "127.0.0.1:8080" : "127.0.0.1:7400";
+  options->listen = gateway ? "127.0.0.1:8080" : "";
   options->admin = gateway ? "127.0.0.1:8081" : "127.0.0.1:7401";
 
   CLI::App app(gateway ? "Dormouse gateway: holds the WebSockets." : "Dormouse statekeeper: holds the hubs.",

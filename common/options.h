@@ -31,8 +31,14 @@ struct Options {
   std::string auth_key;
   std::string auth_issuer = "signal-hub";
 
+  // How the processes of a cluster trust each other.
+  std::string cluster_secret;
+  std::string link_certificate;
+  std::string link_key;
+  std::string link_ca;
+
   // gateway
-  std::vector<std::string> statekeepers = {"127.0.0.1:7400"};
+  std::vector<std::string> statekeepers;
   std::string web_root;
   uint64_t replay_buffer = 64u << 20;
   Duration drain_window{10'000};

@@ -56,6 +56,7 @@ TEST(OptionsTest, WrongInputIsRefused) {
   EXPECT_GT(Parse({"--set", "hibernate-after=soon"}, &options), 0);
   EXPECT_GT(Parse({"--shards", "0"}, &options), 0);
   EXPECT_GT(Parse({"--outbound-limit", "1KiB"}, &options), 0);
+  EXPECT_GT(Parse({"--link-certificate", "a.pem", "--link-ca", "b.pem"}, &options), 0);
   const std::string path = testing::TempDir() + "/options_test_bad.conf";
   std::ofstream(path) << "hibernate-aftr = \"7s\"\n";
   EXPECT_GT(Parse({"--config", path}, &options), 0);

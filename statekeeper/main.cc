@@ -14,11 +14,18 @@
 #include <vector>
 
 #include "common/admin_server.h"
+#include "common/descriptor_limit.h"
 #include "common/ids.h"
 #include "common/lease.h"
 #include "common/logging.h"
 #include "common/options.h"
+#include "common/private_directory.h"
+#include "common/shared_secret.h"
 #include "common/token_authority.h"
+#include "proto/grpc_log.h"
+#include "proto/link_credentials.h"
+#include "proto/link_gate.h"
+#include "proto/statekeeper_sockets.h"
 #include "statekeeper/admin/admin_service.h"
 #include "statekeeper/classes/echo/echo_class.h"
 #include "statekeeper/classes/signal/signal_class.h"
@@ -56,24 +63,44 @@ bool IsWildcard(const std::string& address) {
   return address.starts_with("0.0.0.0:") || address.starts_with("[::]:");
 }
 
+// Why what `listen` says cannot be done. Empty: it can.
+std::string WhyNotListening(const Options& options, const LinkCredentials& credentials) {
+  if (options.listen.empty()) {
+    return options.advertise.empty() ? ""
+                                     : "--advertise is an address of --listen HOST:PORT, which is missing";
+  }
+  if (options.listen.starts_with("unix")) {
+    return "--listen must be HOST:PORT; the unix socket is in the directory run of --data";
+  }
+  if (credentials.any()) return "";
+  return fmt::format(
+      "--listen {} needs credentials, or everybody who reaches it would be believed. {}; or leave "
+      "--listen out, to serve this host's gateways on the unix socket only",
+      options.listen, kHowToTrust);
+}
+
 int Run(const Options& options) {
+  RaiseDescriptorLimit();
   const uint64_t incarnation = NewGatewayId();
   const uint32_t lane_count = std::min(
       options.shards, options.lanes != 0 ? options.lanes : std::max(1u, std::thread::hardware_concurrency()));
 
-  std::error_code error_code;
-  const std::filesystem::path run_directory = std::filesystem::absolute(options.data) / "run";
-  std::filesystem::create_directories(run_directory, error_code);
-  // Whoever can reach a socket in it is taken for an operator.
-  if (!error_code) std::filesystem::permissions(run_directory, std::filesystem::perms::owner_all, error_code);
-  if (error_code) {
-    return Fail(fmt::format("cannot create {} for this user alone: {}; choose another directory with --data",
-                            run_directory.string(), error_code.message()));
-  }
-  const std::string unix_path =
-      (run_directory / fmt::format("statekeeper-{:016x}.sock", incarnation)).string();
-
   std::string error;
+  const std::shared_ptr<const LinkCredentials> credentials =
+      LinkCredentials::Read(LinkCredentials::FilesOf(options), LinkRole::kStatekeeper, &error);
+  if (credentials == nullptr) return Fail(error);
+  if (const std::string wrong = WhyNotListening(options, *credentials); !wrong.empty()) return Fail(wrong);
+  std::shared_ptr<const SharedSecret> admin_key;
+  if (!options.admin_key.empty()) {
+    admin_key = SharedSecret::Read("admin-key", options.admin_key, &error);
+    if (admin_key == nullptr) return Fail(error);
+  }
+
+  // Whoever can reach a socket in it is believed to be whatever he says.
+  const std::string run_directory = std::filesystem::absolute(options.data) / "run";
+  if (!MakePrivateDirectory(run_directory, &error)) return Fail(error);
+  const std::string unix_path = StatekeeperSocket(run_directory, incarnation);
+
   std::unique_ptr<TokenAuthority> authority;
   if (options.auth_algorithm != "none") {
     authority = NewTokenAuthority(options, &error);
@@ -99,6 +126,11 @@ int Run(const Options& options) {
   }
 
   auto registry = std::make_shared<prometheus::Registry>();
+  std::shared_ptr<const LinkGate> gate;  // of the port, if there is one
+  if (!options.listen.empty()) gate = std::make_shared<LinkGate>(credentials, admin_key, registry.get());
+  const GrpcLog grpc_log([gate] {
+    if (gate != nullptr) gate->CountFailedHandshake();
+  });
   Lease lease;
   std::vector<std::unique_ptr<Lane>> lanes;
   std::vector<Lane*> lane_pointers;
@@ -124,6 +156,7 @@ int Run(const Options& options) {
   ownership_config.id = incarnation;
   ownership_config.address = options.advertise.empty() ? options.listen : options.advertise;
   ownership_config.unix_path = unix_path;
+  ownership_config.credentials = credentials;
   ownership_config.lanes = lane_count;
   ownership_config.shard_count = options.shards;
   ownership_config.member_ttl = options.member_ttl;
@@ -134,11 +167,14 @@ int Run(const Options& options) {
   ownership_config.new_store = [&stores](struct ev_loop* loop) { return stores->NewClusterStore(loop); };
   ownership = std::make_unique<Ownership>(std::move(ownership_config), &lease, &shards, registry.get());
 
-  operators = NewAdminService(options.admin_key, ownership.get(), &shards, registry, &error);
-  if (operators == nullptr) return Fail(error);
+  operators = NewAdminService(credentials, ownership.get(), &shards, registry);
 
   LinkServer::Config server_config;
-  server_config.addresses = {options.listen, "unix:" + unix_path};
+  server_config.addresses = {"unix:" + unix_path};
+  if (gate != nullptr) {
+    server_config.addresses.push_back(options.listen);
+    server_config.gate = gate;
+  }
   server_config.incarnation = incarnation;
   server_config.lanes = lane_count;
   server_config.links.gateway_grace = options.gateway_grace;
@@ -175,8 +211,8 @@ int Run(const Options& options) {
     return Fail(failure.what());
   }
   ownership->Start();
-  SPDLOG_INFO("statekeeper {:016x} joins with {} lanes on {} and {}; admin on port {}", incarnation,
-              lane_count, options.listen, unix_path, admin->port());
+  SPDLOG_INFO("statekeeper {:016x} joins with {} lanes on {}; admin on port {}", incarnation, lane_count,
+              fmt::join(server_config.addresses, " and "), admin->port());
 
   sigset_t signals;
   sigemptyset(&signals);
@@ -189,7 +225,8 @@ int Run(const Options& options) {
   ownership->HandOver(options.stop_timeout);
   stop_lanes(kStopPatience);
   ownership->Stop();
-  std::filesystem::remove(unix_path, error_code);
+  std::error_code ignored;
+  std::filesystem::remove(unix_path, ignored);
   return 0;
 }
 

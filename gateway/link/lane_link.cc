@@ -19,7 +19,7 @@ constexpr uint64_t kMaxUnacknowledged = 64;
 
 }  // namespace
 
-const std::shared_ptr<grpc::Channel>& StatekeeperAddress::Channel(uint32_t attempt, int64_t steady_ms) {
+const LinkChannel& StatekeeperAddress::Channel(uint32_t attempt, int64_t steady_ms) {
   const std::string& path = member_.unix_path();
   const bool has_unix = !path.empty() && access(path.c_str(), F_OK) == 0;
   LinkTarget& target = member_.address().empty() || (has_unix && attempt % 2 == 0) ? unix_ : address_;

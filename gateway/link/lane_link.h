@@ -21,15 +21,17 @@ namespace dormouse {
 // A statekeeper process as the shard map describes it, and the ways to it.
 class StatekeeperAddress {
  public:
-  explicit StatekeeperAddress(const link::Member& member)
-      : member_(member), unix_("unix:" + member.unix_path()), address_(member.address()) {}
+  StatekeeperAddress(const link::Member& member, const std::shared_ptr<const LinkCredentials>& credentials)
+      : member_(member),
+        unix_("unix:" + member.unix_path(), credentials),
+        address_(member.address(), credentials) {}
 
   uint64_t incarnation() const { return member_.incarnation(); }
   const std::string& name() const {
     return member_.address().empty() ? member_.unix_path() : member_.address();
   }
   // The unix socket where it is on this host, on odd attempts the address: the path may be another host's.
-  const std::shared_ptr<grpc::Channel>& Channel(uint32_t attempt, int64_t steady_ms);
+  const LinkChannel& Channel(uint32_t attempt, int64_t steady_ms);
 
  private:
   const link::Member member_;

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "gateway/link/statekeeper_links.h"
+#include "proto/link_gate.h"
 #include "statekeeper/link/link_server.h"
 
 namespace dormouse {
@@ -230,7 +231,8 @@ class TestStatekeeper {
  public:
   struct Setup {
     std::vector<std::string> addresses = {};
-    std::string unix_path = {};  // what the map says
+    std::shared_ptr<const LinkGate> gate = nullptr;  // of HOST:PORT
+    std::string unix_path = {};                      // what the map says
     uint32_t lanes = 1;
     uint32_t shards = 64;
     uint32_t epoch = 1;
@@ -243,6 +245,7 @@ class TestStatekeeper {
   explicit TestStatekeeper(Setup setup) : setup_(std::move(setup)) {
     LinkServer::Config config;
     config.addresses = setup_.addresses;
+    config.gate = setup_.gate;
     config.incarnation = setup_.incarnation;
     config.lanes = setup_.lanes;
     config.links = setup_.links;

@@ -16,7 +16,9 @@
 #include "gateway/link/cutting_proxy.h"
 #include "gateway/link/link_harness.h"
 #include "proto/link_channel.h"
+#include "proto/statekeeper_sockets.h"
 #include "proto/stream_inbox.h"
+#include "proto/testing/test_trust.h"
 
 namespace dormouse {
 namespace {
@@ -656,7 +658,7 @@ TEST_F(LinkTest, ALaneThatDoesNotListenStopsTheStreamAndMissesNothing) {
 class RudeGateway : private StreamInbox::Owner {
  public:
   explicit RudeGateway(const std::string& target)
-      : channel_(NewLinkChannel(target)), completions_(std::make_unique<grpc::CompletionQueue>()) {
+      : channel_(target), completions_(std::make_unique<grpc::CompletionQueue>()) {
     thread_.Run([this] { inbox_.reset(new StreamInbox(thread_.loop(), 1 << 20, this)); });
   }
   ~RudeGateway() override {
@@ -715,7 +717,7 @@ class RudeGateway : private StreamInbox::Owner {
   }
   void OnArrivalsEnd() override {}
 
-  const std::shared_ptr<grpc::Channel> channel_;
+  const LinkChannel channel_;
   Facts facts_;
   int messages_ = 0;
   int writable_ = 0;
@@ -892,14 +894,17 @@ TEST_F(LinkTest, ABrokenStatekeeperIsLeftAlone) {
 }
 
 TEST_F(LinkTest, AServerSaysWhichAddressIsTaken) {
+  prometheus::Registry registry;
+  const auto gate = TestSecret().NewGate(&registry);
   TestStatekeeper::Setup setup = Standard();
   setup.addresses.push_back("127.0.0.1:0");
+  setup.gate = gate;
   TestStatekeeper first(setup);
   ASSERT_TRUE(first.Start());
   ASSERT_GT(first.server().port(), 0);
   std::string error;
   const std::string address = "127.0.0.1:" + std::to_string(first.server().port());
-  EXPECT_FALSE(NewLinkServer({.addresses = {address}, .incarnation = 2})->Start(&error));
+  EXPECT_FALSE(NewLinkServer({.addresses = {address}, .gate = gate, .incarnation = 2})->Start(&error));
   EXPECT_THAT(error, testing::HasSubstr(address));
   EXPECT_FALSE(NewLinkServer({.addresses = {"unix:" + path_}, .incarnation = 2})->Start(&error));
   EXPECT_THAT(error, testing::HasSubstr(path_));
@@ -915,6 +920,18 @@ TEST_F(LinkTest, ASocketThatAKilledServerLeftIsReplaced) {
   TestStatekeeper statekeeper(Standard());
   ASSERT_TRUE(statekeeper.Start());
   TestGateway gateway(Gateway());
+  EXPECT_TRUE(gateway.AwaitReady());
+}
+
+TEST_F(LinkTest, AGatewayFindsStatekeepersByTheirDirectory) {
+  StatekeeperLinks::Config config = Gateway();
+  config.statekeepers = {"unix:" + directory_.path()};
+  TestGateway gateway(config);  // there is nothing yet
+  TestStatekeeper::Setup setup = Standard();
+  setup.addresses = {"unix:" + StatekeeperSocket(directory_.path(), 1)};
+  setup.unix_path = StatekeeperSocket(directory_.path(), 1);
+  TestStatekeeper statekeeper(setup);
+  ASSERT_TRUE(statekeeper.Start());
   EXPECT_TRUE(gateway.AwaitReady());
 }
 

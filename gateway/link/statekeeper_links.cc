@@ -76,7 +76,7 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
         thread_(std::make_unique<grpc::CompletionQueue>()),
         inbox_(new StreamInbox(loop, kInboxBytes, this)),
         nowhere_(this),
-        watch_(&thread_, inbox_, config_.gateway, config_.statekeepers,
+        watch_(&thread_, inbox_, config_.gateway, config_.statekeepers, config_.credentials,
                [this](const link::ShardMap& map) { OnMap(map); }) {
     ev_timer_init(&retry_timer_, OnRetryTimer, 0, kRetryS);
     retry_timer_.data = this;
@@ -318,7 +318,7 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
     for (uint32_t i = 0; i < member.lanes(); ++i) {
       std::unique_ptr<Lane>& lane = lanes_[{member.incarnation(), i}];
       if (lane == nullptr) {
-        if (address == nullptr) address = std::make_shared<StatekeeperAddress>(member);
+        if (address == nullptr) address = std::make_shared<StatekeeperAddress>(member, config_.credentials);
         lane = std::make_unique<Lane>(this);
         lane->link = std::make_unique<LaneLink>(&thread_, inbox_, config_.gateway, address, i, lane.get());
       }

@@ -24,6 +24,8 @@ struct ev_loop;
 
 namespace dormouse {
 
+class LinkCredentials;
+
 class StatekeeperLinks {
  public:
   // What the links call on the edge.
@@ -43,7 +45,10 @@ class StatekeeperLinks {
 
   struct Config {
     GatewayId gateway = 0;
-    std::vector<std::string> statekeepers = {};  // HOST:PORT or unix:PATH, to start from
+    // HOST:PORT, unix:SOCKET or unix:DIRECTORY, to start from; at least one.
+    std::vector<std::string> statekeepers = {};
+    // For HOST:PORT. nullptr: none.
+    std::shared_ptr<const LinkCredentials> credentials = nullptr;
     uint64_t replay_buffer = 64u << 20;  // bytes of unsettled events per lane before Append says kCongested
   };
 

@@ -89,7 +89,7 @@ void Ownership::Start() {
 
 void Ownership::Run() {
   store_ = config_.new_store(loop_);
-  peers_ = std::make_unique<Peers>(config_.id, queue_, peer_calls_,
+  peers_ = std::make_unique<Peers>(config_.id, config_.credentials, queue_, peer_calls_,
                                    Peers::Callbacks{[this] { SyncSoon(); }, [this] { SyncSoon(); }});
   keeper_ = std::make_unique<ShardKeeper>(
       config_.id, config_.shard_count, store_.get(), servers_, peers_.get(), queue_, &metrics_,

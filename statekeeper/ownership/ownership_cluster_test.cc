@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "common/free_port.h"
 #include "common/ids.h"
+#include "proto/testing/test_trust.h"
 #include "statekeeper/link/link_server.h"
 #include "statekeeper/ownership/ownership.h"
 #include "statekeeper/ownership/testing/fake_shard_servers.h"
@@ -32,6 +33,11 @@ bool Await(const std::function<bool()>& condition, int64_t patience_ms = kPatien
   return true;
 }
 
+const TestTrust& ClusterTrust() {
+  static const TestSecret trust;
+  return trust;
+}
+
 std::string FreeAddress() { return "127.0.0.1:" + std::to_string(FreePort()); }
 
 // A statekeeper without lanes. Its destructor is a kill -9.
@@ -42,6 +48,8 @@ class Process {
     bool shared = true;
     std::string advertise = {};
     bool start = true;
+    // Of the cluster by default.
+    const TestTrust* trust = nullptr;
   };
 
   Process(MemoryCluster* cluster, const Options& options) : cluster_(cluster), id_(NewGatewayId()) {
@@ -49,6 +57,8 @@ class Process {
     Ownership::Config config;
     config.id = id_;
     config.address = options.advertise.empty() ? address : options.advertise;
+    const TestTrust& trust = options.trust == nullptr ? ClusterTrust() : *options.trust;
+    config.credentials = trust.Of(LinkRole::kStatekeeper);
     config.shard_count = kShards;
     config.member_ttl = options.ttl;
     config.shared = options.shared;
@@ -64,6 +74,7 @@ class Process {
     ownership_ = std::make_unique<Ownership>(std::move(config), &lease, &servers, &registry_);
     LinkServer::Config server_config;
     server_config.addresses = {address};
+    server_config.gate = trust.NewGate(&registry_);
     server_config.incarnation = id_;
     server_config.services = {ownership_->service()};
     server_ = NewLinkServer(server_config);
