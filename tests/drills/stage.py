@@ -23,7 +23,7 @@ import traceback
 _HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(_HERE, "..", "integration"))
 
-from cluster import BIN, SLOWNESS, Cluster, wait_until  # noqa: E402  # pylint: disable=wrong-import-position
+from cluster import SLOWNESS, Cluster, wait_until  # noqa: E402  # pylint: disable=wrong-import-position
 from network import Network  # noqa: E402  # pylint: disable=wrong-import-position
 from stores import ClusterRedis, Redis, SentinelRedis  # noqa: E402  # pylint: disable=wrong-import-position
 import ports  # noqa: E402  # pylint: disable=wrong-import-position
@@ -103,8 +103,7 @@ class Stage:
     def ctl_command(self, *words, through=None):
         """The command line `dormousectl WORDS --json`; `through`: the statekeeper that is asked, by default any."""
         asked = self.link(through or self.any_statekeeper())
-        return [os.path.join(BIN, "dormousectl"), "--statekeeper", asked, "--key", self.cluster.admin_key, "--json",
-                *words]
+        return self.cluster.ctl_command("--json", *words, statekeeper=asked)
 
     def ctl(self, *words, through=None):
         """What that command says, read."""
