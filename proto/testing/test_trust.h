@@ -1,14 +1,13 @@
 // For tests: what makes the processes of a cluster trust each other.
 #pragma once
 
-#include <openssl/evp.h>
-#include <openssl/x509.h>
 #include <prometheus/registry.h>
 
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "common/testing/certificates.h"
 #include "common/token_maker.h"
 #include "proto/link_credentials.h"
 #include "proto/link_gate.h"
@@ -44,40 +43,26 @@ class TestSecret final : public TestTrust {
   LinkCredentials::Files FilesOf(LinkRole role) const override;
 };
 
-// An authority that signs certificates.
-class TestAuthority {
- public:
-  TestAuthority();
-
-  struct Signed {
-    std::string certificate;  // PEM
-    std::string key;
-  };
-  // `names`: DNS names among the subject's alternative names.
-  Signed Sign(const std::vector<std::string>& names) const;
-  std::string pem() const;
-
- private:
-  const std::shared_ptr<EVP_PKEY> key_;
-  const std::shared_ptr<X509> certificate_;
-};
-
 // By certificates of one authority, for each role one with its name alone: the files "ROLE.pem", "ROLE.key"
 // and "ca.pem".
 class TestCertificates final : public TestTrust {
  public:
-  TestCertificates() {
-    for (const LinkRole role : {LinkRole::kGateway, LinkRole::kStatekeeper, LinkRole::kOperator}) Renew(role);
-    files().Write("ca.pem", authority_.pem());
-  }
-  // Puts a new certificate in the place of the one that is there, `names`: with others than the role's.
+  TestCertificates();
+
+  struct Pem {
+    std::string certificate;
+    std::string key;
+  };
+  // `names`: DNS names among the subject's alternative names.
+  Pem Certify(const std::vector<std::string>& names) const;
+  std::string authority_pem() const;
+  // Puts a new certificate in the place of the one that is there; `names`: with others than the role's.
   void Renew(LinkRole role, const std::vector<std::string>& names = {}) const;
 
-  const TestAuthority& authority() const { return authority_; }
   LinkCredentials::Files FilesOf(LinkRole role) const override;
 
  private:
-  TestAuthority authority_;
+  mutable TestAuthority authority_;
 };
 
 }  // namespace dormouse

@@ -262,7 +262,7 @@ TEST_F(TrustTest, WithoutATrustedCertificateThereIsNoConnection) {
     return status.error_code() == StatusCode::UNAVAILABLE && !IsPast(status);
   };
   // Their own authority would take them; that of the statekeeper does not. And the other way round.
-  other.files().Write("ca.pem", trust.authority().pem() + other.authority().pem());
+  other.files().Write("ca.pem", trust.authority_pem() + other.authority_pem());
   EXPECT_TRUE(refused(Call(other.Of(LinkRole::kGateway), kLink)));
   EXPECT_GE(failed.load(), 1);
   EXPECT_TRUE(refused(Call(LinkChannel(address()), kLink)));  // in plain text
@@ -270,8 +270,8 @@ TEST_F(TrustTest, WithoutATrustedCertificateThereIsNoConnection) {
   // Without any certificate.
   grpc::ChannelArguments arguments;
   arguments.SetSslTargetNameOverride("dormouse-statekeeper");
-  const auto bare = grpc::CreateCustomChannel(
-      address(), grpc::SslCredentials({trust.authority().pem(), "", ""}), arguments);
+  const auto bare =
+      grpc::CreateCustomChannel(address(), grpc::SslCredentials({trust.authority_pem(), "", ""}), arguments);
   grpc::ClientContext context;
   EXPECT_TRUE(refused(Call(bare, &context, kLink)));
   EXPECT_TRUE(IsPast(Call(trust.Of(LinkRole::kGateway), kLink)));
@@ -280,14 +280,10 @@ TEST_F(TrustTest, WithoutATrustedCertificateThereIsNoConnection) {
 TEST_F(TrustTest, AServerMustHaveTheNameOfAStatekeeper) {
   const TestCertificates trust;
   // Whoever has a gateway's certificate cannot play statekeeper.
-  Serve(trust);
-  trust.Renew(LinkRole::kStatekeeper, {"dormouse-statekeeper.example", "localhost"});
-  server_.reset();
-  // The gate would not start with it: a rogue's server is set up by hand.
-  const auto signed_ = trust.authority().Sign({"dormouse-gateway", "localhost", "127.0.0.1"});
+  const auto made = trust.Certify({"dormouse-gateway", "localhost"});
   grpc::SslServerCredentialsOptions options;
-  options.pem_root_certs = trust.authority().pem();
-  options.pem_key_cert_pairs = {{signed_.key, signed_.certificate}};
+  options.pem_root_certs = trust.authority_pem();
+  options.pem_key_cert_pairs = {{made.key, made.certificate}};
   grpc::ServerBuilder builder;
   int port = 0;
   builder.AddListeningPort("127.0.0.1:0", grpc::SslServerCredentials(options), &port);
@@ -335,7 +331,7 @@ TEST_F(TrustTest, CertificatesAreReadAnewWhenTheyChange) {
   ASSERT_NE(first, "");
 
   // A key that does not belong to the certificate leaves the old pair in force.
-  trust.files().Write("dormouse-statekeeper.key", trust.authority().Sign({"x"}).key);
+  trust.files().Write("dormouse-statekeeper.key", trust.Certify({"x"}).key);
   const auto await = [&](const std::function<bool()>& condition) {
     const auto deadline = std::chrono::steady_clock::now() + kPatience;
     while (!condition() && std::chrono::steady_clock::now() < deadline) {
@@ -358,7 +354,7 @@ TEST_F(TrustTest, CertificatesAreReadAnewWhenTheyChange) {
       trust.files().Write(file + end, std::string(std::istreambuf_iterator<char>(in), {}));
     }
   }
-  trust.files().Write("ca.pem", renewed.authority().pem());
+  trust.files().Write("ca.pem", renewed.authority_pem());
   EXPECT_TRUE(await([&] { return IsPast(Call(gateway, kLink)); }));
   EXPECT_TRUE(IsPast(Call(renewed.Of(LinkRole::kGateway), kLink)));
   server_.reset();
@@ -374,12 +370,12 @@ TEST_F(TrustTest, CertificatesThatCannotBeUsedAreExplained) {
   trust.Renew(LinkRole::kGateway, {"dormouse-operator"});
   EXPECT_THAT(why(LinkRole::kGateway), HasSubstr("lacks the name dormouse-gateway"));
   trust.Renew(LinkRole::kGateway);
-  trust.files().Write("dormouse-gateway.key", trust.authority().Sign({"x"}).key);
+  trust.files().Write("dormouse-gateway.key", trust.Certify({"x"}).key);
   EXPECT_THAT(why(LinkRole::kGateway), HasSubstr("does not belong to the certificate in"));
   trust.files().Write("dormouse-gateway.key", "nonsense");
   EXPECT_THAT(why(LinkRole::kGateway), HasSubstr("holds no private key in PEM"));
   trust.Renew(LinkRole::kGateway);
-  trust.files().Write("ca.pem", TestAuthority().pem());
+  trust.files().Write("ca.pem", TestCertificates().authority_pem());
   EXPECT_THAT(why(LinkRole::kGateway), HasSubstr("is not trusted with the authorities in"));
   trust.files().Write("ca.pem", "");
   EXPECT_THAT(why(LinkRole::kGateway), HasSubstr("holds no certificate in PEM"));
