@@ -5,9 +5,9 @@ import glob
 import os
 import re
 import shlex
-import shutil
 import subprocess
 
+import clone
 import pytest
 from cluster import BIN, REPOSITORY
 from dockerignore import Dockerignore
@@ -26,27 +26,12 @@ def _run(*command, directory):
     return done.stdout
 
 
-def _tracked():
-    """What a clone has, as far as it has not been deleted here."""
-    listed = subprocess.run(["git", "-C", REPOSITORY, "ls-files", "-z"], stdout=subprocess.PIPE, check=False)
-    if listed.returncode != 0:
-        pytest.skip("this is no git checkout, so nobody knows what a clone would have")
-    names = [os.fsdecode(name) for name in listed.stdout.split(b"\0") if name]
-    return [name for name in names if os.path.lexists(os.path.join(REPOSITORY, name))]
-
-
-def _copy(names, target):
-    for name in names:
-        os.makedirs(os.path.dirname(os.path.join(target, name)), exist_ok=True)
-        shutil.copy2(os.path.join(REPOSITORY, name), os.path.join(target, name), follow_symlinks=False)
-
-
 @pytest.fixture(name="context", scope="module")
 def _context(tmp_path_factory):
     """The directory that a builder is sent from a fresh clone."""
     directory = tmp_path_factory.mktemp("context")
     ignored = Dockerignore(_read(".dockerignore"))
-    _copy([name for name in _tracked() if not ignored.leaves_out(name)], directory)
+    clone.make(directory, lambda name: not ignored.leaves_out(name))
     return str(directory)
 
 
