@@ -2,6 +2,7 @@
 #include <ev.h>
 #include <prometheus/registry.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include <csignal>
 #include <exception>
@@ -119,6 +120,7 @@ int Run(const Options& options) {
 }  // namespace dormouse
 
 int main(int argc, char** argv) {
+  umask(S_IRWXG | S_IRWXO);  // whatever it comes to write is for this user alone
   dormouse::Options options;
   if (const int status = dormouse::ParseOptions(argc, argv, dormouse::Process::kGateway, &options);
       status >= 0) {

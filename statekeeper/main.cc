@@ -2,6 +2,7 @@
 // gives it shards.
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <csignal>
 #include <cstdio>
@@ -22,6 +23,7 @@
 #include "statekeeper/admin/admin_service.h"
 #include "statekeeper/classes/echo/echo_class.h"
 #include "statekeeper/classes/signal/signal_class.h"
+#include "statekeeper/data_directory.h"
 #include "statekeeper/hub/registry.h"
 #include "statekeeper/link/link_server.h"
 #include "statekeeper/ownership/ownership.h"
@@ -69,6 +71,12 @@ int Run(const Options& options) {
   if (error_code) {
     return Fail(fmt::format("cannot create {} for this user alone: {}; choose another directory with --data",
                             run_directory.string(), error_code.message()));
+  }
+  if (!CloseDataDirectory(options.data)) {
+    SPDLOG_WARN(
+        "Other users can look into {}, which is theirs or holds more than this cluster's files. "
+        "They cannot read those, but should have no business there",
+        options.data);
   }
   const std::string unix_path =
       (run_directory / fmt::format("statekeeper-{:016x}.sock", incarnation)).string();
@@ -197,6 +205,7 @@ int Run(const Options& options) {
 }  // namespace dormouse
 
 int main(int argc, char** argv) {
+  umask(S_IRWXG | S_IRWXO);  // state and sockets are for this user alone
   dormouse::Options options;
   const int status = dormouse::ParseOptions(argc, argv, dormouse::Process::kStatekeeper, &options);
   if (status >= 0) return status;
