@@ -141,6 +141,10 @@ void AddAll(Table* table, Options* o) {
   table->Size(
       kGateway, "inbound-buffer", &o->inbound_buffer,
       "Memory for messages that have come in part; beyond it the sockets that need more are closed (1013)");
+  table->Size(
+      kGateway, "outbound-buffer", &o->outbound_buffer,
+      "Memory for what waits for all sockets together; beyond it those are closed (1013) that hold most "
+      "of it for longest");
 
   table->Plain(kStatekeeper, "store", &o->store,
                "file (in --data), file:PATH, redis://[USER:PASSWORD@]HOST:PORT[/DB], redis+unix://PATH, "
@@ -233,6 +237,7 @@ std::string Inconsistency(const Options& o) {
   if (o.outbound_resume_messages > o.outbound_pause_messages) {
     return "--outbound-resume-messages <= --outbound-pause-messages must hold";
   }
+  if (o.outbound_buffer < 1u << 20) return "--outbound-buffer must be at least 1MiB";
   if (o.max_attachment > kMaxAttachment) return "--max-attachment must be at most 64KiB";
   if (!o.auth_key.empty() && o.auth_algorithm == "none") {
     return "--auth-key needs --auth-algorithm: HS256, RS256 or ES256";

@@ -43,6 +43,7 @@ struct Options {
   uint32_t max_connections_per_address = 0;
   Duration handshake_timeout{5'000};
   uint64_t inbound_buffer = 256u << 20;
+  uint64_t outbound_buffer = 256u << 20;
 
   // statekeeper
   std::string store = "file";

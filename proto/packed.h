@@ -48,7 +48,8 @@ struct EventView {
   bool repeated = false;
 };
 
-void AppendEvent(const EventView& event, std::string* batch);
+// `more`: bytes that belong behind `event.payload` and are left to the caller to append.
+void AppendEvent(const EventView& event, std::string* batch, size_t more = 0);
 // Takes the first record off `*batch`. False when it is broken (then nothing of the rest can be read).
 bool ReadEvent(std::string_view* batch, EventView* event);
 // Change an event as AppendEvent wrote it: the shard has a new owner; the event goes out again.

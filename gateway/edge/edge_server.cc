@@ -67,6 +67,7 @@ EdgeServer::EdgeServer(Config config, struct ev_loop* loop, GatewayMetrics* metr
       files_(config_.web_root),
       address_limit_(config_.max_connections_per_address),
       partials_{.limit = config_.inbound_buffer},
+      waiting_{.limit = config_.outbound_buffer},
       table_(std::random_device()() * uint64_t{0x9e37'79b9'7f4a'7c15}),
       timers_(loop, kTickMs, kSlots, [this](TimerNode* node) { OnTimer(static_cast<Connection*>(node)); }),
       sockets_(loop, this),
@@ -77,6 +78,7 @@ EdgeServer::EdgeServer(Config config, struct ev_loop* loop, GatewayMetrics* metr
     static_cast<EdgeServer*>(prepare->data)->OnTurnEnd();
   });
   turn_end_.data = this;
+  ev_idle_init(&more_to_write_, [](struct ev_loop*, ev_idle*, int) {});
   ev_timer_init(
       &settle_timer_,
       [](struct ev_loop*, ev_timer* timer, int) {
@@ -91,13 +93,14 @@ EdgeServer::EdgeServer(Config config, struct ev_loop* loop, GatewayMetrics* metr
 
 EdgeServer::~EdgeServer() {
   ev_prepare_stop(loop_, &turn_end_);
+  ev_idle_stop(loop_, &more_to_write_);
   ev_timer_stop(loop_, &settle_timer_);
 }
 
 std::string EdgeServer::Start(StatekeeperLinks* links) {
   links_ = links;
   events_.emplace(links, metrics_);
-  outbound_.emplace(&table_, &of_hubs_, &*events_, &timers_, metrics_, config_.close_timeout_ms);
+  outbound_.emplace(&table_, &of_hubs_, &*events_, &timers_, &waiting_, metrics_, config_.close_timeout_ms);
   inbound_.emplace(config_.gateway, &table_, &*events_, &*outbound_, &partials_, metrics_);
   if (!sockets_.ok()) return "libwebsockets does not start: is the package libwebsockets-evlib-ev installed?";
   std::string wrong = listener_.Listen(config_.listen);
@@ -342,11 +345,17 @@ bool EdgeServer::IsHeardInTime(Connection* connection, int64_t now, int64_t* loo
 // --- Once a turn.
 
 void EdgeServer::OnTurnEnd() {
+  if (outbound_->OnTurnEnd()) {
+    ev_idle_start(loop_, &more_to_write_);
+  } else {
+    ev_idle_stop(loop_, &more_to_write_);
+  }
   links_->Flush();
   const size_t unsettled = links_->unsettled();
   metrics_->connections->Set(static_cast<double>(table_.size()));
   metrics_->inbound_partial_bytes->Set(static_cast<double>(partials_.used));
-  metrics_->outbound_queued_bytes->Set(static_cast<double>(outbound_->queued_bytes()));
+  metrics_->outbound_queued_bytes->Set(static_cast<double>(waiting_.queued));
+  metrics_->outbound_buffer_bytes->Set(static_cast<double>(waiting_.memory));
   metrics_->events_unsettled->Set(static_cast<double>(unsettled));
   if (!ready_ || !IsReady()) UpdateReadiness();  // while it is not ready, the reason may change
   if (draining_ && drained_ != nullptr && table_.size() == 0) {

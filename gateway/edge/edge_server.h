@@ -62,7 +62,8 @@ class EdgeServer : public StatekeeperLinks::Edge, private FrontDoor::Handler, pr
     TrustedProxies proxies = {};
     uint32_t max_connections = 0;  // 0: as many as there are descriptors
     uint32_t max_connections_per_address = 0;
-    uint64_t inbound_buffer = 256u << 20;  // bytes for messages that have come in part
+    uint64_t inbound_buffer = 256u << 20;   // bytes for messages that have come in part
+    uint64_t outbound_buffer = 256u << 20;  // bytes for what waits for sockets
   };
 
   // `loop` and `metrics` outlive this. The links need an Edge to be made, so they come with Start.
@@ -123,6 +124,7 @@ class EdgeServer : public StatekeeperLinks::Edge, private FrontDoor::Handler, pr
   StaticFiles files_;
   AddressLimit address_limit_;
   PartialBudget partials_;
+  OutboundBudget waiting_;
   ConnectionTable table_;
   HubSockets of_hubs_;
   LoopTimers timers_;
@@ -135,6 +137,7 @@ class EdgeServer : public StatekeeperLinks::Edge, private FrontDoor::Handler, pr
   std::string opening_;  // OpenRequest of the upgrade under way
 
   ev_prepare turn_end_;
+  ev_idle more_to_write_;  // active: the next turn does not wait for events
   ev_timer settle_timer_;
   bool draining_ = false;
   std::function<void()> drained_;

@@ -125,6 +125,12 @@ StatekeeperLinks::Room FakeLinks::Append(EventView event) {
   return congested_ ? Room::kCongested : Room::kPlenty;
 }
 
+StatekeeperLinks::Room FakeLinks::AppendWithTail(EventView event, SharedTail tail) {
+  const std::string payload = std::string(event.payload).append(tail.view());
+  event.payload = payload;
+  return Append(event);
+}
+
 bool FakeLinks::IsCongested(std::string_view /*hub*/) const {
   const std::lock_guard lock(mutex_);
   return congested_;

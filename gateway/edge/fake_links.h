@@ -49,6 +49,7 @@ class FakeLinks : public StatekeeperLinks {
 
   // StatekeeperLinks
   Room Append(EventView event) override;
+  Room AppendWithTail(EventView event, SharedTail tail) override;
   bool IsCongested(std::string_view hub) const override;
   void Flush() override;
   bool ready() const override;

@@ -16,7 +16,7 @@ prometheus::Gauge* Gauge(prometheus::Registry* registry, const std::string& name
 
 constexpr std::array<const char*, kCloseCauses> kCloseCauseNames = {
     "client",       "broken",         "hub",           "idle",          "not_admitted", "too_large",
-    "invalid_utf8", "protocol_error", "partials_full", "slow_consumer", "going_away"};
+    "invalid_utf8", "protocol_error", "partials_full", "slow_consumer", "going_away",   "outbound_full"};
 constexpr std::array<const char*, kRefusalCauses> kRefusalCauseNames = {"token", "origin", "address_limit",
                                                                         "full"};
 
@@ -42,6 +42,8 @@ GatewayMetrics::GatewayMetrics(prometheus::Registry* registry)
           Gauge(registry, "dormouse_inbound_partial_bytes", "Memory for messages that have come in part")),
       outbound_queued_bytes(
           Gauge(registry, "dormouse_outbound_queued_bytes", "Bytes that wait for slow sockets")),
+      outbound_buffer_bytes(Gauge(registry, "dormouse_outbound_buffer_bytes",
+                                  "Memory for what waits for slow sockets, shared bytes counted once")),
       events_unsettled(Gauge(registry, "dormouse_events_unsettled", "Events not settled by their hubs yet")),
       opened(Counter(registry, "dormouse_connections_opened_total", "WebSockets opened")),
       handshake_timeouts(

@@ -26,8 +26,9 @@ enum class CloseCause : uint8_t {
   kPartialsFull,   // no memory left for messages that have come in part
   kSlowConsumer,   // more waits for it than the outbound limit
   kGoingAway,      // this gateway stops
+  kOutboundFull,   // no memory left for what waits for slow sockets
 };
-inline constexpr size_t kCloseCauses = 11;
+inline constexpr size_t kCloseCauses = 12;
 
 // Why a client was not let in.
 enum class RefusalCause : uint8_t {
@@ -47,6 +48,7 @@ class GatewayMetrics {
   prometheus::Gauge* congested;
   prometheus::Gauge* inbound_partial_bytes;
   prometheus::Gauge* outbound_queued_bytes;
+  prometheus::Gauge* outbound_buffer_bytes;
   prometheus::Gauge* events_unsettled;
   prometheus::Counter* opened;
   prometheus::Counter* handshake_timeouts;

@@ -46,7 +46,7 @@ WebSockets::WebSockets(struct ev_loop* loop, Handler* handler) : handler_(handle
   // Its timers for keeping connections valid are a sorted list with linear insertion: off.
   static const lws_retry_bo_t kNoRetries{};
   static const lws_protocols kProtocols[] = {
-      {"dormouse", &Glue::OnEvent, 0, kReadSize, 0, nullptr, OutboundQueue::kChunk},
+      {"dormouse", &Glue::OnEvent, 0, kReadSize, 0, nullptr, kMaxWrite},
       {nullptr, nullptr, 0, 0, 0, nullptr, 0},
   };
   void* loops[] = {loop};

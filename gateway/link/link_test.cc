@@ -117,6 +117,25 @@ TEST_F(LinkTest, BatchesGrowWithLoad) {
   EXPECT_LT(traffic.messages_received, kEvents / 4);
 }
 
+TEST_F(LinkTest, AShardWithMuchToSayLetsOthersOfItsLaneSpeak) {
+  TestStatekeeper statekeeper(Standard());
+  ASSERT_TRUE(statekeeper.Start());
+  TestGateway gateway(Gateway());
+  ASSERT_TRUE(gateway.AwaitReady());
+  constexpr size_t kMuch = 40;
+  const std::string much(1'000'000, 'x');
+  gateway.thread().Run([&] {
+    for (size_t i = 0; i < kMuch; ++i)
+      gateway.links().Append({.kind = EventKind::kText, .hub = "echo/talkative", .payload = much});
+    gateway.links().Append({.kind = EventKind::kText, .hub = "echo/terse", .payload = "one word"});
+  });
+  ASSERT_TRUE(gateway.AwaitSettled());
+  const std::vector<Taken> taken = statekeeper.GetTaken();
+  ASSERT_EQ(taken.size(), kMuch + 1);
+  const auto terse = std::ranges::find(taken, "echo/terse", &Taken::hub);
+  EXPECT_LT(terse - taken.begin(), 5);
+}
+
 TEST_F(LinkTest, CutStreamsLoseNothingAndRepeatNothing) {
   const std::string front = directory_ / "proxy.sock";
   TestStatekeeper::Setup setup = Standard();

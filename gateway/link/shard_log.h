@@ -7,18 +7,20 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
+#include "gateway/link/shared_tail.h"
 #include "proto/packed.h"
 
 namespace dormouse {
 
 class ShardLog {
  public:
-  // Takes a copy of the event, under the next sequence number. Returns the bytes it occupies until it is
-  // settled.
-  size_t Append(EventView event);
+  // Takes a copy of the event, its payload followed by `tail`, under the next sequence number. Returns the
+  // bytes it occupies until it is settled.
+  size_t Append(EventView event, SharedTail tail = {});
 
   // --- Sending.
   bool has_unsent() const { return sent_ < events_.size(); }
@@ -53,6 +55,7 @@ class ShardLog {
 
   void DropSettledFront();
 
+  std::map<uint64_t, SharedTail> tails_;  // by sequence number; mostly empty
   // events_[front_] has the sequence number first_; what is before front_ is settled and waits to be erased.
   std::vector<Event> events_;
   size_t front_ = 0;

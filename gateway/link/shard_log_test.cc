@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <memory>
 #include <random>
 
 namespace dormouse {
@@ -43,6 +44,30 @@ TEST(ShardLogTest, EventsAreTakenOnceInOrderUntilRewound) {
   uint32_t epoch = 0;
   EXPECT_EQ(Unsent(&log, &epoch), (Events{{1, "a"}, {3, "c"}}));
   EXPECT_EQ(epoch, 9u);
+}
+
+TEST(ShardLogTest, AnEndThatEventsShareIsKeptOnceAndSentWithEach) {
+  ShardLog log;
+  const auto bytes = std::make_shared<const std::string>(" and so on");
+  const auto append = [&](const std::string& payload, bool counts) {
+    return log.Append({.kind = EventKind::kUndelivered, .hub = "echo/a", .payload = payload},
+                      {.bytes = {bytes, bytes->data()}, .size = bytes->size(), .counts = counts});
+  };
+  const size_t first = append("a", true);
+  Append(&log, "between");
+  const size_t second = append("b", false);
+  EXPECT_EQ(first, second + bytes->size());
+  EXPECT_EQ(bytes.use_count(), 3);
+  const Events all{{1, "a and so on"}, {2, "between"}, {3, "b and so on"}};
+  EXPECT_EQ(Unsent(&log), all);
+  log.Rewind(2, true);
+  EXPECT_EQ(Unsent(&log), all);
+  EXPECT_EQ(log.Settle(1, 1), first);
+  log.Rewind(3, true);
+  EXPECT_EQ(Unsent(&log), (Events{{2, "between"}, {3, "b and so on"}}));
+  log.Settle(2, 3);
+  EXPECT_EQ(log.unsettled_bytes(), 0u);
+  EXPECT_EQ(bytes.use_count(), 1);
 }
 
 TEST(ShardLogTest, WhatWasEverSentIsMarkedForWhoeverDoesNotKnowIt) {

@@ -17,6 +17,7 @@
 
 #include "common/ids.h"
 #include "common/options.h"
+#include "gateway/link/shared_tail.h"
 #include "proto/link.pb.h"
 #include "proto/packed.h"
 
@@ -58,6 +59,8 @@ class StatekeeperLinks {
   // Takes the event (never drops it); shard, sequence and epoch are filled in here. Needs profiles, so only
   // after the first OnProfiles. Hub name and payload together: at most kMaxEventBytes.
   virtual Room Append(EventView event) = 0;
+  // The same of an event whose payload ends with `tail`, which it shares with others.
+  virtual Room AppendWithTail(EventView event, SharedTail tail) = 0;
   // Whether events for this hub are to be held back now (before a socket is read again).
   virtual bool IsCongested(std::string_view hub) const = 0;
 

@@ -20,9 +20,14 @@ async def bystander(cluster):
 
 def raw_websocket(cluster, path="/websocket/raw-socket"):
     """A socket after the handshake, for frames that no library would send."""
+    return websocket_over(raw_client(cluster), path)
+
+
+def websocket_over(connection, path):
+    """The same of a connection that is there already."""
     request = (f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
-    connection = raw_client(cluster, request.encode())
+    connection.sendall(request.encode())
     head = b""
     while b"\r\n\r\n" not in head:
         block = connection.recv(4096)
