@@ -6,8 +6,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <sstream>
 #include <stdexcept>
 #include <utility>
+
+#include "common/hidden_passwords.h"
 
 namespace dormouse {
 namespace {
@@ -142,9 +145,23 @@ void AddAll(Table* table, Options* o) {
       kGateway, "inbound-buffer", &o->inbound_buffer,
       "Memory for messages that have come in part; beyond it the sockets that need more are closed (1013)");
 
-  table->Plain(kStatekeeper, "store", &o->store,
-               "file (in --data), file:PATH, redis://[USER:PASSWORD@]HOST:PORT[/DB], redis+unix://PATH, "
-               "redis+sentinel://HOST:PORT,.../SERVICE or redis+cluster://HOST:PORT,...");
+  table->Plain(
+      kStatekeeper, "store", &o->store,
+      "file (in --data), file:PATH, redis://[USER@]HOST:PORT[/DB], redis+unix://PATH, "
+      "redis+sentinel://HOST:PORT,.../SERVICE or redis+cluster://HOST:PORT,...; over TLS with rediss "
+      "in place of redis");
+  table->Plain(kStatekeeper, "store-password-file", &o->store_password_file,
+               "File with the password for Redis, in one line; read for each new connection");
+  table->Plain(kStatekeeper, "store-sentinel-password-file", &o->store_sentinel_password_file,
+               "The same for Redis' sentinels");
+  table->Plain(
+      kStatekeeper, "store-ca", &o->store_ca,
+      "File with the certificates (PEM) of the authorities that Redis' certificate may be from; empty: "
+      "those that this host trusts; read for each new connection");
+  table->Plain(kStatekeeper, "store-certificate", &o->store_certificate,
+               "File with the certificate (PEM) to show to Redis, where it asks for one");
+  table->Plain(kStatekeeper, "store-key", &o->store_key,
+               "File with the private key (PEM) of store-certificate");
   table->Plain(kStatekeeper, "store-prefix", &o->store_prefix,
                "First part of every key in Redis; clusters that share a Redis differ in it");
   table->Plain(kStatekeeper, "shards", &o->shards,
@@ -241,6 +258,9 @@ std::string Inconsistency(const Options& o) {
     return "--auth-upgrade needs --auth-algorithm and --auth-key";
   }
   if (o.max_message_size < 64) return "--max-message-size must be at least 64 bytes";
+  if (o.store_certificate.empty() != o.store_key.empty()) {
+    return "--store-certificate and --store-key belong together: give both or none";
+  }
   if (o.rate_limit < 0) return "--rate-limit must not be negative";
   if (o.member_ttl.count() < 1000) return "--member-ttl must be at least 1s";
   if (o.hibernate_after.count() < 1) return "--hibernate-after must be at least 1ms";
@@ -291,6 +311,7 @@ int ParseOptions(int argc, char** argv, Process process, Options* options) {
       words.push_back(word);
     }
   }
+  options->password_was_visible = HidePasswords(argc, argv);
   // CLI11 would let the config file win over the environment; as words, variables win.
   for (const std::string& name : table.names()) {
     const char* value = std::getenv(EnvironmentName(name).c_str());
@@ -303,7 +324,12 @@ int ParseOptions(int argc, char** argv, Process process, Options* options) {
     // It takes them in reverse.
     app.parse(std::vector<std::string>(words.rbegin(), words.rend()));
   } catch (const CLI::ParseError& error) {
-    return app.exit(error);
+    std::ostringstream out;
+    std::ostringstream err;
+    const int status = app.exit(error, out, err);
+    std::fputs(WithoutPasswords(out.str()).c_str(), stdout);
+    std::fputs(WithoutPasswords(err.str()).c_str(), stderr);
+    return status;
   }
   if (const std::string wrong = Inconsistency(*options); !wrong.empty()) {
     std::fprintf(stderr, "%s\nRun with --help for more information.\n", wrong.c_str());

@@ -46,6 +46,11 @@ struct Options {
 
   // statekeeper
   std::string store = "file";
+  std::string store_password_file;
+  std::string store_sentinel_password_file;
+  std::string store_ca;
+  std::string store_certificate;
+  std::string store_key;
   std::string store_prefix = "dormouse";
   uint32_t shards = 1024;
   uint32_t lanes = 0;
@@ -86,13 +91,17 @@ struct Options {
   uint32_t max_subscriptions = 1'000;
   uint32_t max_topics = 100'000;
   bool topic_wildcards = false;
+
+  // No option: a password stood on the command line. ParseOptions has hidden it; it could be seen until then.
+  bool password_was_visible = false;
 };
 
 enum class Process { kGateway, kStatekeeper };
 
 // Reads the command line, the environment and the config file into `*options`. Returns -1 when the process
 // should go on, else the status it should exit with: everything has been said to the user already (--help,
-// --version, an error that names the option, what was wrong with it and what would be right).
+// --version, an error that names the option, what was wrong with it and what would be right). Passwords in
+// URLs are taken out of `argv`, and are in nothing that is said.
 int ParseOptions(int argc, char** argv, Process process, Options* options);
 
 // "500ms" | "30s" | "5m" | "1h" | "0" -> milliseconds; throws std::invalid_argument with a sentence

@@ -94,6 +94,11 @@ int Run(const Options& options) {
 
   StoreConfig store_config;
   store_config.url = StoreUrl(options);
+  store_config.redis = {.password = options.store_password_file,
+                        .sentinel_password = options.store_sentinel_password_file,
+                        .ca = options.store_ca,
+                        .certificate = options.store_certificate,
+                        .key = options.store_key};
   store_config.key_prefix = options.store_prefix;
   store_config.timeout = options.commit_timeout;
   store_config.owner = fmt::format("{:016x}", incarnation);
@@ -210,6 +215,13 @@ int main(int argc, char** argv) {
   const int status = dormouse::ParseOptions(argc, argv, dormouse::Process::kStatekeeper, &options);
   if (status >= 0) return status;
   dormouse::InitLogging("statekeeper", options.log_level);
+  if (options.password_was_visible) {
+    SPDLOG_WARN(
+        "A password stood on the command line, where others could see it until now (and whatever wrote it "
+        "may "
+        "show it still). Put it in a file, name that with store-password-file and write USER@HOST in "
+        "--store.");
+  }
 
   // Every thread inherits this: signals are taken by sigwait in Run alone.
   sigset_t signals;

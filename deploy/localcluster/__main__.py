@@ -263,7 +263,7 @@ def _parse(words):
     start.add_argument("--store", metavar="file|redis|URL",
                        help="file: embedded, in the data directory, for one statekeeper; redis: a private Redis"
                             " server; URL: redis://, redis+unix://,"
-                            " redis+sentinel:// or redis+cluster:// of yours (default: what the data directory has already; in a new"
+                            " redis+sentinel:// or redis+cluster:// of yours, or over TLS with rediss in place of redis (default: what the data directory has already; in a new"
                             " one file, or redis for several statekeepers)")
     start.add_argument("--port", type=int, default=8080, metavar="P", help="port for clients (default: 8080)")
     start.add_argument("--host", default="127.0.0.1", metavar="ADDRESS",

@@ -254,6 +254,14 @@ def test_store_is_the_one_that_is_there(local):
     assert _plan(local.data, statekeepers=2, store="redis").store == "redis"
 
 
+def test_a_password_in_the_store_is_not_kept_and_is_told_of(local):
+    plan = _plan(local.data, store="redis+sentinel://u:s3cret@h:1/rooms?sentinel-password=s3cret&wait-replicas=1")
+    assert plan.store == "redis+sentinel://u:***@h:1/rooms?sentinel-password=***&wait-replicas=1"
+    assert "store-password-file" in plan.notice
+    plan = _plan(local.data, store="redis://user@h:1")
+    assert (plan.store, plan.notice) == ("redis://user@h:1", "")
+
+
 def test_stale_record_does_not_harm_a_stranger(local):
     """After a reboot the recorded pids are somebody else's."""
     with subprocess.Popen(["sleep", "60"]) as stranger:

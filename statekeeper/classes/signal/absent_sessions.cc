@@ -263,8 +263,8 @@ void AbsentSessions::TakeBackConnected(const ConnectionId& closed) {
   const std::optional<Connection> open = context_.FindConnection(closed);
   if (!open.has_value() && (!absence.has_value() || absence->ended())) return;
   Session session = absence.has_value() ? absence->session() : LoadSession(*open);
-  if (session.used_token_hash().empty() || session.other_token_hash() == session.used_token_hash()) return;
-  session.set_other_token_hash(session.used_token_hash());
+  if (session.used_token_hash().empty() || HasToken(session, session.used_token_hash())) return;
+  session.add_other_token_hash(session.used_token_hash());
   if (session.missed() > 0) {
     Mailbox(context_, options_, closed).AddMissed(session.missed());
     session.set_has_rows(true);
@@ -291,11 +291,9 @@ void AbsentSessions::OnRecalled(const ConnectionId& closed) {
 // --- Taking over.
 
 bool AbsentSessions::MayHave(const ConnectRequest& request, const Session& session, bool told) const {
-  const auto matches = [&](const std::string& hash) {
-    return !hash.empty() && SameSecret(hash, request.token_hash());
-  };
-  return (matches(session.token_hash()) || matches(session.other_token_hash()) ||
-          (!told && matches(session.used_token_hash()))) &&
+  const std::string& used = session.used_token_hash();
+  return (HasToken(session, request.token_hash()) ||
+          (!told && !used.empty() && SameSecret(used, request.token_hash()))) &&
          session.identity() == request.session().identity();
 }
 
@@ -397,7 +395,7 @@ void AbsentSessions::Finish(const ConnectionId& holder, Absence absence) {
   session.set_missed(Mailbox(context_, options_, holder).missed());
   session.set_used_token_hash(request.token_hash());
   session.set_used_token_holder(request.token_holder());
-  absence.set_token(IssueToken(options_, connection, &session));
+  const std::string token = IssueToken(options_, connection, &session);
   SaveSession(context_, connection, session);
 
   if (!before.other_token_hash().empty() && !before.used_token_holder().empty()) {
@@ -413,14 +411,14 @@ void AbsentSessions::Finish(const ConnectionId& holder, Absence absence) {
   context_.Put(AbsenceKey(holder), absence.SerializeAsString());
   Deadlines(context_).Add(absence.expires_ms(), Deadlines::SubjectOf(holder));
   memory_.unconfirmed[connection] = holder;
-  Tell(holder, absence);
+  Tell(holder, absence, token);
 }
 
-void AbsentSessions::Tell(const ConnectionId& holder, const Absence& absence) {
+void AbsentSessions::Tell(const ConnectionId& holder, const Absence& absence, const std::string& token) {
   const ConnectRequest& request = absence.successor();
   const ConnectionId connection = FromBytes(request.connection());
   const std::optional<Connection> open = context_.FindConnection(connection);
-  SendConnected(context_, options_, request, LoadSession(*open), absence.token());
+  SendConnected(context_, options_, request, LoadSession(*open), token);
 
   std::map<std::string, std::string> kept;
   const std::string& got = request.last_message_id();
@@ -448,8 +446,12 @@ void AbsentSessions::OnConfirmed(const ConnectionId& successor) {
   if (!absence.has_value()) return;
   if (memory_.told_before.erase(successor) == 0) {
     Settle(holder, *absence);
-  } else if (context_.FindConnection(successor).has_value()) {
-    Tell(holder, *absence);  // what was sent before the hub was rebuilt may be lost
+  } else if (const std::optional<Connection> open = context_.FindConnection(successor)) {
+    // What was sent before the hub was rebuilt may be lost, or not; the token is known to the client alone.
+    Session session = LoadSession(*open);
+    const std::string token = IssueAnotherToken(options_, successor, &session);
+    SaveSession(context_, successor, session);
+    Tell(holder, *absence, token);
   } else {
     // Its socket is gone as well. If the session waits there, the mail belongs there, and the token that the
     // client has may be the one of before.

@@ -86,8 +86,9 @@ class AbsentSessions {
   bool MayHave(const ConnectRequest& request, const Session& session, bool told) const;
   size_t TakeOver(const ConnectionId& holder, Absence absence, size_t limit);
   void Finish(const ConnectionId& holder, Absence absence);
-  // Sends hub:connected and the kept messages to the successor, and asks whether they have arrived.
-  void Tell(const ConnectionId& holder, const Absence& absence);
+  // Sends hub:connected with this resume token, and the kept messages, to the successor; asks whether they
+  // have arrived.
+  void Tell(const ConnectionId& holder, const Absence& absence, const std::string& token);
   // The successor has been told, or cannot be any more: what was kept for it goes.
   void Settle(const ConnectionId& holder, const Absence& absence);
   void LoseSuccessor(const ConnectionId& holder, Absence absence);
