@@ -148,8 +148,8 @@ void RedisConnection::HandleHandshakeReply(const redisReply& reply) {
   if (reply.type == REDIS_REPLY_ERROR) {
     const std::string_view error = Text(reply);
     refused_ = !SaysAway(error);
-    return Reconnect(
-        fmt::format("{}{}", SaysWrongLogin(error) ? "it refuses the user or password: " : "", error));
+    return Reconnect(fmt::format("{}{}", SaysWrongLogin(error) ? "it refuses the user or password: " : "",
+                                 WithoutArguments(error)));
   }
   const Step step = steps_[steps_done_++];
   switch (step) {
@@ -285,7 +285,7 @@ void RedisConnection::OnAnswer(RedisReply reply) {
 
 // Answers of commands that follow the WAIT cannot be among those held: the server carries them out after it.
 void RedisConnection::HandleWaitReply(const redisReply& reply) {
-  if (reply.type != REDIS_REPLY_INTEGER) return Reconnect(std::string(Text(reply)));
+  if (reply.type != REDIS_REPLY_INTEGER) return Reconnect(std::string(WithoutArguments(Text(reply))));
   lacks_replicas_ = reply.integer < config_.server.wait_replicas;
   if (lacks_replicas_) {
     trouble_ = fmt::format("{} of {} replicas confirm what was written (wait-replicas)", reply.integer,

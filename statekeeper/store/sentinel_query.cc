@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "statekeeper/store/redis_command.h"
+#include "statekeeper/store/redis_errors.h"
 #include "statekeeper/store/redis_reply.h"
 
 namespace dormouse {
@@ -72,7 +73,7 @@ void SentinelQuery::OnEnded(const RedisTrouble& trouble) {
 void SentinelQuery::OnAnswer(RedisReply reply) {
   if (reply->type == REDIS_REPLY_ERROR) {
     ++refusals_;
-    return Next(std::string(Text(*reply)));
+    return Next(std::string(WithoutArguments(Text(*reply))));
   }
   if (stream_->waiting()) return;
   answer_.master = ParseMaster(*reply);

@@ -36,7 +36,7 @@ std::string AddToken(const std::string& address, Registration* registration) {
   std::string token = NewToken(address);
   auto& hashes = *registration->mutable_token_hash();
   hashes.Add(Sha256(token));
-  if (hashes.size() > kGoodTokens) hashes.erase(hashes.begin());
+  while (hashes.size() > kGoodTokens) hashes.erase(hashes.begin());
   return token;
 }
 
@@ -180,11 +180,8 @@ void OnHubRegister(Call& call) {
   std::optional<Registration> old = registry.FindEvenExpired(address->bare);
   const bool alive = old.has_value() && registry.IsAlive(*old);
   const bool mine = old.has_value() && ConnectionOf(*old) == call.connection.id;
-  const bool same = old.has_value() && call.request.id != "null" && old->request_id() == call.request.id &&
-                    old->changed_ms() == call.arrived_ms;
-  // What came after it was handled before the process ended, and is about to come again, too.
-  const bool superseded = old.has_value() && call.repeated && old->changed_ms() >= call.arrived_ms;
-  if (alive && mine && (same || superseded)) {
+  if (alive && mine && call.request.id != "null" && old->request_id() == call.request.id &&
+      old->changed_ms() == call.arrived_ms) {
     // The same event again: the answer as it was, but for the token, which nobody knows any more. The client
     // gets one of the two answers.
     Registration again = *old;
@@ -204,6 +201,11 @@ void OnHubRegister(Call& call) {
   registration.set_expires_ms(call.context.now_ms() + ttl_ms);
   registration.set_ttl_ms(ttl_ms);
   registration.set_version(alive ? old->version() + 1 : 1);
+  if (alive && mine && call.repeated) {
+    // What came after this event may have been answered already, and comes again.
+    *registration.mutable_token_hash() = old->token_hash();
+    if (!old->used_token_hash().empty()) registration.add_token_hash(old->used_token_hash());
+  }
   const std::string token = AddToken(address->bare, &registration);
   registration.set_changed_ms(call.arrived_ms);
   registration.set_request_id(std::string(call.request.id));
@@ -263,7 +265,7 @@ void OnHubRenew(Call& call) {
   renewed.set_ttl_ms(ttl_ms);
   renewed.set_expires_ms(call.context.now_ms() + ttl_ms);
   renewed.set_used_token_hash(hash);
-  renewed.clear_token_hash();
+  if (!call.repeated) renewed.clear_token_hash();
   const std::string token = AddToken(address, &renewed);
   renewed.set_changed_ms(call.arrived_ms);
   renewed.clear_request_id();
