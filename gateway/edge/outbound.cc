@@ -190,8 +190,9 @@ void Outbound::Send(Connection* connection, const MessageParts& message, bool bi
     }
     return *shared;
   };
-  // To a client that has gone it waits for the end of the connection, and goes back then.
-  if (connection->outbound == nullptr && !(returnable && WebSockets::PeerHasGone(*connection))) {
+  if (connection->outbound == nullptr && turn_left_ == 0) {
+    only_the_turn = true;
+  } else if (connection->outbound == nullptr && !(returnable && WebSockets::PeerHasGone(*connection))) {
     switch (WriteNow(connection, message, binary, &sent)) {
       case Wrote::kWhole:
         return;
@@ -207,15 +208,14 @@ void Outbound::Send(Connection* connection, const MessageParts& message, bool bi
         only_the_turn = true;
         break;
     }
-  }
+  }  // else, to a client that has gone, it waits for the end of the connection, and goes back then
   metrics_->deliveries_queued->Increment();
-  const OutboundQueue::Crossing crossing = QueueOf(connection)
-                                               ->Push({.head = std::string(message.head),
-                                                       .body = share(),
-                                                       .binary = binary,
-                                                       .returnable = returnable,
-                                                       .written = sent},
-                                                      MarksOf(*connection));
+  OutboundQueue::Frame frame{.head = std::string(message.head),
+                             .body = share(),
+                             .binary = binary,
+                             .returnable = returnable,
+                             .written = sent};
+  const auto crossing = QueueOf(connection)->Push(std::move(frame), MarksOf(*connection));
   if (only_the_turn) StandInLine(connection);
   OnCrossing(connection, crossing);
 }
