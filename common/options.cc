@@ -220,6 +220,14 @@ void AddAll(Table* table, Options* o) {
               "Largest attachment that a hub may store for one connection, at most 64KiB");
   table->Size(kStatekeeper, "max-state", &o->max_state,
               "Keyed state of one hub, keys and values; 0: no limit");
+  table->Size(kStatekeeper, "max-output", &o->max_output,
+              "Bytes that one event may make a hub send, each recipient's copy counted; 0: no limit");
+  table->Size(kStatekeeper, "max-changes", &o->max_changes,
+              "Bytes of keys and values that one event may make a hub write; 0: no limit");
+  table->Time(kStatekeeper, "handler-budget", &o->handler_budget,
+              "Processor time that a hub may spend on one event; 0: no limit");
+  table->Time(kStatekeeper, "connection-cpu", &o->connection_cpu,
+              "Processor time per second that the messages of one connection may cost its hub; 0: no limit");
   table->Plain(
       kStatekeeper, "auth-signing-key", &o->auth_signing_key,
       "File with the private key in PEM that signs refreshed tokens (RS256, ES256); empty: none are issued");
@@ -232,6 +240,8 @@ void AddAll(Table* table, Options* o) {
                "Messages kept for a session that has no socket");
   table->Size(kStatekeeper, "resume-bytes", &o->resume_bytes,
               "Bytes of messages kept for a session that has no socket");
+  table->Plain(kStatekeeper, "max-absent", &o->max_absent,
+               "Sessions without a socket that one signal hub keeps; beyond, those end that have waited longest");
   table->Plain(kStatekeeper, "max-actors", &o->max_actors, "Registered actors that one signal hub accepts");
   table->Time(kStatekeeper, "actor-ttl", &o->actor_ttl, "Life of a registration that asks for none");
   table->Time(kStatekeeper, "max-actor-ttl", &o->max_actor_ttl,
@@ -265,6 +275,12 @@ std::string Inconsistency(const Options& o) {
   if (o.max_message_size < 64) return "--max-message-size must be at least 64 bytes";
   if (o.store_certificate.empty() != o.store_key.empty()) {
     return "--store-certificate and --store-key belong together: give both or none";
+  }
+  if (o.max_changes != 0 && o.max_changes < std::max<uint64_t>(4 * o.resume_bytes, 1u << 20)) {
+    return "--max-changes must be at least 4 times --resume-bytes, and 1MiB; 0: no limit";
+  }
+  if (o.max_output != 0 && o.max_output < 4 * std::max(o.resume_bytes, o.max_message_size)) {
+    return "--max-output must be at least 4 times --resume-bytes and --max-message-size; 0: no limit";
   }
   if (o.rate_limit < 0) return "--rate-limit must not be negative";
   if (o.member_ttl.count() < 1000) return "--member-ttl must be at least 1s";

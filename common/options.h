@@ -80,11 +80,16 @@ struct Options {
   uint32_t outbound_resume_messages = 500;
   uint64_t max_attachment = 16u << 10;
   uint64_t max_state = 1u << 30;
+  uint64_t max_output = 256u << 20;
+  uint64_t max_changes = 16u << 20;
+  Duration handler_budget{1'000};
+  Duration connection_cpu{50};
   std::string auth_signing_key;
   Duration connect_timeout{5'000};
   Duration resume_window{120'000};
   uint32_t resume_messages = 1'000;
   uint64_t resume_bytes = 1u << 20;
+  uint32_t max_absent = 50'000;
   uint32_t max_actors = 50'000;
   Duration actor_ttl{300'000};
   Duration max_actor_ttl{3'600'000};

@@ -125,7 +125,12 @@ int Run(const Options& options) {
     config.hibernate_after = options.hibernate_after;
     config.reap_interval = options.reap_interval;
     config.gateway_grace = options.gateway_grace;
-    config.limits = {.max_attachment = options.max_attachment, .max_state = options.max_state};
+    config.limits = {.max_attachment = options.max_attachment,
+                     .max_state = options.max_state,
+                     .max_output = options.max_output,
+                     .max_changes = options.max_changes,
+                     .handler_budget = options.handler_budget,
+                     .connection_cpu = options.connection_cpu};
     config.lease = &lease;
     config.fenced = [&ownership](const ShardEpoch& shard) { ownership->Fenced(shard); };
     lanes.push_back(std::make_unique<Lane>(std::move(config), &classes, stores.get(), registry.get()));

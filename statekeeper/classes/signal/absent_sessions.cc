@@ -47,6 +47,7 @@ std::vector<ConnectionId> PlacesOf(const ConnectionId& holder, const Absence& ab
 // --- Rows and memory.
 
 void AbsentSessions::Load() {
+  std::vector<std::pair<int64_t, ConnectionId>> waiting;  // since when is the same as until when
   context_.List(kAbsencePrefix, [&](std::string_view key, std::string_view value) {
     Absence absence;
     absence.ParseFromArray(value.data(), static_cast<int>(value.size()));
@@ -57,11 +58,14 @@ void AbsentSessions::Load() {
         memory_.told_before.insert(successor);
       } else {
         Remember(*holder, absence);
+        if (IsWaiting(*holder, absence)) waiting.emplace_back(absence.expires_ms(), *holder);
       }
       if (absence.has_successor()) memory_.left_over.push_back(*holder);
     }
     return true;
   });
+  std::ranges::sort(waiting);
+  for (const auto& [until_ms, holder] : waiting) memory_.absent_in_order.push_back(holder);
 }
 
 size_t AbsentSessions::Count() const {
@@ -129,6 +133,25 @@ void AbsentSessions::Leave(const ConnectionId& connection, const Session& sessio
   Save(connection, absence);
   Deadlines(context_).Add(absence.expires_ms(), Deadlines::SubjectOf(connection));
   IsRecalled(connection);
+  memory_.absent_in_order.push_back(connection);
+  MakeRoom();
+}
+
+bool AbsentSessions::IsWaiting(const ConnectionId& holder, const Absence& absence) const {
+  return !absence.ended() && !absence.has_successor() && !memory_.ended.contains(holder);
+}
+
+void AbsentSessions::MakeRoom() {
+  auto& order = memory_.absent_in_order;
+  while (!order.empty()) {
+    const ConnectionId oldest = order.front();
+    std::optional<Absence> absence = Find(oldest);
+    if (absence.has_value() && IsWaiting(oldest, *absence)) {
+      if (memory_.absent.size() - memory_.ended.size() <= options_.max_absent) return;
+      EndAbsent(oldest, std::move(*absence), kRowsPerStep);
+    }
+    order.pop_front();
+  }
 }
 
 bool AbsentSessions::IsRecalled(const ConnectionId& holder) {

@@ -12,6 +12,8 @@
 //                of one that was handed over until its new connection is known to have been told
 //   f/HOLDER     a connection: the session that a used token names, which has become valid again, is there
 //
+// No more than max-absent sessions wait: beyond that, those end that have waited longest.
+//
 // In memory: HubMemory's absent, ended, recalling and successors, made from the d/ rows by Load.
 #pragma once
 
@@ -70,6 +72,10 @@ class AbsentSessions {
   void Forget(const ConnectionId& holder, const Absence& absence);
 
   void Leave(const ConnectionId& connection, const Session& session);
+  // A session waits that can be ended, and is not about to be resumed.
+  bool IsWaiting(const ConnectionId& holder, const Absence& absence) const;
+  // Of more sessions than may wait, ends those that have waited longest.
+  void MakeRoom();
   // Whether all has come back that was sent to the connection. Asks for it when nobody has, since the hub
   // woke: OnRecalled follows.
   bool IsRecalled(const ConnectionId& holder);

@@ -14,14 +14,17 @@ namespace dormouse::signal {
 namespace {
 
 constexpr int64_t kRefreshedForMs = 3'600'000;
+// Of a version that is none, as much as helps its author.
+constexpr size_t kShownOfVersion = 32;
 
 // What hub:connect said of its version, as text; empty: nothing.
 std::string RequestedVersion(const Envelope& request, bool* in_metadata) {
   JsonSlice version = request.payload.Find("version");
   *in_metadata = IsJsonNothing(version);
   if (*in_metadata) version = request.metadata.Find("protocolVersion");
-  if (IsJsonNumber(version)) return std::string(version);
-  return JsonString(version).value_or("");
+  std::string text = IsJsonNumber(version) ? std::string(version) : JsonString(version).value_or("");
+  if (text.size() > kShownOfVersion) text.resize(kShownOfVersion);
+  return text;
 }
 
 // "1.0" -> 1
@@ -118,7 +121,7 @@ void OnHubConnect(Call& call) {
   }
   const Dialect dialect = major == 0 ? DIALECT_0_1 : DIALECT_1_0;
   if (dialect == DIALECT_0_1) {
-    const auto capabilities = JsonElements(call.request.metadata.Find("capabilities"));
+    const auto capabilities = JsonElements(call.request.metadata.Find("capabilities"), 1);
     if (!capabilities.has_value() || capabilities->empty()) {
       call.Fail({ErrorCode::kUnauthorized, "metadata.capabilities is missing or empty.",
                  R"(Send metadata.capabilities as a non-empty array, such as ["send","receive"].)"});

@@ -85,7 +85,8 @@ std::optional<Address> ReadActorAddress(Call& call) {
 bool ReadDescription(Call& call, Registration* registration) {
   const JsonSlice capabilities = call.request.payload.Find("capabilities");
   const JsonSlice metadata = call.request.payload.Find("metadata");
-  const auto elements = JsonElements(capabilities);
+  // One element needs two bytes; what is too large is not read.
+  const auto elements = JsonElements(capabilities, kMaxDescription / 2);
   const bool strings = elements.has_value() && std::ranges::all_of(*elements, IsJsonString);
   if (IsJsonNothing(capabilities) ? call.legacy() : !strings || (call.legacy() && elements->empty())) {
     call.FailBadPayload("payload.capabilities is not what it should be.",

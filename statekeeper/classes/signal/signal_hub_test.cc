@@ -44,7 +44,7 @@ class SignalHubTest : public testing::TestWithParam<Style> {
       EXPECT_TRUE(IsValidJson(frame.text)) << frame;
       std::vector<std::string> keys;
       const JsonObject fields(frame.text);
-      for (const JsonMember& member : fields.members()) keys.push_back(member.key);
+      for (const JsonMember& member : fields.members()) keys.push_back(member.key());
       EXPECT_THAT(keys, UnorderedElementsAre("id", "from", "to", "type", "payload", "pattern",
                                              "correlationId", "timestamp", "metadata", "ttl", "signature"));
       EXPECT_EQ(frame.String("id").size(), 36u) << frame;
