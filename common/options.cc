@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "common/hidden_passwords.h"
+#include "common/role_limits.h"
 
 namespace dormouse {
 namespace {
@@ -143,11 +144,14 @@ void AddAll(Table* table, Options* o) {
               "Time that a client has for its whole HTTP request");
   table->Size(
       kGateway, "inbound-buffer", &o->inbound_buffer,
-      "Memory for messages that have come in part; beyond it the sockets that need more are closed (1013)");
+      "Memory for messages that have come in part; beyond it sockets whose message stands still are closed "
+      "(1013)");
   table->Size(
       kGateway, "outbound-buffer", &o->outbound_buffer,
       "Memory for what waits for all sockets together; beyond it those are closed (1013) that hold most "
       "of it for longest");
+  table->Plain(kGateway, "connection-window", &o->connection_window,
+               "Messages of one socket that its hub has not dealt with before it is read no further");
 
   table->Plain(
       kStatekeeper, "store", &o->store,
@@ -206,6 +210,13 @@ void AddAll(Table* table, Options* o) {
                "Messages per second that one signal session may sustain; 0: no limit");
   table->Plain(kStatekeeper, "rate-burst", &o->rate_burst,
                "Messages that a signal session may send at once before rate-limit holds");
+  table->Plain(kStatekeeper, "echo-rate-limit", &o->echo_rate_limit,
+               "Messages per second that one socket of class echo may sustain; 0: no limit");
+  table->Plain(kStatekeeper, "echo-rate-burst", &o->echo_rate_burst,
+               "Messages that a socket of class echo may send at once before echo-rate-limit holds");
+  table->Plain(kStatekeeper, "role-limits", &o->role_limits,
+               "ROLE=RATE/BURST,...: instead of rate-limit and rate-burst for sessions whose token has this "
+               "claim role; 0/0: no limit");
   table->Size(kStatekeeper, "outbound-pause", &o->outbound_pause,
               "Unsent bytes of a connection at which its hub is told to pause");
   table->Size(kStatekeeper, "outbound-resume", &o->outbound_resume,
@@ -282,7 +293,13 @@ std::string Inconsistency(const Options& o) {
   if (o.max_output != 0 && o.max_output < 4 * std::max(o.resume_bytes, o.max_message_size)) {
     return "--max-output must be at least 4 times --resume-bytes and --max-message-size; 0: no limit";
   }
-  if (o.rate_limit < 0) return "--rate-limit must not be negative";
+  if (!(o.rate_limit >= 0)) return "--rate-limit must not be negative";
+  if (!(o.echo_rate_limit >= 0)) return "--echo-rate-limit must not be negative";
+  if (o.connection_window < 1) return "--connection-window must be at least 1";
+  if (std::string wrong; !ParseRoleLimits(o.role_limits, &wrong).has_value()) return wrong;
+  if (!o.role_limits.empty() && o.auth_algorithm == "none") {
+    return "--role-limits needs --auth-algorithm: who has which role is said by tokens";
+  }
   if (o.member_ttl.count() < 1000) return "--member-ttl must be at least 1s";
   if (o.hibernate_after.count() < 1) return "--hibernate-after must be at least 1ms";
   if (o.cleanup_interval.count() < 1) return "--cleanup-interval must be at least 1ms";
@@ -316,7 +333,7 @@ int ParseOptions(int argc, char** argv, Process process, Options* options) {
   app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   Table table(&app, process);
   AddAll(&table, options);
-  for (const char* list : {"--statekeepers", "--allowed-origins", "--trusted-proxies"}) {
+  for (const char* list : {"--statekeepers", "--allowed-origins", "--trusted-proxies", "--role-limits"}) {
     app.get_option(list)->multi_option_policy(CLI::MultiOptionPolicy::Throw)->delimiter(',');
   }
   app.footer("--set NAME=VALUE is the same as --NAME VALUE.");

@@ -44,6 +44,7 @@ struct Options {
   Duration handshake_timeout{5'000};
   uint64_t inbound_buffer = 256u << 20;
   uint64_t outbound_buffer = 256u << 20;
+  uint32_t connection_window = 64;
 
   // statekeeper
   std::string store = "file";
@@ -73,6 +74,9 @@ struct Options {
   uint64_t max_message_size = 1u << 20;
   double rate_limit = 10;
   uint32_t rate_burst = 20;
+  double echo_rate_limit = 0;
+  uint32_t echo_rate_burst = 20;
+  std::vector<std::string> role_limits;  // role_limits.h
   uint64_t outbound_pause = 1u << 20;
   uint64_t outbound_resume = 512u << 10;
   uint64_t outbound_limit = 8u << 20;

@@ -100,7 +100,8 @@ int Run(const Options& options) {
                    .max_connections = options.max_connections,
                    .max_connections_per_address = options.max_connections_per_address,
                    .inbound_buffer = options.inbound_buffer,
-                   .outbound_buffer = options.outbound_buffer},
+                   .outbound_buffer = options.outbound_buffer,
+                   .connection_window = options.connection_window},
                   loop, &metrics);
   const std::unique_ptr<StatekeeperLinks> links = NewStatekeeperLinks(
       {.gateway = gateway, .statekeepers = options.statekeepers, .replay_buffer = options.replay_buffer},

@@ -27,8 +27,9 @@ enum class CloseCause : uint8_t {
   kSlowConsumer,   // more waits for it than the outbound limit
   kGoingAway,      // this gateway stops
   kOutboundFull,   // no memory left for what waits for slow sockets
+  kRateLimit,      // far over its rate limit, and for long
 };
-inline constexpr size_t kCloseCauses = 12;
+inline constexpr size_t kCloseCauses = 13;
 
 // Why a client was not let in.
 enum class RefusalCause : uint8_t {
@@ -61,6 +62,8 @@ class GatewayMetrics {
   prometheus::Counter* auto_responses;
   prometheus::Counter* rate_limited;
   prometheus::Counter* oversized;
+  prometheus::Counter* answers_dropped;
+  prometheus::Counter* windows_full;
 
   void Closed(CloseCause cause) { closes_[static_cast<size_t>(cause)]->Increment(); }
   void Refused(RefusalCause cause) { refusals_[static_cast<size_t>(cause)]->Increment(); }

@@ -30,7 +30,10 @@ bool IsSendable(uint16_t code) {
 void Outbound::Admit(const DeliveryView& delivery) {
   for (uint32_t i = 0; i < delivery.recipient_count; ++i) {
     // Its timer finds out.
-    if (Connection* connection = table_->Find(delivery.recipient(i))) connection->admit_by_ms = 0;
+    if (Connection* connection = table_->Find(delivery.recipient(i))) {
+      connection->admit_by_ms = 0;
+      connection->SetRole(delivery.payload_view());
+    }
   }
 }
 
@@ -352,7 +355,7 @@ void Outbound::StartClosing(Connection* connection, CloseCause cause, OutboundQu
   metrics_->Closed(cause);
   connection->partial.reset();
   QueueOf(connection)->SetClose(std::move(close));
-  if (connection->congested) WebSockets::SetReading(connection, true);  // to see the client's close frame
+  if (connection->IsHeld()) WebSockets::SetReading(connection, true);  // to see the client's close frame
   PostponeGivingUp(connection);
   WebSockets::WantWritable(connection);
 }

@@ -23,11 +23,11 @@
 #include <string_view>
 #include <vector>
 
+#include "common/loop_timers.h"
 #include "gateway/edge/connection_table.h"
 #include "gateway/edge/event_writer.h"
 #include "gateway/edge/gateway_metrics.h"
 #include "gateway/edge/hub_sockets.h"
-#include "gateway/edge/loop_timers.h"
 #include "gateway/edge/shared_bytes.h"
 #include "gateway/edge/web_sockets.h"
 

@@ -53,7 +53,7 @@ TEST_F(SlowClientsTest, WhoIsNotAdmittedInTimeIsClosed) {
   TestClient unknown = Open();
   TestClient known = Open();
   const int64_t began = SteadyMs();
-  Admit(links_->WaitForEvent(1).connection);
+  DeliverAdmit(links_->WaitForEvent(1).connection);
   while (unknown.HasNothing(20)) unknown.SendText("I talk, but do not say who I am");
   const TestClient::Frame close = unknown.ReadClose();
   EXPECT_EQ(close.close_code(), 1008);
@@ -118,7 +118,7 @@ TEST_F(SlowClientsTest, PingsDoNotKeepAnUnfinishedMessageAlive) {
   EXPECT_EQ(frame->close_code(), 4408);
 }
 
-TEST_F(SlowClientsTest, UnfinishedMessagesTakeSoMuchMemoryTogether) {
+TEST_F(SlowClientsTest, WhenMemoryIsShortTheUnfinishedMessageGoesThatCostsMost) {
   EdgeServer::Config config;
   config.inbound_buffer = 8'000;
   Start("", config);
@@ -127,16 +127,46 @@ TEST_F(SlowClientsTest, UnfinishedMessagesTakeSoMuchMemoryTogether) {
   TestClient second = Open();
   TestClient third = Open();
   first.Send(TestClient::kText, std::string(3000, 'a'), false);
+  while (metrics_->inbound_partial_bytes->Value() < 3'000) links_->Run([] {});
   second.Send(TestClient::kText, std::string(2000, 'b'), false);
   while (metrics_->inbound_partial_bytes->Value() < 5'000) links_->Run([] {});
   third.Send(TestClient::kText, std::string(4000, 'c'), false);
-  EXPECT_EQ(third.ReadClose().close_code(), 1013);
+  EXPECT_EQ(first.ReadClose().close_code(), 1013);
   ExpectCloseEvent(1013, "Too many unfinished messages");
   EXPECT_EQ(Metric("dormouse_closes_total", "partials_full"), 1);
-  first.Send(TestClient::kContinuation, "");
-  EXPECT_EQ(first.ReadMessage(), std::string(3000, 'a'));
+  third.Send(TestClient::kContinuation, "");
+  EXPECT_EQ(third.ReadMessage(), std::string(4000, 'c'));
   second.Abort();
   WaitForGauge(metrics_->inbound_partial_bytes, 0);
+}
+
+TEST_F(SlowClientsTest, WhoComesAlongIsServedBesideAnyNumberOfUnfinishedMessages) {
+  EdgeServer::Config config;
+  config.inbound_buffer = 20'000;
+  Start("", config);
+  links_->Echo(true);
+  TestClient innocent = Open();
+  std::vector<TestClient> crowd;
+  for (int i = 0; i < 40; ++i) {
+    crowd.push_back(Open());
+    crowd.back().Send(TestClient::kText, std::string(3000, 'x'), false);
+    // In pieces, as they come over a network.
+    const std::string bytes = TestClient::FrameBytes(TestClient::kText, std::string(3900, 'i'));
+    innocent.SendRaw(bytes.substr(0, 2000));
+    for (TestClient& trickles : crowd) trickles.Send(TestClient::kContinuation, "y", false);
+    innocent.SendRaw(bytes.substr(2000));
+    ASSERT_EQ(innocent.ReadMessage(), std::string(3900, 'i')) << i;
+  }
+  EXPECT_GE(Metric("dormouse_closes_total", "partials_full"), 30);
+}
+
+TEST_F(SlowClientsTest, AMessageThatNeedsMoreThanThereIsEndsItsOwnConnection) {
+  EdgeServer::Config config;
+  config.inbound_buffer = 2'000;
+  Start("", config);
+  TestClient client = Open();
+  client.Send(TestClient::kText, std::string(3000, 'a'), false);
+  EXPECT_EQ(client.ReadClose().close_code(), 1013);
 }
 
 // --- Outbound

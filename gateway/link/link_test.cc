@@ -58,6 +58,9 @@ TEST_F(LinkTest, EventsAndDeliveriesArriveWholeAndInOrder) {
   }
   ASSERT_TRUE(gateway.AwaitDeliveries(size_t{kHubs} * kEach));
   ASSERT_TRUE(gateway.AwaitSettled());
+  const auto settled = gateway.facts.Get<std::map<std::string, int>>([&] { return gateway.settled; });
+  EXPECT_EQ(settled.size(), size_t{kEach});
+  for (const auto& [payload, times] : settled) EXPECT_EQ(times, kHubs) << payload;
   std::map<uint64_t, int> next;
   for (const Delivered& delivered : gateway.delivered()) {
     ASSERT_EQ(delivered.recipients.size(), 1u);

@@ -59,13 +59,16 @@ ShardLog::Verdict ShardLog::Admit(uint64_t sequence, uint32_t index) {
   return Verdict::kDeliver;
 }
 
-size_t ShardLog::Settle(uint64_t first, uint64_t last) {
+size_t ShardLog::Settle(uint64_t first, uint64_t last, absl::FunctionRef<void(const EventView&)> on_settled) {
   size_t freed = 0;
   first = std::max(first, first_);
   last = std::min(last, last_sequence());
   for (uint64_t sequence = first; sequence <= last; ++sequence) {
     std::string& record = events_[front_ + (sequence - first_)].record;
     if (record.empty()) continue;
+    std::string_view rest = record;
+    EventView event;
+    if (ReadEvent(&rest, &event)) on_settled(event);
     freed += record.size() + kOverhead;
     --unsettled_;
     std::string().swap(record);

@@ -5,6 +5,8 @@
 // Plain data; one thread.
 #pragma once
 
+#include <absl/functional/function_ref.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -41,7 +43,8 @@ class ShardLog {
   Verdict Admit(uint64_t sequence, uint32_t index);
 
   // --- Settlement. Returns the bytes that were freed; settled and unknown events are passed over.
-  size_t Settle(uint64_t first, uint64_t last);
+  // `on_settled` is told of each of the others; it must not come back here.
+  size_t Settle(uint64_t first, uint64_t last, absl::FunctionRef<void(const EventView&)> on_settled);
 
   uint64_t last_sequence() const { return first_ + (events_.size() - front_) - 1; }
   size_t unsettled() const { return unsettled_; }

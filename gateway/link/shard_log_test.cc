@@ -14,6 +14,11 @@ size_t Append(ShardLog* log, const std::string& payload, uint32_t epoch = 1) {
       {.kind = EventKind::kText, .shard = 5, .epoch = epoch, .hub = "echo/a", .payload = payload});
 }
 
+// The bytes that were freed.
+size_t Settle(ShardLog* log, uint64_t first, uint64_t last) {
+  return log->Settle(first, last, [](const EventView&) {});
+}
+
 // The (sequence, payload) pairs that TakeUnsent yields.
 std::vector<std::pair<uint64_t, std::string>> Unsent(ShardLog* log, uint32_t* epoch = nullptr) {
   std::string batch;
@@ -39,7 +44,7 @@ TEST(ShardLogTest, EventsAreTakenOnceInOrderUntilRewound) {
   EXPECT_FALSE(log.has_unsent());
   Append(&log, "c");
   EXPECT_EQ(Unsent(&log), (Events{{3, "c"}}));
-  log.Settle(2, 2);
+  Settle(&log, 2, 2);
   log.Rewind(9, false);
   uint32_t epoch = 0;
   EXPECT_EQ(Unsent(&log, &epoch), (Events{{1, "a"}, {3, "c"}}));
@@ -77,7 +82,7 @@ TEST(ShardLogTest, WhatWasEverSentIsMarkedForWhoeverDoesNotKnowIt) {
   Unsent(&log);
   EXPECT_EQ(log.sent_through(), 2u);
   Append(&log, "c");
-  log.Settle(1, 1);
+  Settle(&log, 1, 1);
   const auto repeated = [&] {
     std::string batch;
     log.TakeUnsent(1 << 20, &batch);
@@ -107,6 +112,21 @@ TEST(ShardLogTest, TakingStopsAtTheSizeAndGoesOnThere) {
   EXPECT_EQ(Unsent(&log).front().first, 3u);
 }
 
+TEST(ShardLogTest, EachEventIsSettledOnce) {
+  ShardLog log;
+  for (const char* payload : {"a", "b", "c"}) Append(&log, payload);
+  std::vector<std::string> settled;
+  const auto note = [&](const EventView& event) {
+    EXPECT_EQ(event.hub, "echo/a");
+    settled.emplace_back(event.payload);
+  };
+  log.Settle(2, 2, note);
+  log.Rewind(2, true);
+  log.Settle(1, 2, note);
+  log.Settle(1, 9, note);
+  EXPECT_EQ(settled, (std::vector<std::string>{"b", "a", "c"}));
+}
+
 TEST(ShardLogTest, DeliveriesAreAdmittedOncePerIndexUntilTheCauseIsSettled) {
   ShardLog log;
   Append(&log, "a");
@@ -115,9 +135,9 @@ TEST(ShardLogTest, DeliveriesAreAdmittedOncePerIndexUntilTheCauseIsSettled) {
   EXPECT_EQ(log.Admit(1, 1), ShardLog::Verdict::kDeliver);
   EXPECT_EQ(log.Admit(2, 0), ShardLog::Verdict::kUnknown);
   Append(&log, "b");
-  log.Settle(1, 1);
+  Settle(&log, 1, 1);
   EXPECT_EQ(log.Admit(1, 2), ShardLog::Verdict::kSeen);
-  log.Settle(2, 2);
+  Settle(&log, 2, 2);
   EXPECT_EQ(log.Admit(2, 0), ShardLog::Verdict::kSeen);
 }
 
@@ -135,8 +155,8 @@ TEST(ShardLogTest, SettlingInAnyOrderFreesEveryByte) {
     } else if (!open.empty()) {
       auto it = open.begin();
       std::advance(it, random() % open.size());
-      EXPECT_EQ(log.Settle(it->first, it->first), it->second);
-      EXPECT_EQ(log.Settle(it->first, it->first), 0u);
+      EXPECT_EQ(Settle(&log, it->first, it->first), it->second);
+      EXPECT_EQ(Settle(&log, it->first, it->first), 0u);
       bytes -= it->second;
       open.erase(it);
     }
@@ -150,7 +170,7 @@ TEST(ShardLogTest, SettlingInAnyOrderFreesEveryByte) {
   ASSERT_EQ(unsent.size(), open.size());
   auto it = open.begin();
   for (const auto& [sequence, payload] : unsent) EXPECT_EQ(sequence, (it++)->first);
-  log.Settle(1, next);
+  Settle(&log, 1, next);
   EXPECT_EQ(log.unsettled_bytes(), 0u);
 }
 

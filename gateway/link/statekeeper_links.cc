@@ -98,7 +98,7 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
     const size_t payload = event.payload.size() + tail.size;
     if (event.hub.size() + payload > kMaxEventBytes) {
       SPDLOG_ERROR("Event of {} bytes for hub {} is too large to be forwarded", payload, event.hub);
-      return Room::kPlenty;
+      return Room::kNone;
     }
     event.shard = ShardOf(event.hub, static_cast<uint32_t>(shards_.size()));
     Shard& shard = shards_[event.shard];
@@ -413,7 +413,8 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
 
   void SettleEvents(Shard* shard, uint64_t first, uint64_t last) {
     const size_t before = shard->log.unsettled();
-    Free(shard->lane, shard->log.Settle(first, last));
+    Free(shard->lane,
+         shard->log.Settle(first, last, [this](const EventView& event) { edge_->OnSettled(event); }));
     unsettled_ -= before - shard->log.unsettled();
   }
 

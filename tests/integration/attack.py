@@ -38,6 +38,18 @@ def websocket_over(connection, path):
     return connection
 
 
+def masked(payload, final=True, opcode=1):
+    """A client's frame. The mask is zero: the payload is seen as it is."""
+    size = len(payload)
+    if size < 126:
+        length = bytes([0x80 | size])
+    elif size < 1 << 16:
+        length = bytes([0x80 | 126]) + size.to_bytes(2, "big")
+    else:
+        length = bytes([0x80 | 127]) + size.to_bytes(8, "big")
+    return bytes([(0x80 if final else 0) | opcode]) + length + bytes(4) + payload
+
+
 def _first_frame(said):
     """The payload of the first frame of a server, and the size of the frame; None: it is not all there."""
     if len(said) < 2:

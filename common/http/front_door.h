@@ -1,9 +1,10 @@
-// Visitors that are not WebSockets yet: reads the head of one HTTP request from each socket, in bounded time
-// and memory, and then either answers and closes, or gives the socket away to be upgraded.
+// Visitors with an HTTP request: reads the head of one request from each socket, in bounded time and memory,
+// and then either answers and closes, or gives the socket away to be upgraded.
 //
-// A visitor that says nothing costs a descriptor and a small record until its deadline; ten thousand of them
-// are nothing to anybody else. Answers always close the connection: a client's next request comes with a new
-// one, so every upgrade passes this door.
+// A visitor that says nothing costs a descriptor and a small record until its deadline, or until so many have
+// come after it that its place is needed; ten thousand of them are nothing to anybody else, for nobody waits
+// for another here. Answers always close the connection: a client's next request comes with a new one, so
+// every upgrade passes this door.
 //
 // On the loop's thread.
 #pragma once
@@ -15,12 +16,11 @@
 #include <string>
 #include <string_view>
 
-#include "gateway/edge/address_limit.h"
-#include "gateway/edge/gateway_metrics.h"
-#include "gateway/edge/http_reply.h"
-#include "gateway/edge/http_request.h"
-#include "gateway/edge/ip_address.h"
-#include "gateway/edge/loop_timers.h"
+#include "common/http/address_limit.h"
+#include "common/http/http_reply.h"
+#include "common/http/http_request.h"
+#include "common/http/ip_address.h"
+#include "common/loop_timers.h"
 
 namespace dormouse {
 
@@ -38,13 +38,20 @@ class FrontDoor {
     virtual ~Handler() = default;
     // The reply, or nothing if the handler took visit.fd.
     virtual std::optional<HttpReply> OnRequest(const HttpRequest& request, const Visit& visit) = 0;
+
+    // To be counted: how many visitors there are now; a request that did not come in time, or before too many
+    // others came; an answer.
+    virtual void OnVisitors(size_t /*count*/) {}
+    virtual void OnCutOff() {}
+    virtual void OnAnswered(int /*status*/) {}
   };
   struct Limits {
     int64_t deadline_ms = 5'000;  // for the whole request; then anew for each piece of the answer
     size_t max_head = 16'384;
+    size_t max_visitors = 4'096;  // one more, and who came first must go
   };
 
-  FrontDoor(struct ev_loop* loop, Limits limits, Handler* handler, GatewayMetrics* metrics);
+  FrontDoor(struct ev_loop* loop, Limits limits, Handler* handler);
   ~FrontDoor();
   FrontDoor(const FrontDoor&) = delete;
   FrontDoor& operator=(const FrontDoor&) = delete;
@@ -80,14 +87,14 @@ class FrontDoor {
   void Linger(Visitor* visitor);
   void Watch(Visitor* visitor, int events);
   void Remove(Visitor* visitor, bool close_fd);
+  void CutOff(Visitor* visitor);
   void PostponeDeadline(Visitor* visitor);
 
   struct ev_loop* loop_;
   const Limits limits_;
   Handler* handler_;
-  GatewayMetrics* metrics_;
   LoopTimers timers_;
-  std::list<Visitor> visitors_;
+  std::list<Visitor> visitors_;  // who came last is the first
   size_t turned_away_ = 0;
 };
 

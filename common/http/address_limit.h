@@ -9,7 +9,7 @@
 #include <unordered_map>
 #include <utility>
 
-#include "gateway/edge/ip_address.h"
+#include "common/http/ip_address.h"
 
 namespace dormouse {
 

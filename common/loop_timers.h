@@ -5,7 +5,7 @@
 
 #include <functional>
 
-#include "gateway/edge/timer_wheel.h"
+#include "common/timer_wheel.h"
 
 namespace dormouse {
 

@@ -1,4 +1,4 @@
-#include "gateway/edge/ip_address.h"
+#include "common/http/ip_address.h"
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>

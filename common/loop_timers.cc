@@ -1,4 +1,4 @@
-#include "gateway/edge/loop_timers.h"
+#include "common/loop_timers.h"
 
 #include <algorithm>
 #include <utility>

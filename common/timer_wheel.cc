@@ -1,4 +1,4 @@
-#include "gateway/edge/timer_wheel.h"
+#include "common/timer_wheel.h"
 
 #include <algorithm>
 #include <bit>

@@ -1,4 +1,4 @@
-#include "gateway/edge/listener.h"
+#include "common/http/listener.h"
 
 #include <fcntl.h>
 #include <netdb.h>
@@ -28,12 +28,12 @@ int CrowdedFrom() {
   return descriptors - std::min(256, descriptors / 8);
 }
 
-int BindTo(const addrinfo& address) {
+int BindTo(const addrinfo& address, Listener::Sharing sharing) {
   const int fd = socket(address.ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return -1;
   const int on = 1;
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-  setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+  if (sharing == Listener::Sharing::kShared) setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));  // accepted sockets inherit it
   if (bind(fd, address.ai_addr, address.ai_addrlen) == 0 && listen(fd, kBacklog) == 0) return fd;
   const int error = errno;
@@ -61,9 +61,9 @@ Listener::Listener(struct ev_loop* loop, Accept accept)
 
 Listener::~Listener() { Stop(); }
 
-std::string Listener::Listen(const std::string& address) {
+std::string Listener::Listen(const std::string& address, Sharing sharing, const char* option) {
   const size_t colon = address.rfind(':');
-  if (colon == std::string::npos) return "listen address '" + address + "' is not HOST:PORT";
+  if (colon == std::string::npos) return std::string(option) + " '" + address + "' is not HOST:PORT";
   std::string host = address.substr(0, colon);
   if (host.size() >= 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
   addrinfo hints{};
@@ -74,9 +74,9 @@ std::string Listener::Listen(const std::string& address) {
       getaddrinfo(host.empty() ? nullptr : host.c_str(), address.c_str() + colon + 1, &hints, &found);
   if (error != 0) return "cannot listen on " + address + ": " + gai_strerror(error);
   const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owned(found, freeaddrinfo);
-  for (const addrinfo* at = found; at != nullptr && fd_ < 0; at = at->ai_next) fd_ = BindTo(*at);
+  for (const addrinfo* at = found; at != nullptr && fd_ < 0; at = at->ai_next) fd_ = BindTo(*at, sharing);
   if (fd_ < 0)
-    return "cannot listen on " + address + ": " + std::strerror(errno) + ". Choose another with --listen";
+    return "cannot listen on " + address + ": " + std::strerror(errno) + ". Choose another with " + option;
 
   sockaddr_storage bound{};
   socklen_t size = sizeof(bound);
@@ -112,9 +112,8 @@ void Listener::OnReadable() {
     }
     // The kernel gives the lowest free number: a high one says how few are left.
     const bool crowded = fd >= crowded_from_;
-    accept_(fd, IpAddress::FromSocket(from), crowded);
-    if (crowded && fd_ >= 0) {
-      Pause();
+    if (!accept_(fd, IpAddress::FromSocket(from), crowded)) {
+      if (fd_ >= 0) Pause();
       return;
     }
   }

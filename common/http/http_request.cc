@@ -1,4 +1,4 @@
-#include "gateway/edge/http_request.h"
+#include "common/http/http_request.h"
 
 #include <algorithm>
 #include <string>

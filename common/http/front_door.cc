@@ -1,4 +1,4 @@
-#include "gateway/edge/front_door.h"
+#include "common/http/front_door.h"
 
 #include <fmt/format.h>
 #include <sys/socket.h>
@@ -57,22 +57,18 @@ std::string Serialize(const HttpReply& reply, bool with_body) {
 
 }  // namespace
 
-FrontDoor::FrontDoor(struct ev_loop* loop, Limits limits, Handler* handler, GatewayMetrics* metrics)
+FrontDoor::FrontDoor(struct ev_loop* loop, Limits limits, Handler* handler)
     : loop_(loop),
       limits_(limits),
       handler_(handler),
-      metrics_(metrics),
-      timers_(loop, kTickMs, kSlots, [this](TimerNode* node) {
-        auto* visitor = static_cast<Visitor*>(node);
-        if (visitor->state == Visitor::State::kReading) metrics_->handshake_timeouts->Increment();
-        Remove(visitor, true);
-      }) {}
+      timers_(loop, kTickMs, kSlots, [this](TimerNode* node) { CutOff(static_cast<Visitor*>(node)); }) {}
 
 FrontDoor::~FrontDoor() {
   while (!visitors_.empty()) Remove(&visitors_.front(), true);
 }
 
 FrontDoor::Visitor* FrontDoor::Add(int fd) {
+  if (visitors_.size() >= limits_.max_visitors) CutOff(&visitors_.back());
   Visitor* visitor = &visitors_.emplace_front();
   visitor->self = visitors_.begin();
   visitor->door = this;
@@ -86,7 +82,7 @@ FrontDoor::Visitor* FrontDoor::Add(int fd) {
       fd, EV_READ);
   visitor->io.data = visitor;
   PostponeDeadline(visitor);
-  metrics_->half_open->Set(static_cast<double>(visitors_.size()));
+  handler_->OnVisitors(visitors_.size());
   return visitor;
 }
 
@@ -164,7 +160,7 @@ void FrontDoor::Read(Visitor* visitor) {
 }
 
 void FrontDoor::Answer(Visitor* visitor, const HttpReply& reply, bool with_body) {
-  metrics_->HttpResponse(reply.status);
+  handler_->OnAnswered(reply.status);
   visitor->bytes = Serialize(reply, with_body);
   visitor->state = Visitor::State::kWriting;
   Write(visitor);
@@ -213,13 +209,18 @@ void FrontDoor::PostponeDeadline(Visitor* visitor) {
   timers_.Schedule(visitor, SteadyMs() + limits_.deadline_ms);
 }
 
+void FrontDoor::CutOff(Visitor* visitor) {
+  if (visitor->state == Visitor::State::kReading) handler_->OnCutOff();
+  Remove(visitor, true);
+}
+
 void FrontDoor::Remove(Visitor* visitor, bool close_fd) {
   ev_io_stop(loop_, &visitor->io);
   LoopTimers::Cancel(visitor);
   if (close_fd) close(visitor->fd);
   if (visitor->turned_away) --turned_away_;
   visitors_.erase(visitor->self);
-  metrics_->half_open->Set(static_cast<double>(visitors_.size()));
+  handler_->OnVisitors(visitors_.size());
 }
 
 }  // namespace dormouse

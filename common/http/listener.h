@@ -1,7 +1,7 @@
-// The gateway's client port: its own SO_REUSEPORT socket, so that several gateways share one port evenly.
+// A TCP port. Several processes may share one evenly (SO_REUSEPORT), where they mean to.
 //
-// It keeps descriptors in hand: with few left each further visitor is accepted as `crowded` (to be told so)
-// and accepting pauses; should they run out all the same, a reserve descriptor turns one visitor away at a
+// It watches the descriptors: with few left each further visitor is accepted as `crowded`, and who accepts
+// may ask for a pause; should they run out all the same, a reserve descriptor turns one visitor away at a
 // time. It never spins.
 //
 // On the loop's thread.
@@ -12,22 +12,24 @@
 #include <functional>
 #include <string>
 
-#include "gateway/edge/ip_address.h"
+#include "common/http/ip_address.h"
 
 namespace dormouse {
 
 class Listener {
  public:
-  // `fd` is the callee's: non-blocking, TCP_NODELAY.
-  using Accept = std::function<void(int fd, const IpAddress& peer, bool crowded)>;
+  // `fd` is the callee's: non-blocking, TCP_NODELAY. False: accept no more for a moment.
+  using Accept = std::function<bool(int fd, const IpAddress& peer, bool crowded)>;
+  enum class Sharing { kExclusive, kShared };
 
   explicit Listener(struct ev_loop* loop, Accept accept);
   ~Listener();
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
 
-  // "HOST:PORT", port 0 for a free one. Empty string, or a sentence about what is wrong.
-  std::string Listen(const std::string& address);
+  // "HOST:PORT", port 0 for a free one. Empty string, or a sentence about what is wrong that names the
+  // `option` with which another address is chosen.
+  std::string Listen(const std::string& address, Sharing sharing, const char* option);
   void Stop();  // gives the port up; clients that wait to be accepted go to another gateway or are refused
   bool listening() const { return fd_ >= 0; }
   int port() const { return port_; }

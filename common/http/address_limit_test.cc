@@ -1,4 +1,4 @@
-#include "gateway/edge/address_limit.h"
+#include "common/http/address_limit.h"
 
 #include <gtest/gtest.h>
 
