@@ -49,9 +49,16 @@ struct Options {
   uint32_t max_connections_per_address = 0;
   Duration handshake_timeout{5'000};
   uint64_t inbound_buffer = 256u << 20;
+  uint64_t outbound_buffer = 256u << 20;
+  uint32_t connection_window = 64;
 
   // statekeeper
   std::string store = "file";
+  std::string store_password_file;
+  std::string store_sentinel_password_file;
+  std::string store_ca;
+  std::string store_certificate;
+  std::string store_key;
   std::string store_prefix = "dormouse";
   uint32_t shards = 1024;
   uint32_t lanes = 0;
@@ -73,6 +80,9 @@ struct Options {
   uint64_t max_message_size = 1u << 20;
   double rate_limit = 10;
   uint32_t rate_burst = 20;
+  double echo_rate_limit = 0;
+  uint32_t echo_rate_burst = 20;
+  std::vector<std::string> role_limits;  // role_limits.h
   uint64_t outbound_pause = 1u << 20;
   uint64_t outbound_resume = 512u << 10;
   uint64_t outbound_limit = 8u << 20;
@@ -80,11 +90,16 @@ struct Options {
   uint32_t outbound_resume_messages = 500;
   uint64_t max_attachment = 16u << 10;
   uint64_t max_state = 1u << 30;
+  uint64_t max_output = 256u << 20;
+  uint64_t max_changes = 16u << 20;
+  Duration handler_budget{1'000};
+  Duration connection_cpu{50};
   std::string auth_signing_key;
   Duration connect_timeout{5'000};
   Duration resume_window{120'000};
   uint32_t resume_messages = 1'000;
   uint64_t resume_bytes = 1u << 20;
+  uint32_t max_absent = 50'000;
   uint32_t max_actors = 50'000;
   Duration actor_ttl{300'000};
   Duration max_actor_ttl{3'600'000};
@@ -92,13 +107,17 @@ struct Options {
   uint32_t max_subscriptions = 1'000;
   uint32_t max_topics = 100'000;
   bool topic_wildcards = false;
+
+  // No option: a password stood on the command line. ParseOptions has hidden it; it could be seen until then.
+  bool password_was_visible = false;
 };
 
 enum class Process { kGateway, kStatekeeper };
 
 // Reads the command line, the environment and the config file into `*options`. Returns -1 when the process
 // should go on, else the status it should exit with: everything has been said to the user already (--help,
-// --version, an error that names the option, what was wrong with it and what would be right).
+// --version, an error that names the option, what was wrong with it and what would be right). Passwords in
+// URLs are taken out of `argv`, and are in nothing that is said.
 int ParseOptions(int argc, char** argv, Process process, Options* options);
 
 // "500ms" | "30s" | "5m" | "1h" | "0" -> milliseconds; throws std::invalid_argument with a sentence

@@ -2,6 +2,7 @@
 #include <ev.h>
 #include <fmt/format.h>
 #include <prometheus/registry.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <csignal>
@@ -121,7 +122,9 @@ int Run(const Options& options) {
                    .proxies = entry->proxies,
                    .max_connections = options.max_connections,
                    .max_connections_per_address = options.max_connections_per_address,
-                   .inbound_buffer = options.inbound_buffer},
+                   .inbound_buffer = options.inbound_buffer,
+                   .outbound_buffer = options.outbound_buffer,
+                   .connection_window = options.connection_window},
                   loop, &metrics);
   const std::unique_ptr<StatekeeperLinks> links =
       NewStatekeeperLinks({.gateway = gateway,
@@ -145,6 +148,7 @@ int Run(const Options& options) {
 }  // namespace dormouse
 
 int main(int argc, char** argv) {
+  umask(S_IRWXG | S_IRWXO);  // whatever it comes to write is for this user alone
   dormouse::Options options;
   if (const int status = dormouse::ParseOptions(argc, argv, dormouse::Process::kGateway, &options);
       status >= 0) {

@@ -2,6 +2,7 @@
 // gives it shards.
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <csignal>
 #include <cstdio>
@@ -29,6 +30,7 @@
 #include "statekeeper/admin/admin_service.h"
 #include "statekeeper/classes/echo/echo_class.h"
 #include "statekeeper/classes/signal/signal_class.h"
+#include "statekeeper/data_directory.h"
 #include "statekeeper/hub/registry.h"
 #include "statekeeper/link/link_server.h"
 #include "statekeeper/ownership/ownership.h"
@@ -99,6 +101,12 @@ int Run(const Options& options) {
   // Whoever can reach a socket in it is believed to be whatever he says.
   const std::string run_directory = std::filesystem::absolute(options.data) / "run";
   if (!MakePrivateDirectory(run_directory, &error)) return Fail(error);
+  if (!CloseDataDirectory(options.data)) {
+    SPDLOG_WARN(
+        "Other users can look into {}, which is theirs or holds more than this cluster's files. "
+        "They cannot read those, but should have no business there",
+        options.data);
+  }
   const std::string unix_path = StatekeeperSocket(run_directory, incarnation);
 
   std::unique_ptr<TokenAuthority> authority;
@@ -113,6 +121,11 @@ int Run(const Options& options) {
 
   StoreConfig store_config;
   store_config.url = StoreUrl(options);
+  store_config.redis = {.password = options.store_password_file,
+                        .sentinel_password = options.store_sentinel_password_file,
+                        .ca = options.store_ca,
+                        .certificate = options.store_certificate,
+                        .key = options.store_key};
   store_config.key_prefix = options.store_prefix;
   store_config.timeout = options.commit_timeout;
   store_config.owner = fmt::format("{:016x}", incarnation);
@@ -144,7 +157,12 @@ int Run(const Options& options) {
     config.hibernate_after = options.hibernate_after;
     config.reap_interval = options.reap_interval;
     config.gateway_grace = options.gateway_grace;
-    config.limits = {.max_attachment = options.max_attachment, .max_state = options.max_state};
+    config.limits = {.max_attachment = options.max_attachment,
+                     .max_state = options.max_state,
+                     .max_output = options.max_output,
+                     .max_changes = options.max_changes,
+                     .handler_budget = options.handler_budget,
+                     .connection_cpu = options.connection_cpu};
     config.lease = &lease;
     config.fenced = [&ownership](const ShardEpoch& shard) { ownership->Fenced(shard); };
     lanes.push_back(std::make_unique<Lane>(std::move(config), &classes, stores.get(), registry.get()));
@@ -234,10 +252,18 @@ int Run(const Options& options) {
 }  // namespace dormouse
 
 int main(int argc, char** argv) {
+  umask(S_IRWXG | S_IRWXO);  // state and sockets are for this user alone
   dormouse::Options options;
   const int status = dormouse::ParseOptions(argc, argv, dormouse::Process::kStatekeeper, &options);
   if (status >= 0) return status;
   dormouse::InitLogging("statekeeper", options.log_level);
+  if (options.password_was_visible) {
+    SPDLOG_WARN(
+        "A password stood on the command line, where others could see it until now (and whatever wrote it "
+        "may "
+        "show it still). Put it in a file, name that with store-password-file and write USER@HOST in "
+        "--store.");
+  }
 
   // Every thread inherits this: signals are taken by sigwait in Run alone.
   sigset_t signals;

@@ -7,15 +7,31 @@
     DATA/run/supervisor.lock   held by the supervisor; the kernel lets go of it however the supervisor ends
     DATA/run/*.sock        the processes' unix sockets
     DATA/logs/NAME.log     standard error of each process; NAME.log.1 is the one before
+
+All of it is for its user alone: state, secrets, what clients said. The directory itself is closed by the statekeeper.
 """
 
 import fcntl
 import json
 import os
 import secrets
+import stat
 
 # A unix socket's path has 107 characters at most; the longest of ours is run/statekeeper-18446744073709551615.sock.
 MAX_PATH = 107 - len("/run/statekeeper-18446744073709551615.sock")
+
+
+def _close(path):
+    """Takes every right from other users, of all below a directory, too. A link's target is somebody else's matter."""
+    try:
+        mode = os.lstat(path).st_mode
+        if not stat.S_ISLNK(mode):
+            os.chmod(path, stat.S_IMODE(mode) & stat.S_IRWXU)
+        if stat.S_ISDIR(mode):
+            for name in os.listdir(path):
+                _close(os.path.join(path, name))
+    except FileNotFoundError:  # or it has gone just now
+        pass
 
 
 class Failure(Exception):
@@ -37,11 +53,15 @@ class Layout:
         self._lock = os.path.join(self.run, "supervisor.lock")
 
     def create(self):
+        """Makes the directories, and closes to other users what an earlier version left open to them. What is made
+        from now on, by this process and those that it starts, is closed by `umask`, which the caller has set."""
         try:
             for directory in (self.data, self.run, self.logs):
                 os.makedirs(directory, exist_ok=True)
+            for path in (self.run, self.logs, self.redis, self.admin_key):
+                _close(path)
         except OSError as error:
-            raise Failure(f"Cannot make the data directory: {error}.") from error
+            raise Failure(f"Cannot make the data directory for this user alone: {error}.") from error
 
     def has_embedded_store(self):
         return os.path.exists(os.path.join(self.data, "dormouse.db"))

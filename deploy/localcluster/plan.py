@@ -69,7 +69,10 @@ def make(options, layout):
     binaries = options.bin or os.path.join(os.path.dirname(_DEPLOY), "build", "release", "bin")
     settings = [word for setting in options.set for word in ("--set", setting)]
     shown_host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(options.host, options.host)
-    plan = Plan(url=f"http://{shown_host}:{options.port}/", store=store)
+    plan = Plan(url=f"http://{shown_host}:{options.port}/", store=_without_passwords(store))
+    if plan.store != store:
+        plan.notice = ("The password in --store can be seen by everybody on this machine for as long as this runs. Put it in"
+                       " a file and say --set store-password-file=FILE.")
     if not options.store and store == "redis":
         plan.notice = f"The store is a Redis of this cluster's own (--store redis), in {layout.redis}."
     # Both windows begin with SIGTERM; each kind of process has one of them.
@@ -113,6 +116,12 @@ def _default_store(options, layout):
         raise Failure(f"The state in {layout.data} is in an embedded store, which is for one statekeeper. Leave out"
                       " --statekeepers; or begin anew in a Redis, with --store redis or with another --data.")
     return "redis"
+
+
+def _without_passwords(store):
+    """As the processes hide them (common/hidden_passwords.h)."""
+    store = re.sub(r"(://[^:@]*:).*@", r"\1***@", store)
+    return re.sub(r"(password=)[^&]*", r"\1***", store)
 
 
 def _redis(layout):

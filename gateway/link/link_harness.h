@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <future>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -183,7 +184,8 @@ class TestGateway : private StatekeeperLinks::Edge {
   Facts facts;
   // Instead of recording deliveries; set before traffic starts.
   std::function<void(const DeliveryView&)> on_delivery;
-  int uncongested_count = 0;  // under facts
+  int uncongested_count = 0;           // under facts
+  std::map<std::string, int> settled;  // likewise: how often, by payload
 
  private:
   void OnDelivery(const DeliveryView& delivery) override {
@@ -203,6 +205,9 @@ class TestGateway : private StatekeeperLinks::Edge {
   }
   void OnUncongested() override {
     facts.Change([this] { ++uncongested_count; });
+  }
+  void OnSettled(const EventView& event) override {
+    facts.Change([&] { ++settled[std::string(event.payload)]; });
   }
 
   LoopThread thread_;

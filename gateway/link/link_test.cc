@@ -60,6 +60,9 @@ TEST_F(LinkTest, EventsAndDeliveriesArriveWholeAndInOrder) {
   }
   ASSERT_TRUE(gateway.AwaitDeliveries(size_t{kHubs} * kEach));
   ASSERT_TRUE(gateway.AwaitSettled());
+  const auto settled = gateway.facts.Get<std::map<std::string, int>>([&] { return gateway.settled; });
+  EXPECT_EQ(settled.size(), size_t{kEach});
+  for (const auto& [payload, times] : settled) EXPECT_EQ(times, kHubs) << payload;
   std::map<uint64_t, int> next;
   for (const Delivered& delivered : gateway.delivered()) {
     ASSERT_EQ(delivered.recipients.size(), 1u);
@@ -117,6 +120,25 @@ TEST_F(LinkTest, BatchesGrowWithLoad) {
       gateway.thread().Get<StatekeeperLinks::Traffic>([&] { return gateway.links().traffic(); });
   EXPECT_LT(traffic.messages_sent, kEvents / 4);
   EXPECT_LT(traffic.messages_received, kEvents / 4);
+}
+
+TEST_F(LinkTest, AShardWithMuchToSayLetsOthersOfItsLaneSpeak) {
+  TestStatekeeper statekeeper(Standard());
+  ASSERT_TRUE(statekeeper.Start());
+  TestGateway gateway(Gateway());
+  ASSERT_TRUE(gateway.AwaitReady());
+  constexpr size_t kMuch = 20;
+  const std::string much(1'000'000, 'x');
+  gateway.thread().Run([&] {
+    for (size_t i = 0; i < kMuch; ++i)
+      gateway.links().Append({.kind = EventKind::kText, .hub = "echo/talkative", .payload = much});
+    gateway.links().Append({.kind = EventKind::kText, .hub = "echo/terse", .payload = "one word"});
+  });
+  ASSERT_TRUE(gateway.AwaitDeliveries(kMuch + 1));
+  const std::vector<Taken> taken = statekeeper.GetTaken();
+  ASSERT_EQ(taken.size(), kMuch + 1);
+  const auto terse = std::ranges::find(taken, "echo/terse", &Taken::hub);
+  EXPECT_LT(terse - taken.begin(), 5);
 }
 
 TEST_F(LinkTest, CutStreamsLoseNothingAndRepeatNothing) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <deque>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "common/clock.h"
@@ -91,17 +92,19 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
     inbox_->Close();
   }
 
-  Room Append(EventView event) override {
-    if (event.hub.size() + event.payload.size() > kMaxEventBytes) {
-      SPDLOG_ERROR("Event of {} bytes for hub {} is too large to be forwarded", event.payload.size(),
-                   event.hub);
-      return Room::kPlenty;
+  Room Append(EventView event) override { return AppendWithTail(event, {}); }
+
+  Room AppendWithTail(EventView event, SharedTail tail) override {
+    const size_t payload = event.payload.size() + tail.size;
+    if (event.hub.size() + payload > kMaxEventBytes) {
+      SPDLOG_ERROR("Event of {} bytes for hub {} is too large to be forwarded", payload, event.hub);
+      return Room::kNone;
     }
     event.shard = ShardOf(event.hub, static_cast<uint32_t>(shards_.size()));
     Shard& shard = shards_[event.shard];
     event.epoch = shard.epoch;
     Lane& lane = *shard.lane;
-    lane.unsettled_bytes += shard.log.Append(event);
+    lane.unsettled_bytes += shard.log.Append(event, std::move(tail));
     ++unsettled_;
     Enqueue(event.shard);
     if (event.kind == EventKind::kUndelivered) GoesFirst(&lane, event.shard, shard.epoch);
@@ -168,14 +171,20 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
 
   void TakeEvents(Lane* lane, std::string* batch) {
     size_t taken = 0;
+    std::optional<ShardId> left;
     for (; taken < lane->unsent.size() && batch->size() < kBatchBytes; ++taken) {
       Shard& shard = shards_[lane->unsent[taken]];
       if (shard.lane != lane) continue;  // moved since
       shard.log.TakeUnsent(kBatchBytes, batch);
-      if (shard.log.has_unsent()) break;
+      if (shard.log.has_unsent()) {
+        left = lane->unsent[taken++];
+        break;
+      }
       shard.enqueued = false;
     }
     lane->unsent.erase(lane->unsent.begin(), lane->unsent.begin() + static_cast<ptrdiff_t>(taken));
+    // Behind the others: a shard with much to say does not make them wait for all of it.
+    if (left.has_value()) lane->unsent.push_back(*left);
   }
 
   // A lane that recalls what a closed connection did not get takes the acknowledgement of a batch as the word
@@ -404,7 +413,8 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
 
   void SettleEvents(Shard* shard, uint64_t first, uint64_t last) {
     const size_t before = shard->log.unsettled();
-    Free(shard->lane, shard->log.Settle(first, last));
+    Free(shard->lane,
+         shard->log.Settle(first, last, [this](const EventView& event) { edge_->OnSettled(event); }));
     unsettled_ -= before - shard->log.unsettled();
   }
 

@@ -17,6 +17,7 @@
 
 #include "common/ids.h"
 #include "common/options.h"
+#include "gateway/link/shared_tail.h"
 #include "proto/link.pb.h"
 #include "proto/packed.h"
 
@@ -41,6 +42,8 @@ class StatekeeperLinks {
     virtual void OnProfiles(const std::vector<link::ClassProfile>& profiles, uint32_t shard_count) = 0;
     // A lane that was congested (see Append) can take events again.
     virtual void OnUncongested() = 0;
+    // An event that Append took need not be kept any longer: its hub has dealt with it. Once for each.
+    virtual void OnSettled(const EventView& event) = 0;
   };
 
   struct Config {
@@ -57,12 +60,15 @@ class StatekeeperLinks {
   virtual ~StatekeeperLinks() = default;
 
   enum class Room {
+    kNone,  // not taken: it is too large
     kPlenty,
     kCongested,  // taken, but read no more frames for this shard until OnUncongested
   };
   // Takes the event (never drops it); shard, sequence and epoch are filled in here. Needs profiles, so only
-  // after the first OnProfiles. Hub name and payload together: at most kMaxEventBytes.
+  // after the first OnProfiles. Hub name and payload together: at most kMaxEventBytes, else it says kNone.
   virtual Room Append(EventView event) = 0;
+  // The same of an event whose payload ends with `tail`, which it shares with others.
+  virtual Room AppendWithTail(EventView event, SharedTail tail) = 0;
   // Whether events for this hub are to be held back now (before a socket is read again).
   virtual bool IsCongested(std::string_view hub) const = 0;
 

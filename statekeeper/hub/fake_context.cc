@@ -130,9 +130,18 @@ std::optional<Hub::Failure> FakeContext::RunEvent(const std::function<void(Hub&)
   return failure;
 }
 
-bool FakeContext::IsStateFull() const {
+uint64_t FakeContext::StateBytes() const {
   uint64_t size = 0;
   for (const auto& [key, value] : rows_) size += key.size() + value.size();
+  return size;
+}
+
+uint64_t FakeContext::state_room() const {
+  if (max_state_ == 0) return UINT64_MAX;
+  return max_state_ - std::min(max_state_, StateBytes());
+}
+
+bool FakeContext::IsStateFull() const {
   int64_t growth = 0;
   for (const auto& [key, before] : rows_before_) {
     if (const auto now = rows_.find(key); now != rows_.end()) {
@@ -140,7 +149,7 @@ bool FakeContext::IsStateFull() const {
     }
     if (before.has_value()) growth -= static_cast<int64_t>(key.size() + before->size());
   }
-  return growth > 0 && max_state_ != 0 && size > max_state_;
+  return growth > 0 && max_state_ != 0 && StateBytes() > max_state_;
 }
 
 void FakeContext::Release() {

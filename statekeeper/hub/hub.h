@@ -22,6 +22,7 @@
 // reached every gateway is handled again; what was sent to clients before is not sent twice.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -125,6 +126,8 @@ class Context {
 
   // --- Keyed state of the hub, durable. Keys: 1-1,024 bytes without zero bytes. Values: up to 128 KiB. All
   // of it: up to max-state bytes (an option); a handler that would go beyond it fails (Failure::kStateFull).
+  // Bytes by which it may still grow, roughly; UINT64_MAX: any number.
+  virtual uint64_t state_room() const = 0;
   virtual std::optional<std::string> Get(std::string_view key) = 0;
   virtual void Put(std::string_view key, std::string_view value) = 0;
   virtual void Delete(std::string_view key) = 0;
@@ -141,8 +144,13 @@ class Context {
   virtual std::optional<int64_t> GetAlarm() = 0;
   virtual void DeleteAlarm() = 0;
 
-  // In a long computation: lets other hubs run. Call it every millisecond or so.
+  // In a long computation: lets other hubs run when this handler's turn is over. To be called often; all
+  // calls that send, read or write do the same.
   virtual void Yield() = 0;
+  // How long this handler has run so far; waiting does not count.
+  virtual std::chrono::microseconds time_used() const = 0;
+  // In OnFailure of kOverAllowance: after how long a message of the connection will be handled again.
+  virtual int64_t retry_after_ms() const { return 0; }
 };
 
 class Hub {
@@ -176,6 +184,12 @@ class Hub {
     kHandler,    // the handler threw
     kStore,      // its writes could not be made durable, or its reads not be made, in time; worth another try
     kStateFull,  // its writes would take the hub's state beyond max-state
+    // It went beyond what one event may do (options): thrown out of the call of the Context that would have.
+    kOverBudget,      // it ran for longer than handler-budget
+    kTooMuchOutput,   // it would have sent more than max-output
+    kTooManyChanges,  // it would have written more than max-changes
+    // It was not even called: the connection's messages take up more time than connection-cpu.
+    kOverAllowance,
   };
   // A message's handler did not count (see above). This object was made for this call, without OnWake, and
   // goes after it: the state may be out of reach, so answer from what is passed. Sends leave at once; writes

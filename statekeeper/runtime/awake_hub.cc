@@ -6,6 +6,7 @@
 
 #include "common/clock.h"
 #include "common/logging.h"
+#include "statekeeper/runtime/over_limit.h"
 
 namespace dormouse {
 namespace {
@@ -35,6 +36,13 @@ Message MessageOf(const HubEvent& event) {
           .repeated = event.repeated};
 }
 
+// The options that an event can go beyond.
+constexpr std::pair<Hub::Failure, const char*> kOptions[] = {
+    {Hub::Failure::kStateFull, "max-state"},          {Hub::Failure::kOverBudget, "handler-budget"},
+    {Hub::Failure::kTooMuchOutput, "max-output"},     {Hub::Failure::kTooManyChanges, "max-changes"},
+    {Hub::Failure::kOverAllowance, "connection-cpu"},
+};
+
 // Handled without the hub class.
 bool IsRuntimesOwn(HubEvent::Kind kind) {
   return kind == HubEvent::Kind::kRollCall || kind == HubEvent::Kind::kPresent;
@@ -47,9 +55,10 @@ AwakeHub::AwakeHub(std::string name, const ShardEpoch& shard, const HubClass* hu
       shard_(shard),
       hub_class_(hub_class),
       host_(host),
-      state_({name_, host->reap_interval()}, host->store(), host->fibers(), [host] { host->Yield(); }),
-      surroundings_{name_, &state_, [host] { host->Yield(); }, [this] { return queue_.size(); },
-                    host->limits()},
+      clock_([host] { host->Yield(); }),
+      allowances_(host->limits().connection_cpu),
+      state_({name_, host->reap_interval()}, host->store(), host->fibers(), &clock_),
+      surroundings_{name_, &state_, &clock_, [this] { return queue_.size(); }, host->limits()},
       idle_since_ms_(SteadyMs()) {}
 
 AwakeHub::~AwakeHub() = default;
@@ -101,6 +110,7 @@ HubContext AwakeHub::NewContext(HubContext::Access access) {
 
 void AwakeHub::EnsureHub() {
   if (hub_ != nullptr) return;
+  clock_.Begin({});
   std::unique_ptr<Hub> hub = hub_class_->NewHub();
   HubContext context = NewContext(HubContext::Access::kReadOnly);
   hub->OnWake(context);
@@ -122,10 +132,13 @@ void AwakeHub::Handle(HubEvent event) {
     hub_.reset();
     stale_ = false;
   }
+  if (state_.IsLarge() && in_flight_.empty() && pending_rows_.empty()) state_.Unload();
+  if (event.IsMessage() && !allowances_.empty() && RefuseForCost(&event)) return;
   HubContext context = NewContext(HubContext::Access::kReadWrite);
   std::optional<Hub::Failure> failure;
   try {
     if (!state_.loaded()) {
+      clock_.Begin({});
       Load();
       if (!queue_.empty() && queue_.front().kind == HubEvent::Kind::kGatewayGone) {
         // First what happened while the hub slept, then what woke it.
@@ -137,24 +150,55 @@ void AwakeHub::Handle(HubEvent event) {
       }
     }
     if (!IsRuntimesOwn(event.kind)) EnsureHub();
+    clock_.Begin(host_->limits().handler_budget);
     Dispatch(event, &context);
+    clock_.LiftBudget();
     if (!state_.CountState(host_->limits().max_state)) failure = Hub::Failure::kStateFull;
   } catch (const StoreAway&) {
     failure = Hub::Failure::kStore;
+  } catch (const OverLimit& over) {
+    failure = over.failure();
   } catch (const std::exception& error) {
     SPDLOG_ERROR("hub {}: a handler failed: {}", name_, error.what());
     failure = Hub::Failure::kHandler;
   }
-  if (failure == Hub::Failure::kStateFull && !std::exchange(told_full_, true)) {
-    SPDLOG_WARN("hub {}: its state would grow beyond max-state ({} bytes)", name_, host_->limits().max_state);
+  if (context.over_limit()) failure = context.over_limit();
+  const HandlerClock::Time used = clock_.End();
+  if (event.IsMessage()) {
+    if (allowances_.Counts(used)) allowances_.Charge(event.connection(), used, HandlerClock::Clock::now());
+  } else if (event.kind == HubEvent::Kind::kClose) {
+    allowances_.Forget(event.connection());
   }
   if (deposed_) return;
   if (failure) {
+    NoteLimit(*failure);
+    clock_.Begin({});
     RevertOpenChange();
     hub_.reset();
     Fail(std::move(event), *failure);
   } else {
     Complete(std::move(event), &context);
+  }
+}
+
+bool AwakeHub::RefuseForCost(HubEvent* event) {
+  const auto now = HandlerClock::Clock::now();
+  const auto wait = allowances_.Wait(event->connection(), now);
+  if (wait == wait.zero()) return false;
+  NoteLimit(Hub::Failure::kOverAllowance);
+  const ConnectionId connection = event->connection();
+  clock_.Begin({});
+  Fail(std::move(*event), Hub::Failure::kOverAllowance,
+       std::chrono::duration_cast<std::chrono::milliseconds>(wait).count());
+  allowances_.Charge(connection, clock_.End(), HandlerClock::Clock::now());
+  return true;
+}
+
+void AwakeHub::NoteLimit(Hub::Failure why) {
+  for (const auto& [limit, option] : kOptions) {
+    if (limit != why || !noted_limits_.insert(why).second) continue;
+    SPDLOG_WARN("hub {}: an event goes beyond {} and is refused; others like it will not be noted", name_,
+                option);
   }
 }
 
@@ -467,9 +511,10 @@ void AwakeHub::FailInFlight() {
   }
 }
 
-void AwakeHub::Fail(HubEvent event, Hub::Failure why) {
+void AwakeHub::Fail(HubEvent event, Hub::Failure why, int64_t retry_after_ms) {
   const bool store_failed = why == Hub::Failure::kStore;
   HubContext context = NewContext(HubContext::Access::kReadOnly);
+  context.set_retry_after_ms(retry_after_ms);
   switch (event.kind) {
     case HubEvent::Kind::kOpen:
       if (store_failed) {

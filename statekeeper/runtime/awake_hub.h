@@ -26,6 +26,8 @@
 
 #include "common/shard.h"
 #include "statekeeper/hub/hub.h"
+#include "statekeeper/runtime/allowances.h"
+#include "statekeeper/runtime/handler_clock.h"
 #include "statekeeper/runtime/hub_context.h"
 #include "statekeeper/runtime/hub_event.h"
 #include "statekeeper/runtime/hub_host.h"
@@ -127,8 +129,12 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
   void OnConfirmed(const ConnectionId& open);
   // Whether it must not overtake events that wait to be tried again.
   bool MustWaitForUnsettled(const HubEvent& event) const;
+  // Whether the message's connection has cost too much of late: it was refused then.
+  bool RefuseForCost(HubEvent* event);
+  // To the log, of each kind once.
+  void NoteLimit(Hub::Failure why);
   // A handler did not count; its writes have been taken back.
-  void Fail(HubEvent event, Hub::Failure why);
+  void Fail(HubEvent event, Hub::Failure why, int64_t retry_after_ms = 0);
   void FailAlarm(Hub::Failure why);
   // Does the runtime's part of an event whose handler failed for good.
   void FinishWithoutHub(HubEvent event);
@@ -143,6 +149,8 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
   const ShardEpoch shard_;
   const HubClass* const hub_class_;
   HubHost* const host_;
+  HandlerClock clock_;
+  Allowances allowances_;
   HubState state_;
   const HubContext::Surroundings surroundings_;
   std::unique_ptr<Hub> hub_;  // nullptr: to be made (OnWake) before the next event
@@ -162,8 +170,8 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
   bool commit_soon_ = false;
   uint64_t next_commit_ = 1;  // number of the commit that this turn's writes go into
   bool commit_failed_ = false;
-  bool stale_ = false;      // the store may hold more than memory knows
-  bool told_full_ = false;  // the log, that the state is full
+  bool stale_ = false;  // the store may hold more than memory knows
+  std::set<Hub::Failure> noted_limits_;
 
   std::vector<HubEvent> unsettled_;  // to be tried again
   bool alarm_delivered_ = false;     // between a kAlarm and AlarmDone

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <ctime>
+#include <map>
 #include <set>
 #include <stdexcept>
 
@@ -22,8 +24,9 @@ constexpr GatewayId kOtherGateway = 2;
 
 // Answers each text with what it says:  "put K V", "get K", "list P", "count", "all TEXT", "throw", "close",
 // "alarm MS", "tagged T TEXT", "big K N" (N bytes), "drop K", "recall N" (of connection N), "return TEXT"
-// (returnable), "waiting", "admit", "repeated?", anything else is echoed. A connection to "/tag/T" carries
-// the tag T.
+// (returnable), "waiting", "admit", "repeated?", "work N" (milliseconds, reading now and then), "each N" (a
+// kilobyte to N recipients), "rows N" (of a kilobyte; "rows N anyway": whatever that throws), anything else
+// is echoed. A connection to "/tag/T" carries the tag T.
 class Scripted : public Hub {
  public:
   struct Behaviour {
@@ -32,6 +35,7 @@ class Scripted : public Hub {
     int wakes = 0;
     std::string wake_reads;  // rows of that prefix
     std::vector<std::string> log;
+    int64_t retry_after_ms = 0;  // as OnFailure was told last
   };
   explicit Scripted(Behaviour* behaviour) : behaviour_(behaviour) {}
 
@@ -96,6 +100,26 @@ class Scripted : public Hub {
       say(std::to_string(context.waiting_events()));
     } else if (text == "admit") {
       context.Admit(connection.id);
+    } else if (text.starts_with("work ")) {
+      for (int ms = std::stoi(text.substr(5)); ms > 0; --ms) {
+        const clock_t end = clock() + CLOCKS_PER_SEC / 1000;
+        while (clock() < end) {
+        }
+        context.Get("work");
+      }
+      say("done " + text);
+    } else if (text.starts_with("each ")) {
+      const std::vector<Context::HeadedRecipient> recipients(std::stoul(text.substr(5)),
+                                                             {connection.id, "head"});
+      context.SendEach(recipients, Message::Text(std::string(1000, 'x')));
+    } else if (text.starts_with("rows ")) {
+      try {
+        for (int row = std::stoi(text.substr(5)); row > 0; --row)
+          context.Put(std::to_string(row), std::string(1000, 'x'));
+      } catch (const std::exception&) {
+        if (!text.ends_with("anyway")) throw;
+      }
+      say("done " + text);
     } else if (text == "repeated?") {
       say(message.repeated ? "repeated" : "new");
     } else if (text == "attachment") {
@@ -133,10 +157,17 @@ class Scripted : public Hub {
   }
   void OnFailure(Context& context, const Connection& connection, const Message& message,
                  Failure why) override {
-    const char* what = why == Failure::kStore       ? "store failed: "
-                       : why == Failure::kStateFull ? "full: "
-                                                    : "failed: ";
-    context.Send(connection.id, Message::Text(what + std::string(message.data)));
+    const std::map<Failure, std::string> names = {
+        {Failure::kHandler, "failed"},
+        {Failure::kStore, "store failed"},
+        {Failure::kStateFull, "full"},
+        {Failure::kOverBudget, "over budget"},
+        {Failure::kTooMuchOutput, "too much output"},
+        {Failure::kTooManyChanges, "too many changes"},
+        {Failure::kOverAllowance, "over allowance"},
+    };
+    behaviour_->retry_after_ms = context.retry_after_ms();
+    context.Send(connection.id, Message::Text(names.at(why) + ": " + std::string(message.data)));
   }
 
  private:
@@ -235,8 +266,9 @@ class AwakeHubTest : public testing::Test, public HubHost {
   void Settle() {
     for (int i = 0; i < 1000; ++i) {
       commits_.Flush();
-      for (Fiber* fiber : std::exchange(yielded_, {})) fibers_.Resume(fiber);
-      if (store_.waiting() == 0 && yielded_.empty()) return;
+      const std::vector<Fiber*> yielded = std::exchange(yielded_, {});
+      for (Fiber* fiber : yielded) fibers_.Resume(fiber);
+      if (store_.waiting() == 0 && yielded.empty()) return;
       if (store_.waiting() > 0) store_.Step();
     }
     FAIL() << "does not settle";
@@ -310,6 +342,116 @@ TEST_F(AwakeHubTest, TwoOpensOfASleepingHubBothCount) {
   Say(1, "count");
   Settle();
   EXPECT_THAT(Sent(), ElementsAre("1:welcome", "2:welcome", "1:2"));
+}
+
+TEST_F(AwakeHubTest, AHandlerThatWorksLongLetsOtherHubsRun) {
+  Open(1);
+  Settle();
+  Sent();
+  Say(1, "work 3");
+  int turns = 0;
+  for (; Sent().empty() && turns < 100; ++turns) {
+    for (Fiber* fiber : std::exchange(yielded_, {})) fibers_.Resume(fiber);
+  }
+  EXPECT_GE(turns, 2);
+  EXPECT_LT(turns, 20);
+}
+
+TEST_F(AwakeHubTest, AHandlerBeyondItsBudgetDoesNotCount) {
+  limits_.handler_budget = Duration(20);
+  NewHub();
+  Open(1);
+  Settle();
+  Sent();
+  Say(1, "work 10");
+  Say(1, "work 1000");
+  Say(1, "after it");
+  Settle();
+  EXPECT_THAT(Sent(), ElementsAre("1:done work 10", "1:over budget: work 1000", "1:after it"));
+}
+
+TEST_F(AwakeHubTest, AnEventThatWouldSendTooMuchSendsNothing) {
+  limits_.max_output = 50'000;
+  NewHub();
+  Open(1);
+  Settle();
+  Sent();
+  Say(1, "each 40");
+  EXPECT_EQ(Sent().size(), 40u);
+  Say(1, "each 50");
+  EXPECT_THAT(Sent(), ElementsAre("1:too much output: each 50"));
+  Say(1, "after it");
+  EXPECT_THAT(Sent(), ElementsAre("1:after it"));
+}
+
+TEST_F(AwakeHubTest, AMessageThatNoLinkCarriesIsRefused) {
+  Open(1);
+  Settle();
+  Sent();
+  Say(1, "each 1000000");  // without a limit
+  Settle();
+  EXPECT_THAT(Sent(), ElementsAre("1:too much output: each 1000000"));
+}
+
+TEST_F(AwakeHubTest, AnEventThatWouldWriteTooMuchWritesNothingWhateverItCatches) {
+  limits_.max_changes = 50'000;
+  NewHub();
+  Open(1);
+  Settle();
+  Sent();
+  Say(1, "rows 40");
+  Settle();
+  EXPECT_THAT(Sent(), ElementsAre("1:done rows 40"));
+  const uint64_t before = StoredState();
+  Say(1, "rows 100");
+  Say(1, "rows 100 anyway");
+  Settle();
+  EXPECT_THAT(Sent(), ElementsAre("1:too many changes: rows 100", "1:too many changes: rows 100 anyway"));
+  EXPECT_EQ(StoredState(), before);
+  EXPECT_EQ(CountedState(), before);
+}
+
+TEST_F(AwakeHubTest, WhatIsDurableIsForgottenWhenItIsMuch) {
+  Open(1);
+  Settle();
+  const size_t reads = store_.range_calls();
+  for (int i = 0; i < 600; ++i) {
+    Say(1, "big a " + std::to_string(100'000 + i));
+    Settle();
+  }
+  EXPECT_EQ(store_.range_calls() - reads, 0u);
+  for (int i = 0; i < 100; ++i) {
+    Say(1, "big a " + std::to_string(120'000 + i));
+    Settle();
+  }
+  EXPECT_EQ(store_.range_calls() - reads, 1u) << "after 64 MiB, once";
+  Sent();
+  Say(1, "count");
+  Say(1, "get a");
+  Settle();
+  EXPECT_THAT(Sent(), ElementsAre("1:1", "1:" + std::string(120'099, 'x')));
+}
+
+TEST_F(AwakeHubTest, WhoCostsTooMuchWaitsAndOthersDoNot) {
+  limits_.connection_cpu = Duration(20);
+  NewHub();
+  Open(1);
+  Open(2);
+  Settle();
+  Sent();
+  Say(1, "work 40");
+  Say(1, "once more");
+  Say(2, "hello");
+  Settle();
+  EXPECT_THAT(Sent(), ElementsAre("1:done work 40", "1:over allowance: once more", "2:hello"));
+  EXPECT_GT(class_.behaviour.retry_after_ms, 500);
+  EXPECT_LT(class_.behaviour.retry_after_ms, 2000);
+  // A socket of its own begins anew.
+  hub_->Deliver(Event(HubEvent::Kind::kClose, 1, ClosePayload(1000, "", true)));
+  Open(1);
+  Say(1, "hello");
+  Settle();
+  EXPECT_THAT(Sent(), ElementsAre("1:welcome", "1:hello"));
 }
 
 TEST_F(AwakeHubTest, OutputLeavesOnlyWhenTheWritesAreDurable) {

@@ -1,7 +1,7 @@
 #include "statekeeper/runtime/hub_state.h"
 
 #include <algorithm>
-#include <chrono>
+#include <limits>
 #include <utility>
 
 #include "common/clock.h"
@@ -13,9 +13,8 @@ namespace {
 // A hub of at most this many rows is read whole when it wakes; of a larger one this much is read ahead.
 constexpr size_t kWakeRows = 256;
 constexpr size_t kPageRows = 512;
-// Time spent on visiting rows before other hubs get a turn, and rows after which it is looked at.
-constexpr std::chrono::microseconds kTurn{200};
-constexpr size_t kRowsPerLook = 8;
+// Of a hub's rows in memory, roughly: from then on, what is listed is not kept.
+constexpr size_t kMaxKept = 64u << 20;
 // Rows read for the size of one: a few dozen microseconds.
 constexpr size_t kRowsAround = 128;
 
@@ -26,11 +25,17 @@ int64_t BytesOf(const std::string& row, const std::optional<std::string>& value)
 
 }  // namespace
 
-HubState::HubState(Config config, Store* store, FiberPool* fibers, std::function<void()> yield)
-    : config_(std::move(config)), store_(store), fibers_(fibers), yield_(std::move(yield)) {}
+HubState::HubState(Config config, Store* store, FiberPool* fibers, HandlerClock* clock)
+    : config_(std::move(config)), store_(store), fibers_(fibers), clock_(clock) {}
 
 void HubState::CheckMayWait() const {
   if (!may_wait_) throw StoreAway();
+}
+
+void HubState::Await() {
+  clock_->Pause();
+  fibers_->Suspend();
+  clock_->Continue();
 }
 
 RowPage HubState::ReadRange(const std::string& first, const std::string& last, size_t limit) {
@@ -43,7 +48,7 @@ RowPage HubState::ReadRange(const std::string& first, const std::string& last, s
     page = std::move(rows);
     fibers_->Resume(fiber);
   });
-  fibers_->Suspend();
+  Await();
   if (status != StoreStatus::kOk) throw StoreAway();
   return page;
 }
@@ -60,6 +65,8 @@ void HubState::Unload() {
   loaded_ = false;
   ForgetParsed();
 }
+
+bool HubState::IsLarge() const { return rows_.bytes() > kMaxKept; }
 
 void HubState::ReadMeta() {
   meta_.Clear();
@@ -90,7 +97,7 @@ std::optional<std::string> HubState::Get(const std::string& row) {
                 values = std::move(got);
                 fibers_->Resume(fiber);
               });
-  fibers_->Suspend();
+  Await();
   if (status != StoreStatus::kOk || values.size() != 1) throw StoreAway();
   rows_.Learn(row, std::move(values[0]));
   return *rows_.Find(row);
@@ -113,25 +120,23 @@ void HubState::Put(const std::string& row, std::optional<std::string> value) {
 
 void HubState::Visit(const std::string& first, const std::string& last,
                      const std::function<bool(const std::string&, const std::string&)>& visit) {
-  using Clock = std::chrono::steady_clock;
-  Clock::time_point turn_end = Clock::now() + kTurn;
-  size_t visited = 0;
   bool stopped = false;
-  std::string at = first;
+  const auto visit_one = [&](const std::string& row, const std::string& value) {
+    clock_->Look();
+    stopped = !visit(row, value);
+    return !stopped;
+  };
+  std::optional<std::string> at = first;
   for (;;) {
-    const std::optional<std::string> unknown =
-        rows_.Visit(at, last, [&](const std::string& row, const std::string& value) {
-          if (++visited % kRowsPerLook == 0 && Clock::now() > turn_end) {
-            yield_();
-            turn_end = Clock::now() + kTurn;
-          }
-          stopped = !visit(row, value);
-          return !stopped;
-        });
-    if (!unknown || stopped) return;
-    at = *unknown;
-    rows_.LearnRange(at, last, ReadRange(at, last, kPageRows));
-    turn_end = Clock::now() + kTurn;
+    at = rows_.Visit(*at, last, visit_one);
+    if (!at || stopped) return;
+    RowPage page = ReadRange(*at, last, kPageRows);
+    if (!IsLarge()) {
+      rows_.LearnRange(*at, last, std::move(page));
+      continue;
+    }
+    at = rows_.VisitPage(*at, last, page, visit_one);
+    if (!at || stopped) return;
   }
 }
 
@@ -351,6 +356,12 @@ bool HubState::CountState(uint64_t max_bytes) {
   meta_.set_state_bytes(static_cast<uint64_t>(bytes));
   meta_changed_ = true;
   return growth < 0 || max_bytes == 0 || static_cast<uint64_t>(bytes) <= max_bytes;
+}
+
+uint64_t HubState::RoomFor(uint64_t max_bytes) const {
+  if (max_bytes == 0) return std::numeric_limits<uint64_t>::max();
+  const int64_t bytes = std::max<int64_t>(static_cast<int64_t>(meta_.state_bytes()) + growth_, 0);
+  return max_bytes - std::min(max_bytes, static_cast<uint64_t>(bytes));
 }
 
 HubState::Change HubState::TakeChange() {

@@ -21,6 +21,7 @@
 #include "proto/stored.pb.h"
 #include "statekeeper/hub/hub.h"
 #include "statekeeper/runtime/fiber.h"
+#include "statekeeper/runtime/handler_clock.h"
 #include "statekeeper/runtime/row_cache.h"
 #include "statekeeper/store/store.h"
 
@@ -38,14 +39,16 @@ class HubState {
     std::string hub;  // "CLASS/NAME"
     Duration reap_interval{};
   };
-  // `yield` lets other hubs run; called on a fiber.
-  HubState(Config config, Store* store, FiberPool* fibers, std::function<void()> yield);
+  // `clock`: of the handler that reads and writes.
+  HubState(Config config, Store* store, FiberPool* fibers, HandlerClock* clock);
 
   // Reads the meta row, and with it the whole hub if it is small. Does nothing when that is known.
   void Load();
   bool loaded() const { return loaded_; }
   // Forgets everything: the next Load reads anew.
   void Unload();
+  // Whether memory holds so much of it that it should be forgotten when nothing is under way.
+  bool IsLarge() const;
 
   // While set, a read that would have to wait throws StoreAway at once.
   void set_may_wait(bool may_wait) { may_wait_ = may_wait; }
@@ -103,6 +106,9 @@ class HubState {
   // it must be taken back then, as when this throws. To be called before TakeChange where a hub class has
   // written.
   bool CountState(uint64_t max_bytes);
+  // By how much it may still grow, the open change included; of rows whose size is unknown nothing is
+  // subtracted.
+  uint64_t RoomFor(uint64_t max_bytes) const;
 
   // --- Changes.
   struct Change {
@@ -131,11 +137,13 @@ class HubState {
   void StoreConnection(const Connection& connection);
   void ForgetParsed();
   void CheckMayWait() const;
+  // Until somebody resumes this fiber.
+  void Await();
 
   const Config config_;
   Store* const store_;
   FiberPool* const fibers_;
-  const std::function<void()> yield_;
+  HandlerClock* const clock_;
 
   RowCache rows_;
   bool loaded_ = false;

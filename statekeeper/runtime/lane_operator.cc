@@ -95,7 +95,9 @@ void Lane::ListConnections(const std::string& hub, std::string after, size_t lim
   if (AwakeHub* awake = FindAwake(hub, shard); awake != nullptr)
     return awake->ListConnections(std::move(after), limit, std::move(done));
   fibers_.Run([this, hub, after = std::move(after), limit, done = std::move(done)] {
-    HubState state({hub, config_.reap_interval}, store_.get(), &fibers_, [this] { Yield(); });
+    HandlerClock clock([this] { Yield(); });
+    clock.Begin({});
+    HubState state({hub, config_.reap_interval}, store_.get(), &fibers_, &clock);
     try {
       if (!state.Get(kMetaRow)) return done(OperatorStatus::kNoSuchHub, {});
       done(OperatorStatus::kOk, ConnectionsAfter(after, limit, &state));

@@ -102,7 +102,12 @@ class ClusterStoreContractTest : public ClusterStoreTest, public testing::WithPa
  protected:
   void SetUp() override {
     if (GetParam() == "redis") server_.emplace();
-    config_ = TestConfig(server_ ? server_->url() : "file:" + (directory_ / "store.db"));
+    if (GetParam() == "redis_tls") {
+      server_.emplace(RedisServer::Options{.tcp = true, .tls = TestServerTls()});
+    }
+    config_ = GetParam() == "redis_tls"
+                  ? TestTlsConfig(server_->url())
+                  : TestConfig(server_ ? server_->url() : "file:" + (directory_ / "store.db"));
     config_.timeout = Duration(60'000);  // beyond what RunUntil waits for: no deadline may help a call along
     us_ = Open("us");
   }
@@ -298,7 +303,7 @@ TEST_P(ClusterStoreContractTest, AsManyShardsAsThereCanBe) {
   EXPECT_THAT(Sync(us_, answer.version).changed, ElementsAre(entries[kMaxShards - 1]));
 }
 
-INSTANTIATE_TEST_SUITE_P(Stores, ClusterStoreContractTest, testing::Values("redis", "sqlite"),
+INSTANTIATE_TEST_SUITE_P(Stores, ClusterStoreContractTest, testing::Values("redis", "redis_tls", "sqlite"),
                          [](const auto& param) { return param.param; });
 
 class SharedClusterStoreTest : public ClusterStoreTest {

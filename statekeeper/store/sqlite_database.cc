@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <string_view>
+#include <system_error>
 
 namespace dormouse {
 namespace {
@@ -60,6 +62,17 @@ constexpr const char* kSql[] = {
              OR excluded.epoch = epoch AND (excluded.owner, excluded.avoid) <> (owner, avoid))",
 };
 
+// The state is readable for its user alone, also where the files were made with another mode. SQLite gives
+// the files that it makes beside the first the mode of that one.
+void KeepPrivate(const std::string& path) {
+  for (const char* suffix : {"", "-wal"}) {
+    std::error_code another_users;
+    std::filesystem::permissions(path + suffix,
+                                 std::filesystem::perms::owner_read | std::filesystem::perms::owner_write,
+                                 another_users);
+  }
+}
+
 }  // namespace
 
 // One use of a prepared statement: binds its parameters in order, steps through its rows, and resets it at
@@ -115,6 +128,7 @@ std::unique_ptr<SqliteDatabase> SqliteDatabase::Open(const std::string& path, ui
   const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
   const int opened = sqlite3_open_v2(path.c_str(), &db, flags, nullptr);
   std::unique_ptr<SqliteDatabase> database(new SqliteDatabase(db));
+  KeepPrivate(path);
   // The lock is taken with the first read, and held: in this mode SQLite needs no file of shared memory
   // either.
   if (opened != SQLITE_OK ||

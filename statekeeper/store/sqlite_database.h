@@ -1,6 +1,6 @@
 // The store's file: what lies in it, and the operations of store.h and cluster_store.h on it, blocking.
 // Write-ahead log, synced at every commit; locked for this process from Open until the object or the process
-// is gone, however it ends.
+// is gone, however it ends; readable for this user alone.
 //
 // Used by one thread at a time. Operations are made between Begin and Commit or Rollback. An operation or a
 // Commit that fails leaves a transaction that can only be rolled back; error() says what was wrong.

@@ -30,6 +30,7 @@
 
 #include "common/options.h"
 #include "common/shard.h"
+#include "statekeeper/store/redis_files.h"
 
 struct ev_loop;
 
@@ -131,6 +132,7 @@ class Store {
 
 struct StoreConfig {
   std::string url;          // file:PATH, or one of redis_url.h
+  RedisFiles redis;         // Redis only
   std::string key_prefix;   // Redis only
   Duration timeout{5'000};  // of every call
   std::string owner;        // of this process: its name in shards' records, which commits are checked against

@@ -15,7 +15,7 @@ from .scenario import Address, Scenario, closed, connect, does, frame, register,
 
 SIZE = 4096
 OPTIONS = {"max-actors": "3", "max-subscriptions": "3", "max-topics": "4", "max-message-size": str(SIZE),
-           "broadcast-limit": "2", "actor-ttl": "5s", "max-actor-ttl": "10s", "signal-heartbeat-interval": "7s"}
+           "broadcast-limit": "2", "resume-bytes": "4KiB", "max-output": "16KiB", "actor-ttl": "5s", "max-actor-ttl": "10s", "signal-heartbeat-interval": "7s"}
 FULL = {"retryAfter": NUMBER, "limit": int}
 
 
@@ -31,6 +31,14 @@ def too_large(size):
 
 def from_now_s(seconds):
     return Where(f"in {seconds} s", lambda it: abs(it - time.time() * 1000 - seconds * 1000) < 2500 * SLOWNESS)
+
+
+def gets_only_the_small_one(who):
+    async def play(run):
+        got = await run.next(who, lambda it: it["type"] in ("large", "small"))
+        run.check("type", "small", got["type"])
+
+    return does(f"{who} gets only the small one", play)
 
 
 ROWS = [
@@ -77,6 +85,19 @@ ROWS = [
         say("a", "hub:broadcast", {"type": "y", "data": 1}, error="BROADCAST_LIMIT_EXCEEDED"),
         say("a", "hub:broadcast", {"type": "y", "data": 1}, metadata={"targetCapability": "none"},
             expect={"deliveredCount": 0}),
+    ]),
+    Scenario("max-output -> BROADCAST_LIMIT_EXCEEDED with what it would have been, nobody gets it", [
+        *(connect(who) for who in "abcd"), *(say(who, "hub:subscribe", {"topic": "t0"}) for who in "abcd"),
+        say("a", "hub:publish", {"topic": "t0", "type": "large", "data": "x" * 3300}, error="BROADCAST_LIMIT_EXCEEDED",
+            details={"recipients": 4, "size": int, "limit": 16 << 10, "code": "OUTPUT_LIMIT"}),
+        say("a", "hub:publish", {"topic": "t0", "type": "small", "data": "x" * 2000}),
+        *(gets_only_the_small_one(who) for who in "bcd"),
+    ]),
+    Scenario("a discovery asks for a hundred things at most", [
+        connect("a"), say("a", "hub:discover", {"capabilities": [str(number) for number in range(100)]}),
+        say("a", "hub:discover", {"capabilities": [str(number) for number in range(101)]}, error="internal_error"),
+        say("a", "hub:discover", {"metadata": {str(number): 1 for number in range(100)}}),
+        say("a", "hub:discover", {"metadata": {str(number): 1 for number in range(101)}}, error="internal_error"),
     ]),
     Scenario("actor-ttl and max-actor-ttl", [
         connect("a"), register("a", expect={"expiresAt": from_now_s(5)}),

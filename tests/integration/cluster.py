@@ -32,7 +32,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import ports  # noqa: E402  # pylint: disable=wrong-import-position
 from process import (BIN, REPOSITORY, SLOWNESS, Process, die_with_parent, http_get,  # noqa: E402,F401
                      until, wait_until)
-from stores import Redis  # noqa: E402
+from stores import Redis, TlsRedis  # noqa: E402
 import trust as trusts  # noqa: E402
 
 
@@ -54,7 +54,7 @@ def _sets(options):
 class Cluster:
     def __init__(self, gateways=1, store="file", options=None, start=True, statekeepers=1, hosts=None, directory=None,
                  trust=None):
-        """`store`: "file" or "redis" (a server of its own), the URL of another, or one of stores.py, made below
+        """`store`: "file", "redis" or "rediss" (a server of its own), the URL of another, or one of stores.py, made below
         `directory` (which is then the cluster's, to be removed with it). `options`: NAME -> VALUE for all processes.
         Without `start` entering the block starts Redis only. `hosts`: called with the name of each process for the
         host that it runs on (address, prefix), by default this one. `trust`: "secret" or "tls"."""
@@ -62,7 +62,8 @@ class Cluster:
         self.data = os.path.join(self.directory, "data")
         os.makedirs(self.data, exist_ok=True)
         self.options = {"drain-window": "100ms", **(options or {})}
-        self.redis = Redis(self.directory) if store == "redis" else None if isinstance(store, str) else store
+        kinds = {"redis": Redis, "rediss": TlsRedis}
+        self.redis = kinds[store](self.directory) if store in kinds else None if isinstance(store, str) else store
         self._store = self.redis.url if self.redis else store
         self._start = start
         self._host_of = hosts or (lambda name: _Loopback)
@@ -109,7 +110,7 @@ class Cluster:
         flags = {"data": self._statekeeper_data, "store": self._store, "listen": self.links[number],
                  "admin": f"{process.host}:{process.admin}", "admin-key": self.admin_key,
                  **self.trust.options("dormouse-statekeeper")}
-        settings = dict(self.options)
+        settings = {**self.options, **(self.redis.options if self.redis else {})}
         for name, value in changes.items():
             name = name.replace("_", "-")
             (flags if name in flags else settings)[name] = value

@@ -52,16 +52,22 @@ class EchoHub : public Hub {
   }
 
   void OnFailure(Context& context, const Connection& from, const Message&, Failure failure) override {
-    const bool store = failure == Failure::kStore;
-    const std::string error =
-        JsonWriter()
-            .String("type", "error")
-            .String("code", store ? "timeout" : "internal_error")
-            .String("message", store ? "The hub's state is out of reach; send the message again."
-                                     : "The hub failed to handle this message.")
-            .String("timestamp", Iso8601(context.now_ms()))
-            .String("connectionId", from.id.ToString())
-            .Finish();
+    std::string_view code = "internal_error";
+    std::string_view what = "The hub failed to handle this message.";
+    if (failure == Failure::kStore) {
+      code = "timeout";
+      what = "The hub's state is out of reach; send the message again.";
+    } else if (failure == Failure::kOverAllowance) {
+      code = "rate_limited";
+      what = "This client's messages have cost the hub too much time of late; send less, or less often.";
+    }
+    const std::string error = JsonWriter()
+                                  .String("type", "error")
+                                  .String("code", code)
+                                  .String("message", what)
+                                  .String("timestamp", Iso8601(context.now_ms()))
+                                  .String("connectionId", from.id.ToString())
+                                  .Finish();
     context.Send(from.id, Message::Text(error));
   }
 
