@@ -98,10 +98,13 @@ int Run(const Options& options) {
     if (admin_key == nullptr) return Fail(error);
   }
 
+  std::error_code ignored;  // what is wrong shows in a moment
+  std::filesystem::create_directories(options.data, ignored);
+  const bool closed = CloseDataDirectory(options.data);
   // Whoever can reach a socket in it is believed to be whatever he says.
   const std::string run_directory = std::filesystem::absolute(options.data) / "run";
   if (!MakePrivateDirectory(run_directory, &error)) return Fail(error);
-  if (!CloseDataDirectory(options.data)) {
+  if (!closed) {
     SPDLOG_WARN(
         "Other users can look into {}, which is theirs or holds more than this cluster's files. "
         "They cannot read those, but should have no business there",
@@ -243,7 +246,6 @@ int Run(const Options& options) {
   ownership->HandOver(options.stop_timeout);
   stop_lanes(kStopPatience);
   ownership->Stop();
-  std::error_code ignored;
   std::filesystem::remove(unix_path, ignored);
   return 0;
 }

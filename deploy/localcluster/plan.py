@@ -84,8 +84,12 @@ def make(options, layout):
         plan.processes.append(_redis(layout))
     operators = []
     if not any(setting.startswith("admin-key=") for setting in options.set):
-        layout.create_admin_key()
+        layout.create_secret(layout.admin_key)
         operators = ["--admin-key", layout.admin_key]
+    trust = []
+    if not any(setting.startswith(("cluster-secret=", "link-certificate=")) for setting in options.set):
+        layout.create_secret(layout.cluster_secret)
+        trust = ["--cluster-secret", layout.cluster_secret]
     links = []
     for number in range(1, options.statekeepers + 1):
         preferred = 7400 + 10 * (number - 1)
@@ -96,7 +100,7 @@ def make(options, layout):
         plan.processes.append(Process(
             f"statekeeper-{number}", "statekeeper", admin=admin,
             command=[os.path.join(binaries, "dormouse-statekeeper"), "--data", layout.data, "--store", store,
-                     "--listen", links[-1], "--admin", f"127.0.0.1:{admin}", *operators, *settings]))
+                     "--listen", links[-1], "--admin", f"127.0.0.1:{admin}", *operators, *trust, *settings]))
     for number in range(1, options.gateways + 1):
         admin = ports.choose(options.port + number if options.port + number <= 65535 else None,
                              f"{layout.data} gateway {number}")
@@ -104,7 +108,7 @@ def make(options, layout):
             f"gateway-{number}", "gateway", admin=admin,
             command=[os.path.join(binaries, "dormouse-gateway"), "--data", layout.data,
                      "--listen", f"{options.host}:{options.port}", "--statekeepers", ",".join(links),
-                     "--admin", f"127.0.0.1:{admin}", *settings]))
+                     "--admin", f"127.0.0.1:{admin}", *trust, *settings]))
     return plan
 
 

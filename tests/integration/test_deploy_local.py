@@ -228,16 +228,17 @@ def test_plan_of_several_statekeepers(local):
     assert all(_option(gateway, "statekeepers") == ",".join(links) for gateway in gateways)
     assert {_option(keeper, "store") for keeper in keepers} == {f"redis+unix://{data}/run/redis.sock"}
     assert plan.stop_timeout > 60
-    key = f"{data}/admin-key"
-    assert {_option(keeper, "admin-key") for keeper in keepers} == {key}
-    assert stat.S_IMODE(os.stat(key).st_mode) == 0o600
-    with open(key, encoding="ascii") as file:
-        secret = file.read()
-    assert len(secret) > 32
-    _plan(data, statekeepers=2)
-    with open(key, encoding="ascii") as file:
-        assert file.read() == secret, "it is made once"
-    assert not any("--admin-key" in process.command for process in _plan(data, "admin-key=/mine").processes)
+    for name, users in (("admin-key", keepers), ("cluster-secret", [*keepers, *gateways])):
+        path = f"{data}/{name}"
+        assert {_option(process, name) for process in users} == {path}
+        assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+        with open(path, encoding="ascii") as file:
+            secret = file.read()
+        assert len(secret) > 32
+        _plan(data, statekeepers=2)
+        with open(path, encoding="ascii") as file:
+            assert file.read() == secret, "it is made once"
+        assert not any(f"--{name}" in process.command for process in _plan(data, f"{name}=/mine").processes)
 
 
 def test_store_is_the_one_that_is_there(local):

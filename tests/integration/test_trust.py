@@ -251,6 +251,8 @@ def test_a_directory_that_others_can_replace_is_not_used(tmp_path):
         status, said = cluster.run_to_end(cluster.statekeeper_command())
         assert status == 1 and f"cannot create {run} for this user alone" in said, said
         os.unlink(run)
+        # Not closed by itself, where others have something in it.
+        write(os.path.join(cluster.data, "theirs"), "")
         os.chmod(cluster.data, 0o777)
         status, said = cluster.run_to_end(cluster.statekeeper_command())
         assert status == 1 and "everybody can write to" in said, said
