@@ -1,63 +1,100 @@
 #include "common/admin_server.h"
 
-#include <httplib.h>
+#include <ev.h>
 #include <prometheus/text_serializer.h>
 
+#include <optional>
 #include <stdexcept>
+#include <string_view>
 #include <thread>
 #include <utility>
 
-namespace dormouse {
+#include "common/clock.h"
+#include "common/http/front_door.h"
+#include "common/http/listener.h"
 
-struct AdminServer::Impl {
-  httplib::Server server;
-  std::thread thread;
+namespace dormouse {
+namespace {
+
+// More than probes and scrapers need, fewer than the descriptors that a gateway keeps back from its clients.
+constexpr size_t kMaxVisitors = 128;
+constexpr int64_t kDeadlineMs = 2'000;
+// Collecting takes longer than all else here. It gets a tenth of the thread's time: who asks in between, gets
+// what was collected last.
+constexpr int64_t kCollectingShare = 10;
+
+}  // namespace
+
+class AdminServer::Impl : private FrontDoor::Handler {
+ public:
+  Impl(const std::string& address, std::shared_ptr<prometheus::Registry> registry,
+       std::function<Readiness()> readiness)
+      : registry_(std::move(registry)),
+        readiness_(std::move(readiness)),
+        loop_(ev_loop_new(EVBACKEND_EPOLL), ev_loop_destroy),
+        front_door_(loop_.get(), {.deadline_ms = kDeadlineMs, .max_visitors = kMaxVisitors}, this),
+        listener_(loop_.get(), [this](int fd, const IpAddress& peer, bool /*crowded*/) {
+          front_door_.Admit(fd, peer, {}, false);
+          return true;
+        }) {
+    ev_async_init(&stop_, [](struct ev_loop* loop, ev_async*, int) { ev_break(loop, EVBREAK_ALL); });
+    ev_async_start(loop_.get(), &stop_);
+    const std::string wrong = listener_.Listen(address, Listener::Sharing::kExclusive, "--admin");
+    if (!wrong.empty()) throw std::runtime_error(wrong);
+    thread_ = std::thread([this] { ev_run(loop_.get(), 0); });
+  }
+  ~Impl() override {
+    ev_async_send(loop_.get(), &stop_);
+    thread_.join();
+  }
+
+  int port() const { return listener_.port(); }
+
+ private:
+  std::optional<HttpReply> OnRequest(const HttpRequest& request, const FrontDoor::Visit&) override {
+    if (request.method != "GET" && request.method != "HEAD") {
+      return HttpReply{
+          .status = 405, .body = "Only GET is answered here.\n", .headers = {{"Allow", "GET, HEAD"}}};
+    }
+    if (request.path == "/healthz") return HttpReply{.body = "ok\n"};
+    if (request.path == "/readyz") {
+      const Readiness now = readiness_();
+      if (now.ready) return HttpReply{.body = "ready\n"};
+      return HttpReply{.status = 503, .body = "not ready: " + now.detail + "\n"};
+    }
+    if (request.path == "/metrics") {
+      return HttpReply{.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = Metrics()};
+    }
+    return HttpReply{.status = 404, .body = "Here are /healthz, /readyz and /metrics.\n"};
+  }
+
+  const std::string& Metrics() {
+    const int64_t begun = SteadyMs();
+    if (begun >= collect_at_ms_) {
+      metrics_ = prometheus::TextSerializer().Serialize(registry_->Collect());
+      const int64_t ended = SteadyMs();
+      collect_at_ms_ = ended + (ended - begun) * kCollectingShare;
+    }
+    return metrics_;
+  }
+
+  const std::shared_ptr<prometheus::Registry> registry_;
+  const std::function<Readiness()> readiness_;
+  const std::unique_ptr<struct ev_loop, void (*)(struct ev_loop*)> loop_;
+  FrontDoor front_door_;
+  Listener listener_;
+  ev_async stop_;
+  std::string metrics_;
+  int64_t collect_at_ms_ = 0;
+  std::thread thread_;
 };
 
 AdminServer::AdminServer(const std::string& address, std::shared_ptr<prometheus::Registry> registry,
                          std::function<Readiness()> readiness)
-    : impl_(std::make_unique<Impl>()) {
-  const size_t colon = address.rfind(':');
-  if (colon == std::string::npos)
-    throw std::runtime_error("admin address '" + address + "' is not HOST:PORT");
-  const std::string host = address.substr(0, colon);
-  const int port = std::atoi(address.c_str() + colon + 1);
+    : impl_(std::make_unique<Impl>(address, std::move(registry), std::move(readiness))) {}
 
-  httplib::Server& server = impl_->server;
-  server.new_task_queue = [] { return new httplib::ThreadPool(1); };
-  server.set_keep_alive_max_count(1);
-  // The library's default would let a second process share the port in silence.
-  server.set_socket_options([](int socket) {
-    const int on = 1;
-    setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-  });
-  server.Get("/healthz", [](const httplib::Request&, httplib::Response& response) {
-    response.set_content("ok\n", "text/plain");
-  });
-  server.Get("/readyz",
-             [readiness = std::move(readiness)](const httplib::Request&, httplib::Response& response) {
-               const Readiness now = readiness();
-               response.status = now.ready ? 200 : 503;
-               response.set_content((now.ready ? "ready" : "not ready: " + now.detail) + "\n", "text/plain");
-             });
-  server.Get("/metrics",
-             [registry = std::move(registry)](const httplib::Request&, httplib::Response& response) {
-               response.set_content(prometheus::TextSerializer().Serialize(registry->Collect()),
-                                    "text/plain; version=0.0.4; charset=utf-8");
-             });
+AdminServer::~AdminServer() = default;
 
-  port_ = port == 0 ? server.bind_to_any_port(host) : (server.bind_to_port(host, port) ? port : -1);
-  if (port_ < 0) {
-    throw std::runtime_error("cannot listen on admin address " + address +
-                             ": is another process using the port? Choose one with --admin");
-  }
-  impl_->thread = std::thread([&server] { server.listen_after_bind(); });
-  while (!server.is_running()) std::this_thread::yield();  // stop() before that would be forgotten
-}
-
-AdminServer::~AdminServer() {
-  impl_->server.stop();
-  impl_->thread.join();
-}
+int AdminServer::port() const { return impl_->port(); }
 
 }  // namespace dormouse

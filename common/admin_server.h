@@ -1,5 +1,9 @@
 // The admin port of a process: /healthz (alive), /readyz (fit for traffic), /metrics (Prometheus text
-// format). Runs on two threads of its own; the callback and the registry must be safe to use from them.
+// format).
+//
+// Whatever others do at this port, an answer takes milliseconds: one thread of its own, an event loop, waits
+// for nobody. Only so many visitors are there at a time; when one more comes, who came first must go. The
+// callback and the registry must be safe to use from that thread, and quick.
 #pragma once
 
 #include <prometheus/registry.h>
@@ -25,12 +29,11 @@ class AdminServer {
   AdminServer(const AdminServer&) = delete;
   AdminServer& operator=(const AdminServer&) = delete;
 
-  int port() const { return port_; }
+  int port() const;
 
  private:
-  struct Impl;
+  class Impl;
   std::unique_ptr<Impl> impl_;
-  int port_ = 0;
 };
 
 }  // namespace dormouse

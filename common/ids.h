@@ -1,9 +1,9 @@
 // Names of connections and gateways.
 //
 // A connection id is a UUID (RFC 9562, version 4 layout) that says where its socket is: the 60 free bits of
-// the high half are the gateway process that accepted it (random, new at every start), the 62 free bits of
-// the low half are that gateway's own handle for the socket. So an id is unique for all time, nobody needs a
-// table to route to it, and a delivery needs only its low half. Ids are not secrets.
+// the high half are the gateway process that accepted it (new at every start), the 62 free bits of the low
+// half its handle for the socket. So an id is unique for all time and nobody needs a table to route to it.
+// Ids are not secrets: the high half is a public name that proves nothing (see gateway_identity.h).
 //
 // Plain values; any thread.
 #pragma once
@@ -37,7 +37,7 @@ struct ConnectionId {
   friend auto operator<=>(const ConnectionId&, const ConnectionId&) = default;
 };
 
-// A random gateway id.
+// A random id of that form that is no gateway's: for other processes, and for tests.
 GatewayId NewGatewayId();
 
 // A random UUID, version 4, as text. Seeded from the kernel once per thread; for names, not for secrets.

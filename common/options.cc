@@ -6,8 +6,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <sstream>
 #include <stdexcept>
 #include <utility>
+
+#include "common/hidden_passwords.h"
+#include "common/role_limits.h"
 
 namespace dormouse {
 namespace {
@@ -104,7 +108,8 @@ void AddAll(Table* table, Options* o) {
   using enum Table::User;
   table->Plain(kBoth, "data", &o->data, "Directory of this cluster's data, sockets and logs");
   table->Plain(kBoth, "listen", &o->listen,
-               "HOST:PORT to serve on (gateway: clients; statekeeper: gateways)");
+               "HOST:PORT to serve on (gateway: clients; statekeeper: gateways, other statekeepers and "
+               "operators; empty: on its unix socket only)");
   table->Plain(kBoth, "admin", &o->admin,
                "HOST:PORT for /healthz, /readyz and /metrics; port 0 takes a free one");
   table->Plain(kBoth, "log-level", &o->log_level, "trace, debug, info, warn, error or off");
@@ -115,13 +120,28 @@ void AddAll(Table* table, Options* o) {
                "File that verifies tokens: the secret (HS256), a public key in PEM or a JWKS; read again "
                "when it changes");
   table->Plain(kBoth, "auth-issuer", &o->auth_issuer, "The claim iss that tokens must have");
+  table->Plain(
+      kBoth, "cluster-secret", &o->cluster_secret,
+      "File with the secret by which the processes of a cluster know each other over TCP, at least 32 "
+      "bytes; read again when it changes");
+  table->Plain(kBoth, "link-certificate", &o->link_certificate,
+               "File with the certificate (PEM) of this process for the links between processes; read again "
+               "when it changes");
+  table->Plain(kBoth, "link-key", &o->link_key, "File with the private key (PEM) of link-certificate");
+  table->Plain(kBoth, "link-ca", &o->link_ca,
+               "File with the certificates (PEM) of the authorities that other processes' certificates must "
+               "come from; with these three links are encrypted, and cluster-secret is not used");
 
-  table->Plain(kGateway, "statekeepers", &o->statekeepers,
-               "Statekeepers to start from: HOST:PORT or unix:PATH, one or more");
+  table->Plain(
+      kGateway, "statekeepers", &o->statekeepers,
+      "Statekeepers to start from: HOST:PORT, unix:SOCKET or unix:DIRECTORY, one or more; empty: those "
+      "with a unix socket in the directory run of --data");
   table->Plain(kGateway, "web-root", &o->web_root,
                "Directory of the web client served at /; empty: next to the binary's source or install");
-  table->Size(kGateway, "replay-buffer", &o->replay_buffer,
-              "Unacknowledged events kept per statekeeper lane before sockets are read no further");
+  table->Size(
+      kGateway, "replay-buffer", &o->replay_buffer,
+      "Unacknowledged events kept per statekeeper lane before sockets are read no further: half for a "
+      "shard alone, less where many need it");
   table->Time(kGateway, "drain-window", &o->drain_window,
               "Time over which a stopping gateway spreads the closing of its sockets");
   table->Plain(kGateway, "auth-upgrade", &o->auth_upgrade,
@@ -140,11 +160,32 @@ void AddAll(Table* table, Options* o) {
               "Time that a client has for its whole HTTP request");
   table->Size(
       kGateway, "inbound-buffer", &o->inbound_buffer,
-      "Memory for messages that have come in part; beyond it the sockets that need more are closed (1013)");
+      "Memory for messages that have come in part; beyond it sockets whose message stands still are closed "
+      "(1013)");
+  table->Size(
+      kGateway, "outbound-buffer", &o->outbound_buffer,
+      "Memory for what waits for all sockets together; beyond it those are closed (1013) that hold most "
+      "of it for longest");
+  table->Plain(kGateway, "connection-window", &o->connection_window,
+               "Messages of one socket that its hub has not dealt with before it is read no further");
 
-  table->Plain(kStatekeeper, "store", &o->store,
-               "file (in --data), file:PATH, redis://[USER:PASSWORD@]HOST:PORT[/DB], redis+unix://PATH, "
-               "redis+sentinel://HOST:PORT,.../SERVICE or redis+cluster://HOST:PORT,...");
+  table->Plain(
+      kStatekeeper, "store", &o->store,
+      "file (in --data), file:PATH, redis://[USER@]HOST:PORT[/DB], redis+unix://PATH, "
+      "redis+sentinel://HOST:PORT,.../SERVICE or redis+cluster://HOST:PORT,...; over TLS with rediss "
+      "in place of redis");
+  table->Plain(kStatekeeper, "store-password-file", &o->store_password_file,
+               "File with the password for Redis, in one line; read for each new connection");
+  table->Plain(kStatekeeper, "store-sentinel-password-file", &o->store_sentinel_password_file,
+               "The same for Redis' sentinels");
+  table->Plain(
+      kStatekeeper, "store-ca", &o->store_ca,
+      "File with the certificates (PEM) of the authorities that Redis' certificate may be from; empty: "
+      "those that this host trusts; read for each new connection");
+  table->Plain(kStatekeeper, "store-certificate", &o->store_certificate,
+               "File with the certificate (PEM) to show to Redis, where it asks for one");
+  table->Plain(kStatekeeper, "store-key", &o->store_key,
+               "File with the private key (PEM) of store-certificate");
   table->Plain(kStatekeeper, "store-prefix", &o->store_prefix,
                "First part of every key in Redis; clusters that share a Redis differ in it");
   table->Plain(kStatekeeper, "shards", &o->shards,
@@ -155,11 +196,21 @@ void AddAll(Table* table, Options* o) {
   table->Time(kStatekeeper, "commit-timeout", &o->commit_timeout,
               "After this long without an answer of the store a change is refused with a retryable error");
   table->Time(kStatekeeper, "gateway-grace", &o->gateway_grace,
-              "How long a vanished gateway's sockets count as open");
+              "How long a vanished or hanging gateway's sockets count as open");
+  table->Size(kStatekeeper, "gateway-buffer", &o->gateway_buffer,
+              "Output kept per lane for a gateway that is slow to acknowledge it, at most 4 times as much; "
+              "beyond it the gateway is given up");
   table->Time(kStatekeeper, "member-ttl", &o->member_ttl,
               "A statekeeper that could not tell the store for this long that it lives loses its shards");
   table->Time(kStatekeeper, "stop-timeout", &o->stop_timeout,
               "Longest time that a stopping statekeeper takes to hand its shards over");
+  table->Plain(
+      kStatekeeper, "max-handlers", &o->max_handlers,
+      "Handlers of one lane that may wait for the store at once; what comes beyond that waits its turn");
+  table->Plain(kStatekeeper, "max-awake", &o->max_awake,
+               "Hubs that one lane keeps in memory; beyond it the idlest leave before hibernate-after");
+  table->Plain(kStatekeeper, "max-attempts", &o->max_attempts,
+               "Statekeepers that an event may take down before it is given up, at least 2; 0: never");
   table->Plain(kStatekeeper, "admin-key", &o->admin_key,
                "File with the secret of operators (dormousectl --key), the same for all statekeepers; empty: "
                "operators are served on the unix socket only");
@@ -185,6 +236,13 @@ void AddAll(Table* table, Options* o) {
                "Messages per second that one signal session may sustain; 0: no limit");
   table->Plain(kStatekeeper, "rate-burst", &o->rate_burst,
                "Messages that a signal session may send at once before rate-limit holds");
+  table->Plain(kStatekeeper, "echo-rate-limit", &o->echo_rate_limit,
+               "Messages per second that one socket of class echo may sustain; 0: no limit");
+  table->Plain(kStatekeeper, "echo-rate-burst", &o->echo_rate_burst,
+               "Messages that a socket of class echo may send at once before echo-rate-limit holds");
+  table->Plain(kStatekeeper, "role-limits", &o->role_limits,
+               "ROLE=RATE/BURST,...: instead of rate-limit and rate-burst for sessions whose token has this "
+               "claim role; 0/0: no limit");
   table->Size(kStatekeeper, "outbound-pause", &o->outbound_pause,
               "Unsent bytes of a connection at which its hub is told to pause");
   table->Size(kStatekeeper, "outbound-resume", &o->outbound_resume,
@@ -199,6 +257,14 @@ void AddAll(Table* table, Options* o) {
               "Largest attachment that a hub may store for one connection, at most 64KiB");
   table->Size(kStatekeeper, "max-state", &o->max_state,
               "Keyed state of one hub, keys and values; 0: no limit");
+  table->Size(kStatekeeper, "max-output", &o->max_output,
+              "Bytes that one event may make a hub send, each recipient's copy counted; 0: no limit");
+  table->Size(kStatekeeper, "max-changes", &o->max_changes,
+              "Bytes of keys and values that one event may make a hub write; 0: no limit");
+  table->Time(kStatekeeper, "handler-budget", &o->handler_budget,
+              "Processor time that a hub may spend on one event; 0: no limit");
+  table->Time(kStatekeeper, "connection-cpu", &o->connection_cpu,
+              "Processor time per second that the messages of one connection may cost its hub; 0: no limit");
   table->Plain(
       kStatekeeper, "auth-signing-key", &o->auth_signing_key,
       "File with the private key in PEM that signs refreshed tokens (RS256, ES256); empty: none are issued");
@@ -211,6 +277,9 @@ void AddAll(Table* table, Options* o) {
                "Messages kept for a session that has no socket");
   table->Size(kStatekeeper, "resume-bytes", &o->resume_bytes,
               "Bytes of messages kept for a session that has no socket");
+  table->Plain(
+      kStatekeeper, "max-absent", &o->max_absent,
+      "Sessions without a socket that one signal hub keeps; beyond, those end that have waited longest");
   table->Plain(kStatekeeper, "max-actors", &o->max_actors, "Registered actors that one signal hub accepts");
   table->Time(kStatekeeper, "actor-ttl", &o->actor_ttl, "Life of a registration that asks for none");
   table->Time(kStatekeeper, "max-actor-ttl", &o->max_actor_ttl,
@@ -227,12 +296,17 @@ void AddAll(Table* table, Options* o) {
 // What no single option's parser can see. Returns what is wrong, or nothing.
 std::string Inconsistency(const Options& o) {
   if (o.shards < 1 || o.shards > 65'536) return "--shards must be 1-65536";
+  if (o.max_handlers < 1) return "--max-handlers must be at least 1";
+  if (o.max_handlers > 10'000) return "--max-handlers must be at most 10000: each is a stack of its own";
+  if (o.max_awake < 1) return "--max-awake must be at least 1";
+  if (o.max_attempts == 1) return "--max-attempts must be at least 2, or 0: a first crash may be anyone's";
   if (o.outbound_resume > o.outbound_pause || o.outbound_pause > o.outbound_limit) {
     return "--outbound-resume <= --outbound-pause <= --outbound-limit must hold";
   }
   if (o.outbound_resume_messages > o.outbound_pause_messages) {
     return "--outbound-resume-messages <= --outbound-pause-messages must hold";
   }
+  if (o.outbound_buffer < 1u << 20) return "--outbound-buffer must be at least 1MiB";
   if (o.max_attachment > kMaxAttachment) return "--max-attachment must be at most 64KiB";
   if (!o.auth_key.empty() && o.auth_algorithm == "none") {
     return "--auth-key needs --auth-algorithm: HS256, RS256 or ES256";
@@ -240,8 +314,28 @@ std::string Inconsistency(const Options& o) {
   if (o.auth_upgrade && o.auth_algorithm == "none") {
     return "--auth-upgrade needs --auth-algorithm and --auth-key";
   }
+  const bool any_link_file = !o.link_certificate.empty() || !o.link_key.empty() || !o.link_ca.empty();
+  if (any_link_file && (o.link_certificate.empty() || o.link_key.empty() || o.link_ca.empty())) {
+    return "--link-certificate, --link-key and --link-ca belong together: name all three, or none";
+  }
   if (o.max_message_size < 64) return "--max-message-size must be at least 64 bytes";
-  if (o.rate_limit < 0) return "--rate-limit must not be negative";
+  if (o.store_certificate.empty() != o.store_key.empty()) {
+    return "--store-certificate and --store-key belong together: give both or none";
+  }
+  if (o.max_changes != 0 && o.max_changes < std::max<uint64_t>(4 * o.resume_bytes, 1u << 20)) {
+    return "--max-changes must be at least 4 times --resume-bytes, and 1MiB; 0: no limit";
+  }
+  if (o.max_output != 0 && o.max_output < 4 * std::max(o.resume_bytes, o.max_message_size)) {
+    return "--max-output must be at least 4 times --resume-bytes and --max-message-size; 0: no limit";
+  }
+  if (!(o.rate_limit >= 0)) return "--rate-limit must not be negative";
+  if (!(o.echo_rate_limit >= 0)) return "--echo-rate-limit must not be negative";
+  if (o.connection_window < 1) return "--connection-window must be at least 1";
+  if (std::string wrong; !ParseRoleLimits(o.role_limits, &wrong).has_value()) return wrong;
+  if (!o.role_limits.empty() && o.auth_algorithm == "none") {
+    return "--role-limits needs --auth-algorithm: who has which role is said by tokens";
+  }
+  if (o.gateway_buffer < 1u << 20) return "--gateway-buffer must be at least 1MiB";
   if (o.member_ttl.count() < 1000) return "--member-ttl must be at least 1s";
   if (o.hibernate_after.count() < 1) return "--hibernate-after must be at least 1ms";
   if (o.cleanup_interval.count() < 1) return "--cleanup-interval must be at least 1ms";
@@ -263,7 +357,7 @@ std::string FormatSize(uint64_t bytes) { return FormatWithUnit(bytes, kSizeUnits
 
 int ParseOptions(int argc, char** argv, Process process, Options* options) {
   const bool gateway = process == Process::kGateway;
-  options->listen = gateway ? "127.0.0.1:8080" : "127.0.0.1:7400";
+  options->listen = gateway ? "127.0.0.1:8080" : "";
   options->admin = gateway ? "127.0.0.1:8081" : "127.0.0.1:7401";
 
   CLI::App app(gateway ? "Dormouse gateway: holds the WebSockets." : "Dormouse statekeeper: holds the hubs.",
@@ -275,7 +369,7 @@ int ParseOptions(int argc, char** argv, Process process, Options* options) {
   app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   Table table(&app, process);
   AddAll(&table, options);
-  for (const char* list : {"--statekeepers", "--allowed-origins", "--trusted-proxies"}) {
+  for (const char* list : {"--statekeepers", "--allowed-origins", "--trusted-proxies", "--role-limits"}) {
     app.get_option(list)->multi_option_policy(CLI::MultiOptionPolicy::Throw)->delimiter(',');
   }
   app.footer("--set NAME=VALUE is the same as --NAME VALUE.");
@@ -291,6 +385,7 @@ int ParseOptions(int argc, char** argv, Process process, Options* options) {
       words.push_back(word);
     }
   }
+  options->password_was_visible = HidePasswords(argc, argv);
   // CLI11 would let the config file win over the environment; as words, variables win.
   for (const std::string& name : table.names()) {
     const char* value = std::getenv(EnvironmentName(name).c_str());
@@ -303,7 +398,12 @@ int ParseOptions(int argc, char** argv, Process process, Options* options) {
     // It takes them in reverse.
     app.parse(std::vector<std::string>(words.rbegin(), words.rend()));
   } catch (const CLI::ParseError& error) {
-    return app.exit(error);
+    std::ostringstream out;
+    std::ostringstream err;
+    const int status = app.exit(error, out, err);
+    std::fputs(WithoutPasswords(out.str()).c_str(), stdout);
+    std::fputs(WithoutPasswords(err.str()).c_str(), stderr);
+    return status;
   }
   if (const std::string wrong = Inconsistency(*options); !wrong.empty()) {
     std::fprintf(stderr, "%s\nRun with --help for more information.\n", wrong.c_str());

@@ -31,8 +31,14 @@ struct Options {
   std::string auth_key;
   std::string auth_issuer = "signal-hub";
 
+  // How the processes of a cluster trust each other.
+  std::string cluster_secret;
+  std::string link_certificate;
+  std::string link_key;
+  std::string link_ca;
+
   // gateway
-  std::vector<std::string> statekeepers = {"127.0.0.1:7400"};
+  std::vector<std::string> statekeepers;
   std::string web_root;
   uint64_t replay_buffer = 64u << 20;
   Duration drain_window{10'000};
@@ -43,18 +49,29 @@ struct Options {
   uint32_t max_connections_per_address = 0;
   Duration handshake_timeout{5'000};
   uint64_t inbound_buffer = 256u << 20;
+  uint64_t outbound_buffer = 256u << 20;
+  uint32_t connection_window = 64;
 
   // statekeeper
   std::string store = "file";
+  std::string store_password_file;
+  std::string store_sentinel_password_file;
+  std::string store_ca;
+  std::string store_certificate;
+  std::string store_key;
   std::string store_prefix = "dormouse";
   uint32_t shards = 1024;
   uint32_t lanes = 0;
   std::string advertise;
   Duration commit_timeout{5'000};
   Duration gateway_grace{10'000};
+  uint64_t gateway_buffer = 64u << 20;
   Duration reap_interval{3'600'000};
   Duration member_ttl{3'000};
   Duration stop_timeout{20'000};
+  uint32_t max_handlers = 250;
+  uint32_t max_awake = 20'000;
+  uint32_t max_attempts = 3;
   std::string admin_key;
 
   // hub classes
@@ -67,6 +84,9 @@ struct Options {
   uint64_t max_message_size = 1u << 20;
   double rate_limit = 10;
   uint32_t rate_burst = 20;
+  double echo_rate_limit = 0;
+  uint32_t echo_rate_burst = 20;
+  std::vector<std::string> role_limits;  // role_limits.h
   uint64_t outbound_pause = 1u << 20;
   uint64_t outbound_resume = 512u << 10;
   uint64_t outbound_limit = 8u << 20;
@@ -74,11 +94,16 @@ struct Options {
   uint32_t outbound_resume_messages = 500;
   uint64_t max_attachment = 16u << 10;
   uint64_t max_state = 1u << 30;
+  uint64_t max_output = 256u << 20;
+  uint64_t max_changes = 16u << 20;
+  Duration handler_budget{1'000};
+  Duration connection_cpu{50};
   std::string auth_signing_key;
   Duration connect_timeout{5'000};
   Duration resume_window{120'000};
   uint32_t resume_messages = 1'000;
   uint64_t resume_bytes = 1u << 20;
+  uint32_t max_absent = 50'000;
   uint32_t max_actors = 50'000;
   Duration actor_ttl{300'000};
   Duration max_actor_ttl{3'600'000};
@@ -86,13 +111,17 @@ struct Options {
   uint32_t max_subscriptions = 1'000;
   uint32_t max_topics = 100'000;
   bool topic_wildcards = false;
+
+  // No option: a password stood on the command line. ParseOptions has hidden it; it could be seen until then.
+  bool password_was_visible = false;
 };
 
 enum class Process { kGateway, kStatekeeper };
 
 // Reads the command line, the environment and the config file into `*options`. Returns -1 when the process
 // should go on, else the status it should exit with: everything has been said to the user already (--help,
-// --version, an error that names the option, what was wrong with it and what would be right).
+// --version, an error that names the option, what was wrong with it and what would be right). Passwords in
+// URLs are taken out of `argv`, and are in nothing that is said.
 int ParseOptions(int argc, char** argv, Process process, Options* options);
 
 // "500ms" | "30s" | "5m" | "1h" | "0" -> milliseconds; throws std::invalid_argument with a sentence

@@ -50,12 +50,23 @@ TEST(OptionsTest, BothProcessesTakeTheWholeTable) {
   EXPECT_EQ(options.listen, "127.0.0.1:8080");
 }
 
+TEST(OptionsTest, RolesHaveLimits) {
+  Options options;
+  EXPECT_EQ(Parse({"--set", "role-limits=board=60/120,bot=0.5/5", "--auth-algorithm", "HS256"}, &options),
+            -1);
+  EXPECT_EQ(options.role_limits, (std::vector<std::string>{"board=60/120", "bot=0.5/5"}));
+}
+
 TEST(OptionsTest, WrongInputIsRefused) {
   Options options;
   EXPECT_GT(Parse({"--no-such-option", "1"}, &options), 0);
   EXPECT_GT(Parse({"--set", "hibernate-after=soon"}, &options), 0);
   EXPECT_GT(Parse({"--shards", "0"}, &options), 0);
   EXPECT_GT(Parse({"--outbound-limit", "1KiB"}, &options), 0);
+  EXPECT_GT(Parse({"--link-certificate", "a.pem", "--link-ca", "b.pem"}, &options), 0);
+  EXPECT_GT(Parse({"--connection-window", "0"}, &options), 0);
+  EXPECT_GT(Parse({"--role-limits", "board=60", "--auth-algorithm", "HS256"}, &options), 0);
+  EXPECT_GT(Parse({"--role-limits", "board=60/120"}, &options), 0) << "nobody has a role without a token";
   const std::string path = testing::TempDir() + "/options_test_bad.conf";
   std::ofstream(path) << "hibernate-aftr = \"7s\"\n";
   EXPECT_GT(Parse({"--config", path}, &options), 0);

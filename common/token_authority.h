@@ -28,6 +28,7 @@ struct TokenClaims {
   std::string actor;                      // actorId, as the token writes it
   std::vector<std::string> actors;        // globs of more addresses that its bearer may act for
   std::vector<std::string> capabilities;  // as granted; empty: not restricted
+  std::string role;                       // for limits (role-limits); empty: none, or not a name
   int64_t expires_ms = 0;                 // exp, or 24 hours after iat where that is sooner
 };
 

@@ -118,6 +118,18 @@ TEST_P(TokenAuthorityTest, ReadsAGoodToken) {
   EXPECT_THAT(verdict.claims->actors, ElementsAre("browser/*", "worker/?"));
   EXPECT_THAT(verdict.claims->capabilities, ElementsAre("send", "receive"));
   EXPECT_EQ(verdict.claims->expires_ms, kNow + kHour);
+  EXPECT_EQ(verdict.claims->role, "");
+}
+
+TEST_P(TokenAuthorityTest, TakesARoleWhereItIsAName) {
+  Claims claims = GoodClaims(kNow);
+  for (const auto& [written, read] : std::vector<std::pair<std::string, std::string>>{
+           {R"("board")", "board"}, {R"("")", ""}, {R"(["board"])", ""}, {"7", ""}, {R"("a\nb")", ""}}) {
+    claims["role"] = written;
+    const auto verdict = authority_->Verify(Token(claims), kNow);
+    ASSERT_TRUE(verdict.claims.has_value()) << verdict.problem;
+    EXPECT_EQ(verdict.claims->role, read);
+  }
 }
 
 TEST_P(TokenAuthorityTest, TakesManySignatures) {  // numbers in ES256 signatures may begin with zero bytes

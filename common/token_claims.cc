@@ -149,6 +149,8 @@ std::optional<TokenClaims> JudgeClaims(const rapidjson::Value& payload, std::str
         "The token's claim capabilities is no array of at least one name; without the claim all are granted.";
     return std::nullopt;
   }
+  // Others' tokens have claims of that name that mean something else: they are no reason to refuse one.
+  if (const auto role = FindString(payload, "role"); role.has_value() && IsName(*role)) claims.role = *role;
   return claims;
 }
 

@@ -7,19 +7,16 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <memory>
 #include <utility>
 
+#include "common/key_file.h"
 #include "common/strict_json.h"
 
 namespace dormouse {
 namespace {
 
 constexpr size_t kMinSecretBytes = 32;  // RFC 7518, 3.2
-constexpr uintmax_t kMaxFileBytes = 1 << 20;
 
 struct FreeToken {
   void operator()(jwt_t* token) const { jwt_free(token); }
@@ -33,35 +30,6 @@ jwt_alg_t LibraryName(TokenAlgorithm algorithm) {
 
 const unsigned char* Bytes(const std::string& text) {
   return reinterpret_cast<const unsigned char*>(text.data());
-}
-
-// "--auth-key: FILE " + how it goes on.
-std::string Sentence(const std::string& option, const std::string& path, const std::string& end) {
-  return "--" + option + ": " + path + " " + end;
-}
-
-std::optional<std::string> ReadFile(const std::string& option, const std::string& path, std::string* wrong) {
-  if (path.empty()) {
-    *wrong = "--" + option + " is missing: name the file with the key that verifies tokens";
-    return std::nullopt;
-  }
-  std::error_code error;
-  const auto status = std::filesystem::status(path, error);
-  if (!std::filesystem::is_regular_file(status)) {
-    *wrong = Sentence(option, path, std::filesystem::exists(status) ? "is no file" : "does not exist");
-    return std::nullopt;
-  }
-  if (std::filesystem::file_size(path, error) > kMaxFileBytes) {
-    *wrong = Sentence(option, path, "is larger than 1 MiB");
-    return std::nullopt;
-  }
-  std::ifstream in(path, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-  if (!in.is_open() || in.bad()) {
-    *wrong = Sentence(option, path, "cannot be read");
-    return std::nullopt;
-  }
-  return text;
 }
 
 // A text editor's newline is not part of a secret.
@@ -108,13 +76,13 @@ bool IsSignedBy(const PublicKey& key, TokenAlgorithm algorithm, std::string_view
 // Sets `signing`, or `signing_problem`.
 void AddSigningKey(const Options& options, TokenAlgorithm algorithm, TokenKeys* keys) {
   const std::string& path = options.auth_signing_key;
-  const auto text = ReadFile("auth-signing-key", path, &keys->signing_problem);
+  const auto text = ReadSecretFile("auth-signing-key", path, &keys->signing_problem);
   if (!text.has_value()) return;
   const OwnedKey key = ReadPrivateKey(*text);
   const std::string unfit =
       key == nullptr ? "holds no private key in PEM without a passphrase" : WhyUnfit(key.get(), algorithm);
   if (!unfit.empty()) {
-    keys->signing_problem = Sentence("auth-signing-key", path, unfit);
+    keys->signing_problem = KeyFileSentence("auth-signing-key", path, unfit);
     return;
   }
   TokenKeys::SigningKey signing{"", *text};
@@ -126,18 +94,18 @@ void AddSigningKey(const Options& options, TokenAlgorithm algorithm, TokenKeys* 
     return;
   }
   keys->signing_problem =
-      Sentence("auth-signing-key", path, "does not belong to any public key of --auth-key");
+      KeyFileSentence("auth-signing-key", path, "does not belong to any public key of --auth-key");
 }
 
 }  // namespace
 
 std::optional<std::string> ReadSecret(const std::string& option, const std::string& path,
                                       std::string* wrong) {
-  auto secret = ReadFile(option, path, wrong);
+  auto secret = ReadSecretFile(option, path, wrong);
   if (!secret.has_value()) return std::nullopt;
   CutNewline(&*secret);
   if (const std::string unfit = WhyBadSecret(*secret); !unfit.empty()) {
-    *wrong = Sentence(option, path, unfit);
+    *wrong = KeyFileSentence(option, path, unfit);
     return std::nullopt;
   }
   return secret;
@@ -152,12 +120,12 @@ std::optional<TokenKeys> ReadTokenKeys(const Options& options, TokenAlgorithm al
     keys.signing = TokenKeys::SigningKey{"", *secret};
     return keys;
   }
-  const auto text = ReadFile("auth-key", options.auth_key, wrong);
+  const auto text = ReadKeyFile("auth-key", options.auth_key, wrong);
   if (!text.has_value()) return std::nullopt;
   std::string unfit;
   keys.public_keys = ReadPublicKeys(*text, algorithm, &unfit);
   if (!unfit.empty()) {
-    *wrong = Sentence("auth-key", options.auth_key, unfit);
+    *wrong = KeyFileSentence("auth-key", options.auth_key, unfit);
     return std::nullopt;
   }
   if (!options.auth_signing_key.empty()) AddSigningKey(options, algorithm, &keys);

@@ -160,6 +160,8 @@ std::string MakeRawToken(const TestKey& key, std::string_view header, std::strin
 std::string KeyDirectory::Write(const std::string& name, std::string_view text) const {
   const std::string beside = Path(name + ".new");
   std::ofstream(beside, std::ios::binary) << text;
+  std::filesystem::permissions(beside,
+                               std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
   std::filesystem::rename(beside, Path(name));
   return Path(name);
 }

@@ -53,7 +53,7 @@ std::string MakeToken(const TestKey& key, TokenAlgorithm algorithm, const Claims
 // The same of any two texts.
 std::string MakeRawToken(const TestKey& key, std::string_view header, std::string_view payload);
 
-// A directory of key files.
+// A directory of key files, which nobody else can read.
 class KeyDirectory {
  public:
   std::string Path(const std::string& name) const { return directory_ / name; }

@@ -1,17 +1,21 @@
 // dormouse-gateway: holds the WebSockets of the clients and forwards what they say to the statekeepers.
 #include <ev.h>
+#include <fmt/format.h>
 #include <prometheus/registry.h>
-#include <sys/resource.h>
+#include <sys/stat.h>
 
+#include <algorithm>
 #include <csignal>
 #include <exception>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 
 #include "common/admin_server.h"
-#include "common/ids.h"
+#include "common/descriptor_limit.h"
+#include "common/gateway_identity.h"
 #include "common/logging.h"
 #include "common/options.h"
 #include "common/token_authority.h"
@@ -21,17 +25,12 @@
 #include "gateway/edge/static_files.h"
 #include "gateway/edge/trusted_proxies.h"
 #include "gateway/link/statekeeper_links.h"
+#include "proto/grpc_log.h"
+#include "proto/link_credentials.h"
+#include "proto/statekeeper_sockets.h"
 
 namespace dormouse {
 namespace {
-
-// Each socket takes a descriptor: as many as we may have.
-void RaiseDescriptorLimit() {
-  rlimit limit{};
-  getrlimit(RLIMIT_NOFILE, &limit);
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
-}
 
 // SIGTERM and SIGINT drain the edge; a second one hurries it.
 class StopSignals {
@@ -78,17 +77,42 @@ std::optional<Entry> ReadEntry(const Options& options) {
   return std::nullopt;
 }
 
+// Where the gateway starts from, and what it shows there. nullopt: an option is wrong, which has been said.
+struct Way {
+  std::vector<std::string> statekeepers;
+  std::shared_ptr<const LinkCredentials> credentials;
+};
+std::optional<Way> ReadWay(const Options& options) {
+  std::string wrong;
+  Way way{options.statekeepers,
+          LinkCredentials::Read(LinkCredentials::FilesOf(options), LinkRole::kGateway, &wrong)};
+  if (way.statekeepers.empty()) {
+    way.statekeepers = {std::string(kUnixScheme) +
+                        (std::filesystem::absolute(options.data) / "run").string()};
+  }
+  if (way.credentials != nullptr && !way.credentials->any() &&
+      !std::ranges::all_of(way.statekeepers, IsUnixTarget)) {
+    wrong = fmt::format("--statekeepers {} needs credentials: no statekeeper talks to strangers. {}",
+                        fmt::join(way.statekeepers, ","), kHowToTrust);
+  }
+  if (wrong.empty()) return way;
+  SPDLOG_ERROR("{}", wrong);
+  return std::nullopt;
+}
+
 int Run(const Options& options) {
   const std::optional<Entry> entry = ReadEntry(options);
-  if (!entry.has_value()) return 1;
+  const std::optional<Way> way = ReadWay(options);
+  if (!entry.has_value() || !way.has_value()) return 1;
+  const GrpcLog grpc_log(nullptr);
   RaiseDescriptorLimit();
   std::signal(SIGPIPE, SIG_IGN);
   struct ev_loop* loop = ev_default_loop(EVBACKEND_EPOLL);
 
-  const GatewayId gateway = NewGatewayId();
+  const std::string identity = NewGatewayIdentity();
   auto registry = std::make_shared<prometheus::Registry>();
   GatewayMetrics metrics(registry.get());
-  EdgeServer edge({.gateway = gateway,
+  EdgeServer edge({.gateway = GatewayIdOf(identity),
                    .listen = options.listen,
                    .web_root = options.web_root.empty() ? DefaultWebRoot() : options.web_root,
                    .drain_window_ms = options.drain_window.count(),
@@ -98,11 +122,16 @@ int Run(const Options& options) {
                    .proxies = entry->proxies,
                    .max_connections = options.max_connections,
                    .max_connections_per_address = options.max_connections_per_address,
-                   .inbound_buffer = options.inbound_buffer},
+                   .inbound_buffer = options.inbound_buffer,
+                   .outbound_buffer = options.outbound_buffer,
+                   .connection_window = options.connection_window},
                   loop, &metrics);
-  const std::unique_ptr<StatekeeperLinks> links = NewStatekeeperLinks(
-      {.gateway = gateway, .statekeepers = options.statekeepers, .replay_buffer = options.replay_buffer},
-      loop, &edge);
+  const std::unique_ptr<StatekeeperLinks> links =
+      NewStatekeeperLinks({.identity = identity,
+                           .statekeepers = way->statekeepers,
+                           .credentials = way->credentials,
+                           .replay_buffer = options.replay_buffer},
+                          loop, &edge);
   if (const std::string wrong = edge.Start(links.get()); !wrong.empty()) {
     SPDLOG_ERROR("{}", wrong);
     return 1;
@@ -119,6 +148,7 @@ int Run(const Options& options) {
 }  // namespace dormouse
 
 int main(int argc, char** argv) {
+  umask(S_IRWXG | S_IRWXO);  // whatever it comes to write is for this user alone
   dormouse::Options options;
   if (const int status = dormouse::ParseOptions(argc, argv, dormouse::Process::kGateway, &options);
       status >= 0) {

@@ -7,6 +7,8 @@
 #include <grpcpp/support/proto_buffer_reader.h>
 #include <grpcpp/support/slice.h>
 
+#include "proto/statekeeper_sockets.h"
+
 namespace dormouse {
 namespace {
 
@@ -14,11 +16,12 @@ constexpr int kKeepaliveMs = 2000;         // an unheard peer is asked after thi
 constexpr int kKeepaliveTimeoutMs = 2000;  // and given up after that
 constexpr int kReconnectMs = 100;          // gRPC waits no less
 constexpr int kConnectTimeoutMs = 1000;
-constexpr int kLookupMs = 1000;  // between two lookups of a name
+constexpr int kLookupMs = 1000;      // between two lookups of a name
+constexpr int kHandshakeMs = 5'000;  // until a new connection speaks as it should, or is closed
 
 }  // namespace
 
-std::shared_ptr<grpc::Channel> NewLinkChannel(const std::string& target) {
+LinkChannel::LinkChannel(const std::string& target, std::shared_ptr<const LinkCredentials> credentials) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(static_cast<int>(kMaxMessageBytes));
   arguments.SetMaxSendMessageSize(static_cast<int>(kMaxMessageBytes));
@@ -33,12 +36,23 @@ std::shared_ptr<grpc::Channel> NewLinkChannel(const std::string& target) {
   arguments.SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);  // the links do that, with what they know
-  return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);
+  // What a statekeeper's certificate names is its role: its address may be any.
+  arguments.SetSslTargetNameOverride(std::string(NameOf(LinkRole::kStatekeeper)));
+  if (credentials != nullptr && !IsUnixTarget(target)) credentials_ = std::move(credentials);
+  channel_ = grpc::CreateCustomChannel(
+      target, credentials_ == nullptr ? grpc::InsecureChannelCredentials() : credentials_->OfChannel(),
+      arguments);
 }
 
-const std::shared_ptr<grpc::Channel>& LinkTarget::Channel(bool again, int64_t steady_ms) {
-  if (channel_ == nullptr || (again && steady_ms >= made_at_ms_ + kLookupMs)) {
-    channel_ = NewLinkChannel(name_);
+void LinkChannel::Authorize(grpc::ClientContext* context) const {
+  if (credentials_ == nullptr) return;
+  const std::string authorization = credentials_->NewAuthorization();
+  if (!authorization.empty()) context->AddMetadata("authorization", authorization);
+}
+
+const LinkChannel& LinkTarget::Channel(bool again, int64_t steady_ms) {
+  if (!channel_ || (again && steady_ms >= made_at_ms_ + kLookupMs)) {
+    channel_ = LinkChannel(name_, credentials_);
     made_at_ms_ = steady_ms;
   }
   return channel_;
@@ -53,6 +67,7 @@ void ConfigureLinkServer(grpc::ServerBuilder* builder) {
   // Gateways ask every kKeepaliveMs, which a server would take for abuse.
   builder->AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, kKeepaliveMs / 2);
   builder->AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0);
+  builder->AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, kHandshakeMs);
   builder->AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // a second server on a port is a mistake
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
 #include <grpcpp/server_builder.h>
 #include <grpcpp/support/byte_buffer.h>
 
@@ -10,6 +11,8 @@
 #include <memory>
 #include <string>
 #include <utility>
+
+#include "proto/link_credentials.h"
 
 namespace google::protobuf {
 class MessageLite;
@@ -25,28 +28,45 @@ inline constexpr size_t kMaxMessageBytes = 64u << 20;
 inline constexpr size_t kMaxRecordBytes = kMaxMessageBytes - 2 * kBatchBytes;
 
 // A channel to "HOST:PORT" or "unix:PATH" that notices a dead peer within five seconds and a living one, that
-// could not be reached before, within a fifth of a second.
-std::shared_ptr<grpc::Channel> NewLinkChannel(const std::string& target);
+// could not be reached before, within a fifth of a second; and what calls over it carry.
+class LinkChannel {
+ public:
+  LinkChannel() = default;
+  // `credentials`: used over TCP alone. nullptr: none.
+  explicit LinkChannel(const std::string& target,
+                       std::shared_ptr<const LinkCredentials> credentials = nullptr);
+
+  explicit operator bool() const { return channel_ != nullptr; }
+  const std::shared_ptr<grpc::Channel>& grpc() const { return channel_; }
+  // To be called for each call, before it starts.
+  void Authorize(grpc::ClientContext* context) const;
+
+ private:
+  std::shared_ptr<grpc::Channel> channel_;
+  std::shared_ptr<const LinkCredentials> credentials_;  // nullptr: calls carry nothing
+};
 
 // "HOST:PORT" or "unix:PATH", for whoever tries it again and again. A name that gRPC does not find it looks
 // up again after 1 s, 1.6 s, and so on up to two minutes, and nothing hurries it: far too late for a name
 // that is known again, as that of a container that is replaced. So tries that follow a failure get a new
-// channel now and then.
+// channel now and then, with the certificate that is in force by then.
 class LinkTarget {
  public:
-  explicit LinkTarget(std::string name) : name_(std::move(name)) {}
+  LinkTarget(std::string name, std::shared_ptr<const LinkCredentials> credentials)
+      : name_(std::move(name)), credentials_(std::move(credentials)) {}
 
   const std::string& name() const { return name_; }
   // The channel for the next try. `again`: the last one failed. Channels that it gave before stay good.
-  const std::shared_ptr<grpc::Channel>& Channel(bool again, int64_t steady_ms);
+  const LinkChannel& Channel(bool again, int64_t steady_ms);
 
  private:
   const std::string name_;
-  std::shared_ptr<grpc::Channel> channel_;
+  const std::shared_ptr<const LinkCredentials> credentials_;
+  LinkChannel channel_;
   int64_t made_at_ms_ = 0;
 };
 
-// The same as NewLinkChannel for a server.
+// The same as LinkChannel for a server.
 void ConfigureLinkServer(grpc::ServerBuilder* builder);
 
 grpc::ByteBuffer ToBuffer(const google::protobuf::MessageLite& message);

@@ -35,6 +35,8 @@ class LinkStream : public std::enable_shared_from_this<LinkStream> {
   void Write(const grpc::ByteBuffer& message);
   // Ends the stream. The other end sees `why` where this is the server's end; a client can only break off.
   virtual void End(const grpc::Status& why) = 0;
+  // Breaks it off, with what is on its way: End waits for a write that the other end does not take.
+  virtual void Abort() = 0;
 
   // Whatever the loop's owner wants to find its way back from an arrival.
   void* context() const { return context_; }

@@ -43,8 +43,9 @@ constexpr uint8_t kHeadsFlag = 2;
 
 }  // namespace
 
-void AppendEvent(const EventView& event, std::string* batch) {
-  const size_t size = kEventHeader + event.hub.size() + event.payload.size();
+void AppendEvent(const EventView& event, std::string* batch, size_t more) {
+  const size_t payload = event.payload.size() + more;
+  const size_t size = kEventHeader + event.hub.size() + payload;
   Put(static_cast<uint32_t>(size), batch);
   Put(static_cast<uint8_t>(event.kind), batch);
   Put(event.repeated ? kRepeatedFlag : uint8_t{0}, batch);
@@ -54,7 +55,7 @@ void AppendEvent(const EventView& event, std::string* batch) {
   Put(event.connection, batch);
   Put(event.last_seen_ms, batch);
   Put(static_cast<uint16_t>(event.hub.size()), batch);
-  Put(static_cast<uint32_t>(event.payload.size()), batch);
+  Put(static_cast<uint32_t>(payload), batch);
   batch->append(event.hub);
   batch->append(event.payload);
 }

@@ -48,7 +48,8 @@ struct EventView {
   bool repeated = false;
 };
 
-void AppendEvent(const EventView& event, std::string* batch);
+// `more`: bytes that belong behind `event.payload` and are left to the caller to append.
+void AppendEvent(const EventView& event, std::string* batch, size_t more = 0);
 // Takes the first record off `*batch`. False when it is broken (then nothing of the rest can be read).
 bool ReadEvent(std::string_view* batch, EventView* event);
 // Change an event as AppendEvent wrote it: the shard has a new owner; the event goes out again.
@@ -88,7 +89,8 @@ enum class DeliveryKind : uint8_t {
   kText = 2,
   kBinary = 3,
   kClose = 4,  // payload as of a close event
-  kAdmit = 5,  // no payload: the hub has let the connection in (ClassProfile.admission_timeout_ms)
+  kAdmit = 5,  // the hub has let the connection in (ClassProfile.admission_timeout_ms); payload: its role, if
+               // any (ClassProfile.role_limits)
   kFence = 6,  // nothing; it is sent for its acknowledgement, which comes at once, after all before it
   // The hub `return_to` believes that exactly the recipients are its open sockets here. Those of them that
   // are not open answer with a kClose (1006), open ones of that hub that are not among them with a kPresent.

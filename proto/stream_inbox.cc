@@ -45,17 +45,29 @@ void StreamInbox::OnWake(struct ev_loop*, ev_async* watcher, int) {
   static_cast<StreamInbox*>(watcher->data)->HandOver();
 }
 
+void StreamInbox::Hold(bool hold) {
+  held_ = hold;
+  if (!hold) ev_async_send(loop_, &wake_);
+}
+
 void StreamInbox::HandOver() {
-  {
+  if (held_) return;
+  if (!handing_over_.empty()) {
+    ev_async_send(loop_, &wake_);  // the rest from before a hold; what has come since follows
+  } else {
     const std::lock_guard lock(mutex_);
     handing_over_.swap(arrivals_);
   }
   uint64_t bytes = 0;
-  for (Arrival& arrival : handing_over_) {
+  while (!held_ && handed_over_ < handing_over_.size()) {
+    Arrival& arrival = handing_over_[handed_over_++];
     bytes += arrival.message.Length();
     owner_->OnArrival(arrival);
   }
-  handing_over_.clear();
+  if (handed_over_ == handing_over_.size()) {
+    handing_over_.clear();
+    handed_over_ = 0;
+  }
   owner_->OnArrivalsEnd();
 
   std::vector<std::shared_ptr<LinkStream>> resumed;

@@ -50,6 +50,10 @@ class StreamInbox {
   StreamInbox(const StreamInbox&) = delete;
   StreamInbox& operator=(const StreamInbox&) = delete;
 
+  // On the loop's thread, also within OnArrival: hands nothing over until Hold(false), so that what comes
+  // fills the inbox.
+  void Hold(bool hold);
+
   // On the loop's thread: nothing is handed over any more, what comes is dropped. Must be called before the
   // end.
   void Close();
@@ -75,7 +79,10 @@ class StreamInbox {
   std::vector<Arrival> arrivals_;
   std::vector<std::shared_ptr<LinkStream>> parked_;
 
-  std::vector<Arrival> handing_over_;  // the loop's
+  // The loop's.
+  bool held_ = false;
+  std::vector<Arrival> handing_over_;  // of which the first handed_over_ are
+  size_t handed_over_ = 0;
 };
 
 }  // namespace dormouse

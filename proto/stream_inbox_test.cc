@@ -26,6 +26,7 @@ class FakeStream final : public LinkStream {
   bool reads() const { return read_tag_ != nullptr; }
 
   void End(const grpc::Status&) override {}
+  void Abort() override {}
 
   int writes = 0;
 
@@ -63,7 +64,10 @@ class StreamInboxTest : public testing::Test, public StreamInbox::Owner {
     ev_loop_destroy(loop_);
   }
 
-  void OnArrival(Arrival& arrival) override { kinds_.push_back(arrival.kind); }
+  void OnArrival(Arrival& arrival) override {
+    kinds_.push_back(arrival.kind);
+    if (kinds_.size() == hold_at_) inbox_->Hold(true);
+  }
   void OnArrivalsEnd() override { ++turns_; }
   void TurnLoop() { ev_run(loop_, EVRUN_NOWAIT); }
 
@@ -72,6 +76,7 @@ class StreamInboxTest : public testing::Test, public StreamInbox::Owner {
   const std::shared_ptr<StreamInbox> inbox_;
   std::shared_ptr<FakeStream> stream_;
   std::vector<Arrival::Kind> kinds_;
+  size_t hold_at_ = 0;
   int turns_ = 0;
 };
 
@@ -97,6 +102,23 @@ TEST_F(StreamInboxTest, AFullInboxStopsReadingUntilTheLoopCaughtUp) {
   EXPECT_TRUE(stream_->reads());
   EXPECT_EQ(inbox_->parked(), 0u);
   stream_->Arrive(600);
+  EXPECT_TRUE(stream_->reads());
+}
+
+TEST_F(StreamInboxTest, WhatIsHeldComesAfterwardsInOrderAndStopsReadingMeanwhile) {
+  hold_at_ = 1;
+  stream_->Arrive(10);
+  stream_->Arrive(10);
+  TurnLoop();
+  EXPECT_EQ(kinds_.size(), 1u);
+  stream_->Arrive(600);
+  stream_->Arrive(600);
+  TurnLoop();
+  EXPECT_EQ(kinds_.size(), 1u);
+  EXPECT_FALSE(stream_->reads());
+  inbox_->Hold(false);
+  for (int i = 0; i < 3; ++i) TurnLoop();
+  EXPECT_EQ(kinds_.size(), 4u);
   EXPECT_TRUE(stream_->reads());
 }
 

@@ -1,213 +1,24 @@
-// dormouse-statekeeper: opens the store, runs a lane per core, serves gateways and joins the cluster, which
-// gives it shards.
+// dormouse-statekeeper: the statekeeper with the classes of the product.
 
-#include <fmt/format.h>
-
-#include <csignal>
-#include <cstdio>
-#include <filesystem>
-#include <future>
 #include <memory>
-#include <stdexcept>
 #include <string>
-#include <thread>
-#include <vector>
 
-#include "common/admin_server.h"
-#include "common/ids.h"
-#include "common/lease.h"
-#include "common/logging.h"
-#include "common/options.h"
 #include "common/token_authority.h"
-#include "statekeeper/admin/admin_service.h"
 #include "statekeeper/classes/echo/echo_class.h"
 #include "statekeeper/classes/signal/signal_class.h"
-#include "statekeeper/hub/registry.h"
-#include "statekeeper/link/link_server.h"
-#include "statekeeper/ownership/ownership.h"
-#include "statekeeper/runtime/lane.h"
-#include "statekeeper/runtime/lane_shards.h"
-#include "statekeeper/store/store.h"
-
-namespace dormouse {
-namespace {
-
-constexpr Duration kStopPatience{5'000};
-
-int Fail(const std::string& message) {
-  SPDLOG_ERROR("{}", message);
-  std::fprintf(stderr, "dormouse-statekeeper: %s\n", message.c_str());
-  return 1;
-}
-
-// "file" alone: in the data directory.
-std::string StoreUrl(const Options& options) {
-  return options.store == "file" ? "file:" + options.data + "/dormouse.db" : options.store;
-}
-
-std::vector<link::ClassProfile> Profiles(const HubClassRegistry& classes) {
-  std::vector<link::ClassProfile> profiles;
-  for (const auto& [name, hub_class] : classes.all()) profiles.push_back(hub_class->profile());
-  return profiles;
-}
-
-// An address to listen on that is not one to call.
-bool IsWildcard(const std::string& address) {
-  return address.starts_with("0.0.0.0:") || address.starts_with("[::]:");
-}
-
-int Run(const Options& options) {
-  const uint64_t incarnation = NewGatewayId();
-  const uint32_t lane_count = std::min(
-      options.shards, options.lanes != 0 ? options.lanes : std::max(1u, std::thread::hardware_concurrency()));
-
-  std::error_code error_code;
-  const std::filesystem::path run_directory = std::filesystem::absolute(options.data) / "run";
-  std::filesystem::create_directories(run_directory, error_code);
-  // Whoever can reach a socket in it is taken for an operator.
-  if (!error_code) std::filesystem::permissions(run_directory, std::filesystem::perms::owner_all, error_code);
-  if (error_code) {
-    return Fail(fmt::format("cannot create {} for this user alone: {}; choose another directory with --data",
-                            run_directory.string(), error_code.message()));
-  }
-  const std::string unix_path =
-      (run_directory / fmt::format("statekeeper-{:016x}.sock", incarnation)).string();
-
-  std::string error;
-  std::unique_ptr<TokenAuthority> authority;
-  if (options.auth_algorithm != "none") {
-    authority = NewTokenAuthority(options, &error);
-    if (authority == nullptr) return Fail(error);
-  }
-
-  HubClassRegistry classes;
-  classes.Register(NewEchoClass(options));
-  classes.Register(NewSignalClass(options, authority.get()));
-
-  StoreConfig store_config;
-  store_config.url = StoreUrl(options);
-  store_config.key_prefix = options.store_prefix;
-  store_config.timeout = options.commit_timeout;
-  store_config.owner = fmt::format("{:016x}", incarnation);
-  store_config.shard_count = options.shards;
-  const std::unique_ptr<StoreFactory> stores = OpenStore(store_config, &error);
-  if (stores == nullptr) return Fail(error);
-
-  if (stores->shared() && options.advertise.empty() && IsWildcard(options.listen)) {
-    SPDLOG_WARN("Nobody on another host can reach this statekeeper at {}; name it with --advertise",
-                options.listen);
-  }
-
-  auto registry = std::make_shared<prometheus::Registry>();
-  Lease lease;
-  std::vector<std::unique_ptr<Lane>> lanes;
-  std::vector<Lane*> lane_pointers;
-  std::unique_ptr<Ownership> ownership;
-  std::unique_ptr<LinkService> operators;
-  std::unique_ptr<LinkServer> server;  // its end is the first: its calls go to the others
-  for (uint32_t i = 0; i < lane_count; ++i) {
-    Lane::Config config;
-    config.lane = i;
-    config.shard_count = options.shards;
-    config.hibernate_after = options.hibernate_after;
-    config.reap_interval = options.reap_interval;
-    config.gateway_grace = options.gateway_grace;
-    config.limits = {.max_attachment = options.max_attachment, .max_state = options.max_state};
-    config.lease = &lease;
-    config.fenced = [&ownership](const ShardEpoch& shard) { ownership->Fenced(shard); };
-    lanes.push_back(std::make_unique<Lane>(std::move(config), &classes, stores.get(), registry.get()));
-    lane_pointers.push_back(lanes[i].get());
-  }
-  LaneShards shards(lane_pointers, options.shards);
-
-  Ownership::Config ownership_config;
-  ownership_config.id = incarnation;
-  ownership_config.address = options.advertise.empty() ? options.listen : options.advertise;
-  ownership_config.unix_path = unix_path;
-  ownership_config.lanes = lane_count;
-  ownership_config.shard_count = options.shards;
-  ownership_config.member_ttl = options.member_ttl;
-  ownership_config.shared = stores->shared();
-  ownership_config.classes = Profiles(classes);
-  ownership_config.publish = [&server](link::ShardMap map) { server->Publish(std::move(map)); };
-  ownership_config.withdraw = [&server] { server->Withdraw(); };
-  ownership_config.new_store = [&stores](struct ev_loop* loop) { return stores->NewClusterStore(loop); };
-  ownership = std::make_unique<Ownership>(std::move(ownership_config), &lease, &shards, registry.get());
-
-  operators = NewAdminService(options.admin_key, ownership.get(), &shards, registry, &error);
-  if (operators == nullptr) return Fail(error);
-
-  LinkServer::Config server_config;
-  server_config.addresses = {options.listen, "unix:" + unix_path};
-  server_config.incarnation = incarnation;
-  server_config.lanes = lane_count;
-  server_config.links.gateway_grace = options.gateway_grace;
-  server_config.services = {ownership->service(), operators.get()};
-  server = NewLinkServer(server_config);
-
-  for (uint32_t i = 0; i < lane_count; ++i) {
-    lanes[i]->Start(server->NewGatewayLinks(i, lanes[i]->loop(), lanes[i].get())).wait();
-  }
-  const auto stop_lanes = [&lanes](Duration patience) {
-    for (const auto& lane : lanes) lane->Stop(patience);
-  };
-  if (!server->Start(&error)) {
-    stop_lanes(Duration(0));
-    return Fail(error);
-  }
-
-  std::atomic<bool> stopping{false};
-  std::unique_ptr<AdminServer> admin;
-  try {
-    admin = std::make_unique<AdminServer>(options.admin, registry, [&] {
-      AdminServer::Readiness readiness{true, ""};
-      if (stopping) readiness = {false, "stopping"};
-      for (const auto& lane : lanes) {
-        if (!lane->store_healthy()) readiness = {false, "the store does not answer"};
-      }
-      if (const std::string reason = ownership->NotReady(); !stopping && !reason.empty()) {
-        readiness = {false, reason};
-      }
-      return readiness;
-    });
-  } catch (const std::runtime_error& failure) {
-    stop_lanes(Duration(0));
-    return Fail(failure.what());
-  }
-  ownership->Start();
-  SPDLOG_INFO("statekeeper {:016x} joins with {} lanes on {} and {}; admin on port {}", incarnation,
-              lane_count, options.listen, unix_path, admin->port());
-
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  int received = 0;
-  sigwait(&signals, &received);
-  SPDLOG_INFO("signal {}: handing over, and finishing what was begun", received);
-  stopping = true;
-  ownership->HandOver(options.stop_timeout);
-  stop_lanes(kStopPatience);
-  ownership->Stop();
-  std::filesystem::remove(unix_path, error_code);
-  return 0;
-}
-
-}  // namespace
-}  // namespace dormouse
+#include "statekeeper/server.h"
 
 int main(int argc, char** argv) {
-  dormouse::Options options;
-  const int status = dormouse::ParseOptions(argc, argv, dormouse::Process::kStatekeeper, &options);
-  if (status >= 0) return status;
-  dormouse::InitLogging("statekeeper", options.log_level);
-
-  // Every thread inherits this: signals are taken by sigwait in Run alone.
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);
-  return dormouse::Run(options);
+  using namespace dormouse;
+  std::unique_ptr<TokenAuthority> authority;
+  return RunStatekeeper(argc, argv,
+                        [&authority](const Options& options, HubClassRegistry* classes, std::string* error) {
+                          if (options.auth_algorithm != "none") {
+                            authority = NewTokenAuthority(options, error);
+                            if (authority == nullptr) return false;
+                          }
+                          classes->Register(NewEchoClass(options));
+                          classes->Register(NewSignalClass(options, authority.get()));
+                          return true;
+                        });
 }

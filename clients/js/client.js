@@ -15,6 +15,15 @@ const LEAVE_WITHIN = 2000;     // ms that the hub gets to say goodbye
 // Answers to hub:connect after which another attempt would end the same way.
 const REFUSALS = new Set(['unauthorized', 'invalid_token', 'version_mismatch']);
 
+// By what a message is the later one of another: the application's word, or (true) what it is and to whom it goes.
+function latestKey(latest, ...what) {
+  if (latest === undefined || latest === false) return undefined;
+  return JSON.stringify(latest === true ? what : [String(latest)]);
+}
+
+// Of the hub's answer; none: a later message went in its place.
+const payloadOf = (answer) => answer?.payload ?? {superseded: true};
+
 export class DormouseClient {
   #url;
   #options;
@@ -38,7 +47,7 @@ export class DormouseClient {
     if (typeof options?.actor !== 'string') throw new TypeError('The option actor is missing, such as "browser/anna".');
     const {
       protocol = '1.0', capabilities = ['send', 'receive'], hub = HUB_ADDRESS, queueLimit = 1000,
-      requestTimeout = ANSWER_WITHIN, reconnect = true, recentIds = 500, clock = defaultClock(),
+      requestTimeout = ANSWER_WITHIN, reconnect = true, recentIds = 500, clock = defaultClock(), backlogAfter,
     } = options;
     if (protocol !== '1.0' && protocol !== '0.1') throw new TypeError('The option protocol is "1.0" or "0.1".');
     this.#url = String(url);
@@ -50,6 +59,7 @@ export class DormouseClient {
     const failed = (error) => this.#events.emit('error', error);
     this.#requests = new Requests({
       clock, queueLimit, failed, timeout: requestTimeout, transmit: (frame) => this.#transmit(frame),
+      backlog: (status) => this.#events.emit('backlog', status), backlogAfter,
     });
     this.#registrations = new Registrations({
       clock, failed, ask: (type, payload, settings) => this.#ask(type, payload, settings),
@@ -76,6 +86,7 @@ export class DormouseClient {
   get sessionId() { return this.state === 'connected' ? this.#session.sessionId : null; }
   get paused() { return this.#requests.paused; }
   get queued() { return this.#requests.queued; }
+  get backlog() { return this.#requests.backlog; }
   get registered() { return this.#registrations.addresses; }
   get topics() { return this.#topics.all; }
   get heartbeats() { return this.#link.heartbeats; }
@@ -163,14 +174,16 @@ export class DormouseClient {
 
   // --- Messages
 
-  send(to, type, data, {metadata, ttl} = {}) {
+  send(to, type, data, {metadata, ttl, latest} = {}) {
     const settings = {pattern: 'tell', metadata, ttl};
-    return this.#requests.tell(this.#checked(this.#envelope('hub:send', {to, type, data: data ?? null}, settings)));
+    const frame = this.#checked(this.#envelope('hub:send', {to, type, data: data ?? null}, settings));
+    return this.#requests.tell(frame, {latest: latestKey(latest, 'send', to, type)});
   }
 
-  async ask(to, type, data, {metadata, ttl, timeout, idempotent} = {}) {
-    const settings = {metadata, ttl, timeout, idempotent, message: true};
-    return (await this.#ask('hub:send', {to, type, data: data ?? null}, settings)).payload;
+  async ask(to, type, data, {metadata, ttl, timeout, idempotent, latest} = {}) {
+    const key = latestKey(latest, 'ask', to, type);
+    const settings = {metadata, ttl, timeout, idempotent, message: true, latest: key};
+    return payloadOf(await this.#ask('hub:send', {to, type, data: data ?? null}, settings));
   }
 
   async request(to, type, data, {metadata, timeout = this.#options.requestTimeout} = {}) {
@@ -191,17 +204,18 @@ export class DormouseClient {
     });
   }
 
-  async broadcast(type, data, {excludeSelf = true, capability, metadata, ttl, timeout, idempotent} = {}) {
+  async broadcast(type, data, {excludeSelf = true, capability, metadata, ttl, timeout, idempotent, latest} = {}) {
     const settings = {
-      ttl, timeout, idempotent, message: true,
+      ttl, timeout, idempotent, message: true, latest: latestKey(latest, 'broadcast', capability ?? '', type),
       metadata: capability === undefined ? metadata : {...metadata, targetCapability: capability},
     };
-    return (await this.#ask('hub:broadcast', {type, data: data ?? null, excludeSelf}, settings)).payload;
+    return payloadOf(await this.#ask('hub:broadcast', {type, data: data ?? null, excludeSelf}, settings));
   }
 
-  async publish(topic, type, data, {metadata, ttl, timeout, idempotent} = {}) {
-    const settings = {metadata, ttl, timeout, idempotent, message: true};
-    return (await this.#ask('hub:publish', {topic, type, data: data ?? null}, settings)).payload;
+  async publish(topic, type, data, {metadata, ttl, timeout, idempotent, latest} = {}) {
+    const key = latestKey(latest, 'publish', topic, type);
+    const settings = {metadata, ttl, timeout, idempotent, message: true, latest: key};
+    return payloadOf(await this.#ask('hub:publish', {topic, type, data: data ?? null}, settings));
   }
 
   async subscribe(topic, handler) {

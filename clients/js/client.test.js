@@ -445,3 +445,35 @@ test('reconnect opens another socket', async () => {
   // 1000 would tell the hub that the session is over.
   assert.deepEqual(all.hub.sockets.map(({closedWith}) => closedWith), [4000, 1000]);
 });
+
+test('a later message of which the latest counts takes the place of one that waits', async () => {
+  const {hub, client, clock, of} = await connected();
+  await client.publish('board', 'other', 0);
+  hub.refuse('hub:publish', 'rate_limited', {retryAfter: 1, limit: 10});
+  const refused = client.publish('board', 'cursor', 1, {latest: true});
+  await settled();
+  hub.answerAsUsual('hub:publish');
+  const results = [2, 3].map((data) => client.publish('board', 'cursor', data, {latest: true}));
+  const elsewhere = client.publish('board', 'note', 'x', {latest: true});
+  const named = ['a', 'b'].map((data) => client.publish('board', 'drag', data, {latest: `shape-${data}`}));
+  client.send('browser/bert', 'cursor', 4, {latest: true});
+  assert.deepEqual([await refused, await results[0]], [{superseded: true}, {superseded: true}]);
+  assert.equal(client.queued, 5);
+  await clock.advance(2000);
+  assert.deepEqual((await Promise.all([results[1], elsewhere, ...named])).map(({superseded}) => superseded),
+                   [undefined, undefined, undefined, undefined]);
+  assert.deepEqual(hub.of('hub:publish').slice(2).map(({payload}) => payload.data), [3, 'x', 'a', 'b']);
+  assert.deepEqual(hub.of('hub:send').map(({payload}) => payload.data), [4]);
+  assert.deepEqual(of('error'), []);
+});
+
+test('tells of messages that wait', async () => {
+  const {hub, client, clock, of} = await connected({backlogAfter: 200});
+  await hub.say('hub:pause', {reason: 'slow', targets: []});
+  client.send('browser/bert', 'chat', 1);
+  await clock.advance(200);
+  assert.deepEqual(of('backlog'), [{waiting: 1, delay: 200, reason: 'pause'}]);
+  assert.deepEqual(client.backlog, {waiting: 1, delay: 200, reason: 'pause'});
+  await hub.say('hub:resume', {});
+  assert.deepEqual(of('backlog')[1], {waiting: 0, delay: 0, reason: null});
+});

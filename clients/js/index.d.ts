@@ -110,6 +110,8 @@ export interface ClientOptions {
   requestTimeout?: number;
   /** How many frames may wait for a connection or for the end of a pause. Default 1,000. */
   queueLimit?: number;
+  /** ms that a message may wait to be sent before the event `backlog` says so. Default 500. */
+  backlogAfter?: number;
   /** How many received messages are remembered, so that none is handled twice. Default 500. */
   recentIds?: number;
   /** The hub's address. Default "cloudflare/signal-hub". */
@@ -124,7 +126,31 @@ export interface RequestOptions {
   timeout?: number;
 }
 
-export interface MessageOptions extends RequestOptions {
+/** Messages that wait to be sent. */
+export interface Backlog {
+  /** How many. */
+  readonly waiting: number;
+  /** How long the oldest of them has waited, in ms. */
+  readonly delay: number;
+  /** What they wait for: a connection, the end of a pause that the hub asked for, or their turn at its rate limit. */
+  readonly reason: 'connection' | 'pause' | 'rate' | null;
+}
+
+/** What a call resolves with whose message was not sent, because a later one took its place (option `latest`). */
+export interface Superseded {
+  superseded?: true;
+}
+
+export interface LatestOption {
+  /**
+   * Only the latest counts, as of a cursor's place: while this message waits to be sent, a later one with the same
+   * `latest` takes its place. True: the same kind of call to the same receiver, capability or topic, of the same type. A text: of
+   * whatever has the same text.
+   */
+  latest?: boolean | string;
+}
+
+export interface MessageOptions extends RequestOptions, LatestOption {
   metadata?: Record<string, unknown>;
   /** ms after which the hub delivers it no more. */
   ttl?: number;
@@ -189,6 +215,11 @@ export interface ClientEvents {
   /** Receivers are slow, and the hub asks to wait: all messages do, here. `targets`: whose reading is slow. */
   paused: {reason: string; targets: Address[]};
   unpaused: {};
+  /**
+   * Messages wait to be sent, the oldest for longer than backlogAfter: comes again whenever twice as many wait, and once
+   * with `waiting` 0 when none does. Send less, or with the option `latest`.
+   */
+  backlog: Backlog;
   /** What no promise can say: a refused tell, a handler that failed, why there will be no other attempt. */
   error: Error;
   state: State;
@@ -209,6 +240,7 @@ export class DormouseClient {
   readonly paused: boolean;
   /** How many frames wait to be sent. */
   readonly queued: number;
+  readonly backlog: Backlog;
   /** Bare addresses that are kept registered. */
   readonly registered: Address[];
   readonly topics: string[];
@@ -245,17 +277,18 @@ export class DormouseClient {
 
   /**
    * A tell: nobody answers, what the hub refuses is an `error` event. True: handed to the socket; false: it waits for a
-   * connection or the end of a pause. Throws queue_full, disconnected, message_too_large.
+   * connection, the end of a pause or its turn at the rate limit (event `backlog`). Throws queue_full, disconnected, message_too_large.
    */
-  send(to: Address, type: string, data?: unknown, options?: {metadata?: Record<string, unknown>; ttl?: number}): boolean;
+  send(to: Address, type: string, data?: unknown, options?: LatestOption & {metadata?: Record<string, unknown>; ttl?: number}):
+    boolean;
   /** Resolves with the hub's receipt: it is on its way to the actor. Rejects with unknown_actor where there is none. */
-  ask(to: Address, type: string, data?: unknown, options?: MessageOptions): Promise<Receipt>;
+  ask(to: Address, type: string, data?: unknown, options?: MessageOptions): Promise<Receipt & Superseded>;
   /** Resolves with what the actor replies: its handler's result, or message.reply(). */
   request<T = any>(to: Address, type: string, data?: unknown, options?: {timeout?: number; metadata?: Record<string, unknown>}): Promise<T>;
   broadcast(type: string, data?: unknown, options?: MessageOptions & {excludeSelf?: boolean; capability?: string}):
-    Promise<{messageId: string; deliveredCount: number; failedCount: number; queuedCount: number; delivered: boolean; count: number}>;
+    Promise<Superseded & {messageId: string; deliveredCount: number; failedCount: number; queuedCount: number; delivered: boolean; count: number}>;
   publish(topic: string, type: string, data?: unknown, options?: MessageOptions):
-    Promise<{topic: string; subscriberCount: number; delivered: boolean; timestamp: number}>;
+    Promise<Superseded & {topic: string; subscriberCount: number; delivered: boolean; timestamp: number}>;
   /** Kept until unsubscribe() or disconnect(), across sessions. */
   subscribe(topic: string, handler?: MessageHandler): Promise<Subscription>;
   /** A topic: all of its handlers. */

@@ -8,16 +8,31 @@ export class Outbox {
   constructor(limit) { this.#limit = limit; }
 
   get size() { return this.#entries.length; }
+  // undefined: nothing waits.
+  get oldest() { return this.#entries[0]; }
 
   add(entry) {
     if (this.#entries.length >= this.#limit) {
       throw new DormouseError('queue_full', `${this.#limit} messages wait to be sent already.`, {
-        resolution: 'Await drained() before sending more, or raise the option queueLimit.',
+        resolution: 'Await drained() before sending more, send what only its latest value counts of with the option ' +
+          'latest, or raise the option queueLimit.',
         details: {limit: this.#limit},
       });
     }
     this.#entries.push(entry);
   }
+
+  // One that waits with the same `latest` gives its place to this one. Returns it; undefined: there is none.
+  supersede(entry) {
+    const at = this.#entries.findIndex(({latest}) => latest === entry.latest);
+    if (at < 0) return undefined;
+    const [old] = this.#entries.splice(at, 1, entry);
+    entry.number = old.number;
+    return old;
+  }
+
+  // Whether one waits with this `latest`.
+  has(wanted) { return this.#entries.some(({latest}) => latest === wanted); }
 
   // What was taken goes back to where it was, whatever the limit.
   putBack(entry) {

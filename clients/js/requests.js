@@ -3,9 +3,13 @@
 // A connection passes through three gates: shut (nothing goes), restoring (only what is `urgent`: the client's own
 // upkeep of its session), open. While the hub says pause, messages wait and everything else goes on.
 // When the hub says rate_limited, what it refused goes back to its place in the queue, and all wait as long as the
-// hub asks; then the queue is sent at the rate that the hub named, until it is empty.
+// hub asks; from then on the connection keeps to the rate that the hub named (Pace). Who has to know is told
+// (Backlog).
+// Of frames with the same `latest` only the last one waits: it takes the place of the one before.
+import {Backlog} from './backlog.js';
 import {errorOf, DormouseError} from './errors.js';
 import {Outbox} from './outbox.js';
+import {Pace} from './pace.js';
 
 const RATE_RETRIES = 10;   // how often one request is sent again after rate_limited
 const TELLS_KEPT = 256;    // sent tells that could still be refused
@@ -21,31 +25,41 @@ export class Requests {
   #paused = false;
   #inFlight = new Map();   // id -> entry that waits for its answer
   #tells = new Map();      // id -> entry, the last ones sent
-  #heldUntil = 0;          // the clock's time; nothing is sent before
-  #spacing = 0;            // ms between two frames, after the hub has complained
+  #pace;
+  #backlog;
   #timer = null;
   #waiters = [];           // of drained()
 
-  // `transmit(frame)`: false when there is no socket. `failed(error)`: a tell was refused.
-  constructor({clock, queueLimit, timeout, transmit, failed}) {
+  // `transmit(frame)`: false when there is no socket. `failed(error)`: a tell was refused. `backlog`: Backlog's
+  // `tell`, of what has waited for `backlogAfter` ms.
+  constructor({clock, queueLimit, timeout, transmit, failed, backlog = () => {}, backlogAfter = 500}) {
     this.#clock = clock;
     this.#timeout = timeout;
     this.#transmit = transmit;
     this.#failed = failed;
     this.#outbox = new Outbox(queueLimit);
+    this.#pace = new Pace(clock);
+    this.#backlog = new Backlog({clock, after: backlogAfter, look: () => this.backlog, tell: backlog});
   }
 
   get queued() { return this.#outbox.size; }
   get paused() { return this.#paused; }
+  // What waits, for how long (ms), and why: connection, pause or rate; null: nothing waits.
+  get backlog() {
+    const {oldest, size: waiting} = this.#outbox;
+    if (!oldest) return {waiting: 0, delay: 0, reason: null};
+    const reason = this.#gate !== 'open' ? 'connection' : this.#paused ? 'pause' : 'rate';
+    return {waiting, delay: this.#clock.now() - oldest.since, reason};
+  }
 
   // The hub's answer. `message`: a pause holds it. `idempotent`: may be sent again when the socket breaks before
   // the answer. `urgent`: goes while the session is being restored, however full the queue is, and ends with the
-  // connection.
-  ask(frame, {timeout = this.#timeout, message = false, idempotent = false, urgent = false} = {}) {
+  // connection. `latest`: see above; null: it was superseded by a later one before it was sent.
+  ask(frame, {timeout = this.#timeout, message = false, idempotent = false, urgent = false, latest} = {}) {
     return new Promise((resolve, reject) => {
-      const entry = this.#entry(frame, {message, idempotent, urgent, resolve, reject});
+      const entry = this.#entry(frame, {message, idempotent, urgent, latest, resolve, reject});
       if (urgent) this.#outbox.putBack(entry);
-      else this.#outbox.add(entry);  // throws: the promise is rejected
+      else this.#add(entry);  // throws: the promise is rejected
       entry.deadline = this.#clock.now() + timeout;
       entry.timer = this.#clock.setTimeout(() => this.#expire(entry, timeout), timeout);
       this.#pump();
@@ -53,9 +67,9 @@ export class Requests {
   }
 
   // True: handed to the socket. False: it waits. Throws queue_full.
-  tell(frame) {
-    const entry = this.#entry(frame, {message: true});
-    this.#outbox.add(entry);
+  tell(frame, {latest} = {}) {
+    const entry = this.#entry(frame, {message: true, latest});
+    this.#add(entry);
     this.#pump();
     return this.#tells.get(frame.id) === entry;
   }
@@ -95,7 +109,7 @@ export class Requests {
   shut() {
     this.#gate = 'shut';
     this.#paused = false;
-    this.#heldUntil = this.#spacing = 0;
+    this.#pace.reset();
     this.#clock.clearTimeout(this.#timer);
     this.#timer = null;
     this.#tells.clear();
@@ -103,14 +117,14 @@ export class Requests {
     this.#inFlight.clear();
     for (const entry of pending.sort((a, b) => a.number - b.number)) {
       if (!entry.urgent && (entry.idempotent || !entry.sent)) {
-        entry.sent = false;
-        this.#outbox.putBack(entry);
+        this.#wait(entry);
         continue;
       }
       this.#reject(entry, new DormouseError(
         'connection_lost', `The connection broke before ${entry.frame.type} was answered.`,
         {resolution: 'The hub may have got it or not; send it again where twice does no harm.'}));
     }
+    this.#backlog.update();
   }
 
   // Nothing will be sent any more.
@@ -120,6 +134,7 @@ export class Requests {
       if (entry.reject) this.#reject(entry, error);
     }
     for (const {reject} of this.#waiters.splice(0)) reject(error);
+    this.#backlog.update();
   }
 
   // Until nothing waits to be sent, and a message would go at once.
@@ -128,7 +143,27 @@ export class Requests {
     return new Promise((resolve, reject) => this.#waiters.push({resolve, reject}));
   }
 
-  #entry(frame, settings) { return {number: this.#numbers++, frame, sent: false, tries: 0, ...settings}; }
+  #entry(frame, settings) {
+    return {number: this.#numbers++, since: this.#clock.now(), frame, sent: false, tries: 0, ...settings};
+  }
+
+  #add(entry) {
+    const old = entry.latest === undefined ? undefined : this.#outbox.supersede(entry);
+    if (old) this.#supersede(old);
+    else this.#outbox.add(entry);
+  }
+
+  // What was sent in vain waits again, unless a later one waits in its place.
+  #wait(entry) {
+    entry.sent = false;
+    if (entry.latest !== undefined && this.#outbox.has(entry.latest)) this.#supersede(entry);
+    else this.#outbox.putBack(entry);
+  }
+
+  #supersede(entry) {
+    this.#clock.clearTimeout(entry.timer);
+    entry.resolve?.(null);
+  }
 
   #isDrained() { return this.#gate === 'open' && !this.#paused && !this.#outbox.size; }
 
@@ -140,7 +175,7 @@ export class Requests {
   #pump() {
     this.#clock.clearTimeout(this.#timer);
     this.#timer = null;
-    let held = this.#heldUntil - this.#clock.now();
+    let held = this.#pace.wait;
     while (held <= 0) {
       const entry = this.#outbox.take((waiting) => this.#mayGo(waiting));
       if (!entry) break;
@@ -149,11 +184,13 @@ export class Requests {
         break;
       }
       this.#sent(entry);
-      held = this.#spacing;
-      this.#heldUntil = this.#clock.now() + held;
+      this.#pace.took();
+      held = this.#pace.wait;
     }
-    if (!this.#outbox.size && held <= 0) this.#spacing = 0;
-    if (held > 0 && this.#gate !== 'shut') this.#timer = this.#clock.setTimeout(() => this.#pump(), held);
+    if (held > 0 && this.#outbox.size && this.#gate !== 'shut') {
+      this.#timer = this.#clock.setTimeout(() => this.#pump(), held);
+    }
+    this.#backlog.update();
     if (this.#isDrained()) {
       for (const {resolve} of this.#waiters.splice(0)) resolve();
     }
@@ -171,13 +208,12 @@ export class Requests {
 
   // Whether it is worth another try.
   #again(entry, {details}) {
-    const wait = (details.retryAfter ?? 1) * 1000;
+    const wait = details.retryAfterMs ?? (details.retryAfter ?? 1) * 1000;
     if (++entry.tries > RATE_RETRIES || this.#clock.now() + wait > (entry.deadline ?? Infinity)) return false;
-    // Two refusals of one moment hold the queue once.
-    this.#heldUntil = Math.max(this.#heldUntil, this.#clock.now() + wait);
-    this.#spacing = details.limit > 0 ? 1000 / details.limit : 100;
-    entry.sent = false;
-    this.#outbox.putBack(entry);
+    // Other limits, such as that of a mailbox, have nothing to do with how often frames leave.
+    if ((details.code ?? 'RATE_LIMIT_EXCEEDED') === 'RATE_LIMIT_EXCEEDED') this.#pace.slowDown(wait, details.limit);
+    else this.#pace.hold(wait);
+    this.#wait(entry);
     this.#pump();
     return true;
   }

@@ -7,14 +7,15 @@ function requests({queueLimit = 10} = {}) {
   const clock = new ManualClock();
   const sent = [];
   const failed = [];
+  const told = [];
   const all = new Requests({
-    clock, queueLimit, timeout: 1000, failed: (error) => failed.push(error.code),
+    clock, queueLimit, timeout: 1000, failed: (error) => failed.push(error.code), backlog: (status) => told.push(status),
     transmit: ({id}) => sent.push(id) > 0,
   });
   const limited = (id, retryAfter = 1) => all.answer({type: 'hub:error', correlationId: id, payload: {
     code: 'rate_limited', message: 'slower', details: {retryAfter, limit: 10},
   }});
-  return {clock, sent, failed, all, limited};
+  return {clock, sent, failed, told, all, limited};
 }
 const frame = (id) => ({id, type: 'x'});
 const reply = (id) => ({type: 'y', correlationId: id});
@@ -119,8 +120,130 @@ test('rate_limited: all wait, what was refused goes first, then at the rate of t
   assert.deepEqual(sent, ['b', 'c', 'd']);
   await clock.advance(100);
   assert.ok(all.tell(frame('e')));
-  assert.ok(all.tell(frame('f')));  // the queue was empty: at full speed again
+  assert.equal(all.tell(frame('f')), false);  // the connection keeps to the rate
+  await clock.advance(100);
+  assert.deepEqual(sent, ['b', 'c', 'd', 'e', 'f']);
+  await clock.advance(500);
+  for (const id of ['g', 'h', 'i']) assert.ok(all.tell(frame(id)));  // but for what a silence has saved up
   assert.deepEqual(failed, []);
+});
+
+test('rate_limited: the hub may say in milliseconds when there is room', async () => {
+  const {clock, sent, all} = requests();
+  all.open('open');
+  all.tell(frame('a'));
+  all.answer({type: 'hub:error', correlationId: 'a', payload: {
+    code: 'rate_limited', message: 'slower', details: {retryAfter: 1, retryAfterMs: 40, limit: 10},
+  }});
+  await clock.advance(39);
+  assert.deepEqual(sent, ['a']);
+  await clock.advance(1);
+  assert.deepEqual(sent, ['a', 'a']);
+});
+
+test('another limit holds the queue, and sets no rate', async () => {
+  const {clock, sent, all} = requests();
+  all.open('open');
+  all.tell(frame('a'));
+  all.answer({type: 'hub:error', correlationId: 'a', payload: {
+    code: 'rate_limited', message: 'full', details: {limit: 1, code: 'MAILBOX_FULL'},
+  }});
+  all.tell(frame('b'));
+  assert.deepEqual(sent, ['a']);
+  await clock.advance(1000);
+  assert.deepEqual(sent, ['a', 'a', 'b']);
+});
+
+test('a new connection knows no rate', async () => {
+  const {sent, all, limited} = requests();
+  all.open('open');
+  all.tell(frame('a'));
+  limited('a', 60);
+  all.shut();
+  all.open('open');
+  assert.ok(all.tell(frame('b')));
+  assert.deepEqual(sent, ['a', 'a', 'b']);
+});
+
+test('of frames of which the latest counts only that one waits, in the place of the first', async () => {
+  const {clock, sent, failed, all, limited} = requests();
+  all.open('open');
+  all.tell(frame('a'));
+  limited('a');
+  all.tell(frame('1'), {latest: 'cursor'});
+  const superseded = all.ask(frame('2'), {latest: 'cursor', message: true});
+  all.tell(frame('b'));
+  const asked = all.ask(frame('3'), {latest: 'cursor', message: true, timeout: 5000});
+  all.tell(frame('other'), {latest: 'other'});
+  assert.equal(await superseded, null);
+  assert.equal(all.queued, 4);
+  await clock.advance(2000);
+  assert.deepEqual(sent, ['a', 'a', '3', 'b', 'other']);
+  all.answer(reply('3'));
+  assert.equal((await asked).type, 'y');
+  assert.deepEqual(failed, []);
+});
+
+test('a refused frame is not sent again where a later one has taken its place', async () => {
+  const {clock, sent, all, limited} = requests();
+  all.open('open');
+  const first = all.ask(frame('1'), {latest: 'cursor', message: true});
+  all.tell(frame('a'));
+  limited('a');
+  all.tell(frame('2'), {latest: 'cursor'});
+  limited('1');
+  assert.equal(await first, null);
+  await clock.advance(2000);
+  assert.deepEqual(sent, ['1', 'a', 'a', '2']);
+});
+
+test('thirty a second at a limit of ten: what counts is there within a tenth of a second, and the queue stays short', async () => {
+  const {clock, all} = requests();
+  const sentAt = [];
+  all.open('open');
+  all.tell(frame('a'));
+  all.answer({type: 'hub:error', correlationId: 'a', payload: {code: 'rate_limited', details: {limit: 10}}});
+  await clock.advance(1000);
+  for (let i = 0; i < 90; ++i) {
+    const at = clock.now();
+    all.ask(frame(`c${i}`), {latest: 'cursor', message: true, timeout: 60000}).then(
+      (answer) => { if (answer) sentAt.push(clock.now() - at); });
+    assert.ok(all.queued <= 1);
+    await clock.advance(33);
+    for (let j = 0; j <= i; ++j) all.answer(reply(`c${j}`));
+    await settled();
+  }
+  assert.ok(sentAt.length >= 28 && sentAt.length <= 31, `${sentAt.length}`);
+  assert.ok(Math.max(...sentAt) <= 134, `${Math.max(...sentAt)}`);
+});
+
+test('who has messages that wait is told, again when they are twice as many, and when none waits', async () => {
+  const {clock, told, all, limited} = requests({queueLimit: 100});
+  all.open('open');
+  all.tell(frame('a'));
+  limited('a');
+  await clock.advance(499);
+  assert.deepEqual(told, []);
+  await clock.advance(1);
+  assert.deepEqual(told.splice(0), [{waiting: 1, delay: 500, reason: 'rate'}]);
+  all.tell(frame('b'));
+  all.tell(frame('c'));
+  assert.deepEqual(told.splice(0), [{waiting: 2, delay: 500, reason: 'rate'}]);
+  assert.deepEqual(all.backlog, {waiting: 3, delay: 500, reason: 'rate'});
+  await clock.advance(1000);
+  assert.deepEqual(told, [{waiting: 0, delay: 0, reason: null}]);
+  assert.deepEqual(all.backlog, {waiting: 0, delay: 0, reason: null});
+});
+
+test('a backlog says what it waits for', async () => {
+  const {clock, told, all} = requests();
+  all.tell(frame('a'));
+  await clock.advance(500);
+  all.open('open');
+  all.pause(true);
+  all.tell(frame('b'));
+  await clock.advance(500);
+  assert.deepEqual(told.map(({waiting, reason}) => [waiting, reason]), [[1, 'connection'], [0, null], [1, 'pause']]);
 });
 
 test('rate_limited is given up after ten tries, or where the wait is longer than the caller\'s', async () => {

@@ -3,46 +3,31 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
-#include <string_view>
 #include <utility>
 
-#include "common/clock.h"
-#include "proto/link_channel.h"
+#include "proto/statekeeper_sockets.h"
 
 namespace dormouse {
 namespace {
 
 using grpc::StatusCode;
 
-constexpr std::string_view kUnix = "unix:";
 constexpr Duration kGreeting{2'000};  // for each statekeeper to show that it lives
 
-// The sockets in the place of a directory of them.
 std::vector<std::string> Expand(const std::vector<std::string>& statekeepers) {
-  std::vector<std::string> addresses;
-  for (const std::string& name : statekeepers) {
-    std::error_code error;
-    if (!name.starts_with(kUnix) || !std::filesystem::is_directory(name.substr(kUnix.size()), error)) {
-      addresses.push_back(name);
-      continue;
-    }
-    for (const auto& entry : std::filesystem::directory_iterator(name.substr(kUnix.size()), error)) {
-      const std::string file = entry.path().filename();
-      if (file.starts_with("statekeeper-") && file.ends_with(".sock")) {
-        addresses.push_back(std::string(kUnix) + entry.path().string());
-      }
-    }
-    if (error) {
-      throw Failure(Exit::kNobody,
-                    fmt::format("{} cannot be read: {}.", name.substr(kUnix.size()), error.message()));
-    }
-  }
-  if (addresses.empty()) {
-    throw Failure(Exit::kNobody,
-                  fmt::format("There is no statekeeper's socket in {}.", fmt::join(statekeepers, ", ")));
-  }
-  return addresses;
+  std::string trouble;
+  std::vector<std::string> addresses = FindStatekeepers(statekeepers, &trouble);
+  if (!addresses.empty()) return addresses;
+  if (trouble.empty())
+    trouble = fmt::format("There is no statekeeper's socket in {}.", fmt::join(statekeepers, ", "));
+  throw Failure(Exit::kNobody, trouble);
+}
+
+std::shared_ptr<const LinkCredentials> ReadCredentials(LinkCredentials::Files files) {
+  std::string wrong;
+  auto credentials = LinkCredentials::Read(std::move(files), LinkRole::kOperator, &wrong);
+  if (credentials == nullptr) throw Failure(Exit::kUsage, wrong);
+  return credentials;
 }
 
 bool IsSilence(const grpc::Status& status) {
@@ -68,13 +53,11 @@ Exit ExitOf(StatusCode code) {
 
 }  // namespace
 
-ClusterClient::ClusterClient(std::vector<std::string> statekeepers, const std::string& key, Duration timeout)
-    : statekeepers_(std::move(statekeepers)), timeout_(timeout) {
-  if (!key.empty()) {
-    std::string wrong;
-    key_ = OperatorKey::Read("key", key, &wrong);
-    if (!key_.has_value()) throw Failure(Exit::kUsage, wrong);
-  }
+ClusterClient::ClusterClient(std::vector<std::string> statekeepers, LinkCredentials::Files files,
+                             Duration timeout)
+    : statekeepers_(std::move(statekeepers)),
+      timeout_(timeout),
+      credentials_(ReadCredentials(std::move(files))) {
   Find();
 }
 
@@ -83,8 +66,8 @@ void ClusterClient::Find() {
   std::string last;
   for (const std::string& address : addresses) {
     address_ = address;
-    stub_ = admin::Admin::NewStub(NewLinkChannel(address));
-    sends_token_ = key_.has_value() && !address.starts_with(kUnix);
+    channel_ = LinkChannel(address, credentials_);
+    stub_ = admin::Admin::NewStub(channel_.grpc());
     const Deadline patience = std::chrono::system_clock::now() + std::min(timeout_, kGreeting);
     grpc::Status status;
     // One that is not a member yet will be in a moment.
@@ -104,11 +87,14 @@ void ClusterClient::Find() {
     }
     last = status.error_message();
   }
-  throw Failure(Exit::kNobody, fmt::format("No statekeeper answers at {} ({}). --statekeeper names others.",
-                                           fmt::join(addresses, ", "), last));
+  const bool by_network = !std::ranges::all_of(addresses, IsUnixTarget);
+  throw Failure(Exit::kNobody,
+                fmt::format("No statekeeper answers at {} ({}). --statekeeper names others.{}",
+                            fmt::join(addresses, ", "), last,
+                            by_network ? " Statekeepers with certificates answer only whoever shows one: "
+                                         "--certificate, --private-key and --ca."
+                                       : ""));
 }
-
-std::string ClusterClient::Token() const { return "Bearer " + key_->NewToken(WallMs()); }
 
 void ClusterClient::ThrowUnlessMoving(const grpc::Status& status, Deadline deadline) const {
   const bool late = std::chrono::system_clock::now() + kPause >= deadline;

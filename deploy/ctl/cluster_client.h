@@ -12,18 +12,20 @@
 #include <thread>
 #include <vector>
 
-#include "common/operator_key.h"
 #include "common/options.h"
 #include "deploy/ctl/failure.h"
 #include "proto/admin.grpc.pb.h"
+#include "proto/link_channel.h"
+#include "proto/link_credentials.h"
 
 namespace dormouse {
 
 class ClusterClient {
  public:
-  // `statekeepers`: HOST:PORT, unix:SOCKET, or unix:DIRECTORY for all statekeepers' sockets in it. `key`: the
-  // file of the admin key; empty: none. `timeout`: the longest time that an answer may take.
-  ClusterClient(std::vector<std::string> statekeepers, const std::string& key, Duration timeout);
+  // `statekeepers`: HOST:PORT, unix:SOCKET, or unix:DIRECTORY for all statekeepers' sockets in it. `files`:
+  // the admin key, or a certificate; to be shown over TCP. `timeout`: the longest time that an answer may
+  // take.
+  ClusterClient(std::vector<std::string> statekeepers, LinkCredentials::Files files, Duration timeout);
 
   template <typename Request, typename Reply>
   using Method = grpc::Status (admin::Admin::StubInterface::*)(grpc::ClientContext*, const Request&, Reply*);
@@ -63,17 +65,16 @@ class ClusterClient {
   grpc::Status Try(Method<Request, Reply> method, const Request& request, Deadline deadline, Reply* reply) {
     grpc::ClientContext context;
     context.set_deadline(deadline);
-    if (sends_token_) context.AddMetadata("authorization", Token());
+    channel_.Authorize(&context);
     return (stub_.get()->*method)(&context, request, reply);
   }
-  std::string Token() const;
   void ThrowUnlessMoving(const grpc::Status& status, Deadline deadline) const;
 
   const std::vector<std::string> statekeepers_;
   const Duration timeout_;
-  std::optional<OperatorKey> key_;
-  bool sends_token_ = false;
+  const std::shared_ptr<const LinkCredentials> credentials_;
   std::string address_;
+  LinkChannel channel_;
   std::unique_ptr<admin::Admin::Stub> stub_;
   admin::MembersReply members_;
 };

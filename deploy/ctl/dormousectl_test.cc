@@ -51,8 +51,9 @@ class DormousectlTest : public testing::Test {
   // As a shell runs it, without a variable of this process's.
   Outcome Run(const std::string& words, const std::string& environment = "") const {
     const std::string errors = files_.Path("stderr");
-    const std::string line = fmt::format("env -u DORMOUSE_STATEKEEPER -u DORMOUSE_ADMIN_KEY {} {} {} 2>{}",
-                                         environment, DORMOUSECTL, words, errors);
+    const std::string line = fmt::format(
+        "env -u DORMOUSE_STATEKEEPER -u DORMOUSE_ADMIN_KEY -u DORMOUSE_LINK_CERTIFICATE {} {} {} 2>{}",
+        environment, DORMOUSECTL, words, errors);
     FILE* pipe = popen(line.c_str(), "r");
     Outcome outcome;
     std::array<char, 4096> buffer{};
@@ -97,8 +98,9 @@ class DormousectlTest : public testing::Test {
   KeyDirectory files_;
   const std::string key_ = files_.Write("key", std::string(32, 'k'));
   FakeCluster cluster_;
-  FakeStatekeeper one_{&cluster_, kOne, key_};
-  FakeStatekeeper two_{&cluster_, kTwo, key_};
+  const TestSecret trust_;
+  FakeStatekeeper one_{&cluster_, kOne, &trust_, key_};
+  FakeStatekeeper two_{&cluster_, kTwo, &trust_, key_};
 };
 
 TEST_F(DormousectlTest, ShowsTables) {
@@ -226,6 +228,31 @@ TEST_F(DormousectlTest, ShowsTheKeyOverTheNetworkOnly) {
   outcome = Run(at + "members --key " + files_.Path("none"));
   EXPECT_EQ(outcome.exit, 2);
   EXPECT_THAT(outcome.error, HasSubstr("--key: " + files_.Path("none") + " does not exist"));
+}
+
+TEST_F(DormousectlTest, ShowsACertificateWhereStatekeepersHaveThem) {
+  const TestCertificates trust;
+  const FakeStatekeeper statekeeper(&cluster_, "4444444444444444", &trust, key_);
+  const std::string at = "--statekeeper " + statekeeper.tcp() + " members ";
+  const auto shown = [&trust](LinkRole role) {
+    const LinkCertificates::Files files = trust.FilesOf(role).certificates;
+    return fmt::format("--certificate {} --private-key {} --ca {}", files.certificate.path, files.key.path,
+                       files.ca.path);
+  };
+  EXPECT_EQ(Run(at + shown(LinkRole::kOperator)).exit, 0);
+  EXPECT_EQ(
+      Run(at, fmt::format("DORMOUSE_LINK_CERTIFICATE={0}.pem DORMOUSE_LINK_KEY={0}.key DORMOUSE_LINK_CA={1}",
+                          trust.files().Path("dormouse-operator"), trust.files().Path("ca.pem")))
+          .exit,
+      0);
+  EXPECT_EQ(Run(at + shown(LinkRole::kStatekeeper)).exit, 0);
+  const Outcome gateway = Run(at + shown(LinkRole::kGateway));
+  EXPECT_EQ(gateway.exit, 2);
+  EXPECT_THAT(gateway.error, HasSubstr("lacks the name dormouse-operator"));
+  const Outcome key = Run(at + "--key " + key_);
+  EXPECT_EQ(key.exit, 3);
+  EXPECT_THAT(key.error, HasSubstr("--certificate, --private-key and --ca"));
+  EXPECT_EQ(Run(at + "--ca " + trust.files().Path("ca.pem")).exit, 2);
 }
 
 TEST_F(DormousectlTest, ExitStatusesSayWhatHappened) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "common/logging.h"
 #include "common/options.h"
 #include "common/shard.h"
 #include "deploy/ctl/cluster_client.h"
@@ -21,7 +22,8 @@ constexpr char kFooter[] =
     "socket,\n"
     "DATA/run/statekeeper-ID.sock, without a key; unix:DATA/run means whichever of those there answers. Over "
     "the\n"
-    "network it is HOST:PORT, with the file that the statekeepers have as --admin-key.\n"
+    "network it is HOST:PORT, with the file that the statekeepers have as --admin-key; or, where they have\n"
+    "certificates, with a certificate of the same authorities for dormouse-operator.\n"
     "\n"
     "Statekeepers are named by their ids, by the first characters of these, or by their addresses; hubs as\n"
     "CLASS/NAME, as in signal/default. Each command has a --help of its own.\n"
@@ -30,8 +32,8 @@ constexpr char kFooter[] =
     "statekeeper or shard; 5 not in time.";
 
 struct Words {
-  std::vector<std::string> statekeepers = {"127.0.0.1:7400"};
-  std::string key;
+  std::vector<std::string> statekeepers = {"unix:./dormouse-data/run"};
+  LinkCredentials::Files files = {{"key", ""}, {{"certificate", ""}, {"private-key", ""}, {"ca", ""}}};
   std::string timeout;
   bool json = false;
 
@@ -172,7 +174,24 @@ class Commands {
   Action* const action_;
 };
 
+// All three, or none.
+void AddCertificate(CLI::App* app, LinkCertificates::Files* files) {
+  const auto add = [app](LinkCertificates::File* file, const std::string& help, const std::string& variable) {
+    return app->add_option("--" + file->option, file->path, help)->envname(variable)->type_name("FILE");
+  };
+  CLI::Option* certificate = add(&files->certificate,
+                                 "Certificate (PEM) to ask over the network with, where "
+                                 "statekeepers have certificates",
+                                 "DORMOUSE_LINK_CERTIFICATE");
+  CLI::Option* key = add(&files->key, "Its private key (PEM)", "DORMOUSE_LINK_KEY");
+  CLI::Option* ca = add(&files->ca, "Certificates of its authorities (PEM)", "DORMOUSE_LINK_CA");
+  certificate->needs(key)->needs(ca);
+  key->needs(certificate);
+  ca->needs(certificate);
+}
+
 int Run(int argc, char** argv) {
+  InitLogging("dormousectl", "warn");
   Words words;
   Action action;
   CLI::App app("See and steer a running Dormouse cluster.", "dormousectl");
@@ -188,9 +207,10 @@ int Run(int argc, char** argv) {
       ->envname("DORMOUSE_STATEKEEPER")
       ->capture_default_str()
       ->type_name("ADDRESS[,ADDRESS...]");
-  app.add_option("--key", words.key, "File with the admin key, to ask over the network")
+  app.add_option("--key", words.files.secret.path, "File with the admin key, to ask over the network")
       ->envname("DORMOUSE_ADMIN_KEY")
       ->type_name("FILE");
+  AddCertificate(&app, &words.files.certificates);
   app.add_option("--timeout", words.timeout,
                  "Longest time that an answer may take (default: 10s; of evict and drain: 60s)")
       ->check(kDuration)
@@ -204,7 +224,7 @@ int Run(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : static_cast<int>(Exit::kUsage);
   }
   try {
-    ClusterClient cluster(words.statekeepers, words.key, ParseDuration(words.timeout));
+    ClusterClient cluster(words.statekeepers, words.files, ParseDuration(words.timeout));
     action(&cluster, words.json ? Form::kJson : Form::kTable);
     return static_cast<int>(Exit::kDone);
   } catch (const Failure& failure) {

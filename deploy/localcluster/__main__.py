@@ -1,4 +1,4 @@
-"""The commands of deploy/local, once what they need is installed: up, status, down, logs, ctl."""
+"""The commands of deploy/local, once what they need is installed: up, status, restart, down, logs, ctl."""
 
 import argparse
 import os
@@ -19,6 +19,7 @@ _REPOSITORY = os.path.dirname(_DEPLOY)
 
 
 def up(options, layout):
+    umask = os.umask(0o077)
     layout.create()
     lock = layout.lock()
     if lock is None:
@@ -34,7 +35,7 @@ def up(options, layout):
         print(plan.notice, flush=True)
     if not options.bin:
         built = subprocess.run([os.path.join(_DEPLOY, "build"), "release", "dormouse-gateway", "dormouse-statekeeper",
-                                "dormousectl"], check=False)
+                                "dormousectl"], check=False, umask=umask)
         if built.returncode != 0:
             return 1
     if options.detach:
@@ -105,7 +106,7 @@ def _up_detached(plan, layout, lock):
 
 def _detach_stdio(layout):
     null = os.open(os.devnull, os.O_RDWR)
-    log = os.open(layout.log("supervisor"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    log = os.open(layout.log("supervisor"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     for target, source in ((0, null), (1, log), (2, log)):
         os.dup2(source, target)
     os.close(null)
@@ -170,6 +171,40 @@ def status(_, layout):
     return 0 if well else 1
 
 
+def restart(options, layout):
+    """Stops one process in order and waits until its supervisor has started it again."""
+    record = _running(layout)
+    before = _entry(record, options.name)
+    if not layout.supervised():
+        raise Failure("The supervisor is gone, so nothing would start it again. deploy/local up puts that right.")
+    killed = processes.stop([before], layout.data, record["stop_timeout"])
+    deadline = time.monotonic() + supervisor.READY_TIMEOUT
+    while True:
+        now = _entry(_running(layout), options.name)
+        ready, why = health.readiness(now) if now["restarts"] > before["restarts"] else (False, "it is not started")
+        if ready:
+            print(f"{options.name} {'had to be killed, and ' if killed else ''}is ready again (pid {now['pid']}).")
+            return 0
+        if time.monotonic() > deadline:
+            raise Failure(f"{options.name} is not ready after {supervisor.READY_TIMEOUT} s: {why}."
+                          f" Its log: {layout.log(options.name)}.")
+        time.sleep(0.05)
+
+
+def _running(layout):
+    record = layout.read_record()
+    if record is None:
+        raise Failure(f"Nothing runs in {layout.data}.")
+    return record
+
+
+def _entry(record, name):
+    entries = {entry["name"]: entry for entry in record["processes"]}
+    if name not in entries:
+        raise Failure(f"There is no process {name}; these run: {', '.join(entries)}.")
+    return entries[name]
+
+
 def show_logs(options, layout):
     if not logs.names(layout):
         raise Failure(f"There are no logs in {layout.logs}.")
@@ -228,7 +263,7 @@ def _parse(words):
     start.add_argument("--store", metavar="file|redis|URL",
                        help="file: embedded, in the data directory, for one statekeeper; redis: a private Redis"
                             " server; URL: redis://, redis+unix://,"
-                            " redis+sentinel:// or redis+cluster:// of yours (default: what the data directory has already; in a new"
+                            " redis+sentinel:// or redis+cluster:// of yours, or over TLS with rediss in place of redis (default: what the data directory has already; in a new"
                             " one file, or redis for several statekeepers)")
     start.add_argument("--port", type=int, default=8080, metavar="P", help="port for clients (default: 8080)")
     start.add_argument("--host", default="127.0.0.1", metavar="ADDRESS",
@@ -237,6 +272,8 @@ def _parse(words):
     start.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
                        help="any option of the processes (deploy/README.md lists them); can be repeated")
     command("status", status, "Show the processes; exit status 0 if all of them are ready.")
+    command("restart", restart, "Stop one process in order and start it again, of the binary that is there now."
+            ).add_argument("name", metavar="NAME", help="the process, as status names it")
     command("down", down, "Stop the cluster.")
     command("logs", show_logs, "Print the logs of all processes.").add_argument(
         "-f", "--follow", action="store_true", help="go on with what is being added")

@@ -3,19 +3,36 @@
     DATA/dormouse.db       the embedded store of the one statekeeper (--store file)
     DATA/redis/            the private Redis' append-only file (--store redis)
     DATA/admin-key         the operators' secret, made at the first start; all statekeepers are given it
+    DATA/cluster-secret    the cluster's, by which its processes know each other; the same
     DATA/run/cluster.json  what runs: pids, ports, options; there while the cluster is up
     DATA/run/supervisor.lock   held by the supervisor; the kernel lets go of it however the supervisor ends
     DATA/run/*.sock        the processes' unix sockets
     DATA/logs/NAME.log     standard error of each process; NAME.log.1 is the one before
+
+All of it is for its user alone: state, secrets, what clients said. The directory itself is closed by the statekeeper.
 """
 
 import fcntl
 import json
 import os
 import secrets
+import stat
 
 # A unix socket's path has 107 characters at most; the longest of ours is run/statekeeper-18446744073709551615.sock.
 MAX_PATH = 107 - len("/run/statekeeper-18446744073709551615.sock")
+
+
+def _close(path):
+    """Takes every right from other users, of all below a directory, too. A link's target is somebody else's matter."""
+    try:
+        mode = os.lstat(path).st_mode
+        if not stat.S_ISLNK(mode):
+            os.chmod(path, stat.S_IMODE(mode) & stat.S_IRWXU)
+        if stat.S_ISDIR(mode):
+            for name in os.listdir(path):
+                _close(os.path.join(path, name))
+    except FileNotFoundError:  # or it has gone just now
+        pass
 
 
 class Failure(Exception):
@@ -32,16 +49,21 @@ class Layout:
         self.logs = os.path.join(self.data, "logs")
         self.redis = os.path.join(self.data, "redis")
         self.admin_key = os.path.join(self.data, "admin-key")
+        self.cluster_secret = os.path.join(self.data, "cluster-secret")
         self.redis_socket = os.path.join(self.run, "redis.sock")
         self._record = os.path.join(self.run, "cluster.json")
         self._lock = os.path.join(self.run, "supervisor.lock")
 
     def create(self):
+        """Makes the directories, and closes to other users what an earlier version left open to them. What is made
+        from now on, by this process and those that it starts, is closed by `umask`, which the caller has set."""
         try:
             for directory in (self.data, self.run, self.logs):
                 os.makedirs(directory, exist_ok=True)
+            for path in (self.run, self.logs, self.redis, self.admin_key, self.cluster_secret):
+                _close(path)
         except OSError as error:
-            raise Failure(f"Cannot make the data directory: {error}.") from error
+            raise Failure(f"Cannot make the data directory for this user alone: {error}.") from error
 
     def has_embedded_store(self):
         return os.path.exists(os.path.join(self.data, "dormouse.db"))
@@ -49,14 +71,15 @@ class Layout:
     def has_redis_store(self):
         return os.path.exists(os.path.join(self.redis, "appendonlydir"))
 
-    def create_admin_key(self):
-        """Makes the operators' secret, readable for this user alone, where there is none yet."""
-        partial = f"{self.admin_key}.{os.getpid()}"
-        if os.path.exists(self.admin_key):
+    @staticmethod
+    def create_secret(path):
+        """Makes a secret, readable for this user alone, where there is none yet."""
+        partial = f"{path}.{os.getpid()}"
+        if os.path.exists(path):
             return
         with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
             file.write(secrets.token_hex(32) + "\n")
-        os.replace(partial, self.admin_key)  # whole, or not at all
+        os.replace(partial, path)  # whole, or not at all
 
     def log(self, name):
         return os.path.join(self.logs, name + ".log")

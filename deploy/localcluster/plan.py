@@ -69,7 +69,10 @@ def make(options, layout):
     binaries = options.bin or os.path.join(os.path.dirname(_DEPLOY), "build", "release", "bin")
     settings = [word for setting in options.set for word in ("--set", setting)]
     shown_host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(options.host, options.host)
-    plan = Plan(url=f"http://{shown_host}:{options.port}/", store=store)
+    plan = Plan(url=f"http://{shown_host}:{options.port}/", store=_without_passwords(store))
+    if plan.store != store:
+        plan.notice = ("The password in --store can be seen by everybody on this machine for as long as this runs. Put it in"
+                       " a file and say --set store-password-file=FILE.")
     if not options.store and store == "redis":
         plan.notice = f"The store is a Redis of this cluster's own (--store redis), in {layout.redis}."
     # Both windows begin with SIGTERM; each kind of process has one of them.
@@ -81,8 +84,12 @@ def make(options, layout):
         plan.processes.append(_redis(layout))
     operators = []
     if not any(setting.startswith("admin-key=") for setting in options.set):
-        layout.create_admin_key()
+        layout.create_secret(layout.admin_key)
         operators = ["--admin-key", layout.admin_key]
+    trust = []
+    if not any(setting.startswith(("cluster-secret=", "link-certificate=")) for setting in options.set):
+        layout.create_secret(layout.cluster_secret)
+        trust = ["--cluster-secret", layout.cluster_secret]
     links = []
     for number in range(1, options.statekeepers + 1):
         preferred = 7400 + 10 * (number - 1)
@@ -93,7 +100,7 @@ def make(options, layout):
         plan.processes.append(Process(
             f"statekeeper-{number}", "statekeeper", admin=admin,
             command=[os.path.join(binaries, "dormouse-statekeeper"), "--data", layout.data, "--store", store,
-                     "--listen", links[-1], "--admin", f"127.0.0.1:{admin}", *operators, *settings]))
+                     "--listen", links[-1], "--admin", f"127.0.0.1:{admin}", *operators, *trust, *settings]))
     for number in range(1, options.gateways + 1):
         admin = ports.choose(options.port + number if options.port + number <= 65535 else None,
                              f"{layout.data} gateway {number}")
@@ -101,7 +108,7 @@ def make(options, layout):
             f"gateway-{number}", "gateway", admin=admin,
             command=[os.path.join(binaries, "dormouse-gateway"), "--data", layout.data,
                      "--listen", f"{options.host}:{options.port}", "--statekeepers", ",".join(links),
-                     "--admin", f"127.0.0.1:{admin}", *settings]))
+                     "--admin", f"127.0.0.1:{admin}", *trust, *settings]))
     return plan
 
 
@@ -113,6 +120,12 @@ def _default_store(options, layout):
         raise Failure(f"The state in {layout.data} is in an embedded store, which is for one statekeeper. Leave out"
                       " --statekeepers; or begin anew in a Redis, with --store redis or with another --data.")
     return "redis"
+
+
+def _without_passwords(store):
+    """As the processes hide them (common/hidden_passwords.h)."""
+    store = re.sub(r"(://[^:@]*:).*@", r"\1***@", store)
+    return re.sub(r"(password=)[^&]*", r"\1***", store)
 
 
 def _redis(layout):

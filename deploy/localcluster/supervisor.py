@@ -120,7 +120,7 @@ class Supervisor:
     def _tend(self, child):
         now = time.monotonic()
         if child.restart_at is None and child.popen.poll() is not None:
-            if now - child.started_at > STEADY_AFTER:
+            if now - child.started_at > STEADY_AFTER or child.popen.returncode == 0:  # 0: it was asked to end
                 child.backoff = FIRST_BACKOFF
             child.restart_at = now + child.backoff
             self._say(f"{child.plan.name} {_ended(child.popen.returncode)};"

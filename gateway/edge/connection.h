@@ -8,11 +8,13 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
-#include "gateway/edge/address_limit.h"
+#include "common/http/address_limit.h"
+#include "common/timer_wheel.h"
 #include "gateway/edge/outbound_queue.h"
+#include "gateway/edge/over_limit.h"
 #include "gateway/edge/partial_message.h"
-#include "gateway/edge/timer_wheel.h"
 #include "gateway/edge/token_bucket.h"
 
 struct lws;
@@ -34,15 +36,27 @@ struct Connection : TimerNode {
   int64_t admit_by_ms = 0;   // SteadyMs() by which the hub must have let it in; 0: it has, or need not
   TokenBucket rate;
   AddressLimit::Seat seat;
+  // What the client has said and its hub has not dealt with yet.
+  uint32_t unsettled = 0;        // messages
+  uint32_t unsettled_bytes = 0;  // of them
 
+  std::unique_ptr<std::string> role;        // by its token; nullptr: none
   std::unique_ptr<PartialMessage> partial;  // the message under way, where it comes in pieces
   std::unique_ptr<OutboundQueue> outbound;  // present while a write waits, or the connection closes
+  std::unique_ptr<OverLimit> over_limit;    // present from the first message that was refused
+  uint8_t waiting_answers = 0;              // of the edge, since `outbound` was empty last
 
   bool closing : 1 = false;
   bool close_sent : 1 = false;
   bool draining : 1 = false;      // the timer is for closing with 1001
   bool congested : 1 = false;     // not read until its lane can take events again
+  bool window_full : 1 = false;   // not read until its hub has dealt with more of what it said
+  bool exempted : 1 = false;      // it has had the message that its rate limit does not count
   bool within_frame : 1 = false;  // the next bytes continue a frame
+
+  // On purpose.
+  bool IsHeld() const { return congested || window_full; }
+  void SetRole(std::string_view name) { role = name.empty() ? nullptr : std::make_unique<std::string>(name); }
 };
 
 }  // namespace dormouse

@@ -81,16 +81,16 @@ TEST(ConnectionTable, ForgedHandlesFindNothing) {
 TEST(ConnectionTable, AFreedRecordTakesItsBelongingsAlong) {
   ConnectionTable table(5);
   Connection* connection = table.Allocate();
-  PartialBudget budget{.limit = 100};
-  connection->partial = std::make_unique<PartialMessage>(&budget, 0);
-  connection->partial->Append("half a message");
+  PartialBudget budget(100);
+  connection->partial = std::make_unique<PartialMessage>(&budget, connection->handle, 0);
+  connection->partial->Append("half a message", 0);
   AddressLimit limit(1);
   connection->seat = limit.Take(IpAddress()).value();
   connection->hub = "echo/room";
   table.Free(connection);
   connection = table.Allocate();
   EXPECT_EQ(connection->partial, nullptr);
-  EXPECT_EQ(budget.used, 0u);
+  EXPECT_EQ(budget.used(), 0u);
   EXPECT_EQ(limit.visitors(), 0u);
   EXPECT_EQ(connection->hub, "");
   EXPECT_EQ(table.size(), 1u);

@@ -41,16 +41,18 @@ EdgeRules::EdgeRules(const link::ClassProfile& profile)
           static_cast<uint16_t>(profile.admission_close_code() == 0 ? 1008 : profile.admission_close_code())),
       admission_close_reason(profile.admission_close_reason()),
       max_message_size(profile.max_message_size() == 0 ? kDefaultMaxMessageSize : profile.max_message_size()),
-      rate_limit(profile.rate_limit()),
-      rate_burst(profile.rate_burst()),
       outbound{.pause = profile.outbound_pause(),
                .resume = profile.outbound_resume(),
                .limit = profile.outbound_limit() == 0 ? kDefaultOutboundLimit : profile.outbound_limit(),
                .pause_messages = profile.outbound_pause_messages(),
                .resume_messages = profile.outbound_resume_messages()},
+      rate_limit_{.rate = profile.rate_limit(), .burst = profile.rate_burst()},
       exempt_types_(profile.rate_exempt_types().begin(), profile.rate_exempt_types().end()) {
   std::vector<std::string> names = {"type"};
   for (const std::string& type : exempt_types_) quoted_exempt_types_.push_back(Quoted(type));
+  for (const link::RoleLimit& limit : profile.role_limits()) {
+    role_limits_.emplace_back(limit.role(), RateLimit{.rate = limit.rate(), .burst = limit.burst()});
+  }
   for (const link::AutoResponse& source : profile.auto_responses()) {
     Response response;
     response.type = source.type();
@@ -79,6 +81,15 @@ EdgeRules::Template EdgeRules::Compile(const link::Template& source, std::vector
     out.push_back(std::move(part));
   }
   return out;
+}
+
+const RateLimit& EdgeRules::RateLimitOf(const std::string* role) const {
+  if (role != nullptr) {
+    for (const auto& [name, limit] : role_limits_) {
+      if (name == *role) return limit;
+    }
+  }
+  return rate_limit_;
 }
 
 bool EdgeRules::IsRateExempt(std::string_view frame) const {
@@ -161,7 +172,7 @@ std::optional<std::string> EdgeRules::Fill(const Template& compiled, const Templ
         out.append(std::to_string(values.retry_after_s));
         break;
       case link::Template::RATE_LIMIT:
-        out.append(fmt::format("{}", rate_limit));
+        out.append(fmt::format("{}", values.rate_limit));
         break;
       default:
         out.append(part.literal);

@@ -26,6 +26,13 @@ struct TemplateValues {
   int64_t now_ms = 0;  // wall clock
   uint64_t actual_size = 0;
   int64_t retry_after_s = 0;
+  double rate_limit = 0;
+};
+
+// How many messages a socket may send.
+struct RateLimit {
+  double rate = 0;  // a second; 0: no limit
+  uint32_t burst = 0;
 };
 
 class EdgeRules {
@@ -40,11 +47,11 @@ class EdgeRules {
   uint16_t admission_close_code = 1008;
   std::string admission_close_reason;
   uint64_t max_message_size = 0;
-  double rate_limit = 0;  // messages a second; 0: none
-  uint32_t rate_burst = 0;
   OutboundMarks outbound;
 
-  // Whether the frame is of a type that the rate limit does not count.
+  // For a socket with that role; nullptr: without any.
+  const RateLimit& RateLimitOf(const std::string* role) const;
+  // Whether the frame is of a type that the rate limit does not count when it is a socket's first.
   bool IsRateExempt(std::string_view frame) const;
 
   // The answer to a text frame; nullopt: it is for the hub. `values` is asked for only where a rule applies.
@@ -88,6 +95,8 @@ class EdgeRules {
   std::optional<std::string> Fill(const Template& compiled, const TemplateValues& values) const;
   static Template Compile(const link::Template& source, std::vector<std::string>* names);
 
+  RateLimit rate_limit_;
+  std::vector<std::pair<std::string, RateLimit>> role_limits_;  // few
   std::vector<Response> responses_;
   std::vector<std::string> exempt_types_;
   std::vector<std::string> quoted_exempt_types_;

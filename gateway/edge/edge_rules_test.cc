@@ -115,9 +115,24 @@ TEST(EdgeRules, KnowsTheTypesThatTheRateLimitSpares) {
   EXPECT_FALSE(rules.IsRateExempt(R"("hub:connect")"));
 }
 
+TEST(EdgeRules, KnowsWhatEachRoleMaySend) {
+  const EdgeRules rules(Profile(R"(
+    rate_limit: 10 rate_burst: 20
+    role_limits { role: "board" rate: 60 burst: 120 } role_limits { role: "free" })"));
+  const std::string board = "board";
+  const std::string free = "free";
+  const std::string other = "other";
+  EXPECT_EQ(rules.RateLimitOf(nullptr).rate, 10);
+  EXPECT_EQ(rules.RateLimitOf(nullptr).burst, 20u);
+  EXPECT_EQ(rules.RateLimitOf(&board).rate, 60);
+  EXPECT_EQ(rules.RateLimitOf(&board).burst, 120u);
+  EXPECT_EQ(rules.RateLimitOf(&free).rate, 0);
+  EXPECT_EQ(rules.RateLimitOf(&other).rate, 10);
+}
+
 TEST(EdgeRules, SaysWhyAFrameWasDropped) {
   const EdgeRules rules(Profile(R"(
-    max_message_size: 100 rate_limit: 2.5
+    max_message_size: 100
     too_large_reply {
       parts { value: ACTUAL_SIZE } parts { literal: "/" } parts { value: MAX_SIZE }
       parts { field: "id" otherwise: "?" }
@@ -127,8 +142,8 @@ TEST(EdgeRules, SaysWhyAFrameWasDropped) {
       parts { field: "id" otherwise: "?" }
     })"));
   EXPECT_EQ(rules.TooLargeReply({.actual_size = 150}), "150/100?");
-  EXPECT_EQ(rules.RateLimitedReply(R"({"id":"x"})", {.retry_after_s = 3}), "3 2.5\"x\"");
-  EXPECT_EQ(rules.RateLimitedReply("not json", {.retry_after_s = 3}), "3 2.5?");
+  EXPECT_EQ(rules.RateLimitedReply(R"({"id":"x"})", {.retry_after_s = 3, .rate_limit = 2.5}), "3 2.5\"x\"");
+  EXPECT_EQ(rules.RateLimitedReply("not json", {.retry_after_s = 3, .rate_limit = 2.5}), "3 2.5?");
   EXPECT_EQ(EdgeRules(Profile("")).TooLargeReply({}), std::nullopt);
 }
 

@@ -1,6 +1,7 @@
 #include "gateway/edge/edge_server.h"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <utility>
@@ -53,6 +54,13 @@ bool IsWebSocketKey(std::string_view key) {
          });
 }
 
+// Those whose request has not come yet leave most descriptors to those who have come in.
+size_t MaxVisitors() {
+  rlimit descriptors{};
+  getrlimit(RLIMIT_NOFILE, &descriptors);
+  return std::max<size_t>(64, std::min<rlim_t>(descriptors.rlim_cur, 1 << 20) / 4);
+}
+
 HttpReply TooManyFromAddress() {
   return Refusal(429,
                  "Your address has as many connections here as one address may have; close some first.\n");
@@ -66,17 +74,20 @@ EdgeServer::EdgeServer(Config config, struct ev_loop* loop, GatewayMetrics* metr
       metrics_(metrics),
       files_(config_.web_root),
       address_limit_(config_.max_connections_per_address),
-      partials_{.limit = config_.inbound_buffer},
+      partials_(config_.inbound_buffer),
+      waiting_{.limit = config_.outbound_buffer},
       table_(std::random_device()() * uint64_t{0x9e37'79b9'7f4a'7c15}),
       timers_(loop, kTickMs, kSlots, [this](TimerNode* node) { OnTimer(static_cast<Connection*>(node)); }),
       sockets_(loop, this),
-      listener_(loop, [this](int fd, const IpAddress& peer, bool crowded) { OnAccept(fd, peer, crowded); }),
-      front_door_(loop, {.deadline_ms = config_.handshake_timeout_ms}, this, metrics),
+      listener_(loop,
+                [this](int fd, const IpAddress& peer, bool crowded) { return OnAccept(fd, peer, crowded); }),
+      front_door_(loop, {.deadline_ms = config_.handshake_timeout_ms, .max_visitors = MaxVisitors()}, this),
       random_(std::random_device()()) {
   ev_prepare_init(&turn_end_, [](struct ev_loop*, ev_prepare* prepare, int) {
     static_cast<EdgeServer*>(prepare->data)->OnTurnEnd();
   });
   turn_end_.data = this;
+  ev_idle_init(&more_to_write_, [](struct ev_loop*, ev_idle*, int) {});
   ev_timer_init(
       &settle_timer_,
       [](struct ev_loop*, ev_timer* timer, int) {
@@ -91,16 +102,18 @@ EdgeServer::EdgeServer(Config config, struct ev_loop* loop, GatewayMetrics* metr
 
 EdgeServer::~EdgeServer() {
   ev_prepare_stop(loop_, &turn_end_);
+  ev_idle_stop(loop_, &more_to_write_);
   ev_timer_stop(loop_, &settle_timer_);
 }
 
 std::string EdgeServer::Start(StatekeeperLinks* links) {
   links_ = links;
   events_.emplace(links, metrics_);
-  outbound_.emplace(&table_, &of_hubs_, &*events_, &timers_, metrics_, config_.close_timeout_ms);
-  inbound_.emplace(config_.gateway, &table_, &*events_, &*outbound_, &partials_, metrics_);
+  outbound_.emplace(&table_, &of_hubs_, &*events_, &timers_, &waiting_, metrics_, config_.close_timeout_ms);
+  inbound_.emplace(config_.gateway, config_.connection_window, &table_, &*events_, &*outbound_, &partials_,
+                   metrics_);
   if (!sockets_.ok()) return "libwebsockets does not start: is the package libwebsockets-evlib-ev installed?";
-  std::string wrong = listener_.Listen(config_.listen);
+  std::string wrong = listener_.Listen(config_.listen, Listener::Sharing::kShared, "--listen");
   ev_prepare_start(loop_, &turn_end_);
   UpdateReadiness();
   return wrong;
@@ -120,9 +133,11 @@ void EdgeServer::OnProfiles(const std::vector<link::ClassProfile>& profiles, uin
 
 void EdgeServer::OnUncongested() { inbound_->OnUncongested(); }
 
+void EdgeServer::OnSettled(const EventView& event) { inbound_->OnSettled(event); }
+
 // --- Requests.
 
-void EdgeServer::OnAccept(int fd, const IpAddress& peer, bool crowded) {
+bool EdgeServer::OnAccept(int fd, const IpAddress& peer, bool crowded) {
   if (crowded) metrics_->accepts_crowded->Increment();
   AddressLimit::Seat seat;
   if (!config_.proxies.Contains(peer)) {
@@ -130,11 +145,12 @@ void EdgeServer::OnAccept(int fd, const IpAddress& peer, bool crowded) {
     if (!taken.has_value()) {
       metrics_->Refused(RefusalCause::kAddressLimit);
       front_door_.TurnAway(fd, TooManyFromAddress());
-      return;
+      return !crowded;
     }
     seat = std::move(*taken);
   }
   front_door_.Admit(fd, peer, std::move(seat), crowded);
+  return !crowded;
 }
 
 std::optional<HttpReply> EdgeServer::OnRequest(const HttpRequest& request, const FrontDoor::Visit& visit) {
@@ -224,6 +240,7 @@ std::optional<HttpReply> EdgeServer::OnUpgrade(const HttpRequest& request, const
   connection->hub = std::move(match.hub);
   connection->hub_class = match.hub_class;
   connection->seat = std::move(*visit.seat);
+  if (claims.has_value()) connection->SetRole(claims->role);
   opening_ =
       MakeOpenRequest(request, client, protocols->subprotocol, claims.has_value() ? &*claims : nullptr);
   if (!sockets_.Adopt(visit.fd, {.key = key, .subprotocol = protocols->answer, .rest = visit.rest},
@@ -330,7 +347,7 @@ bool EdgeServer::IsHeardInTime(Connection* connection, int64_t now, int64_t* loo
   int64_t since = connection->last_seen_ms;
   if (connection->partial != nullptr) since = std::min(since, connection->partial->started_ms());
   // One that is not read on purpose cannot be heard.
-  if (now - since >= timeout && !connection->congested) {
+  if (now - since >= timeout && !connection->IsHeld()) {
     outbound_->Close(connection, CloseCause::kIdle, rules.idle_close_code, rules.idle_close_reason);
     return false;
   }
@@ -342,11 +359,17 @@ bool EdgeServer::IsHeardInTime(Connection* connection, int64_t now, int64_t* loo
 // --- Once a turn.
 
 void EdgeServer::OnTurnEnd() {
+  if (outbound_->OnTurnEnd()) {
+    ev_idle_start(loop_, &more_to_write_);
+  } else {
+    ev_idle_stop(loop_, &more_to_write_);
+  }
   links_->Flush();
   const size_t unsettled = links_->unsettled();
   metrics_->connections->Set(static_cast<double>(table_.size()));
-  metrics_->inbound_partial_bytes->Set(static_cast<double>(partials_.used));
-  metrics_->outbound_queued_bytes->Set(static_cast<double>(outbound_->queued_bytes()));
+  metrics_->inbound_partial_bytes->Set(static_cast<double>(partials_.used()));
+  metrics_->outbound_queued_bytes->Set(static_cast<double>(waiting_.queued));
+  metrics_->outbound_buffer_bytes->Set(static_cast<double>(waiting_.memory));
   metrics_->events_unsettled->Set(static_cast<double>(unsettled));
   if (!ready_ || !IsReady()) UpdateReadiness();  // while it is not ready, the reason may change
   if (draining_ && drained_ != nullptr && table_.size() == 0) {

@@ -23,16 +23,16 @@
 #include <vector>
 
 #include "common/admin_server.h"
+#include "common/http/address_limit.h"
+#include "common/http/front_door.h"
+#include "common/http/listener.h"
+#include "common/loop_timers.h"
 #include "common/token_authority.h"
-#include "gateway/edge/address_limit.h"
 #include "gateway/edge/connection_table.h"
 #include "gateway/edge/event_writer.h"
-#include "gateway/edge/front_door.h"
 #include "gateway/edge/gateway_metrics.h"
 #include "gateway/edge/hub_sockets.h"
 #include "gateway/edge/inbound.h"
-#include "gateway/edge/listener.h"
-#include "gateway/edge/loop_timers.h"
 #include "gateway/edge/origin_list.h"
 #include "gateway/edge/outbound.h"
 #include "gateway/edge/partial_message.h"
@@ -62,7 +62,9 @@ class EdgeServer : public StatekeeperLinks::Edge, private FrontDoor::Handler, pr
     TrustedProxies proxies = {};
     uint32_t max_connections = 0;  // 0: as many as there are descriptors
     uint32_t max_connections_per_address = 0;
-    uint64_t inbound_buffer = 256u << 20;  // bytes for messages that have come in part
+    uint64_t inbound_buffer = 256u << 20;   // bytes for messages that have come in part
+    uint64_t outbound_buffer = 256u << 20;  // bytes for what waits for sockets
+    uint32_t connection_window = 64;        // messages of one socket that its hub has not dealt with
   };
 
   // `loop` and `metrics` outlive this. The links need an Edge to be made, so they come with Start.
@@ -86,12 +88,16 @@ class EdgeServer : public StatekeeperLinks::Edge, private FrontDoor::Handler, pr
   void OnDelivery(const DeliveryView& delivery) override;
   void OnProfiles(const std::vector<link::ClassProfile>& profiles, uint32_t shard_count) override;
   void OnUncongested() override;
+  void OnSettled(const EventView& event) override;
 
  private:
-  void OnAccept(int fd, const IpAddress& peer, bool crowded);
+  bool OnAccept(int fd, const IpAddress& peer, bool crowded);  // as Listener::Accept
 
   // FrontDoor::Handler
   std::optional<HttpReply> OnRequest(const HttpRequest& request, const FrontDoor::Visit& visit) override;
+  void OnVisitors(size_t count) override { metrics_->half_open->Set(static_cast<double>(count)); }
+  void OnCutOff() override { metrics_->handshake_timeouts->Increment(); }
+  void OnAnswered(int status) override { metrics_->HttpResponse(status); }
   std::optional<HttpReply> OnUpgrade(const HttpRequest& request, const FrontDoor::Visit& visit,
                                      const IpAddress& client);
   HttpReply OnPlainRequest(const HttpRequest& request);
@@ -123,6 +129,7 @@ class EdgeServer : public StatekeeperLinks::Edge, private FrontDoor::Handler, pr
   StaticFiles files_;
   AddressLimit address_limit_;
   PartialBudget partials_;
+  OutboundBudget waiting_;
   ConnectionTable table_;
   HubSockets of_hubs_;
   LoopTimers timers_;
@@ -135,6 +142,7 @@ class EdgeServer : public StatekeeperLinks::Edge, private FrontDoor::Handler, pr
   std::string opening_;  // OpenRequest of the upgrade under way
 
   ev_prepare turn_end_;
+  ev_idle more_to_write_;  // active: the next turn does not wait for events
   ev_timer settle_timer_;
   bool draining_ = false;
   std::function<void()> drained_;

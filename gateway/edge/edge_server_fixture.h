@@ -121,6 +121,11 @@ class EdgeServerTest : public testing::Test {
     }
     return numbers;
   }
+  void DeliverAdmit(uint64_t connection, std::string_view role = "") {
+    const Recipient recipient{connection, {}};
+    links_->Deliver(
+        {.kind = DeliveryKind::kAdmit, .cause = {}, .recipients = {&recipient, 1}, .payload = role});
+  }
   // A delivery of kind close.
   void DeliverClose(uint64_t connection, uint16_t code, std::string_view reason) {
     const Recipient recipient{connection, {}};

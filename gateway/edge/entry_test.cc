@@ -72,6 +72,7 @@ TEST_F(EntryTest, TheHubIsToldWhoseTokenItWasAndNotTheToken) {
     EXPECT_THAT(open.identity().actors(), testing::ElementsAre("test/good-*"));
     EXPECT_THAT(open.identity().capabilities(), testing::ElementsAre("send"));
     EXPECT_EQ(open.identity().expires_ms(), 1234);
+    EXPECT_EQ(open.identity().role(), "board");
     EXPECT_THAT(open.SerializeAsString(), Not(HasSubstr(kGood)));
   }
 }

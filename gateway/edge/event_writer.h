@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "common/clock.h"
 #include "gateway/edge/connection.h"
@@ -28,9 +29,10 @@ class EventWriter {
     metrics_->event_bytes->Increment(static_cast<double>(payload.size()));
     return links_->Append(event);
   }
-  // A returnable frame did not reach the socket with this handle.
-  void AppendUndelivered(uint64_t handle, std::string_view hub, std::string_view frame) {
-    AppendOfHandle(EventKind::kUndelivered, handle, hub, frame);
+  // A returnable frame did not reach the socket with this handle. `tail`: its end, where others share it.
+  void AppendUndelivered(uint64_t handle, std::string_view hub, std::string_view frame,
+                         SharedTail tail = {}) {
+    AppendOfHandle(EventKind::kUndelivered, handle, hub, frame, std::move(tail));
   }
   // There is no open socket with this handle, for a hub that thinks so.
   void AppendAbsent(uint64_t handle, std::string_view hub) {
@@ -43,7 +45,8 @@ class EventWriter {
   bool IsCongested(const Connection& connection) const { return links_->IsCongested(connection.hub); }
 
  private:
-  void AppendOfHandle(EventKind kind, uint64_t handle, std::string_view hub, std::string_view payload) {
+  void AppendOfHandle(EventKind kind, uint64_t handle, std::string_view hub, std::string_view payload,
+                      SharedTail tail = {}) {
     EventView event;
     event.kind = kind;
     event.connection = handle;
@@ -51,8 +54,8 @@ class EventWriter {
     event.hub = hub;
     event.payload = payload;
     metrics_->events->Increment();
-    metrics_->event_bytes->Increment(static_cast<double>(payload.size()));
-    links_->Append(event);
+    metrics_->event_bytes->Increment(static_cast<double>(payload.size() + tail.size));
+    links_->AppendWithTail(event, std::move(tail));
   }
 
   StatekeeperLinks* links_;

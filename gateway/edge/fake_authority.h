@@ -1,4 +1,4 @@
-// For tests: knows one good token, of actor "test/good".
+// For tests: knows one good token, of actor "test/good" in the role "board".
 #pragma once
 
 #include <optional>
@@ -18,6 +18,7 @@ class FakeAuthority : public TokenAuthority {
     return {.claims = TokenClaims{.actor = "test/good",
                                   .actors = {"test/good-*"},
                                   .capabilities = {"send"},
+                                  .role = "board",
                                   .expires_ms = 1234},
             .problem = {}};
   }

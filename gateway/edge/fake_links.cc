@@ -49,6 +49,14 @@ void FakeLinks::Congest(bool on) {
   congested_ = on;
 }
 
+void FakeLinks::Settle(bool on) {
+  {
+    const std::lock_guard lock(mutex_);
+    settle_ = on;
+  }
+  ev_async_send(loop_, &wake_);
+}
+
 void FakeLinks::SetReady(bool on) {
   const std::lock_guard lock(mutex_);
   ready_ = on;
@@ -113,6 +121,7 @@ StatekeeperLinks::Room FakeLinks::Append(EventView event) {
   const std::lock_guard lock(mutex_);
   events_.push_back(
       {event.kind, event.connection, event.last_seen_ms, std::string(event.hub), std::string(event.payload)});
+  kept_.push_back(events_.back());
   changed_.notify_all();
   if (echo_ && (event.kind == EventKind::kText || event.kind == EventKind::kBinary)) {
     const Recipient recipient{event.connection, {}};
@@ -125,6 +134,12 @@ StatekeeperLinks::Room FakeLinks::Append(EventView event) {
   return congested_ ? Room::kCongested : Room::kPlenty;
 }
 
+StatekeeperLinks::Room FakeLinks::AppendWithTail(EventView event, SharedTail tail) {
+  const std::string payload = std::string(event.payload).append(tail.view());
+  event.payload = payload;
+  return Append(event);
+}
+
 bool FakeLinks::IsCongested(std::string_view /*hub*/) const {
   const std::lock_guard lock(mutex_);
   return congested_;
@@ -133,7 +148,7 @@ bool FakeLinks::IsCongested(std::string_view /*hub*/) const {
 // As with real links, what was appended goes on its way here.
 void FakeLinks::Flush() {
   const std::lock_guard lock(mutex_);
-  if (!batch_.empty()) ev_async_send(loop_, &wake_);
+  if (!batch_.empty() || (settle_ && !kept_.empty())) ev_async_send(loop_, &wake_);
 }
 
 bool FakeLinks::ready() const {
@@ -149,15 +164,21 @@ size_t FakeLinks::unsettled() const {
 void FakeLinks::DeliverBatch() {
   std::string batch;
   std::vector<std::function<void()>> actions;
+  std::vector<Event> settled;
   {
     const std::lock_guard lock(mutex_);
     batch.swap(batch_);
     actions.swap(actions_);
+    if (settle_) settled.swap(kept_);
   }
   char* at = batch.data();
   DeliveryView delivery;
   while (at < batch.data() + batch.size() && ReadDelivery(&at, batch.data() + batch.size(), &delivery)) {
     edge_->OnDelivery(delivery);
+  }
+  for (const Event& event : settled) {
+    edge_->OnSettled(
+        {.kind = event.kind, .connection = event.connection, .hub = event.hub, .payload = event.payload});
   }
   for (const auto& action : actions) action();
 }

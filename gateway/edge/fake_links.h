@@ -36,6 +36,7 @@ class FakeLinks : public StatekeeperLinks {
   // From any thread.
   void Echo(bool on);     // each frame comes back to its sender
   void Congest(bool on);  // Append says kCongested
+  void Settle(bool on);   // events, those that have come included; on at first
   void SetReady(bool on);
   void SetUnsettled(size_t count);
   // The `index`-th event since the start; waits for it. Fails the process after ten seconds.
@@ -49,6 +50,7 @@ class FakeLinks : public StatekeeperLinks {
 
   // StatekeeperLinks
   Room Append(EventView event) override;
+  Room AppendWithTail(EventView event, SharedTail tail) override;
   bool IsCongested(std::string_view hub) const override;
   void Flush() override;
   bool ready() const override;
@@ -67,6 +69,8 @@ class FakeLinks : public StatekeeperLinks {
   std::vector<Event> events_;
   std::string batch_;
   std::vector<std::function<void()>> actions_;
+  std::vector<Event> kept_;  // not settled yet
+  bool settle_ = true;
   bool echo_ = false;
   bool congested_ = false;
   bool ready_ = true;

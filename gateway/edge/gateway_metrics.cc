@@ -16,7 +16,8 @@ prometheus::Gauge* Gauge(prometheus::Registry* registry, const std::string& name
 
 constexpr std::array<const char*, kCloseCauses> kCloseCauseNames = {
     "client",       "broken",         "hub",           "idle",          "not_admitted", "too_large",
-    "invalid_utf8", "protocol_error", "partials_full", "slow_consumer", "going_away"};
+    "invalid_utf8", "protocol_error", "partials_full", "slow_consumer", "going_away",   "outbound_full",
+    "rate_limit"};
 constexpr std::array<const char*, kRefusalCauses> kRefusalCauseNames = {"token", "origin", "address_limit",
                                                                         "full"};
 
@@ -42,10 +43,12 @@ GatewayMetrics::GatewayMetrics(prometheus::Registry* registry)
           Gauge(registry, "dormouse_inbound_partial_bytes", "Memory for messages that have come in part")),
       outbound_queued_bytes(
           Gauge(registry, "dormouse_outbound_queued_bytes", "Bytes that wait for slow sockets")),
+      outbound_buffer_bytes(Gauge(registry, "dormouse_outbound_buffer_bytes",
+                                  "Memory for what waits for slow sockets, shared bytes counted once")),
       events_unsettled(Gauge(registry, "dormouse_events_unsettled", "Events not settled by their hubs yet")),
       opened(Counter(registry, "dormouse_connections_opened_total", "WebSockets opened")),
-      handshake_timeouts(
-          Counter(registry, "dormouse_handshake_timeouts_total", "Requests that did not come in time")),
+      handshake_timeouts(Counter(registry, "dormouse_handshake_timeouts_total",
+                                 "Requests that did not come in time, or before too many others")),
       accepts_crowded(
           Counter(registry, "dormouse_accepts_crowded_total", "Sockets accepted with few descriptors left")),
       events(Counter(registry, "dormouse_events_total", "Events handed to statekeepers")),
@@ -58,6 +61,12 @@ GatewayMetrics::GatewayMetrics(prometheus::Registry* registry)
       auto_responses(Counter(registry, "dormouse_auto_responses_total", "Frames answered at the edge")),
       rate_limited(Counter(registry, "dormouse_rate_limited_total", "Frames dropped over the rate limit")),
       oversized(Counter(registry, "dormouse_oversized_total", "Frames dropped over the size limit")),
+      answers_dropped(
+          Counter(registry, "dormouse_edge_answers_dropped_total",
+                  "Answers and errors of the edge that a client was not sent: it got many, or did "
+                  "not read them")),
+      windows_full(Counter(registry, "dormouse_connection_windows_full_total",
+                           "Times that a WebSocket was read no further until its hub had dealt with more")),
       closes_(CountersByReason(registry, "dormouse_closes_total", "WebSockets closed", kCloseCauseNames)),
       refusals_(CountersByReason(registry, "dormouse_refusals_total", "Clients that were not let in",
                                  kRefusalCauseNames)),

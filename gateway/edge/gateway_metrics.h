@@ -26,8 +26,10 @@ enum class CloseCause : uint8_t {
   kPartialsFull,   // no memory left for messages that have come in part
   kSlowConsumer,   // more waits for it than the outbound limit
   kGoingAway,      // this gateway stops
+  kOutboundFull,   // no memory left for what waits for slow sockets
+  kRateLimit,      // far over its rate limit, and for long
 };
-inline constexpr size_t kCloseCauses = 11;
+inline constexpr size_t kCloseCauses = 13;
 
 // Why a client was not let in.
 enum class RefusalCause : uint8_t {
@@ -47,6 +49,7 @@ class GatewayMetrics {
   prometheus::Gauge* congested;
   prometheus::Gauge* inbound_partial_bytes;
   prometheus::Gauge* outbound_queued_bytes;
+  prometheus::Gauge* outbound_buffer_bytes;
   prometheus::Gauge* events_unsettled;
   prometheus::Counter* opened;
   prometheus::Counter* handshake_timeouts;
@@ -59,6 +62,8 @@ class GatewayMetrics {
   prometheus::Counter* auto_responses;
   prometheus::Counter* rate_limited;
   prometheus::Counter* oversized;
+  prometheus::Counter* answers_dropped;
+  prometheus::Counter* windows_full;
 
   void Closed(CloseCause cause) { closes_[static_cast<size_t>(cause)]->Increment(); }
   void Refused(RefusalCause cause) { refusals_[static_cast<size_t>(cause)]->Increment(); }

@@ -1,16 +1,36 @@
 #include "gateway/edge/inbound.h"
 
+#include <algorithm>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "common/clock.h"
 #include "gateway/edge/utf8.h"
 
 namespace dormouse {
+namespace {
+
+// A window takes two of the largest messages, and this at least.
+constexpr uint64_t kMinWindowBytes = 64u << 10;
+// Answers of the edge that wait for a client which does not read them. No event of its hub is among them.
+constexpr uint8_t kMaxWaitingAnswers = 100;
+
+OverLimit* OverLimitOf(Connection* connection) {
+  if (connection->over_limit == nullptr) connection->over_limit = std::make_unique<OverLimit>();
+  return connection->over_limit.get();
+}
+
+// The same when it is forwarded and when it is settled.
+uint32_t BytesOf(std::string_view hub, std::string_view message) {
+  return static_cast<uint32_t>(hub.size() + message.size());
+}
+
+}  // namespace
 
 void Inbound::OnOpen(Connection* connection, std::string_view open_request) {
   connection->last_seen_ms = SteadyMs();
-  Append(connection, EventKind::kOpen, open_request);
+  Forward(connection, EventKind::kOpen, open_request);
 }
 
 void Inbound::OnPiece(Connection* connection, const WebSockets::Piece& piece) {
@@ -40,15 +60,25 @@ void Inbound::OnPiece(Connection* connection, const WebSockets::Piece& piece) {
     OnMessage(connection, piece.data, piece.binary);
     return;
   }
-  if (partial == nullptr) partial = std::make_unique<PartialMessage>(budget_, SteadyMs());
+  if (partial == nullptr) partial = std::make_unique<PartialMessage>(budget_, connection->handle, SteadyMs());
   if (oversized) {
     partial->Skip(piece.data);
-  } else if (!partial->Append(piece.data)) {
-    outbound_->Close(connection, CloseCause::kPartialsFull, 1013, "Too many unfinished messages");
-  } else if (piece.last) {
+  } else if (AppendToPartial(connection, piece.data) && piece.last) {
     const std::unique_ptr<PartialMessage> message = std::move(partial);
     OnMessage(connection, message->bytes(), piece.binary);
   }
+}
+
+// Where there is no memory left, those are closed that cost most. False: this one is one of them.
+bool Inbound::AppendToPartial(Connection* connection, std::string_view piece) {
+  const int64_t now = SteadyMs();
+  while (!connection->partial->Append(piece, now)) {
+    const PartialMessage* costliest = budget_->Costliest(now);
+    Connection* owner = costliest == nullptr ? connection : table_->Find(costliest->owner());
+    outbound_->Close(owner, CloseCause::kPartialsFull, 1013, "Too many unfinished messages");
+    if (owner == connection) return false;
+  }
+  return true;
 }
 
 TemplateValues Inbound::Values(const Connection& connection) const {
@@ -57,24 +87,56 @@ TemplateValues Inbound::Values(const Connection& connection) const {
 
 void Inbound::OnOversized(Connection* connection, uint64_t size) {
   metrics_->oversized->Increment();
+  if (!MayTell(connection)) return;
   TemplateValues values = Values(*connection);
   values.actual_size = size;
-  if (const auto reply = connection->hub_class->rules().TooLargeReply(values))
-    outbound_->Reply(connection, *reply);
+  if (const auto reply = connection->hub_class->rules().TooLargeReply(values)) Answer(connection, *reply);
 }
 
 // False: the message is over the rate limit (and that has been said).
 bool Inbound::TakeToken(Connection* connection, std::string_view message) {
   const EdgeRules& rules = connection->hub_class->rules();
-  if (rules.rate_limit <= 0 || rules.IsRateExempt(message) ||
-      connection->rate.Take(rules.rate_limit, rules.rate_burst, connection->last_seen_ms)) {
+  const RateLimit& limit = rules.RateLimitOf(connection->role.get());
+  if (limit.rate <= 0) return true;
+  if (!connection->exempted && rules.IsRateExempt(message)) {
+    connection->exempted = true;
     return true;
   }
-  metrics_->rate_limited->Increment();
-  TemplateValues values = Values(*connection);
-  values.retry_after_s = connection->rate.RetryAfterSeconds(rules.rate_limit);
-  if (const auto reply = rules.RateLimitedReply(message, values)) outbound_->Reply(connection, *reply);
+  if (connection->rate.Take(limit.rate, limit.burst, connection->last_seen_ms)) return true;
+  OnOverLimit(connection, message, limit.rate);
   return false;
+}
+
+void Inbound::OnOverLimit(Connection* connection, std::string_view message, double rate) {
+  metrics_->rate_limited->Increment();
+  if (OverLimitOf(connection)->IsTooMuch(rate, connection->last_seen_ms)) {
+    outbound_->Close(connection, CloseCause::kRateLimit, 1008, "Far over the rate limit");
+    return;
+  }
+  if (!MayTell(connection)) return;
+  TemplateValues values = Values(*connection);
+  values.rate_limit = rate;
+  values.retry_after_s = connection->rate.RetryAfterSeconds(rate);
+  const EdgeRules& rules = connection->hub_class->rules();
+  if (const auto reply = rules.RateLimitedReply(message, values)) Answer(connection, *reply);
+}
+
+// Whether the client is told of a message that was dropped.
+bool Inbound::MayTell(Connection* connection) {
+  if (OverLimitOf(connection)->MayTell(connection->last_seen_ms)) return true;
+  metrics_->answers_dropped->Increment();
+  return false;
+}
+
+// What the edge says by itself. A client that does not read is not told everything.
+void Inbound::Answer(Connection* connection, std::string_view text) {
+  if (connection->outbound == nullptr) connection->waiting_answers = 0;
+  if (connection->waiting_answers >= kMaxWaitingAnswers) {
+    metrics_->answers_dropped->Increment();
+    return;
+  }
+  outbound_->Reply(connection, text);
+  if (connection->outbound != nullptr) ++connection->waiting_answers;
 }
 
 void Inbound::OnMessage(Connection* connection, std::string_view message, bool binary) {
@@ -84,7 +146,7 @@ void Inbound::OnMessage(Connection* connection, std::string_view message, bool b
   }
   if (!TakeToken(connection, message)) return;
   if (binary) {
-    Append(connection, EventKind::kBinary, message);
+    Forward(connection, EventKind::kBinary, message);
     return;
   }
   // Who has not been let in hears of the hub alone what he may do.
@@ -94,19 +156,47 @@ void Inbound::OnMessage(Connection* connection, std::string_view message, bool b
   }
   if (answer.has_value()) {
     metrics_->auto_responses->Increment();
-    outbound_->Reply(connection, *answer);
+    Answer(connection, *answer);
   } else {
-    Append(connection, EventKind::kText, message);
+    Forward(connection, EventKind::kText, message);
   }
 }
 
-void Inbound::Append(Connection* connection, EventKind kind, std::string_view payload) {
-  const StatekeeperLinks::Room room = events_->Append(*connection, kind, payload);
-  if (room == StatekeeperLinks::Room::kPlenty || connection->congested) return;
-  connection->congested = true;
-  congested_.push_back(connection->handle);
-  metrics_->congested->Set(static_cast<double>(congested_.size()));
-  WebSockets::SetReading(connection, false);
+void Inbound::Forward(Connection* connection, EventKind kind, std::string_view message) {
+  const bool was_held = connection->IsHeld();
+  const StatekeeperLinks::Room room = events_->Append(*connection, kind, message);
+  if (kind != EventKind::kOpen && room != StatekeeperLinks::Room::kNone) {
+    ++connection->unsettled;
+    connection->unsettled_bytes += BytesOf(connection->hub, message);
+    if (!connection->window_full && IsWindowUsed(*connection, 1)) {
+      connection->window_full = true;
+      metrics_->windows_full->Increment();
+    }
+  }
+  if (room == StatekeeperLinks::Room::kCongested && !connection->congested) {
+    connection->congested = true;
+    congested_.push_back(connection->handle);
+    metrics_->congested->Set(static_cast<double>(congested_.size()));
+  }
+  if (connection->IsHeld() && !was_held) WebSockets::SetReading(connection, false);
+}
+
+// Whether the 1/part-th of its window is in use.
+bool Inbound::IsWindowUsed(const Connection& connection, uint32_t part) const {
+  const uint64_t bytes = std::max(2 * connection.hub_class->rules().max_message_size, kMinWindowBytes);
+  return connection.unsettled >= std::max(window_ / part, 1u) || connection.unsettled_bytes >= bytes / part;
+}
+
+void Inbound::OnSettled(const EventView& event) {
+  if (event.kind != EventKind::kText && event.kind != EventKind::kBinary) return;
+  Connection* connection = table_->Find(event.connection);
+  if (connection == nullptr) return;
+  --connection->unsettled;
+  connection->unsettled_bytes -= BytesOf(event.hub, event.payload);
+  // Not at the first message: a socket at its limit would be stopped and started for each.
+  if (!connection->window_full || IsWindowUsed(*connection, 2)) return;
+  connection->window_full = false;
+  ReadAgain(connection);
 }
 
 void Inbound::OnUncongested() {
@@ -118,11 +208,17 @@ void Inbound::OnUncongested() {
       congested_.push_back(handle);
     } else {
       connection->congested = false;
-      if (connection->partial != nullptr) connection->partial->Restart(SteadyMs());
-      WebSockets::SetReading(connection, true);
+      ReadAgain(connection);
     }
   }
   metrics_->congested->Set(static_cast<double>(congested_.size()));
+}
+
+// Where nothing speaks against it any more.
+void Inbound::ReadAgain(Connection* connection) {
+  if (connection->closing || connection->IsHeld()) return;
+  if (connection->partial != nullptr) connection->partial->Restart(SteadyMs());
+  WebSockets::SetReading(connection, true);
 }
 
 }  // namespace dormouse

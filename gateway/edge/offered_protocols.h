@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "gateway/edge/http_request.h"
+#include "common/http/http_request.h"
 
 namespace dormouse {
 

@@ -23,6 +23,7 @@ void SetIdentity(const TokenClaims& claims, link::Identity* identity) {
   for (const std::string& glob : claims.actors) identity->add_actors(AsUtf8(glob));
   for (const std::string& capability : claims.capabilities) identity->add_capabilities(AsUtf8(capability));
   identity->set_expires_ms(claims.expires_ms);
+  identity->set_role(AsUtf8(claims.role));
 }
 
 }  // namespace

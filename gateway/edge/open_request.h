@@ -4,9 +4,9 @@
 #include <string>
 #include <string_view>
 
+#include "common/http/http_request.h"
+#include "common/http/ip_address.h"
 #include "common/token_authority.h"
-#include "gateway/edge/http_request.h"
-#include "gateway/edge/ip_address.h"
 
 namespace dormouse {
 

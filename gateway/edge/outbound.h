@@ -3,33 +3,46 @@
 // A frame goes straight from the memory of its batch to every socket that takes it. Only for those that do
 // not take it now is it copied, once for all of them.
 //
+// In one turn of the loop so much is written and no more, or everybody else would wait for the end of a large
+// fan-out: the sockets that are left then stand in line, with the frame queued, for the turns that follow.
+//
+// What waits for all sockets together is bounded. Over the bound those are closed that hold most of it for
+// longest without reading; looking for them costs something for each socket that something waits for, and is
+// done once for a sixteenth of the bound.
+//
 // A returnable frame that was not wholly handed to the library when its connection ended goes back to its
 // hub: in the order in which the frames were sent, and after the event that says how the connection ended. On
 // the loop's thread.
 #pragma once
 
+#include <absl/container/flat_hash_set.h>
+
 #include <cstdint>
+#include <deque>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "common/loop_timers.h"
 #include "gateway/edge/connection_table.h"
 #include "gateway/edge/event_writer.h"
 #include "gateway/edge/gateway_metrics.h"
 #include "gateway/edge/hub_sockets.h"
-#include "gateway/edge/loop_timers.h"
+#include "gateway/edge/shared_bytes.h"
 #include "gateway/edge/web_sockets.h"
 
 namespace dormouse {
 
 class Outbound {
  public:
+  // All outlive this.
   Outbound(ConnectionTable* table, const HubSockets* of_hubs, EventWriter* events, LoopTimers* timers,
-           GatewayMetrics* metrics, int64_t close_timeout_ms)
+           OutboundBudget* budget, GatewayMetrics* metrics, int64_t close_timeout_ms)
       : table_(table),
         of_hubs_(of_hubs),
         events_(events),
         timers_(timers),
+        budget_(budget),
         metrics_(metrics),
         close_timeout_ms_(close_timeout_ms) {}
 
@@ -47,18 +60,38 @@ class Outbound {
   // The record is about to be freed.
   void Forget(Connection* connection);
 
-  uint64_t queued_bytes() const { return queued_bytes_; }
+  // Once a turn of the loop: writes for those in line. True: some still are, so the next turn is not to wait
+  // for an event.
+  bool OnTurnEnd();
 
  private:
-  class Recount;
+  // What is written in a turn: some 5 ms of work. A write costs as much as a kilobyte by itself.
+  static constexpr size_t kTurnBytes = 4u << 20;
+  static constexpr size_t kWriteCost = 1024;
+  // A message of up to this size goes in one frame to a socket that takes it.
+  static constexpr size_t kWhole = 65'536;
+  static_assert(kWhole <= WebSockets::kMaxWrite);
 
+  void DeliverFrame(const DeliveryView& delivery);
   void Admit(const DeliveryView& delivery);
   void AnswerRollCall(const DeliveryView& delivery);
-  void Send(Connection* connection, char* data, size_t size, bool binary, SharedFrame* shared,
+  // `*shared`: a copy of the body for whoever has to wait, made by the first that does.
+  void Send(Connection* connection, const MessageParts& message, bool binary, SharedBody* shared,
             bool returnable = false);
-  // A delivery that met a closing connection, or (nullptr) none.
-  void Miss(Connection* connection, const DeliveryView& delivery, uint64_t handle, std::string_view head);
-  void ReturnFrames(const Connection& connection, const std::vector<SharedFrame>& frames);
+  enum class Wrote { kWhole, kSocketFull, kTurnOver, kFailed };
+  // Writes as much as the socket and the turn take, and adds that to `*sent`.
+  Wrote WriteNow(Connection* connection, const MessageParts& message, bool binary, size_t* sent);
+  WebSockets::Written Write(Connection* connection, const OutboundChunk& chunk);
+  // A chunk's worth of what waits. Asks to be told when the socket takes more.
+  void WriteSome(Connection* connection);
+  void StandInLine(Connection* connection);
+  // A delivery that met a closing connection, or (nullptr) none. `*shared`: as of Send.
+  void Miss(Connection* connection, const DeliveryView& delivery, uint64_t handle, std::string_view head,
+            SharedBody* shared);
+  void ReturnFrames(const Connection& connection, const std::vector<OutboundQueue::Frame>& frames);
+  void Return(uint64_t handle, std::string_view hub, std::string_view head, const SharedBody& body);
+  OutboundQueue* QueueOf(Connection* connection);
+  void DropQueue(Connection* connection);
   // Drops what waits; the returnable part of it goes back.
   void ClearQueue(Connection* connection);
   void CloseForHub(Connection* connection, std::string_view payload);
@@ -66,15 +99,24 @@ class Outbound {
   void OnCrossing(Connection* connection, OutboundQueue::Crossing crossing);
   void AppendBacklog(const Connection& connection, EventKind kind);
   void PostponeGivingUp(Connection* connection);
+  // Makes room where too much waits.
+  void KeepWithinBudget() {
+    if (budget_->memory > budget_->limit) MakeRoom();
+  }
+  void MakeRoom();
+  void GiveUp(Connection* connection);
 
   ConnectionTable* table_;
   const HubSockets* of_hubs_;
   EventWriter* events_;
   LoopTimers* timers_;
+  OutboundBudget* budget_;
   GatewayMetrics* metrics_;
   const int64_t close_timeout_ms_;
   std::string scratch_;  // where frames with heads are put together
-  uint64_t queued_bytes_ = 0;
+  size_t turn_left_ = kTurnBytes;
+  std::deque<uint64_t> line_;  // handles
+  absl::flat_hash_set<Connection*> with_queue_;
 };
 
 }  // namespace dormouse

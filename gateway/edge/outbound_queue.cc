@@ -4,26 +4,74 @@
 #include <utility>
 
 namespace dormouse {
+namespace {
 
-SharedFrame NewSharedFrame(std::string_view payload) {
-  auto frame = std::make_shared<std::string>();
-  frame->reserve(kFrameHeadroom + payload.size());
-  frame->append(kFrameHeadroom, '\0');
-  frame->append(payload);
-  return frame;
+// What a queue takes that has nothing in it.
+constexpr size_t kEmptyQueue = sizeof(OutboundQueue) + 640;  // a deque allocates before it is used
+// Messages by which Held judges the rest.
+constexpr size_t kSample = 8;
+
+}  // namespace
+
+OutboundChunk ChunkOf(const MessageParts& message, bool binary, size_t from, size_t most,
+                      std::string* scratch) {
+  const size_t left = message.size() - from;
+  const size_t size = std::min(left, most);
+  OutboundChunk chunk{nullptr, size, from == 0, size == left, binary};
+  if (from >= message.head.size() && message.body != nullptr) {
+    chunk.data = message.body + (from - message.head.size());
+    return chunk;
+  }
+  const std::string_view head = message.head.substr(from, size);
+  scratch->assign(kFrameHeadroom, '\0');
+  scratch->append(head).append(message.body, size - head.size());
+  chunk.data = scratch->data() + kFrameHeadroom;
+  return chunk;
 }
 
-OutboundQueue::Crossing OutboundQueue::Push(SharedFrame frame, bool binary, size_t from,
-                                            const OutboundMarks& marks, bool returnable) {
-  bytes_ += frame->size() - kFrameHeadroom - from;
-  if (from > 0) buffered_messages_ = 0;  // its last bytes are here
-  frames_.push_back({std::move(frame), from, binary, returnable});
+OutboundQueue::OutboundQueue(OutboundBudget* budget, int64_t now_ms)
+    : budget_(budget), still_since_ms_(now_ms) {
+  Count();
+}
+
+OutboundQueue::~OutboundQueue() {
+  budget_->memory -= counted_memory_;
+  budget_->queued -= counted_queued_;
+}
+
+// Keeps the sums of all queues right; at the end of all that changes this one.
+void OutboundQueue::Count() {
+  const uint64_t memory = kEmptyQueue + own_ + buffered_;
+  budget_->memory += memory - counted_memory_;
+  budget_->queued += bytes() - counted_queued_;
+  counted_memory_ = memory;
+  counted_queued_ = bytes();
+}
+
+MessageParts OutboundQueue::PartsOf(const Frame& frame) {
+  MessageParts parts{.head = frame.head};
+  if (frame.body != nullptr) {
+    parts.body = frame.body->data();
+    parts.body_size = frame.body->size();
+  }
+  return parts;
+}
+
+size_t OutboundQueue::Own(const Frame& frame) { return sizeof(Frame) + frame.head.capacity(); }
+
+OutboundQueue::Crossing OutboundQueue::Push(Frame frame, const OutboundMarks& marks) {
+  bytes_ += frame.size() - frame.written;
+  own_ += Own(frame);
+  if (frame.written > 0) buffered_messages_ = 0;  // its last bytes are here
+  frames_.push_back(std::move(frame));
+  Count();
   return Up(marks);
 }
 
 OutboundQueue::Crossing OutboundQueue::Buffered(size_t size, const OutboundMarks& marks) {
   buffered_ += size;
   buffered_messages_ = 1;
+  Count();
   return Up(marks);
 }
 
@@ -40,24 +88,32 @@ OutboundQueue::Crossing OutboundQueue::Up(const OutboundMarks& marks) {
   return Crossing::kPause;
 }
 
-OutboundQueue::Chunk OutboundQueue::NextChunk() const {
+OutboundChunk OutboundQueue::NextChunk(std::string* scratch) const {
   const Frame& frame = frames_.front();
-  const size_t left = frame.bytes->size() - kFrameHeadroom - frame.written;
+  return ChunkOf(PartsOf(frame), frame.binary, frame.written, kChunk, scratch);
+}
+
+void OutboundQueue::ChunkWritten(bool buffered, int64_t now_ms) {
+  Frame& frame = frames_.front();
+  const size_t left = frame.size() - frame.written;
   const size_t size = std::min(left, kChunk);
-  return {frame.bytes->data() + kFrameHeadroom + frame.written, size, frame.written == 0, size == left,
-          frame.binary};
+  bytes_ -= size;
+  if (buffered) buffered_ += size;
+  if (buffered && size == left) ++buffered_messages_;
+  frame.written += size;
+  if (size == left) {
+    own_ -= Own(frame);
+    frames_.pop_front();
+  }
+  still_since_ms_ = now_ms;
+  Count();
 }
 
-void OutboundQueue::ChunkWritten(bool buffered) {
-  const Chunk chunk = NextChunk();
-  bytes_ -= chunk.size;
-  if (buffered) buffered_ += chunk.size;
-  if (buffered && chunk.last) ++buffered_messages_;
-  frames_.front().written += chunk.size;
-  if (chunk.last) frames_.pop_front();
+void OutboundQueue::Flushed(int64_t now_ms) {
+  if (buffered_ > 0) still_since_ms_ = now_ms;
+  buffered_ = buffered_messages_ = 0;
+  Count();
 }
-
-void OutboundQueue::Flushed() { buffered_ = buffered_messages_ = 0; }
 
 OutboundQueue::Crossing OutboundQueue::Settle(const OutboundMarks& marks) {
   if (!paused_at_.has_value() || (marks.pause != 0 && bytes() > marks.resume) ||
@@ -68,26 +124,46 @@ OutboundQueue::Crossing OutboundQueue::Settle(const OutboundMarks& marks) {
   return Crossing::kResume;
 }
 
-std::vector<SharedFrame> OutboundQueue::Clear() {
-  std::vector<SharedFrame> returned;
+std::vector<OutboundQueue::Frame> OutboundQueue::Clear() {
+  std::vector<Frame> returned;
   for (Frame& frame : frames_) {
-    if (frame.returnable) returned.push_back(std::move(frame.bytes));
+    if (frame.returnable) returned.push_back(std::move(frame));
   }
   frames_.clear();
-  bytes_ = 0;
+  bytes_ = own_ = 0;
+  Count();
   return returned;
 }
 
-std::vector<SharedFrame> OutboundQueue::TakeReturnable() {
+std::vector<OutboundQueue::Frame> OutboundQueue::TakeReturnable() {
   if (!frames_.empty() && frames_.front().written > 0 && frames_.front().returnable) return Clear();
-  std::vector<SharedFrame> returned;
+  std::vector<Frame> returned;
   std::erase_if(frames_, [&](Frame& frame) {
     if (!frame.returnable) return false;
-    bytes_ -= frame.bytes->size() - kFrameHeadroom;
-    returned.push_back(std::move(frame.bytes));
+    bytes_ -= frame.size();
+    own_ -= Own(frame);
+    returned.push_back(std::move(frame));
     return true;
   });
+  Count();
   return returned;
+}
+
+uint64_t OutboundQueue::Held() const {
+  uint64_t whole = 0;
+  uint64_t part = 0;
+  for (size_t i = 0; i < std::min(frames_.size(), kSample); ++i) {
+    const SharedBody& body = frames_[i].body;
+    if (body == nullptr) continue;
+    whole += body->memory();
+    part += body->memory() / static_cast<uint64_t>(std::max(body.use_count(), 1L));
+  }
+  const double share = whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
+  return counted_memory_ + static_cast<uint64_t>(share * static_cast<double>(bytes_));
+}
+
+uint64_t OutboundQueue::oldest_body() const {
+  return frames_.empty() || frames_.front().body == nullptr ? UINT64_MAX : frames_.front().body->number();
 }
 
 }  // namespace dormouse

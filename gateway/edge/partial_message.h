@@ -1,8 +1,9 @@
 // A message that comes in pieces, as long as it is not whole. What all of them hold together is bounded by a
-// budget. One thread.
+// budget, which knows who costs the others most: when memory runs out, that is who has to go. One thread.
 #pragma once
 
-#include <algorithm>
+#include <array>
+#include <boost/intrusive/list.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -10,54 +11,70 @@
 
 namespace dormouse {
 
-// Memory that the partial messages of all sockets may take, and what they take. Outlives them.
-struct PartialBudget {
-  uint64_t limit = 0;
-  uint64_t used = 0;
-};
+class PartialBudget;
 
-class PartialMessage {
+class PartialMessage
+    : public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
  public:
-  PartialMessage(PartialBudget* budget, int64_t now_ms) : budget_(budget), started_ms_(now_ms) {}
-  ~PartialMessage() { budget_->used -= held_; }
+  // `owner`: the handle of its connection. Times are SteadyMs().
+  PartialMessage(PartialBudget* budget, uint64_t owner, int64_t now_ms)
+      : budget_(budget), owner_(owner), started_ms_(now_ms) {}
+  ~PartialMessage() { Release(); }
   PartialMessage(const PartialMessage&) = delete;
   PartialMessage& operator=(const PartialMessage&) = delete;
 
   // False: there is no memory left for it; nothing was taken.
-  bool Append(std::string_view piece) {
-    const size_t size = bytes_.size() + piece.size();
-    if (size > held_) {
-      // Grows as a string does, but asks first. Never by what a frame's header promises.
-      const uint64_t wanted = std::max<uint64_t>(size, 2 * held_);
-      if (budget_->used - held_ + wanted > budget_->limit) return false;
-      budget_->used += wanted - held_;
-      held_ = wanted;
-      bytes_.reserve(wanted);
-    }
-    bytes_.append(piece);
-    size_ += piece.size();
-    return true;
-  }
+  bool Append(std::string_view piece, int64_t now_ms);
   // It is too large: this piece, and what came before, is counted and not kept.
-  void Skip(std::string_view piece) {
-    size_ += piece.size();
-    budget_->used -= held_;
-    held_ = 0;
-    std::string().swap(bytes_);
-  }
+  void Skip(std::string_view piece);
 
+  uint64_t owner() const { return owner_; }
   const std::string& bytes() const { return bytes_; }
   uint64_t size() const { return size_; }  // of what came, skipped or not
-  // SteadyMs() of the first piece, or of when its socket was read again after a pause of our making.
+  // When the first piece came, or when its socket was read again after a pause of our making.
   int64_t started_ms() const { return started_ms_; }
-  void Restart(int64_t now_ms) { started_ms_ = now_ms; }
+  void Restart(int64_t now_ms);
+
+  // What it costs others to wait for the rest: the memory that it holds, by the square of the time in which
+  // it has made no headway. So a large message that comes along costs little, and one that only trickles
+  // much.
+  double Cost(int64_t now_ms) const;
 
  private:
+  void MakeHeadway(int64_t now_ms);
+  void Release();
+
   PartialBudget* budget_;
+  const uint64_t owner_;
   int64_t started_ms_;
   uint64_t size_ = 0;
   uint64_t held_ = 0;  // of the budget
+  int64_t headway_ms_ = 0;
+  uint64_t headway_size_ = 0;  // size_ then
   std::string bytes_;
+};
+
+// Memory that the partial messages of all sockets may take, and what they take. Outlives them.
+class PartialBudget {
+ public:
+  explicit PartialBudget(uint64_t limit) : limit_(limit) {}
+  PartialBudget(const PartialBudget&) = delete;
+  PartialBudget& operator=(const PartialBudget&) = delete;
+
+  uint64_t used() const { return used_; }
+  // The message of the highest cost, up to a factor of two; nullptr: none holds anything. Looks at one
+  // message of each size.
+  PartialMessage* Costliest(int64_t now_ms);
+
+ private:
+  friend class PartialMessage;
+  using List = boost::intrusive::list<PartialMessage, boost::intrusive::constant_time_size<false>>;
+
+  // Messages that hold memory, by the number of bits of how much. Each list in the order of headway: who has
+  // made none for longest is the first.
+  std::array<List, 65> by_size_;
+  const uint64_t limit_;
+  uint64_t used_ = 0;
 };
 
 }  // namespace dormouse

@@ -2,39 +2,99 @@
 
 #include <gtest/gtest.h>
 
+#include <deque>
 #include <memory>
+#include <string>
 
 namespace dormouse {
 namespace {
 
 TEST(PartialMessage, IsPutTogetherWithinTheBudget) {
-  PartialBudget budget{.limit = 100};
+  PartialBudget budget(100);
   {
-    PartialMessage a(&budget, 5);
+    PartialMessage a(&budget, 1, 5);
     EXPECT_EQ(a.started_ms(), 5);
-    EXPECT_TRUE(a.Append("one"));
-    EXPECT_TRUE(a.Append(" two"));
+    EXPECT_TRUE(a.Append("one", 6));
+    EXPECT_TRUE(a.Append(" two", 7));
     EXPECT_EQ(a.bytes(), "one two");
     EXPECT_EQ(a.size(), 7u);
-    EXPECT_GE(budget.used, 7u);
-    PartialMessage b(&budget, 5);
-    EXPECT_FALSE(b.Append(std::string(99, 'b')));
+    EXPECT_GE(budget.used(), 7u);
+    PartialMessage b(&budget, 2, 5);
+    EXPECT_FALSE(b.Append(std::string(99, 'b'), 8));
     EXPECT_EQ(b.bytes(), "");
-    EXPECT_TRUE(b.Append(std::string(80, 'b')));
-    EXPECT_FALSE(b.Append("growing doubles it"));
-    EXPECT_LE(budget.used, 100u);
+    EXPECT_TRUE(b.Append(std::string(80, 'b'), 9));
+    EXPECT_FALSE(b.Append("growing doubles it", 10));
+    EXPECT_LE(budget.used(), 100u);
   }
-  EXPECT_EQ(budget.used, 0u);
+  EXPECT_EQ(budget.used(), 0u);
+  EXPECT_EQ(budget.Costliest(11), nullptr);
 }
 
 TEST(PartialMessage, WhatIsTooLargeIsOnlyCounted) {
-  PartialBudget budget{.limit = 1000};
-  PartialMessage message(&budget, 0);
-  EXPECT_TRUE(message.Append(std::string(500, 'x')));
+  PartialBudget budget(1000);
+  PartialMessage message(&budget, 1, 0);
+  EXPECT_TRUE(message.Append(std::string(500, 'x'), 0));
   message.Skip(std::string(700, 'x'));
   EXPECT_EQ(message.size(), 1200u);
-  EXPECT_EQ(budget.used, 0u);
+  EXPECT_EQ(budget.used(), 0u);
   EXPECT_LT(message.bytes().capacity(), 100u);
+  EXPECT_EQ(budget.Costliest(1), nullptr);
+}
+
+class CostliestTest : public testing::Test {
+ protected:
+  // A message of which so much has come in pieces of 500 bytes, all at once.
+  PartialMessage& Add(uint64_t owner, size_t size, int64_t now_ms) {
+    PartialMessage& message =
+        *messages_.emplace_back(std::make_unique<PartialMessage>(&budget_, owner, now_ms));
+    Add(&message, size, now_ms);
+    return message;
+  }
+  static void Add(PartialMessage* message, size_t size, int64_t now_ms) {
+    for (size_t i = 0; i < size; i += 500) EXPECT_TRUE(message->Append(std::string(500, 'x'), now_ms));
+  }
+  uint64_t Costliest(int64_t now_ms) { return budget_.Costliest(now_ms)->owner(); }
+
+  PartialBudget budget_{1u << 30};
+  std::deque<std::unique_ptr<PartialMessage>> messages_;
+};
+
+TEST_F(CostliestTest, IsTheLargestOfThoseThatStandStill) {
+  for (uint64_t owner = 1; owner <= 50; ++owner) Add(owner, 25'000, 1'000);
+  Add(60, 1'000'000, 1'000);
+  Add(70, 500, 0);  // small change
+  EXPECT_EQ(Costliest(2'000), 60u);
+}
+
+TEST_F(CostliestTest, IsWhoStandsStillForLongest) {
+  for (uint64_t owner = 1; owner <= 50; ++owner) Add(owner, 25'000, 1'000 + static_cast<int64_t>(owner));
+  EXPECT_EQ(Costliest(2'000), 1u);
+  messages_.pop_front();
+  EXPECT_EQ(Costliest(2'000), 2u);
+}
+
+TEST_F(CostliestTest, IsNotALargeMessageThatComesAlong) {
+  Add(1, 25'000, 0);
+  PartialMessage& large = Add(2, 500, 0);
+  for (int64_t now = 0; now < 2'000; now += 100) {
+    Add(&large, 20'000, now);
+    EXPECT_EQ(Costliest(now + 50), 1u) << now;
+  }
+}
+
+TEST_F(CostliestTest, IsWhoTricklesAsIfItSaidNothing) {
+  PartialMessage& trickle = Add(1, 25'000, 0);
+  for (int64_t now = 0; now < 100'000; now += 1'000) EXPECT_TRUE(trickle.Append("x", now));
+  Add(2, 25'000, 50'000);
+  EXPECT_EQ(Costliest(100'000), 1u);
+}
+
+TEST_F(CostliestTest, IsNotWhoWasNotReadOnPurpose) {
+  PartialMessage& held = Add(1, 25'000, 0);
+  Add(2, 25'000, 5'000);
+  held.Restart(9'000);
+  EXPECT_EQ(held.started_ms(), 9'000);
+  EXPECT_EQ(Costliest(10'000), 2u);
 }
 
 }  // namespace

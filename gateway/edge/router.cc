@@ -2,8 +2,8 @@
 
 #include <optional>
 
+#include "common/http/http_request.h"
 #include "common/shard.h"
-#include "gateway/edge/http_request.h"
 
 namespace dormouse {
 namespace {

@@ -3,8 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "gateway/edge/edge_server_fixture.h"
 
@@ -15,6 +18,11 @@ using testing::StartsWith;
 
 class SlowClientsTest : public EdgeServerTest {
  protected:
+  // Until all that was delivered has been written or waits, and gauges say so.
+  void WaitForTurn() {
+    links_->Run([] {});
+    links_->Run([] {});
+  }
   void Admit(uint64_t connection) {
     const Recipient recipient{connection, {}};
     DeliveryToAppend delivery;
@@ -45,7 +53,7 @@ TEST_F(SlowClientsTest, WhoIsNotAdmittedInTimeIsClosed) {
   TestClient unknown = Open();
   TestClient known = Open();
   const int64_t began = SteadyMs();
-  Admit(links_->WaitForEvent(1).connection);
+  DeliverAdmit(links_->WaitForEvent(1).connection);
   while (unknown.HasNothing(20)) unknown.SendText("I talk, but do not say who I am");
   const TestClient::Frame close = unknown.ReadClose();
   EXPECT_EQ(close.close_code(), 1008);
@@ -110,7 +118,7 @@ TEST_F(SlowClientsTest, PingsDoNotKeepAnUnfinishedMessageAlive) {
   EXPECT_EQ(frame->close_code(), 4408);
 }
 
-TEST_F(SlowClientsTest, UnfinishedMessagesTakeSoMuchMemoryTogether) {
+TEST_F(SlowClientsTest, WhenMemoryIsShortTheUnfinishedMessageGoesThatCostsMost) {
   EdgeServer::Config config;
   config.inbound_buffer = 8'000;
   Start("", config);
@@ -119,16 +127,46 @@ TEST_F(SlowClientsTest, UnfinishedMessagesTakeSoMuchMemoryTogether) {
   TestClient second = Open();
   TestClient third = Open();
   first.Send(TestClient::kText, std::string(3000, 'a'), false);
+  while (metrics_->inbound_partial_bytes->Value() < 3'000) links_->Run([] {});
   second.Send(TestClient::kText, std::string(2000, 'b'), false);
   while (metrics_->inbound_partial_bytes->Value() < 5'000) links_->Run([] {});
   third.Send(TestClient::kText, std::string(4000, 'c'), false);
-  EXPECT_EQ(third.ReadClose().close_code(), 1013);
+  EXPECT_EQ(first.ReadClose().close_code(), 1013);
   ExpectCloseEvent(1013, "Too many unfinished messages");
   EXPECT_EQ(Metric("dormouse_closes_total", "partials_full"), 1);
-  first.Send(TestClient::kContinuation, "");
-  EXPECT_EQ(first.ReadMessage(), std::string(3000, 'a'));
+  third.Send(TestClient::kContinuation, "");
+  EXPECT_EQ(third.ReadMessage(), std::string(4000, 'c'));
   second.Abort();
   WaitForGauge(metrics_->inbound_partial_bytes, 0);
+}
+
+TEST_F(SlowClientsTest, WhoComesAlongIsServedBesideAnyNumberOfUnfinishedMessages) {
+  EdgeServer::Config config;
+  config.inbound_buffer = 20'000;
+  Start("", config);
+  links_->Echo(true);
+  TestClient innocent = Open();
+  std::vector<TestClient> crowd;
+  for (int i = 0; i < 40; ++i) {
+    crowd.push_back(Open());
+    crowd.back().Send(TestClient::kText, std::string(3000, 'x'), false);
+    // In pieces, as they come over a network.
+    const std::string bytes = TestClient::FrameBytes(TestClient::kText, std::string(3900, 'i'));
+    innocent.SendRaw(bytes.substr(0, 2000));
+    for (TestClient& trickles : crowd) trickles.Send(TestClient::kContinuation, "y", false);
+    innocent.SendRaw(bytes.substr(2000));
+    ASSERT_EQ(innocent.ReadMessage(), std::string(3900, 'i')) << i;
+  }
+  EXPECT_GE(Metric("dormouse_closes_total", "partials_full"), 30);
+}
+
+TEST_F(SlowClientsTest, AMessageThatNeedsMoreThanThereIsEndsItsOwnConnection) {
+  EdgeServer::Config config;
+  config.inbound_buffer = 2'000;
+  Start("", config);
+  TestClient client = Open();
+  client.Send(TestClient::kText, std::string(3000, 'a'), false);
+  EXPECT_EQ(client.ReadClose().close_code(), 1013);
 }
 
 // --- Outbound
@@ -151,6 +189,157 @@ TEST_F(SlowClientsTest, ManySmallMessagesPauseAndResume) {
   for (int i = 0; i < kMessages; ++i) ASSERT_THAT(slow.ReadMessage(), StartsWith(std::to_string(i) + "x"));
   const Backlog backlog = links_->WaitForKind(EventKind::kResume, at + 1).backlog();
   EXPECT_LE(backlog.messages, 50u);
+}
+
+TEST_F(SlowClientsTest, WhatManyWaitForIsKeptOnceThoughTheirHeadsDiffer) {
+  Start("outbound_limit: 500000000");
+  constexpr int kClients = 10;
+  constexpr int kMessages = 8;
+  std::vector<TestClient> slow;
+  std::vector<std::string> heads;
+  std::vector<Recipient> recipients;
+  for (int i = 0; i < kClients; ++i) {
+    slow.push_back(Open("/room", 4096));
+    heads.push_back("to number " + std::to_string(i) + ": ");
+  }
+  for (int i = 0; i < kClients; ++i)
+    recipients.push_back(
+        {links_->WaitForEvent(static_cast<size_t>(i)).connection, heads[static_cast<size_t>(i)]});
+  const auto body = [](int message) { return std::string(1'000'000, static_cast<char>('a' + message)); };
+  for (int message = 0; message < kMessages; ++message) {
+    DeliveryToAppend delivery;
+    delivery.recipients = recipients;
+    delivery.has_heads = true;
+    const std::string payload = body(message);
+    delivery.payload = payload;
+    links_->Deliver(delivery);
+  }
+  WaitForTurn();
+  EXPECT_GT(metrics_->outbound_queued_bytes->Value(), kClients * 3e6);
+  EXPECT_LT(metrics_->outbound_buffer_bytes->Value(), kMessages * 1e6 + kClients * 100e3);
+  for (size_t i = 0; i < kClients; ++i) {
+    for (int message = 0; message < kMessages; ++message)
+      ASSERT_TRUE(slow[i].ReadMessage() == heads[i] + body(message));
+  }
+  WaitForGauge(metrics_->outbound_buffer_bytes, 0);
+}
+
+TEST_F(SlowClientsTest, OverTheSumOfAllWhoeverHoldsMostOfItIsClosed) {
+  EdgeServer::Config config;
+  config.outbound_buffer = 8'000'000;
+  Start("outbound_limit: 500000000", config);
+  TestClient little = Open("/room", 4096);
+  TestClient much = Open("/room", 4096);
+  const uint64_t a = links_->WaitForEvent(0).connection;
+  const uint64_t b = links_->WaitForEvent(1).connection;
+  int sent = 0;
+  for (; metrics_->outbound_queued_bytes->Value() < 150'000; WaitForTurn()) {
+    ASSERT_LT(sent, 1000);
+    DeliverText({a}, Numbered(sent++));
+  }
+  for (int i = 0; i < 300; ++i) DeliverText({b}, Numbered(i));
+  ExpectCloseEvent(1013, "Too slow", 2);
+  EXPECT_EQ(links_->WaitForKind(EventKind::kClose, 2).connection, b);
+  WaitForTurn();
+  EXPECT_LE(metrics_->outbound_buffer_bytes->Value(), config.outbound_buffer);
+  EXPECT_EQ(Metric("dormouse_closes_total", "outbound_full"), 1);
+  for (int i = 0; i < sent; ++i) EXPECT_TRUE(little.ReadMessage() == Numbered(i));
+  EXPECT_EQ(much.ReadClose().close_code(), 1013);
+}
+
+TEST_F(SlowClientsTest, WhoReadsIsSparedBeforeWhoDoesNot) {
+  EdgeServer::Config config;
+  config.outbound_buffer = 16'000'000;
+  Start("outbound_limit: 500000000", config);
+  TestClient reads = Open("/room", 4096);
+  TestClient sleeps = Open("/room", 4096);
+  const uint64_t a = links_->WaitForEvent(0).connection;
+  const uint64_t b = links_->WaitForEvent(1).connection;
+  int sent = 0;
+  for (; sent < 70; ++sent) {
+    DeliverText({a}, Numbered(sent));
+    if (sent >= 10) DeliverText({b}, Numbered(sent));
+  }
+  int read = 0;
+  const int64_t began = SteadyMs();
+  while (SteadyMs() - began < 2'000) {
+    DeliverText({a}, Numbered(sent++));
+    ASSERT_TRUE(reads.ReadMessage() == Numbered(read++));
+    links_->Run([] {});
+  }
+  ASSERT_EQ(Metric("dormouse_closes_total", "outbound_full"), 0);
+  for (int i = 0; Metric("dormouse_closes_total", "outbound_full") == 0; ++i) {
+    ASSERT_LT(i, 1000);
+    DeliverText({a, b}, Numbered(sent++));
+    WaitForTurn();
+  }
+  EXPECT_EQ(links_->WaitForKind(EventKind::kClose, 2).connection, b);
+  for (; read < sent; ++read) ASSERT_TRUE(reads.ReadMessage() == Numbered(read));
+}
+
+TEST_F(SlowClientsTest, HubsGetBackWholeWhatTheClosedDidNotTake) {
+  EdgeServer::Config config;
+  config.outbound_buffer = 6'000'000;
+  config.close_timeout_ms = 60'000;
+  Start("outbound_limit: 500000000", config);
+  TestClient first = Open("/room", 4096);
+  TestClient second = Open("/room", 4096);
+  const uint64_t a = links_->WaitForEvent(0).connection;
+  const uint64_t b = links_->WaitForEvent(1).connection;
+  constexpr int kMessages = 200;
+  for (int i = 0; i < kMessages; ++i) {
+    const std::string head = std::to_string(i);
+    const Recipient recipients[] = {{a, head}, {b, head}};
+    links_->Deliver({.cause = {},
+                     .return_to = "room/lobby",
+                     .recipients = recipients,
+                     .has_heads = true,
+                     .payload = std::string(100'000, 'x')});
+  }
+  for (const auto& [client, connection] : {std::pair(&first, a), std::pair(&second, b)}) {
+    std::vector<int> all = ReadNumbers(client);
+    for (size_t at = 1; all.size() < kMessages;) {
+      const FakeLinks::Event event = links_->WaitForKind(EventKind::kUndelivered, at + 1, &at);
+      if (event.connection != connection) continue;
+      all.push_back(std::stoi(event.payload));
+      ASSERT_EQ(event.payload.size(), std::to_string(all.back()).size() + 100'000);
+    }
+    for (int i = 0; i < kMessages; ++i) ASSERT_EQ(all[static_cast<size_t>(i)], i);
+  }
+  EXPECT_EQ(Metric("dormouse_closes_total", "outbound_full"), 2);
+}
+
+TEST_F(SlowClientsTest, ALargeFanOutIsSpreadOverTurnsOfTheLoop) {
+  Start("outbound_limit: 500000000");
+  constexpr size_t kClients = 100;
+  std::vector<TestClient> crowd;
+  std::vector<Recipient> recipients;
+  for (size_t i = 0; i < kClients; ++i) {
+    crowd.push_back(Open());
+    recipients.push_back({links_->WaitForEvent(i).connection, {}});
+  }
+  TestClient other = Open();
+  const Recipient bystander{links_->WaitForEvent(kClients).connection, {}};
+  const std::string large(1'000'000, 'x');
+  std::string batch;
+  AppendDelivery({.cause = {}, .recipients = recipients, .payload = large}, &batch);
+  AppendDelivery({.cause = {}, .recipients = {&bystander, 1}, .payload = "and you?"}, &batch);
+  AppendDelivery({.cause = {}, .recipients = recipients, .payload = "that was it"}, &batch);
+  int64_t begun = 0;
+  links_->Run([&] {
+    char* at = batch.data();
+    DeliveryView delivery;
+    while (at != batch.data() + batch.size() && ReadDelivery(&at, batch.data() + batch.size(), &delivery))
+      edge_->OnDelivery(delivery);
+    begun = std::ranges::count_if(crowd, [](TestClient& client) { return !client.HasNothing(0); });
+  });
+  EXPECT_GT(begun, 0) << "what can go at once goes at once";
+  EXPECT_LT(begun, 10) << "the rest is for the turns that follow";
+  EXPECT_EQ(other.ReadMessage(), "and you?");
+  for (TestClient& client : crowd) {
+    ASSERT_TRUE(client.ReadMessage() == large);
+    ASSERT_EQ(client.ReadMessage(), "that was it");
+  }
 }
 
 }  // namespace

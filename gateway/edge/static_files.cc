@@ -9,7 +9,7 @@
 #include <system_error>
 #include <utility>
 
-#include "gateway/edge/http_request.h"
+#include "common/http/http_request.h"
 
 namespace dormouse {
 namespace {

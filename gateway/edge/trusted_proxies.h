@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "gateway/edge/http_request.h"
-#include "gateway/edge/ip_address.h"
+#include "common/http/http_request.h"
+#include "common/http/ip_address.h"
 
 namespace dormouse {
 

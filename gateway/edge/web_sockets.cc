@@ -19,7 +19,8 @@ static_assert(kFrameHeadroom >= LWS_PRE);
 // Allocated for each connection, and the most that one read takes (plus LWS_PRE). 512 takes the frames of our
 // protocols (60-500 bytes) in one read and one of 1,000 bytes in two, for some 400 bytes an idle connection
 // more than the least that works (128), which would need eight reads for 1,000 bytes; 1,024 would cost 500
-// bytes more again.
+// bytes more again. It is also what one socket gets of a turn of the loop: the library reads once for each
+// socket that has something, and so no client makes others wait for more than this of its own.
 constexpr size_t kReadSize = 512;
 constexpr size_t kServiceBuffer = 4096;
 
@@ -46,7 +47,7 @@ WebSockets::WebSockets(struct ev_loop* loop, Handler* handler) : handler_(handle
   // Its timers for keeping connections valid are a sorted list with linear insertion: off.
   static const lws_retry_bo_t kNoRetries{};
   static const lws_protocols kProtocols[] = {
-      {"dormouse", &Glue::OnEvent, 0, kReadSize, 0, nullptr, OutboundQueue::kChunk},
+      {"dormouse", &Glue::OnEvent, 0, kReadSize, 0, nullptr, kMaxWrite},
       {nullptr, nullptr, 0, 0, 0, nullptr, 0},
   };
   void* loops[] = {loop};

@@ -67,6 +67,8 @@ class WebSockets {
     kBuffered,  // taken, but write no more before OnWritable
     kFailed,    // the connection is broken; it will go by itself
   };
+  // More at once would be cut into frames by the library.
+  static constexpr size_t kMaxWrite = 65'536;
   // Writes one frame of a message. `data` has kFrameHeadroom bytes before it: they are restored.
   static Written Write(Connection* connection, char* data, size_t size, bool binary, bool first, bool last);
   static bool HasBuffered(const Connection& connection);

@@ -4,8 +4,7 @@
 
 namespace dormouse {
 
-std::shared_ptr<ClientStream> ClientStream::Open(CompletionThread* thread,
-                                                 const std::shared_ptr<grpc::Channel>& channel,
+std::shared_ptr<ClientStream> ClientStream::Open(CompletionThread* thread, const LinkChannel& channel,
                                                  const std::string& method,
                                                  const grpc::ByteBuffer& first_message,
                                                  std::shared_ptr<StreamInbox> inbox) {
@@ -14,10 +13,10 @@ std::shared_ptr<ClientStream> ClientStream::Open(CompletionThread* thread,
   return stream;
 }
 
-ClientStream::ClientStream(CompletionThread* thread, const std::shared_ptr<grpc::Channel>& channel,
-                           const std::string& method, const grpc::ByteBuffer& first_message,
-                           std::shared_ptr<StreamInbox> inbox)
-    : LinkStream(thread), stub_(channel), first_message_(first_message) {
+ClientStream::ClientStream(CompletionThread* thread, const LinkChannel& channel, const std::string& method,
+                           const grpc::ByteBuffer& first_message, std::shared_ptr<StreamInbox> inbox)
+    : LinkStream(thread), stub_(channel.grpc()), first_message_(first_message) {
+  channel.Authorize(&call_context_);
   set_inbox(std::move(inbox));
   call_ = stub_.PrepareCall(&call_context_, method, queue());
 }

@@ -2,13 +2,13 @@
 // methods are used alike: a method that only streams answers just gets no second message.
 #pragma once
 
-#include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
 #include <grpcpp/generic/generic_stub.h>
 
 #include <memory>
 #include <string>
 
+#include "proto/link_channel.h"
 #include "proto/link_stream.h"
 
 namespace dormouse {
@@ -16,16 +16,15 @@ namespace dormouse {
 class ClientStream final : public LinkStream {
  public:
   // Opens a stream. Its arrivals come to `inbox`; when it cannot be opened, that is Arrival::kClosed.
-  static std::shared_ptr<ClientStream> Open(CompletionThread* thread,
-                                            const std::shared_ptr<grpc::Channel>& channel,
+  static std::shared_ptr<ClientStream> Open(CompletionThread* thread, const LinkChannel& channel,
                                             const std::string& method, const grpc::ByteBuffer& first_message,
                                             std::shared_ptr<StreamInbox> inbox);
 
-  ClientStream(CompletionThread* thread, const std::shared_ptr<grpc::Channel>& channel,
-               const std::string& method, const grpc::ByteBuffer& first_message,
-               std::shared_ptr<StreamInbox> inbox);
+  ClientStream(CompletionThread* thread, const LinkChannel& channel, const std::string& method,
+               const grpc::ByteBuffer& first_message, std::shared_ptr<StreamInbox> inbox);
 
-  void End(const grpc::Status&) override { call_context_.TryCancel(); }
+  void End(const grpc::Status&) override { Abort(); }
+  void Abort() override { call_context_.TryCancel(); }
 
  private:
   void Opened(bool ok);

@@ -14,23 +14,30 @@ namespace {
 constexpr char kMethod[] = "/dormouse.link.Edge/Link";
 constexpr int64_t kFirstRetryMs = 50;
 constexpr int64_t kRetryMs = 200;
+// Streams that the ends could not agree on: how often one is opened just to go on, how long it takes until
+// the next after those, twice as long each time, and how long one must have lived for those before it to be
+// forgotten.
+constexpr uint32_t kContinuations = 1;
+constexpr int64_t kTroubleMs = 1000;
+constexpr uint32_t kMaxTroubleDoublings = 5;
+constexpr int64_t kSoundMs = 60'000;
 // An acknowledgement waits for company, but not beyond this many batches.
 constexpr uint64_t kMaxUnacknowledged = 64;
 
 }  // namespace
 
-const std::shared_ptr<grpc::Channel>& StatekeeperAddress::Channel(uint32_t attempt, int64_t steady_ms) {
+const LinkChannel& StatekeeperAddress::Channel(uint32_t attempt, int64_t steady_ms) {
   const std::string& path = member_.unix_path();
   const bool has_unix = !path.empty() && access(path.c_str(), F_OK) == 0;
   LinkTarget& target = member_.address().empty() || (has_unix && attempt % 2 == 0) ? unix_ : address_;
   return target.Channel(attempt > 0, steady_ms);
 }
 
-LaneLink::LaneLink(CompletionThread* thread, std::shared_ptr<StreamInbox> inbox, GatewayId gateway,
+LaneLink::LaneLink(CompletionThread* thread, std::shared_ptr<StreamInbox> inbox, const std::string* identity,
                    std::shared_ptr<StatekeeperAddress> statekeeper, uint32_t lane, Owner* owner)
     : thread_(thread),
       inbox_(std::move(inbox)),
-      gateway_(gateway),
+      identity_(identity),
       statekeeper_(std::move(statekeeper)),
       lane_(lane),
       owner_(owner),
@@ -42,10 +49,11 @@ void LaneLink::Tick(int64_t steady_ms) {
   if (stream_ != nullptr || steady_ms < open_at_ms_) return;
   outgoing_.Clear();
   link::ToLane::Hello* hello = outgoing_.mutable_hello();
-  hello->set_gateway(gateway_);
+  hello->set_identity(*identity_);
   hello->set_incarnation(statekeeper_->incarnation());
   hello->set_lane(lane_);
   hello->set_received_through(received_through_);
+  hello->set_afresh(afresh_);
   FillStale();
   stream_ = ClientStream::Open(thread_, statekeeper_->Channel(attempts_++, steady_ms), kMethod,
                                ToBuffer(outgoing_), inbox_);
@@ -109,22 +117,25 @@ void LaneLink::OnMessage(const grpc::ByteBuffer& message) {
     if (!owner_->OnOwned(incoming_, false)) Break("it owns shards that there are not");
     return;
   }
-  const uint64_t batch = incoming_.batch();
-  // After a greeting without memory on either side, any number may be the first.
-  if (batch == 0 || (received_through_ != 0 && batch != received_through_ + 1)) {
-    return Break("a batch is missing");
+  if (incoming_.batch() != received_through_ + 1) return Break("a batch is missing, or came twice");
+  const bool sound = owner_->OnBatch(&incoming_);
+  ++received_through_;
+  if (!sound) {
+    afresh_ = true;
+    return Break("it sent a broken batch");
   }
-  if (!owner_->OnBatch(&incoming_)) return Break("it sent a broken batch");
-  received_through_ = batch;
   if (incoming_.deliveries().capacity() > 2 * kBatchBytes) incoming_.mutable_deliveries()->shrink_to_fit();
 }
 
 bool LaneLink::OnHello(const link::ToGateway::Hello& hello) {
   if (hello.incarnation() != statekeeper_->incarnation()) return false;
-  if (!hello.resumed()) received_through_ = 0;
+  if (hello.resumed() && (afresh_ || hello.after() != received_through_)) return false;
+  received_through_ = hello.after();
+  afresh_ = false;
   acknowledged_through_ = received_through_;  // our own greeting said so
   acknowledge_due_ = false;
   greeted_ = true;
+  greeted_at_ms_ = SteadyMs();
   attempts_ = 0;
   SPDLOG_INFO("Linked to {} ({})", name(), hello.resumed() ? "resumed" : "new");
   owner_->OnGreeted(hello.resumed());
@@ -133,14 +144,29 @@ bool LaneLink::OnHello(const link::ToGateway::Hello& hello) {
 
 void LaneLink::Break(const char* why) {
   SPDLOG_ERROR("Breaking the link to {}: {}", name(), why);
+  RetryAfterTrouble();
   Close();
-  RetryLater();
 }
 
 void LaneLink::OnClosed(const grpc::Status& status) {
   if (greeted_ || attempts_ == 1) SPDLOG_WARN("No link to {}: {}; trying on", name(), status.error_message());
+  if (greeted_ && status.error_code() == grpc::StatusCode::INVALID_ARGUMENT) {
+    RetryAfterTrouble();
+  } else {
+    RetryLater();
+  }
   Close();
-  RetryLater();
+}
+
+void LaneLink::RetryAfterTrouble() {
+  const int64_t now = SteadyMs();
+  if (greeted_ && now - greeted_at_ms_ >= kSoundMs) troubles_ = 0;
+  ++troubles_;
+  afresh_ |= troubles_ > kContinuations;
+  const uint32_t again = troubles_ - 1;  // the first times cost nothing
+  open_at_ms_ = now + (again <= kContinuations
+                           ? kFirstRetryMs
+                           : kTroubleMs << std::min(again - kContinuations - 1, kMaxTroubleDoublings));
 }
 
 void LaneLink::RetryLater() { open_at_ms_ = SteadyMs() + (attempts_ <= 1 ? kFirstRetryMs : kRetryMs); }

@@ -1,6 +1,10 @@
 // A gateway's link to one statekeeper lane: opens its stream (again and again), greets, checks the numbers of
 // batches and acknowledges them. What the batches mean is its Owner's business.
 //
+// A stream on which a batch is missing is opened again, to go on where it was. If that does not help, or a
+// batch was broken (and would be so again), the link asks the lane to start afresh. Two ends that never agree
+// cost little: they try seldom then.
+//
 // Threading: the gateway's loop thread.
 #pragma once
 
@@ -9,7 +13,6 @@
 #include <memory>
 #include <string>
 
-#include "common/ids.h"
 #include "common/shard.h"
 #include "gateway/link/client_stream.h"
 #include "gateway/link/stream_user.h"
@@ -21,15 +24,17 @@ namespace dormouse {
 // A statekeeper process as the shard map describes it, and the ways to it.
 class StatekeeperAddress {
  public:
-  explicit StatekeeperAddress(const link::Member& member)
-      : member_(member), unix_("unix:" + member.unix_path()), address_(member.address()) {}
+  StatekeeperAddress(const link::Member& member, const std::shared_ptr<const LinkCredentials>& credentials)
+      : member_(member),
+        unix_("unix:" + member.unix_path(), credentials),
+        address_(member.address(), credentials) {}
 
   uint64_t incarnation() const { return member_.incarnation(); }
   const std::string& name() const {
     return member_.address().empty() ? member_.unix_path() : member_.address();
   }
   // The unix socket where it is on this host, on odd attempts the address: the path may be another host's.
-  const std::shared_ptr<grpc::Channel>& Channel(uint32_t attempt, int64_t steady_ms);
+  const LinkChannel& Channel(uint32_t attempt, int64_t steady_ms);
 
  private:
   const link::Member member_;
@@ -48,7 +53,7 @@ class LaneLink final : private StreamUser {
     // What the lane owns: with its greeting (right after OnGreeted) all, then what it has come to own. False:
     // broken.
     virtual bool OnOwned(const link::ToGateway& message, bool greeting) = 0;
-    // A new batch. False: it is broken, and so is the stream then.
+    // A new batch. False: some of it is broken and was passed over.
     virtual bool OnBatch(link::ToGateway* batch) = 0;
     // Whether there are events for the lane; appends some, up to the size of a batch.
     virtual bool HasEvents() const = 0;
@@ -58,7 +63,8 @@ class LaneLink final : private StreamUser {
     virtual uint64_t AcknowledgeableThrough(uint64_t received_through) = 0;
   };
 
-  LaneLink(CompletionThread* thread, std::shared_ptr<StreamInbox> inbox, GatewayId gateway,
+  // `identity`: of the gateway; outlives the link.
+  LaneLink(CompletionThread* thread, std::shared_ptr<StreamInbox> inbox, const std::string* identity,
            std::shared_ptr<StatekeeperAddress> statekeeper, uint32_t lane, Owner* owner);
   ~LaneLink() { Close(); }
   LaneLink(const LaneLink&) = delete;
@@ -72,7 +78,7 @@ class LaneLink final : private StreamUser {
   // Since when it does not; steady clock.
   int64_t silent_since_ms() const { return silent_since_ms_; }
   bool waiting() const { return stream_ == nullptr; }
-  // The last batch that OnBatch took.
+  // The last batch that OnBatch was given.
   uint64_t received_through() const { return received_through_; }
   // Opens a stream where none is and its time has come.
   void Tick(int64_t steady_ms);
@@ -94,11 +100,13 @@ class LaneLink final : private StreamUser {
   bool OnHello(const link::ToGateway::Hello& hello);
   void Break(const char* why);
   void RetryLater();
+  // The ends do not understand each other. Before Close.
+  void RetryAfterTrouble();
   void FillStale();
 
   CompletionThread* const thread_;
   const std::shared_ptr<StreamInbox> inbox_;
-  const GatewayId gateway_;
+  const std::string* const identity_;
   const std::shared_ptr<StatekeeperAddress> statekeeper_;
   const uint32_t lane_;
   Owner* const owner_;
@@ -108,6 +116,9 @@ class LaneLink final : private StreamUser {
   uint32_t attempts_ = 0;  // since the last greeting
   int64_t open_at_ms_ = 0;
   int64_t silent_since_ms_;
+  int64_t greeted_at_ms_ = 0;
+  uint32_t troubles_ = 0;  // streams of late that the ends could not agree on
+  bool afresh_ = false;    // the lane is to be asked to start afresh
 
   uint64_t received_through_ = 0;      // batches
   uint64_t acknowledged_through_ = 0;  // of them; as the lane was told on this stream

@@ -40,7 +40,7 @@ int main(int argc, char** argv) {
     dormouse::TestStatekeeper statekeeper(
         {.addresses = {"unix:" + path}, .unix_path = path, .shards = 1024, .record = false});
     if (!statekeeper.Start()) return 1;
-    dormouse::TestGateway gateway({.gateway = 1, .statekeepers = {"unix:" + path}});
+    dormouse::TestGateway gateway({.identity = dormouse::TestIdentity(1), .statekeepers = {"unix:" + path}});
     if (!gateway.AwaitReady()) return 1;
 
     size_t sent = 0;

@@ -8,8 +8,10 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <future>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -17,10 +19,20 @@
 #include <utility>
 #include <vector>
 
+#include "common/gateway_identity.h"
 #include "gateway/link/statekeeper_links.h"
+#include "proto/link_gate.h"
 #include "statekeeper/link/link_server.h"
 
 namespace dormouse {
+
+// The identity of gateway number `n`, and its id.
+inline std::string TestIdentity(uint64_t n) {
+  std::string identity(kGatewayIdentitySize, 'i');
+  std::memcpy(identity.data(), &n, sizeof(n));
+  return identity;
+}
+inline GatewayId TestGatewayId(uint64_t n) { return GatewayIdOf(TestIdentity(n)); }
 
 // A thread with a loop that runs what it is given, and something at the end of each turn.
 class LoopThread {
@@ -130,7 +142,7 @@ struct Delivered {
 // A gateway without sockets.
 class TestGateway : private StatekeeperLinks::Edge {
  public:
-  explicit TestGateway(StatekeeperLinks::Config config) : id(config.gateway) {
+  explicit TestGateway(StatekeeperLinks::Config config) : id(GatewayIdOf(config.identity)) {
     thread_.Run([&] {
       links_ = NewStatekeeperLinks(std::move(config), thread_.loop(), this);
       thread_.at_turn_end = [this] {
@@ -161,6 +173,9 @@ class TestGateway : private StatekeeperLinks::Edge {
   bool AwaitDeliveries(size_t count) {
     return facts.Await([&] { return delivered_.size() >= count; });
   }
+  std::string last_payload() const {  // under facts
+    return delivered_.empty() ? std::string() : delivered_.back().payload;
+  }
   std::vector<Delivered> delivered() {
     return facts.Get<std::vector<Delivered>>([this] { return delivered_; });
   }
@@ -182,7 +197,8 @@ class TestGateway : private StatekeeperLinks::Edge {
   Facts facts;
   // Instead of recording deliveries; set before traffic starts.
   std::function<void(const DeliveryView&)> on_delivery;
-  int uncongested_count = 0;  // under facts
+  int uncongested_count = 0;           // under facts
+  std::map<std::string, int> settled;  // likewise: how often, by payload
 
  private:
   void OnDelivery(const DeliveryView& delivery) override {
@@ -202,6 +218,9 @@ class TestGateway : private StatekeeperLinks::Edge {
   }
   void OnUncongested() override {
     facts.Change([this] { ++uncongested_count; });
+  }
+  void OnSettled(const EventView& event) override {
+    facts.Change([&] { ++settled[std::string(event.payload)]; });
   }
 
   LoopThread thread_;
@@ -230,7 +249,8 @@ class TestStatekeeper {
  public:
   struct Setup {
     std::vector<std::string> addresses = {};
-    std::string unix_path = {};  // what the map says
+    std::shared_ptr<const LinkGate> gate = nullptr;  // of HOST:PORT
+    std::string unix_path = {};                      // what the map says
     uint32_t lanes = 1;
     uint32_t shards = 64;
     uint32_t epoch = 1;
@@ -243,6 +263,7 @@ class TestStatekeeper {
   explicit TestStatekeeper(Setup setup) : setup_(std::move(setup)) {
     LinkServer::Config config;
     config.addresses = setup_.addresses;
+    config.gate = setup_.gate;
     config.incarnation = setup_.incarnation;
     config.lanes = setup_.lanes;
     config.links = setup_.links;

@@ -12,11 +12,12 @@
 
 #include "common/shard.h"
 #include "common/temp_dir.h"
-#include "gateway/link/client_stream.h"
 #include "gateway/link/cutting_proxy.h"
 #include "gateway/link/link_harness.h"
+#include "gateway/link/rude_gateway.h"
 #include "proto/link_channel.h"
-#include "proto/stream_inbox.h"
+#include "proto/statekeeper_sockets.h"
+#include "proto/testing/test_trust.h"
 
 namespace dormouse {
 namespace {
@@ -27,8 +28,8 @@ using testing::IsEmpty;
 class LinkTest : public testing::Test {
  protected:
   TestStatekeeper::Setup Standard() { return {.addresses = {"unix:" + path_}, .unix_path = path_}; }
-  StatekeeperLinks::Config Gateway(GatewayId id = 0x1001) {
-    return {.gateway = id, .statekeepers = {"unix:" + path_}};
+  StatekeeperLinks::Config Gateway(uint64_t number = 1) {
+    return {.identity = TestIdentity(number), .statekeepers = {"unix:" + path_}};
   }
 
   static std::vector<std::string> Payloads(TestGateway* gateway) {
@@ -58,6 +59,9 @@ TEST_F(LinkTest, EventsAndDeliveriesArriveWholeAndInOrder) {
   }
   ASSERT_TRUE(gateway.AwaitDeliveries(size_t{kHubs} * kEach));
   ASSERT_TRUE(gateway.AwaitSettled());
+  const auto settled = gateway.facts.Get<std::map<std::string, int>>([&] { return gateway.settled; });
+  EXPECT_EQ(settled.size(), size_t{kEach});
+  for (const auto& [payload, times] : settled) EXPECT_EQ(times, kHubs) << payload;
   std::map<uint64_t, int> next;
   for (const Delivered& delivered : gateway.delivered()) {
     ASSERT_EQ(delivered.recipients.size(), 1u);
@@ -117,6 +121,25 @@ TEST_F(LinkTest, BatchesGrowWithLoad) {
   EXPECT_LT(traffic.messages_received, kEvents / 4);
 }
 
+TEST_F(LinkTest, AShardWithMuchToSayLetsOthersOfItsLaneSpeak) {
+  TestStatekeeper statekeeper(Standard());
+  ASSERT_TRUE(statekeeper.Start());
+  TestGateway gateway(Gateway());
+  ASSERT_TRUE(gateway.AwaitReady());
+  constexpr size_t kMuch = 20;
+  const std::string much(1'000'000, 'x');
+  gateway.thread().Run([&] {
+    for (size_t i = 0; i < kMuch; ++i)
+      gateway.links().Append({.kind = EventKind::kText, .hub = "echo/talkative", .payload = much});
+    gateway.links().Append({.kind = EventKind::kText, .hub = "echo/terse", .payload = "one word"});
+  });
+  ASSERT_TRUE(gateway.AwaitDeliveries(kMuch + 1));
+  const std::vector<Taken> taken = statekeeper.GetTaken();
+  ASSERT_EQ(taken.size(), kMuch + 1);
+  const auto terse = std::ranges::find(taken, "echo/terse", &Taken::hub);
+  EXPECT_LT(terse - taken.begin(), 5);
+}
+
 TEST_F(LinkTest, CutStreamsLoseNothingAndRepeatNothing) {
   const std::string front = directory_ / "proxy.sock";
   TestStatekeeper::Setup setup = Standard();
@@ -167,7 +190,7 @@ TEST_F(LinkTest, APeerThatFallsSilentIsNoticedWithinSecondsAndAnIdleOneIsLeftInP
   StatekeeperLinks::Config config = Gateway();
   config.statekeepers = {"unix:" + front};
   TestGateway gateway(config);
-  TestGateway idle(LinkTest::Gateway(0x2002));  // watches the map directly, and is linked through the proxy
+  TestGateway idle(LinkTest::Gateway(2));  // watches the map directly, and is linked through the proxy
   ASSERT_TRUE(gateway.AwaitReady());
   ASSERT_TRUE(idle.AwaitReady());
   const auto received = [](TestGateway* of) {
@@ -190,7 +213,7 @@ TEST_F(LinkTest, APeerThatFallsSilentIsNoticedWithinSecondsAndAnIdleOneIsLeftInP
 }
 
 TEST_F(LinkTest, ANewStatekeeperGetsWhatIsUnsettledAndClientsWhatTheyHaveNotSeen) {
-  constexpr GatewayId kElsewhere = 0x2002;  // never comes: what it should get keeps the event unsettled
+  const GatewayId kElsewhere = TestGatewayId(2);  // never comes: what it should get keeps the event unsettled
   TestStatekeeper::Setup setup = Standard();
   setup.on_event = [&](TestStatekeeper* self, const Taken& event) {
     std::vector<Output> outputs = {TestStatekeeper::To({event.from}, event.payload + " 1")};
@@ -274,8 +297,8 @@ TEST_F(LinkTest, ARestartedStatekeeperIsServedWithinHalfASecond) {
 // Two gateways; every event goes to connection 1 of both.
 class TwoGatewaysTest : public LinkTest {
  protected:
-  static constexpr GatewayId kNear = 0x1001;
-  static constexpr GatewayId kFar = 0x2002;
+  static inline const GatewayId kNear = TestGatewayId(1);
+  static inline const GatewayId kFar = TestGatewayId(2);
 
   static void Broadcast(TestStatekeeper* self, const Taken& event) {
     if (event.payload == "alone") {
@@ -291,8 +314,8 @@ class TwoGatewaysTest : public LinkTest {
     setup.links.gateway_grace = Duration(60'000);
     statekeeper_ = std::make_unique<TestStatekeeper>(setup);
     ASSERT_TRUE(statekeeper_->Start());
-    near_ = std::make_unique<TestGateway>(Gateway(kNear));
-    far_ = std::make_unique<TestGateway>(Gateway(kFar));
+    near_ = std::make_unique<TestGateway>(Gateway(1));
+    far_ = std::make_unique<TestGateway>(Gateway(2));
     ASSERT_TRUE(near_->AwaitReady());
     ASSERT_TRUE(far_->AwaitReady());
   }
@@ -489,7 +512,7 @@ TEST_F(TwoGatewaysTest, AnAlarmsCallerLearnsWhenEveryGatewayHasIt) {
 }
 
 TEST_F(LinkTest, AGatewayThatStaysAwayIsGivenUpAndItsAcknowledgementsCountAsGiven) {
-  constexpr GatewayId kFar = 0x2002;
+  const GatewayId kFar = TestGatewayId(2);
   TestStatekeeper::Setup setup = Standard();
   setup.links.gateway_grace = Duration(300);
   setup.on_event = [&](TestStatekeeper* self, const Taken& event) {
@@ -499,7 +522,7 @@ TEST_F(LinkTest, AGatewayThatStaysAwayIsGivenUpAndItsAcknowledgementsCountAsGive
   TestStatekeeper statekeeper(setup);
   ASSERT_TRUE(statekeeper.Start());
   TestGateway gateway(Gateway());
-  auto far = std::make_unique<TestGateway>(Gateway(kFar));
+  auto far = std::make_unique<TestGateway>(Gateway(2));
   ASSERT_TRUE(gateway.AwaitReady());
   ASSERT_TRUE(far->AwaitReady());
   gateway.Append("echo/a", "both");
@@ -556,32 +579,6 @@ TEST_F(LinkTest, AGatewayThatWasGivenUpComesBackAsANewOneWithAllThatIsUnsettled)
   EXPECT_THAT(std::vector(payloads.begin() + 5, payloads.end()), ElementsAre("hold", "while away"));
   EXPECT_THAT(statekeeper.facts.Get<std::vector<GatewayId>>([&] { return statekeeper.back; }),
               ElementsAre(gateway.id));
-}
-
-TEST_F(LinkTest, AGatewayThatLeavesTooMuchUnacknowledgedIsGivenUp) {
-  TestStatekeeper::Setup setup = Standard();
-  setup.links.max_unacknowledged = 100'000;
-  TestStatekeeper statekeeper(setup);
-  ASSERT_TRUE(statekeeper.Start());
-  TestGateway gateway(Gateway());
-  ASSERT_TRUE(gateway.AwaitReady());
-  std::promise<void> go_on;
-  gateway.thread().Post([&] { go_on.get_future().wait(); });
-  statekeeper.thread().Run([&] {
-    for (int i = 0; i < 20; ++i) {
-      statekeeper.links().Release(
-          {.cause = {},
-           .shard = 3,
-           .epoch = 1,
-           .outputs = {TestStatekeeper::To({gateway.Connection(1)}, std::string(10'000, 'x'))}});
-    }
-  });
-  EXPECT_TRUE(statekeeper.facts.Await([&] { return !statekeeper.gone.empty(); }));
-  go_on.set_value();
-  // It comes back, and is served.
-  gateway.Append("echo/a", "again");
-  ASSERT_TRUE(gateway.AwaitDeliveries(1));
-  EXPECT_EQ(gateway.delivered().back().payload, "again");
 }
 
 TEST_F(LinkTest, AFullReplayBufferIsCongestionAndSettlementEndsIt) {
@@ -651,81 +648,6 @@ TEST_F(LinkTest, ALaneThatDoesNotListenStopsTheStreamAndMissesNothing) {
     EXPECT_EQ(delivered[static_cast<size_t>(i)].payload, std::to_string(i) + filling);
   }
 }
-
-// Speaks to a statekeeper as a gateway that breaks the rules.
-class RudeGateway : private StreamInbox::Owner {
- public:
-  explicit RudeGateway(const std::string& target)
-      : channel_(NewLinkChannel(target)), completions_(std::make_unique<grpc::CompletionQueue>()) {
-    thread_.Run([this] { inbox_.reset(new StreamInbox(thread_.loop(), 1 << 20, this)); });
-  }
-  ~RudeGateway() override {
-    thread_.Run([this] {
-      if (stream_ != nullptr) stream_->End(grpc::Status::CANCELLED);
-      stream_.reset();
-      inbox_->Close();
-    });
-  }
-
-  void Open(const link::ToLane& first) {
-    thread_.Run([&] {
-      stream_ =
-          ClientStream::Open(&completions_, channel_, "/dormouse.link.Edge/Link", ToBuffer(first), inbox_);
-    });
-  }
-  static link::ToLane Hello(uint64_t incarnation, uint32_t lane) {
-    link::ToLane message;
-    message.mutable_hello()->set_gateway(0x6666);
-    message.mutable_hello()->set_incarnation(incarnation);
-    message.mutable_hello()->set_lane(lane);
-    return message;
-  }
-  bool AwaitGreeting() { return AwaitMessages(1); }
-  // With the greeting.
-  bool AwaitMessages(int count) {
-    return facts_.Await([&] { return messages_ >= count; });
-  }
-  void Write(const grpc::ByteBuffer& message) {
-    for (;;) {
-      int writable = 0;
-      facts_.Change([&] { writable = writable_; });
-      bool busy = false;
-      thread_.Run([&] {
-        busy = stream_->Busy();
-        if (!busy) stream_->Write(message);
-      });
-      if (!busy) return;
-      ASSERT_TRUE(facts_.Await([&] { return writable_ > writable; }));
-    }
-  }
-  grpc::StatusCode AwaitEnd() {
-    if (!facts_.Await([this] { return ended_; })) return grpc::StatusCode::OK;
-    return status_.error_code();
-  }
-
- private:
-  void OnArrival(Arrival& arrival) override {
-    facts_.Change([&] {
-      if (arrival.kind == Arrival::kMessage) ++messages_;
-      if (arrival.kind == Arrival::kWritable) ++writable_;
-      if (arrival.kind != Arrival::kClosed) return;
-      ended_ = true;
-      status_ = arrival.stream->status();
-    });
-  }
-  void OnArrivalsEnd() override {}
-
-  const std::shared_ptr<grpc::Channel> channel_;
-  Facts facts_;
-  int messages_ = 0;
-  int writable_ = 0;
-  bool ended_ = false;
-  grpc::Status status_;
-  CompletionThread completions_;
-  LoopThread thread_;
-  std::shared_ptr<StreamInbox> inbox_;
-  std::shared_ptr<ClientStream> stream_;
-};
 
 TEST_F(LinkTest, BrokenInputEndsItsOwnStreamAndNoOther) {
   TestStatekeeper::Setup setup = Standard();
@@ -828,6 +750,65 @@ TEST_F(LinkTest, ASecondStreamOfAGatewayReplacesTheFirst) {
   EXPECT_EQ(statekeeper.thread().Get<size_t>([&] { return statekeeper.links().traffic().gateways; }), 1u);
 }
 
+// A gateway's id is the first half of what clients see of each of their connections.
+TEST_F(LinkTest, NobodyTakesAGatewaysStreamByWhatItsConnectionsAreCalled) {
+  TestStatekeeper statekeeper(Standard());
+  ASSERT_TRUE(statekeeper.Start());
+  TestGateway gateway(Gateway());
+  ASSERT_TRUE(gateway.AwaitReady());
+  const std::string seen = gateway.Connection(1).ToBytes();
+  std::string padded = seen.substr(0, sizeof(GatewayId));
+  std::string reversed(padded.rbegin(), padded.rend());
+  for (const std::string& identity :
+       {std::string(), seen, padded, gateway.Connection(1).ToString().substr(0, 18)}) {
+    RudeGateway thief("unix:" + path_);
+    link::ToLane hello = RudeGateway::Hello(1, 0);
+    hello.mutable_hello()->set_identity(identity);
+    thief.Open(hello);
+    EXPECT_EQ(thief.AwaitEnd(), grpc::StatusCode::INVALID_ARGUMENT);
+  }
+  for (std::string identity : {padded, reversed, seen + seen}) {
+    RudeGateway thief("unix:" + path_);
+    identity.resize(kGatewayIdentitySize, '\0');
+    link::ToLane hello = RudeGateway::Hello(1, 0);
+    hello.mutable_hello()->set_identity(identity);
+    thief.Open(hello);
+    ASSERT_TRUE(thief.AwaitGreeting());
+    EXPECT_FALSE(thief.received()[0].hello().resumed());  // somebody else
+    const size_t before = gateway.delivered().size();
+    gateway.Append("echo/a", "mine");
+    ASSERT_TRUE(gateway.AwaitDeliveries(before + 1));
+    EXPECT_THAT(thief.received(), testing::SizeIs(1));
+  }
+  EXPECT_THAT(Payloads(&gateway), ElementsAre("mine", "mine", "mine"));
+}
+
+TEST_F(LinkTest, OnlySoManyGatewaysAreRememberedAndThoseThatGoMakeRoom) {
+  TestStatekeeper::Setup setup = Standard();
+  setup.links.gateway_grace = Duration(500);
+  TestStatekeeper statekeeper(setup);
+  ASSERT_TRUE(statekeeper.Start());
+  const auto greeting = [](uint64_t number) {
+    link::ToLane hello = RudeGateway::Hello(1, 0);
+    hello.mutable_hello()->set_identity(TestIdentity(number));
+    return hello;
+  };
+  constexpr size_t kMost = 1024;
+  {
+    RudeGateway many("unix:" + path_);
+    for (size_t i = 0; i < kMost; ++i) {
+      many.Open(greeting(1000 + i));
+      ASSERT_TRUE(many.AwaitMessages(static_cast<int>(i) + 1));
+    }
+    many.Open(greeting(99));
+    EXPECT_EQ(many.AwaitEnd(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+    const auto known = [&] { return statekeeper.links().traffic().gateways; };
+    EXPECT_EQ(statekeeper.thread().Get<size_t>(known), kMost);
+  }
+  TestGateway gateway(Gateway());
+  EXPECT_TRUE(gateway.AwaitReady());
+}
+
 TEST_F(LinkTest, ARecallOutlastsAReplacedStream) {
   std::vector<std::string> handed;  // on the lane's thread, under facts
   TestStatekeeper::Setup setup = Standard();
@@ -846,7 +827,9 @@ TEST_F(LinkTest, ARecallOutlastsAReplacedStream) {
     EXPECT_THAT(frames, IsEmpty());
     statekeeper.facts.Change([&] { handed.emplace_back("end"); });
   };
-  statekeeper.thread().Run([&] { statekeeper.links().Recall({0x6666, UuidLow(1)}, shard, 1, recalled); });
+  statekeeper.thread().Run([&] {
+    statekeeper.links().Recall({RudeGateway::Id(), UuidLow(1)}, shard, 1, recalled);
+  });
   ASSERT_TRUE(first.AwaitMessages(2));
   // What it sent back got lost with its stream, although it acknowledges the batch.
   RudeGateway second("unix:" + path_);
@@ -870,36 +853,18 @@ TEST_F(LinkTest, ARecallOutlastsAReplacedStream) {
   EXPECT_THAT(handed, ElementsAre("came back", "end"));
 }
 
-TEST_F(LinkTest, ABrokenStatekeeperIsLeftAlone) {
-  TestStatekeeper statekeeper(Standard());
-  ASSERT_TRUE(statekeeper.Start());
-  TestGateway gateway(Gateway());
-  ASSERT_TRUE(gateway.AwaitReady());
-  // An answer to an event that the gateway never sent: the stream is broken, opened anew, and broken again.
-  statekeeper.thread().Run([&] {
-    statekeeper.links().Release({.cause = {gateway.id, 3, 77},
-                                 .shard = 3,
-                                 .epoch = 1,
-                                 .outputs = {TestStatekeeper::To({gateway.Connection(1)}, "?")}});
-  });
-  const auto received = [&] {
-    return gateway.thread().Get<uint64_t>([&] { return gateway.links().traffic().messages_received; });
-  };
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-  while (received() < 6 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
-  EXPECT_GE(received(), 6u);
-  EXPECT_THAT(gateway.delivered(), IsEmpty());
-}
-
 TEST_F(LinkTest, AServerSaysWhichAddressIsTaken) {
+  prometheus::Registry registry;
+  const auto gate = TestSecret().NewGate(&registry);
   TestStatekeeper::Setup setup = Standard();
   setup.addresses.push_back("127.0.0.1:0");
+  setup.gate = gate;
   TestStatekeeper first(setup);
   ASSERT_TRUE(first.Start());
   ASSERT_GT(first.server().port(), 0);
   std::string error;
   const std::string address = "127.0.0.1:" + std::to_string(first.server().port());
-  EXPECT_FALSE(NewLinkServer({.addresses = {address}, .incarnation = 2})->Start(&error));
+  EXPECT_FALSE(NewLinkServer({.addresses = {address}, .gate = gate, .incarnation = 2})->Start(&error));
   EXPECT_THAT(error, testing::HasSubstr(address));
   EXPECT_FALSE(NewLinkServer({.addresses = {"unix:" + path_}, .incarnation = 2})->Start(&error));
   EXPECT_THAT(error, testing::HasSubstr(path_));
@@ -915,6 +880,18 @@ TEST_F(LinkTest, ASocketThatAKilledServerLeftIsReplaced) {
   TestStatekeeper statekeeper(Standard());
   ASSERT_TRUE(statekeeper.Start());
   TestGateway gateway(Gateway());
+  EXPECT_TRUE(gateway.AwaitReady());
+}
+
+TEST_F(LinkTest, AGatewayFindsStatekeepersByTheirDirectory) {
+  StatekeeperLinks::Config config = Gateway();
+  config.statekeepers = {"unix:" + directory_.path()};
+  TestGateway gateway(config);  // there is nothing yet
+  TestStatekeeper::Setup setup = Standard();
+  setup.addresses = {"unix:" + StatekeeperSocket(directory_.path(), 1)};
+  setup.unix_path = StatekeeperSocket(directory_.path(), 1);
+  TestStatekeeper statekeeper(setup);
+  ASSERT_TRUE(statekeeper.Start());
   EXPECT_TRUE(gateway.AwaitReady());
 }
 

@@ -18,6 +18,7 @@
 
 #include "common/temp_dir.h"
 #include "gateway/link/link_harness.h"
+#include "proto/testing/test_trust.h"
 
 namespace dormouse {
 namespace {
@@ -93,25 +94,31 @@ class NameServer {
 class NameLookupTest : public testing::Test {
  protected:
   // Whether a gateway that was told of `statekeeper` is ready in time.
-  static bool IsReadySoon(const std::string& statekeeper) {
+  bool IsReadySoon(const std::string& statekeeper) const {
     const auto begin = std::chrono::steady_clock::now();
-    TestGateway gateway({.gateway = 0x1001, .statekeepers = {statekeeper}});
+    TestGateway gateway({.identity = TestIdentity(1),
+                         .statekeepers = {statekeeper},
+                         .credentials = trust_.Of(LinkRole::kGateway)});
     return gateway.AwaitReady() && std::chrono::steady_clock::now() - begin < kPatience;
   }
 
   const TempDir directory_;
   const std::string path_ = directory_ / "edge.sock";
+  const TestSecret trust_;
+  prometheus::Registry registry_;
+  const std::shared_ptr<const LinkGate> gate_ = trust_.NewGate(&registry_);
 };
 
 TEST_F(NameLookupTest, OfTheStatekeeperThatAGatewayWasTold) {
-  TestStatekeeper statekeeper({.addresses = {"unix:" + path_, "127.0.0.1:0"}, .unix_path = path_});
+  TestStatekeeper statekeeper(
+      {.addresses = {"unix:" + path_, "127.0.0.1:0"}, .gate = gate_, .unix_path = path_});
   ASSERT_TRUE(statekeeper.Start());
   NameServer names(kFailures, {1});
   EXPECT_TRUE(IsReadySoon(names.Target(statekeeper.server().port())));
 }
 
 TEST_F(NameLookupTest, OfTheStatekeeperThatTheShardMapNames) {
-  TestStatekeeper statekeeper({.addresses = {"unix:" + path_, "127.0.0.1:0"}});
+  TestStatekeeper statekeeper({.addresses = {"unix:" + path_, "127.0.0.1:0"}, .gate = gate_});
   ASSERT_TRUE(statekeeper.Start());
   NameServer names(kFailures, {1});
   statekeeper.Publish(1, names.Target(statekeeper.server().port()));
@@ -146,7 +153,8 @@ class SilentServer {
 };
 
 TEST_F(NameLookupTest, OfManyMachinesFindsTheOneThatLives) {
-  TestStatekeeper statekeeper({.addresses = {"unix:" + path_, "127.0.0.1:0"}, .unix_path = path_});
+  TestStatekeeper statekeeper(
+      {.addresses = {"unix:" + path_, "127.0.0.1:0"}, .gate = gate_, .unix_path = path_});
   ASSERT_TRUE(statekeeper.Start());
   const int port = statekeeper.server().port();
   const SilentServer hangs(3, port);

@@ -45,7 +45,7 @@ class RecallTest : public testing::Test {
     ASSERT_TRUE(statekeeper_->Start());
     proxy_ = std::make_unique<CuttingProxy>(front_, path_);
     gateway_ = std::make_unique<TestGateway>(
-        StatekeeperLinks::Config{.gateway = 0x1001, .statekeepers = {"unix:" + front_}});
+        StatekeeperLinks::Config{.identity = TestIdentity(1), .statekeepers = {"unix:" + front_}});
     OnDelivery(GiveBack);
     ASSERT_TRUE(gateway_->AwaitReady());
   }
@@ -68,7 +68,7 @@ class RecallTest : public testing::Test {
     }
   }
 
-  ConnectionId Closed(uint64_t i) const { return {0x1001, UuidLow(i)}; }
+  ConnectionId Closed(uint64_t i) const { return {TestGatewayId(1), UuidLow(i)}; }
 
   // On the lane's thread.
   void Send(const std::vector<ConnectionId>& to, const std::string& text) {

@@ -13,20 +13,30 @@ constexpr size_t kKeptCapacity = 64;
 
 }  // namespace
 
-size_t ShardLog::Append(EventView event) {
+size_t ShardLog::Append(EventView event, SharedTail tail) {
   thread_local std::string encoded;  // grows once; the record itself is allocated at its size
   encoded.clear();
   event.sequence = last_sequence() + 1;
-  AppendEvent(event, &encoded);
+  AppendEvent(event, &encoded, tail.size);
   events_.push_back({.record = std::string(encoded)});
   ++unsettled_;
-  const size_t bytes = encoded.size() + kOverhead;
+  size_t bytes = encoded.size() + kOverhead;
+  if (tail.size > 0) {
+    if (tail.counts) bytes += tail.size;
+    tails_.emplace(event.sequence, std::move(tail));
+  }
   unsettled_bytes_ += bytes;
   return bytes;
 }
 
 void ShardLog::TakeUnsent(size_t max_bytes, std::string* batch) {
-  for (; sent_ < events_.size() && batch->size() < max_bytes; ++sent_) batch->append(events_[sent_].record);
+  for (; sent_ < events_.size() && batch->size() < max_bytes; ++sent_) {
+    const std::string& record = events_[sent_].record;
+    batch->append(record);
+    if (tails_.empty() || record.empty()) continue;
+    if (const auto tail = tails_.find(first_ + (sent_ - front_)); tail != tails_.end())
+      batch->append(tail->second.view());
+  }
 }
 
 void ShardLog::Rewind(uint32_t epoch, bool mark_repeated) {
@@ -49,16 +59,24 @@ ShardLog::Verdict ShardLog::Admit(uint64_t sequence, uint32_t index) {
   return Verdict::kDeliver;
 }
 
-size_t ShardLog::Settle(uint64_t first, uint64_t last) {
+size_t ShardLog::Settle(uint64_t first, uint64_t last, absl::FunctionRef<void(const EventView&)> on_settled) {
   size_t freed = 0;
   first = std::max(first, first_);
   last = std::min(last, last_sequence());
   for (uint64_t sequence = first; sequence <= last; ++sequence) {
     std::string& record = events_[front_ + (sequence - first_)].record;
     if (record.empty()) continue;
+    std::string_view rest = record;
+    EventView event;
+    if (ReadEvent(&rest, &event)) on_settled(event);
     freed += record.size() + kOverhead;
     --unsettled_;
     std::string().swap(record);
+    if (tails_.empty()) continue;
+    if (const auto tail = tails_.find(sequence); tail != tails_.end()) {
+      if (tail->second.counts) freed += tail->second.size;
+      tails_.erase(tail);
+    }
   }
   unsettled_bytes_ -= freed;
   DropSettledFront();

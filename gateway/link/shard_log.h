@@ -5,20 +5,24 @@
 // Plain data; one thread.
 #pragma once
 
+#include <absl/functional/function_ref.h>
+
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
+#include "gateway/link/shared_tail.h"
 #include "proto/packed.h"
 
 namespace dormouse {
 
 class ShardLog {
  public:
-  // Takes a copy of the event, under the next sequence number. Returns the bytes it occupies until it is
-  // settled.
-  size_t Append(EventView event);
+  // Takes a copy of the event, its payload followed by `tail`, under the next sequence number. Returns the
+  // bytes it occupies until it is settled.
+  size_t Append(EventView event, SharedTail tail = {});
 
   // --- Sending.
   bool has_unsent() const { return sent_ < events_.size(); }
@@ -39,7 +43,8 @@ class ShardLog {
   Verdict Admit(uint64_t sequence, uint32_t index);
 
   // --- Settlement. Returns the bytes that were freed; settled and unknown events are passed over.
-  size_t Settle(uint64_t first, uint64_t last);
+  // `on_settled` is told of each of the others; it must not come back here.
+  size_t Settle(uint64_t first, uint64_t last, absl::FunctionRef<void(const EventView&)> on_settled);
 
   uint64_t last_sequence() const { return first_ + (events_.size() - front_) - 1; }
   size_t unsettled() const { return unsettled_; }
@@ -53,6 +58,7 @@ class ShardLog {
 
   void DropSettledFront();
 
+  std::map<uint64_t, SharedTail> tails_;  // by sequence number; mostly empty
   // events_[front_] has the sequence number first_; what is before front_ is settled and waits to be erased.
   std::vector<Event> events_;
   size_t front_ = 0;

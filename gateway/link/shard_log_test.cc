@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <memory>
 #include <random>
 
 namespace dormouse {
@@ -11,6 +12,11 @@ namespace {
 size_t Append(ShardLog* log, const std::string& payload, uint32_t epoch = 1) {
   return log->Append(
       {.kind = EventKind::kText, .shard = 5, .epoch = epoch, .hub = "echo/a", .payload = payload});
+}
+
+// The bytes that were freed.
+size_t Settle(ShardLog* log, uint64_t first, uint64_t last) {
+  return log->Settle(first, last, [](const EventView&) {});
 }
 
 // The (sequence, payload) pairs that TakeUnsent yields.
@@ -38,11 +44,35 @@ TEST(ShardLogTest, EventsAreTakenOnceInOrderUntilRewound) {
   EXPECT_FALSE(log.has_unsent());
   Append(&log, "c");
   EXPECT_EQ(Unsent(&log), (Events{{3, "c"}}));
-  log.Settle(2, 2);
+  Settle(&log, 2, 2);
   log.Rewind(9, false);
   uint32_t epoch = 0;
   EXPECT_EQ(Unsent(&log, &epoch), (Events{{1, "a"}, {3, "c"}}));
   EXPECT_EQ(epoch, 9u);
+}
+
+TEST(ShardLogTest, AnEndThatEventsShareIsKeptOnceAndSentWithEach) {
+  ShardLog log;
+  const auto bytes = std::make_shared<const std::string>(" and so on");
+  const auto append = [&](const std::string& payload, bool counts) {
+    return log.Append({.kind = EventKind::kUndelivered, .hub = "echo/a", .payload = payload},
+                      {.bytes = {bytes, bytes->data()}, .size = bytes->size(), .counts = counts});
+  };
+  const size_t first = append("a", true);
+  Append(&log, "between");
+  const size_t second = append("b", false);
+  EXPECT_EQ(first, second + bytes->size());
+  EXPECT_EQ(bytes.use_count(), 3);
+  const Events all{{1, "a and so on"}, {2, "between"}, {3, "b and so on"}};
+  EXPECT_EQ(Unsent(&log), all);
+  log.Rewind(2, true);
+  EXPECT_EQ(Unsent(&log), all);
+  EXPECT_EQ(Settle(&log, 1, 1), first);
+  log.Rewind(3, true);
+  EXPECT_EQ(Unsent(&log), (Events{{2, "between"}, {3, "b and so on"}}));
+  Settle(&log, 2, 3);
+  EXPECT_EQ(log.unsettled_bytes(), 0u);
+  EXPECT_EQ(bytes.use_count(), 1);
 }
 
 TEST(ShardLogTest, WhatWasEverSentIsMarkedForWhoeverDoesNotKnowIt) {
@@ -52,7 +82,7 @@ TEST(ShardLogTest, WhatWasEverSentIsMarkedForWhoeverDoesNotKnowIt) {
   Unsent(&log);
   EXPECT_EQ(log.sent_through(), 2u);
   Append(&log, "c");
-  log.Settle(1, 1);
+  Settle(&log, 1, 1);
   const auto repeated = [&] {
     std::string batch;
     log.TakeUnsent(1 << 20, &batch);
@@ -82,6 +112,21 @@ TEST(ShardLogTest, TakingStopsAtTheSizeAndGoesOnThere) {
   EXPECT_EQ(Unsent(&log).front().first, 3u);
 }
 
+TEST(ShardLogTest, EachEventIsSettledOnce) {
+  ShardLog log;
+  for (const char* payload : {"a", "b", "c"}) Append(&log, payload);
+  std::vector<std::string> settled;
+  const auto note = [&](const EventView& event) {
+    EXPECT_EQ(event.hub, "echo/a");
+    settled.emplace_back(event.payload);
+  };
+  log.Settle(2, 2, note);
+  log.Rewind(2, true);
+  log.Settle(1, 2, note);
+  log.Settle(1, 9, note);
+  EXPECT_EQ(settled, (std::vector<std::string>{"b", "a", "c"}));
+}
+
 TEST(ShardLogTest, DeliveriesAreAdmittedOncePerIndexUntilTheCauseIsSettled) {
   ShardLog log;
   Append(&log, "a");
@@ -90,9 +135,9 @@ TEST(ShardLogTest, DeliveriesAreAdmittedOncePerIndexUntilTheCauseIsSettled) {
   EXPECT_EQ(log.Admit(1, 1), ShardLog::Verdict::kDeliver);
   EXPECT_EQ(log.Admit(2, 0), ShardLog::Verdict::kUnknown);
   Append(&log, "b");
-  log.Settle(1, 1);
+  Settle(&log, 1, 1);
   EXPECT_EQ(log.Admit(1, 2), ShardLog::Verdict::kSeen);
-  log.Settle(2, 2);
+  Settle(&log, 2, 2);
   EXPECT_EQ(log.Admit(2, 0), ShardLog::Verdict::kSeen);
 }
 
@@ -110,8 +155,8 @@ TEST(ShardLogTest, SettlingInAnyOrderFreesEveryByte) {
     } else if (!open.empty()) {
       auto it = open.begin();
       std::advance(it, random() % open.size());
-      EXPECT_EQ(log.Settle(it->first, it->first), it->second);
-      EXPECT_EQ(log.Settle(it->first, it->first), 0u);
+      EXPECT_EQ(Settle(&log, it->first, it->first), it->second);
+      EXPECT_EQ(Settle(&log, it->first, it->first), 0u);
       bytes -= it->second;
       open.erase(it);
     }
@@ -125,7 +170,7 @@ TEST(ShardLogTest, SettlingInAnyOrderFreesEveryByte) {
   ASSERT_EQ(unsent.size(), open.size());
   auto it = open.begin();
   for (const auto& [sequence, payload] : unsent) EXPECT_EQ(sequence, (it++)->first);
-  log.Settle(1, next);
+  Settle(&log, 1, next);
   EXPECT_EQ(log.unsettled_bytes(), 0u);
 }
 

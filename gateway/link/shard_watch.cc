@@ -1,38 +1,47 @@
 #include "gateway/link/shard_watch.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <utility>
 
 #include "common/clock.h"
 #include "common/logging.h"
+#include "proto/statekeeper_sockets.h"
 
 namespace dormouse {
 namespace {
 
 constexpr char kMethod[] = "/dormouse.link.Edge/WatchShards";
-constexpr int64_t kRetryMs = 50;
+constexpr int64_t kRetryMs = 50;  // looking through a directory takes some 10 us
 
 }  // namespace
 
-ShardWatch::ShardWatch(CompletionThread* thread, std::shared_ptr<StreamInbox> inbox, GatewayId gateway,
-                       const std::vector<std::string>& targets,
+ShardWatch::ShardWatch(CompletionThread* thread, std::shared_ptr<StreamInbox> inbox,
+                       std::vector<std::string> targets, std::shared_ptr<const LinkCredentials> credentials,
                        std::function<void(const link::ShardMap&)> on_map)
-    : thread_(thread), inbox_(std::move(inbox)), on_map_(std::move(on_map)) {
-  link::WatchShardsRequest request;
-  request.set_gateway(gateway);
-  request_ = ToBuffer(request);
-  for (const std::string& target : targets) statekeepers_.emplace_back(target);
-}
+    : thread_(thread),
+      inbox_(std::move(inbox)),
+      on_map_(std::move(on_map)),
+      request_(ToBuffer(link::WatchShardsRequest())),
+      targets_(std::move(targets)),
+      credentials_(std::move(credentials)) {}
 
 void ShardWatch::Tick(int64_t steady_ms) {
   if (stream_ != nullptr || steady_ms < open_at_ms_) return;
+  if (current_ == 0) FindTargets();
+  if (statekeepers_.empty()) return GoOn(trouble_);
   has_spoken_ = false;
-  stream_ = ClientStream::Open(thread_, statekeepers_[current_].Channel(failures_ > 0, steady_ms), kMethod,
+  stream_ = ClientStream::Open(thread_, statekeepers_[current_]->Channel(failures_ > 0, steady_ms), kMethod,
                                request_, inbox_);
   stream_->set_context(static_cast<StreamUser*>(this));
 }
 
 void ShardWatch::Rotate() {
-  if (stream_ == nullptr || statekeepers_.size() == 1) return;
+  if (stream_ == nullptr) return;
+  const bool is_only_one =
+      statekeepers_.size() == 1 && targets_.size() == 1 && targets_[0] == known_.begin()->first;
+  if (is_only_one) return;
   Close();
   current_ = (current_ + 1) % statekeepers_.size();
   open_at_ms_ = 0;
@@ -45,10 +54,26 @@ void ShardWatch::Close() {
   stream_.reset();
 }
 
+void ShardWatch::FindTargets() {
+  trouble_ = "there is none";
+  const std::vector<std::string> names = FindStatekeepers(targets_, &trouble_);
+  std::map<std::string, LinkTarget> known = std::move(known_);
+  known_.clear();
+  statekeepers_.clear();
+  for (const std::string& name : names) {
+    auto target = known.extract(name);
+    if (target.empty()) {
+      statekeepers_.push_back(&known_.try_emplace(name, name, credentials_).first->second);
+    } else {
+      statekeepers_.push_back(&known_.insert(std::move(target)).position->second);
+    }
+  }
+}
+
 void ShardWatch::OnMessage(const grpc::ByteBuffer& message) {
   link::ShardMap map;
   if (!FromBuffer(message, &map)) {
-    SPDLOG_ERROR("Statekeeper {} sent something that is not a shard map", statekeepers_[current_].name());
+    SPDLOG_ERROR("Statekeeper {} sent something that is not a shard map", statekeepers_[current_]->name());
     return;
   }
   has_spoken_ = true;
@@ -57,15 +82,23 @@ void ShardWatch::OnMessage(const grpc::ByteBuffer& message) {
 }
 
 void ShardWatch::OnClosed(const grpc::Status& status) {
-  // One line when it is lost, one when nobody answers: not one for each attempt.
-  if (has_spoken_ || failures_ + 1 == statekeepers_.size()) {
-    SPDLOG_WARN("No shard map from statekeeper {}: {}; trying on", statekeepers_[current_].name(),
-                status.error_message());
-  }
   stream_.reset();
+  GoOn(status.error_message());
+}
+
+void ShardWatch::GoOn(const std::string& trouble) {
+  const size_t round = std::max<size_t>(statekeepers_.size(), 1);
+  // One line when it is lost, one when nobody answers: not one for each attempt.
+  if (has_spoken_ || failures_ + 1 == round) {
+    SPDLOG_WARN("No shard map from statekeeper {}: {}; trying on",
+                statekeepers_.empty() ? fmt::format("{}", fmt::join(targets_, ", "))
+                                      : statekeepers_[current_]->name(),
+                trouble);
+  }
+  has_spoken_ = false;
   ++failures_;
-  current_ = (current_ + 1) % statekeepers_.size();
-  open_at_ms_ = failures_ % statekeepers_.size() == 0 ? SteadyMs() + kRetryMs : 0;  // one round at once
+  current_ = (current_ + 1) % round;
+  open_at_ms_ = failures_ % round == 0 ? SteadyMs() + kRetryMs : 0;  // one round at once
 }
 
 }  // namespace dormouse

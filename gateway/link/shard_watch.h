@@ -5,11 +5,11 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "common/ids.h"
 #include "gateway/link/client_stream.h"
 #include "gateway/link/stream_user.h"
 #include "proto/link.pb.h"
@@ -19,9 +19,11 @@ namespace dormouse {
 
 class ShardWatch final : private StreamUser {
  public:
-  // `targets`: HOST:PORT or unix:PATH, at least one. Opens at the first Tick.
-  ShardWatch(CompletionThread* thread, std::shared_ptr<StreamInbox> inbox, GatewayId gateway,
-             const std::vector<std::string>& targets, std::function<void(const link::ShardMap&)> on_map);
+  // `targets`: HOST:PORT, unix:SOCKET or unix:DIRECTORY (looked through before each round), at least one.
+  // Opens at the first Tick.
+  ShardWatch(CompletionThread* thread, std::shared_ptr<StreamInbox> inbox, std::vector<std::string> targets,
+             std::shared_ptr<const LinkCredentials> credentials,
+             std::function<void(const link::ShardMap&)> on_map);
   ~ShardWatch() { Close(); }
   ShardWatch(const ShardWatch&) = delete;
   ShardWatch& operator=(const ShardWatch&) = delete;
@@ -36,12 +38,19 @@ class ShardWatch final : private StreamUser {
  private:
   void OnMessage(const grpc::ByteBuffer& message) override;
   void OnClosed(const grpc::Status& status) override;
+  void FindTargets();
+  // The one that was tried has failed, or `trouble` kept it from being tried: the next one.
+  void GoOn(const std::string& trouble);
 
   CompletionThread* const thread_;
   const std::shared_ptr<StreamInbox> inbox_;
   const std::function<void(const link::ShardMap&)> on_map_;
-  grpc::ByteBuffer request_;
-  std::vector<LinkTarget> statekeepers_;
+  const grpc::ByteBuffer request_;
+  const std::vector<std::string> targets_;
+  const std::shared_ptr<const LinkCredentials> credentials_;
+  std::map<std::string, LinkTarget> known_;  // by name
+  std::vector<LinkTarget*> statekeepers_;    // of known_, in this round; empty: there are none now
+  std::string trouble_;                      // with the directories among the targets
   size_t current_ = 0;
   std::shared_ptr<ClientStream> stream_;
   bool has_spoken_ = false;  // the current stream brought a map

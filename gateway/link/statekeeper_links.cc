@@ -6,9 +6,11 @@
 #include <algorithm>
 #include <deque>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "common/clock.h"
+#include "common/gateway_identity.h"
 #include "common/logging.h"
 #include "common/shard.h"
 #include "gateway/link/foreign_causes.h"
@@ -55,7 +57,6 @@ struct Lane final : LaneLink::Owner {
   std::deque<Precedence> first;    // mostly empty; in the order of batches
   size_t shards = 0;               // that it owns
   uint64_t unsettled_bytes = 0;    // of these
-  bool congested = false;
 };
 
 struct Shard {
@@ -65,6 +66,7 @@ struct Shard {
   uint32_t epoch = 0;        // of its owner
   uint32_t known_epoch = 0;  // the highest that anybody has spoken of
   bool enqueued = false;     // is in lane->unsent
+  bool congested = false;
 };
 
 class Links final : public StatekeeperLinks, private StreamInbox::Owner {
@@ -73,10 +75,11 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
       : config_(std::move(config)),
         loop_(loop),
         edge_(edge),
+        gateway_(GatewayIdOf(config_.identity)),
         thread_(std::make_unique<grpc::CompletionQueue>()),
         inbox_(new StreamInbox(loop, kInboxBytes, this)),
         nowhere_(this),
-        watch_(&thread_, inbox_, config_.gateway, config_.statekeepers,
+        watch_(&thread_, inbox_, config_.statekeepers, config_.credentials,
                [this](const link::ShardMap& map) { OnMap(map); }) {
     ev_timer_init(&retry_timer_, OnRetryTimer, 0, kRetryS);
     retry_timer_.data = this;
@@ -91,26 +94,28 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
     inbox_->Close();
   }
 
-  Room Append(EventView event) override {
-    if (event.hub.size() + event.payload.size() > kMaxEventBytes) {
-      SPDLOG_ERROR("Event of {} bytes for hub {} is too large to be forwarded", event.payload.size(),
-                   event.hub);
-      return Room::kPlenty;
+  Room Append(EventView event) override { return AppendWithTail(event, {}); }
+
+  Room AppendWithTail(EventView event, SharedTail tail) override {
+    const size_t payload = event.payload.size() + tail.size;
+    if (event.hub.size() + payload > kMaxEventBytes) {
+      SPDLOG_ERROR("Event of {} bytes for hub {} is too large to be forwarded", payload, event.hub);
+      return Room::kNone;
     }
     event.shard = ShardOf(event.hub, static_cast<uint32_t>(shards_.size()));
     Shard& shard = shards_[event.shard];
     event.epoch = shard.epoch;
     Lane& lane = *shard.lane;
-    lane.unsettled_bytes += shard.log.Append(event);
+    lane.unsettled_bytes += shard.log.Append(event, std::move(tail));
     ++unsettled_;
     Enqueue(event.shard);
     if (event.kind == EventKind::kUndelivered) GoesFirst(&lane, event.shard, shard.epoch);
-    lane.congested |= lane.unsettled_bytes >= config_.replay_buffer;
-    return lane.congested ? Room::kCongested : Room::kPlenty;
+    shard.congested |= shard.log.unsettled_bytes() >= RoomOf(lane);
+    return shard.congested ? Room::kCongested : Room::kPlenty;
   }
 
   bool IsCongested(std::string_view hub) const override {
-    return shards_[ShardOf(hub, static_cast<uint32_t>(shards_.size()))].lane->congested;
+    return shards_[ShardOf(hub, static_cast<uint32_t>(shards_.size()))].congested;
   }
 
   void Flush() override {
@@ -168,14 +173,20 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
 
   void TakeEvents(Lane* lane, std::string* batch) {
     size_t taken = 0;
+    std::optional<ShardId> left;
     for (; taken < lane->unsent.size() && batch->size() < kBatchBytes; ++taken) {
       Shard& shard = shards_[lane->unsent[taken]];
       if (shard.lane != lane) continue;  // moved since
       shard.log.TakeUnsent(kBatchBytes, batch);
-      if (shard.log.has_unsent()) break;
+      if (shard.log.has_unsent()) {
+        left = lane->unsent[taken++];
+        break;
+      }
       shard.enqueued = false;
     }
     lane->unsent.erase(lane->unsent.begin(), lane->unsent.begin() + static_cast<ptrdiff_t>(taken));
+    // Behind the others: a shard with much to say does not make them wait for all of it.
+    if (left.has_value()) lane->unsent.push_back(*left);
   }
 
   // A lane that recalls what a closed connection did not get takes the acknowledgement of a batch as the word
@@ -194,7 +205,12 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
 
   bool OnBatch(Lane* lane, link::ToGateway* batch) {
     if (!ev_is_active(&acknowledge_timer_)) ev_timer_again(loop_, &acknowledge_timer_);
-    return Deliver(lane, batch->mutable_deliveries()) && Settle(lane, *batch) && Forget(*batch);
+    bool sound = true;
+    // What cannot be read may have been the output of what is said to be settled behind it: that comes again
+    // then.
+    if (Deliver(lane, batch->mutable_deliveries(), &sound)) Settle(lane, *batch, &sound);
+    Forget(*batch, &sound);
+    return sound;
   }
 
  private:
@@ -318,9 +334,9 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
     for (uint32_t i = 0; i < member.lanes(); ++i) {
       std::unique_ptr<Lane>& lane = lanes_[{member.incarnation(), i}];
       if (lane == nullptr) {
-        if (address == nullptr) address = std::make_shared<StatekeeperAddress>(member);
+        if (address == nullptr) address = std::make_shared<StatekeeperAddress>(member, config_.credentials);
         lane = std::make_unique<Lane>(this);
-        lane->link = std::make_unique<LaneLink>(&thread_, inbox_, config_.gateway, address, i, lane.get());
+        lane->link = std::make_unique<LaneLink>(&thread_, inbox_, &config_.identity, address, i, lane.get());
       }
       lanes.push_back(lane.get());
     }
@@ -352,14 +368,14 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
   // The shard has an owner of this epoch now: it is told everything unsettled, before anything new.
   void Assign(ShardId id, Lane* lane, uint32_t epoch) {
     Shard& shard = shards_[id];
-    uncongested_ |= shard.lane->congested && !lane->congested;  // its sockets may be read again
-    Free(shard.lane, shard.log.unsettled_bytes());
+    shard.lane->unsettled_bytes -= shard.log.unsettled_bytes();
     --shard.lane->shards;
     ++lane->shards;
     shard.lane = lane;
     shard.epoch = epoch;
     shard.known_epoch = std::max(shard.known_epoch, epoch);
     lane->unsettled_bytes += shard.log.unsettled_bytes();
+    LookWhetherUncongested(&shard);
     shard.enqueued = false;
     Resend(id, true);
   }
@@ -394,21 +410,28 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
     if (!std::exchange(shard.enqueued, true)) shard.lane->unsent.push_back(id);
   }
 
-  void Free(Lane* lane, uint64_t bytes) {
-    lane->unsettled_bytes -= bytes;
-    // Not at the first byte of room: a lane at its limit would be stopped and started for each event.
-    if (!lane->congested || lane->unsettled_bytes > config_.replay_buffer / 2) return;
-    lane->congested = false;
-    uncongested_ = true;
+  // Of the replay buffer, beside what is taken of it.
+  uint64_t RoomOf(const Lane& lane) const {
+    return config_.replay_buffer - std::min(config_.replay_buffer, lane.unsettled_bytes);
+  }
+
+  // Where the shard's bytes, or its lane, have become fewer or another.
+  void LookWhetherUncongested(Shard* shard) {
+    // Not at the first byte of room: a shard at its limit would be stopped and started for each event.
+    if (!shard->congested || 2 * shard->log.unsettled_bytes() > RoomOf(*shard->lane)) return;
+    shard->congested = false;
+    uncongested_ = true;  // its sockets may be read again
   }
 
   void SettleEvents(Shard* shard, uint64_t first, uint64_t last) {
     const size_t before = shard->log.unsettled();
-    Free(shard->lane, shard->log.Settle(first, last));
+    shard->lane->unsettled_bytes -=
+        shard->log.Settle(first, last, [this](const EventView& event) { edge_->OnSettled(event); });
     unsettled_ -= before - shard->log.unsettled();
+    LookWhetherUncongested(shard);
   }
 
-  // --- Batches. False: broken.
+  // --- Batches.
 
   // Whether the lane speaks for an epoch of the shard that is not over.
   bool IsCurrent(Lane* lane, ShardId id, uint32_t epoch) {
@@ -421,21 +444,25 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
     return true;
   }
 
-  bool Deliver(Lane* lane, std::string* deliveries) {
+  // False: the rest of them cannot be read. `*sound` becomes false where one makes no sense here.
+  bool Deliver(Lane* lane, std::string* deliveries, bool* sound) {
     char* at = deliveries->data();
     const char* const end = at + deliveries->size();
     DeliveryView delivery;
     while (at != end) {
-      if (!ReadDelivery(&at, end, &delivery)) return false;
-      if (delivery.shard >= shards_.size() || delivery.cause.shard >= shards_.size()) return false;
+      if (!ReadDelivery(&at, end, &delivery)) return *sound = false;
+      if (delivery.shard >= shards_.size() || delivery.cause.shard >= shards_.size()) {
+        *sound = false;
+        continue;
+      }
       acknowledge_now_ |= delivery.kind == DeliveryKind::kFence;  // it is sent for that
       if (!IsCurrent(lane, delivery.shard, delivery.epoch)) continue;
       // The owner is newer than the map: it is told everything as soon as the map is here.
       if (delivery.epoch > shards_[delivery.shard].epoch) GoesFirst(lane, delivery.shard, delivery.epoch);
       Shard& cause = shards_[delivery.cause.shard];
-      if (delivery.cause.gateway == config_.gateway) {
+      if (delivery.cause.gateway == gateway_) {
         const ShardLog::Verdict verdict = cause.log.Admit(delivery.cause.sequence, delivery.index);
-        if (verdict == ShardLog::Verdict::kUnknown) return false;
+        *sound &= verdict != ShardLog::Verdict::kUnknown;
         if (verdict == ShardLog::Verdict::kDeliver) edge_->OnDelivery(delivery);
         if (delivery.final) SettleEvents(&cause, delivery.cause.sequence, delivery.cause.sequence);
       } else if (!delivery.cause.IsEvent() ||
@@ -446,28 +473,33 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
     return true;
   }
 
-  bool Settle(Lane* lane, const link::ToGateway& batch) {
+  void Settle(Lane* lane, const link::ToGateway& batch, bool* sound) {
     for (const link::Settled& settled : batch.settled()) {
-      if (settled.shard() >= shards_.size()) return false;
+      if (settled.shard() >= shards_.size() ||
+          settled.last() > shards_[settled.shard()].log.last_sequence()) {
+        *sound = false;
+        continue;
+      }
       Shard& shard = shards_[settled.shard()];
-      if (settled.last() > shard.log.last_sequence()) return false;
       if (!IsCurrent(lane, static_cast<ShardId>(settled.shard()), settled.epoch())) continue;
       SettleEvents(&shard, settled.first(), settled.last());
     }
-    return true;
   }
 
-  bool Forget(const link::ToGateway& batch) {
+  void Forget(const link::ToGateway& batch, bool* sound) {
     for (const link::Forget& forget : batch.forget()) {
-      if (forget.shard() >= shards_.size()) return false;
+      if (forget.shard() >= shards_.size()) {
+        *sound = false;
+        continue;
+      }
       shards_[forget.shard()].foreign.Forget(forget.gateway(), forget.first(), forget.last(), forget.below());
     }
-    return true;
   }
 
   const Config config_;
   struct ev_loop* const loop_;
   Edge* const edge_;
+  const GatewayId gateway_;
   CompletionThread thread_;
   const std::shared_ptr<StreamInbox> inbox_;
   ev_timer retry_timer_;

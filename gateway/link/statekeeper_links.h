@@ -17,12 +17,15 @@
 
 #include "common/ids.h"
 #include "common/options.h"
+#include "gateway/link/shared_tail.h"
 #include "proto/link.pb.h"
 #include "proto/packed.h"
 
 struct ev_loop;
 
 namespace dormouse {
+
+class LinkCredentials;
 
 class StatekeeperLinks {
  public:
@@ -37,14 +40,22 @@ class StatekeeperLinks {
     virtual void OnDelivery(const DeliveryView& delivery) = 0;
     // The classes' edge profiles, at the start and after each change.
     virtual void OnProfiles(const std::vector<link::ClassProfile>& profiles, uint32_t shard_count) = 0;
-    // A lane that was congested (see Append) can take events again.
+    // A shard that was congested (see Append) can take events again.
     virtual void OnUncongested() = 0;
+    // An event that Append took need not be kept any longer: its hub has dealt with it. Once for each.
+    virtual void OnSettled(const EventView& event) = 0;
   };
 
   struct Config {
-    GatewayId gateway = 0;
-    std::vector<std::string> statekeepers = {};  // HOST:PORT or unix:PATH, to start from
-    uint64_t replay_buffer = 64u << 20;  // bytes of unsettled events per lane before Append says kCongested
+    std::string identity = {};  // of this gateway: NewGatewayIdentity
+    // HOST:PORT, unix:SOCKET or unix:DIRECTORY, to start from; at least one.
+    std::vector<std::string> statekeepers = {};
+    // For HOST:PORT. nullptr: none.
+    std::shared_ptr<const LinkCredentials> credentials = nullptr;
+    // Bytes of unsettled events per lane. A shard is congested once its own are as many as there is room
+    // left: so one alone takes half, many take nearly all, and there is always some for a shard that takes
+    // little.
+    uint64_t replay_buffer = 64u << 20;
   };
 
   static constexpr size_t kMaxEventBytes = 60u << 20;
@@ -52,12 +63,15 @@ class StatekeeperLinks {
   virtual ~StatekeeperLinks() = default;
 
   enum class Room {
+    kNone,  // not taken: it is too large
     kPlenty,
     kCongested,  // taken, but read no more frames for this shard until OnUncongested
   };
   // Takes the event (never drops it); shard, sequence and epoch are filled in here. Needs profiles, so only
-  // after the first OnProfiles. Hub name and payload together: at most kMaxEventBytes.
+  // after the first OnProfiles. Hub name and payload together: at most kMaxEventBytes, else it says kNone.
   virtual Room Append(EventView event) = 0;
+  // The same of an event whose payload ends with `tail`, which it shares with others.
+  virtual Room AppendWithTail(EventView event, SharedTail tail) = 0;
   // Whether events for this hub are to be held back now (before a socket is read again).
   virtual bool IsCongested(std::string_view hub) const = 0;
 

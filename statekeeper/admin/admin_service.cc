@@ -3,16 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <optional>
 #include <set>
 #include <utility>
 #include <vector>
 
 #include "common/logging.h"
-#include "common/operator_key.h"
 #include "proto/admin.grpc.pb.h"
 #include "proto/unary_call.h"
-#include "statekeeper/admin/admin_gate.h"
 #include "statekeeper/admin/find_member.h"
 #include "statekeeper/admin/forwarder.h"
 #include "statekeeper/admin/hub_closer.h"
@@ -46,10 +43,9 @@ auto ByMember(const std::string& name) {
 
 class Service final : public LinkService {
  public:
-  Service(std::optional<OperatorKey> key, ClusterAdmin* cluster, LaneOperator* operators,
+  Service(std::shared_ptr<const LinkCredentials> credentials, ClusterAdmin* cluster, LaneOperator* operators,
           std::shared_ptr<prometheus::Registry> registry)
-      : gate_(key),
-        forwarder_(std::move(key)),
+      : forwarder_(std::move(credentials)),
         cluster_(cluster),
         operators_(operators),
         registry_(std::move(registry)) {}
@@ -184,8 +180,7 @@ class Service final : public LinkService {
   template <typename Request, typename Reply, typename Find, typename Here>
   void Route(const Context& context, const Request& request, const Call<Reply>& call,
              Forwarder::Method<Request, Reply> method, const Find& find, const Here& here) {
-    grpc::Status status = gate_.Check(context);
-    if (!status.ok()) return call->Refuse(status);
+    grpc::Status status;
     const ClusterView view = cluster_->View();
     const MemberView* const member = find(view, &status);
     if (member == nullptr) {
@@ -388,7 +383,6 @@ class Service final : public LinkService {
     SPDLOG_INFO("operator at {}: {}", context.peer(), what);
   }
 
-  const AdminGate gate_;
   const Forwarder forwarder_;
   ClusterAdmin* const cluster_;
   LaneOperator* const operators_;
@@ -399,16 +393,10 @@ class Service final : public LinkService {
 
 }  // namespace
 
-std::unique_ptr<LinkService> NewAdminService(const std::string& admin_key, ClusterAdmin* cluster,
-                                             LaneOperator* operators,
-                                             std::shared_ptr<prometheus::Registry> registry,
-                                             std::string* error) {
-  std::optional<OperatorKey> key;
-  if (!admin_key.empty()) {
-    key = OperatorKey::Read("admin-key", admin_key, error);
-    if (!key.has_value()) return nullptr;
-  }
-  return std::make_unique<Service>(std::move(key), cluster, operators, std::move(registry));
+std::unique_ptr<LinkService> NewAdminService(std::shared_ptr<const LinkCredentials> credentials,
+                                             ClusterAdmin* cluster, LaneOperator* operators,
+                                             std::shared_ptr<prometheus::Registry> registry) {
+  return std::make_unique<Service>(std::move(credentials), cluster, operators, std::move(registry));
 }
 
 }  // namespace dormouse

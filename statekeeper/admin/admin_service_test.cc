@@ -16,7 +16,7 @@
 #include <thread>
 
 #include "common/clock.h"
-#include "common/operator_key.h"
+#include "common/shared_secret.h"
 #include "common/token_maker.h"
 #include "proto/admin.grpc.pb.h"
 #include "proto/link_channel.h"
@@ -40,15 +40,16 @@ const char kTwo[] = "2222222222224222";
 class AdminServiceTest : public testing::Test {
  protected:
   // The even shards are One's, the odd ones Two's.
-  void Start(const std::string& key_of_one, const std::string& key_of_two, bool unix_known = true) {
+  void Start(const TestTrust* of_one, const TestTrust* of_two, const std::string& admin_key = "",
+             bool unix_known = true) {
     one_.reset();
     two_.reset();
-    one_ = std::make_unique<FakeStatekeeper>(&cluster_, kOne, key_of_one, unix_known);
-    two_ = std::make_unique<FakeStatekeeper>(&cluster_, kTwo, key_of_two, unix_known);
+    one_ = std::make_unique<FakeStatekeeper>(&cluster_, kOne, of_one, admin_key, unix_known);
+    two_ = std::make_unique<FakeStatekeeper>(&cluster_, kTwo, of_two, admin_key, unix_known);
     for (ShardId shard = 0; shard < FakeCluster::kShards; ++shard)
       cluster_.Give(shard, shard % 2 == 0 ? kOne : kTwo);
   }
-  void SetUp() override { Start("", ""); }
+  void SetUp() override { Start(&trust_, &trust_); }
 
   template <typename Request, typename Reply>
   grpc::Status Ask(const std::string& address,
@@ -58,7 +59,7 @@ class AdminServiceTest : public testing::Test {
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + timeout);
     if (!token.empty()) context.AddMetadata("authorization", token);
-    auto stub = admin::Admin::NewStub(NewLinkChannel(address));
+    auto stub = admin::Admin::NewStub(LinkChannel(address).grpc());
     return (stub.get()->*method)(&context, request, reply);
   }
   grpc::Status AskMembers(const std::string& address, const std::string& token = "") {
@@ -80,10 +81,11 @@ class AdminServiceTest : public testing::Test {
   }
   static std::string TokenOf(const std::string& file, int64_t now_ms = WallMs()) {
     std::string wrong;
-    return "Bearer " + OperatorKey::Read("key", file, &wrong)->NewToken(now_ms);
+    return "Bearer " + SharedSecret::Read("key", file, &wrong)->NewToken(NameOf(LinkRole::kOperator), now_ms);
   }
 
   KeyDirectory files_;
+  const TestSecret trust_;
   FakeCluster cluster_;
   std::unique_ptr<FakeStatekeeper> one_;
   std::unique_ptr<FakeStatekeeper> two_;
@@ -135,7 +137,7 @@ TEST_F(AdminServiceTest, PassesOnWhatConcernsAnother) {
 TEST_F(AdminServiceTest, PassesItOnOnce) {
   // What one takes for the other's, the other takes for its own predecessor's: they must not play ball.
   FakeCluster other_view;
-  FakeStatekeeper confused(&other_view, kTwo, "");
+  FakeStatekeeper confused(&other_view, kTwo, &trust_);
   MemberView one = cluster_.ViewOf(kOne).members[0];
   other_view.Join(one);
   other_view.Give(ShardOf(HubOf(1), FakeCluster::kShards), kOne);
@@ -149,7 +151,6 @@ TEST_F(AdminServiceTest, PassesItOnOnce) {
 }
 
 TEST_F(AdminServiceTest, AnOwnerThatDoesNotAnswerIsAMatterOfTime) {
-  Start(KeyFile("key", 'k'), "");
   cluster_.Change(kTwo, [](MemberView* member) {
     member->unix_path.clear();
     member->address = "127.0.0.1:1";
@@ -175,7 +176,7 @@ TEST_F(AdminServiceTest, OverTheNetworkNobodyIsServedWithoutAKey) {
 
 TEST_F(AdminServiceTest, OverTheNetworkATokenOfTheKeyIsAskedFor) {
   const std::string key = KeyFile("key", 'k');
-  Start(key, key);
+  Start(&trust_, &trust_, key);
   EXPECT_TRUE(AskMembers(one_->unix()).ok());
   EXPECT_TRUE(AskMembers(one_->tcp(), TokenOf(key)).ok());
   for (const auto& [token, why] :
@@ -206,33 +207,28 @@ TEST_F(AdminServiceTest, EveryMethodIsGuarded) {
   EXPECT_TRUE(refused(&Stub::Load, admin::LoadRequest(), admin::LoadReply()));
 }
 
-TEST_F(AdminServiceTest, StatekeepersOfDifferentHostsNeedTheSameKey) {
-  const std::string key = KeyFile("key", 'k');
+TEST_F(AdminServiceTest, StatekeepersOfDifferentHostsProveThemselvesToEachOther) {
   admin::HubRequest request;
   request.set_hub(HubOf(1));
   admin::HubReply hub;
+  const TestCertificates certificates;
+  for (const TestTrust* trust : std::vector<const TestTrust*>{&trust_, &certificates}) {
+    Start(trust, trust, "", /*unix_known=*/false);
+    two_->AddHub(HubOf(1), {});
+    const grpc::Status status = Ask(one_->unix(), &Stub::Hub, request, &hub);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+  }
 
-  Start(key, key, /*unix_known=*/false);
-  two_->AddHub(HubOf(1), {});
+  const TestSecret other('o');
+  Start(&trust_, &other, "", /*unix_known=*/false);
   grpc::Status status = Ask(one_->unix(), &Stub::Hub, request, &hub);
-  EXPECT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(status.error_code(), StatusCode::FAILED_PRECONDITION);
+  EXPECT_THAT(status.error_message(), HasSubstr("same --cluster-secret"));
 
-  Start(key, KeyFile("other", 'o'), /*unix_known=*/false);
+  Start(nullptr, &trust_, "", /*unix_known=*/false);
   status = Ask(one_->unix(), &Stub::Hub, request, &hub);
   EXPECT_EQ(status.error_code(), StatusCode::FAILED_PRECONDITION);
-  EXPECT_THAT(status.error_message(), HasSubstr("same --admin-key"));
-
-  Start("", "", /*unix_known=*/false);
-  status = Ask(one_->unix(), &Stub::Hub, request, &hub);
-  EXPECT_EQ(status.error_code(), StatusCode::FAILED_PRECONDITION);
-  EXPECT_THAT(status.error_message(), HasSubstr("--admin-key FILE"));
-}
-
-TEST_F(AdminServiceTest, SaysWhatIsWrongWithAKey) {
-  std::string error;
-  EXPECT_EQ(NewAdminService(files_.Write("short", "hush-hush"), nullptr, nullptr, nullptr, &error), nullptr);
-  EXPECT_THAT(error, HasSubstr("--admin-key: "));
-  EXPECT_THAT(error, Not(HasSubstr("hush")));
+  EXPECT_THAT(status.error_message(), HasSubstr("--cluster-secret FILE"));
 }
 
 TEST_F(AdminServiceTest, PagesThroughHubsInOrder) {
@@ -487,7 +483,7 @@ TEST_F(AdminServiceTest, SumsUpWhatLanesCount) {
 }
 
 TEST_F(AdminServiceTest, MembersAreNamedByTheBeginningOfTheirIds) {
-  FakeStatekeeper similar(&cluster_, "2222222222224223", "");
+  FakeStatekeeper similar(&cluster_, "2222222222224223", &trust_);
   admin::LoadRequest request;
   admin::LoadReply load;
   request.set_member("22222222");

@@ -20,8 +20,9 @@ const MemberView* ById(const ClusterView& view, std::string_view id) {
 const MemberView* FindMember(const ClusterView& view, std::string_view name, grpc::Status* status) {
   const MemberView* found = nullptr;
   for (const MemberView& member : view.members) {
+    if (name.empty()) continue;  // so is the address of a member that has none
     if (member.id == name || member.address == name) return &member;
-    if (name.empty() || !member.id.starts_with(name)) continue;
+    if (!member.id.starts_with(name)) continue;
     if (found != nullptr) {
       *status = {StatusCode::INVALID_ARGUMENT,
                  fmt::format("The ids of several statekeepers begin with {}: write more of it.", name)};

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include "common/clock.h"
 #include "proto/link_channel.h"
 
 namespace dormouse {
@@ -22,19 +21,20 @@ std::unique_ptr<admin::Admin::Stub> Forwarder::Reach(const MemberView& to, const
                                                      grpc::Status* status) const {
   // The name of the socket has the member's id in it: what is there is the member's.
   const bool is_here = !to.unix_path.empty() && access(to.unix_path.c_str(), F_OK) == 0;
-  if (!is_here && !key_.has_value()) {
+  if (!is_here && (credentials_ == nullptr || !credentials_->any())) {
     *status = {
         grpc::StatusCode::FAILED_PRECONDITION,
-        fmt::format("This concerns statekeeper {} at {}, on another host. Statekeepers talk to each other "
-                    "about this only with an admin key: start all of them with --admin-key FILE, or ask "
-                    "that one.",
+        fmt::format("This concerns statekeeper {} at {}, on another host, and this statekeeper has neither a "
+                    "cluster secret nor a certificate to show there: start all of them with --cluster-secret "
+                    "FILE, or ask that one.",
                     to.id, to.address)};
     return nullptr;
   }
   *onward = grpc::ClientContext::FromServerContext(context);
   (*onward)->AddMetadata(kMark, "1");
-  if (!is_here) (*onward)->AddMetadata("authorization", "Bearer " + key_->NewToken(WallMs()));
-  return admin::Admin::NewStub(NewLinkChannel(is_here ? "unix:" + to.unix_path : to.address));
+  const LinkChannel channel(is_here ? "unix:" + to.unix_path : to.address, credentials_);
+  channel.Authorize(onward->get());
+  return admin::Admin::NewStub(channel.grpc());
 }
 
 grpc::Status Forwarder::AsFromHere(const grpc::Status& said, const std::string& name) {
@@ -42,11 +42,12 @@ grpc::Status Forwarder::AsFromHere(const grpc::Status& said, const std::string& 
   if (said.error_code() == StatusCode::UNAVAILABLE) {
     return {StatusCode::ABORTED, fmt::format("This concerns statekeeper {}, which does not answer.", name)};
   }
-  if (said.error_code() == StatusCode::UNAUTHENTICATED) {
+  if (said.error_code() == StatusCode::UNAUTHENTICATED ||
+      said.error_code() == StatusCode::PERMISSION_DENIED) {
     return {
         StatusCode::FAILED_PRECONDITION,
         fmt::format("This concerns statekeeper {}, which refuses this one: {} All statekeepers need the same "
-                    "--admin-key.",
+                    "--cluster-secret, or certificates of the same authorities.",
                     name, said.error_message())};
   }
   if (said.error_code() == StatusCode::DEADLINE_EXCEEDED) {

@@ -1,20 +1,19 @@
 // Passes calls on to other statekeepers, whose answers become the answers of the calls. A call that ends here
 // ends there, too. Any thread; nothing waits.
 //
-// To one of the same host by its unix socket, to others over TCP with a token of the admin key. A connection
-// is made for each call: operators do not ask often.
+// To one of the same host by its unix socket, to others over TCP as a statekeeper. A connection is made for
+// each call: operators do not ask often.
 #pragma once
 
 #include <grpcpp/client_context.h>
 
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 
-#include "common/operator_key.h"
 #include "proto/admin.grpc.pb.h"
+#include "proto/link_credentials.h"
 #include "proto/unary_call.h"
 #include "proto/unary_question.h"
 #include "statekeeper/ownership/cluster_admin.h"
@@ -28,7 +27,9 @@ class Forwarder {
   using Method = std::unique_ptr<grpc::ClientAsyncResponseReaderInterface<Reply>> (
       admin::Admin::StubInterface::*)(grpc::ClientContext*, const Request&, grpc::CompletionQueue*);
 
-  explicit Forwarder(std::optional<OperatorKey> key) : key_(std::move(key)) {}
+  // `credentials`: nullptr: none.
+  explicit Forwarder(std::shared_ptr<const LinkCredentials> credentials)
+      : credentials_(std::move(credentials)) {}
 
   // Whether another statekeeper passed it on: it goes no further.
   static bool IsForwarded(const grpc::ServerContext& context);
@@ -66,7 +67,7 @@ class Forwarder {
                                             grpc::Status* status) const;
   static grpc::Status AsFromHere(const grpc::Status& said, const std::string& name);
 
-  const std::optional<OperatorKey> key_;
+  const std::shared_ptr<const LinkCredentials> credentials_;
 };
 
 }  // namespace dormouse

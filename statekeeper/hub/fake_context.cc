@@ -130,9 +130,18 @@ std::optional<Hub::Failure> FakeContext::RunEvent(const std::function<void(Hub&)
   return failure;
 }
 
-bool FakeContext::IsStateFull() const {
+uint64_t FakeContext::StateBytes() const {
   uint64_t size = 0;
   for (const auto& [key, value] : rows_) size += key.size() + value.size();
+  return size;
+}
+
+uint64_t FakeContext::state_room() const {
+  if (max_state_ == 0) return UINT64_MAX;
+  return max_state_ - std::min(max_state_, StateBytes());
+}
+
+bool FakeContext::IsStateFull() const {
   int64_t growth = 0;
   for (const auto& [key, before] : rows_before_) {
     if (const auto now = rows_.find(key); now != rows_.end()) {
@@ -140,13 +149,13 @@ bool FakeContext::IsStateFull() const {
     }
     if (before.has_value()) growth -= static_cast<int64_t>(key.size() + before->size());
   }
-  return growth > 0 && max_state_ != 0 && size > max_state_;
+  return growth > 0 && max_state_ != 0 && StateBytes() > max_state_;
 }
 
 void FakeContext::Release() {
   for (auto& [to, frame] : std::exchange(sent_, {})) frames_[to].push_back(std::move(frame));
   closed_.merge(std::exchange(closing_, {}));
-  admitted_.merge(std::exchange(admitting_, {}));
+  for (auto& [client, role] : std::exchange(admitting_, {})) admitted_[client] = std::move(role);
   for (const ConnectionId& closed : std::exchange(recalling_, {})) recalls_.push_back(closed);
   for (const ConnectionId& open : std::exchange(confirming_, {})) confirms_.push_back(open);
   if (!hold_recalls_ && !recalls_.empty()) FinishRecalls();
@@ -185,7 +194,9 @@ void FakeContext::Confirm(const ConnectionId& open) { confirming_.push_back(open
 
 void FakeContext::Recall(const ConnectionId& closed) { recalling_.push_back(closed); }
 
-void FakeContext::Admit(const ConnectionId& connection) { admitting_.insert(connection); }
+void FakeContext::Admit(const ConnectionId& connection, std::string_view role) {
+  admitting_[connection] = role;
+}
 
 std::vector<std::string> FakeContext::TakeFrames(const ConnectionId& client) {
   return std::exchange(frames_[client], {});

@@ -14,6 +14,7 @@
 // FakeContext.
 #pragma once
 
+#include <chrono>
 #include <map>
 #include <memory>
 #include <optional>
@@ -72,6 +73,10 @@ class FakeContext : public Context {
   void FailNextCommit(Hub::Failure why = Hub::Failure::kStore) { fail_commit_ = why; }
   // Option max-state; 0: no limit.
   void SetMaxState(uint64_t bytes) { max_state_ = bytes; }
+  // What a handler uses up by reading a row.
+  void SetTimePerRow(std::chrono::microseconds time) { time_per_row_ = time; }
+  // What OnFailure is told.
+  void SetRetryAfter(int64_t ms) { retry_after_ms_ = ms; }
 
   // --- What came of it.
   // The frames that went to a client and were not taken yet, oldest first.
@@ -87,6 +92,8 @@ class FakeContext : public Context {
   std::optional<int64_t> alarm() const { return alarm_ms_; }
   // Whether the hub has let the client in.
   bool Admitted(const ConnectionId& client) const { return admitted_.contains(client); }
+  // The role that it has been given with that.
+  const std::string& Role(const ConnectionId& client) const { return admitted_.at(client); }
   // Calls of SendEach so far: a fan-out should be few, whatever its size.
   size_t fan_outs() const { return fan_outs_; }
 
@@ -106,13 +113,14 @@ class FakeContext : public Context {
   void Close(const ConnectionId& connection, uint16_t code, std::string_view reason) override;
   void Recall(const ConnectionId& closed) override;
   void Confirm(const ConnectionId& open) override;
-  void Admit(const ConnectionId& connection) override;
+  void Admit(const ConnectionId& connection, std::string_view role) override;
   size_t waiting_events() const override { return 0; }
   size_t connection_count() override { return connections_.size(); }
   std::optional<Connection> FindConnection(const ConnectionId& id) override;
   std::vector<ConnectionId> Connections(std::string_view tag) override;
   void SetAttachment(const ConnectionId& id, std::string_view attachment) override;
   void SetTags(const ConnectionId& id, std::vector<std::string> tags) override;
+  uint64_t state_room() const override;
   std::optional<std::string> Get(std::string_view key) override;
   void Put(std::string_view key, std::string_view value) override;
   void Delete(std::string_view key) override;
@@ -123,10 +131,15 @@ class FakeContext : public Context {
   std::optional<int64_t> GetAlarm() override { return alarm_ms_; }
   void DeleteAlarm() override;
   void Yield() override {}
+  std::chrono::microseconds time_used() const override {
+    return time_per_row_ * static_cast<int64_t>(rows_read_);
+  }
+  int64_t retry_after_ms() const override { return retry_after_ms_; }
 
  private:
   // Runs one handler as the runtime does: all of it or nothing. Returns why it did not count.
   std::optional<Hub::Failure> RunEvent(const std::function<void(Hub&)>& handler);
+  uint64_t StateBytes() const;
   // Whether the running event made the state larger, and larger than it may be.
   bool IsStateFull() const;
   void RollBack();
@@ -144,6 +157,8 @@ class FakeContext : public Context {
   bool writable_ = false;
   std::optional<Hub::Failure> fail_commit_;
   uint64_t max_state_ = 0;
+  std::chrono::microseconds time_per_row_{0};
+  int64_t retry_after_ms_ = 0;
   std::optional<ConnectionId> connecting_;  // the one that SetTags may name
 
   std::map<std::string, std::string> rows_;
@@ -160,10 +175,10 @@ class FakeContext : public Context {
   std::map<ConnectionId, Closed> closing_;
   std::vector<ConnectionId> recalling_;
   std::vector<ConnectionId> confirming_;
-  std::set<ConnectionId> admitting_;
+  std::map<ConnectionId, std::string> admitting_;
 
-  std::set<ConnectionId> admitted_;
-  std::vector<ConnectionId> recalls_;  // asked for, and not done yet
+  std::map<ConnectionId, std::string> admitted_;  // with their roles
+  std::vector<ConnectionId> recalls_;             // asked for, and not done yet
   bool hold_recalls_ = false;
   std::vector<ConnectionId> confirms_;
   bool hold_confirms_ = false;

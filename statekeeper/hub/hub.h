@@ -18,10 +18,15 @@
 // the next event. OnFailure runs for the failed event, on an object of its own. So keep in members only what
 // OnWake can rebuild.
 //
+// A handler that ends its process (a crash, endless recursion, all memory) takes the hubs of a part of the
+// cluster through a change of owner, and is tried again there. An event that was under way in the end of
+// several owners is given up; its hub alone is told so (Failure::kPoison).
+//
 // Events come at least once: after a crash an event whose writes were durable but whose output had not
 // reached every gateway is handled again; what was sent to clients before is not sent twice.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -107,8 +112,9 @@ class Context {
   virtual void Confirm(const ConnectionId& open) = 0;
 
   // Lets a connection in: it is not closed for want of admission any more
-  // (ClassProfile.admission_timeout_ms).
-  virtual void Admit(const ConnectionId& connection) = 0;
+  // (ClassProfile.admission_timeout_ms). From now on it has the role, and what the profile allows that
+  // (ClassProfile.role_limits); empty: none. May be called again, for another role.
+  virtual void Admit(const ConnectionId& connection, std::string_view role = {}) = 0;
 
   // Events of this hub that have come and wait for the handler that is running.
   virtual size_t waiting_events() const = 0;
@@ -125,6 +131,8 @@ class Context {
 
   // --- Keyed state of the hub, durable. Keys: 1-1,024 bytes without zero bytes. Values: up to 128 KiB. All
   // of it: up to max-state bytes (an option); a handler that would go beyond it fails (Failure::kStateFull).
+  // Bytes by which it may still grow, roughly; UINT64_MAX: any number.
+  virtual uint64_t state_room() const = 0;
   virtual std::optional<std::string> Get(std::string_view key) = 0;
   virtual void Put(std::string_view key, std::string_view value) = 0;
   virtual void Delete(std::string_view key) = 0;
@@ -141,8 +149,13 @@ class Context {
   virtual std::optional<int64_t> GetAlarm() = 0;
   virtual void DeleteAlarm() = 0;
 
-  // In a long computation: lets other hubs run. Call it every millisecond or so.
+  // In a long computation: lets other hubs run when this handler's turn is over. To be called often; all
+  // calls that send, read or write do the same.
   virtual void Yield() = 0;
+  // How long this handler has run so far; waiting does not count.
+  virtual std::chrono::microseconds time_used() const = 0;
+  // In OnFailure of kOverAllowance: after how long a message of the connection will be handled again.
+  virtual int64_t retry_after_ms() const { return 0; }
 };
 
 class Hub {
@@ -176,6 +189,13 @@ class Hub {
     kHandler,    // the handler threw
     kStore,      // its writes could not be made durable, or its reads not be made, in time; worth another try
     kStateFull,  // its writes would take the hub's state beyond max-state
+    // It went beyond what one event may do (options): thrown out of the call of the Context that would have.
+    kOverBudget,      // it ran for longer than handler-budget
+    kTooMuchOutput,   // it would have sent more than max-output
+    kTooManyChanges,  // it would have written more than max-changes
+    // It was not even called: the connection's messages take up more time than connection-cpu.
+    kOverAllowance,
+    kPoison,     // it is given up: several processes (max-attempts) have ended while it was handled
   };
   // A message's handler did not count (see above). This object was made for this call, without OnWake, and
   // goes after it: the state may be out of reach, so answer from what is passed. Sends leave at once; writes

@@ -6,8 +6,13 @@
 //
 // Reliability. Batches to a gateway are numbered and kept until acknowledged; when its stream breaks and
 // comes back (same gateway, same statekeeper process) the unacknowledged ones are sent again, and events
-// already taken are dropped by their sequence number. A gateway away for longer than the grace period, or
-// that leaves more than `max_unacknowledged` bytes unread, is given up: OnGatewayGone.
+// already taken are dropped by their sequence number. If the two disagree on what was sent, they start
+// afresh: what was taken is forgotten (and comes again), what was kept is sent.
+//
+// Giving up. A gateway is given up (OnGatewayGone) when it has been away for the grace period; when it has
+// not acknowledged anything for as long while something was there to be acknowledged, though its stream is
+// open: it hangs; and when it acknowledges too slowly for what it is sent (Config::gateway_buffer). Until
+// then it delays the settlement of events whose output went to it, and nothing else.
 //
 // Settlement. An event is settled when Release was called for it (so its writes are durable) and every
 // gateway that got output of it has acknowledged that. Output that went only to the event's own gateway needs
@@ -81,7 +86,8 @@ class GatewayLinks {
     virtual void OnEvent(GatewayId gateway, const EventView& event) = 0;
     // The gateway did not come back within the grace period: its sockets are gone.
     virtual void OnGatewayGone(GatewayId gateway) = 0;
-    // A gateway that this process gave up before has linked again. Before any of its events.
+    // A gateway that this process gave up before has linked again, or has started afresh: it may not have got
+    // what it was sent. Before any of its events.
     virtual void OnGatewayBack(GatewayId /*gateway*/) {}
   };
 
@@ -89,7 +95,10 @@ class GatewayLinks {
     uint64_t incarnation = 0;
     uint32_t lane = 0;
     Duration gateway_grace{10'000};
-    uint64_t max_unacknowledged = 256u << 20;  // bytes kept for one gateway
+    // Bytes kept for one gateway. When there are more it has to go on acknowledging (without a pause of a
+    // tenth of the grace period) or is given up; so is one for which there are four times as many, whatever
+    // it does: that one is too slow.
+    uint64_t gateway_buffer = 64u << 20;
     uint64_t max_inbox = 64u << 20;  // bytes of events that may wait here before streams are read no further
   };
 
@@ -105,8 +114,8 @@ class GatewayLinks {
   // Asks back the returnable output to a closed connection that did not reach its socket. While the gateway
   // has a stream it is asked: its kUndelivered events were handed over when `done` runs. If it has none, or
   // loses it meanwhile, `done` gets what the gateway has not acknowledged, oldest first, without waiting for
-  // it; also for a grace period after it was given up. Output that is released later is not covered. `done`
-  // may run within the call. `shard`, `epoch`: of the hub.
+  // it; also for a grace period after it was given up, of at most `gateway_buffer` bytes. Output that is
+  // released later is not covered. `done` may run within the call. `shard`, `epoch`: of the hub.
   using Recalled = std::function<void(std::vector<std::string> frames)>;
   virtual void Recall(const ConnectionId& closed, ShardId shard, uint32_t epoch, Recalled done) = 0;
 
@@ -130,6 +139,10 @@ class GatewayLinks {
   // Whether the gateway has a stream, or lost it less than the grace period ago. A gateway never seen counts
   // as present for a grace period from this object's start on.
   virtual bool IsPresent(GatewayId gateway) const = 0;
+
+  // Takes nothing more from gateways until Hold(false): their streams wait, and with them what they
+  // acknowledge. May be called within OnEvent.
+  virtual void Hold(bool hold) = 0;
 
   // Writes batches that Release has filled. The lane calls it at the end of each turn of its loop (of any
   // turn: the links rely on it too). Gateways may be given up here, so OnGatewayGone may be called.

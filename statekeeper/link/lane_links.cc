@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/clock.h"
+#include "common/gateway_identity.h"
 #include "common/logging.h"
 #include "proto/link_channel.h"
 
@@ -13,8 +14,20 @@ namespace {
 
 // How long settled and forget records may wait for deliveries to travel with.
 constexpr double kNotesS = 0.005;
-// Gateways that were given up and may come back, of which it is remembered.
-constexpr size_t kMaxGivenUp = 1024;
+// Gateways that one lane knows. And gateways that were given up and may come back, of which it is remembered.
+constexpr size_t kMaxGateways = 1024;
+constexpr size_t kMaxGivenUp = kMaxGateways;
+// Looks for gateways that hang in a grace period: so many after the first in vain are enough.
+constexpr uint32_t kLooks = 10;
+constexpr double kMinLookS = 0.01;
+// A gateway for which more than the buffer is kept is given up after so many in vain, and at this multiple at
+// once.
+constexpr uint32_t kLooksBeyondBuffer = 1;
+constexpr uint64_t kTooSlow = 4;
+// What waits for an acknowledgement costs so much, beside its bytes.
+constexpr uint64_t kSettlementBytes = 256;
+// A gateway starts afresh no more often: every hub has to ask for its sockets then.
+constexpr int64_t kAfreshMs = 1000;
 constexpr uint16_t kGoingAway = 1001;  // RFC 6455, 7.4.1
 
 bool IsTooLarge(const Output& output) {
@@ -48,11 +61,16 @@ LaneLinks::LaneLinks(Config config, uint32_t lanes, std::shared_ptr<const std::a
       [](struct ev_loop*, ev_timer* timer, int) { static_cast<LaneLinks*>(timer->data)->NotesAreDue(); }, 0,
       kNotesS);
   notes_timer_.data = this;
+  const double grace_s = static_cast<double>(config_.gateway_grace.count()) / 1000;
+  ev_timer_init(
+      &silence_timer_,
+      [](struct ev_loop*, ev_timer* timer, int) { static_cast<LaneLinks*>(timer->data)->LookForSilence(); },
+      0, std::max(grace_s / kLooks, kMinLookS));
+  silence_timer_.data = this;
 }
 
 LaneLinks::~LaneLinks() {
-  ev_timer_stop(loop_, &grace_timer_);
-  ev_timer_stop(loop_, &notes_timer_);
+  for (ev_timer* timer : {&grace_timer_, &notes_timer_, &silence_timer_}) ev_timer_stop(loop_, timer);
   inbox_->Close();
   for (const auto& [id, gateway] : gateways_) {
     if (gateway->stream != nullptr) {
@@ -105,10 +123,10 @@ void LaneLinks::OnArrivalsEnd() {}
 
 void LaneLinks::OnOpened(const std::shared_ptr<LinkStream>& stream, const grpc::ByteBuffer& message) {
   FromBuffer(message, &incoming_);  // the server has looked at it
-  const link::ToLane::Hello& hello = incoming_.hello();
-  Gateway* gateway = Find(hello.gateway());
-  const bool resumed = gateway != nullptr;
-  if (gateway == nullptr) gateway = Add(hello.gateway());
+  Start start = Start::kNew;
+  grpc::Status refusal;
+  Gateway* const gateway = Welcome(incoming_.hello(), &start, &refusal);
+  if (gateway == nullptr) return stream->End(refusal);
   if (gateway->stream != nullptr) {
     gateway->stream->set_context(nullptr);
     gateway->stream->End(grpc::Status(grpc::StatusCode::ABORTED, "replaced by a newer stream"));
@@ -120,29 +138,73 @@ void LaneLinks::OnOpened(const std::shared_ptr<LinkStream>& stream, const grpc::
   }
   gateway->stream = stream;
   stream->set_context(gateway);
-  SPDLOG_INFO("Gateway {:x} linked to lane {} ({})", gateway->id, config_.lane, resumed ? "resumed" : "new");
-
-  link::ToGateway greeting;
-  greeting.mutable_hello()->set_incarnation(config_.incarnation);
-  greeting.mutable_hello()->set_resumed(resumed);
-  for (size_t i = 0; i < owned_.size(); ++i) {
-    if (owned_[i] != 0) AddOwned(static_cast<ShardId>(i * lanes_ + config_.lane), &greeting);
-  }
-  gateway->owned_unsaid.clear();
-  stream->Write(ToBuffer(greeting));
-  ++messages_sent_;
-
-  NoteStale(gateway);
-  if (resumed && !OnAcknowledged(gateway, hello.received_through())) {
-    Refuse(gateway, "it acknowledges what was never sent");
-    return;
-  }
+  Greet(gateway, start == Start::kResumed);
   FinishFences(gateway);
   // What it acknowledged on another stream says nothing of the events that were lost with that.
   for (PendingRecall& recall : std::exchange(gateway->recalls, {})) AskBack(gateway, std::move(recall));
   gateway->outbox.Rewind();
   WantFlush(gateway);
-  if (!resumed && std::erase(given_up_, gateway->id) > 0) receiver_->OnGatewayBack(gateway->id);
+  const bool was_given_up = std::erase(given_up_, gateway->id) > 0;
+  if (was_given_up || start == Start::kAfresh) receiver_->OnGatewayBack(gateway->id);
+}
+
+LaneLinks::Gateway* LaneLinks::Welcome(const link::ToLane::Hello& hello, Start* start, grpc::Status* status) {
+  const GatewayId id = GatewayIdOf(hello.identity());
+  Gateway* gateway = Find(id);
+  if (gateway == nullptr) {
+    const bool was_full = std::exchange(full_, gateways_.size() >= kMaxGateways);
+    if (full_) {
+      *status = {grpc::StatusCode::RESOURCE_EXHAUSTED, "too many gateways are linked"};
+      if (!was_full) SPDLOG_ERROR("Lane {} refuses gateways: it knows {}", config_.lane, gateways_.size());
+      return nullptr;
+    }
+    gateway = Add(id);
+    NoteStale(gateway);
+    return gateway;
+  }
+  NoteStale(gateway);
+  const bool continues = Continues(gateway, hello.received_through()) && !hello.afresh();
+  *start = continues ? Start::kResumed : Start::kAfresh;
+  if (continues) return gateway;
+  if (SteadyMs() - gateway->afresh_ms < kAfreshMs) {
+    *status = {grpc::StatusCode::UNAVAILABLE, "it has just started afresh"};
+    return nullptr;
+  }
+  StartAfresh(gateway, hello);
+  return gateway;
+}
+
+bool LaneLinks::Continues(Gateway* gateway, uint64_t through) {
+  return OnAcknowledged(gateway, through) && gateway->outbox.acknowledged() == through;
+}
+
+void LaneLinks::StartAfresh(Gateway* gateway, const link::ToLane::Hello& hello) {
+  SPDLOG_WARN(
+      "Gateway {:x} and lane {} start afresh{}: it received batches up to {}, of {} to {} that are here",
+      gateway->id, config_.lane, hello.afresh() ? " as it asks" : "", hello.received_through(),
+      gateway->outbox.acknowledged() + 1, gateway->outbox.written_through());
+  gateway->afresh_ms = SteadyMs();
+  gateway->silent_looks = 0;
+  for (Taken& taken : gateway->taken) taken = {};
+  // The gateway has not heard that these are settled, so they come again; not before the end of that may
+  // others forget that they have seen them.
+  for (const auto& [batch, settlement] : gateway->awaiting) {
+    settlement->ignored |= settlement->phase == Settlement::Phase::kTelling;
+  }
+}
+
+void LaneLinks::Greet(Gateway* gateway, bool resumed) {
+  SPDLOG_INFO("Gateway {:x} linked to lane {} ({})", gateway->id, config_.lane, resumed ? "resumed" : "new");
+  link::ToGateway greeting;
+  greeting.mutable_hello()->set_incarnation(config_.incarnation);
+  greeting.mutable_hello()->set_resumed(resumed);
+  greeting.mutable_hello()->set_after(gateway->outbox.acknowledged());
+  for (size_t i = 0; i < owned_.size(); ++i) {
+    if (owned_[i] != 0) AddOwned(static_cast<ShardId>(i * lanes_ + config_.lane), &greeting);
+  }
+  gateway->owned_unsaid.clear();
+  gateway->stream->Write(ToBuffer(greeting));
+  ++messages_sent_;
 }
 
 void LaneLinks::OnMessage(Gateway* gateway, const grpc::ByteBuffer& message) {
@@ -230,7 +292,8 @@ void LaneLinks::Lost(Gateway* gateway) {
   ArmGraceTimer();
   ForgetFences(gateway);
   for (PendingRecall& recall : std::exchange(gateway->recalls, {})) {
-    FinishRecall(std::move(recall), &gateway->outbox, ReturnsOf(gateway));
+    const uint64_t connection = recall.closed.handle;
+    FinishRecall(std::move(recall), ReturnsOf(gateway)->Take(&gateway->outbox, connection));
   }
 }
 
@@ -258,7 +321,9 @@ LaneLinks::Gateway* LaneLinks::FindPresent(GatewayId id) {
 }
 
 bool LaneLinks::IsPresent(GatewayId id) const {
-  return Find(id) != nullptr || SteadyMs() - start_ms_ < config_.gateway_grace.count();
+  if (Find(id) != nullptr) return true;
+  return SteadyMs() - start_ms_ < config_.gateway_grace.count() &&
+         std::find(given_up_.begin(), given_up_.end(), id) == given_up_.end();
 }
 
 void LaneLinks::ArmGraceTimer() {
@@ -286,10 +351,7 @@ void LaneLinks::GiveUpOverdue() {
       overdue.push_back(id);
     }
   }
-  for (const GatewayId id : overdue) {
-    SPDLOG_WARN("Gateway {:x} did not come back to lane {}: giving it up", id, config_.lane);
-    GiveUp(id);
-  }
+  for (const GatewayId id : overdue) GiveUp(id, "it did not come back");
   ForgetReturns(now);
   ArmGraceTimer();
 }
@@ -301,24 +363,69 @@ void LaneLinks::ForgetReturns(int64_t now_ms) {
   absl::erase_if(legacies_, [&](const auto& each) { return now_ms >= each.second->end_ms; });
 }
 
-void LaneLinks::GiveUp(GatewayId id) {
+// Looks are counted, not the time between them: if it was this process that stood still, that was one.
+void LaneLinks::LookForSilence() {
+  bool any_waits = false;
+  std::vector<std::pair<GatewayId, const char*>> given_up;
+  for (const auto& [id, gateway] : gateways_) {
+    const uint64_t acknowledged = gateway->outbox.acknowledged();
+    const bool waits = gateway->outbox.has_unacknowledged();
+    any_waits |= waits;
+    if (!waits || std::exchange(gateway->acknowledged_at_look, acknowledged) != acknowledged) {
+      gateway->silent_looks = 0;
+    }
+    // Without a stream other times hold.
+    if (waits && gateway->stream != nullptr) ++gateway->silent_looks;
+    if (gateway->silent_looks > kLooks) {
+      given_up.emplace_back(id, "it hangs, and has acknowledged nothing for the grace period");
+    } else if (IsTooSlow(*gateway)) {
+      given_up.emplace_back(id, "it acknowledges too little of what it is sent");
+    }
+  }
+  if (!any_waits) ev_timer_stop(loop_, &silence_timer_);
+  for (const auto& [id, why] : given_up) {
+    if (Find(id) != nullptr) GiveUp(id, why);
+  }
+}
+
+uint64_t LaneLinks::OwedBytes(const Gateway& gateway) const {
+  return gateway.outbox.bytes() + gateway.awaiting.size() * kSettlementBytes +
+         (gateway.returns == nullptr ? 0 : gateway.returns->bytes());
+}
+
+bool LaneLinks::IsTooSlow(const Gateway& gateway) const {
+  const uint64_t owed = OwedBytes(gateway);
+  if (owed <= config_.gateway_buffer) return false;
+  const bool stands = gateway.stream == nullptr || gateway.silent_looks > kLooksBeyondBuffer;
+  return stands || owed > kTooSlow * config_.gateway_buffer;
+}
+
+uint64_t LaneLinks::Legacy::bytes() const {
+  uint64_t bytes = 0;
+  for (const ReturnIndex& index : returns) bytes += index.bytes();
+  return bytes;
+}
+
+void LaneLinks::GiveUp(GatewayId id, const char* why) {
   const auto found = gateways_.find(id);
   const std::unique_ptr<Gateway> gateway = std::move(found->second);
   gateways_.erase(found);
+  SPDLOG_WARN("Lane {} gives gateway {:x} up: {}; {} bytes unacknowledged", config_.lane, id, why,
+              gateway->outbox.bytes());
   if (gateway->stream != nullptr) {
     gateway->stream->set_context(nullptr);
-    gateway->stream->End(grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "too much is unacknowledged"));
+    if (gateway->stream->Busy()) {
+      gateway->stream->Abort();
+    } else {
+      gateway->stream->End(grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, why));
+    }
     gateway->stream.reset();
   }
-  auto owned_legacy = std::make_unique<Legacy>();
-  Legacy* const legacy = owned_legacy.get();
-  legacy->end_ms = SteadyMs() + config_.gateway_grace.count();
-  legacy->outbox = std::move(gateway->outbox);
-  if (gateway->returns != nullptr) legacy->returns = std::move(*gateway->returns);
-  legacies_[id] = std::move(owned_legacy);
+  Legacy* const legacy = Bequeath(gateway.get());
   ArmGraceTimer();
   for (PendingRecall& recall : gateway->recalls) {
-    FinishRecall(std::move(recall), &legacy->outbox, &legacy->returns);
+    const uint64_t connection = recall.closed.handle;
+    FinishRecall(std::move(recall), TakeBack(legacy, connection));
   }
   std::erase(given_up_, id);
   given_up_.push_back(id);
@@ -326,6 +433,12 @@ void LaneLinks::GiveUp(GatewayId id) {
   ForgetFences(gateway.get());
   receiver_->OnGatewayGone(id);
   for (const auto& [batch, settlement] : gateway->awaiting) Advance(settlement);
+  // What was delivered, but was to be settled behind others: nobody will be told so any more.
+  for (const Taken& taken : gateway->taken) {
+    for (const auto& settlement : taken.tracked) {
+      if (settlement->awaited == 0 && !settlement->ignored) TellForget(*settlement);
+    }
+  }
 }
 
 void LaneLinks::WantFlush(Gateway* gateway) {
@@ -361,11 +474,9 @@ void LaneLinks::Flush() {
 
 void LaneLinks::FlushGateway(Gateway* gateway) {
   Outbox& outbox = gateway->outbox;
-  if (outbox.bytes() > config_.max_unacknowledged) {
-    SPDLOG_ERROR("Gateway {:x} left {} bytes unacknowledged: giving it up", gateway->id, outbox.bytes());
-    GiveUp(gateway->id);
-    return;
-  }
+  if (IsTooSlow(*gateway)) return GiveUp(gateway->id, "it acknowledges too little of what it is sent");
+  const bool waits = outbox.has_unacknowledged() || outbox.has_notes();
+  if (waits && !ev_is_active(&silence_timer_)) ev_timer_again(loop_, &silence_timer_);
   if (gateway->stream == nullptr) return;
   if (!gateway->owned_unsaid.empty() && !gateway->stream->Busy()) TellOwned(gateway);
   if (!gateway->owned_unsaid.empty()) return;  // nothing that was done as an owner before it
@@ -567,6 +678,7 @@ void LaneLinks::Append(const EventOutput& event, const Output& output, bool fina
                     .has_heads = output.has_heads,
                     .payload = output.payload},
                    outbox.deliveries());
+    if (!output.return_to.empty()) outbox.MarkReturnable();
     parts_[i].batch = outbox.Filled();
     parts_[i].recipients.clear();
     WantFlush(parts_[i].gateway);
@@ -578,15 +690,16 @@ void LaneLinks::Append(const EventOutput& event, const Output& output, bool fina
 void LaneLinks::Recall(const ConnectionId& closed, ShardId shard, uint32_t epoch, Recalled done) {
   std::vector<std::string> frames;
   if (const auto legacy = legacies_.find(closed.gateway); legacy != legacies_.end()) {
-    frames = legacy->second->returns.Take(&legacy->second->outbox, closed.handle);
+    frames = TakeBack(legacy->second.get(), closed.handle);
   }
   Gateway* gateway = Find(closed.gateway);
   if (gateway != nullptr && gateway->stream != nullptr) {
     return AskBack(gateway, {0, closed, shard, epoch, std::move(frames), std::move(done)});
   }
   if (gateway == nullptr) return done(std::move(frames));
-  FinishRecall({0, closed, shard, epoch, std::move(frames), std::move(done)}, &gateway->outbox,
-               ReturnsOf(gateway));
+  FinishRecall({0, closed, shard, epoch, std::move(frames), std::move(done)},
+               ReturnsOf(gateway)->Take(&gateway->outbox, closed.handle));
+  WantFlush(gateway);  // the index takes memory
 }
 
 void LaneLinks::AskBack(Gateway* gateway, PendingRecall recall) {
@@ -619,17 +732,49 @@ void LaneLinks::FinishRecalls(Gateway* gateway) {
   }
 }
 
-void LaneLinks::FinishRecall(PendingRecall recall, Outbox* outbox, ReturnIndex* returns) {
-  for (std::string& frame : returns->Take(outbox, recall.closed.handle)) {
-    recall.frames.push_back(std::move(frame));
-  }
+void LaneLinks::FinishRecall(PendingRecall recall, std::vector<std::string> frames) {
+  for (std::string& frame : frames) recall.frames.push_back(std::move(frame));
   recall.done(std::move(recall.frames));
+}
+
+LaneLinks::Legacy* LaneLinks::Bequeath(Gateway* gateway) {
+  ReturnIndex index;
+  if (gateway->returns != nullptr) index = std::move(*gateway->returns);
+  const bool all = index.Absorb(std::move(gateway->outbox), config_.gateway_buffer);
+  if (!all) {
+    SPDLOG_ERROR("Of what gateway {:x} was sent and could be returned only {} bytes are kept", gateway->id,
+                 index.bytes());
+  }
+  const auto found = legacies_.find(gateway->id);
+  if (index.bytes() == 0) return found == legacies_.end() ? nullptr : found->second.get();
+  std::unique_ptr<Legacy>& legacy = legacies_[gateway->id];
+  if (legacy == nullptr) legacy = std::make_unique<Legacy>();
+  legacy->end_ms = SteadyMs() + config_.gateway_grace.count();
+  legacy->returns.push_back(std::move(index));
+  while (legacy->returns.size() > 1 && legacy->bytes() > config_.gateway_buffer) {
+    SPDLOG_ERROR("Gateway {:x} is given up again: {} bytes that it was sent before can be returned no more",
+                 gateway->id, legacy->returns.front().bytes());
+    legacy->returns.erase(legacy->returns.begin());
+  }
+  return legacy.get();
+}
+
+std::vector<std::string> LaneLinks::TakeBack(Legacy* legacy, uint64_t connection) {
+  std::vector<std::string> frames;
+  if (legacy == nullptr) return frames;
+  for (ReturnIndex& index : legacy->returns) {
+    for (std::string& frame : index.Take(connection)) frames.push_back(std::move(frame));
+  }
+  return frames;
 }
 
 bool LaneLinks::IsReturnedTwice(const Gateway& gateway, const EventView& event) {
   if (gateway.returns != nullptr && gateway.returns->WasTaken(event.connection, event.payload)) return true;
   const auto legacy = legacies_.find(gateway.id);
-  return legacy != legacies_.end() && legacy->second->returns.WasTaken(event.connection, event.payload);
+  if (legacy == legacies_.end()) return false;
+  std::vector<ReturnIndex>& returns = legacy->second->returns;
+  return std::any_of(returns.begin(), returns.end(),
+                     [&](ReturnIndex& index) { return index.WasTaken(event.connection, event.payload); });
 }
 
 // --- Settling.

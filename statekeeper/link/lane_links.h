@@ -8,6 +8,7 @@
 #include <atomic>
 #include <deque>
 #include <functional>
+#include <limits>
 #include <list>
 #include <memory>
 #include <string>
@@ -40,6 +41,7 @@ class LaneLinks final : public GatewayLinks, private StreamInbox::Owner {
   void Quiesce(const std::vector<ShardEpoch>& shards, std::function<void()> done) override;
   std::vector<GatewayId> Linked() const override;
   bool IsPresent(GatewayId gateway) const override;
+  void Hold(bool hold) override { inbox_->Hold(hold); }
   void Flush() override;
   Traffic traffic() const override;
 
@@ -87,8 +89,13 @@ class LaneLinks final : public GatewayLinks, private StreamInbox::Owner {
     int64_t lost_ms = 0;                 // steady clock
     Outbox outbox;
     bool flush_wanted = false;  // it is in to_flush_
-    bool notes_due = false;     // settled and forget records have waited long enough
-    std::vector<Taken> taken;   // by shard / lanes
+    // Whether it hangs: how many looks in a row found something unacknowledged, and no acknowledgement since
+    // the first of them.
+    uint32_t silent_looks = 0;
+    uint64_t acknowledged_at_look = 0;
+    int64_t afresh_ms = std::numeric_limits<int64_t>::min() / 2;  // when it last started so, steady clock
+    bool notes_due = false;    // settled and forget records have waited long enough
+    std::vector<Taken> taken;  // by shard / lanes
     // What waits for this gateway to acknowledge a batch, in the order of batches.
     std::deque<std::pair<uint64_t, std::shared_ptr<Settlement>>> awaiting;
     absl::flat_hash_map<ShardId, uint32_t> stale;  // it ignores earlier epochs of these shards
@@ -101,11 +108,12 @@ class LaneLinks final : public GatewayLinks, private StreamInbox::Owner {
     int64_t returns_end_ms = 0;                   // with a stream: when they are forgotten, steady clock
   };
 
-  // What is left of a gateway that was given up, for a grace period.
+  // What is left of a gateway that was given up, for a grace period: what it was sent returnable.
   struct Legacy {
-    int64_t end_ms = 0;  // steady clock
-    Outbox outbox;
-    ReturnIndex returns;
+    int64_t end_ms = 0;                // steady clock
+    std::vector<ReturnIndex> returns;  // one for each time, oldest first
+
+    uint64_t bytes() const;
   };
 
   // The deliveries of one output to one gateway, while they are gathered.
@@ -121,6 +129,14 @@ class LaneLinks final : public GatewayLinks, private StreamInbox::Owner {
   void OnArrival(Arrival& arrival) override;
   void OnArrivalsEnd() override;
   void OnOpened(const std::shared_ptr<LinkStream>& stream, const grpc::ByteBuffer& message);
+  // How a stream begins.
+  enum class Start { kNew, kResumed, kAfresh };
+  // The gateway that greets so, made ready for a stream; nullptr: it is refused, `*status` says why.
+  Gateway* Welcome(const link::ToLane::Hello& hello, Start* start, grpc::Status* status);
+  // Whether all batches up to this one were sent, and all after it are still here.
+  bool Continues(Gateway* gateway, uint64_t through);
+  void StartAfresh(Gateway* gateway, const link::ToLane::Hello& hello);
+  void Greet(Gateway* gateway, bool resumed);
   void OnMessage(Gateway* gateway, const grpc::ByteBuffer& message);
   void NoteStale(Gateway* gateway);
   bool TakeEvents(Gateway* gateway);
@@ -137,8 +153,13 @@ class LaneLinks final : public GatewayLinks, private StreamInbox::Owner {
   Gateway* FindPresent(GatewayId id);
   void ArmGraceTimer();
   void GiveUpOverdue();
-  void GiveUp(GatewayId id);
+  void GiveUp(GatewayId id, const char* why);
   void ForgetReturns(int64_t now_ms);
+  // Looks for gateways that hang, as long as any has something to acknowledge.
+  void LookForSilence();
+  // Memory that is taken for what it has not acknowledged.
+  uint64_t OwedBytes(const Gateway& gateway) const;
+  bool IsTooSlow(const Gateway& gateway) const;
   void WantFlush(Gateway* gateway);
   void WantNotes();
   void NotesAreDue();
@@ -170,9 +191,12 @@ class LaneLinks final : public GatewayLinks, private StreamInbox::Owner {
   void AskBack(Gateway* gateway, PendingRecall recall);
   // Those about which the gateway has answered.
   static void FinishRecalls(Gateway* gateway);
-  // Without its answer: by what it has not acknowledged.
-  static void FinishRecall(PendingRecall recall, Outbox* outbox, ReturnIndex* returns);
+  // Without its answer: with what it has not acknowledged, too.
+  static void FinishRecall(PendingRecall recall, std::vector<std::string> frames);
   static ReturnIndex* ReturnsOf(Gateway* gateway);
+  // What the gateway, which is given up, leaves behind of its outbox, and of earlier times; nullptr: nothing.
+  Legacy* Bequeath(Gateway* gateway);
+  static std::vector<std::string> TakeBack(Legacy* legacy, uint64_t connection);
   // A frame comes back that was taken back here before.
   bool IsReturnedTwice(const Gateway& gateway, const EventView& event);
 
@@ -198,6 +222,7 @@ class LaneLinks final : public GatewayLinks, private StreamInbox::Owner {
   const std::shared_ptr<StreamInbox> inbox_;
   ev_timer grace_timer_;
   ev_timer notes_timer_;
+  ev_timer silence_timer_;
 
   std::vector<uint32_t> owned_;          // epoch by shard / lanes; 0: not owned
   std::shared_ptr<Fence> fence_wanted_;  // gathers the Quiesces of this turn
@@ -212,6 +237,7 @@ class LaneLinks final : public GatewayLinks, private StreamInbox::Owner {
   size_t part_count_ = 0;
   uint64_t messages_sent_ = 0;
   uint64_t messages_received_ = 0;
+  bool full_ = false;  // gateways are refused, which has been said
 };
 
 }  // namespace dormouse

@@ -1,5 +1,6 @@
 #include "statekeeper/link/link_server.h"
 
+#include <fmt/format.h>
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
@@ -11,12 +12,14 @@
 #include <chrono>
 #include <cstring>
 #include <mutex>
-#include <string_view>
 #include <utility>
 
+#include "common/gateway_identity.h"
 #include "common/logging.h"
 #include "proto/link.grpc.pb.h"
 #include "proto/link_channel.h"
+#include "proto/link_gate.h"
+#include "proto/statekeeper_sockets.h"
 #include "proto/watchers.h"
 #include "statekeeper/link/lane_links.h"
 #include "statekeeper/link/server_stream.h"
@@ -25,8 +28,6 @@ namespace dormouse {
 namespace {
 
 using Service = link::Edge::WithRawMethod_WatchShards<link::Edge::WithRawMethod_Link<link::Edge::Service>>;
-
-constexpr std::string_view kUnixPrefix = "unix:";
 
 // Whether somebody accepts connections there. gRPC would take the path away from them.
 bool IsServed(const std::string& path) {
@@ -71,11 +72,18 @@ class Server final : public LinkServer, private ServerStream::Acceptor {
     std::vector<int> ports(config_.addresses.size(), 0);
     for (size_t i = 0; i < ports.size(); ++i) {
       const std::string& address = config_.addresses[i];
-      if (address.starts_with(kUnixPrefix) && IsServed(address.substr(kUnixPrefix.size()))) {
+      if (IsUnixTarget(address) && IsServed(address.substr(kUnixScheme.size()))) {
         *error = "cannot listen on " + address + ": another process does";
         return false;
       }
-      builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &ports[i]);
+      const bool is_unix = IsUnixTarget(address);
+      if (!is_unix && config_.gate == nullptr) {
+        *error = fmt::format("cannot listen on {}: whoever reached it would be believed. {}", address,
+                             kHowToTrust);
+        return false;
+      }
+      builder.AddListeningPort(
+          address, is_unix ? grpc::InsecureServerCredentials() : LinkGate::OfPort(config_.gate), &ports[i]);
     }
     builder.RegisterService(&service_);
     for (LinkService* service : config_.services) builder.RegisterService(service->service());
@@ -89,7 +97,7 @@ class Server final : public LinkServer, private ServerStream::Acceptor {
       return false;
     }
     for (size_t i = 0; i < ports.size(); ++i) {
-      if (port_ == 0 && !config_.addresses[i].starts_with(kUnixPrefix)) port_ = ports[i];
+      if (port_ == 0 && !IsUnixTarget(config_.addresses[i])) port_ = ports[i];
     }
     ServerStream::Accept(thread_.get(), this);
     watchers_.Accept(thread_.get(), RequestCallOf(&service_, &Service::RequestWatchShards),
@@ -120,7 +128,7 @@ class Server final : public LinkServer, private ServerStream::Acceptor {
     link::ToLane message;
     const bool parsed = FromBuffer(first_message, &message);
     const link::ToLane::Hello& hello = message.hello();
-    if (!parsed || hello.gateway() == 0 || hello.lane() >= config_.lanes) {
+    if (!parsed || hello.identity().size() != kGatewayIdentitySize || hello.lane() >= config_.lanes) {
       SPDLOG_ERROR("Refusing a stream: its first message is not a greeting to one of {} lanes",
                    config_.lanes);
       *status = {grpc::StatusCode::INVALID_ARGUMENT, "not a greeting to one of this statekeeper's lanes"};

@@ -15,10 +15,15 @@
 
 namespace dormouse {
 
+class LinkGate;
+
 class LinkServer {
  public:
   struct Config {
     std::vector<std::string> addresses = {};  // HOST:PORT and unix:PATH to listen on
+    // Of all that is not a unix socket; nullptr: there may be no such address. Who can reach a unix socket is
+    // believed: its directory must be the user's own.
+    std::shared_ptr<const LinkGate> gate = nullptr;
     uint64_t incarnation = 0;
     uint32_t lanes = 1;
     GatewayLinks::Config links = {};  // of each lane; incarnation and lane are filled in here

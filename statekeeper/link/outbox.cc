@@ -1,5 +1,7 @@
 #include "statekeeper/link/outbox.h"
 
+#include <algorithm>
+
 #include "proto/link_channel.h"
 
 namespace dormouse {
@@ -55,29 +57,38 @@ void Outbox::AddForget(GatewayId gateway, ShardId shard, uint64_t sequence, uint
 
 const grpc::ByteBuffer& Outbox::Next() {
   if (next_ == kept_.size()) CloseBatch();
-  return kept_[next_++];
+  const grpc::ByteBuffer& batch = kept_[next_++];
+  written_through_ = std::max(written_through_, acknowledged_ + next_);
+  return batch;
 }
 
 bool Outbox::Acknowledge(uint64_t through) {
-  if (through > acknowledged_ + kept_.size()) return false;
-  for (; acknowledged_ < through; ++acknowledged_) {
+  if (through > written_through_) return false;
+  Drop(through);
+  return true;
+}
+
+void Outbox::Drop(uint64_t through) {
+  for (; acknowledged_ < through && !kept_.empty(); ++acknowledged_) {
     kept_bytes_ -= kept_.front().Length();
     kept_.pop_front();
     if (next_ > 0) --next_;
   }
-  return true;
 }
 
-void Outbox::VisitUnseen(Seen* seen, const std::function<void(char*, const char*)>& visit) {
+bool Outbox::VisitUnseen(Seen* seen, const std::function<void(char*, const char*)>& visit) {
   if (seen->batch <= acknowledged_) *seen = {acknowledged_ + 1, 0};
-  link::ToGateway batch;
-  for (; seen->batch < open_batch(); *seen = {seen->batch + 1, 0}) {
-    FromBuffer(kept_[seen->batch - acknowledged_ - 1], &batch);
-    std::string* deliveries = batch.mutable_deliveries();
-    visit(deliveries->data() + seen->bytes, deliveries->data() + deliveries->size());
+  if (seen->batch == open_batch()) {
+    visit(deliveries_.data() + seen->bytes, deliveries_.data() + deliveries_.size());
+    seen->bytes = deliveries_.size();
+    return false;
   }
-  visit(deliveries_.data() + seen->bytes, deliveries_.data() + deliveries_.size());
-  seen->bytes = deliveries_.size();
+  link::ToGateway batch;
+  FromBuffer(kept_[seen->batch - acknowledged_ - 1], &batch);
+  std::string* deliveries = batch.mutable_deliveries();
+  visit(deliveries->data() + seen->bytes, deliveries->data() + deliveries->size());
+  *seen = {seen->batch + 1, 0};
+  return true;
 }
 
 void Outbox::CloseBatch() {

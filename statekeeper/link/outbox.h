@@ -43,18 +43,29 @@ class Outbox {
 
   // Drops batches up to this one. False: no such batch was ever written.
   bool Acknowledge(uint64_t through);
+  // The same whether written or not: nobody wants them any more. The open one stays.
+  void Drop(uint64_t through);
   // A new stream: what was not acknowledged is written again.
   void Rewind() { next_ = 0; }
 
-  // Visits the packed deliveries that are kept (see ReadDelivery), oldest first, of which `*seen` says that
-  // they are new to the caller. The bytes are valid during the call.
+  // Visits the packed deliveries of the oldest batch that is kept (see ReadDelivery), of which `*seen` says
+  // that they are new to the caller. The bytes are valid during the call. False: it was the open one, the
+  // last.
   struct Seen {
     uint64_t batch = 0;  // all before this one, and of this one
     size_t bytes = 0;    // so many
   };
-  void VisitUnseen(Seen* seen, const std::function<void(char* begin, const char* end)>& visit);
+  bool VisitUnseen(Seen* seen, const std::function<void(char* begin, const char* end)>& visit);
+
+  // Says of the delivery that was put in last that it can be returned.
+  void MarkReturnable() { returnable_through_ = open_batch(); }
+  // Whether there is any such in what is kept.
+  bool has_returnable() const { return returnable_through_ > acknowledged_; }
 
   uint64_t acknowledged() const { return acknowledged_; }
+  uint64_t written_through() const { return written_through_; }
+  // Whether an acknowledgement is due, or will be once it is written.
+  bool has_unacknowledged() const { return !kept_.empty() || !deliveries_.empty(); }
   // The number of the batch that a delivery appended now goes to.
   uint64_t open_batch() const { return acknowledged_ + kept_.size() + 1; }
   // Bytes kept, with those of the open batch.
@@ -64,6 +75,8 @@ class Outbox {
   void CloseBatch();
 
   uint64_t acknowledged_ = 0;
+  uint64_t written_through_ = 0;       // to any stream
+  uint64_t returnable_through_ = 0;    // the last batch with a returnable delivery
   std::deque<grpc::ByteBuffer> kept_;  // acknowledged_ + 1, ...
   size_t next_ = 0;                    // the first of them that is not written to this stream
   uint64_t kept_bytes_ = 0;

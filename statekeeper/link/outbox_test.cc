@@ -54,6 +54,35 @@ TEST(OutboxTest, WhatIsNotAcknowledgedIsWrittenAgain) {
   EXPECT_FALSE(outbox.has_deliveries());
 }
 
+// A batch that was closed because it was full is no more sent than an open one.
+TEST(OutboxTest, WhatWasNeverWrittenCannotBeAcknowledgedThoughItMayHaveBeenOnAnEarlierStream) {
+  Outbox outbox;
+  Deliver(&outbox, std::string(kBatchBytes, 'a'));
+  Deliver(&outbox, std::string(kBatchBytes, 'b'));
+  EXPECT_FALSE(outbox.Acknowledge(1));
+  Written(&outbox);
+  EXPECT_FALSE(outbox.Acknowledge(2));
+  outbox.Rewind();
+  EXPECT_TRUE(outbox.Acknowledge(1));
+  EXPECT_TRUE(outbox.has_unacknowledged());
+  Written(&outbox);
+  EXPECT_TRUE(outbox.Acknowledge(2));
+  EXPECT_FALSE(outbox.has_unacknowledged());
+}
+
+TEST(OutboxTest, KnowsWhetherAnythingInItCanBeReturned) {
+  Outbox outbox;
+  Deliver(&outbox, "a");
+  EXPECT_FALSE(outbox.has_returnable());
+  outbox.MarkReturnable();
+  Deliver(&outbox, "b");
+  Written(&outbox);
+  Deliver(&outbox, "c");
+  EXPECT_TRUE(outbox.has_returnable());
+  EXPECT_TRUE(outbox.Acknowledge(1));
+  EXPECT_FALSE(outbox.has_returnable());
+}
+
 TEST(OutboxTest, AcknowledgingTheUnsentIsRefused) {
   Outbox outbox;
   Deliver(&outbox, "a");

@@ -8,14 +8,29 @@
 namespace dormouse {
 
 std::vector<std::string> ReturnIndex::Take(Outbox* outbox, uint64_t connection) {
-  outbox->VisitUnseen(&seen_, [this](char* begin, const char* end) { Read(begin, end); });
+  while (outbox->VisitUnseen(&seen_, [this](char* begin, const char* end) { Read(begin, end); })) {
+  }
+  return Take(connection);
+}
+
+bool ReturnIndex::Absorb(Outbox outbox, uint64_t max_bytes) {
+  if (!outbox.has_returnable()) return true;
+  const auto read = [this](char* begin, const char* end) { Read(begin, end); };
+  bool more = true;
+  while (more && bytes() < max_bytes) {
+    more = outbox.VisitUnseen(&seen_, read);
+    outbox.Drop(seen_.batch - 1);
+  }
+  return !more;
+}
+
+std::vector<std::string> ReturnIndex::Take(uint64_t connection) {
   std::vector<std::string> out;
   const auto found = frames_.find(connection);
   if (found == frames_.end()) return out;
   std::vector<size_t> hashes;
-  for (Frame& frame : found->second) {
-    std::string text = std::move(frame.head);
-    text.append(*frame.payload);
+  for (const Frame& frame : found->second) {
+    std::string text = TakeFrame(frame);
     const size_t hash = std::hash<std::string>()(text);
     if (taken_.contains({connection, hash})) continue;  // when the stream was lost another time
     hashes.push_back(hash);
@@ -24,6 +39,18 @@ std::vector<std::string> ReturnIndex::Take(Outbox* outbox, uint64_t connection) 
   for (const size_t hash : hashes) ++taken_[{connection, hash}];
   frames_.erase(found);
   return out;
+}
+
+std::string ReturnIndex::TakeFrame(const Frame& frame) {
+  Shared& shared = shared_[frame.shared];
+  std::string text = shared.heads.substr(frame.head_at, frame.head_size) + shared.payload;
+  bytes_ -= kFrameBytes;
+  if (--shared.left == 0) {
+    bytes_ -= shared.bytes() - sizeof(Shared);
+    std::string().swap(shared.payload);
+    std::string().swap(shared.heads);
+  }
+  return text;
 }
 
 bool ReturnIndex::WasTaken(uint64_t connection, std::string_view frame) {
@@ -35,19 +62,24 @@ bool ReturnIndex::WasTaken(uint64_t connection, std::string_view frame) {
 
 void ReturnIndex::Restart() {
   seen_ = {};
+  shared_.clear();
   frames_.clear();
+  bytes_ = 0;
 }
 
 void ReturnIndex::Read(char* begin, const char* end) {
   DeliveryView delivery;
   while (begin != end && ReadDelivery(&begin, end, &delivery)) {
-    if (delivery.return_to.empty()) continue;
-    const auto payload = std::make_shared<const std::string>(delivery.payload_view());
-    size_t head_at = 0;
+    if (delivery.return_to.empty() || delivery.recipient_count == 0) continue;
+    const auto index = static_cast<uint32_t>(shared_.size());
+    shared_.push_back({.payload = std::string(delivery.payload_view()),
+                       .heads = std::string(delivery.heads),
+                       .left = delivery.recipient_count});
+    bytes_ += shared_.back().bytes() + kFrameBytes * delivery.recipient_count;
+    uint32_t head_at = 0;
     for (uint32_t i = 0; i < delivery.recipient_count; ++i) {
-      const std::string_view head = delivery.heads.substr(head_at, delivery.head_size(i));
-      head_at += head.size();
-      frames_[delivery.recipient(i)].push_back({payload, std::string(head)});
+      frames_[delivery.recipient(i)].push_back({index, head_at, delivery.head_size(i)});
+      head_at += delivery.head_size(i);
     }
   }
 }

@@ -5,6 +5,8 @@
 // The gateway may come back, get the same batches after all, and send the same frames back: those that were
 // taken here are remembered for that, by their hashes.
 //
+// Of a gateway that was given up nothing else is kept: then the index absorbs what it has not read yet.
+//
 // Plain data; one thread.
 #pragma once
 
@@ -12,7 +14,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -27,20 +28,42 @@ class ReturnIndex {
   // Takes the frames for this connection (ConnectionId::handle), oldest first. `outbox`: always the same one,
   // in which nothing is acknowledged between two calls without Restart.
   std::vector<std::string> Take(Outbox* outbox, uint64_t connection);
+  // The same without what comes after Absorb.
+  std::vector<std::string> Take(uint64_t connection);
+  // Reads what of that outbox can be returned and frees it batch by batch, so that it does not lie here
+  // twice. False: there was more than `max_bytes`, the rest is lost.
+  bool Absorb(Outbox outbox, uint64_t max_bytes);
   // Whether this frame to the connection was taken. Says so once for each time that it was.
   bool WasTaken(uint64_t connection, std::string_view frame);
   // Forgets the frames: they may be acknowledged from now on.
   void Restart();
 
+  // Memory that it takes, about.
+  uint64_t bytes() const { return bytes_ + taken_.size() * kTakenBytes; }
+
  private:
+  static constexpr uint64_t kFrameBytes = 24;
+  static constexpr uint64_t kTakenBytes = 32;
+
+  // What was sent to some connections, and how many of them have not taken it.
+  struct Shared {
+    std::string payload;
+    std::string heads;
+    uint32_t left = 0;
+    uint64_t bytes() const { return sizeof(Shared) + payload.size() + heads.size(); }
+  };
   struct Frame {
-    std::shared_ptr<const std::string> payload;
-    std::string head;
+    uint32_t shared = 0;  // index
+    uint32_t head_at = 0;
+    uint32_t head_size = 0;
   };
   void Read(char* begin, const char* end);
+  std::string TakeFrame(const Frame& frame);
 
   Outbox::Seen seen_;
+  std::vector<Shared> shared_;
   absl::flat_hash_map<uint64_t, std::vector<Frame>> frames_;
+  uint64_t bytes_ = 0;  // of these
   // How often each was taken, by connection and hash.
   absl::flat_hash_map<std::pair<uint64_t, size_t>, uint32_t> taken_;
 };

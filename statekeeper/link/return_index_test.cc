@@ -54,11 +54,55 @@ TEST(ReturnIndexTest, ReadsTheBatchesOnceHoweverManyRecall) {
   Outbox::Seen seen;
   size_t bytes = 0;
   const auto count = [&](const char* begin, const char* end) { bytes += static_cast<size_t>(end - begin); };
-  outbox.VisitUnseen(&seen, count);
+  while (outbox.VisitUnseen(&seen, count)) {
+  }
   const size_t all = bytes;
   EXPECT_GT(all, 0u);
   for (int i = 0; i < 100; ++i) outbox.VisitUnseen(&seen, count);
   EXPECT_EQ(bytes, all);
+}
+
+TEST(ReturnIndexTest, AbsorbsWhatCanBeReturnedOfAnOutboxAndNoMore) {
+  Outbox outbox;
+  ReturnIndex index;
+  Append(&outbox, {{1, "one "}, {2, ""}}, "a");
+  outbox.MarkReturnable();
+  outbox.Next();
+  EXPECT_THAT(index.Take(&outbox, 2), ElementsAre("a"));
+  Append(&outbox, {{1, ""}}, std::string(100'000, 'x'), "");
+  outbox.Next();
+  Append(&outbox, {{1, "open "}, {2, ""}}, "b");
+  outbox.MarkReturnable();
+  EXPECT_TRUE(index.Absorb(std::move(outbox), 1 << 20));
+  EXPECT_GT(index.bytes(), 0u);
+  EXPECT_LT(index.bytes(), 1000u);
+  EXPECT_THAT(index.Take(1), ElementsAre("one a", "open b"));
+  EXPECT_THAT(index.Take(2), ElementsAre("b"));
+}
+
+TEST(ReturnIndexTest, AbsorbsTheOldestOfTooMuch) {
+  Outbox outbox;
+  for (const char* text : {"a", "b", "c"}) {
+    Append(&outbox, {{1, ""}}, std::string(2000, *text));
+    outbox.MarkReturnable();
+    outbox.Next();
+  }
+  ReturnIndex index;
+  EXPECT_FALSE(index.Absorb(std::move(outbox), 3000));
+  EXPECT_THAT(index.Take(1), ElementsAre(std::string(2000, 'a'), std::string(2000, 'b')));
+}
+
+TEST(ReturnIndexTest, TakesMemoryOnlyForWhatIsLeft) {
+  Outbox outbox;
+  ReturnIndex index;
+  std::vector<Recipient> all;
+  for (uint64_t i = 0; i < 100; ++i) all.push_back({i, "head"});
+  Append(&outbox, all, std::string(100'000, 'x'));
+  EXPECT_THAT(index.Take(&outbox, 0), testing::SizeIs(1));
+  EXPECT_GT(index.bytes(), 100'000u);
+  EXPECT_LT(index.bytes(), 110'000u);
+  for (uint64_t i = 1; i < 100; ++i) EXPECT_THAT(index.Take(i), testing::SizeIs(1));
+  EXPECT_LT(index.bytes(), 10'000u);
 }
 
 TEST(ReturnIndexTest, KnowsWhatWasTakenAsOftenAsItWas) {

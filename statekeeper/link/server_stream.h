@@ -34,6 +34,7 @@ class ServerStream final : public LinkStream {
       : LinkStream(thread), thread_(thread), acceptor_(acceptor), call_(&call_context_) {}
 
   void End(const grpc::Status& why) override;
+  void Abort() override { call_context_.TryCancel(); }
 
  private:
   void Accepted(bool ok);

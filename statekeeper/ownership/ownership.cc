@@ -89,7 +89,7 @@ void Ownership::Start() {
 
 void Ownership::Run() {
   store_ = config_.new_store(loop_);
-  peers_ = std::make_unique<Peers>(config_.id, queue_, peer_calls_,
+  peers_ = std::make_unique<Peers>(config_.id, config_.credentials, queue_, peer_calls_,
                                    Peers::Callbacks{[this] { SyncSoon(); }, [this] { SyncSoon(); }});
   keeper_ = std::make_unique<ShardKeeper>(
       config_.id, config_.shard_count, store_.get(), servers_, peers_.get(), queue_, &metrics_,
@@ -128,6 +128,8 @@ void Ownership::Stop() {
   auto left = std::make_shared<std::promise<void>>();
   queue_->Post([this, left] {
     leaving_ = true;
+    // First, lest another one claims them before.
+    if (keeper_->owned() > 0) store_->Release(keeper_->Held(), [](StoreStatus) {});
     store_->Leave([left](StoreStatus) { left->set_value(); });
   });
   left->get_future().wait_for(kLeavePatience);

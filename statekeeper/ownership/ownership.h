@@ -50,6 +50,8 @@ class Ownership final : public ClusterAdmin {
     MemberId id = 0;
     std::string address = {};    // HOST:PORT for gateways, other members and operators
     std::string unix_path = {};  // the same service on its own host
+    // For calls to other members by their addresses; nullptr: none.
+    std::shared_ptr<const LinkCredentials> credentials = nullptr;
     uint32_t lanes = 1;
     uint32_t shard_count = 1024;
     Duration member_ttl{3'000};

@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "common/free_port.h"
 #include "common/ids.h"
+#include "proto/testing/test_trust.h"
 #include "statekeeper/link/link_server.h"
 #include "statekeeper/ownership/ownership.h"
 #include "statekeeper/ownership/testing/fake_shard_servers.h"
@@ -32,6 +33,11 @@ bool Await(const std::function<bool()>& condition, int64_t patience_ms = kPatien
   return true;
 }
 
+const TestTrust& ClusterTrust() {
+  static const TestSecret trust;
+  return trust;
+}
+
 std::string FreeAddress() { return "127.0.0.1:" + std::to_string(FreePort()); }
 
 // A statekeeper without lanes. Its destructor is a kill -9.
@@ -42,6 +48,8 @@ class Process {
     bool shared = true;
     std::string advertise = {};
     bool start = true;
+    // Of the cluster by default.
+    const TestTrust* trust = nullptr;
   };
 
   Process(MemoryCluster* cluster, const Options& options) : cluster_(cluster), id_(NewGatewayId()) {
@@ -49,6 +57,8 @@ class Process {
     Ownership::Config config;
     config.id = id_;
     config.address = options.advertise.empty() ? address : options.advertise;
+    const TestTrust& trust = options.trust == nullptr ? ClusterTrust() : *options.trust;
+    config.credentials = trust.Of(LinkRole::kStatekeeper);
     config.shard_count = kShards;
     config.member_ttl = options.ttl;
     config.shared = options.shared;
@@ -64,6 +74,7 @@ class Process {
     ownership_ = std::make_unique<Ownership>(std::move(config), &lease, &servers, &registry_);
     LinkServer::Config server_config;
     server_config.addresses = {address};
+    server_config.gate = trust.NewGate(&registry_);
     server_config.incarnation = id_;
     server_config.services = {ownership_->service()};
     server_ = NewLinkServer(server_config);
@@ -299,6 +310,31 @@ TEST_F(OwnershipTest, AKilledMemberIsReplacedLongBeforeItsEntryLapses) {
   EXPECT_LT(SteadyMs() - begin, 5'000);
   ExpectOneStepEach(before);
   EXPECT_EQ(members[1]->servers.torn() + members[2]->servers.torn(), 0u);
+}
+
+TEST_F(OwnershipTest, LanesHearHowManyOwnersOfAShardHaveDiedAndHandOversAreNone) {
+  const auto crashes = [](Process* process) {
+    std::map<uint32_t, size_t> shards;
+    for (const auto& [shard, served] : process->servers.served()) ++shards[served.crashes];
+    return shards;
+  };
+  std::vector<Process*> members = {Start(), Start()};
+  ASSERT_TRUE(AwaitSettled(members));
+  EXPECT_EQ(crashes(members[0]), (std::map<uint32_t, size_t>{{0, members[0]->owned()}}));
+  const size_t lost = members[0]->owned();
+  Kill(members[0]);
+  ASSERT_TRUE(AwaitSettled({members[1]}));
+  EXPECT_EQ(crashes(members[1]), (std::map<uint32_t, size_t>{{0, kShards - lost}, {1, lost}}));
+  // Handed over, and the last one ends well: what was counted stays, and nothing comes to it.
+  Process* third = Start();
+  ASSERT_TRUE(AwaitSettled({members[1], third}));
+  Leave(members[1]);
+  ASSERT_TRUE(AwaitSettled({third}));
+  EXPECT_EQ(crashes(third), (std::map<uint32_t, size_t>{{0, kShards - lost}, {1, lost}}));
+  Leave(third);
+  Process* fourth = Start();
+  ASSERT_TRUE(AwaitSettled({fourth}));
+  EXPECT_EQ(crashes(fourth), (std::map<uint32_t, size_t>{{0, kShards - lost}, {1, lost}}));
 }
 
 TEST_F(OwnershipTest, OfTwoTheOtherOneReplacesAKilledMember) {

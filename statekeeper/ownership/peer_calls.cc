@@ -13,8 +13,9 @@ class PeerCalls::LiveCall final : public std::enable_shared_from_this<LiveCall> 
   LiveCall(std::shared_ptr<PeerCalls> all, CompletionThread* thread, LiveCallbacks callbacks)
       : user_(thread), all_(std::move(all)), callbacks_(std::move(callbacks)) {}
 
-  void Start(const std::shared_ptr<grpc::Channel>& channel, const peer::LiveRequest& request) {
-    const auto stub = peer::Peer::NewStub(channel);
+  void Start(const LinkChannel& channel, const peer::LiveRequest& request) {
+    channel.Authorize(&context_);
+    const auto stub = peer::Peer::NewStub(channel.grpc());
     reader_ = stub->PrepareAsyncLive(&context_, request, user_.queue());
     reader_->StartCall(start_.Start());
   }
@@ -61,7 +62,7 @@ void PeerCalls::End() {
   for (grpc::ClientContext* context : under_way_) context->TryCancel();
 }
 
-std::weak_ptr<grpc::ClientContext> PeerCalls::OpenLive(const std::shared_ptr<grpc::Channel>& channel,
+std::weak_ptr<grpc::ClientContext> PeerCalls::OpenLive(const LinkChannel& channel,
                                                        const peer::LiveRequest& request,
                                                        LiveCallbacks callbacks) {
   const std::lock_guard lock(mutex_);
@@ -72,10 +73,11 @@ std::weak_ptr<grpc::ClientContext> PeerCalls::OpenLive(const std::shared_ptr<grp
   return std::shared_ptr<grpc::ClientContext>(call, call->context());
 }
 
-void PeerCalls::Offer(const std::shared_ptr<grpc::Channel>& channel, const peer::OfferRequest& request,
-                      Duration deadline, Offered done) {
+void PeerCalls::Offer(const LinkChannel& channel, const peer::OfferRequest& request, Duration deadline,
+                      Offered done) {
   auto context = std::make_unique<grpc::ClientContext>();
   context->set_deadline(std::chrono::system_clock::now() + deadline);
+  channel.Authorize(context.get());
   const std::lock_guard lock(mutex_);
   if (thread_ == nullptr) return;
   grpc::ClientContext* const under_way = context.get();
@@ -83,7 +85,7 @@ void PeerCalls::Offer(const std::shared_ptr<grpc::Channel>& channel, const peer:
   UnaryQuestion<peer::OfferAnswer>::Ask(
       thread_, std::move(context),
       [&](grpc::ClientContext* with, grpc::CompletionQueue* queue) {
-        return peer::Peer::NewStub(channel)->AsyncOffer(with, request, queue);
+        return peer::Peer::NewStub(channel.grpc())->AsyncOffer(with, request, queue);
       },
       [all = shared_from_this(), under_way, done = std::move(done)](const grpc::Status& status,
                                                                     peer::OfferAnswer* answer) {

@@ -4,7 +4,6 @@
 // Threading: any thread; callbacks on the completion thread. Shared with the calls under way.
 #pragma once
 
-#include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
 
 #include <functional>
@@ -14,6 +13,7 @@
 
 #include "common/options.h"
 #include "proto/completion_thread.h"
+#include "proto/link_channel.h"
 #include "proto/peer.grpc.pb.h"
 
 namespace dormouse {
@@ -31,12 +31,11 @@ class PeerCalls : public std::enable_shared_from_this<PeerCalls> {
     std::function<void(const grpc::Status&)> on_closed;  // the last
   };
   // The result is for TryCancel, as long as the stream is there.
-  std::weak_ptr<grpc::ClientContext> OpenLive(const std::shared_ptr<grpc::Channel>& channel,
-                                              const peer::LiveRequest& request, LiveCallbacks callbacks);
+  std::weak_ptr<grpc::ClientContext> OpenLive(const LinkChannel& channel, const peer::LiveRequest& request,
+                                              LiveCallbacks callbacks);
 
   using Offered = std::function<void(const grpc::Status& status, peer::OfferAnswer answer)>;
-  void Offer(const std::shared_ptr<grpc::Channel>& channel, const peer::OfferRequest& request,
-             Duration deadline, Offered done);
+  void Offer(const LinkChannel& channel, const peer::OfferRequest& request, Duration deadline, Offered done);
 
  private:
   class LiveCall;

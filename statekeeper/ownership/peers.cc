@@ -13,9 +13,13 @@ constexpr int64_t kRetryMs = 200;
 
 }  // namespace
 
-Peers::Peers(MemberId self, std::shared_ptr<TaskQueue> queue, std::shared_ptr<PeerCalls> calls,
-             Callbacks callbacks)
-    : self_(self), queue_(std::move(queue)), calls_(std::move(calls)), callbacks_(std::move(callbacks)) {}
+Peers::Peers(MemberId self, std::shared_ptr<const LinkCredentials> credentials,
+             std::shared_ptr<TaskQueue> queue, std::shared_ptr<PeerCalls> calls, Callbacks callbacks)
+    : self_(self),
+      credentials_(std::move(credentials)),
+      queue_(std::move(queue)),
+      calls_(std::move(calls)),
+      callbacks_(std::move(callbacks)) {}
 
 Peers::~Peers() { calls_->End(); }
 
@@ -24,7 +28,9 @@ void Peers::SetMembers(const std::vector<Member>& others) {
   for (const Member& member : others) {
     auto link = links_.extract(member.id);
     if (link.empty()) {
-      kept.try_emplace(member.id, member.address);
+      // By its unix socket where it has no address: then it is for this host alone.
+      kept.try_emplace(member.id, member.address.empty() ? "unix:" + member.unix_path : member.address,
+                       credentials_);
     } else {
       kept.insert(std::move(link));
     }

@@ -38,8 +38,9 @@ class Peers {
     std::function<void()> on_look_again;  // a member says that there is something new in the store
   };
 
-  Peers(MemberId self, std::shared_ptr<TaskQueue> queue, std::shared_ptr<PeerCalls> calls,
-        Callbacks callbacks);
+  // `credentials`: for members elsewhere; nullptr: none.
+  Peers(MemberId self, std::shared_ptr<const LinkCredentials> credentials, std::shared_ptr<TaskQueue> queue,
+        std::shared_ptr<PeerCalls> calls, Callbacks callbacks);
   ~Peers();
   Peers(const Peers&) = delete;
   Peers& operator=(const Peers&) = delete;
@@ -66,7 +67,8 @@ class Peers {
 
  private:
   struct Link {
-    explicit Link(std::string address) : target(std::move(address)) {}
+    Link(std::string name, std::shared_ptr<const LinkCredentials> credentials)
+        : target(std::move(name), std::move(credentials)) {}
     LinkTarget target;
     std::weak_ptr<grpc::ClientContext> call;
     uint64_t serial = 0;  // of the call; 0: there is none before open_at_ms
@@ -87,6 +89,7 @@ class Peers {
   void SetUnreachable(MemberId id, Link* link, bool unreachable, const std::string& why);
 
   const MemberId self_;
+  const std::shared_ptr<const LinkCredentials> credentials_;
   const std::shared_ptr<TaskQueue> queue_;
   const std::shared_ptr<PeerCalls> calls_;
   const Callbacks callbacks_;

@@ -141,7 +141,7 @@ void ShardKeeper::OnOffer(const peer::OfferRequest& request, bool accept, int64_
     asked.push_back(shard);
     if (holds_[shard].state != State::kNone) continue;
     SetAvoid(shard, offered.avoid());
-    claims.push_back({shard, offered.epoch()});
+    claims.push_back({shard, offered.epoch(), true});
   }
   summary_.received += claims.size();
   Claim(claims, [this, asked = std::move(asked), reply = std::move(reply)] {
@@ -182,6 +182,14 @@ bool ShardKeeper::Evict(ShardId shard) {
 
 uint32_t ShardKeeper::ServedEpoch(ShardId shard) const {
   return holds_[shard].state == State::kServed ? holds_[shard].epoch : 0;
+}
+
+std::vector<ShardEpoch> ShardKeeper::Held() const {
+  std::vector<ShardEpoch> held;
+  for (size_t i = 0; i < holds_.size(); ++i) {
+    if (holds_[i].epoch != 0) held.push_back({static_cast<ShardId>(i), holds_[i].epoch});
+  }
+  return held;
 }
 
 bool ShardKeeper::IsComplete() const {
@@ -273,7 +281,7 @@ void ShardKeeper::OnClaimed(const std::vector<ShardClaim>& claims, StoreStatus s
     SPDLOG_WARN("The store did not answer a claim of {} shards; trying again", claims.size());
     claim_not_before_ms_ = SteadyMs() + kPauseAfterFailureMs;
   }
-  std::vector<ShardEpoch> mine;
+  std::vector<TakenShard> mine;
   std::vector<ShardEpoch> lost;
   std::vector<ShardId> stay;
   for (size_t i = 0; i < claims.size(); ++i) {
@@ -288,7 +296,7 @@ void ShardKeeper::OnClaimed(const std::vector<ShardClaim>& claims, StoreStatus s
     hold.fenced_epoch = 0;
     const MemberId owner = ParseMemberId(records[i].owner);
     if (owner == self_) {
-      mine.push_back({shard, records[i].epoch});
+      mine.push_back({shard, records[i].epoch, records[i].crashes});
       SetEpoch(shard, records[i].epoch);
       hold.state = State::kStarting;
       hold.renew = false;
@@ -317,9 +325,9 @@ void ShardKeeper::OnClaimed(const std::vector<ShardClaim>& claims, StoreStatus s
   });
 }
 
-void ShardKeeper::OnServing(const std::vector<ShardEpoch>& shards, std::function<void()> then) {
+void ShardKeeper::OnServing(const std::vector<TakenShard>& shards, std::function<void()> then) {
   std::vector<ShardId> served;
-  for (const ShardEpoch& shard : shards) {
+  for (const TakenShard& shard : shards) {
     Hold& hold = holds_[shard.shard];
     if (hold.state != State::kStarting || hold.epoch != shard.epoch) continue;  // lost already
     hold.state = State::kServed;

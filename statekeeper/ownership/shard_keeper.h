@@ -66,6 +66,8 @@ class ShardKeeper final : private ShardMoves::Owner {
   const ShardTable& table() const { return table_; }
   // In which a shard is served here; 0: it is not, or not yet, or about to leave.
   uint32_t ServedEpoch(ShardId shard) const;
+  // What lanes have.
+  std::vector<ShardEpoch> Held() const;
   size_t owned() const { return owned_; }  // shards that lanes have, whatever is under way with them
   bool busy() const { return claiming_ > 0; }
   // All that this member should own is served here.
@@ -105,7 +107,7 @@ class ShardKeeper final : private ShardMoves::Owner {
   void Claim(const std::vector<ShardClaim>& claims, std::function<void()> then);
   void OnClaimed(const std::vector<ShardClaim>& claims, StoreStatus status,
                  const std::vector<ShardRecord>& records, const std::function<void()>& then);
-  void OnServing(const std::vector<ShardEpoch>& shards, std::function<void()> then);
+  void OnServing(const std::vector<TakenShard>& shards, std::function<void()> then);
   void Publish(const std::vector<ShardId>& shards, std::function<void()> then);
   void SetEpoch(ShardId shard, uint32_t epoch);
 

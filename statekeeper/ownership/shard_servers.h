@@ -13,13 +13,20 @@
 
 namespace dormouse {
 
+// A shard that this process has taken.
+struct TakenShard {
+  ShardId shard = 0;
+  uint32_t epoch = 0;
+  uint32_t crashes = 0;  // how many owners in a row have not lived to give it away (ClusterStore::Claim)
+};
+
 class ShardServers {
  public:
   virtual ~ShardServers() = default;
 
   // This process owns them now, in these epochs: the lanes take their events, gateways are told. `done`: it
   // is so; only then may a shard map say it.
-  virtual void Serve(std::vector<ShardEpoch> shards, std::function<void()> done) = 0;
+  virtual void Serve(std::vector<TakenShard> shards, std::function<void()> done) = 0;
 
   // Prepares the hand-over of shards: their new events wait, what was taken is handled, made durable and
   // acknowledged by gateways, and hubs leave memory. `done` when that is so, or after `patience`: then the

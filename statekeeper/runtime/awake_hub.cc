@@ -1,11 +1,13 @@
 #include "statekeeper/runtime/awake_hub.h"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <utility>
 
 #include "common/clock.h"
 #include "common/logging.h"
+#include "statekeeper/runtime/over_limit.h"
 
 namespace dormouse {
 namespace {
@@ -35,9 +37,25 @@ Message MessageOf(const HubEvent& event) {
           .repeated = event.repeated};
 }
 
+// The options that an event can go beyond.
+constexpr std::pair<Hub::Failure, const char*> kOptions[] = {
+    {Hub::Failure::kStateFull, "max-state"},          {Hub::Failure::kOverBudget, "handler-budget"},
+    {Hub::Failure::kTooMuchOutput, "max-output"},     {Hub::Failure::kTooManyChanges, "max-changes"},
+    {Hub::Failure::kOverAllowance, "connection-cpu"},
+};
+
 // Handled without the hub class.
 bool IsRuntimesOwn(HubEvent::Kind kind) {
-  return kind == HubEvent::Kind::kRollCall || kind == HubEvent::Kind::kPresent;
+  switch (kind) {
+    case HubEvent::Kind::kRollCall:
+    case HubEvent::Kind::kPresent:
+    case HubEvent::Kind::kNoteSuspect:
+    case HubEvent::Kind::kClearSuspect:
+    case HubEvent::Kind::kNoteGivenUp:
+      return true;
+    default:
+      return false;
+  }
 }
 
 }  // namespace
@@ -47,9 +65,10 @@ AwakeHub::AwakeHub(std::string name, const ShardEpoch& shard, const HubClass* hu
       shard_(shard),
       hub_class_(hub_class),
       host_(host),
-      state_({name_, host->reap_interval()}, host->store(), host->fibers(), [host] { host->Yield(); }),
-      surroundings_{name_, &state_, [host] { host->Yield(); }, [this] { return queue_.size(); },
-                    host->limits()},
+      clock_([host] { host->Yield(); }),
+      allowances_(host->limits().connection_cpu),
+      state_({name_, host->reap_interval()}, host->store(), host->fibers(), &clock_),
+      surroundings_{name_, &state_, &clock_, [this] { return queue_.size(); }, host->limits()},
       idle_since_ms_(SteadyMs()) {}
 
 AwakeHub::~AwakeHub() = default;
@@ -61,36 +80,79 @@ void AwakeHub::Deliver(HubEvent event) {
   Pump();
 }
 
+void AwakeHub::DeliverSoon(HubEvent event) {
+  if (deposed_) return;
+  idle_since_ms_ = SteadyMs();
+  queue_.push_back(std::move(event));
+  if (!running_ && !waits_) WaitFor(state_.loaded() ? WaitingRoom::Line::kReady : LineForRoom());
+}
+
+void AwakeHub::Start(std::vector<HubEvent> events, bool may_wait) {
+  std::move(events.begin(), events.end(), std::back_inserter(queue_));
+  Run(may_wait);
+}
+
+void AwakeHub::Run(bool may_wait) {
+  waits_ = false;
+  state_.set_may_wait(may_wait);
+  Pump();
+  if (!running_) state_.set_may_wait(true);
+}
+
 void AwakeHub::Pump() {
-  if (running_ || (queue_.empty() && questions_.empty() && !commit_failed_)) return;
+  if (deposed_ || running_ || waits_ || (queue_.empty() && questions_.empty() && !commit_failed_)) return;
+  FiberPool* const fibers = host_->fibers();
+  if (!state_.loaded() && state_.may_wait() && !fibers->MaySuspend()) return WaitFor(LineForRoom());
+  if (!fibers->MayRun()) return WaitFor(WaitingRoom::Line::kReady);
   running_ = true;
-  host_->fibers()->Run([self = shared_from_this()] { self->RunQueue(); });
+  fibers->Run([self = shared_from_this()] { self->RunQueue(); });
+}
+
+void AwakeHub::WaitFor(WaitingRoom::Line line) {
+  waits_ = true;
+  host_->RunSoon(shared_from_this(), line);
+}
+
+WaitingRoom::Line AwakeHub::LineForRoom() const {
+  if (queue_.empty() || !questions_.empty()) return WaitingRoom::Line::kOwn;
+  const WaitingRoom::Line line = WaitingRoom::LineOf(queue_.front());
+  // This hub is in memory already; and it may be whose turn it is.
+  return line == WaitingRoom::Line::kSuspect ? WaitingRoom::Line::kReplayed : line;
 }
 
 void AwakeHub::RunQueue() {
+  std::optional<WaitingRoom::Line> wait;
   int handled = 0;
-  while (!deposed_) {
+  while (!deposed_ && !wait) {
     if (commit_failed_) FailInFlight();
     if (!questions_.empty()) {
-      AnswerQuestion();
+      if (host_->fibers()->MaySuspend()) {
+        AnswerQuestion();
+      } else {
+        wait = LineForRoom();
+      }
       continue;
     }
     if (queue_.empty()) break;
-    if (pending_rows_.size() >= kRowsPerTurn) {
-      host_->Yield();
+    if (pending_rows_.size() >= kRowsPerTurn || handled == kEventsPerTurn) {
+      wait = WaitingRoom::Line::kReady;
       continue;
     }
+    if (!MayBegin()) break;
+    ++handled;
     HubEvent event = std::move(queue_.front());
     queue_.pop_front();
-    Handle(std::move(event));
-    if (++handled % kEventsPerTurn == 0 && !queue_.empty()) host_->Yield();
+    if (Handle(std::move(event)) == Handled::kCrowded) wait = LineForRoom();
   }
   running_ = false;
+  state_.set_may_wait(true);
   idle_since_ms_ = SteadyMs();
+  if (wait && !deposed_) WaitFor(*wait);
 }
 
 void AwakeHub::Load() {
   state_.Load();
+  LearnSuspicion();
   QueueRollCalls();
   for (HubEvent& gone : GoneGateways()) queue_.push_front(std::move(gone));
 }
@@ -101,6 +163,7 @@ HubContext AwakeHub::NewContext(HubContext::Access access) {
 
 void AwakeHub::EnsureHub() {
   if (hub_ != nullptr) return;
+  clock_.Begin({});
   std::unique_ptr<Hub> hub = hub_class_->NewHub();
   HubContext context = NewContext(HubContext::Access::kReadOnly);
   hub->OnWake(context);
@@ -112,49 +175,107 @@ bool AwakeHub::MustWaitForUnsettled(const HubEvent& event) const {
          (event.kind == HubEvent::Kind::kUndelivered || event.kind == HubEvent::Kind::kRecalled);
 }
 
-void AwakeHub::Handle(HubEvent event) {
+AwakeHub::Handled AwakeHub::Handle(HubEvent event) {
   if (MustWaitForUnsettled(event)) {
     unsettled_.push_back(std::move(event));
-    return;
+    return Handled::kYes;
   }
   if (stale_ && in_flight_.empty() && host_->store()->healthy()) {
     state_.Unload();
     hub_.reset();
     stale_ = false;
   }
+  if (state_.IsLarge() && in_flight_.empty() && pending_rows_.empty()) state_.Unload();
+  if (event.IsMessage() && !allowances_.empty() && !IsSuspect(event) && RefuseForCost(&event)) {
+    return Handled::kYes;
+  }
   HubContext context = NewContext(HubContext::Access::kReadWrite);
   std::optional<Hub::Failure> failure;
+  state_.TakeCrowded();
   try {
     if (!state_.loaded()) {
+      clock_.Begin({});
       Load();
-      if (!queue_.empty() && queue_.front().kind == HubEvent::Kind::kGatewayGone) {
+      if (!queue_.empty() && queue_.front().kind == HubEvent::Kind::kGatewayGone &&
+          event.kind != HubEvent::Kind::kNoteSuspect) {
         // First what happened while the hub slept, then what woke it.
         const auto woke = std::find_if(queue_.begin(), queue_.end(), [](const HubEvent& each) {
           return each.kind != HubEvent::Kind::kGatewayGone;
         });
         queue_.insert(woke, std::move(event));
-        return;
+        return Handled::kPutBack;
+      }
+      if (IsSuspect(event) && suspicion_ != Suspicion::kNoted) {
+        queue_.push_front(std::move(event));
+        return Handled::kPutBack;
       }
     }
+    bool gave_up = false;
+    if (IsCondemned(event, &gave_up)) {
+      if (IsSuspect(event) || gave_up) EndSuspect(gave_up);
+      Fail(std::move(event), Hub::Failure::kPoison);
+      return Handled::kYes;
+    }
     if (!IsRuntimesOwn(event.kind)) EnsureHub();
+    clock_.Begin(host_->limits().handler_budget);
     Dispatch(event, &context);
+    clock_.LiftBudget();
     if (!state_.CountState(host_->limits().max_state)) failure = Hub::Failure::kStateFull;
   } catch (const StoreAway&) {
     failure = Hub::Failure::kStore;
+  } catch (const OverLimit& over) {
+    failure = over.failure();
   } catch (const std::exception& error) {
     SPDLOG_ERROR("hub {}: a handler failed: {}", name_, error.what());
     failure = Hub::Failure::kHandler;
   }
-  if (failure == Hub::Failure::kStateFull && !std::exchange(told_full_, true)) {
-    SPDLOG_WARN("hub {}: its state would grow beyond max-state ({} bytes)", name_, host_->limits().max_state);
+  if (context.over_limit()) failure = context.over_limit();
+  const HandlerClock::Time used = clock_.End();
+  if (event.IsMessage()) {
+    if (allowances_.Counts(used))
+      allowances_.Charge(event.connection(), used, clock_.began(), HandlerClock::Clock::now());
+  } else if (event.kind == HubEvent::Kind::kClose) {
+    allowances_.Forget(event.connection());
   }
-  if (deposed_) return;
+  if (state_.TakeCrowded() && !deposed_) {
+    RevertOpenChange();
+    hub_.reset();
+    queue_.push_front(std::move(event));
+    return Handled::kCrowded;
+  }
+  if (deposed_) return Handled::kYes;
+  if (IsSuspect(event)) EndSuspect(false);
   if (failure) {
+    NoteLimit(*failure);
+    clock_.Begin({});
     RevertOpenChange();
     hub_.reset();
     Fail(std::move(event), *failure);
   } else {
     Complete(std::move(event), &context);
+  }
+  return Handled::kYes;
+}
+
+bool AwakeHub::RefuseForCost(HubEvent* event) {
+  const auto now = HandlerClock::Clock::now();
+  const auto wait = allowances_.Wait(event->connection(), now);
+  if (wait == wait.zero()) return false;
+  NoteLimit(Hub::Failure::kOverAllowance);
+  const ConnectionId connection = event->connection();
+  clock_.Begin({});
+  Fail(std::move(*event), Hub::Failure::kOverAllowance,
+       std::chrono::duration_cast<std::chrono::milliseconds>(wait).count());
+  const HandlerClock::Time used = clock_.End();
+  allowances_.Charge(connection, used, clock_.began(), HandlerClock::Clock::now());
+  return true;
+}
+
+void AwakeHub::NoteLimit(Hub::Failure why) {
+  for (const auto& [limit, option] : kOptions) {
+    if (limit != why || !noted_limits_.insert(why).second) continue;
+    SPDLOG_WARN("hub {}: an event goes beyond {} and is refused; others like it will not be noted", name_,
+                option);
   }
 }
 
@@ -192,6 +313,13 @@ void AwakeHub::Dispatch(const HubEvent& event, HubContext* context) {
       return hub_->OnRecalled(*context, event.connection());
     case HubEvent::Kind::kConfirmed:
       return hub_->OnConfirmed(*context, event.connection());
+    case HubEvent::Kind::kNoteSuspect:
+      return NoteSuspect();
+    case HubEvent::Kind::kClearSuspect:
+      return state_.ClearBegun();
+    case HubEvent::Kind::kNoteGivenUp:
+      state_.ClearBegun();
+      return state_.SetGivenUp(state_.meta().given_up().count() + 1, context->now_ms());
   }
 }
 
@@ -276,12 +404,6 @@ void AwakeHub::EndConnections(const HubEvent& gone, const std::function<void(con
   if (ids.size() == kGoneAtOnce) queue_.push_front(gone);
 }
 
-void AwakeHub::CloseAll() {
-  HubEvent event;
-  event.kind = HubEvent::Kind::kCloseAll;
-  Deliver(std::move(event));
-}
-
 void AwakeHub::HandleCloseAll(const HubEvent& event, HubContext* context) {
   EndConnections(event, [&](const Connection& connection) {
     context->CloseUnknown(connection.id, kGoingAway, kClosedByOperator);
@@ -315,7 +437,7 @@ void AwakeHub::QueueRollCall(GatewayId gateway) {
 void AwakeHub::CallRoll(GatewayId gateway) {
   if (deposed_) return;
   QueueRollCall(gateway);
-  Pump();
+  if (!running_ && !waits_) WaitFor(WaitingRoom::Line::kReady);
 }
 
 void AwakeHub::HandleRollCall(const HubEvent& event, HubContext* context) {
@@ -390,7 +512,10 @@ void AwakeHub::ReleaseOutput(EventOutput output, const HubContext::Questions& qu
   if (alarm_done) {
     alarm_delivered_ = false;
     host_->AlarmDone(*this, 0);
+  } else if (alarm_delivered_ && event.kind == HubEvent::Kind::kAlarm) {
+    host_->AlarmRan(*this);
   }
+  if (suspicion_ != Suspicion::kNone) OnNoted(event);
   open_questions_ += questions.recalls.size() + questions.confirms.size();
   for (const ConnectionId& closed : questions.recalls) {
     host_->Recall(closed, shard_, [weak = weak_from_this(), closed](std::vector<std::string> frames) {
@@ -447,6 +572,7 @@ void AwakeHub::OnCommitted(uint64_t number, StoreStatus status) {
     ReleaseOutput(std::move(done.output), done.questions, done.event);
   }
   idle_since_ms_ = SteadyMs();
+  if (!queue_.empty()) Pump();  // a suspect that may begin now
 }
 
 void AwakeHub::RevertOpenChange() { state_.Revert(state_.TakeChange()); }
@@ -467,13 +593,17 @@ void AwakeHub::FailInFlight() {
   }
 }
 
-void AwakeHub::Fail(HubEvent event, Hub::Failure why) {
+void AwakeHub::Fail(HubEvent event, Hub::Failure why, int64_t retry_after_ms) {
   const bool store_failed = why == Hub::Failure::kStore;
   HubContext context = NewContext(HubContext::Access::kReadOnly);
+  context.set_retry_after_ms(retry_after_ms);
+  const bool may_wait = state_.may_wait();
   switch (event.kind) {
     case HubEvent::Kind::kOpen:
       if (store_failed) {
         context.CloseUnknown(event.connection(), kTryAgainLater, "The store is not available; try again");
+      } else if (why == Hub::Failure::kPoison) {
+        context.CloseUnknown(event.connection(), kInternalError, "This hub has failed");
       } else if (why == Hub::Failure::kStateFull) {
         context.CloseUnknown(event.connection(), kInternalError, "The hub's state is full");
       } else {
@@ -492,7 +622,7 @@ void AwakeHub::Fail(HubEvent event, Hub::Failure why) {
       } catch (const std::exception& error) {
         SPDLOG_WARN("hub {}: could not tell a client of a failed message: {}", name_, error.what());
       }
-      state_.set_may_wait(true);
+      state_.set_may_wait(may_wait);
       return ReleaseOutput(OutputOf(event, context.TakeOutputs()), context.TakeQuestions(), event);
     case HubEvent::Kind::kClose:
     case HubEvent::Kind::kPause:
@@ -519,6 +649,10 @@ void AwakeHub::Fail(HubEvent event, Hub::Failure why) {
     case HubEvent::Kind::kAlarmSettled:
       alarm_delivered_ = false;
       return host_->AlarmDone(*this, WallMs() + kStoreRetryMs);
+    case HubEvent::Kind::kNoteSuspect:
+    case HubEvent::Kind::kClearSuspect:
+    case HubEvent::Kind::kNoteGivenUp:
+      return FailNote(std::move(event));
   }
 }
 
@@ -550,7 +684,15 @@ void AwakeHub::FailAlarm(Hub::Failure why) {
   HubEvent retry;
   retry.kind = HubEvent::Kind::kAlarm;
   HubContext context = NewContext(HubContext::Access::kReadWrite);
-  if (state_.alarm_failures() < kAlarmRetries) {
+  if (why == Hub::Failure::kPoison) {
+    alarm_delivered_ = true;  // it did not come to the handler
+    if (state_.IsCheckDue(now_ms)) state_.RearmCheck(now_ms);
+    if (const int64_t quarantine_end_ms = QuarantineEndMs(); quarantine_end_ms > now_ms) {
+      state_.RetryAlarmAt(quarantine_end_ms);
+    } else if (state_.IsAlarmDue(now_ms)) {
+      state_.SetAlarm(0);
+    }
+  } else if (state_.alarm_failures() < kAlarmRetries) {
     state_.RetryAlarmAt(now_ms + (kFirstAlarmRetryMs << state_.alarm_failures()));
   } else {
     SPDLOG_ERROR("hub {}: OnAlarm failed {} times; the alarm is dropped", name_, kAlarmRetries + 1);
@@ -561,12 +703,20 @@ void AwakeHub::FailAlarm(Hub::Failure why) {
 }
 
 void AwakeHub::RetryUnsettled() {
-  for (HubEvent& event : std::exchange(unsettled_, {})) queue_.push_back(std::move(event));
-  Pump();
+  for (HubEvent& event : std::exchange(unsettled_, {})) {
+    if (event.kind == HubEvent::Kind::kClearSuspect || event.kind == HubEvent::Kind::kNoteGivenUp) {
+      queue_.push_front(std::move(event));  // the next suspect waits for it
+      if (!running_ && !waits_) WaitFor(WaitingRoom::Line::kReady);
+    } else {
+      DeliverSoon(std::move(event));
+    }
+  }
 }
 
 void AwakeHub::Depose() {
   deposed_ = true;
+  if (suspicion_ > Suspicion::kAwaitsTurn) host_->EndSuspectTurn();
+  suspicion_ = Suspicion::kNone;
   queue_.clear();
   in_flight_.clear();
   unsettled_.clear();
@@ -576,8 +726,8 @@ void AwakeHub::Depose() {
 }
 
 bool AwakeHub::CanSleep() const {
-  return !running_ && queue_.empty() && questions_.empty() && in_flight_.empty() && !commit_soon_ &&
-         unsettled_.empty() && !alarm_delivered_ && open_questions_ == 0;
+  return !running_ && !waits_ && queue_.empty() && questions_.empty() && in_flight_.empty() &&
+         !commit_soon_ && unsettled_.empty() && !alarm_delivered_ && open_questions_ == 0;
 }
 
 }  // namespace dormouse

@@ -6,9 +6,21 @@
 //                                          -> sends:  in_flight_, released in order once the commits up to it
 //                                          are durable
 //
+// A hub that is to be woken, or whose handler has to wait for the store, needs room among the lane's fibers;
+// where there is none it waits for its turn (HubHost::RunSoon). A handler that finds that out on its way is
+// taken back and begun anew then. One that needs no store runs at once, whatever others wait for.
+//
 // Events do not wait for commits; they pipeline. When a commit fails, everything that ran on top of it is
 // taken back: what wrote is answered with OnFailure, what did not write runs again. Since the fate of a
 // failed commit is unknown, the hub reads itself anew before it next writes.
+//
+// Suspects. An event may end the process; then it is replayed to the next owner, and so on. After two owners
+// of a shard have died, the events that were there before are suspects: of each process only one is under way
+// at a time, and before it begins (before the hub class's code runs at all) that is noted in the hub's meta
+// row. Whoever finds such a note of an owner that is no more, knows that this event was under way when it
+// died, and gives it up: the hub is told, others pay nothing. For some time all events of such a hub are
+// suspects; and when it does it again, none is handled for a while, so that a hub whose state is the poison
+// does not take more and more processes with it. All this costs nothing while nobody dies.
 //
 // Threading: one lane's thread.
 #pragma once
@@ -26,6 +38,8 @@
 
 #include "common/shard.h"
 #include "statekeeper/hub/hub.h"
+#include "statekeeper/runtime/allowances.h"
+#include "statekeeper/runtime/handler_clock.h"
 #include "statekeeper/runtime/hub_context.h"
 #include "statekeeper/runtime/hub_event.h"
 #include "statekeeper/runtime/hub_host.h"
@@ -47,6 +61,13 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
 
   // Takes an event; runs it now if nothing is in its way.
   void Deliver(HubEvent event);
+  // Takes an event, to run in its turn: for what comes to many hubs at once.
+  void DeliverSoon(HubEvent event);
+  // Takes events that have waited for it to be woken, and runs them as Run does.
+  void Start(std::vector<HubEvent> events, bool may_wait);
+  // Its turn has come, see HubHost::RunSoon. `may_wait` false: it has waited for too long, as long as the
+  // store may take to answer; what needs the store fails.
+  void Run(bool may_wait = true);
 
   // The writes of this turn, to be committed with that number. Called once after each CommitSoon.
   struct PendingCommit {
@@ -59,6 +80,9 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
 
   // Runs again what RetrySoon was called for.
   void RetryUnsettled();
+
+  // See HubHost::AwaitSuspectTurn.
+  void OnSuspectTurn();
 
   // The shard has another owner: handles and releases nothing more.
   void Depose();
@@ -74,8 +98,6 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
   void Describe(LaneOperator::Answer<HubReport> done);
   void ListConnections(std::string after, size_t limit,
                        LaneOperator::Answer<std::vector<ConnectionReport>> done);
-  // Closes all sockets, with 1001.
-  void CloseAll();
 
   // Whether nothing would be lost if this object went away now.
   bool CanSleep() const;
@@ -97,9 +119,18 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
     HubState::Change undo;  // `undo` part only
   };
 
+  // Runs what there is to do, unless that is under way, or has to wait.
   void Pump();
+  void WaitFor(WaitingRoom::Line line);
+  // In which what is to be done next has to wait for room.
+  WaitingRoom::Line LineForRoom() const;
   void RunQueue();
-  void Handle(HubEvent event);
+  enum class Handled {
+    kYes,
+    kPutBack,  // it is in the queue again, behind what has to come first
+    kCrowded,  // the same; there is no room for it
+  };
+  Handled Handle(HubEvent event);
   void Dispatch(const HubEvent& event, HubContext* context);
   void HandleOpen(const HubEvent& event, HubContext* context);
   void HandleClose(const HubEvent& event, HubContext* context);
@@ -127,14 +158,47 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
   void OnConfirmed(const ConnectionId& open);
   // Whether it must not overtake events that wait to be tried again.
   bool MustWaitForUnsettled(const HubEvent& event) const;
+  // Whether the message's connection has cost too much of late: it was refused then.
+  bool RefuseForCost(HubEvent* event);
+  // To the log, of each kind once.
+  void NoteLimit(Hub::Failure why);
   // A handler did not count; its writes have been taken back.
-  void Fail(HubEvent event, Hub::Failure why);
+  void Fail(HubEvent event, Hub::Failure why, int64_t retry_after_ms = 0);
   void FailAlarm(Hub::Failure why);
   // Does the runtime's part of an event whose handler failed for good.
   void FinishWithoutHub(HubEvent event);
   // A commit failed: takes back and fails or requeues everything in flight.
   void FailInFlight();
   void RevertOpenChange();
+
+  // --- Suspects (awake_hub_suspects.cc).
+  // In which state the suspect is that comes next or is under way.
+  enum class Suspicion {
+    kNone,
+    kAwaitsTurn,
+    kHasTurn,
+    kBeingNoted,
+    kNoted,   // it may begin
+    kEnding,  // it has ended; the note is being removed
+  };
+  // What is known of the hub by what was stored.
+  void LearnSuspicion();
+  bool IsSuspect(const HubEvent& event) const;
+  // Whether the event at the head of the queue may begin. May put something before it.
+  bool MayBegin();
+  // It has been handled.
+  void EndSuspect(bool gave_up);
+  // A kNoteSuspect or kClearSuspect could not be made durable.
+  void FailNote(HubEvent event);
+  void NoteSuspect();
+  // The note, or its end, is durable.
+  void OnNoted(const HubEvent& event);
+  // Whether this event is not to be handled: a note says so, or the hub is not to run for a while. Logs.
+  bool IsCondemned(const HubEvent& event, bool* gave_up);
+  // Until when no event of the hub is handled (wall clock); 0: they are.
+  int64_t QuarantineEndMs() const;
+  // The same for its probation, in which all are suspects.
+  int64_t ProbationEndMs() const;
 
   EventOutput OutputOf(const HubEvent& event, std::vector<Output> outputs) const;
   HubContext NewContext(HubContext::Access access);
@@ -143,12 +207,15 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
   const ShardEpoch shard_;
   const HubClass* const hub_class_;
   HubHost* const host_;
+  HandlerClock clock_;
+  Allowances allowances_;
   HubState state_;
   const HubContext::Surroundings surroundings_;
   std::unique_ptr<Hub> hub_;  // nullptr: to be made (OnWake) before the next event
 
   std::deque<HubEvent> queue_;
   bool running_ = false;       // a fiber works on the queue, maybe suspended
+  bool waits_ = false;         // for Run
   size_t open_questions_ = 0;  // recalls and confirms that no gateway has answered
   // Of operators: run on a fiber, and may wait for the store. With kNotOwner: nothing can be read any more.
   std::deque<std::function<void(OperatorStatus)>> questions_;
@@ -162,8 +229,12 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
   bool commit_soon_ = false;
   uint64_t next_commit_ = 1;  // number of the commit that this turn's writes go into
   bool commit_failed_ = false;
-  bool stale_ = false;      // the store may hold more than memory knows
-  bool told_full_ = false;  // the log, that the state is full
+  bool stale_ = false;  // the store may hold more than memory knows
+  std::set<Hub::Failure> noted_limits_;
+
+  Suspicion suspicion_ = Suspicion::kNone;
+  bool on_probation_ = false;
+  std::optional<stored::HubMeta::Begun> condemned_;  // found in a note
 
   std::vector<HubEvent> unsettled_;  // to be tried again
   bool alarm_delivered_ = false;     // between a kAlarm and AlarmDone

@@ -11,6 +11,7 @@ namespace dormouse {
 void AwakeHub::AnswerQuestion() {
   const auto question = std::move(questions_.front());
   questions_.pop_front();
+  clock_.Begin({});
   question(OperatorStatus::kOk);
 }
 

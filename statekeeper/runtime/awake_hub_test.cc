@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <ctime>
+#include <map>
 #include <set>
 #include <stdexcept>
 
@@ -22,8 +24,9 @@ constexpr GatewayId kOtherGateway = 2;
 
 // Answers each text with what it says:  "put K V", "get K", "list P", "count", "all TEXT", "throw", "close",
 // "alarm MS", "tagged T TEXT", "big K N" (N bytes), "drop K", "recall N" (of connection N), "return TEXT"
-// (returnable), "waiting", "admit", "repeated?", anything else is echoed. A connection to "/tag/T" carries
-// the tag T.
+// (returnable), "waiting", "admit", "repeated?", "work N" (milliseconds, reading now and then), "each N" (a
+// kilobyte to N recipients), "rows N" (of a kilobyte; "rows N anyway": whatever that throws), anything else
+// is echoed. A connection to "/tag/T" carries the tag T.
 class Scripted : public Hub {
  public:
   struct Behaviour {
@@ -32,6 +35,7 @@ class Scripted : public Hub {
     int wakes = 0;
     std::string wake_reads;  // rows of that prefix
     std::vector<std::string> log;
+    int64_t retry_after_ms = 0;  // as OnFailure was told last
   };
   explicit Scripted(Behaviour* behaviour) : behaviour_(behaviour) {}
 
@@ -96,6 +100,26 @@ class Scripted : public Hub {
       say(std::to_string(context.waiting_events()));
     } else if (text == "admit") {
       context.Admit(connection.id);
+    } else if (text.starts_with("work ")) {
+      for (int ms = std::stoi(text.substr(5)); ms > 0; --ms) {
+        const clock_t end = clock() + CLOCKS_PER_SEC / 1000;
+        while (clock() < end) {
+        }
+        context.Get("work");
+      }
+      say("done " + text);
+    } else if (text.starts_with("each ")) {
+      const std::vector<Context::HeadedRecipient> recipients(std::stoul(text.substr(5)),
+                                                             {connection.id, "head"});
+      context.SendEach(recipients, Message::Text(std::string(1000, 'x')));
+    } else if (text.starts_with("rows ")) {
+      try {
+        for (int row = std::stoi(text.substr(5)); row > 0; --row)
+          context.Put(std::to_string(row), std::string(1000, 'x'));
+      } catch (const std::exception&) {
+        if (!text.ends_with("anyway")) throw;
+      }
+      say("done " + text);
     } else if (text == "repeated?") {
       say(message.repeated ? "repeated" : "new");
     } else if (text == "attachment") {
@@ -133,10 +157,18 @@ class Scripted : public Hub {
   }
   void OnFailure(Context& context, const Connection& connection, const Message& message,
                  Failure why) override {
-    const char* what = why == Failure::kStore       ? "store failed: "
-                       : why == Failure::kStateFull ? "full: "
-                                                    : "failed: ";
-    context.Send(connection.id, Message::Text(what + std::string(message.data)));
+    const std::map<Failure, std::string> names = {
+        {Failure::kHandler, "failed"},
+        {Failure::kStore, "store failed"},
+        {Failure::kStateFull, "full"},
+        {Failure::kPoison, "poison"},
+        {Failure::kOverBudget, "over budget"},
+        {Failure::kTooMuchOutput, "too much output"},
+        {Failure::kTooManyChanges, "too many changes"},
+        {Failure::kOverAllowance, "over allowance"},
+    };
+    behaviour_->retry_after_ms = context.retry_after_ms();
+    context.Send(connection.id, Message::Text(names.at(why) + ": " + std::string(message.data)));
   }
 
  private:
@@ -197,10 +229,17 @@ class AwakeHubTest : public testing::Test, public HubHost {
   void CommitSoon(std::shared_ptr<AwakeHub> hub) override { commits_.Add(std::move(hub)); }
   void RetrySoon(std::shared_ptr<AwakeHub>) override { ++retries_; }
   void Yield() override {
-    Fiber* fiber = fibers_.current();
-    yielded_.push_back(fiber);
-    fibers_.Suspend();
+    yielded_.push_back(fibers_.current());
+    if (!fibers_.Pause()) yielded_.pop_back();
   }
+  void RunSoon(std::shared_ptr<AwakeHub> hub, WaitingRoom::Line line) override {
+    room_.Add(std::move(hub), line);
+  }
+  uint32_t max_attempts() const override { return max_attempts_; }
+  void AwaitSuspectTurn(std::shared_ptr<AwakeHub> hub) override { suspects_.push_back(std::move(hub)); }
+  void EndSuspectTurn() override { ++suspects_ended_; }
+  void CountGivenUp() override { ++given_up_; }
+  void AlarmRan(const AwakeHub&) override {}
   void AlarmDone(const AwakeHub&, int64_t again_ms) override { alarm_done_.push_back(again_ms); }
 
   void NewHub() { hub_ = std::make_shared<AwakeHub>("test/hub", ShardEpoch{3, epoch_}, &class_, this); }
@@ -226,17 +265,80 @@ class AwakeHubTest : public testing::Test, public HubHost {
   void Say(uint64_t connection, const std::string& text, GatewayId gateway = kGateway) {
     hub_->Deliver(Event(HubEvent::Kind::kText, connection, text, gateway));
   }
+  void SaySuspect(uint64_t connection, const std::string& text) {
+    HubEvent event = Event(HubEvent::Kind::kText, connection, text);
+    event.repeated = true;
+    event.attempts = 3;
+    hub_->Deliver(std::move(event));
+  }
+  // A suspect is noted, then the process dies; the hub is of the next owner.
+  void DieUnder(const std::string& text) {
+    SaySuspect(1, text);
+    suspects_.clear();
+    hub_->OnSuspectTurn();
+    for (int i = 0; i < 100 && !Meta().has_begun(); ++i) {
+      LetIn();
+      if (store_.waiting() > 0) store_.Step();
+      if (!Meta().has_begun()) commits_.Flush();
+    }
+    ASSERT_TRUE(Meta().has_begun());
+    hub_->Depose();
+    commits_.Flush();
+    store_.StepAll();
+    // As if the handler, which has run by now, had not come to its end.
+    Sent();
+    suspects_.clear();
+    suspects_ended_ = 0;
+    ++epoch_;
+    NewHub();
+  }
+  void SettleSuspects() {
+    for (int i = 0; i < 100; ++i) {
+      Settle();
+      if (suspects_.empty()) return;
+      const std::shared_ptr<AwakeHub> next = suspects_.front();
+      suspects_.erase(suspects_.begin());
+      next->OnSuspectTurn();
+    }
+    FAIL() << "does not settle";
+  }
+  // Suspends as many fibers as may be.
+  std::vector<Fiber*> TakeAllRoom() {
+    std::vector<Fiber*> taken;
+    while (fibers_.MaySuspend()) {
+      fibers_.Run([&] {
+        taken.push_back(fibers_.current());
+        fibers_.Suspend();
+      });
+    }
+    return taken;
+  }
+  stored::HubMeta Meta() {
+    stored::HubMeta meta;
+    meta.ParseFromString(store_.hubs["test/hub"][kMetaRow]);
+    return meta;
+  }
   void Ring() {
     HubEvent event;
     event.kind = HubEvent::Kind::kAlarm;
     hub_->Deliver(event);
   }
+  // Those that wait for their turn, as far as they may.
+  void LetIn() {
+    for (size_t left = room_.size(); left > 0; --left) {
+      const WaitingRoom::Open open{.room = fibers_.MaySuspend(), .suspects = true};
+      if (!room_.HasNext(open)) return;
+      room_.Next(open).hub->Run();
+    }
+  }
   // Ends turns and answers the store until nothing moves.
   void Settle() {
     for (int i = 0; i < 1000; ++i) {
+      const std::vector<Fiber*> yielded = std::exchange(yielded_, {});
+      for (Fiber* fiber : yielded) fibers_.Resume(fiber);
+      LetIn();
       commits_.Flush();
-      for (Fiber* fiber : std::exchange(yielded_, {})) fibers_.Resume(fiber);
-      if (store_.waiting() == 0 && yielded_.empty()) return;
+      if (store_.waiting() == 0 && yielded.empty() && yielded_.empty() && room_.empty()) return;
       if (store_.waiting() > 0) store_.Step();
     }
     FAIL() << "does not settle";
@@ -245,7 +347,8 @@ class AwakeHubTest : public testing::Test, public HubHost {
   std::vector<std::string> Rolls() { return std::exchange(rolls_, {}); }
 
   ManualStore store_;
-  FiberPool fibers_;
+  FiberPool fibers_{4};
+  WaitingRoom room_;
   ScriptedClass class_;
   CommitGroup commits_;
   std::shared_ptr<AwakeHub> hub_;
@@ -285,6 +388,10 @@ class AwakeHubTest : public testing::Test, public HubHost {
   uint32_t roll_generation_ = 0;
   std::vector<std::string> rolls_;
   int retries_ = 0;
+  uint32_t max_attempts_ = 3;
+  std::vector<std::shared_ptr<AwakeHub>> suspects_;  // await their turn
+  int suspects_ended_ = 0;
+  int given_up_ = 0;
   uint64_t sequence_ = 0;
 };
 
@@ -304,12 +411,410 @@ TEST_F(AwakeHubTest, EventsThatArriveWhileItWakesRunInOrderAfterOneRead) {
   EXPECT_EQ(class_.behaviour.wakes, 2);
 }
 
+// --- Room.
+
+TEST_F(AwakeHubTest, WhatNeedsTheStoreWaitsForRoomAndWhatDoesNotGoesOn) {
+  Open(1);
+  for (int i = 0; i < 30; ++i) Say(1, "put " + std::to_string(i % 10) + " v");
+  Say(1, "big w 10");
+  Settle();
+  for (int i = 0; i < 600; ++i) store_.hubs["test/hub"]["u/a" + std::to_string(1000 + i)] = "more";
+  Sleep();
+  Say(1, "awake");
+  Settle();
+  Sent();
+  std::vector<Fiber*> others = TakeAllRoom();
+  Say(1, "hello");
+  EXPECT_THAT(Sent(), ElementsAre("1:hello"));
+  const size_t reads = store_.waiting();
+  Say(1, "get unread");  // behind what was read when it woke
+  Say(1, "after it");
+  EXPECT_THAT(Sent(), IsEmpty());
+  EXPECT_EQ(store_.waiting(), reads) << "it did not even ask";
+  EXPECT_FALSE(hub_->CanSleep());
+  EXPECT_FALSE(room_.empty());
+  for (Fiber* fiber : others) fibers_.Resume(fiber);
+  Settle();
+  EXPECT_THAT(Sent(), ElementsAre("1:nothing", "1:after it"));
+  EXPECT_TRUE(hub_->CanSleep());
+}
+
+TEST_F(AwakeHubTest, AWakeWithoutRoomAsksNothingOfTheStore) {
+  Open(1);
+  Settle();
+  Sleep();
+  Sent();
+  const std::vector<Fiber*> others = TakeAllRoom();
+  for (int i = 0; i < 3; ++i) Say(1, std::to_string(i));
+  EXPECT_EQ(store_.waiting(), 0u);
+  EXPECT_EQ(room_.size(), 1u) << "a hub waits once";
+  for (Fiber* fiber : others) fibers_.Resume(fiber);
+  Settle();
+  EXPECT_THAT(Sent(), ElementsAre("1:0", "1:1", "1:2"));
+}
+
+TEST_F(AwakeHubTest, WhatHasWaitedTooLongFailsAsIfTheStoreHadNotAnswered) {
+  Open(1);
+  Settle();
+  Sleep();
+  Sent();
+  const std::vector<Fiber*> others = TakeAllRoom();
+  Say(1, "a");
+  room_.TakeOldest().hub->Run(false);
+  EXPECT_THAT(Sent(), ElementsAre("1:store failed: a"));
+  EXPECT_EQ(store_.waiting(), 0u);
+  for (Fiber* fiber : others) fibers_.Resume(fiber);
+  Say(1, "b");
+  Settle();
+  EXPECT_THAT(Sent(), ElementsAre("1:b"));
+}
+
+TEST_F(AwakeHubTest, QuestionsOfOperatorsWaitForRoomToo) {
+  Open(1);
+  Settle();
+  Sleep();
+  const std::vector<Fiber*> others = TakeAllRoom();
+  std::optional<OperatorStatus> status;
+  hub_->Describe([&](OperatorStatus answer, const HubReport&) { status = answer; });
+  EXPECT_FALSE(status.has_value());
+  for (Fiber* fiber : others) fibers_.Resume(fiber);
+  Settle();
+  EXPECT_EQ(status, OperatorStatus::kOk);
+}
+
+// --- Suspects.
+
+TEST_F(AwakeHubTest, ASuspectBeginsInItsTurnOnceThatIsNotedAndTheNoteGoesWithIt) {
+  Open(1);
+  Settle();
+  Sleep();
+  Sent();
+  const int wakes = class_.behaviour.wakes;
+  SaySuspect(1, "put a 1");
+  Say(1, "new");
+  Settle();
+  EXPECT_THAT(Sent(), IsEmpty()) << "not its turn; what is new waits behind it";
+  ASSERT_EQ(suspects_.size(), 1u);
+  EXPECT_FALSE(hub_->CanSleep());
+  hub_->OnSuspectTurn();
+  LetIn();
+  store_.StepAll();  // the hub is read
+  commits_.Flush();
+  EXPECT_EQ(class_.behaviour.wakes, wakes) << "no code of the class runs before the note is durable";
+  ASSERT_EQ(store_.waiting(), 1u);
+  store_.Step();
+  EXPECT_EQ(Meta().begun().sequence(), sequence_ - 1);
+  EXPECT_EQ(Meta().begun().attempts(), 3u);
+  EXPECT_EQ(suspects_ended_, 0);
+  Settle();
+  EXPECT_THAT(Sent(), ElementsAre("1:done put a 1", "1:new"));
+  EXPECT_FALSE(Meta().has_begun());
+  EXPECT_EQ(suspects_ended_, 1);
+  EXPECT_TRUE(hub_->CanSleep());
+}
+
+TEST_F(AwakeHubTest, AnEventThatWasUnderWayInTheDeathOfItsOwnersIsGivenUpAndItAlone) {
+  Open(1);
+  Settle();
+  Sleep();
+  Sent();
+  DieUnder("boom");
+  const uint64_t sequence = sequence_;
+  SaySuspect(1, "before it");  // arrives first, say from another gateway
+  HubEvent replay = Event(HubEvent::Kind::kText, 1, "boom");
+  replay.sequence = sequence;
+  replay.attempts = 4;
+  hub_->Deliver(replay);
+  Say(1, "after it");
+  SettleSuspects();
+  EXPECT_THAT(Sent(), ElementsAre("1:before it", "1:poison: boom", "1:after it"));
+  EXPECT_EQ(given_up_, 1);
+  EXPECT_EQ(Meta().given_up().count(), 1u);
+  EXPECT_FALSE(Meta().has_begun());
+  EXPECT_TRUE(hub_->CanSleep());
+}
+
+TEST_F(AwakeHubTest, ANoteOfAnotherEventCondemnsNobody) {
+  Open(1);
+  Settle();
+  Sleep();
+  Sent();
+  DieUnder("boom");
+  SaySuspect(1, "innocent");
+  SettleSuspects();
+  EXPECT_THAT(Sent(), ElementsAre("1:innocent"));
+  EXPECT_EQ(given_up_, 0);
+}
+
+TEST_F(AwakeHubTest, AnAlarmThatWasUnderWayInTheDeathOfItsOwnersIsDropped) {
+  Open(1);
+  Say(1, "alarm 1");
+  Settle();
+  Sleep();
+  Sent();
+  stored::HubMeta meta = Meta();
+  meta.mutable_begun()->set_epoch(epoch_);
+  meta.mutable_begun()->set_attempts(3);
+  store_.hubs["test/hub"][std::string(kMetaRow)] = meta.SerializeAsString();
+  ++epoch_;
+  NewHub();
+  HubEvent alarm;
+  alarm.kind = HubEvent::Kind::kAlarm;
+  alarm.attempts = 4;
+  hub_->Deliver(alarm);
+  SettleSuspects();
+  EXPECT_EQ(given_up_, 1);
+  EXPECT_THAT(class_.behaviour.log, IsEmpty());
+  EXPECT_EQ(Meta().alarm_due_ms(), 0);
+  EXPECT_EQ(alarm_done_.size(), 1u);
+  EXPECT_TRUE(hub_->CanSleep());
+}
+
+TEST_F(AwakeHubTest, AnOpenAndACloseThatAreGivenUpEndTheirSockets) {
+  Open(1);
+  Settle();
+  Sleep();
+  Sent();
+  DieUnder("");
+  HubEvent close = Event(HubEvent::Kind::kClose, 1, "");
+  close.sequence = sequence_ - 1;
+  close.attempts = 4;
+  hub_->Deliver(close);
+  SettleSuspects();
+  EXPECT_EQ(given_up_, 1);
+  EXPECT_THAT(class_.behaviour.log, IsEmpty()) << "OnClose did not run";
+  EXPECT_EQ(hub_->state().connection_count(), 0u);
+  Sleep();
+  DieUnder("");
+  link::OpenRequest request;
+  HubEvent open = Event(HubEvent::Kind::kOpen, 2, request.SerializeAsString());
+  open.sequence = sequence_ - 1;
+  open.attempts = 4;
+  hub_->Deliver(open);
+  SettleSuspects();
+  EXPECT_THAT(Sent(), ElementsAre("2:close 1011"));
+}
+
+TEST_F(AwakeHubTest, AHubThatWasGivenUpForIsOnProbationAndThenInQuarantine) {
+  Open(1);
+  Settle();
+  Sleep();
+  Sent();
+  stored::HubMeta meta = Meta();
+  meta.mutable_given_up()->set_count(1);
+  meta.mutable_given_up()->set_last_ms(WallMs());
+  store_.hubs["test/hub"][std::string(kMetaRow)] = meta.SerializeAsString();
+  Say(1, "new");  // nobody has seen it die
+  Settle();
+  EXPECT_EQ(suspects_.size(), 1u) << "all its events are suspects";
+  SettleSuspects();
+  EXPECT_THAT(Sent(), ElementsAre("1:new"));
+  Sleep();
+  meta = Meta();
+  meta.mutable_given_up()->set_count(2);
+  store_.hubs["test/hub"][std::string(kMetaRow)] = meta.SerializeAsString();
+  const int wakes = class_.behaviour.wakes;
+  Say(1, "newer");
+  Open(2);
+  SettleSuspects();
+  EXPECT_THAT(Sent(), ElementsAre("1:poison: newer", "2:close 1011"));
+  EXPECT_EQ(class_.behaviour.wakes, wakes);
+  Sleep();
+  meta = Meta();
+  meta.mutable_given_up()->set_last_ms(WallMs() - 24 * 3'600'000);
+  store_.hubs["test/hub"][std::string(kMetaRow)] = meta.SerializeAsString();
+  Say(1, "much later");
+  Settle();
+  EXPECT_THAT(Sent(), ElementsAre("1:much later"));
+}
+
+TEST_F(AwakeHubTest, WithoutALimitOfAttemptsNothingIsGivenUp) {
+  max_attempts_ = 0;
+  Open(1);
+  Settle();
+  Sleep();
+  Sent();
+  DieUnder("boom");
+  HubEvent replay = Event(HubEvent::Kind::kText, 1, "boom");
+  replay.sequence = sequence_ - 1;
+  hub_->Deliver(replay);
+  Settle();
+  EXPECT_THAT(Sent(), ElementsAre("1:boom"));
+}
+
+TEST_F(AwakeHubTest, ASuspectFailsWhenItCannotBeNoted) {
+  Open(1);
+  Settle();
+  Sleep();
+  Sent();
+  SaySuspect(1, "put a 1");
+  SaySuspect(1, "put b 1");
+  hub_->OnSuspectTurn();
+  LetIn();
+  store_.Step();
+  commits_.Flush();
+  store_.FailStep(StoreStatus::kUnavailable);
+  EXPECT_THAT(Sent(), ElementsAre("1:store failed: put a 1"));
+  EXPECT_EQ(suspects_ended_, 1);
+  suspects_.erase(suspects_.begin());
+  SettleSuspects();
+  EXPECT_THAT(Sent(), ElementsAre("1:done put b 1"));
+  EXPECT_TRUE(hub_->CanSleep());
+}
+
+TEST_F(AwakeHubTest, TheTurnIsKeptUntilTheNoteIsGone) {
+  Open(1);
+  Settle();
+  Sleep();
+  Sent();
+  SaySuspect(1, "put a 1");
+  SaySuspect(1, "put b 1");
+  hub_->OnSuspectTurn();
+  LetIn();
+  store_.Step();
+  commits_.Flush();
+  store_.Step();  // noted, and handled
+  commits_.Flush();
+  store_.FailStep(StoreStatus::kUnavailable);
+  EXPECT_THAT(Sent(), ElementsAre("1:store failed: put a 1"));
+  EXPECT_EQ(suspects_ended_, 0);
+  EXPECT_EQ(retries_, 1);
+  EXPECT_TRUE(Meta().has_begun());
+  suspects_.erase(suspects_.begin());
+  hub_->RetryUnsettled();
+  Settle();
+  EXPECT_EQ(suspects_ended_, 1);
+  EXPECT_FALSE(Meta().has_begun());
+  SettleSuspects();
+  EXPECT_THAT(Sent(), ElementsAre("1:done put b 1"));
+}
+
+TEST_F(AwakeHubTest, ADeposedHubGivesItsTurnBack) {
+  Open(1);
+  Settle();
+  SaySuspect(1, "a");
+  hub_->OnSuspectTurn();
+  hub_->Depose();
+  EXPECT_EQ(suspects_ended_, 1);
+  LetIn();
+}
+
 TEST_F(AwakeHubTest, TwoOpensOfASleepingHubBothCount) {
   Open(1);
   Open(2, kOtherGateway);
   Say(1, "count");
   Settle();
   EXPECT_THAT(Sent(), ElementsAre("1:welcome", "2:welcome", "1:2"));
+}
+
+TEST_F(AwakeHubTest, AHandlerThatWorksLongLetsOtherHubsRun) {
+  Open(1);
+  Settle();
+  Sent();
+  Say(1, "work 3");
+  int turns = 0;
+  for (; Sent().empty() && turns < 100; ++turns) {
+    for (Fiber* fiber : std::exchange(yielded_, {})) fibers_.Resume(fiber);
+  }
+  EXPECT_GE(turns, 2);
+  EXPECT_LT(turns, 20);
+}
+
+TEST_F(AwakeHubTest, AHandlerBeyondItsBudgetDoesNotCount) {
+  limits_.handler_budget = Duration(20);
+  NewHub();
+  Open(1);
+  Settle();
+  Sent();
+  Say(1, "work 10");
+  Say(1, "work 1000");
+  Say(1, "after it");
+  Settle();
+  EXPECT_THAT(Sent(), ElementsAre("1:done work 10", "1:over budget: work 1000", "1:after it"));
+}
+
+TEST_F(AwakeHubTest, AnEventThatWouldSendTooMuchSendsNothing) {
+  limits_.max_output = 50'000;
+  NewHub();
+  Open(1);
+  Settle();
+  Sent();
+  Say(1, "each 40");
+  EXPECT_EQ(Sent().size(), 40u);
+  Say(1, "each 50");
+  EXPECT_THAT(Sent(), ElementsAre("1:too much output: each 50"));
+  Say(1, "after it");
+  EXPECT_THAT(Sent(), ElementsAre("1:after it"));
+}
+
+TEST_F(AwakeHubTest, AMessageThatNoLinkCarriesIsRefused) {
+  Open(1);
+  Settle();
+  Sent();
+  Say(1, "each 1000000");  // without a limit
+  Settle();
+  EXPECT_THAT(Sent(), ElementsAre("1:too much output: each 1000000"));
+}
+
+TEST_F(AwakeHubTest, AnEventThatWouldWriteTooMuchWritesNothingWhateverItCatches) {
+  limits_.max_changes = 50'000;
+  NewHub();
+  Open(1);
+  Settle();
+  Sent();
+  Say(1, "rows 40");
+  Settle();
+  EXPECT_THAT(Sent(), ElementsAre("1:done rows 40"));
+  const uint64_t before = StoredState();
+  Say(1, "rows 100");
+  Say(1, "rows 100 anyway");
+  Settle();
+  EXPECT_THAT(Sent(), ElementsAre("1:too many changes: rows 100", "1:too many changes: rows 100 anyway"));
+  EXPECT_EQ(StoredState(), before);
+  EXPECT_EQ(CountedState(), before);
+}
+
+TEST_F(AwakeHubTest, WhatIsDurableIsForgottenWhenItIsMuch) {
+  Open(1);
+  Settle();
+  const size_t reads = store_.range_calls();
+  for (int i = 0; i < 600; ++i) {
+    Say(1, "big a " + std::to_string(100'000 + i));
+    Settle();
+  }
+  EXPECT_EQ(store_.range_calls() - reads, 0u);
+  for (int i = 0; i < 100; ++i) {
+    Say(1, "big a " + std::to_string(120'000 + i));
+    Settle();
+  }
+  EXPECT_EQ(store_.range_calls() - reads, 1u) << "after 64 MiB, once";
+  Sent();
+  Say(1, "count");
+  Say(1, "get a");
+  Settle();
+  EXPECT_THAT(Sent(), ElementsAre("1:1", "1:" + std::string(120'099, 'x')));
+}
+
+TEST_F(AwakeHubTest, WhoCostsTooMuchWaitsAndOthersDoNot) {
+  limits_.connection_cpu = Duration(20);
+  NewHub();
+  Open(1);
+  Open(2);
+  Settle();
+  Sent();
+  Say(1, "work 40");
+  Say(1, "once more");
+  Say(2, "hello");
+  Settle();
+  EXPECT_THAT(Sent(), ElementsAre("1:done work 40", "1:over allowance: once more", "2:hello"));
+  EXPECT_GT(class_.behaviour.retry_after_ms, 500);
+  EXPECT_LT(class_.behaviour.retry_after_ms, 2000);
+  // A socket of its own begins anew.
+  hub_->Deliver(Event(HubEvent::Kind::kClose, 1, ClosePayload(1000, "", true)));
+  Open(1);
+  Say(1, "hello");
+  Settle();
+  EXPECT_THAT(Sent(), ElementsAre("1:welcome", "1:hello"));
 }
 
 TEST_F(AwakeHubTest, OutputLeavesOnlyWhenTheWritesAreDurable) {
@@ -1063,7 +1568,9 @@ TEST_F(AwakeHubTest, AnOperatorClosesAllSocketsAndTheClassSeesThemBreak) {
   for (uint64_t i = 1; i <= kSockets; ++i) Open(i, i % 2 == 0 ? kGateway : kOtherGateway);
   Settle();
   Sent();
-  hub_->CloseAll();
+  HubEvent close_all;
+  close_all.kind = HubEvent::Kind::kCloseAll;
+  hub_->Deliver(std::move(close_all));
   Open(1000);
   Settle();
   std::vector<std::string> sent = Sent();

@@ -1,11 +1,14 @@
 #include "statekeeper/runtime/fiber.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <boost/context/fiber.hpp>
-#include <boost/context/protected_fixedsize_stack.hpp>
 #include <cassert>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <utility>
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -20,6 +23,36 @@ namespace {
 
 // Stacks kept for the next handler that suspends; more are given back.
 constexpr size_t kIdleStacks = 64;
+constexpr size_t kPausedBeyond = 64;
+
+// A stack with a guard page below it. (Boost's own leaves the guard page out, silently, where the system
+// refuses one more memory map.)
+class GuardedStack {
+ public:
+  explicit GuardedStack(size_t bytes) : page_(static_cast<size_t>(sysconf(_SC_PAGESIZE))) {
+    size_ = (bytes + page_ - 1) / page_ * page_ + page_;
+  }
+  // Throws std::bad_alloc.
+  boost::context::stack_context allocate() const {
+    void* const low = mmap(nullptr, size_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (low == MAP_FAILED) throw std::bad_alloc();
+    if (mprotect(static_cast<char*>(low) + page_, size_ - page_, PROT_READ | PROT_WRITE) != 0) {
+      munmap(low, size_);
+      throw std::bad_alloc();
+    }
+    boost::context::stack_context stack;
+    stack.size = size_;
+    stack.sp = static_cast<char*>(low) + size_;
+    return stack;
+  }
+  void deallocate(boost::context::stack_context& stack) const {
+    munmap(static_cast<char*>(stack.sp) - stack.size, stack.size);
+  }
+
+ private:
+  size_t page_;
+  size_t size_;
+};
 
 // Tells the sanitizers which stack runs. Each switch is Leave on the old stack, then Arrive on the new one.
 struct StackNote {
@@ -47,8 +80,8 @@ struct StackNote {
 class Fiber {
  public:
   explicit Fiber(size_t stack_bytes) {
-    boost::context::protected_fixedsize_stack allocator(stack_bytes);
-    boost::context::stack_context stack = allocator.allocate();
+    const GuardedStack allocator(stack_bytes);
+    const boost::context::stack_context stack = allocator.allocate();
 #if defined(__SANITIZE_ADDRESS__)
     note_.size = stack.size;
     note_.bottom = static_cast<char*>(stack.sp) - stack.size;
@@ -121,16 +154,24 @@ class Fiber {
   boost::context::fiber caller_;
 };
 
-FiberPool::FiberPool(size_t stack_bytes) : stack_bytes_(stack_bytes) {}
+FiberPool::FiberPool(size_t most_suspended, size_t stack_bytes)
+    : most_suspended_(most_suspended), stack_bytes_(stack_bytes) {}
 
 FiberPool::~FiberPool() { assert(current_ == nullptr); }
 
-void FiberPool::Run(std::function<void()> task) {
-  assert(current_ == nullptr);
-  if (idle_.empty()) {
+bool FiberPool::Add() {
+  try {
     all_.push_back(std::make_unique<Fiber>(stack_bytes_));
     idle_.push_back(all_.back().get());
+  } catch (const std::bad_alloc&) {
+    return false;
   }
+  return true;
+}
+
+void FiberPool::Run(std::function<void()> task) {
+  assert(current_ == nullptr);
+  if (!MayRun()) throw std::bad_alloc();
   Fiber* fiber = idle_.back();
   idle_.pop_back();
   fiber->set_task(std::move(task));
@@ -140,6 +181,15 @@ void FiberPool::Run(std::function<void()> task) {
 void FiberPool::Suspend() {
   assert(current_ != nullptr);
   current_->ToCaller();
+}
+
+bool FiberPool::Pause() {
+  const bool beyond = !MaySuspend();
+  if (beyond && (beyond_ == kPausedBeyond || !KeepIdle(1))) return false;
+  if (beyond) ++beyond_;
+  Suspend();
+  if (beyond) --beyond_;
+  return true;
 }
 
 void FiberPool::Resume(Fiber* fiber) {

@@ -45,6 +45,39 @@ TEST(FiberTest, ManySuspendedFibersKeepTheirStacks) {
   EXPECT_EQ(pool.busy(), 0u);
 }
 
+TEST(FiberTest, SoManyMaySuspendAndAFewMorePause) {
+  FiberPool pool(2);
+  std::vector<Fiber*> suspended;
+  const auto suspend = [&] {
+    ASSERT_TRUE(pool.MaySuspend());
+    suspended.push_back(pool.current());
+    pool.Suspend();
+  };
+  pool.Run(suspend);
+  EXPECT_TRUE(pool.MaySuspend());
+  pool.Run(suspend);
+  EXPECT_FALSE(pool.MaySuspend());
+  bool paused = false;
+  pool.Run([&] {
+    EXPECT_FALSE(pool.MaySuspend());
+    suspended.push_back(pool.current());
+    paused = pool.Pause();
+    EXPECT_FALSE(pool.MaySuspend()) << "it pauses on top of those that wait";
+  });
+  EXPECT_TRUE(pool.MayRun()) << "others go on";
+  for (Fiber* fiber : std::vector<Fiber*>(suspended.rbegin(), suspended.rend())) pool.Resume(fiber);
+  EXPECT_TRUE(paused);
+  EXPECT_TRUE(pool.MaySuspend());
+  EXPECT_EQ(pool.busy(), 0u);
+}
+
+TEST(FiberTest, WithoutMemoryForAStackNoFiberIsFree) {
+  FiberPool pool(10, size_t{1} << 50);
+  EXPECT_FALSE(pool.MayRun());
+  EXPECT_THROW(pool.Run([] {}), std::bad_alloc);
+  EXPECT_FALSE(pool.MayRun());
+}
+
 TEST(FiberTest, ExceptionsStayOnTheirFiberAcrossASuspension) {
   FiberPool pool;
   Fiber* fiber = nullptr;

@@ -3,6 +3,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "statekeeper/runtime/over_limit.h"
 #include "statekeeper/runtime/row_names.h"
 
 namespace dormouse {
@@ -12,6 +13,9 @@ constexpr size_t kMaxKey = 1024;
 constexpr size_t kMaxValue = 128u << 10;
 constexpr size_t kMaxTags = 10;
 constexpr size_t kMaxTag = 256;
+// Memory for a message and for each of its recipients, beside the bytes that go to sockets.
+constexpr uint64_t kMessageOverhead = 256;
+constexpr uint64_t kRecipientOverhead = 64;
 constexpr size_t kMaxReason = 123;  // RFC 6455, 5.5: a control frame's 125 bytes less the code
 
 std::string CheckedKey(std::string_view key) {
@@ -27,16 +31,62 @@ void HubContext::CheckWritable() const {
   if (access_ == Access::kReadOnly) throw std::logic_error("state cannot be written in OnWake and OnFailure");
 }
 
+// --- Limits.
+
+void HubContext::Refuse(Hub::Failure limit) {
+  over_limit_ = limit;
+  throw OverLimit(limit);
+}
+
+template <typename Step>
+auto HubContext::Limited(const Step& step) {
+  if (over_limit_) throw OverLimit(*over_limit_);
+  try {
+    return step();
+  } catch (const OverLimit& over) {
+    over_limit_ = over.failure();
+    throw;
+  }
+}
+
+void HubContext::Look() {
+  Limited([this] { hub_.clock->Look(); });
+}
+
+void HubContext::CountOutput(uint64_t recipients, uint64_t bytes_each, uint64_t bytes_of_heads) {
+  const uint64_t once = kMessageOverhead + bytes_each + bytes_of_heads + recipients * kRecipientOverhead;
+  output_bytes_ += once + recipients * bytes_each;
+  const bool too_much = hub_.limits.max_output != 0 && output_bytes_ > hub_.limits.max_output;
+  if (too_much || once > GatewayLinks::kMaxOutputBytes) Refuse(Hub::Failure::kTooMuchOutput);
+}
+
+void HubContext::CountChange(uint64_t bytes) {
+  changed_bytes_ += bytes;
+  if (hub_.limits.max_changes != 0 && changed_bytes_ > hub_.limits.max_changes) {
+    Refuse(Hub::Failure::kTooManyChanges);
+  }
+}
+
+// --- Sending.
+
 void HubContext::Push(const Message& message, std::vector<Output::To> to, bool has_heads) {
   if (message.returnable && message.binary) throw std::invalid_argument("only text is returnable");
   outputs_.push_back({message.binary ? DeliveryKind::kBinary : DeliveryKind::kText, std::move(to), has_heads,
                       std::string(message.data), std::string(message.returnable ? hub_.hub : "")});
 }
 
-void HubContext::Send(const ConnectionId& to, const Message& message) { Push(message, {{to, {}}}, false); }
+void HubContext::Send(const ConnectionId& to, const Message& message) {
+  Look();
+  CountOutput(1, message.data.size(), 0);
+  Push(message, {{to, {}}}, false);
+}
 
 void HubContext::SendEach(std::span<const HeadedRecipient> recipients, const Message& shared) {
   if (recipients.empty()) return;
+  Look();
+  uint64_t bytes_of_heads = 0;
+  for (const HeadedRecipient& recipient : recipients) bytes_of_heads += recipient.head.size();
+  CountOutput(recipients.size(), shared.data.size(), bytes_of_heads);
   std::vector<Output::To> to;
   to.reserve(recipients.size());
   for (const HeadedRecipient& recipient : recipients) to.push_back({recipient.to, recipient.head});
@@ -45,23 +95,29 @@ void HubContext::SendEach(std::span<const HeadedRecipient> recipients, const Mes
 
 void HubContext::Broadcast(const Message& message, std::string_view tag,
                            const std::optional<ConnectionId>& except) {
+  Look();
   std::vector<Output::To> to;
   const auto add = [&](const std::vector<ConnectionId>& ids) {
+    CountOutput(ids.size(), message.data.size(), 0);
     to.reserve(ids.size());
     for (const ConnectionId& id : ids) {
       if (id != except) to.push_back({id, {}});
     }
   };
-  if (tag.empty()) {
-    add(hub_.state->Roster());
-  } else {
-    add(hub_.state->Tagged(tag));
-  }
+  Limited([&] {
+    if (tag.empty()) {
+      add(hub_.state->Roster());
+    } else {
+      add(hub_.state->Tagged(tag));
+    }
+  });
   if (!to.empty()) Push(message, std::move(to), false);
 }
 
 void HubContext::Close(const ConnectionId& connection, uint16_t code, std::string_view reason) {
   CheckWritable();
+  Look();
+  CountOutput(1, kMaxReason, 0);
   if (hub_.state->RemoveConnection(connection)) CloseUnknown(connection, code, reason);
 }
 
@@ -84,18 +140,19 @@ void HubContext::Recall(const ConnectionId& closed) { questions_.recalls.push_ba
 
 void HubContext::Confirm(const ConnectionId& open) { questions_.confirms.push_back(open); }
 
-void HubContext::Admit(const ConnectionId& connection) {
-  outputs_.push_back({DeliveryKind::kAdmit, {{connection, {}}}, false, ""});
+void HubContext::Admit(const ConnectionId& connection, std::string_view role) {
+  outputs_.push_back({DeliveryKind::kAdmit, {{connection, {}}}, false, std::string(role)});
 }
 
 std::optional<Connection> HubContext::FindConnection(const ConnectionId& id) {
+  Look();
   const std::shared_ptr<const Connection> found = hub_.state->FindConnection(id);
   if (found == nullptr) return std::nullopt;
   return *found;
 }
 
 std::vector<ConnectionId> HubContext::Connections(std::string_view tag) {
-  return tag.empty() ? hub_.state->Roster() : hub_.state->Tagged(tag);
+  return Limited([&] { return tag.empty() ? hub_.state->Roster() : hub_.state->Tagged(tag); });
 }
 
 void HubContext::SetAttachment(const ConnectionId& id, std::string_view attachment) {
@@ -104,6 +161,8 @@ void HubContext::SetAttachment(const ConnectionId& id, std::string_view attachme
     throw std::length_error("an attachment has at most " + std::to_string(hub_.limits.max_attachment) +
                             " bytes (option max-attachment)");
   }
+  Look();
+  CountChange(attachment.size());
   hub_.state->SetAttachment(id, attachment);
 }
 
@@ -119,16 +178,23 @@ void HubContext::SetTags(const ConnectionId& id, std::vector<std::string> tags) 
   hub_.state->SetTags(id, std::move(tags));
 }
 
-std::optional<std::string> HubContext::Get(std::string_view key) { return hub_.state->Get(CheckedKey(key)); }
+std::optional<std::string> HubContext::Get(std::string_view key) {
+  Look();
+  return hub_.state->Get(CheckedKey(key));
+}
 
 void HubContext::Put(std::string_view key, std::string_view value) {
   CheckWritable();
   if (value.size() > kMaxValue) throw std::length_error("a value has at most 128 KiB");
+  Look();
+  CountChange(key.size() + value.size());
   hub_.state->Put(CheckedKey(key), std::string(value));
 }
 
 void HubContext::Delete(std::string_view key) {
   CheckWritable();
+  Look();
+  CountChange(key.size());
   hub_.state->Put(CheckedKey(key), std::nullopt);
 }
 
@@ -137,8 +203,10 @@ void HubContext::List(std::string_view prefix,
                       std::string_view start) {
   const std::string rows = UserRow(prefix);
   const std::string first = start > prefix ? UserRow(start) : rows;
-  hub_.state->Visit(first, PrefixEnd(rows), [&](const std::string& row, const std::string& value) {
-    return visit(std::string_view{row}.substr(kUserRows.size()), value);
+  Limited([&] {
+    hub_.state->Visit(first, PrefixEnd(rows), [&](const std::string& row, const std::string& value) {
+      return visit(std::string_view{row}.substr(kUserRows.size()), value);
+    });
   });
 }
 

@@ -9,6 +9,7 @@
 
 #include "statekeeper/hub/hub.h"
 #include "statekeeper/link/gateway_links.h"
+#include "statekeeper/runtime/handler_clock.h"
 #include "statekeeper/runtime/hub_limits.h"
 #include "statekeeper/runtime/hub_state.h"
 
@@ -21,7 +22,7 @@ class HubContext : public Context {
   struct Surroundings {
     std::string_view hub;  // "CLASS/NAME"
     HubState* state;
-    std::function<void()> yield;
+    HandlerClock* clock;
     std::function<size_t()> waiting_events;
     HubLimits limits;
   };
@@ -30,7 +31,12 @@ class HubContext : public Context {
       : hub_(hub), now_ms_(now_ms), access_(access) {}
 
   std::vector<Output> TakeOutputs() { return std::move(outputs_); }
-  // The closed connections that the handler recalled from.
+  // The limit that the handler went beyond: it does not count then, though it may have caught what was
+  // thrown.
+  std::optional<Hub::Failure> over_limit() const { return over_limit_; }
+  // What OnFailure is told.
+  void set_retry_after_ms(int64_t ms) { retry_after_ms_ = ms; }
+
   // Questions to gateways, to be asked once the event's writes are durable.
   struct Questions {
     std::vector<ConnectionId> recalls;
@@ -64,7 +70,7 @@ class HubContext : public Context {
 
   void Recall(const ConnectionId& closed) override;
   void Confirm(const ConnectionId& open) override;
-  void Admit(const ConnectionId& connection) override;
+  void Admit(const ConnectionId& connection, std::string_view role) override;
   size_t waiting_events() const override { return hub_.waiting_events(); }
 
   size_t connection_count() override { return hub_.state->connection_count(); }
@@ -73,6 +79,7 @@ class HubContext : public Context {
   void SetAttachment(const ConnectionId& id, std::string_view attachment) override;
   void SetTags(const ConnectionId& id, std::vector<std::string> tags) override;
 
+  uint64_t state_room() const override { return hub_.state->RoomFor(hub_.limits.max_state); }
   std::optional<std::string> Get(std::string_view key) override;
   void Put(std::string_view key, std::string_view value) override;
   void Delete(std::string_view key) override;
@@ -83,10 +90,23 @@ class HubContext : public Context {
   std::optional<int64_t> GetAlarm() override;
   void DeleteAlarm() override;
 
-  void Yield() override { hub_.yield(); }
+  void Yield() override { Look(); }
+  std::chrono::microseconds time_used() const override {
+    return std::chrono::duration_cast<std::chrono::microseconds>(hub_.clock->used());
+  }
+  int64_t retry_after_ms() const override { return retry_after_ms_; }
 
  private:
   void CheckWritable() const;
+  // At every call that sends, reads or writes: whether the handler may go on, and whether others get a turn.
+  void Look();
+  // Runs what may find that the handler went too far.
+  template <typename Step>
+  auto Limited(const Step& step);
+  [[noreturn]] void Refuse(Hub::Failure limit);
+  // Before anything of it is built.
+  void CountOutput(uint64_t recipients, uint64_t bytes_each, uint64_t bytes_of_heads);
+  void CountChange(uint64_t bytes);
   void ChangeAlarm(int64_t due_ms);
 
   void Push(const Message& message, std::vector<Output::To> to, bool has_heads);
@@ -98,6 +118,10 @@ class HubContext : public Context {
   Questions questions_;
   std::optional<int64_t> deferred_alarm_;
   bool changed_alarm_ = false;
+  uint64_t output_bytes_ = 0;
+  uint64_t changed_bytes_ = 0;
+  std::optional<Hub::Failure> over_limit_;
+  int64_t retry_after_ms_ = 0;
 };
 
 }  // namespace dormouse

@@ -29,6 +29,10 @@ struct HubEvent {
     kCloseAll,      // an operator closes all sockets
     kRecalled,      // everything that the hub recalled from connection() has come back
     kConfirmed,     // what the hub wanted confirmed has gone to the socket of connection()
+    // Of suspects, see awake_hub.h.
+    kNoteSuspect,   // the next suspect in the queue is about to begin
+    kClearSuspect,  // it has ended
+    kNoteGivenUp,   // it was given up
   };
 
   Kind kind = Kind::kText;
@@ -37,6 +41,7 @@ struct HubEvent {
   uint64_t handle = 0;
   int64_t last_seen_ms = 0;
   bool repeated = false;
+  uint32_t attempts = 0;  // not 0: a suspect, which so many owners will have begun with this one
   std::string payload;
   int64_t alarm_after = 0;        // 0: none
   uint64_t alarm_generation = 0;  // of kAlarmSettled: stale if the alarm was set again since

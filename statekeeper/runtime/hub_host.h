@@ -12,6 +12,7 @@
 #include "statekeeper/link/gateway_links.h"
 #include "statekeeper/runtime/fiber.h"
 #include "statekeeper/runtime/hub_limits.h"
+#include "statekeeper/runtime/waiting_room.h"
 #include "statekeeper/store/store.h"
 
 namespace dormouse {
@@ -41,9 +42,23 @@ class HubHost {
   virtual void CommitSoon(std::shared_ptr<AwakeHub> hub) = 0;
   // Calls hub->RetryUnsettled() in a moment.
   virtual void RetrySoon(std::shared_ptr<AwakeHub> hub) = 0;
+  // Calls hub->Run() when its turn has come; not within this call.
+  virtual void RunSoon(std::shared_ptr<AwakeHub> hub, WaitingRoom::Line line) = 0;
+  // --- Suspects (awake_hub.h). Owners that an event may take down before it is given up; 0: any number.
+  virtual uint32_t max_attempts() const = 0;
+  // Calls hub->OnSuspectTurn() when the hub may begin a suspect: no other one of the process does until
+  // EndSuspectTurn. Not within this call.
+  virtual void AwaitSuspectTurn(std::shared_ptr<AwakeHub> hub) = 0;
+  virtual void EndSuspectTurn() = 0;
+  // An event was given up; for metrics.
+  virtual void CountGivenUp() = 0;
+
   // Lets other hubs run; on a fiber.
   virtual void Yield() = 0;
 
+  // The handler of the alarm that the lane delivered has run, and what it sends is on its way: AlarmDone may
+  // take a while.
+  virtual void AlarmRan(const AwakeHub& hub) = 0;
   // The alarm that the lane delivered has been dealt with; or (`again_ms` not 0) has to be delivered again
   // then.
   virtual void AlarmDone(const AwakeHub& hub, int64_t again_ms) = 0;

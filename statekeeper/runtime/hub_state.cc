@@ -1,7 +1,7 @@
 #include "statekeeper/runtime/hub_state.h"
 
 #include <algorithm>
-#include <chrono>
+#include <limits>
 #include <utility>
 
 #include "common/clock.h"
@@ -13,9 +13,8 @@ namespace {
 // A hub of at most this many rows is read whole when it wakes; of a larger one this much is read ahead.
 constexpr size_t kWakeRows = 256;
 constexpr size_t kPageRows = 512;
-// Time spent on visiting rows before other hubs get a turn, and rows after which it is looked at.
-constexpr std::chrono::microseconds kTurn{200};
-constexpr size_t kRowsPerLook = 8;
+// Of a hub's rows in memory, roughly: from then on, what is listed is not kept.
+constexpr size_t kMaxKept = 64u << 20;
 // Rows read for the size of one: a few dozen microseconds.
 constexpr size_t kRowsAround = 128;
 
@@ -26,11 +25,20 @@ int64_t BytesOf(const std::string& row, const std::optional<std::string>& value)
 
 }  // namespace
 
-HubState::HubState(Config config, Store* store, FiberPool* fibers, std::function<void()> yield)
-    : config_(std::move(config)), store_(store), fibers_(fibers), yield_(std::move(yield)) {}
+HubState::HubState(Config config, Store* store, FiberPool* fibers, HandlerClock* clock)
+    : config_(std::move(config)), store_(store), fibers_(fibers), clock_(clock) {}
 
-void HubState::CheckMayWait() const {
+void HubState::CheckMayWait() {
   if (!may_wait_) throw StoreAway();
+  if (fibers_->MaySuspend()) return;
+  crowded_ = true;
+  throw StoreAway();
+}
+
+void HubState::Await() {
+  clock_->Pause();
+  fibers_->Suspend();
+  clock_->Continue();
 }
 
 RowPage HubState::ReadRange(const std::string& first, const std::string& last, size_t limit) {
@@ -43,7 +51,7 @@ RowPage HubState::ReadRange(const std::string& first, const std::string& last, s
     page = std::move(rows);
     fibers_->Resume(fiber);
   });
-  fibers_->Suspend();
+  Await();
   if (status != StoreStatus::kOk) throw StoreAway();
   return page;
 }
@@ -60,6 +68,8 @@ void HubState::Unload() {
   loaded_ = false;
   ForgetParsed();
 }
+
+bool HubState::IsLarge() const { return rows_.bytes() > kMaxKept; }
 
 void HubState::ReadMeta() {
   meta_.Clear();
@@ -90,7 +100,7 @@ std::optional<std::string> HubState::Get(const std::string& row) {
                 values = std::move(got);
                 fibers_->Resume(fiber);
               });
-  fibers_->Suspend();
+  Await();
   if (status != StoreStatus::kOk || values.size() != 1) throw StoreAway();
   rows_.Learn(row, std::move(values[0]));
   return *rows_.Find(row);
@@ -113,25 +123,23 @@ void HubState::Put(const std::string& row, std::optional<std::string> value) {
 
 void HubState::Visit(const std::string& first, const std::string& last,
                      const std::function<bool(const std::string&, const std::string&)>& visit) {
-  using Clock = std::chrono::steady_clock;
-  Clock::time_point turn_end = Clock::now() + kTurn;
-  size_t visited = 0;
   bool stopped = false;
-  std::string at = first;
+  const auto visit_one = [&](const std::string& row, const std::string& value) {
+    clock_->Look();
+    stopped = !visit(row, value);
+    return !stopped;
+  };
+  std::optional<std::string> at = first;
   for (;;) {
-    const std::optional<std::string> unknown =
-        rows_.Visit(at, last, [&](const std::string& row, const std::string& value) {
-          if (++visited % kRowsPerLook == 0 && Clock::now() > turn_end) {
-            yield_();
-            turn_end = Clock::now() + kTurn;
-          }
-          stopped = !visit(row, value);
-          return !stopped;
-        });
-    if (!unknown || stopped) return;
-    at = *unknown;
-    rows_.LearnRange(at, last, ReadRange(at, last, kPageRows));
-    turn_end = Clock::now() + kTurn;
+    at = rows_.Visit(*at, last, visit_one);
+    if (!at || stopped) return;
+    RowPage page = ReadRange(*at, last, kPageRows);
+    if (!IsLarge()) {
+      rows_.LearnRange(*at, last, std::move(page));
+      continue;
+    }
+    at = rows_.VisitPage(*at, last, page, visit_one);
+    if (!at || stopped) return;
   }
 }
 
@@ -326,6 +334,26 @@ void HubState::SetCalledRoll(uint32_t epoch, uint32_t generation) {
   meta_changed_ = true;
 }
 
+void HubState::SetBegun(const stored::HubMeta::Begun& begun) {
+  *meta_.mutable_begun() = begun;
+  meta_changed_ = true;
+}
+
+void HubState::ClearBegun() {
+  if (!meta_.has_begun()) return;
+  meta_.clear_begun();
+  meta_changed_ = true;
+}
+
+void HubState::SetGivenUp(uint32_t count, int64_t last_ms) {
+  meta_.clear_given_up();
+  if (count > 0) {
+    meta_.mutable_given_up()->set_count(count);
+    meta_.mutable_given_up()->set_last_ms(last_ms);
+  }
+  meta_changed_ = true;
+}
+
 bool HubState::CountState(uint64_t max_bytes) {
   for (const std::string& row : unsized_) {
     // With its neighbours: the next rows to be written often lie there, and need no read then.
@@ -353,10 +381,17 @@ bool HubState::CountState(uint64_t max_bytes) {
   return growth < 0 || max_bytes == 0 || static_cast<uint64_t>(bytes) <= max_bytes;
 }
 
+uint64_t HubState::RoomFor(uint64_t max_bytes) const {
+  if (max_bytes == 0) return std::numeric_limits<uint64_t>::max();
+  const int64_t bytes = std::max<int64_t>(static_cast<int64_t>(meta_.state_bytes()) + growth_, 0);
+  return max_bytes - std::min(max_bytes, static_cast<uint64_t>(bytes));
+}
+
 HubState::Change HubState::TakeChange() {
   if (meta_changed_) {
     meta_changed_ = false;
-    if (meta_.gateways().empty() && meta_.alarm_due_ms() == 0 && meta_.state_bytes() == 0) {
+    if (meta_.gateways().empty() && meta_.alarm_due_ms() == 0 && meta_.state_bytes() == 0 &&
+        !meta_.has_begun() && !meta_.has_given_up()) {
       if (Get(kMetaRow)) Put(kMetaRow, std::nullopt);
     } else {
       Put(kMetaRow, meta_.SerializeAsString());

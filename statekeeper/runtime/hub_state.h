@@ -16,11 +16,13 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "proto/stored.pb.h"
 #include "statekeeper/hub/hub.h"
 #include "statekeeper/runtime/fiber.h"
+#include "statekeeper/runtime/handler_clock.h"
 #include "statekeeper/runtime/row_cache.h"
 #include "statekeeper/store/store.h"
 
@@ -38,17 +40,23 @@ class HubState {
     std::string hub;  // "CLASS/NAME"
     Duration reap_interval{};
   };
-  // `yield` lets other hubs run; called on a fiber.
-  HubState(Config config, Store* store, FiberPool* fibers, std::function<void()> yield);
+  // `clock`: of the handler that reads and writes.
+  HubState(Config config, Store* store, FiberPool* fibers, HandlerClock* clock);
 
   // Reads the meta row, and with it the whole hub if it is small. Does nothing when that is known.
   void Load();
   bool loaded() const { return loaded_; }
   // Forgets everything: the next Load reads anew.
   void Unload();
+  // Whether memory holds so much of it that it should be forgotten when nothing is under way.
+  bool IsLarge() const;
 
   // While set, a read that would have to wait throws StoreAway at once.
   void set_may_wait(bool may_wait) { may_wait_ = may_wait; }
+  bool may_wait() const { return may_wait_; }
+  // Whether a read threw StoreAway since the last call only because too many fibers wait already
+  // (FiberPool::MaySuspend): then what was begun is to be begun anew when there is room.
+  bool TakeCrowded() { return std::exchange(crowded_, false); }
 
   // --- Rows by full name (row_names.h).
   std::optional<std::string> Get(const std::string& row);
@@ -98,11 +106,19 @@ class HubState {
   }
   void SetCalledRoll(uint32_t epoch, uint32_t generation);
 
+  // --- Suspects and given up events (awake_hub.h).
+  void SetBegun(const stored::HubMeta::Begun& begun);
+  void ClearBegun();
+  void SetGivenUp(uint32_t count, int64_t last_ms);  // count 0: forgotten
+
   // --- The size of the hub class's own rows, keys and values.
   // Counts the open change in. False: it makes the state larger, and larger than `max_bytes` (0: no limit);
   // it must be taken back then, as when this throws. To be called before TakeChange where a hub class has
   // written.
   bool CountState(uint64_t max_bytes);
+  // By how much it may still grow, the open change included; of rows whose size is unknown nothing is
+  // subtracted.
+  uint64_t RoomFor(uint64_t max_bytes) const;
 
   // --- Changes.
   struct Change {
@@ -130,16 +146,19 @@ class HubState {
   void CountConnection(GatewayId gateway, int delta, int64_t now_ms);
   void StoreConnection(const Connection& connection);
   void ForgetParsed();
-  void CheckMayWait() const;
+  void CheckMayWait();
+  // Until somebody resumes this fiber.
+  void Await();
 
   const Config config_;
   Store* const store_;
   FiberPool* const fibers_;
-  const std::function<void()> yield_;
+  HandlerClock* const clock_;
 
   RowCache rows_;
   bool loaded_ = false;
   bool may_wait_ = true;
+  bool crowded_ = false;
   stored::HubMeta meta_;  // of the meta row, with changes not yet written to it
   bool meta_changed_ = false;
   bool existed_ = false;

@@ -20,8 +20,19 @@ constexpr size_t kLastHubsWorthTrimming = 100;
 constexpr double kStopLookSeconds = 0.02;
 // How often a lane whose lease has run out looks whether it was renewed, while something waits for that.
 constexpr double kLeaseLookSeconds = 0.05;
-// Time for fibers that have yielded, before the loop looks at its events again.
-constexpr int64_t kYieldedTurnMs = 2;
+// Time for those that wait or have yielded, before the loop looks at its events again.
+constexpr int64_t kLetInMs = 2;
+// Hubs in memory that wait for their turn to begin a suspect, before more are woken for theirs.
+constexpr size_t kSuspectsInMemory = 64;
+// How often a lane looks whether somebody has waited for too long, while the store is away.
+constexpr double kOverdueLookSeconds = 0.05;
+// When there is not even memory for one fiber.
+constexpr double kNoFiberSeconds = 0.1;
+// Bytes of events that wait, from which on no more are taken from gateways, and until which that lasts.
+constexpr size_t kHoldBytes = 64u << 20;
+constexpr size_t kGoOnBytes = 48u << 20;
+// Hubs that are looked at in one turn because too many are in memory.
+constexpr size_t kLookedAtPerTurn = 1000;
 
 double Seconds(int64_t ms) { return static_cast<double>(std::max<int64_t>(ms, 0)) / 1000; }
 
@@ -35,24 +46,28 @@ Lane::Lane(Config config, const HubClassRegistry* classes, StoreFactory* stores,
       metrics_(registry, config_.lane),
       loop_owner_(ev_loop_new(EVBACKEND_EPOLL)),
       loop_(loop_owner_.get()),
-      requests_(loop_) {
+      requests_(loop_),
+      fibers_(config_.max_handlers) {
   ev_prepare_init(&turn_end_, (&Lane::Call<ev_prepare, &Lane::OnTurnEnd>));
   ev_timer_init(&hibernation_timer_, (&Lane::Call<ev_timer, &Lane::OnHibernationTimer>), 0, 0);
   ev_timer_init(&grace_timer_, (&Lane::Call<ev_timer, &Lane::OnGraceEnd>),
                 Seconds(config_.gateway_grace.count()), 0);
-  ev_timer_init(&yield_timer_, (&Lane::Call<ev_timer, &Lane::OnYieldTimer>), 0, 0);
+  ev_timer_init(&let_in_timer_, (&Lane::Call<ev_timer, &Lane::OnLetInTimer>), 0, 0);
   ev_timer_init(&retry_timer_, (&Lane::Call<ev_timer, &Lane::OnRetryTimer>), kRetrySeconds, 0);
   ev_timer_init(&lease_timer_, (&Lane::Call<ev_timer, &Lane::OnLeaseTimer>), kLeaseLookSeconds,
                 kLeaseLookSeconds);
   ev_async_init(&stop_request_, (&Lane::Call<ev_async, &Lane::OnStopRequest>));
-  turn_end_.data = hibernation_timer_.data = grace_timer_.data = yield_timer_.data = retry_timer_.data =
-      lease_timer_.data = stop_request_.data = this;
+  turn_end_.data = hibernation_timer_.data = grace_timer_.data = let_in_timer_.data = retry_timer_.data =
+      lease_timer_.data = stop_request_.data = suspect_turn_.data = this;
   ev_async_start(loop_, &stop_request_);
+  ev_async_init(&suspect_turn_, (&Lane::Call<ev_async, &Lane::OnSuspectTurn>));
+  ev_async_start(loop_, &suspect_turn_);
 }
 
 Lane::~Lane() {
   if (thread_.joinable()) Stop(Duration(0));
   ev_async_stop(loop_, &stop_request_);
+  ev_async_stop(loop_, &suspect_turn_);
 }
 
 std::future<void> Lane::Start(std::unique_ptr<GatewayLinks> links) {
@@ -82,7 +97,7 @@ void Lane::Run(std::promise<void> started) {
                         },
                     });
   alarms_ = std::make_unique<AlarmClock>(
-      loop_, store_.get(), [this](const std::string& hub, ShardId shard) { OnAlarm(hub, shard); });
+      loop_, store_.get(), [this](const DueAlarm& alarm, ShardId shard) { OnAlarm(alarm, shard); });
   awaited_ = std::make_unique<Awaited>(loop_);
   ev_prepare_start(loop_, &turn_end_);
   ev_timer_start(loop_, &grace_timer_);
@@ -91,8 +106,11 @@ void Lane::Run(std::promise<void> started) {
   ev_run(loop_, 0);
 
   requests_.Close();
+  config_.suspects->Leave(this);
+  room_ = {};
+  suspects_.clear();
   ev_prepare_stop(loop_, &turn_end_);
-  for (ev_timer* timer : {&hibernation_timer_, &grace_timer_, &yield_timer_, &retry_timer_, &lease_timer_})
+  for (ev_timer* timer : {&hibernation_timer_, &grace_timer_, &let_in_timer_, &retry_timer_, &lease_timer_})
     ev_timer_stop(loop_, timer);
   awaited_.reset();
   alarms_.reset();
@@ -104,6 +122,12 @@ void Lane::Run(std::promise<void> started) {
 
 void Lane::OnTurnEnd() {
   awaited_->Look();
+  if (by_idle_time_.size() > config_.max_awake) LetIdlestSleep();
+  if (!room_.empty()) LetInSoon();
+  if (holding_ && room_.bytes() < kGoOnBytes) {
+    holding_ = false;
+    links_->Hold(false);
+  }
   commits_->Flush();
   // Before the answers leave that say so: who gets one finds this process not ready.
   const bool healthy = store_->healthy();
@@ -117,6 +141,7 @@ void Lane::OnTurnEnd() {
   const GatewayLinks::Traffic traffic = links_->traffic();
   metrics_.gateways.Set(static_cast<double>(traffic.gateways));
   metrics_.unacknowledged_bytes.Set(static_cast<double>(traffic.unacknowledged_bytes));
+  metrics_.hubs_waiting.Set(static_cast<double>(room_.size()));
   metrics_.hubs_awake.Set(static_cast<double>(by_idle_time_.size()));
 }
 
@@ -127,15 +152,15 @@ ServedShard* Lane::Find(ShardId shard) {
   return it == shards_.end() ? nullptr : &it->second;
 }
 
-AwakeHub* Lane::FindOrWake(std::string_view name, ShardId id, ServedShard* shard) {
-  if (const auto it = shard->hubs.find(name); it != shard->hubs.end()) return it->second.get();
-  const HubClass* hub_class = classes_->Find(HubClassOf(name));
-  if (hub_class == nullptr) {
-    SPDLOG_WARN("lane {}: there is no hub class for '{}'", config_.lane, name);
-    return nullptr;
-  }
-  auto hub = std::make_shared<AwakeHub>(std::string(name), ShardEpoch{id, shard->epoch}, hub_class,
-                                        static_cast<HubHost*>(this));
+bool Lane::IsKnownClass(std::string_view hub) const {
+  if (classes_->Find(HubClassOf(hub)) != nullptr) return true;
+  SPDLOG_WARN("lane {}: there is no hub class for '{}'", config_.lane, hub);
+  return false;
+}
+
+AwakeHub* Lane::Wake(std::string_view name, ShardId id, ServedShard* shard) {
+  auto hub = std::make_shared<AwakeHub>(std::string(name), ShardEpoch{id, shard->epoch},
+                                        classes_->Find(HubClassOf(name)), static_cast<HubHost*>(this));
   hub->place = by_idle_time_.insert(by_idle_time_.end(), hub.get());
   if (!ev_is_active(&hibernation_timer_)) {
     ev_timer_set(&hibernation_timer_, Seconds(config_.hibernate_after.count()), 0);
@@ -161,15 +186,30 @@ void Lane::OnEvent(GatewayId gateway, const EventView& event) {
     return;
   }
   metrics_.events.Increment();
+  HubEvent taken = HubEvent::Of(gateway, event);
+  if (event.repeated) taken.attempts = shard->attempts;
   if (!shard->waiting.empty() || !MayServe(*shard)) {
-    shard->waiting.push_back({std::string(event.hub), HubEvent::Of(gateway, event)});
+    shard->waiting.push_back({std::string(event.hub), std::move(taken)});
     if (!shard->retired) AwaitLease();
     return;
   }
-  AwakeHub* hub = FindOrWake(event.hub, event.shard, shard);
-  if (hub == nullptr) return Refuse({event.shard, shard->epoch}, HubEvent::Of(gateway, event));
-  Touch(hub);
-  hub->Deliver(HubEvent::Of(gateway, event));
+  Take(event.hub, event.shard, shard, std::move(taken));
+}
+
+void Lane::Take(std::string_view hub, ShardId id, ServedShard* shard, HubEvent event) {
+  if (const auto it = shard->hubs.find(hub); it != shard->hubs.end()) {
+    Touch(it->second.get());
+    return it->second->Deliver(std::move(event));
+  }
+  const ShardEpoch shard_epoch{id, shard->epoch};
+  if (room_.Append(hub, shard_epoch, &event)) return;
+  if (!IsKnownClass(hub)) return Refuse(shard_epoch, event);
+  const WaitingRoom::Line line = WaitingRoom::LineOf(event);
+  if (room_.IsFree(line) && line != WaitingRoom::Line::kSuspect && fibers_.MaySuspend() && fibers_.MayRun()) {
+    return Wake(hub, id, shard)->Deliver(std::move(event));
+  }
+  room_.Add(hub, shard_epoch, std::move(event));
+  if (room_.bytes() > kHoldBytes && !std::exchange(holding_, true)) links_->Hold(true);
 }
 
 void Lane::Refuse(const ShardEpoch& shard, const HubEvent& event) {
@@ -186,18 +226,13 @@ void Lane::HandleWaiting(ShardId id) {
   while (shard != nullptr && !shard->waiting.empty() && MayServe(*shard)) {
     ServedShard::Waiting next = std::move(shard->waiting.front());
     shard->waiting.pop_front();
-    AwakeHub* hub = FindOrWake(next.hub, id, shard);
-    if (hub == nullptr) {
-      Refuse({id, shard->epoch}, next.event);
-    } else {
-      Touch(hub);
-      hub->Deliver(std::move(next.event));
-    }
+    Take(next.hub, id, shard, std::move(next.event));
     shard = Find(id);
   }
 }
 
-void Lane::OnAlarm(const std::string& hub, ShardId id) {
+void Lane::OnAlarm(const DueAlarm& alarm, ShardId id) {
+  const std::string& hub = alarm.hub;
   ServedShard* shard = Find(id);
   if (shard == nullptr || !MayServe(*shard)) {
     alarms_->Done(hub, id, 0);
@@ -205,13 +240,12 @@ void Lane::OnAlarm(const std::string& hub, ShardId id) {
     shard->alarm_waits = true;
     return AwaitLease();
   }
-  AwakeHub* awake = FindOrWake(hub, id, shard);
-  if (awake == nullptr) return;
+  if (!IsKnownClass(hub)) return alarms_->Ran(hub);  // rings no more
   metrics_.alarms.Increment();
-  Touch(awake);
   HubEvent event;
   event.kind = HubEvent::Kind::kAlarm;
-  awake->Deliver(std::move(event));
+  if (alarm.due_ms <= shard->claimed_ms) event.attempts = shard->attempts;
+  Take(hub, id, shard, std::move(event));
 }
 
 // --- The lease.
@@ -224,7 +258,7 @@ void Lane::OnLeaseTimer() {
   if (!config_.lease->IsGood()) return;
   ev_timer_stop(loop_, &lease_timer_);
   if (std::exchange(gone_waits_, false)) EndConnectionsOfGoneGateways();
-  if (!yielded_.empty()) OnYieldTimer();
+  if (!yielded_.empty() || !room_.empty()) LetInSoon();
   if (!to_retry_.empty()) OnRetryTimer();
   std::vector<ShardId> waiting;
   for (auto& [id, shard] : shards_) {
@@ -241,10 +275,11 @@ void Lane::OnLeaseTimer() {
 
 // --- Shards.
 
-void Lane::Serve(const std::vector<ShardEpoch>& shards) {
+void Lane::Serve(const std::vector<TakenShard>& shards) {
   std::vector<ShardEpoch> taken;
   std::vector<ShardId> resumed;
-  for (const ShardEpoch& each : shards) {
+  size_t suspect = 0;
+  for (const TakenShard& each : shards) {
     if (const ServedShard* known = Find(each.shard); known != nullptr) {
       if (known->epoch > each.epoch) {
         SPDLOG_WARN("lane {}: shard {} is served in epoch {} already, not in {}", config_.lane, each.shard,
@@ -257,8 +292,20 @@ void Lane::Serve(const std::vector<ShardEpoch>& shards) {
       }
       Forget(each.shard);
     }
-    shards_[each.shard].epoch = each.epoch;
-    taken.push_back(each);
+    ServedShard& shard = shards_[each.shard];
+    shard.epoch = each.epoch;
+    shard.claimed_ms = WallMs();
+    if (config_.max_attempts != 0 && each.crashes + 1 >= config_.max_attempts) {
+      shard.attempts = each.crashes + 1;
+      ++suspect;
+    }
+    taken.push_back({each.shard, each.epoch});
+  }
+  if (suspect > 0) {
+    SPDLOG_WARN(
+        "lane {}: {} shards come from owners that died, {} or more in a row; what was under way there "
+        "is tried one by one",
+        config_.lane, suspect, config_.max_attempts - 1);
   }
   CountShards();
   if (!resumed.empty()) Resume(resumed);
@@ -277,6 +324,17 @@ void Lane::Retire(const std::vector<ShardId>& shards, Duration patience, std::fu
     retired.push_back({id, shard->epoch});
   }
   if (retired.empty()) return done();
+  // Not begun: it waits as what comes from now on does, before that.
+  for (WaitingRoom::Waiter& sleeper : room_.Extract(retired)) {
+    ServedShard* const shard = Find(sleeper.shard.shard);
+    for (HubEvent& event : sleeper.events) {
+      if (event.IsFromGateway()) {
+        shard->waiting.push_back({sleeper.name, std::move(event)});
+      } else if (event.kind == HubEvent::Kind::kAlarm) {
+        alarms_->Done(sleeper.name, sleeper.shard.shard, 0);
+      }
+    }
+  }
   const int64_t deadline_ms = SteadyMs() + patience.count();
   awaited_->Add([this, retired] { return LetSleep(retired); }, deadline_ms,
                 [this, retired, deadline_ms, done = std::move(done)](bool in_time) {
@@ -366,6 +424,7 @@ void Lane::Release(EventOutput output) {
 
 void Lane::OnGatewayGone(GatewayId gateway) {
   SPDLOG_INFO("lane {}: gateway {:x} is gone", config_.lane, gateway);
+  metrics_.gateways_given_up.Increment();
   EndConnectionsOfGoneGateways();
 }
 
@@ -385,7 +444,7 @@ void Lane::EndConnectionsOfGoneGateways() {
     return AwaitLease();
   }
   for (AwakeHub* hub : std::vector<AwakeHub*>(by_idle_time_.begin(), by_idle_time_.end())) {
-    for (HubEvent& gone : hub->GoneGateways()) hub->Deliver(std::move(gone));
+    for (HubEvent& gone : hub->GoneGateways()) hub->DeliverSoon(std::move(gone));
   }
 }
 
@@ -423,26 +482,87 @@ void Lane::OnHibernationTimer() {
   ev_timer_start(loop_, &hibernation_timer_);
 }
 
-void Lane::Yield() {
-  yielded_.push_back(fibers_.current());
-  if (!ev_is_active(&yield_timer_)) {
-    ev_timer_set(&yield_timer_, 0, 0);
-    ev_timer_start(loop_, &yield_timer_);
+void Lane::LetIdlestSleep() {
+  size_t left = std::min(by_idle_time_.size(), kLookedAtPerTurn);
+  for (; left > 0 && by_idle_time_.size() > config_.max_awake; --left) {
+    AwakeHub* hub = by_idle_time_.front();
+    if (hub->CanSleep()) {
+      LeaveMemory(&shards_.at(hub->shard()), hub);
+    } else {
+      Touch(hub);
+    }
   }
-  fibers_.Suspend();
 }
 
-void Lane::OnYieldTimer() {
+// --- Who waits.
+
+void Lane::Yield() {
+  yielded_.push_back(fibers_.current());
+  LetInSoon();
+  if (!fibers_.Pause()) yielded_.pop_back();
+}
+
+WaitingRoom::Open Lane::Open() {
+  return {.room = fibers_.MaySuspend(), .suspects = suspects_.size() < kSuspectsInMemory};
+}
+
+bool Lane::IsOverdue(int64_t now_ms) const {
+  const int64_t since_ms = store_->healthy() ? 0 : room_.OldestMs();
+  return since_ms != 0 && now_ms - since_ms >= config_.store_timeout.count();
+}
+
+void Lane::LetInSoon() {
+  const bool armed = ev_is_active(&let_in_timer_);
+  if (armed && !let_in_later_) return;
   if (!config_.lease->IsGood()) return AwaitLease();
-  const int64_t end_ms = SteadyMs() + kYieldedTurnMs;
-  for (size_t left = yielded_.size(); left > 0 && SteadyMs() < end_ms; --left) {
-    Fiber* const fiber = yielded_.front();
-    yielded_.pop_front();
-    fibers_.Resume(fiber);
+  double wait_s = 0;
+  if (!fibers_.MayRun()) {
+    wait_s = kNoFiberSeconds;
+  } else if (yielded_.empty() && !room_.HasNext(Open()) && !IsOverdue(SteadyMs())) {
+    if (store_->healthy()) return;  // a fiber that ends makes room
+    wait_s = kOverdueLookSeconds;
   }
-  if (yielded_.empty() || ev_is_active(&yield_timer_)) return;
-  ev_timer_set(&yield_timer_, 0, 0);
-  ev_timer_start(loop_, &yield_timer_);
+  let_in_later_ = wait_s > 0;
+  if (armed && let_in_later_) return;
+  ev_timer_stop(loop_, &let_in_timer_);
+  ev_timer_set(&let_in_timer_, wait_s, 0);
+  ev_timer_start(loop_, &let_in_timer_);
+}
+
+void Lane::OnLetInTimer() {
+  if (!config_.lease->IsGood()) return AwaitLease();
+  let_in_later_ = false;
+  size_t yielded = yielded_.size();
+  size_t waiting = room_.size();
+  const int64_t end_ms = SteadyMs() + kLetInMs;
+  for (int64_t now_ms = SteadyMs(); now_ms < end_ms && yielded + waiting > 0; now_ms = SteadyMs()) {
+    if (yielded > 0) {
+      --yielded;
+      Fiber* const fiber = yielded_.front();
+      yielded_.pop_front();
+      fibers_.Resume(fiber);
+    }
+    if (waiting == 0) continue;
+    --waiting;
+    const WaitingRoom::Open open = Open();
+    if (!fibers_.MayRun()) {
+      waiting = 0;
+    } else if (room_.HasNext(open)) {
+      LetIn(room_.Next(open), true);
+    } else if (IsOverdue(now_ms)) {
+      LetIn(room_.TakeOldest(), false);
+    } else {
+      waiting = 0;
+    }
+  }
+  if (!yielded_.empty() || !room_.empty()) LetInSoon();
+}
+
+void Lane::LetIn(WaitingRoom::Waiter waiter, bool may_wait) {
+  if (waiter.hub != nullptr) return waiter.hub->Run(may_wait);
+  ServedShard* const shard = Find(waiter.shard.shard);
+  if (shard == nullptr || shard->epoch != waiter.shard.epoch) return;
+  Wake(waiter.name, waiter.shard.shard, shard)->Start(std::move(waiter.events), may_wait);
 }
 
 void Lane::RetrySoon(std::shared_ptr<AwakeHub> hub) {
@@ -455,6 +575,30 @@ void Lane::RetrySoon(std::shared_ptr<AwakeHub> hub) {
 void Lane::OnRetryTimer() {
   if (!config_.lease->IsGood()) return AwaitLease();
   for (const std::shared_ptr<AwakeHub>& hub : std::exchange(to_retry_, {})) hub->RetryUnsettled();
+}
+
+void Lane::AwaitSuspectTurn(std::shared_ptr<AwakeHub> hub) {
+  suspects_.push_back(std::move(hub));
+  if (!suspect_asked_) AskForSuspectTurn();
+}
+
+void Lane::AskForSuspectTurn() {
+  suspect_asked_ = true;
+  // Not within the hub's call, however soon it is.
+  if (config_.suspects->Ask(this, [this] { ev_async_send(loop_, &suspect_turn_); }))
+    ev_async_send(loop_, &suspect_turn_);
+}
+
+void Lane::OnSuspectTurn() {
+  const std::shared_ptr<AwakeHub> hub = std::move(suspects_.front());
+  suspects_.pop_front();
+  hub->OnSuspectTurn();
+}
+
+void Lane::EndSuspectTurn() {
+  suspect_asked_ = false;
+  config_.suspects->GiveBack();
+  if (!suspects_.empty()) AskForSuspectTurn();
 }
 
 void Lane::AlarmDone(const AwakeHub& hub, int64_t again_ms) {

@@ -5,11 +5,21 @@
 //                                                   --sends---> Release --> GatewayLinks
 //
 // Each turn of the loop ends with: commits handed to the store, batches written to gateways. Hubs are kept in
-// the order of their last activity; one timer looks at the idlest.
+// the order of their last activity; one timer looks at the idlest. Beyond `max_awake` of them the idlest
+// leave memory at once.
+//
+// Bounds. At most `max_handlers` handlers wait for the store at once; the hubs that are to be woken and the
+// handlers that are to be begun anew because of that wait their turn (WaitingRoom), a few at a time in each
+// turn of the loop. Hubs in memory that need no store go on meanwhile. What has waited for as long as the
+// store may take to answer, while that is away, is answered as if it had waited for the store. When too many
+// bytes wait, no more is taken from gateways (GatewayLinks::Hold).
 //
 // Shards. A served shard takes events; a retired one lets them wait while its hubs come to rest. While the
 // lease has run out all shards' events and alarms wait; they go on by themselves when it is good again.
 // Events of other shards, or of another epoch, are dropped: their gateway sends them to the owner.
+//
+// Suspects. Of a shard whose owners have died in a row (max_attempts - 1 of them) what was there before this
+// one is suspect: see awake_hub.h.
 //
 // Threading: construct, Start, Stop and destroy on the main thread; Post and TryPost on any
 // (lane_requests.h); everything else happens on the lane's own.
@@ -36,6 +46,7 @@
 #include "common/shard.h"
 #include "statekeeper/hub/registry.h"
 #include "statekeeper/link/gateway_links.h"
+#include "statekeeper/ownership/shard_servers.h"
 #include "statekeeper/runtime/alarm_clock.h"
 #include "statekeeper/runtime/awaited.h"
 #include "statekeeper/runtime/awake_hub.h"
@@ -46,6 +57,8 @@
 #include "statekeeper/runtime/lane_operator.h"
 #include "statekeeper/runtime/lane_requests.h"
 #include "statekeeper/runtime/served_shard.h"
+#include "statekeeper/runtime/suspect_turn.h"
+#include "statekeeper/runtime/waiting_room.h"
 #include "statekeeper/store/store.h"
 
 namespace dormouse {
@@ -58,8 +71,13 @@ class Lane : public GatewayLinks::Receiver, private HubHost {
     Duration hibernate_after{};
     Duration reap_interval{};
     Duration gateway_grace{};
-    HubLimits limits;              // of each hub
-    const Lease* lease = nullptr;  // outlives the lane
+    HubLimits limits;  // of each hub
+    uint32_t max_handlers = 250;
+    uint32_t max_awake = 20'000;
+    Duration store_timeout{5'000};  // of a call
+    uint32_t max_attempts = 3;
+    SuspectTurn* suspects = nullptr;  // of the process; outlives the lane
+    const Lease* lease = nullptr;     // outlives the lane
     // A commit was refused: another owner has the shard, and the lane has forgotten it. On the lane's thread.
     std::function<void(ShardEpoch)> fenced;
   };
@@ -83,7 +101,7 @@ class Lane : public GatewayLinks::Receiver, private HubHost {
   bool TryPost(LaneRequests::Request request) { return requests_.TryPost(std::move(request)); }
 
   // --- On the lane's thread: the lane's part of ShardServers (shard_servers.h).
-  void Serve(const std::vector<ShardEpoch>& shards);
+  void Serve(const std::vector<TakenShard>& shards);
   void Retire(const std::vector<ShardId>& shards, Duration patience, std::function<void()> done);
   void Resume(const std::vector<ShardId>& shards);
   void Drop(const std::vector<ShardEpoch>& shards);
@@ -120,7 +138,15 @@ class Lane : public GatewayLinks::Receiver, private HubHost {
   uint32_t roll_generation() const override { return roll_generation_; }
   void CommitSoon(std::shared_ptr<AwakeHub> hub) override { commits_->Add(std::move(hub)); }
   void RetrySoon(std::shared_ptr<AwakeHub> hub) override;
+  void RunSoon(std::shared_ptr<AwakeHub> hub, WaitingRoom::Line line) override {
+    room_.Add(std::move(hub), line);
+  }
+  uint32_t max_attempts() const override { return config_.max_attempts; }
+  void AwaitSuspectTurn(std::shared_ptr<AwakeHub> hub) override;
+  void EndSuspectTurn() override;
+  void CountGivenUp() override { metrics_.given_up.Increment(); }
   void Yield() override;
+  void AlarmRan(const AwakeHub& hub) override { alarms_->Ran(hub.name()); }
   void AlarmDone(const AwakeHub& hub, int64_t again_ms) override;
 
   void Run(std::promise<void> started);
@@ -128,10 +154,19 @@ class Lane : public GatewayLinks::Receiver, private HubHost {
   void OnHibernationTimer();
   void OnGraceEnd();
   void EndConnectionsOfGoneGateways();
-  void OnYieldTimer();
+  // Lets in who waits, and those that have yielded.
+  void OnLetInTimer();
+  WaitingRoom::Open Open();
+  bool IsOverdue(int64_t now_ms) const;
+  // Arms its timer if there is somebody to let in.
+  void LetInSoon();
+  void LetIn(WaitingRoom::Waiter waiter, bool may_wait);
   void OnRetryTimer();
+  // Asks for the turn of the next one of suspects_.
+  void AskForSuspectTurn();
+  void OnSuspectTurn();
   void OnLeaseTimer();
-  void OnAlarm(const std::string& hub, ShardId shard);
+  void OnAlarm(const DueAlarm& alarm, ShardId shard);
   void OnStopRequest();
   void EndIfIdle();
 
@@ -141,10 +176,15 @@ class Lane : public GatewayLinks::Receiver, private HubHost {
   bool MayServe(const ServedShard& shard) const { return !shard.retired && config_.lease->IsGood(); }
   // There is no such hub class.
   void Refuse(const ShardEpoch& shard, const HubEvent& event);
+  // Hands an event to its hub: now, or, if that sleeps and there is no room to wake it, in its turn. The
+  // class exists.
+  void Take(std::string_view hub, ShardId id, ServedShard* shard, HubEvent event);
   void HandleWaiting(ShardId id);
   void AwaitLease();
-  // nullptr: there is no such class.
-  AwakeHub* FindOrWake(std::string_view name, ShardId id, ServedShard* shard);
+  bool IsKnownClass(std::string_view hub) const;
+  AwakeHub* Wake(std::string_view name, ShardId id, ServedShard* shard);
+  // The idlest hubs that can, leave memory until so many are left.
+  void LetIdlestSleep();
   void Touch(AwakeHub* hub);
   void LeaveMemory(ServedShard* shard, AwakeHub* hub);
   // Hubs that can, leave memory. Whether none is left.
@@ -189,6 +229,11 @@ class Lane : public GatewayLinks::Receiver, private HubHost {
   std::unordered_map<ShardId, ServedShard> shards_;
   std::list<AwakeHub*> by_idle_time_;  // all hubs in memory, idlest first
   size_t hibernated_since_trim_ = 0;
+  WaitingRoom room_;
+  std::deque<std::shared_ptr<AwakeHub>> suspects_;  // await their turn
+  bool suspect_asked_ = false;                      // or one has it
+  bool let_in_later_ = false;                       // its timer runs with a delay
+  bool holding_ = false;                            // nothing more is taken from gateways
   std::deque<Fiber*> yielded_;
   std::vector<std::shared_ptr<AwakeHub>> to_retry_;
   uint32_t roll_generation_ = 0;
@@ -199,10 +244,11 @@ class Lane : public GatewayLinks::Receiver, private HubHost {
   ev_prepare turn_end_;
   ev_timer hibernation_timer_;
   ev_timer grace_timer_;
-  ev_timer yield_timer_;
+  ev_timer let_in_timer_;
   ev_timer retry_timer_;
   ev_timer lease_timer_;  // runs while something waits for the lease
   ev_async stop_request_;
+  ev_async suspect_turn_;  // it is this lane's
   std::atomic<int64_t> stop_patience_ms_{0};
 };
 

@@ -27,10 +27,15 @@ LaneMetrics::LaneMetrics(prometheus::Registry* r, uint32_t lane)
       commits(Counter(r, lane, "dormouse_commits_total", "Commits that the store answered")),
       commit_failures(Counter(r, lane, "dormouse_commit_failures_total", "Commits that failed")),
       alarms(Counter(r, lane, "dormouse_alarms_total", "Alarms delivered to hubs")),
+      given_up(Counter(r, lane, "dormouse_events_given_up_total",
+                       "Events given up because statekeepers died of them (max-attempts)")),
+      hubs_waiting(Gauge(r, lane, "dormouse_hubs_waiting", "Hubs that wait for their turn (max-handlers)")),
       store_healthy(Gauge(r, lane, "dormouse_store_healthy", "1 while the store answers")),
       gateways(Gauge(r, lane, "dormouse_gateways_connected", "Gateways with a stream to this lane")),
       unacknowledged_bytes(Gauge(r, lane, "dormouse_unacknowledged_bytes",
                                  "Output kept until its gateways have acknowledged it")),
+      gateways_given_up(Counter(r, lane, "dormouse_gateways_given_up_total",
+                                "Gateways that stayed away, hung or acknowledged too slowly")),
       shards_owned(Gauge(r, lane, "dormouse_shards_owned", "Shards that this lane serves")) {}
 
 }  // namespace dormouse

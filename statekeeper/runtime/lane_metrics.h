@@ -20,9 +20,12 @@ struct LaneMetrics {
   prometheus::Counter& commits;
   prometheus::Counter& commit_failures;
   prometheus::Counter& alarms;
+  prometheus::Counter& given_up;
+  prometheus::Gauge& hubs_waiting;
   prometheus::Gauge& store_healthy;
   prometheus::Gauge& gateways;
   prometheus::Gauge& unacknowledged_bytes;
+  prometheus::Counter& gateways_given_up;
   prometheus::Gauge& shards_owned;
 };
 

@@ -94,8 +94,11 @@ void Lane::ListConnections(const std::string& hub, std::string after, size_t lim
   limit = std::clamp<size_t>(limit, 1, kMostAtOnce);
   if (AwakeHub* awake = FindAwake(hub, shard); awake != nullptr)
     return awake->ListConnections(std::move(after), limit, std::move(done));
+  if (!fibers_.MaySuspend() || !fibers_.MayRun()) return done(OperatorStatus::kBusy, {});
   fibers_.Run([this, hub, after = std::move(after), limit, done = std::move(done)] {
-    HubState state({hub, config_.reap_interval}, store_.get(), &fibers_, [this] { Yield(); });
+    HandlerClock clock([this] { Yield(); });
+    clock.Begin({});
+    HubState state({hub, config_.reap_interval}, store_.get(), &fibers_, &clock);
     try {
       if (!state.Get(kMetaRow)) return done(OperatorStatus::kNoSuchHub, {});
       done(OperatorStatus::kOk, ConnectionsAfter(after, limit, &state));
@@ -115,7 +118,7 @@ void Lane::AwaitSleep(const std::string& hub, const ShardEpoch& shard, Duration 
                       LaneOperator::Done done) {
   const auto sleeps = [this, hub, shard] {
     AwakeHub* awake = FindAwake(hub, shard);
-    if (awake == nullptr) return true;
+    if (awake == nullptr) return !room_.Has(hub, shard);
     if (!awake->CanSleep()) return false;
     LeaveMemory(Find(shard.shard), awake);
     return true;
@@ -134,9 +137,9 @@ void Lane::CloseHub(const std::string& hub, LaneOperator::Done done) {
     ServedShard* served = Find(shard.shard);
     if (served == nullptr || served->epoch != shard.epoch || !MayServe(*served))
       return then(OperatorStatus::kNotOwner);
-    AwakeHub* awake = FindOrWake(hub, shard.shard, served);
-    Touch(awake);
-    awake->CloseAll();
+    HubEvent close_all;
+    close_all.kind = HubEvent::Kind::kCloseAll;
+    Take(hub, shard.shard, served, std::move(close_all));
     AwaitSleep(hub, shard, kClosePatience, std::move(then));
   };
   if (FindAwake(hub, shard) != nullptr) return close(std::move(done));

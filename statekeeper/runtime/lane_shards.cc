@@ -8,6 +8,7 @@ namespace dormouse {
 namespace {
 
 ShardId IdOf(ShardId shard) { return shard; }
+ShardId IdOf(const TakenShard& shard) { return shard.shard; }
 ShardId IdOf(const ShardEpoch& shard) { return shard.shard; }
 
 }  // namespace
@@ -36,8 +37,8 @@ void LaneShards::Split(const std::vector<Each>& shards, std::function<void()> do
   }
 }
 
-void LaneShards::Serve(std::vector<ShardEpoch> shards, std::function<void()> done) {
-  Split<ShardEpoch>(shards, std::move(done), [](Lane* lane, const auto& part, const auto& part_done) {
+void LaneShards::Serve(std::vector<TakenShard> shards, std::function<void()> done) {
+  Split<TakenShard>(shards, std::move(done), [](Lane* lane, const auto& part, const auto& part_done) {
     lane->Serve(part);
     part_done();
   });

@@ -20,7 +20,7 @@ class LaneShards final : public ShardServers, public LaneOperator {
   LaneShards(std::vector<Lane*> lanes, uint32_t shard_count);
 
   // ShardServers
-  void Serve(std::vector<ShardEpoch> shards, std::function<void()> done) override;
+  void Serve(std::vector<TakenShard> shards, std::function<void()> done) override;
   void Retire(std::vector<ShardId> shards, Duration patience, std::function<void()> done) override;
   void Resume(std::vector<ShardId> shards) override;
   void Drop(std::vector<ShardEpoch> shards) override;

@@ -47,6 +47,7 @@ class NotingLinks : public GatewayLinks {
   }
   std::vector<GatewayId> Linked() const override { return {}; }
   bool IsPresent(GatewayId) const override { return true; }
+  void Hold(bool) override {}
   void Flush() override {}
   Traffic traffic() const override { return {}; }
 
@@ -72,6 +73,7 @@ class LaneShardsTest : public testing::Test {
       config.hibernate_after = Duration(10'000);
       config.reap_interval = Duration(3'600'000);
       config.gateway_grace = Duration(60'000);
+      config.suspects = &suspects_;
       config.lease = &lease_;
       config.fenced = [](ShardEpoch) {};
       lanes_.push_back(std::make_unique<Lane>(config, &classes_, stores_.get(), &registry_));
@@ -83,7 +85,7 @@ class LaneShardsTest : public testing::Test {
     for (const auto& lane : lanes_) lane->Stop(Duration(0));
   }
 
-  void Serve(const std::vector<ShardEpoch>& shards) {
+  void Serve(const std::vector<TakenShard>& shards) {
     std::promise<void> served;
     shards_->Serve(shards, [&] { served.set_value(); });
     served.get_future().wait();
@@ -113,6 +115,7 @@ class LaneShardsTest : public testing::Test {
   prometheus::Registry registry_;
   std::unique_ptr<StoreFactory> stores_;
   Lease lease_;
+  SuspectTurn suspects_;
   NotingLinks::Notes notes_[2];
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::unique_ptr<LaneShards> shards_;

@@ -6,14 +6,17 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <future>
+#include <map>
 #include <mutex>
 #include <numeric>
 
 #include "common/clock.h"
 #include "common/temp_dir.h"
+#include "statekeeper/runtime/row_names.h"
 #include "statekeeper/store/cluster_store.h"
 #include "statekeeper/store/store_test_support.h"
 
@@ -63,6 +66,8 @@ struct Wire {
   std::vector<ShardEpoch> fenced;
   std::vector<ShardEpoch> owned;
   std::vector<ShardId> disowned;
+  bool held = false;
+  int holds = 0;  // calls of Hold
   bool hold_quiesce = false;
   std::vector<std::function<void()>> quiescing;  // to be called on the lane's thread
   size_t quiesced = 0;
@@ -123,6 +128,14 @@ class FakeLinks : public GatewayLinks {
     if (done) done();
   }
   std::vector<GatewayId> Linked() const override { return {1, 2}; }
+  void Hold(bool hold) override {
+    {
+      const std::scoped_lock lock(wire_->mutex);
+      wire_->held = hold;
+      ++wire_->holds;
+    }
+    wire_->changed.notify_all();
+  }
   void Flush() override {}
   Traffic traffic() const override { return {}; }
 
@@ -154,6 +167,66 @@ class FakeLinks : public GatewayLinks {
   ev_async wake_;
 };
 
+// A store that can fall silent: reads of hubs wait until it speaks again.
+struct Gate {
+  std::atomic<bool> silent{false};
+  std::atomic<bool> healthy{true};
+  std::atomic<size_t> waiting{0};
+  std::atomic<size_t> most_waiting{0};      // at once, silent or not
+  std::deque<std::function<void()>> reads;  // the lane's
+};
+
+class GatedStore : public Store {
+ public:
+  GatedStore(std::unique_ptr<Store> store, Gate* gate) : store_(std::move(store)), gate_(gate) {}
+
+  void Commit(ShardCommit commit, CommitCallback done) override {
+    store_->Commit(std::move(commit), std::move(done));
+  }
+  void Range(const std::string& hub, const std::string& first, const std::string& last, size_t limit,
+             RowsCallback done) override {
+    gate_->most_waiting = std::max<size_t>(gate_->most_waiting, ++gate_->waiting);
+    std::function<void()> read = [=, this, done = std::move(done)] {
+      store_->Range(hub, first, last, limit, [this, done](StoreStatus status, RowPage page) {
+        --gate_->waiting;
+        done(status, std::move(page));
+      });
+    };
+    if (!gate_->silent) return read();
+    gate_->reads.push_back(std::move(read));
+  }
+  void Get(const std::string& hub, std::vector<std::string> keys, ValuesCallback done) override {
+    store_->Get(hub, std::move(keys), std::move(done));
+  }
+  void DueAlarms(ShardId shard, int64_t now_ms, size_t limit, AlarmsCallback done) override {
+    store_->DueAlarms(shard, now_ms, limit, std::move(done));
+  }
+  void ListHubs(ShardId shard, const std::string& after, size_t limit, NamesCallback done) override {
+    store_->ListHubs(shard, after, limit, std::move(done));
+  }
+  bool healthy() const override { return gate_->healthy && store_->healthy(); }
+
+ private:
+  const std::unique_ptr<Store> store_;
+  Gate* const gate_;
+};
+
+class GatedStores : public StoreFactory {
+ public:
+  GatedStores(std::unique_ptr<StoreFactory> stores, Gate* gate) : stores_(std::move(stores)), gate_(gate) {}
+  std::unique_ptr<Store> NewStore(struct ev_loop* loop) override {
+    return std::make_unique<GatedStore>(stores_->NewStore(loop), gate_);
+  }
+  std::unique_ptr<ClusterStore> NewClusterStore(struct ev_loop* loop) override {
+    return stores_->NewClusterStore(loop);
+  }
+  bool shared() const override { return stores_->shared(); }
+
+ private:
+  const std::unique_ptr<StoreFactory> stores_;
+  Gate* const gate_;
+};
+
 class LaneTest : public testing::Test {
  protected:
   LaneTest() { classes_.Register(std::make_unique<EchoTestClass>()); }
@@ -167,11 +240,16 @@ class LaneTest : public testing::Test {
     std::string error;
     stores_ = OpenStore(store_config, &error);
     ASSERT_NE(stores_, nullptr) << error;
+    stores_ = std::make_unique<GatedStores>(std::move(stores_), &gate_);
     Lane::Config config;
+    config.max_handlers = max_handlers_;
+    config.max_awake = max_awake_;
+    config.store_timeout = Duration(100);
     config.shard_count = kShards;
     config.hibernate_after = hibernate_after;
     config.reap_interval = Duration(3'600'000);
     config.gateway_grace = Duration(60'000);
+    config.suspects = &suspects_;
     config.lease = &lease_;
     config.fenced = [this](ShardEpoch shard) {
       const std::scoped_lock lock(wire_.mutex);
@@ -204,8 +282,8 @@ class LaneTest : public testing::Test {
     done.get_future().wait();
   }
   // All shards, in the present epoch.
-  std::vector<ShardEpoch> All() const {
-    std::vector<ShardEpoch> all;
+  std::vector<TakenShard> All() const {
+    std::vector<TakenShard> all;
     for (ShardId shard = 0; shard < kShards; ++shard) all.push_back({shard, epoch_});
     return all;
   }
@@ -214,6 +292,13 @@ class LaneTest : public testing::Test {
   }
   void Drop(const std::vector<ShardEpoch>& shards) {
     OnLane([&] { lane_->Drop(shards); });
+  }
+  // The store speaks again.
+  void OpenGate() {
+    OnLane([&] {
+      gate_.silent = false;
+      for (const auto& read : std::exchange(gate_.reads, {})) read();
+    });
   }
   static ShardId ShardOfHub(const std::string& hub) { return ShardOf("echo/" + hub, kShards); }
   // The future is ready when it is done.
@@ -242,12 +327,12 @@ class LaneTest : public testing::Test {
   }
 
   void Post(EventKind kind, const std::string& hub, uint64_t connection, const std::string& payload = "",
-            GatewayId gateway = 1) {
+            GatewayId gateway = 1, bool repeated = false) {
     const std::string name = "echo/" + hub;
     std::string packed;
-    AppendEvent(
-        {kind, ShardOf(name, kShards), epoch_, ++sequence_, UuidLow(connection), WallMs(), name, payload},
-        &packed);
+    AppendEvent({kind, ShardOf(name, kShards), epoch_, ++sequence_, UuidLow(connection), WallMs(), name,
+                 payload, repeated},
+                &packed);
     {
       const std::scoped_lock lock(wire_.mutex);
       wire_.events.emplace_back(gateway, std::move(packed));
@@ -310,6 +395,9 @@ class LaneTest : public testing::Test {
     return Metric(name) == value;
   }
 
+  uint32_t max_handlers_ = 250;
+  uint32_t max_awake_ = 20'000;
+  Gate gate_;
   const TempDir directory_;
   HubClassRegistry classes_;
   std::unique_ptr<prometheus::Registry> registry_;
@@ -318,6 +406,7 @@ class LaneTest : public testing::Test {
   FakeLinks* links_ = nullptr;
   Wire wire_;
   Lease lease_;
+  SuspectTurn suspects_;
   uint64_t sequence_ = 0;
   uint32_t epoch_ = 0;
 };
@@ -594,6 +683,156 @@ TEST_F(LaneTest, ARetiredShardStaysSoWhenTheLeaseIsBack) {
   EXPECT_TRUE(Sent().empty());
 }
 
+// --- Many at once.
+
+TEST_F(LaneTest, WhileTheStoreIsSilentAFewHubsWakeTheRestWaitsAndAwakeOnesGoOn) {
+  max_handlers_ = 10;
+  StartLane(Duration(60'000));
+  Post(EventKind::kOpen, "awake", 1);
+  ASSERT_TRUE(Await([](const Wire& wire) { return wire.settled == 1; }));
+  gate_.silent = true;
+  constexpr size_t kHubs = 3000;
+  for (size_t i = 0; i < kHubs; ++i) {
+    Post(EventKind::kOpen, "h" + std::to_string(i), i);
+    Post(EventKind::kText, "h" + std::to_string(i), i, "hello");
+  }
+  Pass();
+  Post(EventKind::kText, "awake", 1, "still");
+  EXPECT_TRUE(AwaitSent("1:still of 1"));
+  EXPECT_EQ(Settled(), 2u);
+  EXPECT_EQ(gate_.waiting, 10u);
+  EXPECT_LE(Metric("dormouse_hubs_awake"), 11);
+  EXPECT_GE(Metric("dormouse_hubs_waiting"), kHubs - 10);
+  OpenGate();
+  ASSERT_TRUE(Await([](const Wire& wire) { return wire.settled == 2 + 2 * kHubs; }));
+  EXPECT_EQ(gate_.most_waiting, 10u);
+  EXPECT_TRUE(AwaitSent("2999:hello of 1"));
+  EXPECT_EQ(Sent().size(), 1 + kHubs);
+  EXPECT_EQ(Metric("dormouse_hubs_waiting"), 0);
+}
+
+TEST_F(LaneTest, WhatWaitsForLongerThanTheStoreMayTakeIsAnsweredAllTheSame) {
+  max_handlers_ = 10;
+  StartLane(Duration(60'000));
+  gate_.silent = true;
+  gate_.healthy = false;
+  for (size_t i = 0; i < 500; ++i) Post(EventKind::kOpen, "h" + std::to_string(i), i);
+  EXPECT_TRUE(Await([](const Wire& wire) { return wire.settled == 490; })) << "but those that ask the store";
+  EXPECT_EQ(Sent().at(0).substr(Sent().at(0).find(':')),
+            ":" + ClosePayload(1013, "The store is not available; try again"));
+  gate_.healthy = true;
+  OpenGate();
+  EXPECT_TRUE(Await([](const Wire& wire) { return wire.settled == 500; }));
+}
+
+TEST_F(LaneTest, ThousandsOfOverdueAlarmsRingByAndByAndWhatIsNewDoesNotWaitForThem) {
+  max_handlers_ = 10;
+  StartLane(Duration(60'000));
+  constexpr size_t kHubs = 5000;
+  TakeAll();
+  {
+    TestLoop loop;
+    const std::unique_ptr<Store> store = stores_->NewStore(loop);
+    stored::HubMeta meta;
+    meta.set_alarm_due_ms(1);
+    std::map<ShardId, ShardCommit> commits;
+    for (size_t i = 0; i < kHubs; ++i) {
+      const std::string hub = "echo/h" + std::to_string(i);
+      ShardCommit& commit = commits[ShardOf(hub, kShards)];
+      commit.epoch = epoch_;
+      commit.shard = ShardOf(hub, kShards);
+      commit.hubs.push_back({hub, {{kMetaRow, meta.SerializeAsString()}}, 1});
+    }
+    for (auto& [shard, commit] : commits) {
+      ASSERT_EQ(Commit(loop, *store, std::move(commit)), StoreStatus::kOk);
+    }
+  }
+  Serve();
+  Post(EventKind::kOpen, "new", 1);
+  ASSERT_TRUE(Await([](const Wire& wire) { return wire.settled == 1; }));
+  EXPECT_LT(Metric("dormouse_alarms_total"), kHubs);
+  ASSERT_TRUE(AwaitMetric("dormouse_alarms_total", kHubs));
+  EXPECT_EQ(gate_.most_waiting, 10u);
+  TestLoop loop;
+  const std::unique_ptr<Store> store = stores_->NewStore(loop);
+  const int64_t deadline_ms = SteadyMs() + 30'000;
+  for (ShardId shard = 0; shard < kShards;) {
+    if (DueAlarms(loop, *store, shard, WallMs(), 1).second.due.empty()) {
+      ++shard;
+    } else {
+      ASSERT_LT(SteadyMs(), deadline_ms);
+    }
+  }
+}
+
+TEST_F(LaneTest, WhatWaitsForRoomInARetiredShardIsTheNextOwnersOrGoesOn) {
+  max_handlers_ = 1;
+  StartLane(Duration(60'000));
+  gate_.silent = true;
+  Post(EventKind::kOpen, "first", 9);
+  for (int i = 0; i < 3; ++i) Post(EventKind::kText, "h", 1, std::to_string(i));
+  Post(EventKind::kOpen, "i", 1);
+  Pass();
+  const std::future<void> retired = Retire("i");
+  EXPECT_TRUE(IsReady(retired) || ShardOfHub("first") == ShardOfHub("i"));
+  EXPECT_EQ(Settled(), 0u);
+  Post(EventKind::kText, "i", 1, "later");
+  Pass();
+  OpenGate();
+  Resume("i");
+  ASSERT_TRUE(Await([](const Wire& wire) { return wire.settled == 6; }));
+  EXPECT_TRUE(AwaitSent("1:later of 1")) << "after its open";
+}
+
+TEST_F(LaneTest, WhenTooManyBytesWaitNoMoreIsTakenFromGateways) {
+  max_handlers_ = 1;
+  StartLane(Duration(60'000));
+  gate_.silent = true;
+  const std::string frame(1u << 20, 'x');
+  for (size_t i = 0; i < 60; ++i) Post(EventKind::kText, "h" + std::to_string(i), i, frame);
+  Pass();
+  EXPECT_TRUE(Await([](const Wire& wire) { return wire.holds == 0; }));
+  for (size_t i = 60; i < 80; ++i) Post(EventKind::kText, "h" + std::to_string(i), i, frame);
+  EXPECT_TRUE(Await([](const Wire& wire) { return wire.held; }));
+  OpenGate();
+  EXPECT_TRUE(Await([](const Wire& wire) { return !wire.held && wire.settled == 80; }));
+  EXPECT_TRUE(Await([](const Wire& wire) { return wire.holds == 2; }));
+}
+
+TEST_F(LaneTest, BeyondMaxAwakeTheIdlestHubsLeaveMemory) {
+  max_awake_ = 50;
+  StartLane(Duration(60'000));
+  for (size_t i = 0; i < 500; ++i) Post(EventKind::kOpen, "h" + std::to_string(i), i);
+  ASSERT_TRUE(Await([](const Wire& wire) { return wire.settled == 500; }));
+  EXPECT_TRUE(AwaitMetric("dormouse_hubs_awake", 50));
+  Post(EventKind::kText, "h0", 0, "hello");
+  EXPECT_TRUE(AwaitSent("0:hello of 1"));
+}
+
+// --- Suspects.
+
+TEST_F(LaneTest, WhatWasThereBeforeOwnersDiedRunsOneByOneAndWhatIsNewAtOnce) {
+  StartLane(Duration(60'000));
+  std::vector<TakenShard> shards;
+  TakeAll();
+  for (TakenShard shard : All()) {
+    shard.crashes = 2;
+    shards.push_back(shard);
+  }
+  OnLane([&] { lane_->Serve(shards); });
+  ASSERT_TRUE(suspects_.Ask(this, [] {}));  // another lane has the turn
+  for (size_t i = 0; i < 20; ++i) Post(EventKind::kOpen, "h" + std::to_string(i), i, "", 1, true);
+  Post(EventKind::kText, "h7", 7, "behind its open");
+  Post(EventKind::kOpen, "new", 99);
+  ASSERT_TRUE(Await([](const Wire& wire) { return wire.settled == 1; }));
+  suspects_.GiveBack();
+  ASSERT_TRUE(Await([](const Wire& wire) { return wire.settled == 22; }));
+  EXPECT_TRUE(AwaitSent("7:behind its open of 1"));
+  const int64_t deadline_ms = SteadyMs() + 30'000;
+  while (!suspects_.Ask(this, [] {}) && SteadyMs() < deadline_ms) suspects_.Leave(this);
+  EXPECT_LT(SteadyMs(), deadline_ms) << "the turn was given back";
+}
+
 // --- Gateways that are back.
 
 TEST_F(LaneTest, AGatewayThatIsBackIsAskedForItsSockets) {
@@ -658,7 +897,9 @@ TEST_F(LaneTest, AnOperatorIsToldWhatIsWrong) {
   EXPECT_EQ(status, OperatorStatus::kNoSuchHub);
   EXPECT_EQ(Ask(&Lane::CloseHub, "echo/never"), OperatorStatus::kNoSuchHub);
   EXPECT_EQ(Metric("dormouse_hub_wakes_total"), 0);
-  Drop(All());
+  std::vector<ShardEpoch> all;
+  for (const TakenShard& each : All()) all.push_back({each.shard, each.epoch});
+  Drop(all);
   Describe("echo/never", &status);
   EXPECT_EQ(status, OperatorStatus::kNotOwner);
   EXPECT_EQ(Ask(&Lane::HibernateHub, "echo/never"), OperatorStatus::kNotOwner);

@@ -21,6 +21,10 @@ std::string Successor(const std::string& key) { return key + '\0'; }
 
 const RowCache::Value RowCache::kAbsent;
 
+void RowCache::Count(const std::string& key, const Value& value) {
+  bytes_ += key.size() + (value ? value->size() : 0);
+}
+
 const RowCache::Value* RowCache::Find(std::string_view key) const {
   const auto it = rows_.find(key);
   if (it != rows_.end()) return &it->second;
@@ -38,6 +42,7 @@ std::optional<std::string_view> RowCache::KnownUntil(std::string_view key) const
 RowCache::Undo RowCache::Write(std::string_view key, Value value) {
   Undo undo;
   undo.key = key;
+  Count(undo.key, value);
   auto it = rows_.find(key);
   if (it != rows_.end()) {
     undo.known = true;
@@ -73,7 +78,9 @@ void RowCache::MakeUnknown(const std::string& key) {
 }
 
 void RowCache::Learn(const std::string& key, Value value) {
-  if (Find(key) == nullptr) rows_.emplace(key, std::move(value));
+  if (Find(key) != nullptr) return;
+  Count(key, value);
+  rows_.emplace(key, std::move(value));
 }
 
 void RowCache::LearnRange(const std::string& first, const std::string& last, RowPage page) {
@@ -83,7 +90,7 @@ void RowCache::LearnRange(const std::string& first, const std::string& last, Row
     end = Successor(page.rows.back().key);
   }
   for (Row& row : page.rows) {
-    if (Find(row.key) == nullptr) rows_.emplace(std::move(row.key), std::move(row.value));
+    Learn(row.key, std::move(row.value));
   }
   AddKnownRange(first, std::move(end));
 }
@@ -119,7 +126,32 @@ std::optional<std::string> RowCache::Visit(
   return end;
 }
 
+std::optional<std::string> RowCache::VisitPage(
+    const std::string& first, const std::string& last, const RowPage& page,
+    const std::function<bool(const std::string&, const std::string&)>& visit) const {
+  if (!page.complete && page.rows.empty()) return first;
+  const std::string end = page.complete ? last : Successor(page.rows.back().key);
+  auto known = rows_.lower_bound(first);
+  auto read = page.rows.begin();
+  for (;;) {
+    const bool knows = known != rows_.end() && (end.empty() || known->first < end);
+    const bool has_read = read != page.rows.end();
+    if (!knows && !has_read) break;
+    if (knows && (!has_read || known->first <= read->key)) {
+      if (has_read && known->first == read->key) ++read;
+      if (known->second && !visit(known->first, *known->second)) return std::nullopt;
+      ++known;
+    } else {
+      if (!KnownUntil(read->key) && !visit(read->key, read->value)) return std::nullopt;
+      ++read;
+    }
+  }
+  if (page.complete) return std::nullopt;
+  return end;
+}
+
 void RowCache::Clear() {
+  bytes_ = 0;
   rows_.clear();
   known_ranges_.clear();
 }

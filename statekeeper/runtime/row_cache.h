@@ -48,7 +48,13 @@ class RowCache {
   std::optional<std::string> Visit(
       const std::string& first, const std::string& last,
       const std::function<bool(const std::string& key, const std::string& value)>& visit) const;
+  // The same after a range read whose answer is not to be kept: visits what LearnRange would have made known.
+  std::optional<std::string> VisitPage(
+      const std::string& first, const std::string& last, const RowPage& page,
+      const std::function<bool(const std::string& key, const std::string& value)>& visit) const;
 
+  // Of all keys and values that reads and writes have brought since Clear.
+  size_t bytes() const { return bytes_; }
   void Clear();
 
  private:
@@ -56,12 +62,14 @@ class RowCache {
   std::optional<std::string_view> KnownUntil(std::string_view key) const;
   void AddKnownRange(std::string first, std::string last);
   void MakeUnknown(const std::string& key);
+  void Count(const std::string& key, const Value& value);
 
   static const Value kAbsent;
   // Known rows, and known absences outside of the known ranges.
   std::map<std::string, Value, std::less<>> rows_;
   // Disjoint ranges, first -> last, within which every row is known. Last empty: no end.
   std::map<std::string, std::string, std::less<>> known_ranges_;
+  size_t bytes_ = 0;
 };
 
 }  // namespace dormouse

@@ -91,7 +91,7 @@ TEST(RowCacheTest, RandomReadsWritesAndRevertsAgreeWithAModel) {
     std::map<std::string, std::string> model = stored;
     RowCache cache;
     std::vector<std::pair<RowCache::Undo, std::map<std::string, std::string>>> undo;
-    const auto read = [&](const std::string& first, const std::string& last, size_t limit) {
+    const auto page_of = [&](const std::string& first, const std::string& last, size_t limit) {
       RowPage page;
       page.complete = true;
       for (const auto& [key, value] : stored) {
@@ -102,7 +102,10 @@ TEST(RowCacheTest, RandomReadsWritesAndRevertsAgreeWithAModel) {
         }
         page.rows.push_back({key, value});
       }
-      cache.LearnRange(first, last, page);
+      return page;
+    };
+    const auto read = [&](const std::string& first, const std::string& last, size_t limit) {
+      cache.LearnRange(first, last, page_of(first, last, limit));
     };
     for (int step = 0; step < 40; ++step) {
       const std::string key(1, static_cast<char>('a' + random() % 26));
@@ -138,6 +141,17 @@ TEST(RowCacheTest, RandomReadsWritesAndRevertsAgreeWithAModel) {
           }
       }
     }
+    const size_t bytes = cache.bytes();
+    std::map<std::string, std::string> visited;  // without keeping what is read
+    const auto visit = [&](const std::string& key, const std::string& value) {
+      return visited.emplace(key, value).second;
+    };
+    for (std::optional<std::string> at = ""; at;) {
+      at = cache.Visit(*at, "", visit);
+      if (at) at = cache.VisitPage(*at, "", page_of(*at, "", 3), visit);
+    }
+    ASSERT_EQ(visited, model);
+    EXPECT_EQ(cache.bytes(), bytes);
     std::string first;
     for (int reads = 0; reads < 100; ++reads) {
       const auto unknown =

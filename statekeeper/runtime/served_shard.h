@@ -31,6 +31,8 @@ struct ServedShard {
   };
 
   uint32_t epoch = 0;
+  uint32_t attempts = 0;   // not 0: what was there before is suspect, HubEvent::attempts
+  int64_t claimed_ms = 0;  // wall clock
   bool retired = false;
   bool alarm_waits = false;  // one was due while it could not ring
   Hubs hubs;

@@ -317,7 +317,8 @@ void ClusterCalls::Deliver(Slot* slot, const redisReply& reply) {
     const bool error = answer.type == REDIS_REPLY_ERROR;
     if (error && SteadyMs() >= next_log_ms_) {
       next_log_ms_ = SteadyMs() + kLogIntervalMs;
-      SPDLOG_ERROR("Redis at {} refused a command: {}", config_.server.Address(), Text(answer));
+      SPDLOG_ERROR("Redis at {} refused a command: {}", config_.server.Address(),
+                   WithoutArguments(Text(answer)));
     }
     const PendingCall call = slot->calls.PopFront();
     call.done(error ? StoreStatus::kError : StoreStatus::kOk, error ? nullptr : &answer);

@@ -42,7 +42,7 @@ class ClusterCallsTest : public testing::Test {
     const std::optional<RedisUrl> url = ParseRedisUrl(cluster_->url() + settings, &error);
     ASSERT_TRUE(url) << error;
     ev_now_update(loop_);
-    RedisConfig config{*url, "probe", {kAppend}, timeout};
+    RedisConfig config{*url, {}, "probe", {kAppend}, timeout};
     calls_.emplace(loop_, config);
     loop_.RunUntil([this] { return calls_->healthy(); });
   }

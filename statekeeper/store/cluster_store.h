@@ -61,7 +61,11 @@ struct SyncAnswer {
 struct ShardClaim {
   ShardId shard = 0;
   uint32_t epoch = 0;  // 0: never owned
+  bool given = false;  // by its owner
 };
+
+// Crashes are counted together that follow each other within this time.
+inline constexpr Duration kCrashMemory{600'000};
 
 class ClusterStore {
  public:
@@ -83,11 +87,19 @@ class ClusterStore {
   // up by one (of a shard never owned, to FirstEpoch()). Answers all records as they are then, in the order
   // of the claims: those that name the caller are the caller's. After kOk nothing of an earlier owner can be
   // written to these. A claim that is carried out twice, its first answer lost, answers the same.
+  //
+  // A claim that takes a shard from another member which has neither given nor released it counts as one
+  // crash of an owner: ShardRecord::crashes says how many there have been, each within kCrashMemory (by the
+  // store's clock) of the one before; 0 when the last is longer ago.
   virtual void Claim(std::vector<ShardClaim> claims, RecordsCallback done) = 0;
 
   // Puts entries into the shard table; those whose epoch is lower than what is there are passed over. An
   // equal epoch replaces (`avoid` may change).
   virtual void Publish(std::vector<ShardEntry> entries, DoneCallback done) = 0;
+
+  // Shards that the caller serves no more, though it owns them still: who claims them next counts no crash.
+  // Passed over where the caller is not the owner any more.
+  virtual void Release(std::vector<ShardEpoch> shards, DoneCallback done) = 0;
 
   virtual bool healthy() const = 0;
 };

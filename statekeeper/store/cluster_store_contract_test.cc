@@ -72,6 +72,12 @@ class ClusterStoreTest : public testing::Test {
     loop_.RunUntil([&] { return answer.has_value(); });
     return answer.value();
   }
+  StoreStatus Release(Member& member, std::vector<ShardEpoch> shards) {
+    std::optional<StoreStatus> answer;
+    member.cluster->Release(std::move(shards), [&](StoreStatus status) { answer = status; });
+    loop_.RunUntil([&] { return answer.has_value(); });
+    return answer.value();
+  }
   StoreStatus Leave(Member& member) {
     std::optional<StoreStatus> answer;
     member.cluster->Leave([&](StoreStatus status) { answer = status; });
@@ -102,7 +108,12 @@ class ClusterStoreContractTest : public ClusterStoreTest, public testing::WithPa
  protected:
   void SetUp() override {
     if (GetParam() == "redis") server_.emplace();
-    config_ = TestConfig(server_ ? server_->url() : "file:" + (directory_ / "store.db"));
+    if (GetParam() == "redis_tls") {
+      server_.emplace(RedisServer::Options{.tcp = true, .tls = TestServerTls()});
+    }
+    config_ = GetParam() == "redis_tls"
+                  ? TestTlsConfig(server_->url())
+                  : TestConfig(server_ ? server_->url() : "file:" + (directory_ / "store.db"));
     config_.timeout = Duration(60'000);  // beyond what RunUntil waits for: no deadline may help a call along
     us_ = Open("us");
   }
@@ -173,6 +184,40 @@ TEST_P(ClusterStoreContractTest, AClaimCarriedOutTwiceRaisesTheEpochOnce) {
     EXPECT_EQ(record.epoch, epoch + 1);
     EXPECT_EQ(Claim(us_, {{5, 0}}).at(0).epoch, epoch + 1);
   }
+}
+
+TEST_P(ClusterStoreContractTest, ClaimsFromOwnersThatDidNotGiveAreCounted) {
+  uint32_t epoch = Claim(us_, {{5, 0}}).at(0).epoch;
+  const auto claim = [&](bool given) {
+    const ShardRecord record = Claim(us_, {{5, epoch, given}}).at(0);
+    EXPECT_EQ(record.epoch, epoch + 1);
+    EXPECT_EQ(Claim(us_, {{5, epoch, given}}).at(0).crashes, record.crashes) << "carried out twice";
+    epoch = record.epoch;
+    return record.crashes;
+  };
+  EXPECT_EQ(claim(false), 0u) << "from oneself";
+  Reopen("b");
+  EXPECT_EQ(claim(false), 1u);
+  Reopen("c");
+  EXPECT_EQ(claim(false), 2u);
+  Reopen("d");
+  EXPECT_EQ(claim(true), 2u) << "given";
+  Reopen("e");
+  EXPECT_EQ(claim(false), 3u);
+  EXPECT_EQ(Claim(us_, {{6, 0}}).at(0).crashes, 0u) << "of another shard";
+}
+
+TEST_P(ClusterStoreContractTest, AReleasedShardIsTakenWithoutACrash) {
+  const uint32_t epoch = Claim(us_, {{1, 0}, {2, 0}}).at(0).epoch;
+  EXPECT_EQ(Release(us_, {{1, epoch}, {2, epoch - 1}}), StoreStatus::kOk);
+  Reopen("b");
+  EXPECT_EQ(Release(us_, {{2, epoch}}), StoreStatus::kOk) << "of another: passed over";
+  const std::vector<ShardRecord> taken = Claim(us_, {{1, epoch}, {2, epoch}});
+  EXPECT_EQ(taken.at(0).crashes, 0u);
+  EXPECT_EQ(taken.at(1).crashes, 1u);
+  Reopen("c");
+  EXPECT_EQ(Claim(us_, {{1, epoch + 1}}).at(0).crashes, 1u) << "it was released once";
+  EXPECT_EQ(Release(us_, {}), StoreStatus::kOk);
 }
 
 TEST_P(ClusterStoreContractTest, AfterAClaimTheOwnerBeforeIsFenced) {
@@ -298,7 +343,7 @@ TEST_P(ClusterStoreContractTest, AsManyShardsAsThereCanBe) {
   EXPECT_THAT(Sync(us_, answer.version).changed, ElementsAre(entries[kMaxShards - 1]));
 }
 
-INSTANTIATE_TEST_SUITE_P(Stores, ClusterStoreContractTest, testing::Values("redis", "sqlite"),
+INSTANTIATE_TEST_SUITE_P(Stores, ClusterStoreContractTest, testing::Values("redis", "redis_tls", "sqlite"),
                          [](const auto& param) { return param.param; });
 
 class SharedClusterStoreTest : public ClusterStoreTest {

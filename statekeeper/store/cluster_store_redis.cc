@@ -16,7 +16,7 @@ namespace dormouse {
 namespace {
 
 // The order of kClusterScripts.
-enum Script { kSync, kLeave, kClaim, kPublish };
+enum Script { kSync, kLeave, kClaim, kPublish, kRelease };
 
 // Entries that a script tells or puts: so many take Redis well below a millisecond.
 constexpr size_t kEntriesPerSync = 1'000;
@@ -65,11 +65,12 @@ class RedisClusterStore : public ClusterStore {
       redis_->Call(
           key,
           RedisCommand("EVALSHA", scripts_[kClaim], "1", key, config_.owner, fmt::to_string(claims[i].epoch),
-                       first_epoch),
+                       first_epoch, claims[i].given ? "1" : "0", fmt::to_string(kCrashMemory.count())),
           [joined, i](StoreStatus status, const redisReply* reply) {
             if (status == StoreStatus::kOk) {
               const auto record = Elements(*reply);
-              joined->result[i] = {std::string(Text(*record[0])), static_cast<uint32_t>(record[1]->integer)};
+              joined->result[i] = {std::string(Text(*record[0])), static_cast<uint32_t>(record[1]->integer),
+                                   static_cast<uint32_t>(record[2]->integer)};
             }
             joined->Answer(status);
           });
@@ -98,6 +99,20 @@ class RedisClusterStore : public ClusterStore {
       }
       redis_->Call(VersionKey(config_.key_prefix), command.Take(),
                    [joined](StoreStatus status, const redisReply*) { joined->Answer(status); });
+    }
+  }
+
+  void Release(std::vector<ShardEpoch> shards, DoneCallback done) override {
+    auto joined = std::make_shared<Joined<Nothing>>();
+    joined->missing = std::max<size_t>(1, shards.size());
+    joined->done = [done = std::move(done)](StoreStatus status, Nothing) { done(status); };
+    if (shards.empty()) shards.push_back({});  // one that nobody owns in epoch 0
+    for (const ShardEpoch& each : shards) {
+      const std::string key = ShardKey(config_.key_prefix, each.shard);
+      redis_->Call(
+          key,
+          RedisCommand("EVALSHA", scripts_[kRelease], "1", key, config_.owner, fmt::to_string(each.epoch)),
+          [joined](StoreStatus status, const redisReply*) { joined->Answer(status); });
     }
   }
 

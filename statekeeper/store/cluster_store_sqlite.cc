@@ -54,6 +54,15 @@ class SqliteClusterStore : public ClusterStore {
         std::move(done));
   }
 
+  void Release(std::vector<ShardEpoch> shards, DoneCallback done) override {
+    calls_.Call(
+        sizeof(SqliteWorker::Job) + shards.size() * sizeof(ShardEpoch),
+        [owner = owner_, shards = std::move(shards)](SqliteDatabase& database) {
+          return database.Release(owner, shards);
+        },
+        std::move(done));
+  }
+
   bool healthy() const override { return calls_.healthy(); }
 
  private:

@@ -20,6 +20,7 @@
 #include <string_view>
 #include <vector>
 
+#include "statekeeper/store/redis_files.h"
 #include "statekeeper/store/redis_url.h"
 #include "statekeeper/store/store.h"
 
@@ -27,6 +28,7 @@ namespace dormouse {
 
 struct RedisConfig {
   RedisUrl server;
+  RedisFiles files;
   std::string probe_key;  // of a hash or of nothing; tells whether the server takes writes
   std::vector<std::string_view> scripts;
   Duration timeout;

@@ -90,17 +90,33 @@ redis.call('HDEL', KEYS[1], ARGV[1])
 return redis.call('ZREM', KEYS[2], ARGV[1])
 )";
 
-// KEYS  the shard's record.   ARGV  the caller, the epoch it believes in, the epoch of a shard never owned.
-// Answers owner and epoch. Carried out twice it finds its own epoch, which is not the one that it believes
-// in.
+// KEYS  the shard's record.   ARGV  the caller, the epoch it believes in, the epoch of a shard never owned,
+//       1 when its owner gave it, for how long crashes are remembered (ms).
+// Answers owner, epoch and crashes. Carried out twice it finds its own epoch, which is not the one that it
+// believes in.
 inline constexpr std::string_view kClaimScript = R"(
 redis.call('HDEL', KEYS[1], '')
-local shard = redis.call('HMGET', KEYS[1], 'owner', 'epoch')
-local epoch = tonumber(shard[2] or 0)
-if epoch ~= tonumber(ARGV[2]) then return {shard[1] or '', epoch} end
+local shard = redis.call('HMGET', KEYS[1], 'owner', 'epoch', 'crashes', 'crashed', 'released')
+local epoch, crashes = tonumber(shard[2] or 0), tonumber(shard[3] or 0)
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if now - tonumber(shard[4] or 0) > tonumber(ARGV[5]) then crashes = 0 end
+if epoch ~= tonumber(ARGV[2]) then return {shard[1] or '', epoch, crashes} end
+if epoch > 0 and shard[1] ~= ARGV[1] and ARGV[4] ~= '1' and not shard[5] then
+  crashes = crashes + 1
+  redis.call('HSET', KEYS[1], 'crashes', crashes, 'crashed', string.format('%.0f', now))
+end
 epoch = epoch > 0 and epoch + 1 or tonumber(ARGV[3])
 redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'epoch', epoch)
-return {ARGV[1], epoch}
+redis.call('HDEL', KEYS[1], 'released')
+return {ARGV[1], epoch, crashes}
+)";
+
+// KEYS  the shard's record.   ARGV  the caller, the epoch in which it owns the shard.
+inline constexpr std::string_view kReleaseScript = R"(
+local shard = redis.call('HMGET', KEYS[1], 'owner', 'epoch')
+if shard[1] == ARGV[1] and shard[2] == ARGV[2] then redis.call('HSET', KEYS[1], 'released', 1) end
+return 1
 )";
 
 // KEYS  version, table, changes, versions.   ARGV  shard and entry by turns.
@@ -131,7 +147,7 @@ return 1
 )";
 
 // In the order of `Script` in cluster_store_redis.cc.
-inline constexpr std::array<std::string_view, 4> kClusterScripts = {kSyncScript, kLeaveScript, kClaimScript,
-                                                                    kPublishScript};
+inline constexpr std::array<std::string_view, 5> kClusterScripts = {kSyncScript, kLeaveScript, kClaimScript,
+                                                                    kPublishScript, kReleaseScript};
 
 }  // namespace dormouse

@@ -1,11 +1,9 @@
 #include "statekeeper/store/redis_connection.h"
 
 #include <fmt/format.h>
-#include <hiredis/adapters/libev.h>
 
 #include <algorithm>
 #include <csignal>
-#include <cstdlib>
 #include <utility>
 
 #include "common/logging.h"
@@ -38,112 +36,69 @@ std::string_view InfoField(std::string_view info, std::string_view name) {
 
 }  // namespace
 
-RedisConnection::HeldReply::HeldReply(redisReply* reply)
-    : reply_(static_cast<redisReply*>(std::malloc(sizeof(redisReply)))) {
-  *reply_ = *reply;
-  reply->type = REDIS_REPLY_NIL;  // what it points to is ours now
-}
-RedisConnection::HeldReply::HeldReply(HeldReply&& other) noexcept
-    : reply_(std::exchange(other.reply_, nullptr)) {}
-RedisConnection::HeldReply::~HeldReply() {
-  if (reply_ != nullptr) freeReplyObject(reply_);
-}
-
 RedisConnection::RedisConnection(struct ev_loop* loop, RedisConfig config, Owner* owner)
     : loop_(loop), config_(std::move(config)), owner_(owner), connection_timer_(loop), watch_timer_(loop) {
   connection_timer_.set<RedisConnection, &RedisConnection::OnConnectionTimer>(this);
   watch_timer_.set<RedisConnection, &RedisConnection::OnWatchTimer>(this);
-  // hiredis writes in a way that ends the process when the server has just closed the connection.
+  // TLS writes in a way that ends the process when the server has just closed the connection.
   signal(SIGPIPE, SIG_IGN);
   Connect();
 }
 
-RedisConnection::~RedisConnection() { DropConnection(); }
-
 void RedisConnection::Connect() {
   const RedisUrl& server = config_.server;
-  if (by_sentinel()) {
-    state_ = State::kLookUp;
-    sentinel_query_ = std::make_unique<SentinelQuery>(loop_, server, next_sentinel_,
-                                                      [this](const SentinelQuery::Answer& answer) {
-                                                        sentinel_query_.reset();
-                                                        // Should this one be wrong, the next attempt begins
-                                                        // with another.
-                                                        next_sentinel_ = answer.sentinel + 1;
-                                                        refused_ = answer.refused;
-                                                        if (!answer.master) return Reconnect(answer.error);
-                                                        StartConnectionTimer();
-                                                        ConnectTo(*answer.master);
-                                                      });
-    return;
-  }
-  StartConnectionTimer();
-  if (server.hosts.empty()) {
-    Adopt(redisAsyncConnectUnix(server.unix_path.c_str()));
-  } else {
-    ConnectTo(server.hosts.front());
-  }
-}
-
-void RedisConnection::StartConnectionTimer() {
-  connection_timer_.start(static_cast<double>(std::min<int64_t>(config_.timeout.count(), kConnectTimeoutMs)) /
-                          1000);
-}
-
-void RedisConnection::ConnectTo(const RedisAddress& server) {
-  server_ = server;
-  if (IsNumericAddress(server.host)) return Adopt(redisAsyncConnect(server.host.c_str(), server.port));
-  state_ = State::kLookUp;
-  lookup_ = std::make_unique<HostLookup>(
-      loop_, server.host, [this](const std::vector<std::string>& addresses, const std::string& error) {
-        lookup_.reset();
-        if (addresses.empty()) return Reconnect(error);
-        Adopt(redisAsyncConnect(addresses[failed_attempts_ % addresses.size()].c_str(), server_.port));
+  if (!by_sentinel()) return ConnectTo(server.hosts.empty() ? RedisAddress{} : server.hosts.front());
+  state_ = State::kAskingSentinels;
+  sentinel_query_ = std::make_unique<SentinelQuery>(
+      loop_, config_, next_sentinel_, [this](const SentinelQuery::Answer& answer) {
+        sentinel_query_.reset();
+        next_sentinel_ =
+            answer.sentinel + 1;  // should this one be wrong, the next attempt begins with another
+        refused_ = answer.refused;
+        if (!answer.master) return Reconnect(answer.error);
+        ConnectTo(*answer.master);
       });
 }
 
-void RedisConnection::Adopt(redisAsyncContext* context) {
-  if (context == nullptr || context->err != 0) {
-    std::string trouble = context == nullptr ? "out of memory" : context->errstr;
-    if (context != nullptr) redisAsyncFree(context);
-    return Reconnect(std::move(trouble));
+void RedisConnection::ConnectTo(const RedisAddress& server) {
+  password_ = config_.server.password;
+  if (!config_.files.password.empty()) {
+    std::string error;
+    const std::optional<std::string> password =
+        ReadPassword("store-password-file", config_.files.password, &error);
+    refused_ = !password.has_value();
+    if (!password) return Reconnect(std::move(error));
+    password_ = *password;
   }
+  connection_timer_.start(static_cast<double>(std::min<int64_t>(config_.timeout.count(), kConnectTimeoutMs)) /
+                          1000);
   state_ = State::kConnecting;
   ++connections_;
-  context_ = context;
-  context_->data = this;
-  redisLibevAttach(loop_, context_);
-  redisAsyncSetConnectCallback(context_, OnConnect);
-  redisAsyncSetDisconnectCallback(context_, OnDisconnect);
-  // So that a peer that vanished is noticed even while nobody calls. Fails on unix sockets, which need it
-  // not.
-  if (config_.server.unix_path.empty()) redisEnableKeepAlive(&context_->c);
+  server_ = server;
+  stream_ =
+      std::make_unique<RedisStream>(loop_,
+                                    RedisStream::Server{.address = server,
+                                                        .unix_path = config_.server.unix_path,
+                                                        .tls = config_.server.tls,
+                                                        .attempt = static_cast<size_t>(failed_attempts_)},
+                                    config_.files, static_cast<RedisStream::Owner*>(this));
+  stream_->Start();
 }
 
-void RedisConnection::OnConnect(const redisAsyncContext* context, int status) {
-  auto* self = static_cast<RedisConnection*>(context->data);
-  if (self == nullptr) return;
-  if (status == REDIS_OK) return self->StartHandshake();
-  self->context_ = nullptr;
-  self->Reconnect(context->c.errstr);
+void RedisConnection::OnEnded(const RedisTrouble& trouble) {
+  refused_ = trouble.refused;
+  Reconnect(trouble.text);
 }
 
-void RedisConnection::OnDisconnect(const redisAsyncContext* context, int) {
-  auto* self = static_cast<RedisConnection*>(context->data);
-  if (self == nullptr) return;
-  self->context_ = nullptr;
-  self->Reconnect(context->err != 0 ? context->errstr : "connection closed");
-}
-
-void RedisConnection::StartHandshake() {
+void RedisConnection::OnConnected() {
   state_ = State::kHandshake;
   steps_.clear();
   steps_done_ = 0;
   script_hashes_.clear();
   const RedisUrl& server = config_.server;
-  if (!server.password.empty()) {
-    SendStep(Step::kPlain, server.user.empty() ? RedisCommand("AUTH", server.password)
-                                               : RedisCommand("AUTH", server.user, server.password));
+  if (!password_.empty()) {
+    SendStep(Step::kPlain, server.user.empty() ? RedisCommand("AUTH", password_)
+                                               : RedisCommand("AUTH", server.user, password_));
   }
   if (server.database != 0) SendStep(Step::kPlain, RedisCommand("SELECT", std::to_string(server.database)));
   // Before the probe: "READONLY" says less than who it is.
@@ -162,11 +117,12 @@ void RedisConnection::StartHandshake() {
   for (const std::string_view script : config_.scripts) {
     SendStep(Step::kScript, RedisCommand("SCRIPT", "LOAD", script));
   }
+  stream_->Flush();
 }
 
 void RedisConnection::SendStep(Step step, const std::string& command) {
   steps_.push_back(step);
-  redisAsyncFormattedCommand(context_, OnAnswer, nullptr, command.data(), command.size());
+  stream_->Send(command);
 }
 
 // Nothing: it is suitable.
@@ -176,10 +132,14 @@ std::string RedisConnection::WhyUnsuitable(Step step, const redisReply& reply) c
     return master ? "" : fmt::format("{} is not a master", server_.ToString());
   }
   const std::string_view mode = InfoField(Text(reply), "redis_mode");
-  if (mode == "sentinel") return "it is a sentinel: write redis+sentinel://HOST:PORT/SERVICE";
-  if (cluster_node() && mode != "cluster") return "it is not a node of a Redis Cluster: write redis://";
+  const std::string_view scheme = config_.server.tls ? "rediss" : "redis";
+  if (mode == "sentinel")
+    return fmt::format("it is a sentinel: write {}+sentinel://HOST:PORT/SERVICE", scheme);
+  if (cluster_node() && mode != "cluster") {
+    return fmt::format("it is not a node of a Redis Cluster: write {}://", scheme);
+  }
   if (!cluster_node() && mode == "cluster") {
-    return "it is a node of a Redis Cluster: write redis+cluster://HOST:PORT";
+    return fmt::format("it is a node of a Redis Cluster: write {}+cluster://HOST:PORT", scheme);
   }
   return "";
 }
@@ -188,8 +148,8 @@ void RedisConnection::HandleHandshakeReply(const redisReply& reply) {
   if (reply.type == REDIS_REPLY_ERROR) {
     const std::string_view error = Text(reply);
     refused_ = !SaysAway(error);
-    return Reconnect(
-        fmt::format("{}{}", SaysWrongLogin(error) ? "it refuses the user or password: " : "", error));
+    return Reconnect(fmt::format("{}{}", SaysWrongLogin(error) ? "it refuses the user or password: " : "",
+                                 WithoutArguments(error)));
   }
   const Step step = steps_[steps_done_++];
   switch (step) {
@@ -225,6 +185,7 @@ void RedisConnection::FinishHandshake() {
   SendStep(Step::kKillPrevious,
            RedisCommand("CLIENT", "KILL", "ID", std::to_string(same_server ? previous_.client : INT64_MAX),
                         "SKIPME", "yes"));
+  stream_->Flush();
 }
 
 void RedisConnection::BecomeReady() {
@@ -243,9 +204,10 @@ void RedisConnection::BecomeReady() {
 void RedisConnection::Reconnect(std::string trouble) {
   DropConnection();
   state_ = State::kBackOff;
+  if (trouble.ends_with('.')) trouble.pop_back();  // it becomes part of a sentence
+  const bool news = failed_attempts_ == 0 || (refused_ && trouble != trouble_);
   trouble_ = std::move(trouble);
-  if (trouble_.ends_with('.')) trouble_.pop_back();  // it becomes part of a sentence
-  if (failed_attempts_ == 0) {
+  if (news) {
     SPDLOG_WARN("Redis at {} is away: {}. Changes wait for it, {} ms at most.", address(), trouble_,
                 config_.timeout.count());
   }
@@ -258,30 +220,28 @@ void RedisConnection::Reconnect(std::string trouble) {
 
 void RedisConnection::DropConnection() {
   sentinel_query_.reset();
-  lookup_.reset();
   watch_timer_.stop();
+  commands_ = 0;
+  answers_ = 0;
+  waits_.clear();
   held_.clear();
   sent_since_wait_ = false;
   lacks_replicas_ = false;
-  if (redisAsyncContext* context = std::exchange(context_, nullptr); context != nullptr) {
-    context->data = nullptr;
-    redisAsyncFree(context);
-  }
+  stream_.reset();
 }
 
 void RedisConnection::OnConnectionTimer(ev::timer&, int) {
   if (state_ == State::kBackOff) {
     Connect();
   } else {
-    Reconnect("no answer");
+    Reconnect(stream_->Silence());
   }
 }
 
 void RedisConnection::OnWatchTimer(ev::timer&, int) {
-  if (!std::exchange(busy_since_watch_, context_->replies.head != nullptr) || sentinel_query_ != nullptr)
-    return;
+  if (!std::exchange(busy_since_watch_, stream_->waiting()) || sentinel_query_ != nullptr) return;
   sentinel_query_ = std::make_unique<SentinelQuery>(
-      loop_, config_.server, next_sentinel_, [this](const SentinelQuery::Answer& answer) {
+      loop_, config_, next_sentinel_, [this](const SentinelQuery::Answer& answer) {
         sentinel_query_.reset();
         if (!answer.master) return;
         next_sentinel_ = answer.sentinel;
@@ -293,51 +253,52 @@ void RedisConnection::OnWatchTimer(ev::timer&, int) {
 }
 
 void RedisConnection::Send(std::string_view command) {
-  redisAsyncFormattedCommand(context_, OnAnswer, nullptr, command.data(), command.size());
+  stream_->Send(command);
+  ++commands_;
   sent_since_wait_ = true;
 }
 
 void RedisConnection::Flush() {
   busy_since_watch_ = true;
   if (config_.server.wait_replicas > 0 && std::exchange(sent_since_wait_, false)) SendWait();
-  // Now, rather than when the loop has found out that the socket is writable: saves two system calls.
-  redisAsyncHandleWrite(context_);
+  stream_->Flush();
 }
 
 void RedisConnection::SendWait() {
-  static char is_wait;
-  const std::string command =
-      RedisCommand("WAIT", std::to_string(config_.server.wait_replicas), std::to_string(kReplicasTimeoutMs));
-  redisAsyncFormattedCommand(context_, OnAnswer, &is_wait, command.data(), command.size());
+  waits_.push_back(commands_++);
+  stream_->Send(
+      RedisCommand("WAIT", std::to_string(config_.server.wait_replicas), std::to_string(kReplicasTimeoutMs)));
 }
 
-void RedisConnection::OnAnswer(redisAsyncContext* context, void* data, void* is_wait) {
-  auto* self = static_cast<RedisConnection*>(context->data);
-  auto* reply = static_cast<redisReply*>(data);
-  if (self == nullptr || reply == nullptr) return;  // the connection ends: see OnDisconnect
-  if (self->state_ == State::kHandshake) return self->HandleHandshakeReply(*reply);
-  if (is_wait != nullptr) return self->HandleWaitReply(*reply);
-  if (self->config_.server.wait_replicas > 0) {
-    self->held_.emplace_back(reply);
+void RedisConnection::OnAnswer(RedisReply reply) {
+  if (state_ == State::kHandshake) return HandleHandshakeReply(*reply);
+  const uint64_t command = answers_++;
+  if (!waits_.empty() && waits_.front() == command) {
+    waits_.pop_front();
+    return HandleWaitReply(*reply);
+  }
+  if (config_.server.wait_replicas > 0) {
+    held_.push_back(std::move(reply));
   } else {
-    self->owner_->OnReply(*reply);
+    owner_->OnReply(*reply);
   }
 }
 
 // Answers of commands that follow the WAIT cannot be among those held: the server carries them out after it.
 void RedisConnection::HandleWaitReply(const redisReply& reply) {
-  if (reply.type != REDIS_REPLY_INTEGER) return Reconnect(std::string(Text(reply)));
+  if (reply.type != REDIS_REPLY_INTEGER) return Reconnect(std::string(WithoutArguments(Text(reply))));
   lacks_replicas_ = reply.integer < config_.server.wait_replicas;
   if (lacks_replicas_) {
     trouble_ = fmt::format("{} of {} replicas confirm what was written (wait-replicas)", reply.integer,
                            config_.server.wait_replicas);
     SendWait();
+    stream_->Flush();
     return;
   }
-  const std::deque<HeldReply> confirmed = std::exchange(held_, {});
+  const std::deque<RedisReply> confirmed = std::exchange(held_, {});
   const std::weak_ptr<char> alive = alive_;
   const uint64_t connection = connections_;
-  for (const HeldReply& held : confirmed) {
+  for (const RedisReply& held : confirmed) {
     owner_->OnReply(*held);
     if (alive.expired() || connection != connections_ || state_ != State::kReady) return;
   }

@@ -12,7 +12,6 @@
 #pragma once
 
 #include <ev++.h>
-#include <hiredis/async.h>
 
 #include <cstdint>
 #include <deque>
@@ -22,13 +21,14 @@
 #include <string_view>
 #include <vector>
 
-#include "statekeeper/store/host_lookup.h"
 #include "statekeeper/store/redis_calls.h"
+#include "statekeeper/store/redis_reply.h"
+#include "statekeeper/store/redis_stream.h"
 #include "statekeeper/store/sentinel_query.h"
 
 namespace dormouse {
 
-class RedisConnection {
+class RedisConnection final : private RedisStream::Owner {
  public:
   class Owner {
    public:
@@ -46,7 +46,6 @@ class RedisConnection {
 
   // `config.server` is a server, a socket, the master of a service, or (the first host) a node of a cluster.
   RedisConnection(struct ev_loop* loop, RedisConfig config, Owner* owner);
-  ~RedisConnection();
   RedisConnection(const RedisConnection&) = delete;
   RedisConnection& operator=(const RedisConnection&) = delete;
 
@@ -66,7 +65,7 @@ class RedisConnection {
   std::string address() const { return config_.server.Address(); }
 
  private:
-  enum class State { kBackOff, kLookUp, kConnecting, kHandshake, kReady };
+  enum class State { kBackOff, kAskingSentinels, kConnecting, kHandshake, kReady };
   enum class Step { kPlain, kProbe, kRole, kInfo, kClientId, kSlots, kScript, kKillPrevious };
 
   // Which connection of which server process.
@@ -75,27 +74,12 @@ class RedisConnection {
     int64_t client = 0;
   };
 
-  // A reply taken from hiredis, which frees those that it hands out.
-  class HeldReply {
-   public:
-    explicit HeldReply(redisReply* reply);
-    HeldReply(HeldReply&& other) noexcept;
-    HeldReply& operator=(HeldReply&&) = delete;
-    ~HeldReply();
-    const redisReply& operator*() const { return *reply_; }
-
-   private:
-    redisReply* reply_;
-  };
-
   bool cluster_node() const { return config_.server.kind == RedisUrl::Kind::kCluster; }
   bool by_sentinel() const { return config_.server.kind == RedisUrl::Kind::kSentinel; }
 
   void Connect();
-  void StartConnectionTimer();
   void ConnectTo(const RedisAddress& server);
-  void Adopt(redisAsyncContext* context);
-  void StartHandshake();
+  void LogIn();
   void SendStep(Step step, const std::string& command);
   void HandleHandshakeReply(const redisReply& reply);
   std::string WhyUnsuitable(Step step, const redisReply& reply) const;
@@ -107,9 +91,9 @@ class RedisConnection {
 
   void OnConnectionTimer(ev::timer&, int);
   void OnWatchTimer(ev::timer&, int);
-  static void OnConnect(const redisAsyncContext* context, int status);
-  static void OnDisconnect(const redisAsyncContext* context, int status);
-  static void OnAnswer(redisAsyncContext* context, void* reply, void* is_wait);
+  void OnConnected() override;
+  void OnAnswer(RedisReply reply) override;
+  void OnEnded(const RedisTrouble& trouble) override;
 
   struct ev_loop* const loop_;
   const RedisConfig config_;
@@ -118,12 +102,12 @@ class RedisConnection {
   State state_ = State::kBackOff;
   size_t next_sentinel_ = 0;  // the one to ask first
   std::unique_ptr<SentinelQuery> sentinel_query_;
-  RedisAddress server_;  // where it connects, or is connected
-  std::unique_ptr<HostLookup> lookup_;
-  redisAsyncContext* context_ = nullptr;  // hiredis frees it when the connection ends by itself
-  uint64_t connections_ = 0;              // so far
-  int failed_attempts_ = 0;               // since it was last ready
-  std::vector<Step> steps_;               // of the handshake
+  RedisAddress server_;   // where it connects, or is connected
+  std::string password_;  // of the connection that is being made, or is there
+  std::unique_ptr<RedisStream> stream_;
+  uint64_t connections_ = 0;  // so far
+  int failed_attempts_ = 0;   // since it was last ready
+  std::vector<Step> steps_;   // of the handshake
   size_t steps_done_ = 0;
   std::vector<std::string> script_hashes_;
   Identity connection_;  // set by the handshake
@@ -132,7 +116,11 @@ class RedisConnection {
   std::string trouble_ = "no connection yet";
   std::minstd_rand random_{std::random_device{}()};
 
-  std::deque<HeldReply> held_;  // wait-replicas: answers that wait for replicas
+  // wait-replicas. Commands and answers of a connection are counted from its readiness on.
+  uint64_t commands_ = 0;
+  uint64_t answers_ = 0;
+  std::deque<uint64_t> waits_;   // which commands without an answer are WAITs
+  std::deque<RedisReply> held_;  // answers that wait for replicas
   bool sent_since_wait_ = false;
   bool lacks_replicas_ = false;
   bool busy_since_watch_ = false;

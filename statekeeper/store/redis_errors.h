@@ -10,6 +10,11 @@ inline bool IsErrorCode(std::string_view error, std::string_view code) {
   return error.starts_with(code) && (error.size() == code.size() || error[code.size()] == ' ');
 }
 
+// As it may be shown: of a command that it does not know Redis repeats the arguments, be they a password.
+inline std::string_view WithoutArguments(std::string_view error) {
+  return error.substr(0, error.find(", with args beginning with"));
+}
+
 // The server cannot serve this now, but it, or another one, will later.
 inline bool SaysAway(std::string_view error) {
   for (const std::string_view code :

@@ -1,7 +1,8 @@
 // How hubs, alarms and ownership lie in Redis, and the scripts that read and write them.
 //
 //   PREFIX:cluster                     hash    shards -> S. What the whole cluster shares
-//   {PREFIX:SHARD}:shard               hash    owner, epoch: the shard's record, the fence of every commit
+//   {PREFIX:SHARD}:shard               hash    owner, epoch: the shard's record, the fence of every commit;
+//   crashes, crashed (time of the last one in ms), released (1 when its owner has ended well)
 //   {PREFIX:SHARD}:alarms              zset    hub by due time in ms
 //   {PREFIX:SHARD}:hubs                zset    the names of the shard's hubs that have rows, all with score 0
 //   {PREFIX:SHARD}:h:CLASS/NAME        zset    the hub's rows

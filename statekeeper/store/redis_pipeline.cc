@@ -61,7 +61,7 @@ void RedisPipeline::OnReply(const redisReply& reply) {
   }
   if (error && SteadyMs() >= next_log_ms_) {
     next_log_ms_ = SteadyMs() + kLogIntervalMs;
-    SPDLOG_ERROR("Redis at {} refused a command: {}", connection_.address(), Text(reply));
+    SPDLOG_ERROR("Redis at {} refused a command: {}", connection_.address(), WithoutArguments(Text(reply)));
   }
   const PendingCall call = calls_.PopFront();
   --sent_;

@@ -4,6 +4,7 @@
 #include <hiredis/hiredis.h>
 
 #include <functional>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -11,6 +12,11 @@
 #include "statekeeper/store/store.h"
 
 namespace dormouse {
+
+struct FreeRedisReply {
+  void operator()(redisReply* reply) const { freeReplyObject(reply); }
+};
+using RedisReply = std::unique_ptr<redisReply, FreeRedisReply>;
 
 inline std::string_view Text(const redisReply& reply) { return {reply.str, reply.len}; }
 

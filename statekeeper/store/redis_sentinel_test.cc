@@ -122,6 +122,12 @@ TEST_F(RedisSentinelTest, RefusesWhatCannotWorkInASentence) {
   const std::string wrong = WhyRefused("redis+sentinel://" + sentinel + "/rooms?sentinel-password=wr0ng");
   EXPECT_THAT(wrong, HasSubstr("sentinel"));
   EXPECT_THAT(wrong, Not(HasSubstr("wr0ng")));
+  StoreConfig config = TestConfig("redis+sentinel://" + sentinel + "/rooms");
+  config.timeout = Duration(3'000);
+  config.redis.sentinel_password = "/no/such/file";
+  std::string error;
+  EXPECT_EQ(OpenStore(config, &error), nullptr);
+  EXPECT_THAT(error, HasSubstr("the file of store-sentinel-password-file, /no/such/file, cannot be read"));
 }
 
 }  // namespace

@@ -33,15 +33,16 @@ bool PercentDecode(std::string_view text, std::string* decoded) {
   return true;
 }
 
-// Takes "USER:PASSWORD@" off the front of `*rest`.
+// Takes "USER:PASSWORD@" or "USER@" off the front of `*rest`.
 bool TakeLogin(std::string_view* rest, RedisUrl* url) {
   const size_t at = rest->substr(0, rest->find('/')).rfind('@');
   if (at == std::string_view::npos) return true;
   const std::string_view login = rest->substr(0, at);
   rest->remove_prefix(at + 1);
   const size_t colon = login.find(':');
-  return colon != std::string_view::npos && PercentDecode(login.substr(0, colon), &url->user) &&
-         PercentDecode(login.substr(colon + 1), &url->password) && !url->password.empty();
+  if (!PercentDecode(login.substr(0, colon), &url->user)) return false;
+  if (colon == std::string_view::npos) return !url->user.empty();
+  return PercentDecode(login.substr(colon + 1), &url->password) && !url->password.empty();
 }
 
 // Takes "?NAME=VALUE&..." off the end of `*rest`.
@@ -148,10 +149,11 @@ bool ParseNetwork(std::string_view rest, RedisUrl* url, std::string* error) {
   }
 }
 
-const std::map<std::string_view, RedisUrl::Kind> kKinds = {{"redis", RedisUrl::Kind::kServer},
-                                                           {"redis+unix", RedisUrl::Kind::kUnixSocket},
-                                                           {"redis+sentinel", RedisUrl::Kind::kSentinel},
-                                                           {"redis+cluster", RedisUrl::Kind::kCluster}};
+const std::map<std::string, RedisUrl::Kind, std::less<>> kKinds = {
+    {"redis", RedisUrl::Kind::kServer},
+    {"redis+unix", RedisUrl::Kind::kUnixSocket},
+    {"redis+sentinel", RedisUrl::Kind::kSentinel},
+    {"redis+cluster", RedisUrl::Kind::kCluster}};
 
 }  // namespace
 
@@ -172,21 +174,21 @@ std::optional<RedisUrl> ParseRedisUrl(const std::string& url, std::string* error
   std::string_view rest = url;
   const size_t scheme_end = rest.find("://");
   const std::string_view scheme = scheme_end == std::string_view::npos ? "" : rest.substr(0, scheme_end);
-  if (scheme.starts_with("rediss")) {
+  parsed.tls = scheme.starts_with("rediss");
+  // What is left when the s is taken out.
+  const auto kind = kKinds.find(parsed.tls ? "redis" + std::string(scheme.substr(6)) : std::string(scheme));
+  if (kind == kKinds.end() || (parsed.tls && kind->second == RedisUrl::Kind::kUnixSocket)) {
     *error =
-        "This build has no TLS for Redis (its hiredis comes without hiredis_ssl). Run a TLS tunnel, such as "
-        "stunnel, on this host and give its local port: redis://127.0.0.1:PORT; or use redis+unix://.";
-    return std::nullopt;
-  }
-  const auto kind = kKinds.find(scheme);
-  if (kind == kKinds.end()) {
-    *error = "A Redis URL begins with redis://, redis+unix://, redis+sentinel:// or redis+cluster://.";
+        "A Redis URL begins with redis://, redis+sentinel:// or redis+cluster://, or over TLS rediss://, "
+        "rediss+sentinel:// or rediss+cluster://; or with redis+unix://.";
     return std::nullopt;
   }
   parsed.kind = kind->second;
   rest.remove_prefix(scheme_end + 3);
   if (!TakeLogin(&rest, &parsed)) {
-    *error = "The login in a Redis URL is written USER:PASSWORD@ (or :PASSWORD@), special characters as %XX.";
+    *error =
+        "The login in a Redis URL is written USER:PASSWORD@, :PASSWORD@ or, with the password in "
+        "store-password-file, USER@; special characters as %XX.";
     return std::nullopt;
   }
   if (!TakeSettings(&rest, &parsed, error)) return std::nullopt;

@@ -7,9 +7,12 @@
 //   redis+cluster://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]...]
 //                                                       a Redis Cluster; some of its nodes, to begin with
 //
+// rediss:// in place of redis://, as well before "+sentinel" and "+cluster": over TLS, to all of them.
+//
 // HOST may be a name, an IPv4 address or an [IPv6] one. User, password, path and service are percent-decoded;
-// without USER (":PASSWORD@") Redis' default user is meant. The login is that of the servers with the data.
-// At the end may stand, after '?' and joined by '&':
+// without USER (":PASSWORD@") Redis' default user is meant. "USER@": the password is in a file
+// (redis_files.h). The login is that of the servers with the data. At the end may stand, after '?' and joined
+// by '&':
 //
 //   wait-replicas=N           a write counts as done when N replicas have it, too
 //   sentinel-user=USER        the login of the sentinels, where they ask for one
@@ -36,12 +39,13 @@ struct RedisUrl {
   enum class Kind { kServer, kUnixSocket, kSentinel, kCluster };
 
   Kind kind = Kind::kServer;
+  bool tls = false;
   // The server; the sentinels; or nodes of the cluster. None: unix_path is meant.
   std::vector<RedisAddress> hosts;
   std::string unix_path;
   std::string service;  // of kSentinel
   std::string user;
-  std::string password;  // empty: no login
+  std::string password;  // empty: no login, or it is in a file
   std::string sentinel_user;
   std::string sentinel_password;
   int database = 0;

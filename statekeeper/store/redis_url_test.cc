@@ -68,6 +68,21 @@ TEST(RedisUrlTest, Cluster) {
   EXPECT_EQ(url.password, "pw");
 }
 
+TEST(RedisUrlTest, OverTls) {
+  EXPECT_FALSE(Parse("redis://host").tls);
+  EXPECT_TRUE(Parse("rediss://user@host:6380/1").tls);
+  EXPECT_EQ(Parse("rediss://user@host:6380/1").kind, RedisUrl::Kind::kServer);
+  EXPECT_TRUE(Parse("rediss+cluster://one,two").tls);
+  EXPECT_EQ(Parse("rediss+cluster://one,two").kind, RedisUrl::Kind::kCluster);
+  EXPECT_TRUE(Parse("rediss+sentinel://one/rooms").tls);
+  EXPECT_EQ(Parse("rediss+sentinel://one/rooms").kind, RedisUrl::Kind::kSentinel);
+}
+
+TEST(RedisUrlTest, AUserWhosePasswordIsElsewhere) {
+  EXPECT_EQ(Parse("redis://us%40er@host").user, "us@er");
+  EXPECT_EQ(Parse("redis://us%40er@host").password, "");
+}
+
 TEST(RedisUrlTest, WaitReplicas) {
   EXPECT_EQ(Parse("redis://host").wait_replicas, 0);
   EXPECT_EQ(Parse("redis://host:1/2?wait-replicas=1").wait_replicas, 1);
@@ -83,14 +98,15 @@ TEST(RedisUrlTest, RefusesTheRestWithoutShowingThePassword) {
                                 "redis://:secret@host:65536",
                                 "redis://:secret@host:12x",
                                 "redis://:secret@host/x",
-                                "redis://secret@host",
+                                "redis://@host",
                                 "redis://user:@host",
                                 "redis://:secret%zz@host",
                                 "redis://:secret%4@host",
                                 "redis+unix://:secret@socket",
                                 "redis+unix://",
-                                "rediss://:secret@host",
-                                "rediss+cluster://:secret@host",
+                                "rediss+unix://:secret@/s.sock",
+                                "redisss://:secret@host",
+                                "rediss+tls://:secret@host",
                                 "redis+tls://:secret@host",
                                 "redis://:secret@one,two",
                                 "redis+cluster://:secret@host/1",

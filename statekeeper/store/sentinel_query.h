@@ -3,7 +3,6 @@
 #pragma once
 
 #include <ev++.h>
-#include <hiredis/async.h>
 
 #include <functional>
 #include <memory>
@@ -11,12 +10,14 @@
 #include <string>
 #include <vector>
 
-#include "statekeeper/store/host_lookup.h"
+#include "statekeeper/store/redis_calls.h"
+#include "statekeeper/store/redis_reply.h"
+#include "statekeeper/store/redis_stream.h"
 #include "statekeeper/store/redis_url.h"
 
 namespace dormouse {
 
-class SentinelQuery {
+class SentinelQuery final : private RedisStream::Owner {
  public:
   struct Answer {
     std::optional<RedisAddress> master;
@@ -27,36 +28,32 @@ class SentinelQuery {
   // Runs on the loop, once; may destroy the query.
   using Callback = std::function<void(const Answer&)>;
 
-  // `url` is a redis+sentinel:// one and outlives the query. Sentinel number `first` (modulo their number) is
-  // asked first.
-  SentinelQuery(struct ev_loop* loop, const RedisUrl& url, size_t first, Callback done);
-  ~SentinelQuery();
+  // `config.server` is of a redis+sentinel:// URL, and `config` outlives the query. Sentinel number `first`
+  // (modulo their number) is asked first.
+  SentinelQuery(struct ev_loop* loop, const RedisConfig& config, size_t first, Callback done);
   SentinelQuery(const SentinelQuery&) = delete;
   SentinelQuery& operator=(const SentinelQuery&) = delete;
 
  private:
-  const RedisAddress& sentinel() const { return url_.hosts[answer_.sentinel % url_.hosts.size()]; }
+  const RedisUrl& url() const { return config_.server; }
+  const RedisAddress& sentinel() const { return url().hosts[answer_.sentinel]; }
   void Ask();
-  void Connect(const std::string& address);
-  void Send(const std::string& command);
-  void HandleReply(const redisReply& reply);
   void Next(const std::string& trouble);
   void Drop();
 
   void OnTimer(ev::timer&, int);
-  static void OnConnect(const redisAsyncContext* context, int status);
-  static void OnDisconnect(const redisAsyncContext* context, int status);
-  static void OnReply(redisAsyncContext* context, void* reply, void*);
+  void OnConnected() override;
+  void OnAnswer(RedisReply reply) override;
+  void OnEnded(const RedisTrouble& trouble) override;
 
   struct ev_loop* const loop_;
-  const RedisUrl& url_;
+  const RedisConfig& config_;
   const Callback done_;
   Answer answer_;
   size_t asked_ = 0;
   size_t refusals_ = 0;
-  int replies_left_ = 0;
-  std::unique_ptr<HostLookup> lookup_;
-  redisAsyncContext* context_ = nullptr;
+  std::string password_;
+  std::unique_ptr<RedisStream> stream_;
   ev::timer timer_;  // of the sentinel that is being asked
 };
 

@@ -3,7 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <string_view>
+#include <system_error>
+
+#include "common/clock.h"
 
 namespace dormouse {
 namespace {
@@ -15,6 +19,10 @@ constexpr size_t kMaxPageBytes = 256u << 10;
 constexpr const char* kSchema = R"(
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS shards (shard INTEGER PRIMARY KEY, owner TEXT NOT NULL, epoch INTEGER NOT NULL);
+-- Owners that ended without giving their shard away: how many, and when the last did (wall clock). One that ended
+-- well is 0 of them, and released.
+CREATE TABLE IF NOT EXISTS shard_crashes (
+  shard INTEGER PRIMARY KEY, crashes INTEGER NOT NULL, crashed INTEGER NOT NULL, released INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS rows (
   hub TEXT NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, PRIMARY KEY (hub, key)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS alarms (
@@ -43,9 +51,15 @@ constexpr const char* kSql[] = {
     "DELETE FROM alarms WHERE hub = ?",
     "SELECT hub, due FROM alarms WHERE shard = ? AND due <= ? ORDER BY due, hub LIMIT ?",
     "SELECT due FROM alarms WHERE shard = ? AND due > ? ORDER BY due LIMIT 1",
-    "SELECT owner, epoch FROM shards WHERE shard = ?",
+    R"(SELECT owner, epoch, crashes, crashed, released FROM shards LEFT JOIN shard_crashes USING (shard)
+       WHERE shard = ?)",
     R"(INSERT INTO shards (shard, owner, epoch) VALUES (?, ?, ?)
        ON CONFLICT DO UPDATE SET owner = excluded.owner, epoch = excluded.epoch)",
+    R"(INSERT INTO shard_crashes (shard, crashes, crashed) VALUES (?, ?, ?)
+       ON CONFLICT DO UPDATE SET crashes = excluded.crashes, crashed = excluded.crashed)",
+    R"(INSERT INTO shard_crashes (shard, crashes, crashed, released) VALUES (?, 0, 0, 1)
+       ON CONFLICT DO UPDATE SET released = 1)",
+    "UPDATE shard_crashes SET released = 0 WHERE shard = ? AND released",
     "SELECT 1 FROM rows WHERE hub = ? LIMIT 1",
     "INSERT INTO hubs (shard, hub) VALUES (?, ?) ON CONFLICT DO NOTHING",
     "DELETE FROM hubs WHERE shard = ? AND hub = ?",
@@ -59,6 +73,17 @@ constexpr const char* kSql[] = {
        WHERE excluded.epoch > epoch
              OR excluded.epoch = epoch AND (excluded.owner, excluded.avoid) <> (owner, avoid))",
 };
+
+// The state is readable for its user alone, also where the files were made with another mode. SQLite gives
+// the files that it makes beside the first the mode of that one.
+void KeepPrivate(const std::string& path) {
+  for (const char* suffix : {"", "-wal"}) {
+    std::error_code another_users;
+    std::filesystem::permissions(path + suffix,
+                                 std::filesystem::perms::owner_read | std::filesystem::perms::owner_write,
+                                 another_users);
+  }
+}
 
 }  // namespace
 
@@ -115,6 +140,7 @@ std::unique_ptr<SqliteDatabase> SqliteDatabase::Open(const std::string& path, ui
   const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
   const int opened = sqlite3_open_v2(path.c_str(), &db, flags, nullptr);
   std::unique_ptr<SqliteDatabase> database(new SqliteDatabase(db));
+  KeepPrivate(path);
   // The lock is taken with the first read, and held: in this mode SQLite needs no file of shared memory
   // either.
   if (opened != SQLITE_OK ||
@@ -288,21 +314,48 @@ StoreStatus SqliteDatabase::ShardTable(uint64_t known_version, SyncAnswer* answe
   return changes.failed() ? StoreStatus::kError : StoreStatus::kOk;
 }
 
+StoreStatus SqliteDatabase::GetShard(ShardId shard, ShardRecord* record, bool* released) {
+  Query query(statements_[kGetShard]);
+  if (query.Bind(shard).Next()) {
+    *record = {query.Bytes(0), static_cast<uint32_t>(query.Number(1)),
+               static_cast<uint32_t>(query.Number(2))};
+    if (WallMs() - query.Number(3) > kCrashMemory.count()) record->crashes = 0;
+    *released = query.Number(4) != 0;
+  }
+  return query.failed() ? StoreStatus::kError : StoreStatus::kOk;
+}
+
 StoreStatus SqliteDatabase::Claim(const std::string& owner, const std::vector<ShardClaim>& claims,
                                   std::vector<ShardRecord>* records) {
   for (const ShardClaim& claim : claims) {
     ShardRecord record;
-    {
-      Query shard(statements_[kGetShard]);
-      if (shard.Bind(claim.shard).Next()) record = {shard.Bytes(0), static_cast<uint32_t>(shard.Number(1))};
-      if (shard.failed()) return StoreStatus::kError;
-    }
+    bool released = false;
+    if (GetShard(claim.shard, &record, &released) != StoreStatus::kOk) return StoreStatus::kError;
     if (record.epoch == claim.epoch) {
-      record = {owner, record.epoch == 0 ? FirstEpoch() : record.epoch + 1};
+      if (record.epoch != 0 && record.owner != owner && !claim.given && !released) {
+        Query count(statements_[kPutCrashes]);
+        if (!count.Bind(claim.shard).Bind(++record.crashes).Bind(WallMs()).Run()) return StoreStatus::kError;
+      }
+      record.owner = owner;
+      record.epoch = record.epoch == 0 ? FirstEpoch() : record.epoch + 1;
       Query set(statements_[kPutShard]);
       if (!set.Bind(claim.shard).Text(record.owner).Bind(record.epoch).Run()) return StoreStatus::kError;
+      Query serve(statements_[kUnreleaseShard]);
+      if (!serve.Bind(claim.shard).Run()) return StoreStatus::kError;
     }
     records->push_back(std::move(record));
+  }
+  return StoreStatus::kOk;
+}
+
+StoreStatus SqliteDatabase::Release(const std::string& owner, const std::vector<ShardEpoch>& shards) {
+  for (const ShardEpoch& each : shards) {
+    ShardRecord record;
+    bool released = false;
+    if (GetShard(each.shard, &record, &released) != StoreStatus::kOk) return StoreStatus::kError;
+    if (record.owner != owner || record.epoch != each.epoch) continue;
+    Query release(statements_[kReleaseShard]);
+    if (!release.Bind(each.shard).Run()) return StoreStatus::kError;
   }
   return StoreStatus::kOk;
 }

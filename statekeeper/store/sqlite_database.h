@@ -1,6 +1,6 @@
 // The store's file: what lies in it, and the operations of store.h and cluster_store.h on it, blocking.
 // Write-ahead log, synced at every commit; locked for this process from Open until the object or the process
-// is gone, however it ends.
+// is gone, however it ends; readable for this user alone.
 //
 // Used by one thread at a time. Operations are made between Begin and Commit or Rollback. An operation or a
 // Commit that fails leaves a transaction that can only be rolled back; error() says what was wrong.
@@ -45,10 +45,14 @@ class SqliteDatabase {
   StoreStatus Claim(const std::string& owner, const std::vector<ShardClaim>& claims,
                     std::vector<ShardRecord>* records);
   StoreStatus Publish(const std::vector<ShardEntry>& entries);
+  StoreStatus Release(const std::string& owner, const std::vector<ShardEpoch>& shards);
 
   std::string error() const;
 
  private:
+  // A shard's record, and whether it was released.
+  StoreStatus GetShard(ShardId shard, ShardRecord* record, bool* released);
+
   class Query;
   enum Statement {
     kBegin,
@@ -65,6 +69,9 @@ class SqliteDatabase {
     kNextAlarm,
     kGetShard,
     kPutShard,
+    kPutCrashes,
+    kReleaseShard,
+    kUnreleaseShard,
     kHasRows,
     kListHub,
     kUnlistHub,

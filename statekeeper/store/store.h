@@ -30,6 +30,7 @@
 
 #include "common/options.h"
 #include "common/shard.h"
+#include "statekeeper/store/redis_files.h"
 
 struct ev_loop;
 
@@ -89,6 +90,7 @@ struct AlarmPage {
 struct ShardRecord {
   std::string owner;  // empty: never owned
   uint32_t epoch = 0;
+  uint32_t crashes = 0;  // see ClusterStore::Claim
 };
 
 // The first epoch of a shard that nobody has owned yet: the seconds since 2020. So a store that was emptied,
@@ -131,6 +133,7 @@ class Store {
 
 struct StoreConfig {
   std::string url;          // file:PATH, or one of redis_url.h
+  RedisFiles redis;         // Redis only
   std::string key_prefix;   // Redis only
   Duration timeout{5'000};  // of every call
   std::string owner;        // of this process: its name in shards' records, which commits are checked against

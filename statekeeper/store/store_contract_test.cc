@@ -39,7 +39,7 @@ std::vector<std::string> HubsOf(ShardId shard, size_t count) {
 class StoreContractTest : public testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
-    config_ = TestConfig(Url());
+    config_ = GetParam() == "redis_tls" ? TestTlsConfig(Url()) : TestConfig(Url());
     config_.timeout = Duration(60'000);  // beyond what RunUntil waits for: no deadline may help a call along
     Open("us");
     epoch_ = Take(loop_, *cluster_, kHub);
@@ -78,6 +78,9 @@ class StoreContractTest : public testing::TestWithParam<std::string> {
       return cluster.url();
     }
     if (GetParam() == "redis") return server_.emplace().url();
+    if (GetParam() == "redis_tls") {
+      return server_.emplace(RedisServer::Options{.tcp = true, .tls = TestServerTls()}).url();
+    }
     return "file:" + (directory_ / "store.db");
   }
 
@@ -513,14 +516,14 @@ TEST_P(StoreContractTest, CallsBeyondTheBoundFailWithAllThatFollow) {
   EXPECT_EQ(CommitRows({{"small", "1"}}), StoreStatus::kOk) << "there is room again";
 }
 
-INSTANTIATE_TEST_SUITE_P(Stores, StoreContractTest, testing::Values("redis", "sqlite"),
+INSTANTIATE_TEST_SUITE_P(Stores, StoreContractTest, testing::Values("redis", "redis_tls", "sqlite"),
                          [](const auto& param) { return param.param; });
 // In one process each (see CMakeLists.txt): they share what they start.
 INSTANTIATE_TEST_SUITE_P(Topologies, StoreContractTest, testing::Values("sentinel", "cluster"),
                          [](const auto& param) { return param.param; });
 
 TEST(OpenStoreTest, RefusesWhatItCannotDoInASentence) {
-  for (const auto& [url, hint] : std::map<std::string, std::string>{{"rediss://host:6379", "TLS"},
+  for (const auto& [url, hint] : std::map<std::string, std::string>{{"rediss+unix:///s.sock", "over TLS"},
                                                                     {"mysql://host", "--store must be"},
                                                                     {"file:", "file:PATH"},
                                                                     {"redis://", "host"},

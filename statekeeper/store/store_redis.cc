@@ -280,18 +280,46 @@ class RedisStoreFactory : public StoreFactory {
   bool shared() const override { return true; }
 
  private:
-  RedisConfig Config() const { return {server_, ClusterKey(config_.key_prefix), Scripts(), config_.timeout}; }
+  RedisConfig Config() const {
+    return {server_, config_.redis, ClusterKey(config_.key_prefix), Scripts(), config_.timeout};
+  }
 
   const StoreConfig config_;
   const RedisUrl server_;
   std::vector<std::string> script_hashes_;
 };
 
+// What the URL and the options about files do not have in common; empty: they agree.
+std::string Contradiction(const RedisUrl& server, const RedisFiles& files) {
+  if (!server.password.empty() && !files.password.empty()) {
+    return "The URL in --store holds a password, and --store-password-file names a file with one: leave out "
+           "that in the URL (USER@ may stay).";
+  }
+  if (!server.user.empty() && server.password.empty() && files.password.empty()) {
+    return "The URL in --store names a user without a password: put the password in a file and name that "
+           "with --store-password-file.";
+  }
+  if (server.kind != RedisUrl::Kind::kSentinel && !files.sentinel_password.empty()) {
+    return "--store-sentinel-password-file is for sentinels: redis+sentinel:// or rediss+sentinel://.";
+  }
+  if (!server.sentinel_password.empty() && !files.sentinel_password.empty()) {
+    return "The URL in --store holds a sentinel-password, and --store-sentinel-password-file names a file "
+           "with one: leave out that in the URL.";
+  }
+  if (!server.tls && !(files.ca + files.certificate + files.key).empty()) {
+    return "--store-ca, --store-certificate and --store-key are for Redis over TLS: write rediss in place of "
+           "redis in --store.";
+  }
+  return "";
+}
+
 }  // namespace
 
 std::unique_ptr<StoreFactory> OpenRedisStore(const StoreConfig& config, std::string* error) {
   std::optional<RedisUrl> server = ParseRedisUrl(config.url, error);
   if (!server) return nullptr;
+  *error = Contradiction(*server, config.redis);
+  if (!error->empty()) return nullptr;
   if (config.key_prefix.find_first_of("{}") != std::string::npos) {
     *error =
         "--store-prefix must not have '{' or '}' in it: they would spread the keys of a shard over a "

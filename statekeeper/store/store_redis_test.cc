@@ -4,7 +4,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <hiredis/hiredis.h>
 
+#include <fstream>
 #include <string>
 #include <utility>
 
@@ -15,6 +17,7 @@
 namespace dormouse {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -240,6 +243,60 @@ TEST_F(RedisStoreTest, AWrongPasswordIsRefusedAtOnceWithASentence) {
     EXPECT_THAT(error, Not(HasSubstr("wr0ng")));
   }
   EXPECT_LT(SteadyMs() - begin_ms, 4'000) << "did not wait for the timeout";
+}
+
+// Redis repeats the arguments of a command that it does not know.
+TEST_F(RedisStoreTest, APasswordThatRedisRepeatsIsNotShown) {
+  server_.emplace(RedisServer::Options{.tcp = true, .arguments = {"--rename-command", "AUTH", "LOGIN"}});
+  const std::string error =
+      WhyRefused(TestConfig("redis://user:s3cret@127.0.0.1:" + std::to_string(server_->port())));
+  EXPECT_THAT(error, HasSubstr("unknown command 'AUTH'"));
+  EXPECT_THAT(error, Not(HasSubstr("s3cret")));
+}
+
+TEST_F(RedisStoreTest, ThePasswordIsReadAnewForEachConnection) {
+  const TempDir directory;
+  const std::string file = directory / "password";
+  const auto write = [&file](const std::string& text) { std::ofstream(file) << text; };
+  Open({.tcp = true, .password = "first"});
+  config_.url = "redis://127.0.0.1:" + std::to_string(server_->port());
+  config_.redis.password = file;
+  EXPECT_THAT(WhyRefused(config_),
+              HasSubstr("the file of store-password-file, " + file + ", cannot be read"));
+  for (const char* wrong : {"", "\n", "first\nsecond\n"}) {
+    write(wrong);
+    EXPECT_THAT(WhyRefused(config_), HasSubstr("must hold one line"));
+  }
+  write("wr0ng");
+  EXPECT_THAT(WhyRefused(config_), AllOf(HasSubstr("refuses the user or password"), Not(HasSubstr("wr0ng"))));
+
+  write("first\n");
+  std::string error;
+  const std::unique_ptr<StoreFactory> factory = OpenStore(config_, &error);
+  ASSERT_NE(factory, nullptr) << error;
+  const std::unique_ptr<Store> store = factory->NewStore(loop_);
+  loop_.RunUntil([&] { return store->healthy(); });
+  server_->Ask({"CONFIG", "SET", "requirepass", "second"});
+  EXPECT_EQ(Get(loop_, *store, kHub, {"key"}).first, StoreStatus::kOk) << "stands on its connection";
+  write("second");
+  redisContext* killer = redisConnectUnix(server_->socket().c_str());
+  freeReplyObject(redisCommand(killer, "AUTH second"));
+  freeReplyObject(redisCommand(killer, "CLIENT KILL TYPE normal"));
+  redisFree(killer);
+  loop_.RunUntil([&] { return !store->healthy(); });
+  loop_.RunUntil([&] { return store->healthy(); });
+  EXPECT_EQ(Get(loop_, *store, kHub, {"key"}).first, StoreStatus::kOk);
+}
+
+TEST_F(RedisStoreTest, PasswordsInTwoPlacesOrInNoneAreRefused) {
+  StoreConfig config = TestConfig("redis://us:s3cret@127.0.0.1:1");
+  config.redis.password = "/a/file";
+  EXPECT_THAT(WhyRefused(config), AllOf(HasSubstr("leave out that in the URL"), Not(HasSubstr("s3cret"))));
+  EXPECT_THAT(WhyRefused(TestConfig("redis://s3cret@127.0.0.1:1")),
+              AllOf(HasSubstr("--store-password-file"), Not(HasSubstr("s3cret"))));
+  config = TestConfig("redis://127.0.0.1:1");
+  config.redis.sentinel_password = "/a/file";
+  EXPECT_THAT(WhyRefused(config), HasSubstr("is for sentinels"));
 }
 
 TEST_F(RedisStoreTest, AMissingRightIsRefusedAtStart) {

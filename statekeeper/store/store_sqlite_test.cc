@@ -4,11 +4,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <thread>
 
 #include "statekeeper/store/store_test_support.h"
@@ -103,6 +105,32 @@ TEST_F(SqliteStoreTest, AFileThatCannotBeOpenedIsRefusedWithASentence) {
   fclose(text);
   EXPECT_EQ(OpenStore(config_, &error), nullptr);
   EXPECT_THAT(error, HasSubstr("file is not a database"));
+}
+
+TEST_F(SqliteStoreTest, TheFilesAreForTheirUserAlone) {
+  namespace fs = std::filesystem;
+  constexpr fs::perms kPrivate = fs::perms::owner_read | fs::perms::owner_write;
+  const std::string path = directory_ / "store.db";
+  const mode_t before = umask(0);
+  const auto write = [this] {
+    TestLoop loop;
+    const std::unique_ptr<StoreFactory> factory = Open();
+    const std::unique_ptr<Store> store = factory->NewStore(loop);
+    const uint32_t epoch = Take(loop, *factory->NewClusterStore(loop), kHub);
+    EXPECT_EQ(Commit(loop, *store, Put(kHub, epoch, "key", "value")), StoreStatus::kOk);
+    kill(getpid(), SIGKILL);
+  };
+  RunUntilKilled(write);
+  EXPECT_EQ(fs::status(path).permissions(), kPrivate);
+  EXPECT_EQ(fs::status(path + "-wal").permissions(), kPrivate);
+  // As an earlier version left them.
+  for (const std::string& file : {path, path + "-wal"}) {
+    fs::permissions(file, kPrivate | fs::perms::group_read | fs::perms::others_read);
+  }
+  RunUntilKilled(write);
+  EXPECT_EQ(fs::status(path).permissions(), kPrivate);
+  EXPECT_EQ(fs::status(path + "-wal").permissions(), kPrivate);
+  umask(before);
 }
 
 // A disk that is full: files of the child may not grow any more.

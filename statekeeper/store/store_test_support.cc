@@ -21,6 +21,34 @@ namespace {
 
 constexpr int kPatienceMs = 20'000;
 
+struct SharedCertificates {
+  TestAuthority authority;
+  CertificateFiles server = authority.Certify("redis", "IP:127.0.0.1,DNS:localhost");
+  CertificateFiles client = authority.Certify("dormouse", "");
+};
+SharedCertificates& Certificates() {
+  static SharedCertificates certificates;
+  return certificates;
+}
+
+// As they stand on the command line; in a file without "--".
+std::vector<std::pair<std::string, std::string>> PortSettings(int port,
+                                                              const std::optional<RedisServerTls>& tls) {
+  if (!tls) return {{"port", std::to_string(port)}};
+  return {{"port", "0"},
+          {"tls-port", std::to_string(port)},
+          {"tls-cert-file", tls->own.certificate},
+          {"tls-key-file", tls->own.key},
+          {"tls-ca-cert-file", tls->ca},
+          {"tls-auth-clients", tls->asks_clients ? "yes" : "no"},
+          {"tls-replication", "yes"}};
+}
+
+// A URL of the same kind, over TLS if asked for.
+std::string UrlOf(const std::optional<RedisServerTls>& tls, const std::string& rest) {
+  return (tls ? "rediss" : "redis") + rest;
+}
+
 }  // namespace
 
 bool TestLoop::RunUntil(const std::function<bool()>& condition) {
@@ -118,6 +146,16 @@ StoreConfig TestConfig(const std::string& url) {
   return config;
 }
 
+RedisServerTls TestServerTls() { return {Certificates().server, Certificates().authority.file()}; }
+
+StoreConfig TestTlsConfig(const std::string& url) {
+  StoreConfig config = TestConfig(url);
+  config.redis.ca = Certificates().authority.file();
+  config.redis.certificate = Certificates().client.certificate;
+  config.redis.key = Certificates().client.key;
+  return config;
+}
+
 ShardCommit Put(const std::string& hub, uint32_t epoch, const std::string& key, const std::string& value) {
   return {ShardOf(hub, kTestShards), epoch, {{hub, {{key, value}}, std::nullopt}}};
 }
@@ -131,8 +169,6 @@ RedisServer::~RedisServer() { End(SIGKILL); }
 
 void RedisServer::Start() {
   std::vector<std::string> arguments = {"redis-server",
-                                        "--port",
-                                        std::to_string(port_),
                                         "--bind",
                                         "127.0.0.1",
                                         "--unixsocket",
@@ -145,11 +181,15 @@ void RedisServer::Start() {
                                         "yes",
                                         "--appendfsync",
                                         options_.sync ? "always" : "everysec"};
+  const auto port_settings = PortSettings(port_, options_.tls);
+  for (const auto& [name, value] : port_settings) arguments.insert(arguments.end(), {"--" + name, value});
   if (options_.sentinel) {
     // Sentinels take their settings from a file, which they write to.
     const std::string file = directory_ / "sentinel.conf";
-    std::ofstream(file) << "port " << port_ << "\nbind 127.0.0.1\nunixsocket " << socket() << "\ndir "
-                        << (directory_ / "") << "\n";
+    std::ofstream settings(file);
+    for (const auto& [name, value] : port_settings) settings << name << " " << value << "\n";
+    settings << "bind 127.0.0.1\nunixsocket " << socket() << "\ndir " << (directory_ / "") << "\n";
+    settings.close();
     arguments = {"redis-server", file, "--sentinel"};
   }
   if (!options_.password.empty()) arguments.insert(arguments.end(), {"--requirepass", options_.password});
@@ -219,7 +259,7 @@ void RedisServer::Continue() { kill(pid_, SIGCONT); }
 
 std::string RedisServer::url() const {
   const std::string login = options_.password.empty() ? "" : ":" + options_.password + "@";
-  return options_.tcp ? "redis://" + login + "127.0.0.1:" + std::to_string(port_)
+  return options_.tcp ? UrlOf(options_.tls, "://") + login + "127.0.0.1:" + std::to_string(port_)
                       : "redis+unix://" + login + socket();
 }
 
@@ -261,19 +301,18 @@ void AwaitEvidence(const std::function<bool()>& seen) {
   }
 }
 
-RedisSentinels::RedisSentinels(const std::vector<std::string>& server_arguments) {
+RedisSentinels::RedisSentinels(const std::optional<RedisServerTls>& tls) : tls_(tls) {
   for (int i = 0; i < 2; ++i) {
-    std::vector<std::string> arguments = server_arguments;
+    std::vector<std::string> arguments = {"--repl-diskless-sync-delay", "0"};
     if (i > 0)
       arguments.insert(arguments.end(), {"--replicaof", "127.0.0.1 " + std::to_string(master().port())});
-    arguments.insert(arguments.end(), {"--repl-diskless-sync-delay", "0"});
-    servers_.push_back(
-        std::make_unique<RedisServer>(RedisServer::Options{.tcp = true, .arguments = std::move(arguments)}));
+    servers_.push_back(std::make_unique<RedisServer>(
+        RedisServer::Options{.tcp = true, .tls = tls, .arguments = std::move(arguments)}));
   }
   AwaitEvidence([this] {
     return replica().Ask({"INFO", "replication"}).find("master_link_status:up") != std::string::npos;
   });
-  sentinel_ = std::make_unique<RedisServer>(RedisServer::Options{.tcp = true, .sentinel = true});
+  sentinel_ = std::make_unique<RedisServer>(RedisServer::Options{.tcp = true, .tls = tls, .sentinel = true});
   sentinel_->Ask({"SENTINEL", "MONITOR", "rooms", "127.0.0.1", std::to_string(master().port()), "1"});
   sentinel_->Ask({"SENTINEL", "SET", "rooms", "down-after-milliseconds", "500"});
   sentinel_->Ask({"SENTINEL", "SET", "rooms", "failover-timeout", "3000"});
@@ -292,17 +331,18 @@ int RedisSentinels::MasterPort() const {
 
 // The first, a port where nobody listens, stands for a sentinel that is down.
 std::string RedisSentinels::url() const {
-  return "redis+sentinel://127.0.0.1:1,127.0.0.1:" + std::to_string(sentinel_->port()) + "/rooms";
+  return UrlOf(tls_, "+sentinel://127.0.0.1:1,127.0.0.1:" + std::to_string(sentinel_->port()) + "/rooms");
 }
 
-RedisCluster::RedisCluster(int replicas) {
+RedisCluster::RedisCluster(int replicas, const std::optional<RedisServerTls>& tls) : tls_(tls) {
   constexpr size_t kMasters = 3;
   for (size_t i = 0; i < kMasters + replicas; ++i) {
     nodes_.push_back(std::make_unique<RedisServer>(RedisServer::Options{
         .tcp = true,
-        .arguments = {"--cluster-enabled", "yes", "--cluster-port", std::to_string(FreePort()),
-                      "--cluster-node-timeout", "500", "--cluster-replica-validity-factor", "0",
-                      "--repl-diskless-sync-delay", "0"}}));
+        .tls = tls,
+        .arguments = {"--cluster-enabled", "yes", "--tls-cluster", tls ? "yes" : "no", "--cluster-port",
+                      std::to_string(FreePort()), "--cluster-node-timeout", "500",
+                      "--cluster-replica-validity-factor", "0", "--repl-diskless-sync-delay", "0"}}));
     node(i).Ask({"CLUSTER", "SET-CONFIG-EPOCH", std::to_string(i + 1)});
   }
   for (size_t i = 0; i < kMasters; ++i) {
@@ -331,8 +371,8 @@ RedisCluster::RedisCluster(int replicas) {
 
 // The first, a port where nobody listens, stands for a node that is down.
 std::string RedisCluster::url() const {
-  return "redis+cluster://127.0.0.1:1,127.0.0.1:" + std::to_string(nodes_[0]->port()) +
-         ",127.0.0.1:" + std::to_string(nodes_[1]->port());
+  return UrlOf(tls_, "+cluster://127.0.0.1:1,127.0.0.1:" + std::to_string(nodes_[0]->port()) +
+                         ",127.0.0.1:" + std::to_string(nodes_[1]->port()));
 }
 
 size_t RedisCluster::OwnerOf(const std::string& key) {

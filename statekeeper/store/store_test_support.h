@@ -7,11 +7,13 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "common/temp_dir.h"
+#include "common/testing/certificates.h"
 #include "statekeeper/store/cluster_store.h"
 #include "statekeeper/store/store.h"
 
@@ -59,6 +61,18 @@ inline constexpr uint32_t kTestShards = 64;
 // Of a statekeeper "us", with the default timeout.
 StoreConfig TestConfig(const std::string& url);
 
+// How a server speaks TLS, and to whom.
+struct RedisServerTls {
+  CertificateFiles own;
+  std::string ca;            // of its clients and of the servers that it talks to
+  bool asks_clients = true;  // for a certificate
+};
+// For 127.0.0.1 and localhost, from an authority that all tests of a process share.
+RedisServerTls TestServerTls();
+
+// TestConfig, and what a server with TestServerTls asks for.
+StoreConfig TestTlsConfig(const std::string& url);
+
 // A redis-server in a directory of its own, with its append-only file on. Killed with the object, and by the
 // kernel when the test dies.
 class RedisServer {
@@ -66,6 +80,7 @@ class RedisServer {
   struct Options {
     bool tcp = false;  // on a port that the kernel chose; else on a unix socket
     std::string password = {};
+    std::optional<RedisServerTls> tls = {};   // at the port, in place of plain connections
     bool sync = false;                        // every write before its answer
     bool sentinel = false;                    // a sentinel of nothing yet; nothing else holds, except `tcp`
     std::vector<std::string> arguments = {};  // more of redis-server's
@@ -104,7 +119,7 @@ class RedisServer {
 // Two servers, master and replica, and a sentinel that replaces the master.
 class RedisSentinels {
  public:
-  explicit RedisSentinels(const std::vector<std::string>& server_arguments = {});
+  explicit RedisSentinels(const std::optional<RedisServerTls>& tls = {});
 
   // Before the sentinel knows the replica it cannot replace the master.
   void AwaitReplicaKnown();
@@ -117,6 +132,7 @@ class RedisSentinels {
   RedisServer& replica() { return *servers_[1]; }
 
  private:
+  const std::optional<RedisServerTls> tls_;
   std::vector<std::unique_ptr<RedisServer>> servers_;
   std::unique_ptr<RedisServer> sentinel_;
 };
@@ -125,7 +141,7 @@ class RedisSentinels {
 // to start: that is how long a new node refuses to serve.
 class RedisCluster {
  public:
-  explicit RedisCluster(int replicas = 0);
+  explicit RedisCluster(int replicas = 0, const std::optional<RedisServerTls>& tls = {});
 
   std::string url() const;
   // Masters first.
@@ -143,6 +159,7 @@ class RedisCluster {
   void CancelMove(const std::string& key, size_t from, size_t to);
 
  private:
+  const std::optional<RedisServerTls> tls_;
   std::vector<std::unique_ptr<RedisServer>> nodes_;
 };
 

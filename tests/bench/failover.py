@@ -138,8 +138,8 @@ class _Death:
         return theirs if shared and self._shards_of_first() == theirs else None
 
     def _shards_of_first(self):
-        said = subprocess.run([os.path.join(BIN, "dormousectl"), "--statekeeper", self._cluster.links[0], "--key",
-                               self._cluster.admin_key, "--json", "shards", "--owner", self._cluster.links[0]],
+        first = self._cluster.links[0]
+        said = subprocess.run(self._cluster.ctl_command("--json", "shards", "--owner", first, statekeeper=first),
                               check=True, stdout=subprocess.PIPE).stdout
         return {shard["shard"] for shard in json.loads(said)["shards"]}
 

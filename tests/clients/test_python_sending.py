@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from dormouse import DormouseError
+from dormouse import Backlog, DormouseError
 from fake_hub import FakeHub, error
 from manual_clock import until
 
@@ -235,9 +235,93 @@ async def test_rate_limited_messages_go_out_again_in_order(clock, make_client):
         await hub.forward("behind the second refusal")
         await anext(messages)
         await clock.pass_timer(2)
+        await hub.until_got("hub:send", 4)
+        await clock.pass_timer(0.1)  # from now on at ten a second
+        await hub.until_got("hub:send", 5)
+        await clock.pass_timer(0.1)
         await hub.until_got("hub:send", 6)
         assert sent(hub) == [1, 2, 3, 2, 3, 4]
         assert not errors(client)
+        clock.advance(1)  # or the goodbye would wait
+
+
+async def test_another_limit_than_that_of_the_rate_holds_messages_and_sets_no_pace(clock, make_client):
+    async with FakeHub().serving() as hub, make_client(hub) as client:
+        hub.answers["hub:send"] = error("rate_limited", retryAfterMs=300, limit=1)
+        hub.answers["hub:send"][1]["details"]["code"] = "MAILBOX_FULL"
+        await client.send("browser/other", "chat", 1)
+        await until(lambda: 0.3 in clock.delays(), "the refusal")
+        hub.answers["hub:send"] = None
+        for number in (2, 3):
+            await client.send("browser/other", "chat", number)
+        await clock.pass_timer(0.3)
+        await hub.until_got("hub:send", 4)
+        assert sent(hub) == [1, 1, 2, 3]
+
+
+async def test_of_messages_of_which_the_latest_counts_one_waits(clock, make_client):
+    async with FakeHub().serving() as hub, make_client(hub) as client:
+        hub.answers["hub:publish"] = error("rate_limited", retryAfterMs=500, limit=10)
+        refused = asyncio.create_task(client.publish("board", "cursor", 1, latest=True))
+        await until(lambda: 0.5 in clock.delays(), "the refusal")
+        hub.answers["hub:publish"] = ("hub:delivery_ack", {"subscriberCount": 1})
+        await client.send("browser/other", "chat", "between")
+        later = []
+        for number in (2, 3):
+            later.append(asyncio.create_task(client.publish("board", "cursor", number, latest=True)))
+            await asyncio.sleep(0)
+        elsewhere = asyncio.create_task(client.publish("board", "drag", 4, latest="shape-1"))
+        assert await refused == await later[0] == {"superseded": True}
+        assert client.backlog.waiting == 3
+        await clock.pass_timer(0.5)
+        await hub.until_got("hub:publish", 2)
+        await clock.pass_timer(0.1)
+        await hub.until_got("hub:send", 1)
+        await clock.pass_timer(0.1)
+        await hub.until_got("hub:publish", 3)
+        assert "superseded" not in await later[1]
+        assert "superseded" not in await elsewhere
+        assert [frame["payload"]["data"] for frame in hub.got("hub:publish")] == [1, 3, 4]
+        clock.advance(1)
+
+
+async def test_a_refused_message_gives_way_to_a_later_one(clock, make_client):
+    async with FakeHub().serving() as hub, make_client(hub) as client:
+        hub.answers["hub:send"] = lambda frame: None
+        await client.send("browser/other", "cursor", 1, latest=True)
+        await hub.until_got("hub:send", 1)
+        refused = hub.got("hub:send")[0]["id"]
+        hub.answers["hub:send"] = None
+        await hub.send("hub:pause", {"reason": "slow"})
+        await until(lambda: ("paused", "slow") in client.seen, "the pause")
+        await client.send("browser/other", "cursor", 2, latest=True)
+        await hub.send(*error("rate_limited", retryAfter=1), correlationId=refused)
+        await until(lambda: 1 in clock.delays(), "the refusal")
+        assert client.backlog.waiting == 1
+        await hub.send("hub:resume", {})
+        await clock.pass_timer(1)
+        await hub.until_got("hub:send", 2)
+        assert sent(hub) == [1, 2]
+        clock.advance(1)
+
+
+async def test_who_sends_more_than_leaves_is_told(clock, make_client):
+    async with FakeHub().serving() as hub, make_client(hub, backlog_after=0.25) as client:
+        told = []
+        client.on("backlog", lambda backlog: told.append((backlog.waiting, backlog.reason)))
+        await hub.send("hub:pause", {"reason": "slow"})
+        await until(lambda: ("paused", "slow") in client.seen, "the pause")
+        await client.send("browser/other", "chat", 1)
+        assert client.backlog == Backlog(1, 0.0, "pause")
+        await clock.pass_timer(0.25)
+        await until(lambda: told == [(1, "pause")], "the first word")
+        for number in (2, 3, 4):
+            await client.send("browser/other", "chat", number)
+        await until(lambda: told == [(1, "pause"), (2, "pause"), (4, "pause")], "the next ones")
+        await hub.send("hub:resume", {})
+        await hub.until_got("hub:send", 4)
+        await until(lambda: told[3:] == [(0, None)], "the end")
+        assert client.backlog == Backlog()
 
 
 async def test_rate_limit_is_obeyed_a_bounded_number_of_times(clock, make_client):

@@ -34,6 +34,12 @@ ROWS = [
         connect("a"),
         *(say("a", "hub:list_actors", {}, id=each) for each in ("", "x" * 300, "Ω ≠ 🐭", 'quote " back \\', "a\tb")),
     ]),
+    Scenario("what the hub repeats has 4096 bytes at most", [
+        connect("a"), say("a", "hub:list_actors", {}, id="x" * 4000),
+        *(frame("a", dump({"id": "1", "type": "hub:list_actors", "from": "test/a", "to": HUB,
+                           field: "x" * 5000}), error="internal_error") for field in ("id", "type", "from", "to")),
+        say("a", "hub:list_actors", {}),
+    ], forms=("bare",), patterns=("ask",)),
     Scenario("missing pattern -> ask for types that have a reply, else tell", [
         connect("a"), register("a"),
         say("a", "hub:unregister", {"actorAddress": Address("a")}, pattern=OMIT),

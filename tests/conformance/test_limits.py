@@ -7,6 +7,7 @@ import time
 
 import pytest
 from cluster import SLOWNESS, Cluster, until
+from tokens import OMIT, SECRET, signed
 from ws import WAIT, Actor, actor, all_open, connect as open_socket, echo, upgrade_status
 
 from .frames import Frame, dump
@@ -15,7 +16,8 @@ from .scenario import Address, Scenario, closed, connect, does, frame, register,
 
 SIZE = 4096
 OPTIONS = {"max-actors": "3", "max-subscriptions": "3", "max-topics": "4", "max-message-size": str(SIZE),
-           "broadcast-limit": "2", "actor-ttl": "5s", "max-actor-ttl": "10s", "signal-heartbeat-interval": "7s"}
+           "broadcast-limit": "2", "resume-bytes": "4KiB", "max-output": "16KiB",
+           "actor-ttl": "5s", "max-actor-ttl": "10s", "signal-heartbeat-interval": "7s"}
 FULL = {"retryAfter": NUMBER, "limit": int}
 
 
@@ -31,6 +33,14 @@ def too_large(size):
 
 def from_now_s(seconds):
     return Where(f"in {seconds} s", lambda it: abs(it - time.time() * 1000 - seconds * 1000) < 2500 * SLOWNESS)
+
+
+def gets_only_the_small_one(who):
+    async def play(run):
+        got = await run.next(who, lambda it: it["type"] in ("large", "small"))
+        run.check("type", "small", got["type"])
+
+    return does(f"{who} gets only the small one", play)
 
 
 ROWS = [
@@ -77,6 +87,21 @@ ROWS = [
         say("a", "hub:broadcast", {"type": "y", "data": 1}, error="BROADCAST_LIMIT_EXCEEDED"),
         say("a", "hub:broadcast", {"type": "y", "data": 1}, metadata={"targetCapability": "none"},
             expect={"deliveredCount": 0}),
+    ]),
+    Scenario("max-output -> BROADCAST_LIMIT_EXCEEDED with what it would have been, nobody gets it", [
+        *(connect(who) for who in "abcd"),
+        *(say(who, "hub:subscribe", {"topic": "t0"}) for who in "abcd"),
+        say("a", "hub:publish", {"topic": "t0", "type": "large", "data": "x" * 3300},
+            error="BROADCAST_LIMIT_EXCEEDED",
+            details={"recipients": 4, "size": int, "limit": 16 << 10, "code": "OUTPUT_LIMIT"}),
+        say("a", "hub:publish", {"topic": "t0", "type": "small", "data": "x" * 2000}),
+        *(gets_only_the_small_one(who) for who in "abcd"),
+    ]),
+    Scenario("a discovery asks for a hundred things at most", [
+        connect("a"), say("a", "hub:discover", {"capabilities": [str(number) for number in range(100)]}),
+        say("a", "hub:discover", {"capabilities": [str(number) for number in range(101)]}, error="internal_error"),
+        say("a", "hub:discover", {"metadata": {str(number): 1 for number in range(100)}}),
+        say("a", "hub:discover", {"metadata": {str(number): 1 for number in range(101)}}, error="internal_error"),
     ]),
     Scenario("actor-ttl and max-actor-ttl", [
         connect("a"), register("a", expect={"expiresAt": from_now_s(5)}),
@@ -129,13 +154,99 @@ async def test_rate_limit(limited, kind, payload):
         assert (await a.call("hub:list_actors", {"limit": 0}))["type"] == "hub:actor_list"
 
 
-async def test_hub_connect_is_exempt_from_the_rate_limit(limited):
+async def refused(client, requests):
+    """How many of the requests, sent at once, are answered rate_limited; and the limit that one of them names."""
+    for request in requests:
+        await client.send(request)
+    replies = [await client.recv() for _ in requests]
+    limits = [it["payload"]["details"]["limit"] for it in replies if it["payload"].get("code") == "rate_limited"]
+    return len(limits), limits[-1] if limits else None
+
+
+async def test_the_first_hub_connect_is_exempt_from_the_rate_limit(limited):
     async with open_socket(limited.ws_url("/ws/exempt")) as client:
         a = Actor(client.protocol, "test/a")
-        for _ in range(60):
-            await a.must("hub:connect", {"version": "1.0"})
+        begun = time.monotonic()
+        await a.must("hub:connect", {"version": "1.0"})
         for _ in range(20):
             await a.must("hub:list_actors", {"limit": 0})
+        count, _ = await refused(a, [a.envelope("hub:connect", {"version": "1.0"}) for _ in range(60)])
+        assert 60 - 10 * (time.monotonic() - begun) - 1 <= count <= 60
+
+
+async def test_an_error_for_each_message_at_first_and_a_few_a_second_then(limited):
+    async with actor(limited.ws_url("/ws/deaf"), "test/a") as a:
+        begun = time.monotonic()
+        for _ in range(1000):
+            await a.send(a.envelope("hub:list_actors", {"limit": 0}))
+        await asyncio.sleep(1)
+        replies = []
+        with contextlib.suppress(asyncio.TimeoutError):
+            while True:
+                replies.append(await a.recv(timeout=0.5))
+        errors = [it for it in replies if it["payload"].get("code") == "rate_limited"]
+        assert 100 <= len(errors) <= 101 + 5 * (time.monotonic() - begun), len(errors)
+        assert (await a.call("hub:list_actors", {"limit": 0}))["type"] == "hub:actor_list", "it is served on"
+
+
+# --- roles
+
+@pytest.fixture(scope="module")
+def with_roles(tmp_path_factory):
+    key = tmp_path_factory.mktemp("roles") / "secret"
+    key.write_text(SECRET)
+    options = {"auth-algorithm": "HS256", "auth-key": str(key), "role-limits": "board=60/120,free=0/0"}
+    with Cluster(options=options) as it:
+        yield it
+
+
+@contextlib.asynccontextmanager
+async def in_role(cluster, **claims):
+    async with open_socket(cluster.ws_url("/ws/roles")) as client:
+        self = Actor(client.protocol, "test/a")
+        await self.must("hub:connect", {"version": "1.0", "jwt": signed(**claims)})
+        yield self
+
+
+@pytest.mark.parametrize("role, burst, limit", [
+    (OMIT, 20, 10), ("board", 120, 60), ("free", 240, None), ("unknown", 20, 10), (["board"], 20, 10), ("", 20, 10)],
+    ids=str)
+async def test_a_role_has_a_limit_of_its_own(with_roles, role, burst, limit):
+    async with in_role(with_roles, role=role) as a:
+        begun = time.monotonic()
+        count, said = await refused(a, [a.envelope("hub:list_actors", {"limit": 0}) for _ in range(burst + 60)])
+        assert said == limit
+        if limit:
+            assert 60 - limit * (time.monotonic() - begun) - 1 <= count <= 60
+
+
+async def test_the_role_of_a_new_token_counts_from_then_on(with_roles):
+    async with in_role(with_roles) as a:
+        async def ask(count):
+            return await refused(a, [a.envelope("hub:list_actors", {"limit": 0}) for _ in range(count)])
+
+        assert (await ask(40))[1] == 10
+        await asyncio.sleep(1)
+        await a.must("hub:refresh_token", {"token": signed(role="free")})
+        assert (await ask(240))[0] == 0
+        await a.must("hub:connect", {"version": "1.0", "jwt": signed(role="board")})
+        deadline = time.monotonic() + WAIT
+        while (limit := (await ask(30))[1]) is None:
+            assert time.monotonic() < deadline
+        assert limit == 60
+
+
+async def test_class_echo_with_a_rate_limit():
+    with Cluster(options={"echo-rate-limit": "5", "echo-rate-burst": "10"}) as cluster:
+        async with echo(cluster.ws_url("/websocket/limited")) as client:
+            for _ in range(20):
+                await client.send("x")
+            replies = [await client.recv() for _ in range(20)]
+            errors = [it for it in replies if it["type"] == "error"]
+            assert 8 <= len(errors) <= 10, replies
+            for it in errors:
+                assert (it["code"], it["retryAfter"], it["limit"]) == ("rate_limited", 1, 5)
+                assert it["message"] and it["timestamp"] and it["connectionId"] == client.id
 
 
 async def test_no_rate_limit_where_it_is_0(awake):

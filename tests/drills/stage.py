@@ -23,7 +23,7 @@ import traceback
 _HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(_HERE, "..", "integration"))
 
-from cluster import BIN, SLOWNESS, Cluster, wait_until  # noqa: E402  # pylint: disable=wrong-import-position
+from cluster import SLOWNESS, Cluster, wait_until  # noqa: E402  # pylint: disable=wrong-import-position
 from network import Network  # noqa: E402  # pylint: disable=wrong-import-position
 from stores import ClusterRedis, Redis, SentinelRedis  # noqa: E402  # pylint: disable=wrong-import-position
 import ports  # noqa: E402  # pylint: disable=wrong-import-position
@@ -53,13 +53,14 @@ class Stage:
     # --- what is on it
 
     @contextlib.contextmanager
-    def play_on(self, gateways=2, statekeepers=3, store="redis", start=True, **options):
+    def play_on(self, gateways=2, statekeepers=3, store="redis", start=True, program="dormouse-statekeeper", **options):
         """A cluster (stage.cluster) on a durable "redis", on "sentinel" or on "cluster". `options`: of all processes,
         with underscores."""
         settings = {"hibernate-after": "1s", "rate-limit": "0", "member-ttl": f"{TTL}s",
                     **{name.replace("_", "-"): value for name, value in options.items()}}
         hosts = self.network.host if self.network else None
-        self.cluster = Cluster(gateways, self._store(store), settings, start, statekeepers, hosts, self.directory)
+        self.cluster = Cluster(gateways, self._store(store), settings, start, statekeepers, hosts, self.directory,
+                               statekeeper_program=program)
         with self.cluster:
             yield self.cluster
 
@@ -103,8 +104,7 @@ class Stage:
     def ctl_command(self, *words, through=None):
         """The command line `dormousectl WORDS --json`; `through`: the statekeeper that is asked, by default any."""
         asked = self.link(through or self.any_statekeeper())
-        return [os.path.join(BIN, "dormousectl"), "--statekeeper", asked, "--key", self.cluster.admin_key, "--json",
-                *words]
+        return self.cluster.ctl_command("--json", *words, statekeeper=asked)
 
     def ctl(self, *words, through=None):
         """What that command says, read."""

@@ -20,9 +20,14 @@ async def bystander(cluster):
 
 def raw_websocket(cluster, path="/websocket/raw-socket"):
     """A socket after the handshake, for frames that no library would send."""
+    return websocket_over(raw_client(cluster), path)
+
+
+def websocket_over(connection, path):
+    """The same of a connection that is there already."""
     request = (f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
-    connection = raw_client(cluster, request.encode())
+    connection.sendall(request.encode())
     head = b""
     while b"\r\n\r\n" not in head:
         block = connection.recv(4096)
@@ -31,6 +36,18 @@ def raw_websocket(cluster, path="/websocket/raw-socket"):
     assert head.startswith(b"HTTP/1.1 101")
     assert b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in head
     return connection
+
+
+def masked(payload, final=True, opcode=1):
+    """A client's frame. The mask is zero: the payload is seen as it is."""
+    size = len(payload)
+    if size < 126:
+        length = bytes([0x80 | size])
+    elif size < 1 << 16:
+        length = bytes([0x80 | 126]) + size.to_bytes(2, "big")
+    else:
+        length = bytes([0x80 | 127]) + size.to_bytes(8, "big")
+    return bytes([(0x80 if final else 0) | opcode]) + length + bytes(4) + payload
 
 
 def _first_frame(said):

@@ -9,6 +9,10 @@
         cluster.kill_statekeeper(statekeeper=1)
         cluster.add_statekeeper()
 
+The processes trust each other by a secret, or by certificates: Cluster(trust="tls"), or DORMOUSE_TEST_TRUST=tls in the
+environment for all clusters that say nothing else. With certificates gateways do not find the statekeepers' unix
+sockets: links go over TCP.
+
 The processes die with the test process, however that ends. Leaving the block stops them as an operator would, and
 fails the test if one of them does not stop, ends with another exit status than 0 (a sanitizer's finding, say), or
 has ended before without the test's doing. After a failure the ends of their logs are printed.
@@ -28,7 +32,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import ports  # noqa: E402  # pylint: disable=wrong-import-position
 from process import (BIN, REPOSITORY, SLOWNESS, Process, die_with_parent, http_get,  # noqa: E402,F401
                      until, wait_until)
-from stores import Redis  # noqa: E402
+from stores import Redis, TlsRedis  # noqa: E402
+import trust as trusts  # noqa: E402
 
 
 class _Loopback:
@@ -38,24 +43,41 @@ class _Loopback:
     prefix = ()
 
 
+def _flags(options):
+    return [word for name, value in options.items() for word in ("--" + name, value)]
+
+
+def _sets(options):
+    return [word for name, value in options.items() if value is not None
+            for word in ("--set", f"{name}={value}")]
+
+
 class Cluster:
-    def __init__(self, gateways=1, store="file", options=None, start=True, statekeepers=1, hosts=None, directory=None):
-        """`store`: "file" or "redis" (a server of its own), the URL of another, or one of stores.py, made below
+    def __init__(self, gateways=1, store="file", options=None, start=True, statekeepers=1, hosts=None, directory=None,
+                 trust=None, statekeeper_program="dormouse-statekeeper"):
+        """`store`: "file", "redis" or "rediss" (a server of its own), the URL of another, or one of stores.py, made below
         `directory` (which is then the cluster's, to be removed with it). `options`: NAME -> VALUE for all processes.
         Without `start` entering the block starts Redis only. `hosts`: called with the name of each process for the
-        host that it runs on (address, prefix), by default this one."""
+        host that it runs on (address, prefix), by default this one. `trust`: "secret" or "tls".
+        `statekeeper_program`: such as "dormouse-crash-statekeeper" (tests/classes)."""
         self.directory = directory or tempfile.mkdtemp(prefix="dormouse-test-")
         self.data = os.path.join(self.directory, "data")
         os.makedirs(self.data, exist_ok=True)
         self.options = {"drain-window": "100ms", **(options or {})}
-        self.redis = Redis(self.directory) if store == "redis" else None if isinstance(store, str) else store
+        kinds = {"redis": Redis, "rediss": TlsRedis}
+        self.redis = kinds[store](self.directory) if store in kinds else None if isinstance(store, str) else store
         self._store = self.redis.url if self.redis else store
         self._start = start
+        self._statekeeper_program = statekeeper_program
         self._host_of = hosts or (lambda name: _Loopback)
 
         self.admin_key = os.path.join(self.directory, "admin-key")
-        with open(os.open(self.admin_key, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as file:
-            file.write(secrets.token_hex(32))
+        trusts.write(self.admin_key, secrets.token_hex(32))
+        kind = trust or os.environ.get("DORMOUSE_TEST_TRUST", "secret")
+        self.trust = trusts.make(kind, self.directory, self.admin_key)
+        # By a name that means something else to every process.
+        self._chdir, self._statekeeper_data = (["env", "-C", self.data], "/proc/self/cwd") if kind == "tls" else (
+            [], self.data)
         self.links = []  # addresses of the statekeepers
         self.statekeepers = []
         for _ in range(statekeepers):
@@ -69,7 +91,8 @@ class Cluster:
             self._gateway_ports.append(port)
             self.gateways.append(Process(name, [
                 os.path.join(BIN, "dormouse-gateway"), "--data", self.data, "--listen", f"{host.address}:{port}",
-                "--statekeepers", ",".join(self.links), "--admin", f"{host.address}:{admin}", *self._settings()],
+                "--statekeepers", ",".join(self.links), "--admin", f"{host.address}:{admin}",
+                *_flags(self.trust.options("dormouse-gateway")), *self._settings()],
                 self.directory, admin, host.address, host.prefix))
 
     def _new_statekeeper(self):
@@ -85,17 +108,17 @@ class Cluster:
         return process
 
     def statekeeper_command(self, number=0, **changes):
-        """A statekeeper's command line; `changes` replace options: store="file", shards="7" (underscores for -)."""
+        """A statekeeper's command line; `changes` replace options: store="file", shards="7" (underscores for -); None
+        leaves one out."""
         process = self.statekeepers[number]
-        flags = {"data": self.data, "store": self._store, "listen": self.links[number],
-                 "admin": f"{process.host}:{process.admin}", "admin-key": self.admin_key}
-        settings = dict(self.options)
+        flags = {"data": self._statekeeper_data, "store": self._store, "listen": self.links[number],
+                 "admin": f"{process.host}:{process.admin}", "admin-key": self.admin_key,
+                 **self.trust.options("dormouse-statekeeper")}
+        settings = {**self.options, **(self.redis.options if self.redis else {})}
         for name, value in changes.items():
             name = name.replace("_", "-")
             (flags if name in flags else settings)[name] = value
-        return [os.path.join(BIN, "dormouse-statekeeper"), *(word for name, value in flags.items()
-                                                             for word in ("--" + name, value)),
-                *(word for name, value in settings.items() for word in ("--set", f"{name}={value}"))]
+        return [*self._chdir, os.path.join(BIN, self._statekeeper_program), *_flags(flags), *_sets(settings)]
 
     def another_statekeeper_command(self, **changes):
         """Of a statekeeper that is not of the cluster: other ports, the same data directory and store."""
@@ -107,8 +130,13 @@ class Cluster:
                               timeout=timeout * SLOWNESS, preexec_fn=die_with_parent, check=False)
         return done.returncode, done.stdout.decode()
 
+    def ctl_command(self, *words, statekeeper=None):
+        """The command line of dormousectl, over TCP: `statekeeper`: an address, by default any of them."""
+        asked = statekeeper or ",".join(self.links)
+        return [os.path.join(BIN, "dormousectl"), "--statekeeper", asked, *self.trust.operator(), *words]
+
     def _settings(self):
-        return [word for name, value in self.options.items() for word in ("--set", f"{name}={value}")]
+        return _sets(self.options)
 
     def _port(self):
         return ports.choose(None, self.directory)
@@ -188,6 +216,13 @@ class Cluster:
         self.statekeepers[statekeeper].start()
         if wait:
             self.wait_ready()
+
+    def restart_dead_statekeepers(self):
+        """As a supervisor does; returns how many had ended by themselves since the last call."""
+        dead = [process for process in self.statekeepers if process.has_ended_by_itself()]
+        for process in dead:
+            process.start()
+        return len(dead)
 
     def add_statekeeper(self, wait=True):
         """One more, that the gateways have not been told of; returns its number."""

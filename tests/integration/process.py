@@ -65,6 +65,13 @@ def http_get(port, path, headers=None, timeout=5, host="127.0.0.1"):
         connection.close()
 
 
+def open_to_others(directory):
+    """What of it other users could read, write or get into; the directory itself is "."."""
+    paths = [directory, *(os.path.join(parent, name) for parent, directories, files in os.walk(directory)
+                          for name in (*directories, *files))]
+    return {os.path.relpath(path, directory) for path in paths if os.lstat(path).st_mode & 0o077}
+
+
 class Process:
     """`admin`: its admin port, at `host`. `prefix`: words before its command that end by executing it (`nsenter ...`).
     What is put into `environment` holds from the next start on."""
@@ -87,6 +94,9 @@ class Process:
 
     def running(self):
         return self._popen is not None and self._popen.poll() is None
+
+    def has_ended_by_itself(self):
+        return not self._expected_end and not self._stopping and not self.running()
 
     def start(self):
         assert not self.running(), f"{self.name} runs already"

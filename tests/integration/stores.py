@@ -1,11 +1,12 @@
 """Redis as clusters of tests use it: one server, one with replicas and sentinels, or a Redis Cluster.
 
-Each has `url`, start() and stop_finally(), as a Process has. `durable`: with appendfsync always; else a write is in
+Each has `url`, `options` of the statekeepers (NAME -> VALUE), start() and stop_finally(), as a Process has. `durable`: with appendfsync always; else a write is in
 the server's file before it is answered, but not on the disk: that matters to a machine that stops, and costs seconds
 on one whose disk is busy.
 """
 
 import os
+import secrets
 import socket
 import subprocess
 
@@ -14,6 +15,7 @@ from process import REPOSITORY, SLOWNESS, Process, wait_until
 
 _SERVER = os.path.join(REPOSITORY, "deploy", "bin", "redis-server")
 SLOTS = 16384
+_NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
 
 
 def ask(connection, line):
@@ -25,6 +27,8 @@ def ask(connection, line):
 
 class Redis(Process):
     """A redis-server that survives being killed, on a unix socket; at HOST:PORT where a port is given."""
+
+    options = {}
 
     def __init__(self, directory, name="redis", durable=False, port=0, host="127.0.0.1", prefix=(), more=()):
         self.port = port
@@ -90,9 +94,64 @@ class _Sentinel(Process):
             return []
 
 
+class TlsRedis(Redis):
+    """A Redis at a port that speaks TLS only, with clients that show certificates, and a password in a file."""
+
+    def __init__(self, directory):
+        self._tls = os.path.join(directory, "tls")
+        os.makedirs(self._tls)
+        self._openssl("req", "-x509", "-subj", "/CN=Test authority", "-keyout", self.file("ca.key"), "-out", self.file("ca.pem"),
+                      *_NEW_KEY)
+        with open(self.file("hosts"), "w", encoding="ascii") as file:
+            file.write("subjectAltName=IP:127.0.0.1")
+        for name in ("redis", "dormouse"):
+            self._openssl("req", "-subj", f"/CN={name}", "-keyout", self.file(name + ".key"), "-out", self.file(name + ".csr"),
+                          *_NEW_KEY)
+            self._openssl("x509", "-req", "-in", self.file(name + ".csr"), "-CA", self.file("ca.pem"), "-CAkey",
+                          self.file("ca.key"), "-extfile", self.file("hosts"), "-out", self.file(name + ".pem"))
+        self.password = secrets.token_hex(16)
+        with open(self.file("password"), "w", encoding="ascii") as file:
+            file.write(self.password + "\n")
+        self.options = {"store-ca": self.file("ca.pem"), "store-certificate": self.file("dormouse.pem"),
+                        "store-key": self.file("dormouse.key"), "store-password-file": self.file("password")}
+        super().__init__(directory, "redis", more=[
+            "--tls-port", str(ports.choose(None, f"{directory} redis")), "--requirepass", self.password,
+            "--tls-ca-cert-file", self.file("ca.pem"), "--tls-cert-file", self.file("redis.pem"),
+            "--tls-key-file", self.file("redis.key")])
+
+    def file(self, name):
+        return os.path.join(self._tls, name)
+
+    @property
+    def address(self):
+        return f"{self.host}:{self.command[self.command.index('--tls-port') + 1]}"
+
+    @property
+    def url(self):
+        return "rediss://" + self.address
+
+    def command_answer(self, line):
+        """As of Redis, logged in."""
+        try:
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(2 * SLOWNESS)
+                connection.connect(self.socket)
+                ask(connection, "AUTH " + self.password)
+                return ask(connection, line)
+        except OSError:
+            return None
+
+    @staticmethod
+    def _openssl(*words):
+        done = subprocess.run(["openssl", *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, timeout=20 * SLOWNESS, check=False)
+        assert done.returncode == 0, done.stdout.decode()
+
+
 class SentinelRedis:
     """A master, two replicas and three sentinels that watch them."""
 
+    options = {}
     SERVICE = "dormouse"
 
     def __init__(self, directory):
@@ -143,6 +202,8 @@ class SentinelRedis:
 
 class ClusterRedis:
     """A Redis Cluster of three masters, each with a third of the slots."""
+
+    options = {}
 
     def __init__(self, directory):
         self.servers = []

@@ -136,7 +136,9 @@ async def test_a_mebibyte_of_nesting(cluster, path, frame):
         await served(client)
         assert (await attacker.recv())["type"] in ("echo", "heartbeat_ack", "hub:error", "hub:heartbeat_ack")
         await attacker.send({"type": "hub:heartbeat", "from": "test/a", "to": "cloudflare/signal-hub", "payload": {}})
-        assert (await attacker.recv())["type"] in ("echo", "hub:heartbeat_ack"), "the socket goes on"
+        answer = await attacker.recv()
+        # On a machine that is short of processors the frame may have cost more than its sender's time.
+        assert answer["type"] in ("echo", "hub:heartbeat_ack") or answer["code"] == "rate_limited", "the socket goes on"
 
 
 @pytest.mark.parametrize("frame, says", [

@@ -15,6 +15,7 @@ import pytest
 from cluster import BIN, REPOSITORY, SLOWNESS, Cluster, ports, until, wait_until
 from layout import Failure, Layout
 import plan as plans
+from process import open_to_others
 from ws import all_open, echo
 
 LOCAL = ["/usr/bin/python3", os.path.join(REPOSITORY, "deploy", "localcluster"), "--bin", BIN]
@@ -29,7 +30,8 @@ class Local:
 
     def __call__(self, command, *words):
         done = subprocess.run([*LOCAL, command, "--data", self.data, *words], stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60 * SLOWNESS, check=False)
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60 * SLOWNESS, check=False,
+                              umask=0o022)
         return done.returncode, done.stdout.decode()
 
     def up(self, *words):
@@ -86,6 +88,57 @@ async def test_up_status_crash_down(local, store):
     assert local.processes() == []
     status, said = local("status")
     assert status == 1 and "Nothing runs" in said
+
+
+async def test_restart_stops_in_order_and_starts_again(local):
+    assert local.up()[0] == 0
+    async with echo(f"ws://127.0.0.1:{local.port}/websocket/room") as client:
+        for turn in (1, 2, 3, 4):
+            before = local.pid("statekeeper-1")
+            status, said = local("restart", "statekeeper-1")
+            assert status == 0, said
+            assert local.pid("statekeeper-1") != before and f"(pid {local.pid('statekeeper-1')})" in said
+            reply = await client.ask("x")
+            assert (reply["connections"], reply["connectionId"]) == (1, client.id), turn
+    assert local("restart", "gateway-1")[0] == 0
+    assert local("status")[0] == 0
+    logs = local("logs")[1]
+    assert logs.count("statekeeper-1 ended with exit status 0; starting it again in 0.1 s") == 4, logs
+    status, said = local("restart", "gateway-2")
+    assert status == 1 and "these run: statekeeper-1, gateway-1" in said
+    assert local("down")[0] == 0
+    status, said = local("restart", "gateway-1")
+    assert status == 1 and "Nothing runs" in said
+
+
+def test_all_of_it_is_for_its_user_alone(local, store):
+    os.chmod(local.data, 0o755)
+    status, said = local.up("--store", store)
+    assert status == 0, said
+    assert open_to_others(local.data) == set()
+    assert local("down")[0] == 0
+    for parent, directories, files in os.walk(local.data):  # as an earlier version left it
+        for name in (*directories, *files):
+            path = os.path.join(parent, name)
+            os.chmod(path, 0o644 if os.path.isfile(path) else 0o755)
+    os.chmod(local.data, 0o755)
+    assert len(open_to_others(local.data)) > 7
+    status, said = local.up("--store", store)
+    assert status == 0, said
+    os.kill(local.pid("statekeeper-1"), signal.SIGKILL)
+    wait_until(lambda: local("status")[0] == 0, "all are ready again")
+    assert open_to_others(local.data) == set()
+
+
+def test_a_directory_with_somebody_elses_files_is_left_as_it_is(local):
+    letters = pathlib.Path(local.data, "letters")
+    letters.touch(mode=0o644)
+    os.chmod(letters, 0o644)
+    os.chmod(local.data, 0o755)
+    status, said = local.up()
+    assert status == 0, said
+    assert open_to_others(local.data) == {".", "letters"}
+    assert "Other users can look into" in local("logs")[1]
 
 
 async def test_two_clusters_do_not_touch_each_other(local):
@@ -175,16 +228,17 @@ def test_plan_of_several_statekeepers(local):
     assert all(_option(gateway, "statekeepers") == ",".join(links) for gateway in gateways)
     assert {_option(keeper, "store") for keeper in keepers} == {f"redis+unix://{data}/run/redis.sock"}
     assert plan.stop_timeout > 60
-    key = f"{data}/admin-key"
-    assert {_option(keeper, "admin-key") for keeper in keepers} == {key}
-    assert stat.S_IMODE(os.stat(key).st_mode) == 0o600
-    with open(key, encoding="ascii") as file:
-        secret = file.read()
-    assert len(secret) > 32
-    _plan(data, statekeepers=2)
-    with open(key, encoding="ascii") as file:
-        assert file.read() == secret, "it is made once"
-    assert not any("--admin-key" in process.command for process in _plan(data, "admin-key=/mine").processes)
+    for name, users in (("admin-key", keepers), ("cluster-secret", [*keepers, *gateways])):
+        path = f"{data}/{name}"
+        assert {_option(process, name) for process in users} == {path}
+        assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+        with open(path, encoding="ascii") as file:
+            secret = file.read()
+        assert len(secret) > 32
+        _plan(data, statekeepers=2)
+        with open(path, encoding="ascii") as file:
+            assert file.read() == secret, "it is made once"
+        assert not any(f"--{name}" in process.command for process in _plan(data, f"{name}=/mine").processes)
 
 
 def test_store_is_the_one_that_is_there(local):
@@ -199,6 +253,14 @@ def test_store_is_the_one_that_is_there(local):
     with pytest.raises(Failure, match="embedded store, which is for one statekeeper"):
         _plan(local.data, statekeepers=2)
     assert _plan(local.data, statekeepers=2, store="redis").store == "redis"
+
+
+def test_a_password_in_the_store_is_not_kept_and_is_told_of(local):
+    plan = _plan(local.data, store="redis+sentinel://u:s3cret@h:1/rooms?sentinel-password=s3cret&wait-replicas=1")
+    assert plan.store == "redis+sentinel://u:***@h:1/rooms?sentinel-password=***&wait-replicas=1"
+    assert "store-password-file" in plan.notice
+    plan = _plan(local.data, store="redis://user@h:1")
+    assert (plan.store, plan.notice) == ("redis://user@h:1", "")
 
 
 def test_stale_record_does_not_harm_a_stranger(local):

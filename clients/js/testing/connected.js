@@ -3,7 +3,8 @@ import {DormouseClient} from '../client.js';
 import {FakeHub} from './fake_hub.js';
 import {ManualClock, settled} from './manual_clock.js';
 
-const EVENTS = ['connected', 'resumed', 'disconnected', 'reconnecting', 'paused', 'unpaused', 'error', 'message'];
+const EVENTS = ['connected', 'resumed', 'disconnected', 'reconnecting', 'paused', 'unpaused', 'backlog', 'error',
+                'message'];
 
 export function unconnected(options = {}) {
   const hub = new FakeHub();

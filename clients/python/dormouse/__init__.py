@@ -4,6 +4,7 @@
 this package use: open_socket, the frames in `echo`, Backoff.
 """
 
+from .backlog import Backlog
 from .backoff import Backoff
 from .client import Client
 from .clock import Clock
@@ -15,6 +16,7 @@ from .topics import Subscription
 from .transport import ConnectionClosed, close_info, open_socket
 
 __all__ = [
+    "Backlog",
     "Backoff",
     "Client",
     "Clock",

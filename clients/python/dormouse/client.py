@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
+from .backlog import Backlog
 from .backoff import Backoff
 from .clock import Clock
 from .dialogue import Dialogues
@@ -24,6 +25,13 @@ from .topics import Subscription, Topics
 
 LEAVE_WITHIN = 2.0  # seconds for what is still to be sent, and again for the hub's goodbye
 _PAGE = 100  # actors, the most that both dialects give at once
+
+
+def _latest_key(latest: bool | str, *what: str) -> str | None:
+    """By what a message is the later one of another."""
+    if latest is False:
+        return None
+    return repr(what if latest is True else (latest,))
 
 
 class Client:
@@ -51,6 +59,7 @@ class Client:
         outbox_limit: int = 1000,
         inbox_limit: int = 1000,
         rate_limit_retries: int = 5,
+        backlog_after: float = 0.5,
         clock: Clock | None = None,
         backoff: Backoff | None = None,
     ) -> None:
@@ -63,13 +72,21 @@ class Client:
         outbox_limit  messages kept while there is no connection, or the hub asked for a pause
         inbox_limit   messages kept for each reader that is behind; then the oldest gives way
         rate_limit_retries  how often a message that the rate limit refused is sent again
+        backlog_after  how long a message may wait to be sent before the event `backlog` says so
         """
         self._timeout = timeout
         self._inbox_limit = inbox_limit
         self._clock = clock or Clock()
         self._events = Events(inbox_limit, self._inbox_full)
         self._session = Session(actor, token, tuple(capabilities), protocol, upgrade_auth)
-        self._exchange = Exchange(self._clock, outbox_limit, rate_limit_retries, self._emit_error)
+        self._exchange = Exchange(
+            self._clock,
+            outbox_limit,
+            rate_limit_retries,
+            self._emit_error,
+            backlog_after,
+            lambda backlog: self._events.emit("backlog", backlog),
+        )
         self._registrations = Registrations(
             self._clock, self._registering, self._exchange.outbox.until_online, self._emit_error
         )
@@ -108,6 +125,11 @@ class Client:
     def connected(self) -> bool:
         """Whether there is a connection now."""
         return not self._exchange.outbox.held(Hold.OFFLINE)
+
+    @property
+    def backlog(self) -> Backlog:
+        """What waits to be sent."""
+        return self._exchange.backlog()
 
     async def __aenter__(self) -> Client:
         await self.connect()
@@ -205,7 +227,10 @@ class Client:
         """One page of all registrations: `actors`, `total`, `hasMore`."""
         return await self._ask_hub("hub:list_actors", {"offset": offset, "limit": limit})
 
-    # --- messages to others; `sender` is another address that this client registered, `ttl` seconds
+    # --- messages to others; `sender` is another address that this client registered, `ttl` seconds.
+    # `latest`: only the latest counts, as of a cursor's place. While the message waits to be sent, a later one with the
+    # same `latest` takes its place; the call then returns {"superseded": True}. True: the same call to the same
+    # receiver, capability or topic, of the same type. A text: of whatever has the same text.
 
     async def send(
         self,
@@ -216,11 +241,13 @@ class Client:
         metadata: dict[str, Any] | None = None,
         ttl: float | None = None,
         sender: str | None = None,
+        latest: bool | str = False,
     ) -> None:
         """Tells, and returns when the message is queued. Nobody says whether it came; a failure that the hub
         reports is an event `error`."""
         payload = {"to": to, "type": type, "data": data}
-        await self._open_exchange().tell(self._envelope("hub:send", payload, metadata, ttl, sender, ask=False))
+        envelope = self._envelope("hub:send", payload, metadata, ttl, sender, ask=False)
+        await self._open_exchange().tell(envelope, latest=_latest_key(latest, "send", to, type))
 
     async def ask(
         self,
@@ -233,12 +260,13 @@ class Client:
         metadata: dict[str, Any] | None = None,
         ttl: float | None = None,
         sender: str | None = None,
+        latest: bool | str = False,
     ) -> dict[str, Any]:
         """Sends, and returns when the hub has delivered it: `messageId`, `deliveredAt`, `status`. Raises
         `unknown_actor` where nobody is registered. When the connection breaks before the answer, `connection_lost`;
         an idempotent one is sent again instead."""
         envelope = self._envelope("hub:send", {"to": to, "type": type, "data": data}, metadata, ttl, sender)
-        return await self._ask(envelope, timeout, Lane.DATA, idempotent)
+        return await self._ask(envelope, timeout, Lane.DATA, idempotent, _latest_key(latest, "ask", to, type))
 
     async def request(
         self,
@@ -275,12 +303,14 @@ class Client:
         timeout: float | None = None,
         idempotent: bool = False,
         sender: str | None = None,
+        latest: bool | str = False,
     ) -> dict[str, Any]:
         """To all other registered actors, or those with the capability. `deliveredCount`, `failedCount`."""
         metadata = {"targetCapability": capability} if capability else None
         payload = {"type": type, "data": data, "excludeSelf": exclude_self}
         envelope = self._envelope("hub:broadcast", payload, metadata, None, sender)
-        return await self._ask(envelope, timeout, Lane.DATA, idempotent)
+        key = _latest_key(latest, "broadcast", capability or "", type)
+        return await self._ask(envelope, timeout, Lane.DATA, idempotent, key)
 
     async def publish(
         self,
@@ -291,10 +321,11 @@ class Client:
         timeout: float | None = None,
         idempotent: bool = False,
         sender: str | None = None,
+        latest: bool | str = False,
     ) -> dict[str, Any]:
         """To all subscribers of the topic. `subscriberCount`, `delivered`."""
         envelope = self._envelope("hub:publish", {"topic": topic, "type": type, "data": data}, None, None, sender)
-        return await self._ask(envelope, timeout, Lane.DATA, idempotent)
+        return await self._ask(envelope, timeout, Lane.DATA, idempotent, _latest_key(latest, "publish", topic, type))
 
     # --- messages from others
 
@@ -334,6 +365,8 @@ class Client:
         disconnected(code, reason)        the connection is lost, or was left
         reconnecting(attempt, delay, reason)   the next try comes in `delay` seconds
         paused(reason), unpaused()        the hub holds this client's messages to others back
+        backlog(Backlog)                  messages wait to be sent, the oldest for longer than backlog_after: comes
+                                          again whenever twice as many wait, and once with `waiting` 0 when none does
         error(DormouseError)              what no call can raise
         """
         if handler is None:
@@ -385,9 +418,11 @@ class Client:
             raise DormouseError("disconnected", "This client has disconnected.", "Make a new Client.")
         return self._exchange
 
-    async def _ask(self, envelope: Envelope, timeout: float | None, lane: Lane, idempotent: bool) -> dict[str, Any]:
+    async def _ask(
+        self, envelope: Envelope, timeout: float | None, lane: Lane, idempotent: bool, latest: str | None = None
+    ) -> dict[str, Any]:
         limit = self._timeout if timeout is None else timeout
-        reply = await self._open_exchange().ask(envelope, limit, lane, idempotent)
+        reply = await self._open_exchange().ask(envelope, limit, lane, idempotent, latest)
         return reply.get("payload") or {}
 
     async def _reply(self, message: Message, data: Any, failed: bool) -> None:

@@ -7,6 +7,9 @@ from typing import Any
 
 # What a hub says that may well be different in a moment.
 _RETRYABLE = frozenset({"rate_limited", "timeout"})
+# Of rate_limited, in `details.code`: it is the number of messages a second.
+_TOO_OFTEN = "RATE_LIMIT_EXCEEDED"
+_USUAL_RATE = 10.0  # messages a second
 
 
 class DormouseError(Exception):
@@ -39,8 +42,21 @@ class DormouseError(Exception):
     @property
     def retry_after(self) -> float:
         """Seconds to wait before the next try, as far as the hub said."""
-        seconds = self.details.get("retryAfter")
-        return max(float(seconds), 0.0) if isinstance(seconds, (int, float)) else 1.0
+        milliseconds = self._number("retryAfterMs")
+        seconds = self._number("retryAfter") if milliseconds is None else milliseconds / 1000
+        return 1.0 if seconds is None else max(seconds, 0.0)
+
+    @property
+    def rate_limit(self) -> float | None:
+        """Messages a second that a refused client may send, as far as the hub said; None where another limit than
+        that was reached."""
+        if self.code != "rate_limited" or self.details.get("code", _TOO_OFTEN) != _TOO_OFTEN:
+            return None
+        return self._number("limit") or _USUAL_RATE
+
+    def _number(self, name: str) -> float | None:
+        value = self.details.get(name)
+        return float(value) if isinstance(value, (int, float)) else None
 
 
 class ConnectError(DormouseError):

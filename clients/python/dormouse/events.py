@@ -9,7 +9,17 @@ from typing import Any
 
 from .stream import Stream
 
-NAMES = ("message", "connected", "resumed", "disconnected", "reconnecting", "paused", "unpaused", "error")
+NAMES = (
+    "message",
+    "connected",
+    "resumed",
+    "disconnected",
+    "reconnecting",
+    "paused",
+    "unpaused",
+    "backlog",
+    "error",
+)
 Handler = Callable[..., Any]
 
 _log = logging.getLogger("dormouse")

@@ -7,10 +7,12 @@ import collections
 from collections.abc import Callable
 from typing import Any
 
+from .backlog import Backlog, BacklogWatch
 from .clock import Clock, Timer
 from .envelope import Envelope
 from .errors import DormouseError, error_of, lost
 from .outbox import Hold, Lane, Outbox, Outgoing
+from .pace import Pace
 
 _TELLS_REMEMBERED = 256  # those sent last: they go out again when the rate limit refused them
 
@@ -19,7 +21,15 @@ class Exchange:
     """Outlives connections. A connection's writer is write(); its reader reports replies with answered(), its
     loss with connection_lost()."""
 
-    def __init__(self, clock: Clock, limit: int, max_refusals: int, on_error: Callable[[DormouseError], None]) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        limit: int,
+        max_refusals: int,
+        on_error: Callable[[DormouseError], None],
+        backlog_after: float,
+        on_backlog: Callable[[Backlog], None],
+    ) -> None:
         self.outbox = Outbox(limit)
         self.max_frame: int | None = None  # bytes, as the hub said
         self._clock = clock
@@ -27,28 +37,43 @@ class Exchange:
         self._on_error = on_error
         self._asked: dict[str, Outgoing] = {}  # written, not answered
         self._told: collections.OrderedDict[str, Outgoing] = collections.OrderedDict()
+        self._pace = Pace(clock)
         self._rate_timer: Timer | None = None
-        self._rate_until = 0.0
+        self._backlog = BacklogWatch(clock, backlog_after, self.backlog, on_backlog)
+
+    def backlog(self) -> Backlog:
+        oldest = self.outbox.oldest
+        if not oldest:
+            return Backlog()
+        reasons = {Hold.OFFLINE: "connection", Hold.PAUSED: "pause"}
+        reason = next((name for hold, name in reasons.items() if self.outbox.held(hold)), "rate")
+        return Backlog(len(self.outbox), self._clock.now() - oldest.since, reason)
 
     # --- for those who have something to say
 
-    async def tell(self, envelope: Envelope, lane: Lane = Lane.DATA) -> None:
+    async def tell(self, envelope: Envelope, lane: Lane = Lane.DATA, latest: str | None = None) -> None:
         """Returns when it is queued."""
-        await self.outbox.put(self._checked(Outgoing(envelope, lane)))
+        await self._put(Outgoing(envelope, lane, latest=latest, since=self._clock.now()))
 
     async def ask(
-        self, envelope: Envelope, timeout: float, lane: Lane = Lane.CONTROL, idempotent: bool = False
+        self,
+        envelope: Envelope,
+        timeout: float,
+        lane: Lane = Lane.CONTROL,
+        idempotent: bool = False,
+        latest: str | None = None,
     ) -> Envelope:
         """The reply, within `timeout` seconds of which some may pass in the queue; else DormouseError."""
-        out = self._checked(self._with_answer(envelope, lane, idempotent))
+        out = self._with_answer(envelope, lane, idempotent, latest)
         timer = self._clock.call_later(timeout, self._expire, out, timeout)
         try:
-            await self.outbox.put(out)
+            await self._put(out)
             return await self._answer(out)
         finally:
             timer.cancel()
             self.outbox.remove(out)
             self._asked.pop(out.id, None)
+            self._backlog.update()
 
     # --- for the connection
 
@@ -77,15 +102,18 @@ class Exchange:
             if out.answer:
                 self._asked[out.id] = out
                 await socket.send(out.frame)
-                continue
-            try:
-                await socket.send(out.frame)
-            except BaseException:
-                self.outbox.put_back(out)
-                raise
-            self._told[out.id] = out
-            if len(self._told) > _TELLS_REMEMBERED:
-                self._told.popitem(last=False)
+            else:
+                try:
+                    await socket.send(out.frame)
+                except BaseException:
+                    self.outbox.put_back(out)
+                    raise
+                self._told[out.id] = out
+                if len(self._told) > _TELLS_REMEMBERED:
+                    self._told.popitem(last=False)
+            self._pace.took()
+            self._keep_pace()
+            self._backlog.update()
 
     def answered(self, reply: Envelope) -> None:
         """A frame of the hub that names what it answers."""
@@ -93,10 +121,15 @@ class Exchange:
         error = error_of(reply)
         out = self._asked.pop(message_id, None) or self._told.pop(message_id, None)
         if error and error.code == "rate_limited":
-            self._slow_down(error.retry_after)
+            if error.rate_limit:
+                self._pace.slow_down(error.retry_after, error.rate_limit)
+            else:
+                self._pace.hold(error.retry_after)
+            self._keep_pace()
             if out and not out.over and out.refusals < self._max_refusals:
                 out.refusals += 1
                 self.outbox.put_back(out)
+                self._backlog.update()
                 return
         if out and out.answer:
             if out.over:
@@ -114,12 +147,15 @@ class Exchange:
         self.outbox.hold(Hold.OFFLINE)
         self.outbox.release(Hold.PAUSED)  # the hub says it again where it still holds
         self._told.clear()
+        self._pace.reset()
+        self._keep_pace()
         asked, self._asked = self._asked, {}
         for out in asked.values():
             if out.idempotent and not out.over:
                 self.outbox.put_back(out)
             else:
                 out.fail(lost(reason))
+        self._backlog.update()
 
     def end(self, error: DormouseError) -> int:
         """For good. The number of messages that were never sent."""
@@ -129,6 +165,8 @@ class Exchange:
             out.fail(error)
         if self._rate_timer:
             self._rate_timer.cancel()
+        self._backlog.update()
+        self._backlog.close()
         return sum(1 for out in left if not out.answer)
 
     # --- inside
@@ -146,9 +184,13 @@ class Exchange:
                 )
         return out
 
-    @staticmethod
-    def _with_answer(envelope: Envelope, lane: Lane, idempotent: bool) -> Outgoing:
-        return Outgoing(envelope, lane, asyncio.get_running_loop().create_future(), idempotent)
+    async def _put(self, out: Outgoing) -> None:
+        await self.outbox.put(self._checked(out))
+        self._backlog.update()
+
+    def _with_answer(self, envelope: Envelope, lane: Lane, idempotent: bool, latest: str | None = None) -> Outgoing:
+        answer: asyncio.Future[Envelope] = asyncio.get_running_loop().create_future()
+        return Outgoing(envelope, lane, answer, idempotent, latest, self._clock.now())
 
     @staticmethod
     async def _answer(out: Outgoing) -> Envelope:
@@ -163,16 +205,13 @@ class Exchange:
         )
         self.outbox.remove(out)
 
-    def _slow_down(self, seconds: float) -> None:
-        until = self._clock.now() + seconds
+    def _keep_pace(self) -> None:
+        wait = self._pace.wait()
         if self._rate_timer:
-            if until <= self._rate_until:
-                return
             self._rate_timer.cancel()
-        self._rate_until = until
-        self.outbox.hold(Hold.RATE)
-        self._rate_timer = self._clock.call_later(seconds, self._speed_up)
-
-    def _speed_up(self) -> None:
-        self._rate_timer = None
-        self.outbox.release(Hold.RATE)
+            self._rate_timer = None
+        if wait > 0:
+            self.outbox.hold(Hold.RATE)
+            self._rate_timer = self._clock.call_later(wait, self._keep_pace)
+        else:
+            self.outbox.release(Hold.RATE)

@@ -39,18 +39,27 @@ class Outgoing:
         lane: Lane = Lane.CONTROL,
         answer: asyncio.Future[Envelope] | None = None,
         idempotent: bool = False,
+        latest: str | None = None,
+        since: float = 0.0,
     ) -> None:
         self.id: str = envelope["id"]
         self.frame = encode(envelope)
         self.lane = lane
         self.answer = answer
         self.idempotent = idempotent
+        self.latest = latest  # of those with the same, the last one alone counts
+        self.since = since  # when it came, the clock's time
         self.refusals = 0  # by the rate limit
         self.number = 0  # the place in the order of sending, kept when it is sent again
 
     def fail(self, error: Exception) -> None:
         if self.answer and not self.answer.done():
             self.answer.set_exception(error)
+
+    def supersede(self) -> None:
+        """A later one goes in its place."""
+        if self.answer and not self.answer.done():
+            self.answer.set_result({"payload": {"superseded": True}})
 
     @property
     def over(self) -> bool:
@@ -78,6 +87,11 @@ class Outbox:
         self._holds.discard(reason)
         self._notice.give()
 
+    @property
+    def oldest(self) -> Outgoing | None:
+        heads = [lane[0] for lane in self._lanes.values() if lane]
+        return min(heads, key=lambda out: out.number, default=None)
+
     def held(self, reason: Hold) -> bool:
         return reason in self._holds
 
@@ -86,7 +100,10 @@ class Outbox:
             await self._notice.wait()
 
     async def put(self, out: Outgoing) -> None:
-        """Waits for room while frames leave; DormouseError `queue_full` while they do not."""
+        """Waits for room while frames leave; DormouseError `queue_full` while they do not. Takes the place of a
+        waiting one with the same `latest`."""
+        if self._replace(out):
+            return
         while len(self) >= self._limit and not out.over:
             for reason in (Hold.OFFLINE, Hold.PAUSED):
                 if reason in self._holds:
@@ -98,13 +115,16 @@ class Outbox:
                         retryable=True,
                     )
             await self._notice.wait()
-        if not out.over:
+        if not out.over and not self._replace(out):
             out.number = next(_numbers)
             self._lanes[out.lane].append(out)
             self._notice.give()
 
     def put_back(self, out: Outgoing) -> None:
-        """To where it was, limit or not."""
+        """To where it was, limit or not; nowhere if a later one of which the latest counts waits already."""
+        if out.latest is not None and any(other.latest == out.latest for other in self._lanes[out.lane]):
+            out.supersede()
+            return
         bisect.insort(self._lanes[out.lane], out, key=lambda other: other.number)
         self._notice.give()
 
@@ -135,6 +155,18 @@ class Outbox:
             lane.clear()
         self._notice.give()
         return left
+
+    def _replace(self, out: Outgoing) -> bool:
+        if out.latest is None:
+            return False
+        lane = self._lanes[out.lane]
+        for place, old in enumerate(lane):
+            if old.latest == out.latest:
+                out.number = old.number
+                lane[place] = out
+                old.supersede()
+                return True
+        return False
 
     def _take(self, lane: Lane) -> Outgoing:
         out = self._lanes[lane].popleft()

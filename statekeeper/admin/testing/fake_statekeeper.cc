@@ -44,8 +44,8 @@ void FakeCluster::Leave(const std::string& id) {
   members_.erase(id);
 }
 
-FakeStatekeeper::FakeStatekeeper(FakeCluster* cluster, const std::string& id, const std::string& admin_key,
-                                 bool unix_known)
+FakeStatekeeper::FakeStatekeeper(FakeCluster* cluster, const std::string& id, const TestTrust* trust,
+                                 const std::string& admin_key, bool unix_known)
     : cluster_(cluster), id_(id), unix_path_(directory_ / ("statekeeper-" + id + ".sock")) {
   lane_ = std::jthread([this](const std::stop_token& stop) {
     std::unique_lock lock(mutex_);
@@ -58,18 +58,22 @@ FakeStatekeeper::FakeStatekeeper(FakeCluster* cluster, const std::string& id, co
       lock.lock();
     }
   });
-  std::string error;
-  service_ = NewAdminService(admin_key, this, this, registry_, &error);
-  if (service_ == nullptr) throw std::runtime_error(error);
   LinkServer::Config config;
-  config.addresses = {"127.0.0.1:0", "unix:" + unix_path_};
+  config.addresses = {"unix:" + unix_path_};
+  if (trust != nullptr) {
+    config.addresses.emplace_back("127.0.0.1:0");
+    config.gate = trust->NewGate(registry_.get(), admin_key);
+  }
+  service_ =
+      NewAdminService(trust == nullptr ? nullptr : trust->Of(LinkRole::kStatekeeper), this, this, registry_);
+  std::string error;
   config.incarnation = 1;
   config.services = {service_.get()};
   server_ = NewLinkServer(config);
   if (!server_->Start(&error)) throw std::runtime_error(error);
   MemberView member;
   member.id = id;
-  member.address = tcp();
+  if (trust != nullptr) member.address = tcp();
   if (unix_known) member.unix_path = unix_path_;
   member.version = "0.1.0";
   member.started_ms = 1'700'000'000'000;

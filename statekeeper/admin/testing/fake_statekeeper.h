@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "common/temp_dir.h"
+#include "proto/testing/test_trust.h"
 #include "statekeeper/link/link_server.h"
 #include "statekeeper/ownership/cluster_admin.h"
 #include "statekeeper/runtime/lane_operator.h"
@@ -47,10 +48,11 @@ class FakeCluster {
 // Answers on a thread of its own, as lanes do, unless told to be silent.
 class FakeStatekeeper : private ClusterAdmin, private LaneOperator {
  public:
-  // `id`: 16 hexadecimal digits. `unix_known`: whether the cluster knows of the unix socket; else others have
-  // to use the network.
-  FakeStatekeeper(FakeCluster* cluster, const std::string& id, const std::string& admin_key,
-                  bool unix_known = true);
+  // `id`: 16 hexadecimal digits. `trust`: whose credentials it has; nullptr: none, and no port. `admin_key`:
+  // the file; empty: none. `unix_known`: whether the cluster knows of the unix socket; else others have to
+  // use the network.
+  FakeStatekeeper(FakeCluster* cluster, const std::string& id, const TestTrust* trust,
+                  const std::string& admin_key = "", bool unix_known = true);
   ~FakeStatekeeper() override;
 
   std::string tcp() const { return "127.0.0.1:" + std::to_string(server_->port()); }

@@ -52,16 +52,24 @@ class EchoHub : public Hub {
   }
 
   void OnFailure(Context& context, const Connection& from, const Message&, Failure failure) override {
-    const bool store = failure == Failure::kStore;
-    const std::string error =
-        JsonWriter()
-            .String("type", "error")
-            .String("code", store ? "timeout" : "internal_error")
-            .String("message", store ? "The hub's state is out of reach; send the message again."
-                                     : "The hub failed to handle this message.")
-            .String("timestamp", Iso8601(context.now_ms()))
-            .String("connectionId", from.id.ToString())
-            .Finish();
+    std::string_view code = "internal_error";
+    std::string_view what = "The hub failed to handle this message.";
+    if (failure == Failure::kStore) {
+      code = "timeout";
+      what = "The hub's state is out of reach; send the message again.";
+    } else if (failure == Failure::kPoison) {
+      what = "This message was given up: the hub's process ended whenever it was handled.";
+    } else if (failure == Failure::kOverAllowance) {
+      code = "rate_limited";
+      what = "This client's messages have cost the hub too much time of late; send less, or less often.";
+    }
+    const std::string error = JsonWriter()
+                                  .String("type", "error")
+                                  .String("code", code)
+                                  .String("message", what)
+                                  .String("timestamp", Iso8601(context.now_ms()))
+                                  .String("connectionId", from.id.ToString())
+                                  .Finish();
     context.Send(from.id, Message::Text(error));
   }
 
@@ -112,6 +120,16 @@ link::ClassProfile MakeProfile(const Options& options) {
   AddLiteral(too_large, ",\"maxSize\":");
   AddValue(too_large, link::Template::MAX_SIZE);
   AddEnd(too_large);
+  profile.set_rate_limit(options.echo_rate_limit);
+  profile.set_rate_burst(options.echo_rate_burst);
+  link::Template* too_many = profile.mutable_rate_limited_reply();
+  AddLiteral(too_many,
+             R"({"type":"error","code":"rate_limited","message":"This socket sends too many messages.")"
+             R"(,"retryAfter":)");
+  AddValue(too_many, link::Template::RETRY_AFTER_S);
+  AddLiteral(too_many, ",\"limit\":");
+  AddValue(too_many, link::Template::RATE_LIMIT);
+  AddEnd(too_many);
   profile.set_outbound_pause(options.outbound_pause);
   profile.set_outbound_resume(options.outbound_resume);
   profile.set_outbound_limit(options.outbound_limit);

@@ -4,6 +4,7 @@
 #include <rapidjson/reader.h>
 
 #include <cctype>
+#include <charconv>
 #include <cstdlib>
 
 namespace dormouse {
@@ -88,6 +89,50 @@ std::string Unquote(JsonSlice quoted) {
   return std::move(catcher.text);
 }
 
+char Unescaped(char c) {
+  switch (c) {
+    case 'b':
+      return '\b';
+    case 'f':
+      return '\f';
+    case 'n':
+      return '\n';
+    case 'r':
+      return '\r';
+    case 't':
+      return '\t';
+    default:
+      return c;
+  }
+}
+
+// Whether the text of a string, without its quotes, is `name`. Stops at the first difference: who fills a
+// frame with keys that have to be unescaped costs no more than one with others.
+bool IsTextOf(std::string_view raw, std::string_view name) {
+  constexpr size_t kUnicode = 6;  // \uXXXX
+  while (!raw.empty() && !name.empty()) {
+    char next = raw.front();
+    size_t size = 1;
+    if (next == '\\' && raw[1] == 'u') {
+      unsigned code = 0;
+      std::from_chars(raw.data() + 2, raw.data() + kUnicode, code, 16);
+      if (code >= 0x80) {
+        const bool may_be = (static_cast<unsigned char>(name.front()) & 0x80u) != 0;
+        return may_be && Unquote("\"" + std::string(raw) + "\"") == name;
+      }
+      next = static_cast<char>(code);
+      size = kUnicode;
+    } else if (next == '\\') {
+      next = Unescaped(raw[1]);
+      size = 2;
+    }
+    if (next != name.front()) return false;
+    raw.remove_prefix(size);
+    name.remove_prefix(1);
+  }
+  return raw.empty() && name.empty();
+}
+
 // Whether what comes next is the first digit of an exponent.
 bool EndsInExponent(std::string_view text) {
   if (text.ends_with('+') || text.ends_with('-')) text.remove_suffix(1);
@@ -164,25 +209,33 @@ JsonObject::JsonObject(JsonSlice text) {
   do {
     const JsonSlice key = cursor.Value();
     if (!IsJsonString(key) || !cursor.Take(':')) return;
-    members_.push_back({Unquote(key), cursor.Value()});
+    const bool escaped = key.find('\\') != key.npos;
+    members_.push_back({key, cursor.Value(), escaped});
   } while (cursor.Take(','));
+}
+
+std::string JsonMember::key() const { return Unquote(quoted_key); }
+
+bool JsonMember::IsCalled(std::string_view name) const {
+  const std::string_view raw = quoted_key.substr(1, quoted_key.size() - 2);
+  return escaped ? IsTextOf(raw, name) : raw == name;
 }
 
 JsonSlice JsonObject::Find(std::string_view key) const {
   for (auto member = members_.rbegin(); member != members_.rend(); ++member) {
-    if (member->key == key) return member->value;
+    if (member->IsCalled(key)) return member->value;
   }
   return {};
 }
 
-std::optional<std::vector<JsonSlice>> JsonElements(JsonSlice text) {
+std::optional<std::vector<JsonSlice>> JsonElements(JsonSlice text, size_t limit) {
   Cursor cursor(text);
   if (!cursor.Take('[')) return std::nullopt;
   std::vector<JsonSlice> elements;
   if (cursor.Take(']')) return elements;
   do {
     elements.push_back(cursor.Value());
-  } while (cursor.Take(','));
+  } while (elements.size() < limit && cursor.Take(','));
   return elements;
 }
 

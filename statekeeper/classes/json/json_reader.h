@@ -6,6 +6,8 @@
 // not stack. Pure functions; the slices live as long as the text.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,8 +22,13 @@ bool IsValidJson(std::string_view text);
 using JsonSlice = std::string_view;
 
 struct JsonMember {
-  std::string key;
+  JsonSlice quoted_key;  // as written
   JsonSlice value;
+  bool escaped = false;  // there is a backslash in the key
+
+  std::string key() const;
+  // Whether that is the key, without building it.
+  bool IsCalled(std::string_view name) const;
 };
 
 // The members of one object; not those of objects within it.
@@ -39,8 +46,8 @@ class JsonObject {
   std::vector<JsonMember> members_;
 };
 
-// The elements of an array; nothing when `text` is not an array.
-std::optional<std::vector<JsonSlice>> JsonElements(JsonSlice text);
+// The elements of an array, the first `limit` of them; nothing when `text` is not an array.
+std::optional<std::vector<JsonSlice>> JsonElements(JsonSlice text, size_t limit = SIZE_MAX);
 
 inline bool IsJsonObject(JsonSlice text) { return !text.empty() && text.front() == '{'; }
 inline bool IsJsonString(JsonSlice text) { return !text.empty() && text.front() == '"'; }

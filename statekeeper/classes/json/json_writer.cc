@@ -116,6 +116,12 @@ JsonWriter& JsonWriter::Raw(std::string_view key, std::string_view json) {
   return *this;
 }
 
+JsonWriter& JsonWriter::RawMember(std::string_view quoted_key, std::string_view json) {
+  if (text_.size() > 1) text_.push_back(',');
+  text_.append(quoted_key).append(":").append(json);
+  return *this;
+}
+
 std::string JsonWriter::Finish() {
   text_.push_back('}');
   return std::move(text_);

@@ -25,6 +25,8 @@ class JsonWriter {
   JsonWriter& Int(std::string_view key, int64_t value);
   JsonWriter& Bool(std::string_view key, bool value);
   JsonWriter& Raw(std::string_view key, std::string_view json);
+  // With the key, too, as it was written, quotes included.
+  JsonWriter& RawMember(std::string_view quoted_key, std::string_view json);
 
   // The object; the writer is used up.
   std::string Finish();

@@ -47,6 +47,7 @@ std::vector<ConnectionId> PlacesOf(const ConnectionId& holder, const Absence& ab
 // --- Rows and memory.
 
 void AbsentSessions::Load() {
+  std::vector<std::pair<int64_t, ConnectionId>> waiting;  // since when is the same as until when
   context_.List(kAbsencePrefix, [&](std::string_view key, std::string_view value) {
     Absence absence;
     absence.ParseFromArray(value.data(), static_cast<int>(value.size()));
@@ -57,11 +58,14 @@ void AbsentSessions::Load() {
         memory_.told_before.insert(successor);
       } else {
         Remember(*holder, absence);
+        if (IsWaiting(*holder, absence)) waiting.emplace_back(absence.expires_ms(), *holder);
       }
       if (absence.has_successor()) memory_.left_over.push_back(*holder);
     }
     return true;
   });
+  std::ranges::sort(waiting);
+  for (const auto& [until_ms, holder] : waiting) memory_.absent_in_order.push_back(holder);
 }
 
 size_t AbsentSessions::Count() const {
@@ -129,6 +133,25 @@ void AbsentSessions::Leave(const ConnectionId& connection, const Session& sessio
   Save(connection, absence);
   Deadlines(context_).Add(absence.expires_ms(), Deadlines::SubjectOf(connection));
   IsRecalled(connection);
+  memory_.absent_in_order.push_back(connection);
+  MakeRoom();
+}
+
+bool AbsentSessions::IsWaiting(const ConnectionId& holder, const Absence& absence) const {
+  return !absence.ended() && !absence.has_successor() && !memory_.ended.contains(holder);
+}
+
+void AbsentSessions::MakeRoom() {
+  auto& order = memory_.absent_in_order;
+  while (!order.empty()) {
+    const ConnectionId oldest = order.front();
+    std::optional<Absence> absence = Find(oldest);
+    if (absence.has_value() && IsWaiting(oldest, *absence)) {
+      if (memory_.absent.size() - memory_.ended.size() <= options_.max_absent) return;
+      EndAbsent(oldest, std::move(*absence), kRowsPerStep);
+    }
+    order.pop_front();
+  }
 }
 
 bool AbsentSessions::IsRecalled(const ConnectionId& holder) {
@@ -263,8 +286,8 @@ void AbsentSessions::TakeBackConnected(const ConnectionId& closed) {
   const std::optional<Connection> open = context_.FindConnection(closed);
   if (!open.has_value() && (!absence.has_value() || absence->ended())) return;
   Session session = absence.has_value() ? absence->session() : LoadSession(*open);
-  if (session.used_token_hash().empty() || session.other_token_hash() == session.used_token_hash()) return;
-  session.set_other_token_hash(session.used_token_hash());
+  if (session.used_token_hash().empty() || HasToken(session, session.used_token_hash())) return;
+  session.add_other_token_hash(session.used_token_hash());
   if (session.missed() > 0) {
     Mailbox(context_, options_, closed).AddMissed(session.missed());
     session.set_has_rows(true);
@@ -291,11 +314,9 @@ void AbsentSessions::OnRecalled(const ConnectionId& closed) {
 // --- Taking over.
 
 bool AbsentSessions::MayHave(const ConnectRequest& request, const Session& session, bool told) const {
-  const auto matches = [&](const std::string& hash) {
-    return !hash.empty() && SameSecret(hash, request.token_hash());
-  };
-  return (matches(session.token_hash()) || matches(session.other_token_hash()) ||
-          (!told && matches(session.used_token_hash()))) &&
+  const std::string& used = session.used_token_hash();
+  return (HasToken(session, request.token_hash()) ||
+          (!told && !used.empty() && SameSecret(used, request.token_hash()))) &&
          session.identity() == request.session().identity();
 }
 
@@ -397,7 +418,7 @@ void AbsentSessions::Finish(const ConnectionId& holder, Absence absence) {
   session.set_missed(Mailbox(context_, options_, holder).missed());
   session.set_used_token_hash(request.token_hash());
   session.set_used_token_holder(request.token_holder());
-  absence.set_token(IssueToken(options_, connection, &session));
+  const std::string token = IssueToken(options_, connection, &session);
   SaveSession(context_, connection, session);
 
   if (!before.other_token_hash().empty() && !before.used_token_holder().empty()) {
@@ -413,14 +434,14 @@ void AbsentSessions::Finish(const ConnectionId& holder, Absence absence) {
   context_.Put(AbsenceKey(holder), absence.SerializeAsString());
   Deadlines(context_).Add(absence.expires_ms(), Deadlines::SubjectOf(holder));
   memory_.unconfirmed[connection] = holder;
-  Tell(holder, absence);
+  Tell(holder, absence, token);
 }
 
-void AbsentSessions::Tell(const ConnectionId& holder, const Absence& absence) {
+void AbsentSessions::Tell(const ConnectionId& holder, const Absence& absence, const std::string& token) {
   const ConnectRequest& request = absence.successor();
   const ConnectionId connection = FromBytes(request.connection());
   const std::optional<Connection> open = context_.FindConnection(connection);
-  SendConnected(context_, options_, request, LoadSession(*open), absence.token());
+  SendConnected(context_, options_, request, LoadSession(*open), token);
 
   std::map<std::string, std::string> kept;
   const std::string& got = request.last_message_id();
@@ -448,8 +469,12 @@ void AbsentSessions::OnConfirmed(const ConnectionId& successor) {
   if (!absence.has_value()) return;
   if (memory_.told_before.erase(successor) == 0) {
     Settle(holder, *absence);
-  } else if (context_.FindConnection(successor).has_value()) {
-    Tell(holder, *absence);  // what was sent before the hub was rebuilt may be lost
+  } else if (const std::optional<Connection> open = context_.FindConnection(successor)) {
+    // What was sent before the hub was rebuilt may be lost, or not; the token is known to the client alone.
+    Session session = LoadSession(*open);
+    const std::string token = IssueAnotherToken(options_, successor, &session);
+    SaveSession(context_, successor, session);
+    Tell(holder, *absence, token);
   } else {
     // Its socket is gone as well. If the session waits there, the mail belongs there, and the token that the
     // client has may be the one of before.

@@ -12,6 +12,8 @@
 //                of one that was handed over until its new connection is known to have been told
 //   f/HOLDER     a connection: the session that a used token names, which has become valid again, is there
 //
+// No more than max-absent sessions wait: beyond that, those end that have waited longest.
+//
 // In memory: HubMemory's absent, ended, recalling and successors, made from the d/ rows by Load.
 #pragma once
 
@@ -70,6 +72,10 @@ class AbsentSessions {
   void Forget(const ConnectionId& holder, const Absence& absence);
 
   void Leave(const ConnectionId& connection, const Session& session);
+  // A session waits that can be ended, and is not about to be resumed.
+  bool IsWaiting(const ConnectionId& holder, const Absence& absence) const;
+  // Of more sessions than may wait, ends those that have waited longest.
+  void MakeRoom();
   // Whether all has come back that was sent to the connection. Asks for it when nobody has, since the hub
   // woke: OnRecalled follows.
   bool IsRecalled(const ConnectionId& holder);
@@ -86,8 +92,9 @@ class AbsentSessions {
   bool MayHave(const ConnectRequest& request, const Session& session, bool told) const;
   size_t TakeOver(const ConnectionId& holder, Absence absence, size_t limit);
   void Finish(const ConnectionId& holder, Absence absence);
-  // Sends hub:connected and the kept messages to the successor, and asks whether they have arrived.
-  void Tell(const ConnectionId& holder, const Absence& absence);
+  // Sends hub:connected with this resume token, and the kept messages, to the successor; asks whether they
+  // have arrived.
+  void Tell(const ConnectionId& holder, const Absence& absence, const std::string& token);
   // The successor has been told, or cannot be any more: what was kept for it goes.
   void Settle(const ConnectionId& holder, const Absence& absence);
   void LoseSuccessor(const ConnectionId& holder, Absence absence);

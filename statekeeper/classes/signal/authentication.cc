@@ -17,7 +17,7 @@ namespace {
 constexpr const char* kTokenHint =
     "Send hub:connect with a token as payload.jwt (protocol 1.0) or metadata.authToken (0.1).";
 
-// Checking a token takes time, and the rate limit does not count hub:connect.
+// Checking a token takes time, and nobody needs so many tries.
 constexpr int kMaxFailedConnects = 10;
 constexpr uint16_t kPolicyViolation = 1008;  // RFC 6455, 7.4.1
 
@@ -49,6 +49,7 @@ std::optional<Grant> GrantOf(const TokenClaims& claims, std::string* problem) {
   grant.set_capabilities(claims.capabilities.empty() ? kAllCapabilities
                                                      : CapabilitiesNamed(claims.capabilities));
   grant.set_expires_ms(claims.expires_ms);
+  grant.set_role(claims.role);
   return grant;
 }
 
@@ -86,6 +87,7 @@ void KeepIdentity(Context& context, const Connection& connection, const link::Id
       GrantOf({.actor = identity.actor(),
                .actors = {identity.actors().begin(), identity.actors().end()},
                .capabilities = {identity.capabilities().begin(), identity.capabilities().end()},
+               .role = identity.role(),
                .expires_ms = identity.expires_ms()},
               &problem);
   if (!grant.has_value()) return;  // hub:connect will say why
@@ -112,7 +114,7 @@ bool Authenticate(Call& call) {
     call.session.set_identity(grant->actor());  // it may have connected before tokens were asked for
     SaveSession(call.context, call.connection.id, call.session);
   }
-  call.context.Admit(call.connection.id);
+  call.context.Admit(call.connection.id, grant->role());
   return true;
 }
 
@@ -157,6 +159,7 @@ void RefreshToken(Call& call) {
   grant->set_expires_ms(issued->expires_ms);
   *call.session.mutable_grant() = *grant;
   SaveSession(call.context, call.connection.id, call.session);
+  call.context.Admit(call.connection.id, grant->role());
   call.Reply("hub:token_refreshed",
              JsonWriter().String("token", issued->token).Int("expiresAt", issued->expires_ms).Finish());
 }

@@ -184,6 +184,32 @@ TEST_P(AuthenticationTest, NamesTheCapabilitiesOfTheToken) {
   EXPECT_THAT(reply.text, HasSubstr(R"("capabilities":["send","receive"])"));
 }
 
+TEST_P(AuthenticationTest, TellsTheGatewayTheRoleOfTheToken) {
+  const auto token_of = [this](const char* role) {
+    Claims claims = GoodClaims(kNow, "browser/alice");
+    claims["role"] = JsonQuoted(role);
+    return Token(claims);
+  };
+  const ConnectionId client = hub_->ClientConnects();
+  EXPECT_EQ(Connect(client, JsonQuoted(token_of("board"))).type(), "hub:connected");
+  EXPECT_EQ(hub_->Role(client), "board");
+  hub_->Sleep();
+  EXPECT_EQ(
+      Ask(client, "hub:refresh_token", "browser/alice", R"({"token":")" + token_of("bot") + "\"}").type(),
+      "hub:token_refreshed");
+  EXPECT_EQ(hub_->Role(client), "bot");
+  EXPECT_EQ(Connect(client, JsonQuoted(TokenOf("browser/alice"))).type(), "hub:connected");
+  EXPECT_EQ(hub_->Role(client), "");
+
+  link::OpenRequest request;
+  request.mutable_identity()->set_actor(A("browser/alice"));
+  request.mutable_identity()->set_expires_ms(kNow + kHour);
+  request.mutable_identity()->set_role("board");
+  const ConnectionId known = hub_->ClientConnects(request);
+  EXPECT_EQ(Connect(known, "").type(), "hub:connected");
+  EXPECT_EQ(hub_->Role(known), "board");
+}
+
 TEST_P(AuthenticationTest, TakesTheTokenInEitherPlace) {
   const std::string token = TokenOf("browser/alice");
   for (const std::string& written : {token, "bearer " + token, "Bearer " + token, "BEARER " + token}) {

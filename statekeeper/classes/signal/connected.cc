@@ -1,18 +1,42 @@
 #include "statekeeper/classes/signal/connected.h"
 
+#include <algorithm>
+#include <string>
+
+#include "common/secrets.h"
 #include "statekeeper/classes/json/json_writer.h"
 #include "statekeeper/classes/signal/envelope.h"
 #include "statekeeper/classes/signal/resume_token.h"
 #include "statekeeper/classes/signal/session.h"
 
 namespace dormouse::signal {
+namespace {
+
+// One for each process that ends before its answer is known to have arrived.
+constexpr int kOtherTokens = 7;
+
+}  // namespace
 
 std::string IssueToken(const Options& options, const ConnectionId& connection, Session* session) {
   if (options.resume_window.count() == 0) return {};
-  ResumeToken token = ResumeToken::New(connection);
-  session->set_token_hash(token.hash);
+  session->clear_token_hash();
   session->clear_other_token_hash();
+  return IssueAnotherToken(options, connection, session);
+}
+
+std::string IssueAnotherToken(const Options& options, const ConnectionId& connection, Session* session) {
+  if (options.resume_window.count() == 0) return {};
+  ResumeToken token = ResumeToken::New(connection);
+  auto& others = *session->mutable_other_token_hash();
+  if (!session->token_hash().empty()) others.Add(std::string(session->token_hash()));
+  if (others.size() > kOtherTokens) others.erase(others.begin());
+  session->set_token_hash(token.hash);
   return std::move(token.text);
+}
+
+bool HasToken(const Session& session, const std::string& hash) {
+  const auto is_it = [&hash](const std::string& good) { return !good.empty() && SameSecret(hash, good); };
+  return is_it(session.token_hash()) || std::ranges::any_of(session.other_token_hash(), is_it);
 }
 
 void BeginSession(Context& context, const Options& options, const ConnectRequest& request) {

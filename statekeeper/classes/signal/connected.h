@@ -16,6 +16,12 @@ inline constexpr std::string_view kConnectedType = "hub:connected";
 // Returns the token; empty: there is none.
 std::string IssueToken(const Options& options, const ConnectionId& connection, Session* session);
 
+// The same, but the tokens before it stay good: any of them may be the one that the client has, since all but
+// one of several answers are lost.
+std::string IssueAnotherToken(const Options& options, const ConnectionId& connection, Session* session);
+// Whether `hash` is of a token of the session that is good.
+bool HasToken(const Session& session, const std::string& hash);
+
 // Begins a session of its own at the connection that asks, and says so.
 void BeginSession(Context& context, const Options& options, const ConnectRequest& request);
 

@@ -9,6 +9,12 @@
 
 namespace dormouse::signal {
 
+namespace {
+
+constexpr size_t kMaxType = 4 << 10;
+
+}  // namespace
+
 std::optional<Content> ReadContent(const Call& call, std::initializer_list<std::string_view> own_fields) {
   if (!call.from.has_value()) {
     call.FailBadSender();
@@ -16,8 +22,8 @@ std::optional<Content> ReadContent(const Call& call, std::initializer_list<std::
   }
   const JsonObject& payload = call.request.payload;
   Content content{JsonString(payload.Find("type")).value_or(""), payload.Find("data")};
-  if (content.type.empty()) {
-    call.FailBadPayload("payload.type is missing or not a string.",
+  if (content.type.empty() || content.type.size() > kMaxType) {
+    call.FailBadPayload("payload.type is missing, not a string, or has more than 4096 bytes.",
                         "Send payload.type, the application's own name for the message, and payload.data.");
     return std::nullopt;
   }
@@ -28,7 +34,8 @@ std::optional<Content> ReadContent(const Call& call, std::initializer_list<std::
   }
   if (content.data.empty()) {
     const bool holds_more = std::ranges::any_of(payload.members(), [&](const JsonMember& member) {
-      return member.key != "type" && std::ranges::find(own_fields, member.key) == own_fields.end();
+      return !member.IsCalled("type") &&
+             std::ranges::none_of(own_fields, [&](auto field) { return member.IsCalled(field); });
     });
     content.data = holds_more ? call.request.payload_json : "null";
   }
@@ -36,6 +43,11 @@ std::optional<Content> ReadContent(const Call& call, std::initializer_list<std::
 }
 
 namespace {
+
+// An envelope without what its sender says, with what the runtime needs for a recipient.
+constexpr uint64_t kEnvelope = 1024;
+// A kept message's rows, beside it.
+constexpr uint64_t kMailOverhead = 512;
 
 // Says of a message which event it came from, the same if that comes again.
 uint64_t OriginOf(const Call& call) {
@@ -73,7 +85,35 @@ void Delivery::Add(const ConnectionId& connection, const Address& recipient) {
   }
 }
 
+uint64_t Delivery::OutputBytes(const Recipients& recipients) const {
+  uint64_t bytes = 0;
+  for (const auto& recipient : recipients.open) bytes += recipient.head.size();
+  const uint64_t shared = content_.type.size() + content_.data.size() + correlation_id_.size() +
+                          call_.request.metadata_size + call_.request.ttl_json.size() + kEnvelope;
+  return bytes + recipients.open.size() * shared;
+}
+
+bool Delivery::MayBeSent() const {
+  const uint64_t limit = call_.options.max_output;
+  const uint64_t bytes = OutputBytes(bare_) + OutputBytes(canonical_);
+  if (limit == 0 || bytes <= limit) return true;
+  const auto recipients = static_cast<int64_t>(bare_.open.size() + canonical_.open.size());
+  call_.Fail({ErrorCode::kBroadcastLimitExceeded,
+              "This message to " + std::to_string(recipients) +
+                  " recipients is more than one message may make this " + "hub send; nobody gets it.",
+              "Send less data or to fewer recipients: details.limit is for the sum over all of them.",
+              JsonWriter()
+                  .Int("recipients", recipients)
+                  .Int("size", static_cast<int64_t>(bytes))
+                  .Int("limit", static_cast<int64_t>(limit))
+                  .String("code", "OUTPUT_LIMIT")
+                  .Finish()});
+  return false;
+}
+
 size_t Delivery::Send() {
+  const uint64_t may_change = call_.options.max_changes == 0 ? UINT64_MAX : call_.options.max_changes;
+  room_for_mail_ = std::min(may_change, call_.context.state_room()) / 2;
   const size_t failed = SendTo(std::move(bare_), false) + SendTo(std::move(canonical_), true);
   flow_.TellProducer(call_, congested_);
   return failed;
@@ -135,6 +175,12 @@ bool Delivery::Keep(const Context::HeadedRecipient& recipient, const std::string
     // It may be on its way back from a socket, too.
     call_.memory.kept_again.emplace(TimeOrderedIds::TailOf(key));
   }
+  const uint64_t size = recipient.head.size() + tail.size() + kMailOverhead;
+  if (size > room_for_mail_) {
+    mailbox.Miss();
+    return false;
+  }
+  room_for_mail_ -= size;
   return mailbox.Put(key, recipient.head + tail);
 }
 

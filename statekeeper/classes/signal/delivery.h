@@ -30,13 +30,19 @@ class Delivery {
   // `metadata`: what its metadata begins with; `forwarded` and `via` are added. Needs call.from.
   Delivery(const Call& call, const Content& content, std::string_view correlation_id, JsonWriter metadata);
 
-  // Passes over what belongs to a session that has ended.
+  // --- Recipients. Passes over what belongs to a session that has ended.
   void Add(const ConnectionId& connection, const Address& recipient);
   size_t size() const { return bare_.size() + canonical_.size(); }
 
+  // Whether it is no more than one message may make the hub send (max-output). False: it was answered, and
+  // nobody gets it.
+  bool MayBeSent() const;
+
   // Sends it, once per form of address in use: the recipients of a form share all bytes but their `to`. For
-  // recipients without a socket it is kept. Returns how many of those have no room for it. Tells
-  // the sender of recipients that do not keep up.
+  // recipients without a socket it is kept. Returns how many of those get only the note that they missed it:
+  // their mailbox has no room for it, or it is more than one message may make the hub keep (half of
+  // max-changes) or than half of what the hub's state has room for. Tells the sender of recipients that do
+  // not keep up.
   size_t Send();
 
  private:
@@ -46,6 +52,8 @@ class Delivery {
     std::vector<Context::HeadedRecipient> absent;  // by whose mailbox it is
   };
   std::string NewId() const;
+  // At most, with what the runtime needs to send it.
+  uint64_t OutputBytes(const Recipients& recipients) const;
   size_t SendTo(Recipients recipients, bool canonical);
   bool Keep(const Context::HeadedRecipient& recipient, const std::string& id, const std::string& tail);
 
@@ -57,6 +65,7 @@ class Delivery {
   Recipients canonical_;
   FlowControl flow_;
   std::vector<FlowControl::Target> congested_;
+  uint64_t room_for_mail_ = 0;
 };
 
 }  // namespace dormouse::signal

@@ -40,18 +40,16 @@ TEST_F(DiscoveryAttackTest, WhatBacktrackingEnginesChokeOnIsNothing) {
 }
 
 TEST_F(DiscoveryAttackTest, WhatTakesTooLongIsStoppedAndTheHubGoesOn) {
-  // Each address costs this pattern about a millisecond.
-  std::string address;
-  for (int i = 0; i < 240; ++i) address.push_back((i * i / 7) % 2 == 0 ? 'a' : 'b');
-  for (int i = 0; i < 5000; ++i) {
-    const std::string numbered = std::to_string(i) + address;
-    Ask(client_, "hub:register", "c/1", R"({"actorAddress":")" + numbered + "\"}");
+  for (int i = 0; i < 500; ++i) {
+    Ask(client_, "hub:register", "c/1", R"({"actorAddress":"a/)" + std::to_string(i) + "\"}");
   }
+  hub().SetTimePerRow(std::chrono::milliseconds(1));
   const Frame frame = Discover("(a|b|ab|ba|aab)*a(a|b|.){60}c");
   EXPECT_EQ(frame.code(), "timeout") << frame;
   EXPECT_THAT(frame.String("payload.resolution"), HasSubstr("simpler"));
-  EXPECT_LT(hub().rows_read(), 5000u) << "it went on to the end";
-  EXPECT_EQ(Discover("^@\\(4999a")["payload.totalMatches"], "1");
+  EXPECT_LE(hub().rows_read(), 110u) << "it went on";
+  hub().SetTimePerRow(std::chrono::microseconds(1));
+  EXPECT_EQ(Discover("^@\\(a/499\\)")["payload.totalMatches"], "1");
 }
 
 }  // namespace

@@ -4,7 +4,9 @@
 #include <chrono>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "common/role_limits.h"
 #include "statekeeper/classes/json/json_writer.h"
 #include "statekeeper/classes/signal/address.h"
 #include "statekeeper/classes/signal/envelope.h"
@@ -151,6 +153,14 @@ link::ClassProfile EdgeProfile(const Options& options) {
   profile.set_rate_limit(options.rate_limit);
   profile.set_rate_burst(options.rate_burst);
   profile.add_rate_exempt_types("hub:connect");
+  std::string wrong;  // nothing: the options were checked
+  for (const RoleLimit& limit :
+       ParseRoleLimits(options.role_limits, &wrong).value_or(std::vector<RoleLimit>())) {
+    link::RoleLimit* added = profile.add_role_limits();
+    added->set_role(limit.role);
+    added->set_rate(limit.rate);
+    added->set_burst(limit.burst);
+  }
   *profile.mutable_rate_limited_reply() = RateLimited();
   profile.set_outbound_pause(options.outbound_pause);
   profile.set_outbound_resume(options.outbound_resume);

@@ -40,6 +40,19 @@ TEST(EdgeProfileTest, RoutesAndLimits) {
   EXPECT_EQ(EdgeProfile(options).idle_check_ms(), 300u);
 }
 
+TEST(EdgeProfileTest, LimitsOfRoles) {
+  Options options;
+  EXPECT_EQ(EdgeProfile(options).role_limits_size(), 0);
+  options.role_limits = {"board=60/120", "free=0/0"};
+  const link::ClassProfile profile = EdgeProfile(options);
+  ASSERT_EQ(profile.role_limits_size(), 2);
+  EXPECT_EQ(profile.role_limits(0).role(), "board");
+  EXPECT_EQ(profile.role_limits(0).rate(), 60);
+  EXPECT_EQ(profile.role_limits(0).burst(), 120u);
+  EXPECT_EQ(profile.role_limits(1).role(), "free");
+  EXPECT_EQ(profile.role_limits(1).rate(), 0);
+}
+
 TEST(EdgeProfileTest, MarksForWhatWaits) {
   Options options;
   options.outbound_pause = 4000;

@@ -4,10 +4,21 @@
 #include "statekeeper/classes/json/json_writer.h"
 
 namespace dormouse::signal {
+namespace {
+
+// Of what the hub keeps of a frame, or repeats to others: a few times as much as an address can have.
+constexpr size_t kMaxField = 4 << 10;
+
+}  // namespace
 
 std::string_view ParseEnvelope(std::string_view frame, Envelope* envelope) {
   if (!IsValidJson(frame)) return "The frame is not JSON.";
   const JsonObject fields(frame);
+  for (const char* name : {"type", "from", "to", "id"}) {
+    if (fields.Find(name).size() > kMaxField) {
+      return "The frame's \"type\", \"from\", \"to\" or \"id\" has more than 4096 bytes.";
+    }
+  }
   const std::optional<std::string> type = JsonString(fields.Find("type"));
   if (!type.has_value() || type->empty()) return "The frame has no \"type\", or it is not a string.";
   const JsonSlice from = fields.Find("from");
@@ -31,7 +42,9 @@ std::string_view ParseEnvelope(std::string_view frame, Envelope* envelope) {
     envelope->payload_json = payload;
     envelope->payload = JsonObject(payload);
   }
-  envelope->metadata = JsonObject(fields.Find("metadata"));
+  const JsonSlice metadata = fields.Find("metadata");
+  envelope->metadata_size = metadata.size();
+  envelope->metadata = JsonObject(metadata);
   return {};
 }
 

@@ -25,6 +25,7 @@ struct Envelope {
   JsonSlice to_json = "null";
   JsonSlice payload_json = "null";
   JsonSlice ttl_json = "null";
+  size_t metadata_size = 0;
 
   // Their members; none when they are not objects.
   JsonObject payload;

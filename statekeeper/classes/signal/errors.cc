@@ -1,5 +1,6 @@
 #include "statekeeper/classes/signal/errors.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "statekeeper/classes/json/json_writer.h"
@@ -56,6 +57,18 @@ std::string HubError::ToPayload() const {
       .String("resolution", resolution.empty() ? usual.resolution : resolution)
       .Raw("details", details)
       .Finish();
+}
+
+HubError CostError(int64_t limit, int64_t retry_after_ms) {
+  return {ErrorCode::kRateLimited, "This session's messages have cost the hub too much time of late.",
+          "Wait for details.retryAfter seconds; ask for less at once, or less often. details.limit is the "
+          "time in "
+          "milliseconds that a session may cost in a second.",
+          JsonWriter()
+              .Int("retryAfter", std::max<int64_t>((retry_after_ms + 999) / 1000, 1))
+              .Int("limit", limit)
+              .String("code", "CPU_LIMIT")
+              .Finish()};
 }
 
 HubError LimitError(std::string_view code, int64_t limit, std::string message, std::string resolution) {

@@ -35,7 +35,10 @@ struct HubError {
   std::string ToPayload() const;
 };
 
-// rate_limited, for a limit on what a hub or a session may keep: `code` names it.
+// rate_limited, for a limit on what a hub or a session may keep or do: `code` names it.
 HubError LimitError(std::string_view code, int64_t limit, std::string message, std::string resolution);
+
+// rate_limited, for a session whose messages cost the hub too much: `limit` milliseconds a second.
+HubError CostError(int64_t limit, int64_t retry_after_ms);
 
 }  // namespace dormouse::signal

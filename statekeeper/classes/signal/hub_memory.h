@@ -2,6 +2,7 @@
 // not missed.
 #pragma once
 
+#include <deque>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -28,6 +29,8 @@ struct HubMemory {
   // Connections whose session is over: what rows say of it counts no more, and goes step by step.
   std::unordered_set<ConnectionId> ended;
 
+  // Holders of sessions in the order in which they lost their sockets; some do not wait any more.
+  std::deque<ConnectionId> absent_in_order;
   // Of those in `absent`: whose undelivered messages are on their way back, and whose have all come.
   std::unordered_set<ConnectionId> recalling;
   std::unordered_set<ConnectionId> recalled;

@@ -69,8 +69,7 @@ bool Mailbox::Put(const std::string& key, std::string_view frame) {
   const bool is_newest = key > state_.newest();
   if (is_newest && (state_.dropped() > 0 || state_.count() + 1 > options_.resume_messages ||
                     state_.bytes() + frame.size() > options_.resume_bytes)) {
-    state_.set_dropped(state_.dropped() + 1);
-    Save();
+    Miss();
     return false;
   }
   for (size_t chunk = 0; chunk == 0 || chunk * kChunk < frame.size(); ++chunk) {
@@ -82,6 +81,11 @@ bool Mailbox::Put(const std::string& key, std::string_view frame) {
   while (IsOver()) DropNewest();
   Save();
   return state_.newest() >= key;
+}
+
+void Mailbox::Miss() {
+  state_.set_dropped(state_.dropped() + 1);
+  Save();
 }
 
 void Mailbox::DropNewest() {

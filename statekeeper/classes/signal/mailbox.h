@@ -35,6 +35,8 @@ class Mailbox {
 
   // False: there is no room for it; it was counted. To make room for an older message, newer ones go.
   bool Put(const std::string& key, std::string_view frame);
+  // One is not even tried, and only counted.
+  void Miss();
   // The key of a message with this origin (the tail of its id) and recipient, other than those that
   // `passed_over` holds. Reads all keys. Empty: there is none.
   std::string FindLike(std::string_view key, const std::function<bool(const std::string& key)>& passed_over);

@@ -14,14 +14,17 @@ namespace dormouse::signal {
 namespace {
 
 constexpr int64_t kRefreshedForMs = 3'600'000;
+// Of a version that is none, as much as helps its author.
+constexpr size_t kShownOfVersion = 32;
 
 // What hub:connect said of its version, as text; empty: nothing.
 std::string RequestedVersion(const Envelope& request, bool* in_metadata) {
   JsonSlice version = request.payload.Find("version");
   *in_metadata = IsJsonNothing(version);
   if (*in_metadata) version = request.metadata.Find("protocolVersion");
-  if (IsJsonNumber(version)) return std::string(version);
-  return JsonString(version).value_or("");
+  std::string text = IsJsonNumber(version) ? std::string(version) : JsonString(version).value_or("");
+  if (text.size() > kShownOfVersion) text.resize(kShownOfVersion);
+  return text;
 }
 
 // "1.0" -> 1
@@ -45,8 +48,7 @@ void RefreshSessionToken(Call& call) {
   const std::string presented = JsonString(call.request.payload.Find("token")).value_or("");
   const std::string hash = Sha256(presented);
   Session& session = call.session;
-  const bool current = !session.token_hash().empty() && (SameSecret(hash, session.token_hash()) ||
-                                                         SameSecret(hash, session.other_token_hash()));
+  const bool current = HasToken(session, hash);
   // The same event again: one of its two answers is lost, and the token of either is good.
   const bool again =
       call.repeated && !session.token_hash().empty() && SameSecret(hash, session.used_token_hash());
@@ -57,9 +59,8 @@ void RefreshSessionToken(Call& call) {
          "Send payload.token as the resumeToken of hub:connected, or the token of hub:token_refreshed."});
     return;
   }
-  const std::string before = session.token_hash();
-  const std::string token = IssueToken(call.options, call.connection.id, &session);
-  if (again) session.set_other_token_hash(before);
+  const std::string token = again ? IssueAnotherToken(call.options, call.connection.id, &session)
+                                  : IssueToken(call.options, call.connection.id, &session);
   session.set_used_token_hash(hash);
   session.clear_used_token_holder();
   SaveSession(call.context, call.connection.id, session);
@@ -90,14 +91,10 @@ ConnectRequest RequestOf(const Call& call) {
 }
 
 // Saying hub:connect again is no new session: the answer of the first may have been lost, or the event comes
-// again and one of its two answers is lost. So both tokens are good, until one is used.
+// again and one of its two answers is lost. So all its tokens are good, until one is used.
 void AnswerAgain(Call& call) {
-  const std::string before = call.session.token_hash();
-  const std::string token = IssueToken(call.options, call.connection.id, &call.session);
-  if (!token.empty()) {
-    call.session.set_other_token_hash(before);
-    SaveSession(call.context, call.connection.id, call.session);
-  }
+  const std::string token = IssueAnotherToken(call.options, call.connection.id, &call.session);
+  if (!token.empty()) SaveSession(call.context, call.connection.id, call.session);
   SendConnected(call.context, call.options, RequestOf(call), call.session, token);
 }
 
@@ -124,7 +121,7 @@ void OnHubConnect(Call& call) {
   }
   const Dialect dialect = major == 0 ? DIALECT_0_1 : DIALECT_1_0;
   if (dialect == DIALECT_0_1) {
-    const auto capabilities = JsonElements(call.request.metadata.Find("capabilities"));
+    const auto capabilities = JsonElements(call.request.metadata.Find("capabilities"), 1);
     if (!capabilities.has_value() || capabilities->empty()) {
       call.Fail({ErrorCode::kUnauthorized, "metadata.capabilities is missing or empty.",
                  R"(Send metadata.capabilities as a non-empty array, such as ["send","receive"].)"});

@@ -1,6 +1,8 @@
 // Messages between actors: send, broadcast, and application types sent as they are.
+#include <algorithm>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "statekeeper/classes/json/json_writer.h"
 #include "statekeeper/classes/signal/delivery.h"
@@ -11,6 +13,8 @@ namespace dormouse::signal {
 namespace {
 
 constexpr int64_t kRetryAfterSeconds = 10;
+// What the hub says in the metadata of a message that it passes on.
+constexpr std::string_view kOwnMetadata[] = {"forwarded", "via", "originalMessageId"};
 
 // The id under which an answer speaks of the message: the request's own, else a new one.
 std::string MessageId(const Call& call) {
@@ -21,9 +25,8 @@ std::string MessageId(const Call& call) {
 JsonWriter SendMetadata(const Call& call) {
   JsonWriter metadata;
   for (const JsonMember& member : call.request.metadata.members()) {
-    if (member.key != "forwarded" && member.key != "via" && member.key != "originalMessageId") {
-      metadata.Raw(member.key, member.value);
-    }
+    const bool own = std::ranges::any_of(kOwnMetadata, [&](auto name) { return member.IsCalled(name); });
+    if (!own) metadata.RawMember(member.quoted_key, member.value);
   }
   metadata.Raw("originalMessageId", call.request.id);
   return metadata;
@@ -129,6 +132,7 @@ void OnHubBroadcast(Call& call) {
                "", JsonWriter().Int("recipients", count).Int("limit", limit).Finish()});
     return;
   }
+  if (!delivery.MayBeSent()) return;
   const auto failed = static_cast<int64_t>(delivery.Send());
   call.Reply(call.legacy() ? "hub:broadcast_ack" : "hub:delivery_ack",
              JsonWriter()

@@ -1,8 +1,15 @@
 // Looking into the registry: discover, list_actors. Both read it in the order of addresses and answer a page.
 #include <algorithm>
+#include <bitset>
 #include <chrono>
+#include <functional>
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "statekeeper/classes/json/json_writer.h"
@@ -15,6 +22,12 @@ namespace {
 
 constexpr size_t kPage = 100;
 constexpr size_t kLargePage = 1000;
+// What a discovery may take: the hub's other messages wait meanwhile. All of the 50,000 actors of a full hub
+// need some 20 ms, with a usual regex 50.
+constexpr std::chrono::milliseconds kDiscoveryTime{100};
+// The same while more than so many messages wait.
+constexpr std::chrono::milliseconds kBusyDiscoveryTime{25};
+constexpr size_t kBusy = 8;
 
 // A number of the payload between 0 and `max`. False: refused.
 bool ReadNumber(Call& call, const char* name, size_t fallback, size_t max, size_t* number) {
@@ -80,29 +93,71 @@ JsonWriter ActorJson(const Call& call, std::string_view address, const Registrat
   return actor;
 }
 
-bool SameJson(JsonSlice a, JsonSlice b) {
-  if (IsJsonString(a) && IsJsonString(b)) return JsonString(a) == JsonString(b);
-  if (IsJsonNumber(a) && IsJsonNumber(b)) return JsonNumber(a) == JsonNumber(b);
-  return a == b;
-}
+// Equal to a value that is looked for in many places.
+class SoughtValue {
+ public:
+  explicit SoughtValue(JsonSlice written)
+      : written_(written), text_(JsonString(written)), number_(JsonNumber(written)) {}
 
-// What a discovery asks for beside the pattern.
-struct Filter {
-  std::vector<std::string> capabilities;  // all of them
-  JsonObject metadata;                    // each member equal
+  bool Is(JsonSlice value) const {
+    if (text_.has_value() && IsJsonString(value)) return JsonString(value) == text_;
+    if (number_.has_value() && IsJsonNumber(value)) return JsonNumber(value) == number_;
+    return value == written_;
+  }
+
+ private:
+  JsonSlice written_;
+  std::optional<std::string> text_;
+  std::optional<double> number_;
+};
+
+// What a discovery asks for beside the pattern: all of some capabilities, and members of the metadata that
+// are equal. A registration is read once, however much is asked for.
+class Filter {
+ public:
+  static constexpr size_t kMost = 100;  // capabilities, and members
+
+  void AddCapability(std::string name) { capabilities_.try_emplace(std::move(name), capabilities_.size()); }
+  void AddMember(std::string key, JsonSlice value) {
+    metadata_.insert_or_assign(std::move(key), SoughtValue(value));
+  }
 
   bool Matches(const Registration& registration) const {
-    const auto& has = registration.capabilities();
-    for (const std::string& wanted : capabilities) {
-      if (std::ranges::find(has, wanted) == has.end()) return false;
-    }
-    if (metadata.members().empty()) return true;
-    const JsonObject described(registration.metadata());
-    return std::ranges::all_of(metadata.members(), [&](const JsonMember& wanted) {
-      return SameJson(wanted.value, described.Find(wanted.key));
-    });
+    return HasCapabilities(registration) && HasMetadata(registration);
   }
+
+ private:
+  bool HasCapabilities(const Registration& registration) const {
+    std::bitset<kMost> found;
+    for (const std::string& has : registration.capabilities()) {
+      if (found.count() == capabilities_.size()) break;
+      if (const auto sought = capabilities_.find(has); sought != capabilities_.end())
+        found.set(sought->second);
+    }
+    return found.count() == capabilities_.size();
+  }
+
+  bool HasMetadata(const Registration& registration) const {
+    if (metadata_.empty()) return true;
+    const JsonObject described(registration.metadata());
+    std::set<std::string_view> found;  // keys; of equal ones the last counts
+    for (auto member = described.members().rbegin(); member != described.members().rend(); ++member) {
+      const auto sought = metadata_.find(
+          member->escaped ? member->key() : member->quoted_key.substr(1, member->quoted_key.size() - 2));
+      if (sought == metadata_.end() || !found.insert(sought->first).second) continue;
+      if (!sought->second.Is(member->value)) return false;
+    }
+    return found.size() == metadata_.size();
+  }
+
+  std::unordered_map<std::string, size_t> capabilities_;  // each has a number
+  std::map<std::string, SoughtValue, std::less<>> metadata_;
 };
+
+void FailTooMany(const Call& call, const std::string& field) {
+  call.FailBadPayload(field + " asks for more than " + std::to_string(Filter::kMost) + " things at once.",
+                      "Ask for what tells the actors apart, and look at the rest of the answer yourself.");
+}
 
 // False: refused.
 bool ReadFilter(Call& call, Filter* filter) {
@@ -112,26 +167,34 @@ bool ReadFilter(Call& call, Filter* filter) {
   const JsonSlice metadata = payload.Find("metadata");
   std::vector<JsonSlice> wanted;
   if (!IsJsonNothing(many)) {
-    const auto elements = JsonElements(many);
-    wanted = elements.value_or(std::vector<JsonSlice>{many});
+    wanted = JsonElements(many, Filter::kMost + 1).value_or(std::vector<JsonSlice>{many});
   }
   if (!IsJsonNothing(one)) wanted.push_back(one);
+  if (wanted.size() > Filter::kMost) {
+    FailTooMany(call, "payload.capabilities");
+    return false;
+  }
   for (const JsonSlice capability : wanted) {
-    const std::optional<std::string> name = JsonString(capability);
+    std::optional<std::string> name = JsonString(capability);
     if (!name.has_value()) {
       call.FailBadPayload(
           "A capability is not a string.",
           "Send payload.capability as a string or payload.capabilities as an array of strings.");
       return false;
     }
-    filter->capabilities.push_back(*name);
+    filter->AddCapability(std::move(*name));
   }
   if (!IsJsonNothing(metadata) && !IsJsonObject(metadata)) {
     call.FailBadPayload("payload.metadata is not an object.",
                         "Send payload.metadata as an object of what must be equal, or leave it out.");
     return false;
   }
-  filter->metadata = JsonObject(metadata);
+  const JsonObject members(metadata);
+  if (members.members().size() > Filter::kMost) {
+    FailTooMany(call, "payload.metadata");
+    return false;
+  }
+  for (const JsonMember& member : members.members()) filter->AddMember(member.key(), member.value);
   return true;
 }
 
@@ -150,38 +213,6 @@ std::optional<AddressPattern> ReadPattern(Call& call) {
   return pattern;
 }
 
-// A pattern under a clock: what somebody's regex costs, other hubs must not pay for, nor this one for long.
-class TimedPattern {
- public:
-  TimedPattern(Context& context, const AddressPattern& pattern) : context_(context), pattern_(pattern) {}
-
-  bool Matches(std::string_view address) {
-    if (!pattern_.is_regex()) return pattern_.Matches(address);
-    const auto start = Clock::now();
-    const bool matches = pattern_.Matches(address);
-    const Clock::duration took = Clock::now() - start;
-    left_ -= took;
-    turn_left_ -= took;
-    if (turn_left_ <= Clock::duration::zero()) {
-      context_.Yield();
-      turn_left_ = kTurn;
-    }
-    return matches;
-  }
-  bool out_of_time() const { return left_ <= Clock::duration::zero(); }
-
- private:
-  using Clock = std::chrono::steady_clock;
-  // A usual regex needs some 30 ms for the 50,000 actors of a full hub.
-  static constexpr std::chrono::milliseconds kTime{250};
-  static constexpr std::chrono::microseconds kTurn{200};
-
-  Context& context_;
-  const AddressPattern& pattern_;
-  Clock::duration left_ = kTime;
-  Clock::duration turn_left_ = kTurn;
-};
-
 }  // namespace
 
 void OnHubDiscover(Call& call) {
@@ -196,17 +227,21 @@ void OnHubDiscover(Call& call) {
     return;
   }
   Page page(offset, limit, call.options.max_message_size);
-  TimedPattern timed(call.context, *pattern);
+  bool in_time = true;
   Registry(call.context, call.memory)
       .ForEach(pattern->literal_prefix(), [&](std::string_view address, const Registration& registration) {
-        if (filter.Matches(registration) && timed.Matches(address) && page.WantsNext()) {
+        if (filter.Matches(registration) && pattern->Matches(address) && page.WantsNext()) {
           page.Add(ActorJson(call, address, registration).Finish());
         }
-        return !timed.out_of_time();
+        const bool busy = call.context.waiting_events() > kBusy;
+        in_time = call.context.time_used() < (busy ? kBusyDiscoveryTime : kDiscoveryTime);
+        return in_time;
       });
-  if (timed.out_of_time()) {
-    call.Fail({ErrorCode::kTimeout, "payload.pattern takes too long for the actors of this hub.",
-               "Use a simpler regex, with fewer repetitions, or a glob such as \"browser/*\"."});
+  if (!in_time) {
+    call.Fail(
+        {ErrorCode::kTimeout, "This takes too long for the actors of this hub.",
+         "Use a simpler regex, with fewer repetitions, or a glob that begins as the addresses do, such as "
+         "\"browser/*\"."});
     return;
   }
   const size_t total = page.seen();

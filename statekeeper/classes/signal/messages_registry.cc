@@ -26,6 +26,25 @@ constexpr const char* kAddressHint = "Send payload.actorAddress as \"runtime/nam
 // A token says whose it is, so that a renewal finds its registration by it: SECRET.ADDRESS.
 std::string NewToken(const std::string& address) { return NewSecretHex(kTokenBytes) + "." + address; }
 
+// How many tokens of one registration are good. There are several when a change that was answered comes
+// again, each time with another answer, all but one of which are lost: once for each process that ends just
+// then.
+constexpr int kGoodTokens = 8;
+
+// Another token, beside those that are good already.
+std::string AddToken(const std::string& address, Registration* registration) {
+  std::string token = NewToken(address);
+  auto& hashes = *registration->mutable_token_hash();
+  hashes.Add(Sha256(token));
+  while (hashes.size() > kGoodTokens) hashes.erase(hashes.begin());
+  return token;
+}
+
+bool IsGoodToken(const std::string& hash, const Registration& registration) {
+  return std::ranges::any_of(registration.token_hash(),
+                             [&](const std::string& good) { return SameSecret(hash, good); });
+}
+
 std::string AddressInToken(const std::string& token) {
   const size_t dot = token.find('.');
   return dot == token.npos ? "" : token.substr(dot + 1);
@@ -66,7 +85,8 @@ std::optional<Address> ReadActorAddress(Call& call) {
 bool ReadDescription(Call& call, Registration* registration) {
   const JsonSlice capabilities = call.request.payload.Find("capabilities");
   const JsonSlice metadata = call.request.payload.Find("metadata");
-  const auto elements = JsonElements(capabilities);
+  // One element needs two bytes; what is too large is not read.
+  const auto elements = JsonElements(capabilities, kMaxDescription / 2);
   const bool strings = elements.has_value() && std::ranges::all_of(*elements, IsJsonString);
   if (IsJsonNothing(capabilities) ? call.legacy() : !strings || (call.legacy() && elements->empty())) {
     call.FailBadPayload("payload.capabilities is not what it should be.",
@@ -97,23 +117,24 @@ bool ReadDescription(Call& call, Registration* registration) {
   return true;
 }
 
-void ReplyRegistered(Call& call, const Registration& registration) {
+void ReplyRegistered(Call& call, const Registration& registration, const std::string& token) {
   call.Reply("hub:registered", JsonWriter()
                                    .Raw("actorAddress", call.request.payload.Find("actorAddress"))
-                                   .String("renewalToken", registration.token())
+                                   .String("renewalToken", token)
                                    .Int("expiresAt", registration.expires_ms())
                                    .Int("version", registration.version())
                                    .Finish());
 }
 
-void ReplyRenewed(Call& call, const std::string& address, const Registration& registration) {
+void ReplyRenewed(Call& call, const std::string& address, const Registration& registration,
+                  const std::string& token) {
   const JsonSlice written = call.request.payload.Find("actorAddress");
   call.Reply("hub:renewed", JsonWriter()
                                 .Raw("actorAddress", IsJsonString(written) ? std::string(written)
                                                                            : call.InClientForm(address))
                                 .Int("expiresAt", registration.expires_ms())
-                                .String("renewalToken", registration.token())
-                                .String("newRenewalToken", registration.token())
+                                .String("renewalToken", token)
+                                .String("newRenewalToken", token)
                                 .Finish());
 }
 
@@ -162,7 +183,12 @@ void OnHubRegister(Call& call) {
   const bool mine = old.has_value() && ConnectionOf(*old) == call.connection.id;
   if (alive && mine && call.request.id != "null" && old->request_id() == call.request.id &&
       old->changed_ms() == call.arrived_ms) {
-    ReplyRegistered(call, *old);  // the same event again
+    // The same event again: the answer as it was, but for the token, which nobody knows any more. The client
+    // gets one of the two answers.
+    Registration again = *old;
+    const std::string token = AddToken(address->bare, &again);
+    registry.Put(address->bare, again, old);
+    ReplyRegistered(call, again, token);
     return;
   }
   if (!old.has_value() && registry.row_count() >= call.options.max_actors) {
@@ -176,7 +202,12 @@ void OnHubRegister(Call& call) {
   registration.set_expires_ms(call.context.now_ms() + ttl_ms);
   registration.set_ttl_ms(ttl_ms);
   registration.set_version(alive ? old->version() + 1 : 1);
-  registration.set_token(NewToken(address->bare));
+  if (alive && mine && call.repeated) {
+    // What came after this event may have been answered already, and comes again.
+    *registration.mutable_token_hash() = old->token_hash();
+    if (!old->used_token_hash().empty()) registration.add_token_hash(old->used_token_hash());
+  }
+  const std::string token = AddToken(address->bare, &registration);
   registration.set_changed_ms(call.arrived_ms);
   registration.set_request_id(std::string(call.request.id));
   registration.set_takes_no_messages(!MayReceive(call));
@@ -191,29 +222,33 @@ void OnHubRegister(Call& call) {
     call.session.set_registered(address->bare);
     SaveSession(call.context, call.connection.id, call.session);
   }
-  ReplyRegistered(call, registration);
+  ReplyRegistered(call, registration, token);
 }
 
 void OnHubRenew(Call& call) {
-  std::string token = StringOf(call.request.payload.Find("renewalToken"));
-  if (token.empty()) token = StringOf(call.request.metadata.Find("renewalToken"));
-  if (token.empty()) {
+  std::string presented = StringOf(call.request.payload.Find("renewalToken"));
+  if (presented.empty()) presented = StringOf(call.request.metadata.Find("renewalToken"));
+  if (presented.empty()) {
     call.FailBadPayload("There is no renewal token.",
                         "Send payload.renewalToken as hub:registered or hub:renewed gave it last.");
     return;
   }
-  const std::string address = AddressInToken(token);
+  const std::string address = AddressInToken(presented);
+  const std::string hash = Sha256(presented);
   Registry registry(call.context, call.memory);
   const std::optional<Registration> old = Address::Parse(address) ? registry.Find(address) : std::nullopt;
   const JsonSlice named = call.request.payload.Find("actorAddress");
   const std::optional<Address> named_address = Address::Parse(StringOf(named));
   const bool names_it = IsJsonNothing(named) || (named_address.has_value() && named_address->bare == address);
   if (old.has_value() && names_it && old->changed_ms() == call.arrived_ms &&
-      SameSecret(token, old->previous_token())) {
-    ReplyRenewed(call, address, *old);  // the same event again
+      SameSecret(hash, old->used_token_hash())) {
+    Registration again = *old;  // the same event again: as in OnHubRegister
+    const std::string token = AddToken(address, &again);
+    registry.Put(address, again, old);
+    ReplyRenewed(call, address, again, token);
     return;
   }
-  if (!old.has_value() || !names_it || !SameSecret(token, old->token())) {
+  if (!old.has_value() || !names_it || !IsGoodToken(hash, *old)) {
     call.Fail(
         {ErrorCode::kUnauthorized,
          "The renewal token is wrong, used already, or its registration has expired.",
@@ -230,12 +265,13 @@ void OnHubRenew(Call& call) {
   if (!ReadTtl(call, old->ttl_ms(), &ttl_ms)) return;
   renewed.set_ttl_ms(ttl_ms);
   renewed.set_expires_ms(call.context.now_ms() + ttl_ms);
-  renewed.set_previous_token(token);
-  renewed.set_token(NewToken(address));
+  renewed.set_used_token_hash(hash);
+  if (!call.repeated) renewed.clear_token_hash();
+  const std::string token = AddToken(address, &renewed);
   renewed.set_changed_ms(call.arrived_ms);
   renewed.clear_request_id();
   registry.Put(address, renewed, old);
-  ReplyRenewed(call, address, renewed);
+  ReplyRenewed(call, address, renewed, token);
 }
 
 void OnHubUnregister(Call& call) {

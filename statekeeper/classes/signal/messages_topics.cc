@@ -1,4 +1,5 @@
 // Topics: subscribe, unsubscribe, publish.
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <variant>
@@ -90,6 +91,11 @@ void OnHubUnsubscribe(Call& call) {
                         "Send payload.topic, or payload.subscriptionId as hub:subscribed gave it.");
     return;
   }
+  if (std::max(topic.size(), id.size()) > kMaxTopic) {
+    call.FailBadPayload("payload.topic or payload.subscriptionId is too long to be one.",
+                        "Send payload.topic, or payload.subscriptionId as hub:subscribed gave it.");
+    return;
+  }
   Subscriptions subscriptions(call.context);
   std::optional<Subscriptions::Key> key;
   if (!id.empty()) key = subscriptions.FindById(call.connection.id, id);
@@ -122,6 +128,7 @@ void OnHubPublish(Call& call) {
                  delivery.Add(connection, subscriber);
                });
   const size_t subscribers = delivery.size();
+  if (!delivery.MayBeSent()) return;
   const auto count = static_cast<int64_t>(subscribers - delivery.Send());
   call.Reply(call.legacy() ? "hub:published" : "hub:delivery_ack",
              JsonWriter()

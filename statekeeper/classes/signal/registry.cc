@@ -4,6 +4,7 @@
 
 #include <charconv>
 
+#include "common/secrets.h"
 #include "statekeeper/classes/signal/deadlines.h"
 
 namespace dormouse::signal {
@@ -21,6 +22,16 @@ int64_t ExpiryFromText(std::string_view text) {
 std::string ActorKey(std::string_view address) { return fmt::format("a/{}", address); }
 std::string OwnPrefix(std::string_view connection) { return fmt::format("s/{}/a/", connection); }
 
+// So that a row of an earlier version is kept without its tokens from the next time on that it is written.
+void HashPlainTokens(Registration* registration) {
+  if (registration->plain_token().empty()) return;
+  registration->add_token_hash(Sha256(registration->plain_token()));
+  registration->clear_plain_token();
+  if (registration->plain_used_token().empty()) return;
+  registration->set_used_token_hash(Sha256(registration->plain_used_token()));
+  registration->clear_plain_used_token();
+}
+
 }  // namespace
 
 ConnectionId ConnectionOf(const Registration& registration) {
@@ -32,6 +43,7 @@ std::optional<Registration> Registry::FindEvenExpired(const std::string& address
   if (!row.has_value()) return std::nullopt;
   Registration registration;
   registration.ParseFromString(*row);
+  HashPlainTokens(&registration);
   return registration;
 }
 

@@ -1,6 +1,6 @@
 // The registrations of one hub, in rows. Addresses are bare throughout.
 //
-//   a/ADDRESS                  Registration
+//   a/ADDRESS                  Registration; of the tokens that renew it, only hashes
 //   s/CONNECTION/a/ADDRESS     its expiry: what a session's end has to remove
 //   n                          how many there are
 //

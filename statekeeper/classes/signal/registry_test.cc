@@ -5,6 +5,7 @@
 
 #include <functional>
 
+#include "common/secrets.h"
 #include "statekeeper/classes/testing/stage.h"
 
 namespace dormouse::signal {
@@ -51,6 +52,28 @@ TEST_F(RegistryTest, FindsCountsAndListsByAddress) {
   EXPECT_EQ(registry_.Count(), 3u);
   EXPECT_THAT(Listed(), ElementsAre("a/1", "b/1", "b/2"));
   EXPECT_THAT(Listed("b/"), ElementsAre("b/1", "b/2"));
+}
+
+// Rows of an earlier version.
+TEST_F(RegistryTest, TokensThatLieThereThemselvesAreReadAsTheirHashesAndGo) {
+  Registration plain;
+  plain.set_connection(alice_.ToBytes());
+  plain.set_expires_ms(hub_.now_ms() + 1000);
+  plain.set_plain_token("secret.a/1");
+  plain.set_plain_used_token("before.a/1");
+  Run([&] {
+    registry_.Put("a/1", {}, std::nullopt);
+    hub_.Put("a/a/1", plain.SerializeAsString());
+    hub_.Put("s/" + alice_.ToString() + "/a/a/1", std::to_string(plain.expires_ms()));
+  });
+  const auto read = registry_.Find("a/1");
+  ASSERT_TRUE(read.has_value());
+  EXPECT_THAT(read->token_hash(), ElementsAre(Sha256("secret.a/1")));
+  EXPECT_EQ(read->used_token_hash(), Sha256("before.a/1"));
+  Run([&] { registry_.MoveSome(alice_, bob_, 10); });
+  EXPECT_EQ(hub_.rows().at("a/a/1").find("secret"), std::string::npos);
+  EXPECT_EQ(hub_.rows().at("a/a/1").find("before"), std::string::npos);
+  EXPECT_THAT(registry_.Find("a/1")->token_hash(), ElementsAre(Sha256("secret.a/1")));
 }
 
 TEST_F(RegistryTest, ReplacingLeavesNoRowOfTheOld) {

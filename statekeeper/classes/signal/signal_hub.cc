@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "statekeeper/classes/json/json_writer.h"
 #include "statekeeper/classes/signal/absent_sessions.h"
@@ -57,7 +58,13 @@ void FailExpired(const Call& call) {
              JsonWriter().Raw("ttl", call.request.ttl_json).Int("arrivedAt", call.arrived_ms).Finish()});
 }
 
-HubError FailureError(Hub::Failure failure, const Options& options) {
+// What an option that ends with a number of bytes has done.
+HubError TooMuch(std::string_view code, uint64_t limit, std::string message, std::string resolution) {
+  return {ErrorCode::kMessageTooLarge, std::move(message), std::move(resolution),
+          JsonWriter().Int("limit", static_cast<int64_t>(limit)).String("code", code).Finish()};
+}
+
+HubError FailureError(Hub::Failure failure, const Options& options, int64_t retry_after_ms) {
   switch (failure) {
     case Hub::Failure::kStore:
       return {ErrorCode::kTimeout, "The hub's state is out of reach."};
@@ -66,6 +73,22 @@ HubError FailureError(Hub::Failure failure, const Options& options) {
                         "This hub keeps as much as it may; nothing was changed.",
                         "Unregister and unsubscribe what is not needed, wait until registrations expire, or "
                         "use another hub.");
+    case Hub::Failure::kOverBudget:
+      return {ErrorCode::kTimeout, "Handling this message took longer than it may; nothing was changed.",
+              "Ask for less at once: for fewer actors, or with a narrower pattern."};
+    case Hub::Failure::kTooMuchOutput:
+      return TooMuch("OUTPUT_LIMIT", options.max_output,
+                     "This message would make the hub send more than one message may; nothing was sent.",
+                     "Send less data, or to fewer recipients.");
+    case Hub::Failure::kTooManyChanges:
+      return TooMuch("CHANGE_LIMIT", options.max_changes,
+                     "This message would make the hub write more than one message may; nothing was changed.",
+                     "Send less data, or to fewer recipients.");
+    case Hub::Failure::kOverAllowance:
+      return CostError(options.connection_cpu.count(), retry_after_ms);
+    case Hub::Failure::kPoison:
+      return {ErrorCode::kInternalError,
+              "This message was given up: the hub's process ended whenever it was handled."};
     case Hub::Failure::kHandler:
       break;
   }
@@ -176,7 +199,7 @@ std::vector<std::pair<std::string, int64_t>> SignalHub::Describe(Context& contex
 }
 
 void SignalHub::OnFailure(Context& context, const Connection& from, const Message& message, Failure failure) {
-  const HubError error = FailureError(failure, options_);
+  const HubError error = FailureError(failure, options_, context.retry_after_ms());
   Envelope request;
   if (ParseEnvelope(message.data, &request).empty()) {
     Call(context, from, message, request, parts()).Fail(error);

@@ -13,7 +13,6 @@ namespace dormouse::signal {
 namespace {
 
 constexpr size_t kUuidSize = 36;
-constexpr size_t kMaxTopic = 256;
 
 constexpr const char* kTopicCountRow = "tn";
 constexpr std::string_view kWildcardRows = "w/";

@@ -24,6 +24,7 @@
 
 namespace dormouse::signal {
 
+inline constexpr size_t kMaxTopic = 256;
 // ^[a-zA-Z0-9/_-]{1,256}$
 bool IsValidTopic(std::string_view topic);
 

@@ -48,6 +48,7 @@ class Search {
 bool HasWildcards(std::string_view topic) { return topic.find_first_of("+#") != topic.npos; }
 
 std::string WrongWithWildcards(std::string_view topic) {
+  if (topic.size() > kMaxTopic) return "it is too long";
   const std::vector<std::string_view> levels = Levels(topic);
   for (size_t i = 0; i < levels.size(); ++i) {
     const std::string_view level = levels[i];
@@ -60,7 +61,7 @@ std::string WrongWithWildcards(std::string_view topic) {
   std::string without(topic);
   std::ranges::replace_if(
       without, [](char c) { return c == '+' || c == '#'; }, '_');
-  if (!IsValidTopic(without)) return "it is too long, or has other characters than topics may have";
+  if (!IsValidTopic(without)) return "it has other characters than topics may have";
   return "";
 }
 

@@ -34,7 +34,7 @@ struct Frame {
     std::set<std::string> keys;
     const std::string text_there = (*this)[path];
     const JsonObject object(text_there);
-    for (const JsonMember& member : object.members()) keys.insert(member.key);
+    for (const JsonMember& member : object.members()) keys.insert(member.key());
     return keys;
   }
 };

@@ -18,17 +18,18 @@ class FakeShardServers final : public ShardServers {
  public:
   struct Served {
     uint32_t epoch = 0;
+    uint32_t crashes = 0;
     bool retired = false;
   };
 
-  void Serve(std::vector<ShardEpoch> shards, std::function<void()> done) override {
+  void Serve(std::vector<TakenShard> shards, std::function<void()> done) override {
     {
       const std::lock_guard lock(mutex_);
-      for (const ShardEpoch& shard : shards) {
+      for (const TakenShard& shard : shards) {
         if (served_.contains(shard.shard) && served_[shard.shard].epoch >= shard.epoch) {
           violations_.push_back("served anew without a later epoch");
         }
-        served_[shard.shard] = {shard.epoch, false};
+        served_[shard.shard] = {shard.epoch, shard.crashes, false};
       }
       if (holding_) return held_.push_back(std::move(done));
     }

@@ -121,6 +121,12 @@ class MemoryCluster {
         queue->Post([done] { done(StoreStatus::kOk); });
       });
     }
+    void Release(std::vector<ShardEpoch> shards, DoneCallback done) override {
+      Call([cluster = cluster_, owner = owner_, shards, done = std::move(done)](TaskQueue* queue) {
+        cluster->Release(owner, shards);
+        queue->Post([done] { done(StoreStatus::kOk); });
+      });
+    }
     bool healthy() const override { return true; }
 
    private:
@@ -166,12 +172,22 @@ class MemoryCluster {
     for (const ShardClaim& claim : claims) {
       ShardRecord& record = records_[claim.shard];
       if (record.epoch == claim.epoch) {
+        const bool released = released_.erase(claim.shard) > 0;
+        if (claim.epoch != 0 && record.owner != owner && !claim.given && !released) ++record.crashes;
         record.owner = owner;
         record.epoch = claim.epoch == 0 ? kFirstEpoch : claim.epoch + 1;
       }
       answer.push_back(record);
     }
     return answer;
+  }
+
+  void Release(const std::string& owner, const std::vector<ShardEpoch>& shards) {
+    const std::lock_guard lock(mutex_);
+    for (const ShardEpoch& each : shards) {
+      const ShardRecord& record = records_[each.shard];
+      if (record.owner == owner && record.epoch == each.epoch) released_.insert(each.shard);
+    }
   }
 
   void Publish(const std::vector<ShardEntry>& entries) {
@@ -189,6 +205,7 @@ class MemoryCluster {
   std::condition_variable unpaused_;
   std::map<std::string, Entry> members_;
   std::map<ShardId, ShardRecord> records_;
+  std::set<ShardId> released_;
   std::map<ShardId, ShardEntry> table_;
   std::map<ShardId, uint64_t> versions_;
   uint64_t version_ = 0;

@@ -1,0 +1,101 @@
+// Visitors with an HTTP request: reads the head of one request from each socket, in bounded time and memory,
+// and then either answers and closes, or gives the socket away to be upgraded.
+//
+// A visitor that says nothing costs a descriptor and a small record until its deadline, or until so many have
+// come after it that its place is needed; ten thousand of them are nothing to anybody else, for nobody waits
+// for another here. Answers always close the connection: a client's next request comes with a new one, so
+// every upgrade passes this door.
+//
+// On the loop's thread.
+#pragma once
+
+#include <ev.h>
+
+#include <list>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "common/http/address_limit.h"
+#include "common/http/http_reply.h"
+#include "common/http/http_request.h"
+#include "common/http/ip_address.h"
+#include "common/loop_timers.h"
+
+namespace dormouse {
+
+class FrontDoor {
+ public:
+  struct Visit {
+    int fd;
+    const IpAddress& peer;
+    AddressLimit::Seat* seat;  // the visitor's; goes with the socket
+    bool crowded;              // few descriptors are left
+    std::string_view rest;     // what the client sent after the head
+  };
+  class Handler {
+   public:
+    virtual ~Handler() = default;
+    // The reply, or nothing if the handler took visit.fd.
+    virtual std::optional<HttpReply> OnRequest(const HttpRequest& request, const Visit& visit) = 0;
+
+    // To be counted: how many visitors there are now; a request that did not come in time, or before too many
+    // others came; an answer.
+    virtual void OnVisitors(size_t /*count*/) {}
+    virtual void OnCutOff() {}
+    virtual void OnAnswered(int /*status*/) {}
+  };
+  struct Limits {
+    int64_t deadline_ms = 5'000;  // for the whole request; then anew for each piece of the answer
+    size_t max_head = 16'384;
+    size_t max_visitors = 4'096;  // one more, and who came first must go
+  };
+
+  FrontDoor(struct ev_loop* loop, Limits limits, Handler* handler);
+  ~FrontDoor();
+  FrontDoor(const FrontDoor&) = delete;
+  FrontDoor& operator=(const FrontDoor&) = delete;
+
+  // `seat` is given back when the visitor goes.
+  void Admit(int fd, const IpAddress& peer, AddressLimit::Seat seat, bool crowded);
+  // Answers without hearing the visitor. Of those only so many may take their time to read it: the rest is
+  // turned away without a word.
+  void TurnAway(int fd, const HttpReply& reply);
+  size_t size() const { return visitors_.size(); }
+
+ private:
+  struct Visitor : TimerNode {  // its deadline
+    enum class State { kReading, kWriting, kLingering };
+    FrontDoor* door = nullptr;
+    std::list<Visitor>::iterator self;
+    int fd = -1;
+    ev_io io;
+    State state = State::kReading;
+    bool crowded = false;
+    bool turned_away = false;
+    IpAddress peer;
+    AddressLimit::Seat seat;
+    std::string bytes;  // what was read, then what is to be written
+    size_t written = 0;
+  };
+
+  Visitor* Add(int fd);
+  void OnIo(Visitor* visitor);
+  void Read(Visitor* visitor);
+  void Answer(Visitor* visitor, const HttpReply& reply, bool with_body);
+  void Write(Visitor* visitor);
+  void Linger(Visitor* visitor);
+  void Watch(Visitor* visitor, int events);
+  void Remove(Visitor* visitor, bool close_fd);
+  void CutOff(Visitor* visitor);
+  void PostponeDeadline(Visitor* visitor);
+
+  struct ev_loop* loop_;
+  const Limits limits_;
+  Handler* handler_;
+  LoopTimers timers_;
+  std::list<Visitor> visitors_;  // who came last is the first
+  size_t turned_away_ = 0;
+};
+
+}  // namespace dormouse

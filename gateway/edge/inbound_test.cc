@@ -1,0 +1,196 @@
+// What one client may make a gateway and its hub do: its window, its rate, and what it hears of either.
+// Through an EdgeServer.
+#include "gateway/edge/inbound.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <string_view>
+
+#include "gateway/edge/edge_server_fixture.h"
+#include "gateway/edge/fake_authority.h"
+
+namespace dormouse {
+namespace {
+
+using testing::StartsWith;
+
+class InboundTest : public EdgeServerTest {
+ protected:
+  // Frames "0", "1", ... in one go.
+  static std::string Numbers(int count, size_t padding = 0) {
+    std::string bytes;
+    for (int i = 0; i < count; ++i) {
+      bytes += TestClient::FrameBytes(TestClient::kText, std::to_string(i) + std::string(padding, '.'));
+    }
+    return bytes;
+  }
+  static EdgeServer::Config WindowOf(uint32_t messages) {
+    EdgeServer::Config config;
+    config.connection_window = messages;
+    return config;
+  }
+  void LetTheLoopTurn() {
+    for (int i = 0; i < 100; ++i) links_->Run([] {});
+  }
+};
+
+// --- The window
+
+TEST_F(InboundTest, AHubGetsAWindowOfOneClientAndTheRestWhenItHasDealtWithThat) {
+  Start("", WindowOf(4));
+  links_->Settle(false);
+  TestClient client = Open();
+  links_->WaitForEvent(0);
+  client.SendRaw(Numbers(100));
+  EXPECT_EQ(links_->WaitForEvent(4).payload, "3");
+  LetTheLoopTurn();
+  EXPECT_EQ(links_->event_count(), 5u);  // not one more was read
+  EXPECT_EQ(metrics_->windows_full->Value(), 1);
+
+  TestClient other = Open();
+  other.SendText("other");
+  EXPECT_EQ(links_->WaitForKind(EventKind::kText, 5).payload, "other");
+
+  links_->Settle(true);
+  size_t at = 4;
+  for (int i = 4; i < 100; ++i) {
+    do {
+      ++at;
+    } while (links_->WaitForEvent(at).payload == "other" ||
+             links_->WaitForEvent(at).kind != EventKind::kText);
+    ASSERT_EQ(links_->WaitForEvent(at).payload, std::to_string(i));
+  }
+}
+
+TEST_F(InboundTest, AWindowHasBytesToo) {
+  Start("", WindowOf(1'000));
+  links_->Settle(false);
+  TestClient client = Open();
+  std::thread sender([&] { client.SendRaw(Numbers(100, 3'000)); });
+  // Twice the largest message, 64 KiB at least.
+  links_->WaitForEvent(21);
+  LetTheLoopTurn();
+  EXPECT_EQ(links_->event_count(), 1u + 22);
+  links_->Settle(true);
+  EXPECT_THAT(links_->WaitForEvent(100).payload, StartsWith("99."));
+  sender.join();
+}
+
+TEST_F(InboundTest, AClientWhoseWindowIsFullCanGo) {
+  Start("", WindowOf(1));
+  links_->Settle(false);
+  TestClient client = Open();
+  const uint64_t connection = links_->WaitForEvent(0).connection;
+  client.SendRaw(Numbers(10));
+  links_->WaitForEvent(1);
+  DeliverClose(connection, 4000, "enough");
+  EXPECT_EQ(client.ReadClose().close_code(), 4000);
+  WaitForGauge(metrics_->connections, 0);
+  links_->Settle(true);
+  LetTheLoopTurn();
+  EXPECT_EQ(links_->event_count(), 2u);
+}
+
+TEST_F(InboundTest, WhoWaitsForItsHubIsNotIdle) {
+  Start("idle_timeout_ms: 300 idle_check_ms: 10 idle_close_code: 4408", WindowOf(1));
+  links_->Settle(false);
+  TestClient client = Open();
+  client.SendRaw(Numbers(2));
+  links_->WaitForEvent(1);
+  TestClient silent = Open();
+  EXPECT_EQ(silent.ReadClose().close_code(), 4408);
+  links_->Settle(true);
+  size_t at = 2;
+  EXPECT_EQ(links_->WaitForKind(EventKind::kText, at).payload, "1");
+}
+
+// --- The rate
+
+TEST_F(InboundTest, ErrorsAreBoundedHoweverManyMessagesAreRefused) {
+  Start(R"(rate_limit: 0.001 rate_burst: 1 rate_limited_reply { parts { literal: "slow down" } })");
+  TestClient client = Open();
+  client.SendRaw(Numbers(1'000));
+  for (int i = 0; i < 100; ++i) ASSERT_EQ(client.ReadMessage(), "slow down");
+  while (metrics_->rate_limited->Value() < 999) links_->Run([] {});
+  EXPECT_GE(metrics_->answers_dropped->Value(), 800);
+  client.SendText(std::string(5'000, 'x'));  // too large: that is not said either
+  while (metrics_->oversized->Value() < 1) links_->Run([] {});
+}
+
+TEST_F(InboundTest, WhoDoesNotReadIsNotToldEverything) {
+  Start();
+  TestClient client = Open("/room", 2'048);
+  std::string heartbeats;
+  for (int i = 0; i < 1'000; ++i)
+    heartbeats += TestClient::FrameBytes(TestClient::kText, R"({"type":"heartbeat"})");
+  const int64_t until = SteadyMs() + 30'000;
+  while (metrics_->answers_dropped->Value() == 0 && SteadyMs() < until) client.SendRaw(heartbeats);
+  EXPECT_GT(metrics_->answers_dropped->Value(), 0);
+  EXPECT_LT(metrics_->outbound_queued_bytes->Value(), 100'000);
+  // It is told again when it has read.
+  client.SendText("after");
+  while (links_->event_count() < 2 || metrics_->outbound_queued_bytes->Value() > 0) {
+    if (!client.HasNothing(5)) client.ReadMessage();
+    ASSERT_LT(SteadyMs(), until);
+  }
+  const double dropped = metrics_->answers_dropped->Value();
+  client.SendText(R"({"type":"heartbeat"})");
+  client.SendText("last");
+  links_->WaitForEvent(2);
+  EXPECT_EQ(metrics_->answers_dropped->Value(), dropped);
+}
+
+constexpr char kRoles[] = R"(
+  rate_limit: 0.001 rate_burst: 1
+  rate_limited_reply { parts { literal: "at most " } parts { value: RATE_LIMIT } }
+  role_limits { role: "board" rate: 0.002 burst: 3 } role_limits { role: "free" })";
+
+TEST_F(InboundTest, ARoleCountsFromWhenTheHubNamesIt) {
+  Start(kRoles);
+  links_->Echo(true);
+  TestClient client = Open();
+  const uint64_t connection = links_->WaitForEvent(0).connection;
+  client.SendText("1");
+  EXPECT_EQ(client.ReadMessage(), "1");
+  client.SendText("2");
+  EXPECT_EQ(client.ReadMessage(), "at most 0.001");
+  DeliverAdmit(connection, "free");
+  for (int i = 0; i < 50; ++i) {
+    client.SendText("free");
+    ASSERT_EQ(client.ReadMessage(), "free");
+  }
+  DeliverAdmit(connection, "board");
+  client.SendText("3");
+  EXPECT_EQ(client.ReadMessage(), "at most 0.002");
+  DeliverAdmit(connection, "unknown");
+  client.SendText("3");
+  EXPECT_EQ(client.ReadMessage(), "at most 0.001");
+}
+
+TEST_F(InboundTest, ARoleCountsFromTheUpgradeOnAndSurvivesANewProfile) {
+  const FakeAuthority authority;
+  EdgeServer::Config config;
+  config.tokens = &authority;
+  Start(kRoles, config);
+  links_->Echo(true);
+  TestClient client(port());
+  ASSERT_THAT(client.Upgrade("/room", "Authorization: Bearer " + std::string(FakeAuthority::kGood) + "\r\n"),
+              StartsWith("HTTP/1.1 101 "));
+  for (int i = 0; i < 3; ++i) {
+    client.SendText("one of three");
+    ASSERT_EQ(client.ReadMessage(), "one of three");
+  }
+  client.SendText("4");
+  EXPECT_EQ(client.ReadMessage(), "at most 0.002");
+  links_->Run([this] {
+    edge_->OnProfiles(
+        {Profile(std::string(kRoom) + R"(role_limits { role: "board" } rate_limit: 1 rate_burst: 1)")}, 16);
+  });
+  client.SendText("no limit");
+  EXPECT_EQ(client.ReadMessage(), "no limit");
+}
+
+}  // namespace
+}  // namespace dormouse

@@ -1,0 +1,79 @@
+#include "statekeeper/runtime/handler_clock.h"
+
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "statekeeper/runtime/over_limit.h"
+
+namespace dormouse {
+namespace {
+
+using std::chrono::milliseconds;
+
+// Keeps the processor busy for so long of its own time.
+void Work(milliseconds time) {
+  const clock_t end = clock() + static_cast<clock_t>(time.count() * (CLOCKS_PER_SEC / 1000));
+  while (clock() < end) {
+  }
+}
+
+class HandlerClockTest : public testing::Test {
+ protected:
+  int yields_ = 0;
+  HandlerClock clock_{[this] { ++yields_; }};
+};
+
+TEST_F(HandlerClockTest, WhoWorksLetsOthersRunAtItsNextCall) {
+  clock_.Begin({});
+  for (int i = 0; i < 3; ++i) clock_.Look();
+  EXPECT_EQ(yields_, 0);
+  for (int i = 0; i < 3; ++i) {
+    Work(milliseconds(2));
+    clock_.Look();
+    clock_.Look();
+  }
+  EXPECT_EQ(yields_, 2) << "when it is first seen to work nobody knows since when";
+  EXPECT_GE(clock_.End(), milliseconds(5));
+}
+
+TEST_F(HandlerClockTest, WaitingForTheStoreDoesNotCount) {
+  clock_.Begin(milliseconds(20));
+  clock_.Pause();
+  Work(milliseconds(40));  // of other hubs
+  clock_.Continue();
+  clock_.Look();
+  EXPECT_EQ(yields_, 0);
+  EXPECT_LT(clock_.End(), milliseconds(20));
+}
+
+TEST_F(HandlerClockTest, BeingKeptOffTheProcessorDoesNotCount) {
+  for (int i = 0; i < 64; ++i) clock_.Begin(milliseconds(20));
+  for (int i = 0; i < 5; ++i) {
+    std::this_thread::sleep_for(milliseconds(20));
+    clock_.Look();
+  }
+  EXPECT_LE(yields_, 1);
+  EXPECT_LT(clock_.End(), milliseconds(20));
+}
+
+TEST_F(HandlerClockTest, OverTheBudgetEveryCallThrows) {
+  clock_.Begin(milliseconds(5));
+  clock_.Look();
+  Work(milliseconds(8));
+  for (int i = 0; i < 2; ++i) {
+    try {
+      clock_.Look();
+      ADD_FAILURE() << "goes on";
+    } catch (const OverLimit& over) {
+      EXPECT_EQ(over.failure(), Hub::Failure::kOverBudget);
+    }
+  }
+  clock_.End();
+  clock_.Look();
+  clock_.Begin(milliseconds(5));
+  clock_.Look();
+}
+
+}  // namespace
+}  // namespace dormouse

@@ -1,0 +1,275 @@
+#include "statekeeper/server.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+#include <future>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "common/admin_server.h"
+#include "common/descriptor_limit.h"
+#include "common/ids.h"
+#include "common/lease.h"
+#include "common/logging.h"
+#include "common/options.h"
+#include "common/private_directory.h"
+#include "common/shared_secret.h"
+#include "proto/grpc_log.h"
+#include "proto/link_credentials.h"
+#include "proto/link_gate.h"
+#include "proto/statekeeper_sockets.h"
+#include "statekeeper/admin/admin_service.h"
+#include "statekeeper/data_directory.h"
+#include "statekeeper/hub/registry.h"
+#include "statekeeper/link/link_server.h"
+#include "statekeeper/ownership/ownership.h"
+#include "statekeeper/runtime/lane.h"
+#include "statekeeper/runtime/lane_shards.h"
+#include "statekeeper/store/store.h"
+
+namespace dormouse {
+namespace {
+
+constexpr Duration kStopPatience{5'000};
+
+int Fail(const std::string& message) {
+  SPDLOG_ERROR("{}", message);
+  std::fprintf(stderr, "dormouse-statekeeper: %s\n", message.c_str());
+  return 1;
+}
+
+// "file" alone: in the data directory.
+std::string StoreUrl(const Options& options) {
+  return options.store == "file" ? "file:" + options.data + "/dormouse.db" : options.store;
+}
+
+std::vector<link::ClassProfile> Profiles(const HubClassRegistry& classes) {
+  std::vector<link::ClassProfile> profiles;
+  for (const auto& [name, hub_class] : classes.all()) profiles.push_back(hub_class->profile());
+  return profiles;
+}
+
+// An address to listen on that is not one to call.
+bool IsWildcard(const std::string& address) {
+  return address.starts_with("0.0.0.0:") || address.starts_with("[::]:");
+}
+
+// Why what `listen` says cannot be done. Empty: it can.
+std::string WhyNotListening(const Options& options, const LinkCredentials& credentials) {
+  if (options.listen.empty()) {
+    return options.advertise.empty() ? ""
+                                     : "--advertise is an address of --listen HOST:PORT, which is missing";
+  }
+  if (options.listen.starts_with("unix")) {
+    return "--listen must be HOST:PORT; the unix socket is in the directory run of --data";
+  }
+  if (credentials.any()) return "";
+  return fmt::format(
+      "--listen {} needs credentials, or everybody who reaches it would be believed. {}; or leave "
+      "--listen out, to serve this host's gateways on the unix socket only",
+      options.listen, kHowToTrust);
+}
+
+int Run(const Options& options, const RegisterClasses& register_classes) {
+  RaiseDescriptorLimit();
+  const uint64_t incarnation = NewGatewayId();
+  const uint32_t lane_count = std::min(
+      options.shards, options.lanes != 0 ? options.lanes : std::max(1u, std::thread::hardware_concurrency()));
+
+  std::string error;
+  const std::shared_ptr<const LinkCredentials> credentials =
+      LinkCredentials::Read(LinkCredentials::FilesOf(options), LinkRole::kStatekeeper, &error);
+  if (credentials == nullptr) return Fail(error);
+  if (const std::string wrong = WhyNotListening(options, *credentials); !wrong.empty()) return Fail(wrong);
+  std::shared_ptr<const SharedSecret> admin_key;
+  if (!options.admin_key.empty()) {
+    admin_key = SharedSecret::Read("admin-key", options.admin_key, &error);
+    if (admin_key == nullptr) return Fail(error);
+  }
+
+  std::error_code ignored;  // what is wrong shows in a moment
+  std::filesystem::create_directories(options.data, ignored);
+  const bool closed = CloseDataDirectory(options.data);
+  // Whoever can reach a socket in it is believed to be whatever he says.
+  const std::string run_directory = std::filesystem::absolute(options.data) / "run";
+  if (!MakePrivateDirectory(run_directory, &error)) return Fail(error);
+  if (!closed) {
+    SPDLOG_WARN(
+        "Other users can look into {}, which is theirs or holds more than this cluster's files. "
+        "They cannot read those, but should have no business there",
+        options.data);
+  }
+  const std::string unix_path = StatekeeperSocket(run_directory, incarnation);
+
+  HubClassRegistry classes;
+  if (!register_classes(options, &classes, &error)) return Fail(error);
+
+  StoreConfig store_config;
+  store_config.url = StoreUrl(options);
+  store_config.redis = {.password = options.store_password_file,
+                        .sentinel_password = options.store_sentinel_password_file,
+                        .ca = options.store_ca,
+                        .certificate = options.store_certificate,
+                        .key = options.store_key};
+  store_config.key_prefix = options.store_prefix;
+  store_config.timeout = options.commit_timeout;
+  store_config.owner = fmt::format("{:016x}", incarnation);
+  store_config.shard_count = options.shards;
+  const std::unique_ptr<StoreFactory> stores = OpenStore(store_config, &error);
+  if (stores == nullptr) return Fail(error);
+
+  if (stores->shared() && options.advertise.empty() && IsWildcard(options.listen)) {
+    SPDLOG_WARN("Nobody on another host can reach this statekeeper at {}; name it with --advertise",
+                options.listen);
+  }
+
+  auto registry = std::make_shared<prometheus::Registry>();
+  std::shared_ptr<const LinkGate> gate;  // of the port, if there is one
+  if (!options.listen.empty()) gate = std::make_shared<LinkGate>(credentials, admin_key, registry.get());
+  const GrpcLog grpc_log([gate] {
+    if (gate != nullptr) gate->CountFailedHandshake();
+  });
+  Lease lease;
+  SuspectTurn suspects;
+  std::vector<std::unique_ptr<Lane>> lanes;
+  std::vector<Lane*> lane_pointers;
+  std::unique_ptr<Ownership> ownership;
+  std::unique_ptr<LinkService> operators;
+  std::unique_ptr<LinkServer> server;  // its end is the first: its calls go to the others
+  for (uint32_t i = 0; i < lane_count; ++i) {
+    Lane::Config config;
+    config.lane = i;
+    config.shard_count = options.shards;
+    config.hibernate_after = options.hibernate_after;
+    config.reap_interval = options.reap_interval;
+    config.gateway_grace = options.gateway_grace;
+    config.limits = {.max_attachment = options.max_attachment,
+                     .max_state = options.max_state,
+                     .max_output = options.max_output,
+                     .max_changes = options.max_changes,
+                     .handler_budget = options.handler_budget,
+                     .connection_cpu = options.connection_cpu};
+    config.max_handlers = options.max_handlers;
+    config.max_awake = options.max_awake;
+    config.store_timeout = options.commit_timeout;
+    config.max_attempts = options.max_attempts;
+    config.suspects = &suspects;
+    config.lease = &lease;
+    config.fenced = [&ownership](const ShardEpoch& shard) { ownership->Fenced(shard); };
+    lanes.push_back(std::make_unique<Lane>(std::move(config), &classes, stores.get(), registry.get()));
+    lane_pointers.push_back(lanes[i].get());
+  }
+  LaneShards shards(lane_pointers, options.shards);
+
+  Ownership::Config ownership_config;
+  ownership_config.id = incarnation;
+  ownership_config.address = options.advertise.empty() ? options.listen : options.advertise;
+  ownership_config.unix_path = unix_path;
+  ownership_config.credentials = credentials;
+  ownership_config.lanes = lane_count;
+  ownership_config.shard_count = options.shards;
+  ownership_config.member_ttl = options.member_ttl;
+  ownership_config.shared = stores->shared();
+  ownership_config.classes = Profiles(classes);
+  ownership_config.publish = [&server](link::ShardMap map) { server->Publish(std::move(map)); };
+  ownership_config.withdraw = [&server] { server->Withdraw(); };
+  ownership_config.new_store = [&stores](struct ev_loop* loop) { return stores->NewClusterStore(loop); };
+  ownership = std::make_unique<Ownership>(std::move(ownership_config), &lease, &shards, registry.get());
+
+  operators = NewAdminService(credentials, ownership.get(), &shards, registry);
+
+  LinkServer::Config server_config;
+  server_config.addresses = {"unix:" + unix_path};
+  if (gate != nullptr) {
+    server_config.addresses.push_back(options.listen);
+    server_config.gate = gate;
+  }
+  server_config.incarnation = incarnation;
+  server_config.lanes = lane_count;
+  server_config.links.gateway_grace = options.gateway_grace;
+  server_config.links.gateway_buffer = options.gateway_buffer;
+  server_config.services = {ownership->service(), operators.get()};
+  server = NewLinkServer(server_config);
+
+  for (uint32_t i = 0; i < lane_count; ++i) {
+    lanes[i]->Start(server->NewGatewayLinks(i, lanes[i]->loop(), lanes[i].get())).wait();
+  }
+  const auto stop_lanes = [&lanes](Duration patience) {
+    for (const auto& lane : lanes) lane->Stop(patience);
+  };
+  if (!server->Start(&error)) {
+    stop_lanes(Duration(0));
+    return Fail(error);
+  }
+
+  std::atomic<bool> stopping{false};
+  std::unique_ptr<AdminServer> admin;
+  try {
+    admin = std::make_unique<AdminServer>(options.admin, registry, [&] {
+      AdminServer::Readiness readiness{true, ""};
+      if (stopping) readiness = {false, "stopping"};
+      for (const auto& lane : lanes) {
+        if (!lane->store_healthy()) readiness = {false, "the store does not answer"};
+      }
+      if (const std::string reason = ownership->NotReady(); !stopping && !reason.empty()) {
+        readiness = {false, reason};
+      }
+      return readiness;
+    });
+  } catch (const std::runtime_error& failure) {
+    stop_lanes(Duration(0));
+    return Fail(failure.what());
+  }
+  ownership->Start();
+  SPDLOG_INFO("statekeeper {:016x} joins with {} lanes on {}; admin on port {}", incarnation, lane_count,
+              fmt::join(server_config.addresses, " and "), admin->port());
+
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  int received = 0;
+  sigwait(&signals, &received);
+  SPDLOG_INFO("signal {}: handing over, and finishing what was begun", received);
+  stopping = true;
+  ownership->HandOver(options.stop_timeout);
+  stop_lanes(kStopPatience);
+  ownership->Stop();
+  std::filesystem::remove(unix_path, ignored);
+  return 0;
+}
+
+}  // namespace
+
+int RunStatekeeper(int argc, char** argv, const RegisterClasses& register_classes) {
+  umask(S_IRWXG | S_IRWXO);  // state and sockets are for this user alone
+  Options options;
+  const int status = ParseOptions(argc, argv, Process::kStatekeeper, &options);
+  if (status >= 0) return status;
+  InitLogging("statekeeper", options.log_level);
+  if (options.password_was_visible) {
+    SPDLOG_WARN(
+        "A password stood on the command line, where others could see it until now (and whatever wrote it "
+        "may "
+        "show it still). Put it in a file, name that with store-password-file and write USER@HOST in "
+        "--store.");
+  }
+
+  // Every thread inherits this: signals are taken by sigwait in Run alone.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+  return Run(options, register_classes);
+}
+
+}  // namespace dormouse

@@ -1,0 +1,27 @@
+// A statekeeper process, whatever its hub classes: opens the store, runs a lane per core, serves gateways and
+// joins the cluster, which gives it shards. Its main function says which classes there are:
+//
+//   int main(int argc, char** argv) {
+//     return RunStatekeeper(argc, argv, [](const Options& options, HubClassRegistry* classes, std::string*) {
+//       classes->Register(NewEchoClass(options));
+//       return true;
+//     });
+//   }
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "common/options.h"
+#include "statekeeper/hub/registry.h"
+
+namespace dormouse {
+
+// Called once, before anything is started. False: `*error` is a sentence for the operator.
+using RegisterClasses =
+    std::function<bool(const Options& options, HubClassRegistry* classes, std::string* error)>;
+
+// Serves until SIGTERM or SIGINT. Returns the status to exit with.
+int RunStatekeeper(int argc, char** argv, const RegisterClasses& register_classes);
+
+}  // namespace dormouse

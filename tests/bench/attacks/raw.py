@@ -1,0 +1,151 @@
+"""A WebSocket that does what no library would: sends as fast as it can, never reads, leaves frames unfinished.
+
+For the processes of attackers and innocents: plain blocking sockets, no thread.
+"""
+
+import json
+import select
+import socket
+import struct
+import time
+
+
+class Raw:
+    def __init__(self, port, path, small_window=False, timeout=30):
+        """`small_window`: takes little before it has to be read."""
+        self.sock = socket.socket()
+        if small_window:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self.sock.settimeout(timeout)
+        self.sock.connect(("127.0.0.1", port))
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sock.sendall((f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                           "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n").encode())
+        self._buffer = b""
+        while b"\r\n\r\n" not in self._buffer:
+            self._fill()
+        head, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
+        if b" 101 " not in head.split(b"\r\n")[0]:
+            raise ConnectionError(head.split(b"\r\n")[0].decode())
+
+    def send(self, frame):
+        """A dictionary as JSON; bytes as they are."""
+        self.sock.sendall(text_frame(frame))
+
+    def receive(self):
+        """The next message, parsed; a close is (code, reason)."""
+        while True:
+            opcode, payload = self._frame()
+            if opcode == 8:
+                return struct.unpack("!H", payload[:2])[0] if len(payload) >= 2 else 1005, payload[2:].decode()
+            if opcode in (0, 1):
+                return json.loads(payload)
+
+    def answer_to(self, frame, wait=30):
+        """Sends it, and passes over what comes before its answer."""
+        self.send(frame)
+        deadline = time.monotonic() + wait
+        while time.monotonic() < deadline:
+            said = self.receive()
+            if isinstance(said, tuple):
+                raise ConnectionError(f"closed with {said}")
+            # What one publishes to oneself correlates, too.
+            if said.get("correlationId") == frame.get("id") and said["type"].startswith("hub:"):
+                return said
+        raise TimeoutError(f"no answer to {frame['type']}")
+
+    def drain(self, seconds):
+        """All that comes within so many seconds, parsed; a close ends it."""
+        said, deadline = [], time.monotonic() + seconds
+        try:
+            while (left := deadline - time.monotonic()) > 0:
+                if not self._buffer and not select.select([self.sock], [], [], left)[0]:
+                    break
+                said.append(self.receive())
+                if isinstance(said[-1], tuple):
+                    break
+        except (ConnectionError, TimeoutError) as error:
+            said.append((1006, str(error)))
+        return said
+
+    def close(self):
+        self.sock.close()
+
+    def _fill(self):
+        block = self.sock.recv(1 << 20)
+        if not block:
+            raise ConnectionError("the other side has gone")
+        self._buffer += block
+
+    def _take(self, size):
+        while len(self._buffer) < size:
+            self._fill()
+        taken, self._buffer = self._buffer[:size], self._buffer[size:]
+        return taken
+
+    def _frame(self):
+        """(opcode, payload) of a message, put together."""
+        whole, kind = b"", None
+        while True:
+            first, length = self._take(2)
+            if length == 126:
+                length = struct.unpack("!H", self._take(2))[0]
+            elif length == 127:
+                length = struct.unpack("!Q", self._take(8))[0]
+            payload = self._take(length)
+            opcode = first & 15
+            if opcode >= 8:
+                return opcode, payload
+            kind = opcode or kind
+            whole += payload
+            if first & 128:
+                return kind or 0, whole
+
+
+def text_frame(frame):
+    """A whole text message, masked with zeros."""
+    payload = json.dumps(frame).encode() if isinstance(frame, dict) else frame
+    return frame_head(len(payload)) + payload
+
+
+def frame_head(size, opcode=1):
+    if size < 126:
+        head = struct.pack("!BB", 128 | opcode, 128 | size)
+    elif size < 65536:
+        head = struct.pack("!BBH", 128 | opcode, 128 | 126, size)
+    else:
+        head = struct.pack("!BBQ", 128 | opcode, 128 | 127, size)
+    return head + bytes(4)
+
+
+class Actor(Raw):
+    """A client of class signal, in protocol 1.0, connected."""
+
+    def __init__(self, port, hub, address, token=None, **options):
+        super().__init__(port, f"/ws/{hub}", **options)
+        self.address = address
+        self._count = 0
+        payload = {"version": "1.0", **({"jwt": token} if token else {})}
+        self.connected = self.must("hub:connect", payload)
+
+    def envelope(self, kind, payload, **fields):
+        self._count += 1
+        return {"id": f"{self.address}-{self._count}", "from": self.address, "to": "cloudflare/signal-hub",
+                "type": kind, "payload": payload, "pattern": "ask", "metadata": {}, **fields}
+
+    def ask(self, kind, payload, **fields):
+        return self.answer_to(self.envelope(kind, payload, **fields))
+
+    def must(self, kind, payload, **fields):
+        """The answer's payload. Waits as long as a rate limit asks."""
+        while True:
+            answer = self.ask(kind, payload, **fields)
+            if answer["type"] != "hub:error":
+                return answer["payload"]
+            if answer["payload"]["code"] != "rate_limited":
+                raise AssertionError(answer["payload"])
+            time.sleep(0.2)
+
+    def register(self, address=None, capabilities=("test",), metadata=None):
+        return self.must("hub:register", {"actorAddress": address or self.address, "capabilities": list(capabilities),
+                                          "metadata": metadata or {}})
