@@ -195,7 +195,7 @@ class Hub {
     kTooManyChanges,  // it would have written more than max-changes
     // It was not even called: the connection's messages take up more time than connection-cpu.
     kOverAllowance,
-    kPoison,     // it is given up: several processes (max-attempts) have ended while it was handled
+    kPoison,  // it is given up: several processes (max-attempts) have ended while it was handled
   };
   // A message's handler did not count (see above). This object was made for this call, without OnWake, and
   // goes after it: the state may be out of reach, so answer from what is passed. Sends leave at once; writes
