@@ -63,6 +63,7 @@ def registered(connections, name):
 
 def broadcast(sender, size):
     sender.sendall(envelope("hub:broadcast", {"type": "bulk", "data": "x" * size}, "test/sender-0"))
+    sender.settimeout(6 * WAIT)
     read_until(sender, b'"hub:delivery_ack"')
 
 
@@ -162,7 +163,8 @@ def close_all(connections):
 
 
 def test_what_waits_for_many_readers_is_kept_once():
-    with Cluster(options={"rate-limit": "0", "outbound-limit": "32MiB", "max-message-size": "1MiB"}) as cluster:
+    with Cluster(options={"rate-limit": "0", "connection-cpu": "0", "outbound-limit": "32MiB",
+                          "max-message-size": "1MiB"}) as cluster:
         slow = registered([reluctant(cluster, "/ws/room") for _ in range(100)], "slow")
         [sender] = registered([plain(cluster, "/ws/room")], "sender")
         with Watch(cluster) as watch:
@@ -175,7 +177,7 @@ def test_what_waits_for_many_readers_is_kept_once():
 
 def test_what_goes_back_from_closed_readers_is_kept_once():
     """They are over the limit together, and each message of a session that can be resumed returns to its hub."""
-    with Cluster(options={"rate-limit": "0", "outbound-limit": "2MiB", "outbound-pause": "1MiB",
+    with Cluster(options={"rate-limit": "0", "connection-cpu": "0", "outbound-limit": "2MiB", "outbound-pause": "1MiB",
                           "max-message-size": "1MiB"}) as cluster:
         slow = registered([reluctant(cluster, "/ws/room") for _ in range(40)], "slow")
         [sender] = registered([plain(cluster, "/ws/room")], "sender")
@@ -204,7 +206,8 @@ def test_what_waits_for_all_readers_is_bounded():
 
 
 def test_a_large_fan_out_lets_others_be_answered():
-    with Cluster(options={"rate-limit": "0", "max-message-size": "2MiB", "max-output": "2GiB"}) as cluster:
+    with Cluster(options={"rate-limit": "0", "connection-cpu": "0", "max-message-size": "2MiB",
+                          "max-output": "2GiB"}) as cluster:
         crowd = registered([plain(cluster, "/ws/room") for _ in range(1200)], "one")
         [sender] = registered([plain(cluster, "/ws/room")], "sender")
         with drained(crowd) as await_bytes, Watch(cluster) as watch:
