@@ -1,13 +1,15 @@
 """Attacks: what one client, or a few, can do to a cluster. Each is a class with a docstring that says what happens, and
 
-    options   of the cluster, beside ONE_LANE
-    prepare   what may be done beforehand, with an operator's leave (no rate limit: `port` is as everybody's)
-    attack    what is measured; returns what the attackers heard: text -> count
+    options   of the cluster
+    gateways  how many it has
+    prepare   what the attackers do before anything is measured, within their limits
+    attack    what is measured; returns what they heard: text -> count
 
 All sockets are raw ones, of one process.
 """
 
 import collections
+import json
 import random
 import socket
 import time
@@ -18,16 +20,21 @@ HUB = "attacked"
 _LARGE = 900_000
 
 
+def _in_words(said):
+    """An answer or a close, for counting."""
+    if isinstance(said, tuple):
+        return f"closed {said[0]} {said[1]}".strip()
+    details = said["payload"].get("details") or {}
+    return f"{said['payload'].get('code', 'answered')} {details.get('code', '')}".strip()
+
+
 def _heard(clients, seconds=0.5):
     """What they were told, beside answers."""
     counts = collections.Counter()
     for client in clients:
         for said in client.drain(seconds):
-            if isinstance(said, tuple):
-                counts[f"closed {said[0]} {said[1]}".strip()] += 1
-            elif said.get("type") == "hub:error":
-                details = said["payload"].get("details") or {}
-                counts[f"{said['payload']['code']} {details.get('code', '')}".strip()] += 1
+            if isinstance(said, tuple) or said.get("type") == "hub:error":
+                counts[_in_words(said)] += 1
         seconds = min(seconds, 0.05)
     return counts
 
@@ -84,13 +91,11 @@ class DiscoverMetadata(Attack):
 
     def attack(self):
         me = self.actor("attacker/one")
-        metadata = ",".join(f'"{n % 1200:x}":1' for n in range(80_000)).encode()
+        metadata = ",".join(f'"{n % 1200:x}":1' for n in range(80_000))
         answers = collections.Counter()
         for number in range(3):
             frame = me.envelope("hub:discover", {"pattern": "*", "metadata": "HERE"}, id=f"metadata-{number}")
-            text = text_frame(frame)[8:]
-            text = text[text.index(b"{"):].replace(b'"HERE"', b"{" + metadata + b"}")
-            me.sock.sendall(text_frame(text))
+            me.send(json.dumps(frame).replace('"HERE"', "{" + metadata + "}").encode())
             while (said := me.receive()).get("correlationId") != frame["id"]:
                 pass
             answers[said["payload"].get("code", "answered")] += 1
@@ -116,11 +121,7 @@ class Regex(Attack):
             time.sleep(0.1)
         answers = collections.Counter()
         for said in me.drain(5):
-            if isinstance(said, tuple):
-                answers[f"closed {said[0]}"] += 1
-            else:
-                details = said["payload"].get("details") or {}
-                answers[f"{said['payload'].get('code', 'answered')} {details.get('code', '')}".strip()] += 1
+            answers[_in_words(said)] += 1
         return answers
 
 
