@@ -166,6 +166,7 @@ AwakeHub* Lane::Wake(std::string_view name, ShardId id, ServedShard* shard) {
     ev_timer_set(&hibernation_timer_, Seconds(config_.hibernate_after.count()), 0);
     ev_timer_start(loop_, &hibernation_timer_);
   }
+  metrics_.hubs_awake.Set(static_cast<double>(by_idle_time_.size()));
   metrics_.wakes.Increment();
   return shard->hubs.emplace(std::string(name), std::move(hub)).first->second.get();
 }
