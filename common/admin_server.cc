@@ -59,8 +59,10 @@ class AdminServer::Impl : private FrontDoor::Handler {
     if (request.path == "/healthz") return HttpReply{.body = "ok\n"};
     if (request.path == "/readyz") {
       const Readiness now = readiness_();
-      if (now.ready) return HttpReply{.body = "ready\n"};
-      return HttpReply{.status = 503, .body = "not ready: " + now.detail + "\n"};
+      HttpReply reply{.status = now.ready ? 200 : 503,
+                      .body = now.ready ? "ready\n" : "not ready: " + now.detail + "\n"};
+      for (const std::string& each : now.degraded) reply.body += "degraded: " + each + "\n";
+      return reply;
     }
     if (request.path == "/metrics") {
       return HttpReply{.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = Metrics()};

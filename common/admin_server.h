@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace dormouse {
 
@@ -19,6 +20,8 @@ class AdminServer {
   struct Readiness {
     bool ready = false;
     std::string detail;  // why not, in a sentence
+    // What is wrong beside that, each part of a sentence: shown in lines of their own, ready or not.
+    std::vector<std::string> degraded = {};
   };
 
   // `address` is "HOST:PORT"; port 0 asks the kernel for a free one. Aborts start-up with a clear message (an

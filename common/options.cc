@@ -1,5 +1,8 @@
 #include "common/options.h"
 
+#include <fmt/format.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cctype>
@@ -8,10 +11,13 @@
 #include <functional>
 #include <sstream>
 #include <stdexcept>
+#include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include "common/hidden_passwords.h"
 #include "common/role_limits.h"
+#include "common/unknown_options.h"
 
 namespace dormouse {
 namespace {
@@ -68,21 +74,47 @@ class Table {
 
   template <typename T>
   void Plain(User user, const std::string& name, T* value, const std::string& help) {
-    Finish(user, name, help, app_->add_option("--" + name, *value)->capture_default_str());
+    Finish(user, name, help, app_->add_option("--" + name, *value)->capture_default_str(),
+           [value] { return Printed(*value); });
   }
   void Time(User user, const std::string& name, Duration* value, const std::string& help) {
-    Converted(user, name, help, FormatDuration(*value),
-              [value](const std::string& text) { *value = ParseDuration(text); });
+    Converted(
+        user, name, help, FormatDuration(*value),
+        [value](const std::string& text) { *value = ParseDuration(text); },
+        [value] { return Printed(FormatDuration(*value)); });
   }
   void Size(User user, const std::string& name, uint64_t* value, const std::string& help) {
-    Converted(user, name, help, FormatSize(*value),
-              [value](const std::string& text) { *value = ParseSize(text); });
+    Converted(
+        user, name, help, FormatSize(*value), [value](const std::string& text) { *value = ParseSize(text); },
+        [value] { return Printed(FormatSize(*value)); });
   }
   const std::vector<std::string>& names() const { return names_; }
+  // What is in effect for this process, as a config file would say it; without passwords.
+  std::string Print() const {
+    std::string text;
+    for (const auto& [name, print] : printers_) {
+      const std::string value = print();
+      if (value == "[]") text += "# ";  // which is not read as it is printed
+      text += name + " = " + WithoutPasswords(value) + "\n";
+    }
+    return text;
+  }
 
  private:
+  static std::string Printed(const std::string& value) { return '"' + value + '"'; }
+  static std::string Printed(bool value) { return value ? "true" : "false"; }
+  template <typename Number>
+  requires std::is_arithmetic_v<Number>
+  static std::string Printed(Number value) { return fmt::format("{}", value); }
+  static std::string Printed(const std::vector<std::string>& values) {
+    std::string text;
+    for (const std::string& value : values) text += (text.empty() ? "" : ", ") + Printed(value);
+    return "[" + text + "]";
+  }
+
   void Converted(User user, const std::string& name, const std::string& help,
-                 const std::string& shown_default, std::function<void(const std::string&)> set) {
+                 const std::string& shown_default, std::function<void(const std::string&)> set,
+                 std::function<std::string()> print) {
     auto* option = app_->add_option_function<std::string>(
         "--" + name, [name, set = std::move(set)](const std::string& text) {
           try {
@@ -91,18 +123,35 @@ class Table {
             throw CLI::ValidationError("--" + name, error.what());
           }
         });
-    Finish(user, name, help, option->default_str(shown_default));
+    Finish(user, name, help, option->default_str(shown_default), std::move(print));
   }
-  void Finish(User user, const std::string& name, const std::string& help, CLI::Option* option) {
+  void Finish(User user, const std::string& name, const std::string& help, CLI::Option* option,
+              std::function<std::string()> print) {
     option->description(help + " [" + EnvironmentName(name) + "]");
-    if ((user & me_) == 0) option->group("");
+    if ((user & me_) == 0) {
+      option->group("");
+    } else {
+      printers_.emplace_back(name, std::move(print));
+    }
     names_.push_back(name);
   }
 
   CLI::App* app_;
   User me_;
   std::vector<std::string> names_;
+  std::vector<std::pair<std::string, std::function<std::string()>>> printers_;
 };
+
+// The file that is named on the command line or in the environment; empty: none.
+std::string ConfigFile(const std::vector<std::string>& words) {
+  constexpr std::string_view kFlag = "--config";
+  for (size_t i = 0; i < words.size(); ++i) {
+    if (words[i] == kFlag && i + 1 < words.size()) return words[i + 1];
+    if (words[i].starts_with(std::string(kFlag) + "=")) return words[i].substr(kFlag.size() + 1);
+  }
+  const char* named = std::getenv(EnvironmentName("config").c_str());
+  return named == nullptr ? "" : named;
+}
 
 void AddAll(Table* table, Options* o) {
   using enum Table::User;
@@ -120,6 +169,8 @@ void AddAll(Table* table, Options* o) {
                "File that verifies tokens: the secret (HS256), a public key in PEM or a JWKS; read again "
                "when it changes");
   table->Plain(kBoth, "auth-issuer", &o->auth_issuer, "The claim iss that tokens must have");
+  table->Plain(kBoth, "auth-audience", &o->auth_audience,
+               "What the claim aud of tokens must name; empty: it is not looked at");
   table->Plain(
       kBoth, "cluster-secret", &o->cluster_secret,
       "File with the secret by which the processes of a cluster know each other over TCP, at least 32 "
@@ -137,13 +188,18 @@ void AddAll(Table* table, Options* o) {
       "Statekeepers to start from: HOST:PORT, unix:SOCKET or unix:DIRECTORY, one or more; empty: those "
       "with a unix socket in the directory run of --data");
   table->Plain(kGateway, "web-root", &o->web_root,
-               "Directory of the web client served at /; empty: next to the binary's source or install");
+               "Directory of the page served at /, instead of the one that comes along; /dormouse/ stays as "
+               "far as it has "
+               "none of its own");
   table->Size(
       kGateway, "replay-buffer", &o->replay_buffer,
       "Unacknowledged events kept per statekeeper lane before sockets are read no further: half for a "
       "shard alone, less where many need it");
   table->Time(kGateway, "drain-window", &o->drain_window,
               "Time over which a stopping gateway spreads the closing of its sockets");
+  table->Plain(kGateway, "hub-view", &o->hub_view,
+               "Say at /hub-view/PATH how the hub at that WebSocket path lives, and let it sleep when asked "
+               "to (true); the web client shows it");
   table->Plain(kGateway, "auth-upgrade", &o->auth_upgrade,
                "Open a socket only for a valid token (true), whatever its hub class; needs auth-algorithm");
   table->Plain(
@@ -217,13 +273,17 @@ void AddAll(Table* table, Options* o) {
   table->Time(kStatekeeper, "reap-interval", &o->reap_interval,
               "How often a sleeping hub is woken to see whether its sockets' gateways still exist");
 
+  table->Plain(kStatekeeper, "disabled-classes", &o->disabled_classes,
+               "Hub classes that are not served, such as echo");
   table->Time(kStatekeeper, "hibernate-after", &o->hibernate_after,
               "Idle time after which a hub leaves memory");
   table->Time(kStatekeeper, "idle-timeout", &o->idle_timeout,
-              "A socket silent for longer is closed (1000); 0: never");
-  table->Time(
-      kStatekeeper, "cleanup-interval", &o->cleanup_interval,
-      "How often gateways look for sockets of class echo that are silent for longer than idle-timeout");
+              "A socket silent for longer, and for idle-grace, is closed (1000); 0: never");
+  table->Time(kStatekeeper, "idle-grace", &o->idle_grace,
+              "Silence beyond idle-timeout that is forgiven to timers that fire late or once a minute, as in "
+              "hidden tabs; at most a sixth of idle-timeout counts");
+  table->Time(kStatekeeper, "cleanup-interval", &o->cleanup_interval,
+              "How often gateways look for sockets of class echo that have been silent for too long");
   table->Time(kStatekeeper, "heartbeat-interval", &o->heartbeat_interval,
               "Heartbeat interval that class echo asks of its clients");
   table->Time(kStatekeeper, "signal-heartbeat-interval", &o->signal_heartbeat_interval,
@@ -268,6 +328,12 @@ void AddAll(Table* table, Options* o) {
   table->Plain(
       kStatekeeper, "auth-signing-key", &o->auth_signing_key,
       "File with the private key in PEM that signs refreshed tokens (RS256, ES256); empty: none are issued");
+  table->Plain(kStatekeeper, "auth-refresh", &o->auth_refresh,
+               "Give clients a fresh token for a good one (true), or never (false)");
+  table->Plain(
+      kStatekeeper, "auth-capabilities", &o->auth_capabilities,
+      "original: a token whose claim capabilities has only send, receive and discover may do all that these "
+      "allowed in the original; strict: every claim is taken at its word");
   table->Time(
       kStatekeeper, "connect-timeout", &o->connect_timeout,
       "Time from a signal socket's opening to a successful hub:connect, where tokens are asked for; 0: any");
@@ -313,6 +379,9 @@ std::string Inconsistency(const Options& o) {
   }
   if (o.auth_upgrade && o.auth_algorithm == "none") {
     return "--auth-upgrade needs --auth-algorithm and --auth-key";
+  }
+  if (o.auth_capabilities != "original" && o.auth_capabilities != "strict") {
+    return "--auth-capabilities must be original or strict";
   }
   const bool any_link_file = !o.link_certificate.empty() || !o.link_key.empty() || !o.link_ca.empty();
   if (any_link_file && (o.link_certificate.empty() || o.link_key.empty() || o.link_ca.empty())) {
@@ -369,10 +438,15 @@ int ParseOptions(int argc, char** argv, Process process, Options* options) {
   app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   Table table(&app, process);
   AddAll(&table, options);
-  for (const char* list : {"--statekeepers", "--allowed-origins", "--trusted-proxies", "--role-limits"}) {
+  for (const char* list :
+       {"--statekeepers", "--allowed-origins", "--trusted-proxies", "--role-limits", "--disabled-classes"}) {
     app.get_option(list)->multi_option_policy(CLI::MultiOptionPolicy::Throw)->delimiter(',');
   }
   app.footer("--set NAME=VALUE is the same as --NAME VALUE.");
+  bool check = false;
+  app.add_flag("--check-config", check,
+               "Print the options in effect as a config file, passwords hidden, and end")
+      ->configurable(false);
 
   std::vector<std::string> words;
   for (int i = 1; i < argc; ++i) {
@@ -394,6 +468,12 @@ int ParseOptions(int argc, char** argv, Process process, Options* options) {
     });
     if (value != nullptr && !given) words.push_back("--" + name + "=" + value);
   }
+  std::string unknown = UnknownVariable(environ, table.names());
+  if (unknown.empty()) unknown = UnknownKey(ConfigFile(words), table.names());
+  if (!unknown.empty()) {
+    std::fprintf(stderr, "%s\n", unknown.c_str());
+    return 2;
+  }
   try {
     // It takes them in reverse.
     app.parse(std::vector<std::string>(words.rbegin(), words.rend()));
@@ -409,7 +489,10 @@ int ParseOptions(int argc, char** argv, Process process, Options* options) {
     std::fprintf(stderr, "%s\nRun with --help for more information.\n", wrong.c_str());
     return 2;
   }
-  return -1;
+  if (!check) return -1;
+  std::printf("# dormouse-%s %s\n%s", gateway ? "gateway" : "statekeeper", DORMOUSE_VERSION,
+              table.Print().c_str());
+  return 0;
 }
 
 }  // namespace dormouse

@@ -10,6 +10,7 @@
 // 5m, 1h; sizes 512, 64KiB, 1MiB.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <string>
@@ -30,6 +31,7 @@ struct Options {
   std::string auth_algorithm = "none";
   std::string auth_key;
   std::string auth_issuer = "signal-hub";
+  std::string auth_audience;
 
   // How the processes of a cluster trust each other.
   std::string cluster_secret;
@@ -75,8 +77,10 @@ struct Options {
   std::string admin_key;
 
   // hub classes
+  std::vector<std::string> disabled_classes;
   Duration hibernate_after{30'000};
   Duration idle_timeout{60'000};
+  Duration idle_grace{10'000};
   Duration cleanup_interval{60'000};
   Duration heartbeat_interval{20'000};
   Duration signal_heartbeat_interval{30'000};
@@ -99,6 +103,8 @@ struct Options {
   Duration handler_budget{1'000};
   Duration connection_cpu{50};
   std::string auth_signing_key;
+  bool auth_refresh = true;
+  std::string auth_capabilities = "original";
   Duration connect_timeout{5'000};
   Duration resume_window{120'000};
   uint32_t resume_messages = 1'000;
@@ -112,8 +118,13 @@ struct Options {
   uint32_t max_topics = 100'000;
   bool topic_wildcards = false;
 
+  // The silence that ends a socket: idle_timeout, and grace for timers that fire just after it. 0: none does.
+  Duration SilenceLimit() const { return idle_timeout + std::min(idle_grace, idle_timeout / 6); }
+
   // No option: a password stood on the command line. ParseOptions has hidden it; it could be seen until then.
   bool password_was_visible = false;
+
+  bool hub_view = false;  // gateway
 };
 
 enum class Process { kGateway, kStatekeeper };

@@ -19,6 +19,7 @@ ShardId ShardOf(std::string_view hub, uint32_t shard_count) {
 
 bool IsValidHubName(std::string_view name) {
   if (name.empty() || name.size() > 128) return false;
+  if (name == "." || name == "..") return false;  // who builds a URL of it comes out elsewhere
   return std::all_of(name.begin(), name.end(), [](char c) {
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' ||
            c == '_' || c == '~' || c == '-';

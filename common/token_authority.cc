@@ -55,7 +55,7 @@ class Authority : public TokenAuthority {
       *problem = "The token's signature was not made by a key that is trusted here.";
       return std::nullopt;
     }
-    return JudgeClaims(*text.payload, options_.auth_issuer, now_ms, problem);
+    return JudgeClaims(*text.payload, options_.auth_issuer, options_.auth_audience, now_ms, problem);
   }
 
   std::shared_ptr<const TokenKeys> CurrentKeys(int64_t now_ms) const {

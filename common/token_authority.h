@@ -12,6 +12,7 @@
 // checking costs what the signature costs: some 6 us for HS256, 20 us for RS256, 50 us for ES256.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -19,6 +20,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/glob.h"
 #include "common/options.h"
 
 namespace dormouse {
@@ -28,9 +30,16 @@ struct TokenClaims {
   std::string actor;                      // actorId, as the token writes it
   std::vector<std::string> actors;        // globs of more addresses that its bearer may act for
   std::vector<std::string> capabilities;  // as granted; empty: not restricted
+  std::vector<std::string> hubs;          // names of hubs, or globs of them; empty: all
   std::string role;                       // for limits (role-limits); empty: none, or not a name
   int64_t expires_ms = 0;                 // exp, or 24 hours after iat where that is sooner
 };
+
+// Whether the bearer may use a hub of this name (NAME of CLASS/NAME).
+inline bool MayEnter(const TokenClaims& claims, std::string_view hub) {
+  return claims.hubs.empty() ||
+         std::ranges::any_of(claims.hubs, [&](const std::string& glob) { return GlobMatches(glob, hub); });
+}
 
 class TokenAuthority {
  public:

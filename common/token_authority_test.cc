@@ -265,6 +265,24 @@ TEST_P(TokenAuthorityTest, RefusesAnotherIssuer) {
   ExpectGood(Token(claims));
 }
 
+TEST_P(TokenAuthorityTest, RefusesAnotherAudienceWhereOneIsConfigured) {
+  Claims claims = GoodClaims(kNow);
+  claims["aud"] = "\"another service\"";
+  ExpectGood(Token(claims));
+
+  Options options = With(key());
+  options.auth_audience = "hub";
+  authority_ = Start(options);
+  ExpectBad(Token(claims), "audience");
+  ExpectBad(Token(GoodClaims(kNow)), "audience");
+  claims["aud"] = R"(["another service","hub"])";
+  ExpectGood(Token(claims));
+  claims["aud"] = "\"hub\"";
+  ExpectGood(Token(claims));
+  claims["aud"] = "7";
+  ExpectBad(Token(claims), "audience");
+}
+
 TEST_P(TokenAuthorityTest, RefusesWhatWasTamperedWith) {
   const std::string token = Token(GoodClaims(kNow));
   ExpectGood(token);
@@ -413,7 +431,7 @@ TEST_P(TokenAuthorityTest, ReadsKeysAgainWhenTheyChange) {
   EXPECT_TRUE(authority_->Renew(new_token, kNow + 2000).has_value());
 
   // A file that is of no use changes nothing.
-  files_.Write("key", "short and confidential");
+  files_.Write("key", "confidential");
   EXPECT_TRUE(authority_->Verify(new_token, kNow + 3000).claims.has_value());
   std::filesystem::remove(files_.Path("key"));
   EXPECT_TRUE(authority_->Verify(new_token, kNow + 4000).claims.has_value());
@@ -589,7 +607,7 @@ TEST_F(TokenAuthorityStartTest, RefusesUselessFiles) {
     EXPECT_THAT(Refused(algorithm, File(std::string((1 << 20) + 1, 'x'))), HasSubstr("larger than 1 MiB"));
     EXPECT_THAT(Refused(algorithm, File("")), HasSubstr("--auth-key: "));
   }
-  EXPECT_THAT(Refused("HS256", File(std::string(31, 'q') + "\n")), HasSubstr("less than 32 bytes"));
+  EXPECT_THAT(Refused("HS256", File(std::string(15, 'q') + "\n")), HasSubstr("less than 16 bytes"));
   EXPECT_THAT(Refused("HS256", File(KeyFor(TokenAlgorithm::kRs256).PublicPem())), HasSubstr("in PEM"));
   for (const char* algorithm : {"RS256", "ES256"}) {
     EXPECT_THAT(Refused(algorithm, File("neither nor")), HasSubstr("holds no public key in PEM"));
@@ -628,6 +646,22 @@ TEST_F(TokenAuthorityStartTest, ASecretsNewlineIsNotPartOfIt) {
     ASSERT_NE(authority, nullptr) << wrong;
     const std::string token = MakeToken(TestKey::Secret(secret), TokenAlgorithm::kHs256, GoodClaims(kNow));
     EXPECT_TRUE(authority->Verify(token, kNow).claims.has_value());
+  }
+}
+
+TEST_F(TokenAuthorityStartTest, AShortSecretIsTakenWithAWarning) {
+  for (const size_t size : {16u, 31u, 32u}) {
+    const LogCapture log;
+    const std::string secret(size, 'k');
+    Options options;
+    options.auth_algorithm = "HS256";
+    options.auth_key = File(secret);
+    std::string wrong;
+    const auto authority = NewTokenAuthority(options, &wrong);
+    ASSERT_NE(authority, nullptr) << wrong;
+    const std::string token = MakeToken(TestKey::Secret(secret), TokenAlgorithm::kHs256, GoodClaims(kNow));
+    EXPECT_TRUE(authority->Verify(token, kNow).claims.has_value());
+    EXPECT_EQ(log.text().find("less than 32 bytes") != std::string::npos, size < 32) << log.text();
   }
 }
 

@@ -81,6 +81,16 @@ bool ReadNames(const rapidjson::Value& payload, std::string_view claim, std::vec
   return true;
 }
 
+// The claim aud is a string or an array of them (RFC 7519, 4.1.3).
+bool IsFor(const rapidjson::Value& payload, std::string_view audience) {
+  const rapidjson::Value* value = FindMember(payload, "aud");
+  if (value == nullptr) return false;
+  const auto is_it = [&](const rapidjson::Value& each) {
+    return each.IsString() && TextOf(each) == audience;
+  };
+  return value->IsArray() ? std::ranges::any_of(value->GetArray(), is_it) : is_it(*value);
+}
+
 }  // namespace
 
 std::optional<TokenText> ReadToken(std::string_view token, TokenAlgorithm algorithm, std::string* problem) {
@@ -123,11 +133,15 @@ std::string WhyBadTime(const rapidjson::Value& payload, int64_t now_ms, int64_t*
 }
 
 std::optional<TokenClaims> JudgeClaims(const rapidjson::Value& payload, std::string_view issuer,
-                                       int64_t now_ms, std::string* problem) {
+                                       std::string_view audience, int64_t now_ms, std::string* problem) {
   TokenClaims claims;
   if (*problem = WhyBadTime(payload, now_ms, &claims.expires_ms); !problem->empty()) return std::nullopt;
   if (FindString(payload, "iss") != issuer) {
     *problem = "The token's issuer (iss) is not the one that is trusted here.";
+    return std::nullopt;
+  }
+  if (!audience.empty() && !IsFor(payload, audience)) {
+    *problem = "The token is for another audience (aud).";
     return std::nullopt;
   }
   if (FindString(payload, "sub").value_or("").empty()) {
@@ -147,6 +161,14 @@ std::optional<TokenClaims> JudgeClaims(const rapidjson::Value& payload, std::str
       (FindMember(payload, "capabilities") != nullptr && claims.capabilities.empty())) {
     *problem =
         "The token's claim capabilities is no array of at least one name; without the claim all are granted.";
+    return std::nullopt;
+  }
+  if (!ReadNames(payload, "hubs", &claims.hubs) ||
+      (FindMember(payload, "hubs") != nullptr && claims.hubs.empty())) {
+    *problem =
+        "The token's claim hubs is no array of at least one name or pattern of hubs; without the claim all "
+        "are "
+        "allowed.";
     return std::nullopt;
   }
   // Others' tokens have claims of that name that mean something else: they are no reason to refuse one.

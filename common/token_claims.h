@@ -27,9 +27,9 @@ std::optional<TokenText> ReadToken(std::string_view token, TokenAlgorithm algori
 // Empty: it is the time for a token with these claims (iat, exp, nbf), until `*good_until_ms`.
 std::string WhyBadTime(const rapidjson::Value& payload, int64_t now_ms, int64_t* good_until_ms);
 
-// Nothing: refused.
+// Nothing: refused. `audience`: empty: any.
 std::optional<TokenClaims> JudgeClaims(const rapidjson::Value& payload, std::string_view issuer,
-                                       int64_t now_ms, std::string* problem);
+                                       std::string_view audience, int64_t now_ms, std::string* problem);
 
 // The same claims, issued now and good until `expires_ms`, as JSON.
 std::string RenewedClaims(const rapidjson::Value& payload, int64_t now_ms, int64_t expires_ms);

@@ -1,5 +1,6 @@
 #include "common/token_keys.h"
 
+#include <fmt/format.h>
 #include <jwt.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
@@ -11,12 +12,15 @@
 #include <utility>
 
 #include "common/key_file.h"
+#include "common/logging.h"
 #include "common/strict_json.h"
 
 namespace dormouse {
 namespace {
 
-constexpr size_t kMinSecretBytes = 32;  // RFC 7518, 3.2
+// Below, a secret can be guessed from any token. In between it is accepted with a warning: there are clients
+// and issuers in the wild that share such a one.
+constexpr size_t kLeastSecretBytes = 16;
 
 struct FreeToken {
   void operator()(jwt_t* token) const { jwt_free(token); }
@@ -38,12 +42,13 @@ void CutNewline(std::string* text) {
   if (text->ends_with('\r')) text->pop_back();
 }
 
+constexpr const char* kShort =
+    "holds a secret of less than {} bytes; HS256 needs 32 (RFC 7518, 3.2), and `openssl rand -hex 32` makes "
+    "one";
+
 // Empty: `secret` will do.
-std::string WhyBadSecret(const std::string& secret) {
-  if (secret.size() < kMinSecretBytes) {
-    return "holds a secret of less than 32 bytes, which HS256 needs (RFC 7518, 3.2); `openssl rand -hex 32` "
-           "makes one";
-  }
+std::string WhyBadSecret(const std::string& secret, size_t least) {
+  if (secret.size() < least) return fmt::format(fmt::runtime(kShort), least);
   // Whoever has the public key could sign with it.
   if (secret.starts_with("-----BEGIN ")) return "holds a key in PEM; HS256 needs a secret";
   return "";
@@ -99,12 +104,12 @@ void AddSigningKey(const Options& options, TokenAlgorithm algorithm, TokenKeys* 
 
 }  // namespace
 
-std::optional<std::string> ReadSecret(const std::string& option, const std::string& path,
-                                      std::string* wrong) {
+std::optional<std::string> ReadSecret(const std::string& option, const std::string& path, std::string* wrong,
+                                      size_t least) {
   auto secret = ReadSecretFile(option, path, wrong);
   if (!secret.has_value()) return std::nullopt;
   CutNewline(&*secret);
-  if (const std::string unfit = WhyBadSecret(*secret); !unfit.empty()) {
+  if (const std::string unfit = WhyBadSecret(*secret, least); !unfit.empty()) {
     *wrong = KeyFileSentence(option, path, unfit);
     return std::nullopt;
   }
@@ -114,8 +119,12 @@ std::optional<std::string> ReadSecret(const std::string& option, const std::stri
 std::optional<TokenKeys> ReadTokenKeys(const Options& options, TokenAlgorithm algorithm, std::string* wrong) {
   TokenKeys keys;
   if (algorithm == TokenAlgorithm::kHs256) {
-    const auto secret = ReadSecret("auth-key", options.auth_key, wrong);
+    const auto secret = ReadSecret("auth-key", options.auth_key, wrong, kLeastSecretBytes);
     if (!secret.has_value()) return std::nullopt;
+    if (secret->size() < kMinSecretBytes) {
+      SPDLOG_WARN("{}", KeyFileSentence("auth-key", options.auth_key,
+                                        fmt::format(fmt::runtime(kShort), kMinSecretBytes)));
+    }
     keys.secret = *secret;
     keys.signing = TokenKeys::SigningKey{"", *secret};
     return keys;

@@ -31,9 +31,12 @@ struct TokenKeys {
 // sentence that names the option and the file, and nothing of its contents.
 std::optional<TokenKeys> ReadTokenKeys(const Options& options, TokenAlgorithm algorithm, std::string* wrong);
 
-// The secret in a file that the user named by `option` (auth-key, ...), fit for HS256. Nothing: `*wrong` as
-// above.
-std::optional<std::string> ReadSecret(const std::string& option, const std::string& path, std::string* wrong);
+inline constexpr size_t kMinSecretBytes = 32;  // RFC 7518, 3.2
+
+// The secret in a file that the user named by `option` (auth-key, ...), fit for HS256, of at least so many
+// bytes. Nothing: `*wrong` as above.
+std::optional<std::string> ReadSecret(const std::string& option, const std::string& path, std::string* wrong,
+                                      size_t least = kMinSecretBytes);
 
 // Whether one of the keys made the signature of a token that is in compact form and names the algorithm in
 // its header. `kid`: the key that it names.

@@ -11,11 +11,13 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "common/admin_server.h"
 #include "common/descriptor_limit.h"
 #include "common/gateway_identity.h"
+#include "common/http/port_sharers.h"
 #include "common/logging.h"
 #include "common/options.h"
 #include "common/token_authority.h"
@@ -77,6 +79,18 @@ std::optional<Entry> ReadEntry(const Options& options) {
   return std::nullopt;
 }
 
+// The directory of the page. nullopt: that is none, which has been said.
+std::optional<std::string> ReadWebRoot(const Options& options) {
+  if (options.web_root.empty()) return DefaultWebRoot();
+  std::error_code error;
+  const std::filesystem::directory_iterator readable(options.web_root, error);
+  if (!error) return options.web_root;
+  SPDLOG_ERROR(
+      "--web-root {}: {}; name a directory that this user may read, or none for the page that comes along",
+      options.web_root, error.message());
+  return std::nullopt;
+}
+
 // Where the gateway starts from, and what it shows there. nullopt: an option is wrong, which has been said.
 struct Way {
   std::vector<std::string> statekeepers;
@@ -100,10 +114,26 @@ std::optional<Way> ReadWay(const Options& options) {
   return std::nullopt;
 }
 
+// What gateways have in common that may share a port: the data directory and what they show to statekeepers,
+// which is one cluster's. (Not the list of those: it changes while gateways are replaced one by one.)
+std::string ClusterOf(const Options& options, const std::vector<std::string>& statekeepers) {
+  std::string cluster;
+  const auto add = [&cluster](const std::string& path) {
+    std::error_code unresolved;
+    cluster += std::filesystem::weakly_canonical(path, unresolved).string() + '\n';
+  };
+  for (const std::string& path : {options.data, options.cluster_secret, options.link_ca}) add(path);
+  for (const std::string& target : statekeepers) {
+    if (IsUnixTarget(target)) add(target.substr(kUnixScheme.size()));
+  }
+  return cluster;
+}
+
 int Run(const Options& options) {
   const std::optional<Entry> entry = ReadEntry(options);
   const std::optional<Way> way = ReadWay(options);
-  if (!entry.has_value() || !way.has_value()) return 1;
+  const std::optional<std::string> web_root = ReadWebRoot(options);
+  if (!entry.has_value() || !way.has_value() || !web_root.has_value()) return 1;
   const GrpcLog grpc_log(nullptr);
   RaiseDescriptorLimit();
   std::signal(SIGPIPE, SIG_IGN);
@@ -114,7 +144,8 @@ int Run(const Options& options) {
   GatewayMetrics metrics(registry.get());
   EdgeServer edge({.gateway = GatewayIdOf(identity),
                    .listen = options.listen,
-                   .web_root = options.web_root.empty() ? DefaultWebRoot() : options.web_root,
+                   .web_root = *web_root,
+                   .shipped_web_root = DefaultWebRoot(),
                    .drain_window_ms = options.drain_window.count(),
                    .handshake_timeout_ms = options.handshake_timeout.count(),
                    .tokens = entry->tokens.get(),
@@ -124,7 +155,8 @@ int Run(const Options& options) {
                    .max_connections_per_address = options.max_connections_per_address,
                    .inbound_buffer = options.inbound_buffer,
                    .outbound_buffer = options.outbound_buffer,
-                   .connection_window = options.connection_window},
+                   .connection_window = options.connection_window,
+                   .hub_view = options.hub_view},
                   loop, &metrics);
   const std::unique_ptr<StatekeeperLinks> links =
       NewStatekeeperLinks({.identity = identity,
@@ -132,10 +164,14 @@ int Run(const Options& options) {
                            .credentials = way->credentials,
                            .replay_buffer = options.replay_buffer},
                           loop, &edge);
-  if (const std::string wrong = edge.Start(links.get()); !wrong.empty()) {
+  PortSharers sharers(ClusterOf(options, way->statekeepers));
+  std::string wrong = sharers.Claim(options.listen);
+  if (wrong.empty()) wrong = edge.Start(links.get());
+  if (!wrong.empty()) {
     SPDLOG_ERROR("{}", wrong);
     return 1;
   }
+  sharers.Settle(edge.port());
   const AdminServer admin(options.admin, registry, [&edge] { return edge.readiness(); });
   const StopSignals signals(loop, &edge);
   SPDLOG_INFO("listening on port {}, admin on port {}", edge.port(), admin.port());

@@ -19,6 +19,12 @@ constexpr int kConnectTimeoutMs = 1000;
 constexpr int kLookupMs = 1000;      // between two lookups of a name
 constexpr int kHandshakeMs = 5'000;  // until a new connection speaks as it should, or is closed
 
+// HOST:PORT whose host is no address.
+bool IsName(const std::string& target) {
+  return !IsUnixTarget(target) && !target.starts_with("[") &&
+         target.find_first_not_of("0123456789.:") != std::string::npos;
+}
+
 }  // namespace
 
 LinkChannel::LinkChannel(const std::string& target, std::shared_ptr<const LinkCredentials> credentials) {
@@ -36,6 +42,9 @@ LinkChannel::LinkChannel(const std::string& target, std::shared_ptr<const LinkCr
   arguments.SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);  // the links do that, with what they know
+  // A name may be of several statekeepers, of which one is cut off and says so: the next call goes to the
+  // next address, where gRPC by itself stays with the first that it could connect to.
+  if (IsName(target)) arguments.SetLoadBalancingPolicyName("round_robin");
   // What a statekeeper's certificate names is its role: its address may be any.
   arguments.SetSslTargetNameOverride(std::string(NameOf(LinkRole::kStatekeeper)));
   if (credentials != nullptr && !IsUnixTarget(target)) credentials_ = std::move(credentials);

@@ -6,6 +6,10 @@
 namespace dormouse {
 namespace {
 
+// Flags of LostPayload.
+constexpr uint8_t kLostOlder = 1;
+constexpr uint8_t kLostUnconfirmed = 2;
+
 static_assert(std::endian::native == std::endian::little);
 
 template <typename T>
@@ -109,6 +113,22 @@ std::string BacklogPayload(const Backlog& backlog) {
   Put(backlog.messages, &out);
   Put(backlog.bytes, &out);
   return out;
+}
+
+std::string LostPayload(const Lost& lost) {
+  std::string out;
+  Put(lost.count, &out);
+  Put(static_cast<uint8_t>((lost.older ? kLostOlder : 0) | (lost.unconfirmed ? kLostUnconfirmed : 0)), &out);
+  return out;
+}
+
+bool ReadLostPayload(std::string_view payload, Lost* lost) {
+  if (payload.size() != sizeof(lost->count) + 1) return false;
+  lost->count = Load<uint64_t>(payload.data());
+  const auto flags = static_cast<uint8_t>(payload.back());
+  lost->older = (flags & kLostOlder) != 0;
+  lost->unconfirmed = (flags & kLostUnconfirmed) != 0;
+  return true;
 }
 
 bool ReadBacklogPayload(std::string_view payload, Backlog* backlog) {

@@ -31,8 +31,21 @@ enum class EventKind : uint8_t {
                      // payload: BacklogPayload
   kResume = 6,       // ... fell to the resume mark; payload: BacklogPayload
   kUndelivered = 7,  // a returnable delivery found its socket closed; payload: the text frame
-  kPresent = 8,      // answers a roll call: the socket is open, though the hub did not name it
+  kPresent = 8,  // answers a roll call: the socket is open, though the hub did not name it. Payload: none, or
+                 // kAskForRoll
+  kUnconfirmed = 9,  // a returnable delivery was written to its socket, and whether its client has it is not
+                     // known; payload: the text frame
+  kLost = 10,        // returnable deliveries that do not come back; payload: LostPayload
 };
+// Whether it is about deliveries that did not arrive, or may not have: those of one connection come in the
+// order in which they were sent.
+inline bool IsReturn(EventKind kind) {
+  return kind == EventKind::kUndelivered || kind == EventKind::kUnconfirmed || kind == EventKind::kLost;
+}
+
+// With a kPresent of any of a hub's sockets: the store may have forgotten some of them, so that the hub is to
+// call this gateway's roll.
+inline constexpr std::string_view kAskForRoll = "?";
 
 // One event as it lies in a batch. The views live as long as the batch.
 struct EventView {
@@ -75,6 +88,17 @@ struct Backlog {
 std::string BacklogPayload(const Backlog& backlog);
 bool ReadBacklogPayload(std::string_view payload, Backlog* backlog);
 
+// How many returnable deliveries are not there to come back, as a payload.
+struct Lost {
+  uint64_t count = 0;
+  bool older = false;        // than what comes back next; else newer than what came back
+  bool unconfirmed = false;  // they were written to the socket, and its client may have them
+
+  friend bool operator==(const Lost&, const Lost&) = default;
+};
+std::string LostPayload(const Lost& lost);
+bool ReadLostPayload(std::string_view payload, Lost* lost);
+
 // What made a hub send: an event of some gateway. The zero value: the hub's own doing (an alarm).
 struct Cause {
   GatewayId gateway = 0;
@@ -109,8 +133,9 @@ struct DeliveryView {
   uint32_t epoch = 0;
   Cause cause;
   uint32_t index = 0;  // counts the deliveries of one cause to one gateway, from 0
-  // Not empty: returnable. What meets a closed connection goes back to this hub as a kUndelivered event. Text
-  // only.
+  // Not empty: returnable. What meets a closed connection goes back to this hub as a kUndelivered event, and
+  // so does, where the class wants it (ClassProfile.kept_messages), what was written to a connection that
+  // ended before its client was known to have it. Text only.
   std::string_view return_to;
 
   // Recipients: ConnectionId::handle each, unaligned; use recipient(i).

@@ -2,7 +2,15 @@
 
 #include <utility>
 
+#include "common/clock.h"
+
 namespace dormouse {
+namespace {
+
+// The loop has other things to do than to hand over what arrived, after so long.
+constexpr int64_t kTurnMs = 4;
+
+}  // namespace
 
 StreamInbox::StreamInbox(struct ev_loop* loop, uint64_t max_bytes, Owner* owner)
     : loop_(loop), max_bytes_(max_bytes), owner_(owner) {
@@ -21,6 +29,8 @@ void StreamInbox::Close() {
     parked.swap(parked_);
   }
   ev_async_stop(loop_, &wake_);
+  handing_over_.clear();  // what there was no time for holds its streams, which wait for that
+  handed_over_ = 0;
 }
 
 bool StreamInbox::Put(Arrival arrival) {
@@ -59,7 +69,12 @@ void StreamInbox::HandOver() {
     handing_over_.swap(arrivals_);
   }
   uint64_t bytes = 0;
+  const int64_t end_ms = SteadyMs() + kTurnMs;
   while (!held_ && handed_over_ < handing_over_.size()) {
+    if (bytes > 0 && SteadyMs() >= end_ms) {
+      ev_async_send(loop_, &wake_);
+      break;
+    }
     Arrival& arrival = handing_over_[handed_over_++];
     bytes += arrival.message.Length();
     owner_->OnArrival(arrival);

@@ -41,7 +41,8 @@ class StreamInbox {
    public:
     virtual ~Owner() = default;
     virtual void OnArrival(Arrival& arrival) = 0;
-    // All that had arrived when the loop looked has been handed over.
+    // What had arrived when the loop looked has been handed over, or as much of it as there was time for in
+    // this turn.
     virtual void OnArrivalsEnd() = 0;
   };
 

@@ -19,6 +19,6 @@ int main(int argc, char** argv) {
                           }
                           classes->Register(NewEchoClass(options));
                           classes->Register(NewSignalClass(options, authority.get()));
-                          return true;
+                          return classes->Disable(options.disabled_classes, error);
                         });
 }

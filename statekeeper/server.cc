@@ -27,6 +27,7 @@
 #include "proto/statekeeper_sockets.h"
 #include "statekeeper/admin/admin_service.h"
 #include "statekeeper/data_directory.h"
+#include "statekeeper/fitness.h"
 #include "statekeeper/hub/registry.h"
 #include "statekeeper/link/link_server.h"
 #include "statekeeper/ownership/ownership.h"
@@ -163,6 +164,7 @@ int Run(const Options& options, const RegisterClasses& register_classes) {
     config.suspects = &suspects;
     config.lease = &lease;
     config.fenced = [&ownership](const ShardEpoch& shard) { ownership->Fenced(shard); };
+    config.spoken_of = [&ownership](const ShardEpoch& shard) { ownership->SpokenOf(shard); };
     lanes.push_back(std::make_unique<Lane>(std::move(config), &classes, stores.get(), registry.get()));
     lane_pointers.push_back(lanes[i].get());
   }
@@ -213,15 +215,10 @@ int Run(const Options& options, const RegisterClasses& register_classes) {
   std::unique_ptr<AdminServer> admin;
   try {
     admin = std::make_unique<AdminServer>(options.admin, registry, [&] {
-      AdminServer::Readiness readiness{true, ""};
-      if (stopping) readiness = {false, "stopping"};
-      for (const auto& lane : lanes) {
-        if (!lane->store_healthy()) readiness = {false, "the store does not answer"};
-      }
-      if (const std::string reason = ownership->NotReady(); !stopping && !reason.empty()) {
-        readiness = {false, reason};
-      }
-      return readiness;
+      Fitness fitness{.stopping = stopping, .membership = ownership->NotReady()};
+      fitness.store_is_silent = ownership->StoreIsSilent();
+      for (const auto& lane : lanes) fitness.stores.push_back(lane->store_report());
+      return JudgeFitness(fitness);
     });
   } catch (const std::runtime_error& failure) {
     stop_lanes(Duration(0));

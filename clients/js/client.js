@@ -5,6 +5,7 @@ import {HUB_ADDRESS, bareAddress, envelope, inFormOf, isLargerThan, parseEnvelop
 import {DormouseError, errorOf} from './errors.js';
 import {Inbox} from './inbox.js';
 import {Link} from './link.js';
+import {checkedActor, checkedUrl} from './names.js';
 import {Registrations} from './registrations.js';
 import {Requests} from './requests.js';
 import {Topics} from './topics.js';
@@ -44,13 +45,13 @@ export class DormouseClient {
   #attempts = 0;
 
   constructor(url, options) {
-    if (typeof options?.actor !== 'string') throw new TypeError('The option actor is missing, such as "browser/anna".');
+    checkedActor(options?.actor);
     const {
       protocol = '1.0', capabilities = ['send', 'receive'], hub = HUB_ADDRESS, queueLimit = 1000,
       requestTimeout = ANSWER_WITHIN, reconnect = true, recentIds = 500, clock = defaultClock(), backlogAfter,
     } = options;
     if (protocol !== '1.0' && protocol !== '0.1') throw new TypeError('The option protocol is "1.0" or "0.1".');
-    this.#url = String(url);
+    this.#url = checkedUrl(url, 'ws');
     this.#options = {...options, protocol, capabilities, reconnect, requestTimeout, hub: inFormOf(options.actor, hub)};
     this.#clock = clock;
     this.#inbox = new Inbox({
@@ -65,7 +66,8 @@ export class DormouseClient {
       clock, failed, ask: (type, payload, settings) => this.#ask(type, payload, settings),
     });
     this.#link = new Link({
-      WebSocket: options.WebSocket, clock, random: options.random, heartbeatInterval: options.heartbeatInterval,
+      WebSocket: options.WebSocket, clock, random: options.random, wakings: options.wakings,
+      heartbeatInterval: options.heartbeatInterval,
       target: () => this.#target(),
       handlers: {
         opened: () => this.#introduce(),
@@ -74,6 +76,7 @@ export class DormouseClient {
         closed: (event) => this.#closed(event),
         state: (state) => this.#events.emit('state', state),
         mayReconnect: (event) => this.#mayReconnect(event),
+        awaitedSince: () => this.#requests.awaitedSince ?? this.#inbox.awaitedSince,
       },
     });
   }
@@ -117,8 +120,8 @@ export class DormouseClient {
     return connecting.promise;
   }
 
-  reconnect() {
-    if (this.state === 'connected' || this.state === 'connecting') this.#link.drop(1006, 'reconnect() was called');
+  reconnect(reason = 'reconnect() was called') {
+    if (this.state === 'connected' || this.state === 'connecting') this.#link.drop(1006, reason);
   }
 
   async disconnect() {
@@ -195,7 +198,7 @@ export class DormouseClient {
         this.#inbox.forget(frame.id);
         settle(value);
       };
-      const waiting = {resolve: finish(resolve), reject: finish(reject)};
+      const waiting = {resolve: finish(resolve), reject: finish(reject), since: this.#clock.now()};
       this.#inbox.await(frame.id, waiting);
       const timer = this.#clock.setTimeout(() => waiting.reject(
         new DormouseError('timeout', `${to} did not answer ${type} within ${timeout} ms.`)), timeout);
@@ -240,10 +243,18 @@ export class DormouseClient {
 
   #envelope(type, payload, settings) {
     // What is asked while there is no connection waits for it; but somebody must have wanted one.
-    if (this.state === 'disconnected') {
-      throw new DormouseError('disconnected', 'This client is not connected.', {resolution: 'Call connect() first.'});
-    }
+    if (this.state === 'disconnected') throw this.#whyDisconnected();
     return envelope({type, payload, from: this.actor, to: this.#options.hub, ...settings});
+  }
+
+  #whyDisconnected() {
+    if (!this.#final || this.#final.code === 'disconnected') {
+      return new DormouseError('disconnected', 'This client is not connected.', {resolution: 'Call connect() first.'});
+    }
+    const {code, message, resolution, details} = this.#final;
+    return new DormouseError(code, `This client is not connected any more: ${message}`, {
+      resolution: resolution || 'connect() tries again.', details,
+    });
   }
 
   async #ask(type, payload, {metadata, ttl, ...settings} = {}) {
@@ -286,7 +297,8 @@ export class DormouseClient {
   #introduce() {
     const {protocol, capabilities} = this.#options;
     const resumeToken = this.#session?.resumeToken ?? undefined;
-    const resume = {resumeToken, lastMessageId: (resumeToken && this.#inbox.lastMessageId) ?? undefined};
+    // null: it has got none, and so wants all.
+    const resume = {resumeToken, lastMessageId: resumeToken && (this.#inbox.lastMessageId ?? null)};
     const frame = protocol === '0.1'
       ? this.#envelope('hub:connect', {}, {metadata: {
           protocolVersion: '0.1.0', capabilities, ...resume,
@@ -421,7 +433,9 @@ export class DormouseClient {
         // Another session took the actor over. Coming back would take it from there, and so on for ever.
         if (payload?.reason === 'duplicate_connection') {
           this.#final = new DormouseError('duplicate_connection',
-                                          payload.message ?? 'Another session registered the actor.');
+                                          payload.message ?? 'Another session registered the actor.', {
+            resolution: 'One client at a time has an actor; connect() and register() take it back from the other one.',
+          });
         }
         break;
       default: {

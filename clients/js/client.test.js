@@ -152,6 +152,48 @@ test('another session with the actor is final', async () => {
   assert.deepEqual(clock.delays, []);
 });
 
+test('after another session took the actor over, every call says so, until connect()', async () => {
+  const {hub, client} = await connected();
+  await hub.say('hub:disconnect', {reason: 'duplicate_connection', message: 'taken'});
+  await hub.cut(1000, 'Duplicate connection');
+  const says = failsWith('duplicate_connection', {message: 'This client is not connected any more: taken'});
+  await assert.rejects(client.ask('a/b', 'x', 1), says);
+  await assert.rejects(client.register(), says);
+  assert.throws(() => client.send('a/b', 'x', 1), says);
+  await client.disconnect();
+  await assert.rejects(client.ask('a/b', 'x', 1), says);
+  await client.connect();
+  await client.ask('a/b', 'x', 1);
+});
+
+test('a request that nobody here handles is answered at once', async () => {
+  const {hub, client} = await connected();
+  const request = {metadata: {request: true, originalMessageId: 'q1'}, to: 'browser/anna'};
+  await hub.forward('sub', 1, request);
+  const [{payload, metadata}] = hub.of('hub:send');
+  assert.deepEqual([payload.to, payload.data], ['browser/bert', {
+    code: 'no_handler', message: 'browser/anna has no handler for sub.',
+  }]);
+  assert.deepEqual([metadata.inReplyTo, metadata.failed], ['q1', true]);
+  await hub.forward('sub', 1, {...request, metadata: {...request.metadata, broadcast: true}});
+  await hub.forward('sub', 1);  // nobody awaits an answer to these
+  assert.equal(hub.of('hub:send').length, 1);
+});
+
+test('a listener to all messages may answer a request, and a promise of it is waited for', async () => {
+  const {hub, client} = await connected();
+  const request = {metadata: {request: true, originalMessageId: 'q1'}};
+  let answer;
+  client.on('message', (message) => message.type === 'now' && message.reply('now'));
+  client.on('message', ({type}) => type === 'later' && new Promise((resolve) => { answer = resolve; }));
+  await hub.forward('now', 1, request);
+  await hub.forward('later', 1, request);
+  assert.deepEqual(hub.of('hub:send').map(({payload}) => payload.data), ['now']);
+  answer();
+  await hub.forward('only seen', 1, request);
+  assert.deepEqual(hub.of('hub:send').slice(1).map(({payload}) => payload.data.code), ['no_handler', 'no_handler']);
+});
+
 test('connect gives up in its time', async () => {
   const {hub, client, clock} = unconnected();
   hub.accepts = false;
@@ -190,6 +232,15 @@ test('a registration is renewed half-way with the last token', async () => {
   await client.unregister();
   await clock.advance(60000);
   assert.equal(hub.of('hub:renew').length, 2);
+});
+
+test('nothing is renewed where the hub says that the connection keeps the registration', async () => {
+  const {client, clock, hub} = await connected();
+  hub.renewalNeeded = false;
+  await client.register();
+  await clock.advance(3600000);
+  assert.equal(hub.of('hub:renew').length, 0);
+  assert.deepEqual(client.registered, ['browser/anna']);
 });
 
 test('nothing is renewed while there is no connection', async () => {
@@ -410,7 +461,7 @@ test('without a token the one for resuming is refreshed', async () => {
   assert.equal((await all.client.refreshToken()).token, 'rise+');
   await all.hub.cut();
   await back(all);
-  assert.deepEqual(all.hub.of('hub:connect')[1].payload, {version: '1.0', resumeToken: 'rise+'});
+  assert.deepEqual(all.hub.of('hub:connect')[1].payload, {version: '1.0', resumeToken: 'rise+', lastMessageId: null});
 });
 
 test('broadcast and publish say whom they reach', async () => {

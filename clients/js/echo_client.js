@@ -1,8 +1,10 @@
 // A client of hub class `echo`. Events: welcome, echo, pong, reply (anything else), heartbeat, state, reconnecting,
 // disconnected, frame, error.
+import {defaultClock} from './clock.js';
 import {Emitter} from './emitter.js';
 import {DormouseError} from './errors.js';
 import {Link} from './link.js';
+import {checkedUrl} from './names.js';
 
 function asError({code = 'internal_error', message}) { return new DormouseError(code, message); }
 
@@ -10,11 +12,16 @@ export class EchoClient {
   connectionId = null;
   #events = new Emitter();
   #link;
+  #clock;
+  #awaited = [];  // the times of frames that no answer came to yet, oldest first
 
-  constructor(url, {reconnect = true, ...options} = {}) {
+  constructor(url, {reconnect = true, clock = defaultClock(), ...options} = {}) {
+    const target = {url: checkedUrl(url, 'websocket'), protocols: []};
+    this.#clock = clock;
     this.#link = new Link({
       ...options,
-      target: () => ({url: String(url), protocols: []}),
+      clock,
+      target: () => target,
       handlers: {
         opened() {},  // the hub speaks first
         frame: (text) => this.#frame(text),
@@ -22,6 +29,7 @@ export class EchoClient {
         closed: (event) => this.#closed(event),
         state: (state) => this.#events.emit('state', state),
         mayReconnect: () => typeof reconnect === 'function' ? reconnect() : reconnect,
+        awaitedSince: () => this.#awaited[0] ?? null,
       },
     });
   }
@@ -38,13 +46,20 @@ export class EchoClient {
     if (this.state === 'disconnected') this.#link.open();
   }
   disconnect() { this.#link.close(); }
-  reconnect() {
-    if (this.state === 'connected' || this.state === 'connecting') this.#link.drop(1006, 'reconnect() was called');
+  reconnect(reason = 'reconnect() was called') {
+    if (this.state === 'connected' || this.state === 'connecting') this.#link.drop(1006, reason);
   }
 
   // False: there is no connection.
-  send(message) { return this.#transmit({type: 'message', message}); }
-  ping() { return this.#transmit({type: 'ping', timestamp: new Date().toISOString()}); }
+  send(message) { return this.#ask({type: 'message', message}); }
+  ping() { return this.#ask({type: 'ping', timestamp: new Date().toISOString()}); }
+
+  // This hub answers each frame.
+  #ask(frame) {
+    if (!this.#transmit(frame)) return false;
+    this.#awaited.push(this.#clock.now());
+    return true;
+  }
 
   #transmit(frame) {
     const text = JSON.stringify(frame);
@@ -65,6 +80,7 @@ export class EchoClient {
       this.#link.ready(frame.heartbeatInterval);
     }
     this.#events.emit('frame', {sent: false, text, frame});
+    if (frame?.type !== 'welcome' && frame?.type !== 'heartbeat_ack') this.#awaited.shift();
     switch (frame?.type) {
       case 'welcome': return this.#events.emit('welcome', frame);
       case 'heartbeat_ack': return this.#acknowledged();
@@ -83,6 +99,7 @@ export class EchoClient {
 
   #closed(event) {
     this.connectionId = null;
+    this.#awaited = [];
     this.#events.emit('disconnected', event);
     if (!event.final) this.#events.emit('reconnecting', {delay: event.delay, code: event.code, reason: event.reason});
   }

@@ -19,11 +19,11 @@ export class Emitter {
 
   off(name, handler) { this.#handlers.get(name)?.delete(handler); }
 
-  // An error that nobody listens for is at least seen.
+  // Returns what the handlers returned. An error that nobody listens for is at least seen.
   emit(name, value) {
     const handlers = [...(this.#handlers.get(name) ?? [])];
     if (name === 'error' && !handlers.length) console.error(value);
-    for (const handler of handlers) this.call(handler, value, name === 'error');
+    return handlers.map((handler) => this.call(handler, value, name === 'error'));
   }
 
   // Calls any function under the same rule.
@@ -32,8 +32,10 @@ export class Emitter {
     try {
       const result = handler(value);
       if (typeof result?.then === 'function') result.then(undefined, failed);
+      return result;
     } catch (error) {
       failed(error);
+      return undefined;
     }
   }
 }

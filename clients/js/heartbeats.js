@@ -1,6 +1,7 @@
 // Sends a heartbeat each interval, keeps the books on the acknowledgements, and says when the connection is dead.
 
 const ACK_WITHIN = 5000;  // ms after which a heartbeat counts as missed; less where the interval is short
+const STOOD_STILL = 1000; // ms that a check comes late
 const MISSED_LIMIT = 2;   // missed in a row, with nothing else heard: the connection is dead
 
 export class Heartbeats {
@@ -69,11 +70,16 @@ export class Heartbeats {
     return this.latency;
   }
 
-  #next() {
-    this.#beat = this.#clock.setTimeout(() => this.#next(), this.#interval);
+  // One more, out of turn: somebody wants to know whether the peer is there.
+  beat() {
     this.#pending.push(this.#clock.now());
     this.#watch();
     this.#send();
+  }
+
+  #next() {
+    this.#beat = this.#clock.setTimeout(() => this.#next(), this.#interval);
+    this.beat();
   }
 
   #ackWithin() { return Math.min(ACK_WITHIN, this.#interval * 0.9); }
@@ -81,11 +87,18 @@ export class Heartbeats {
   #watch() {
     if (this.#check !== null || this.#late >= this.#pending.length) return;
     const due = this.#pending[this.#late] + this.#ackWithin();
-    this.#check = this.#clock.setTimeout(() => this.#judge(), Math.max(0, due - this.#clock.now()));
+    this.#check = this.#clock.setTimeout(() => this.#judge(due), Math.max(0, due - this.#clock.now()));
   }
 
-  #judge() {
+  #judge(due) {
     this.#check = null;
+    // The program stood still, as a frozen page does: what came meanwhile has not been read yet. Those that were under
+    // way count from now on.
+    if (this.#clock.now() - due > STOOD_STILL) {
+      this.#pending.fill(this.#clock.now(), this.#late);
+      this.#watch();
+      return;
+    }
     // Timers may be a fraction of a millisecond early.
     const before = this.#clock.now() - this.#ackWithin() + 1;
     while (this.#late < this.#pending.length && this.#pending[this.#late] < before) {

@@ -10,7 +10,7 @@ export class Inbox {
   #reply;
   #recent;
   #handlers = new Map();   // application type -> function
-  #awaited = new Map();    // id of a request between actors -> {resolve, reject}
+  #awaited = new Map();    // id of a request between actors -> {resolve, reject, since}
 
   // `reply(to, type, data, options)`: sends an answer.
   constructor({events, topics, recentIds, reply}) {
@@ -27,8 +27,13 @@ export class Inbox {
     };
   }
 
-  // The answer to the request with this id goes to {resolve, reject}.
+  // The answer to the request with this id goes to {resolve, reject}; `since`: when it was asked.
   await(id, waiting) { this.#awaited.set(id, waiting); }
+  // When the oldest of them was asked; null: none waits. They are in the order of asking.
+  get awaitedSince() {
+    const [oldest] = this.#awaited.values();
+    return oldest?.since ?? null;
+  }
   forget(id) { this.#awaited.delete(id); }
 
   // No answer will come any more.
@@ -63,7 +68,19 @@ export class Inbox {
     if (message.topic !== undefined) {
       for (const subscriber of this.#topics.handlersOf(message.topic)) this.#events.call(subscriber, message);
     }
-    this.#events.emit('message', message);
+    const listeners = this.#events.emit('message', message);
+    if (!handler && message.expectsReply && !message.broadcast && message.topic === undefined) {
+      this.#unhandled(message, listeners);
+    }
+  }
+
+  // Its sender need not wait for an answer that nobody will give. Those who listen to all messages may give one, also
+  // when what they return resolves.
+  async #unhandled(message, listeners) {
+    await Promise.allSettled(listeners);
+    if (message.answered) return;
+    const answer = {code: 'no_handler', message: `${message.to} has no handler for ${message.type}.`};
+    await message.reply(answer, {failed: true}).catch(() => {});  // the sender may be gone by now
   }
 
   // Sends back what the handler of a request returns.

@@ -14,6 +14,8 @@ export interface Clock {
   now(): number;
   setTimeout(callback: () => void, delay: number): unknown;
   clearTimeout(timer: unknown): void;
+  /** In ms, of the wall clock: where it runs ahead of now(), the machine slept. Default: Date.now(). */
+  wall?(): number;
 }
 
 /** "browser/anna", or in the canonical form "@(browser/anna)": both name the same actor. */
@@ -82,6 +84,8 @@ export interface Message<T = any> {
   readonly broadcast: boolean;
   /** Whether the sender awaits reply(): it called request(). */
   readonly expectsReply: boolean;
+  /** Whether reply() was called. */
+  readonly answered: boolean;
   readonly envelope: Envelope;
   /** Answers the sender's request(). Resolves when that is delivered. `failed`: the request rejects, data.message says why. */
   reply(data?: unknown, options?: {failed?: boolean}): Promise<Receipt>;
@@ -117,6 +121,11 @@ export interface ClientOptions {
   /** The hub's address. Default "cloudflare/signal-hub". */
   hub?: Address;
   clock?: Clock;
+  /**
+   * Calls `callback` when the connection may have died unnoticed, or may be possible again; returns a function that ends
+   * that. Default: a page's events online, pageshow, visibilitychange and resume.
+   */
+  wakings?: (callback: () => void) => () => void;
   /** Default Math.random. */
   random?: () => number;
 }
@@ -161,8 +170,10 @@ export interface MessageOptions extends RequestOptions, LatestOption {
 export interface Receipt {
   messageId: string;
   deliveredAt: number;
-  status: 'delivered';
+  /** queued: the actor's client has no connection; it gets it when it comes back within the hub's resume window. */
+  status: 'delivered' | 'queued';
   delivered: boolean;
+  queued?: boolean;
   timestamp: number;
 }
 
@@ -189,6 +200,8 @@ export interface Query {
   capabilities?: string[];
   /** What must be equal. */
   metadata?: Record<string, unknown>;
+  /** Only actors whose client has a connection now (true), or has none (false). */
+  online?: boolean;
   limit?: number;
   offset?: number;
 }
@@ -199,6 +212,8 @@ export interface Actor {
   capabilities: string[];
   metadata: Record<string, any>;
   registeredAt: number;
+  /** Whether its client has a connection now. */
+  online: boolean;
 }
 
 export interface ClientEvents {
@@ -255,7 +270,7 @@ export class DormouseClient {
   /** Tries until it is connected; rejects when it is refused, or after `timeout` ms (30,000; Infinity: never). */
   connect(options?: RequestOptions): Promise<void>;
   /** Gives the socket up and opens another, as after a loss: when the network has changed, say. */
-  reconnect(): void;
+  reconnect(reason?: string): void;
   /** Ends the session at the hub. Never rejects; what still waits does, with `disconnected`. */
   disconnect(): Promise<void>;
   /** ms there and back. */
@@ -266,7 +281,7 @@ export class DormouseClient {
    */
   refreshToken(token?: string): Promise<{token: string; expiresAt: number}>;
 
-  /** Kept until unregister() or disconnect(): renewed half-way, made again by a fresh session. */
+  /** Kept until unregister() or disconnect(): renewed where the hub asks for it, made again by a fresh session. */
   register(registration?: Registration): Promise<{actorAddress: Address; renewalToken: string; expiresAt: number; version: number}>;
   unregister(address?: Address): Promise<{actorAddress: Address; unregisteredAt: number}>;
   discover(query?: Query): Promise<{actors: Actor[]; count: number; hasMore: boolean; totalMatches: number}>;
@@ -283,12 +298,15 @@ export class DormouseClient {
     boolean;
   /** Resolves with the hub's receipt: it is on its way to the actor. Rejects with unknown_actor where there is none. */
   ask(to: Address, type: string, data?: unknown, options?: MessageOptions): Promise<Receipt & Superseded>;
-  /** Resolves with what the actor replies: its handler's result, or message.reply(). */
+  /**
+   * Resolves with what the actor replies: its handler's result, or message.reply(). Rejects with unknown_actor at once where
+   * the answer could not come, since this client has not registered its own actor.
+   */
   request<T = any>(to: Address, type: string, data?: unknown, options?: {timeout?: number; metadata?: Record<string, unknown>}): Promise<T>;
   broadcast(type: string, data?: unknown, options?: MessageOptions & {excludeSelf?: boolean; capability?: string}):
     Promise<Superseded & {messageId: string; deliveredCount: number; failedCount: number; queuedCount: number; delivered: boolean; count: number}>;
   publish(topic: string, type: string, data?: unknown, options?: MessageOptions):
-    Promise<Superseded & {topic: string; subscriberCount: number; delivered: boolean; timestamp: number}>;
+    Promise<Superseded & {topic: string; subscriberCount: number; delivered: boolean; queued: number; timestamp: number}>;
   /** Kept until unsubscribe() or disconnect(), across sessions. */
   subscribe(topic: string, handler?: MessageHandler): Promise<Subscription>;
   /** A topic: all of its handlers. */
@@ -315,7 +333,7 @@ export interface EchoEvents {
 
 /** A client of hub class `echo`. */
 export class EchoClient {
-  constructor(url: string | URL, options?: Pick<ClientOptions, 'WebSocket' | 'reconnect' | 'heartbeatInterval' | 'clock' | 'random'>);
+  constructor(url: string | URL, options?: Pick<ClientOptions, 'WebSocket' | 'reconnect' | 'heartbeatInterval' | 'clock' | 'random' | 'wakings'>);
 
   readonly connectionId: string | null;
   readonly state: State;
@@ -327,7 +345,7 @@ export class EchoClient {
   off<Name extends keyof EchoEvents>(name: Name, handler: (event: EchoEvents[Name]) => unknown): void;
 
   connect(): void;
-  reconnect(): void;
+  reconnect(reason?: string): void;
   disconnect(): void;
   /** False: there is no connection. */
   send(message: unknown): boolean;

@@ -5,6 +5,8 @@ import {Backoff} from './backoff.js';
 import {defaultClock} from './clock.js';
 import {DormouseError} from './errors.js';
 import {Heartbeats} from './heartbeats.js';
+import {Vigil} from './vigil.js';
+import {pageWakings} from './wakings.js';
 
 const STABLE_AFTER = 5000;    // ms that a connection must last for the back-off to start over
 const WELCOME_WITHIN = 10000; // ms from the attempt until the hub has let us in
@@ -19,6 +21,8 @@ export class Link {
   #options;
   #clock;
   #backoff;
+  #vigil;
+  #unwatch = null;  // no more of the wakings
   #socket = null;
   #opened = false;
   #timer = null;  // until the hub has let us in, or until the next attempt
@@ -31,18 +35,25 @@ export class Link {
   //   closed({code, reason, opened, final, delay})   the socket is gone; not final: the next attempt is in `delay` ms
   //   state(state)
   //   mayReconnect()                     asked before closed()
+  //   awaitedSince()                     when the oldest request that awaits an answer was sent; null: none does
+  // `wakings(callback)`: calls it when the path may have died unnoticed; returns a function that ends that.
   constructor({WebSocket = globalThis.WebSocket, clock = defaultClock(), random, heartbeatInterval, target,
-               handlers}) {
+               wakings = pageWakings, handlers}) {
     if (!WebSocket) {
       throw new DormouseError('no_websocket', 'This runtime has no WebSocket.', {
         resolution: 'Pass one as the option WebSocket, such as that of the package ws.',
       });
     }
-    this.#options = {WebSocket, heartbeatInterval, target, handlers};
+    this.#options = {WebSocket, heartbeatInterval, target, wakings, handlers};
     this.#clock = clock;
     this.#backoff = new Backoff(random);
     this.heartbeats = new Heartbeats({
       clock, send: handlers.heartbeat, lost: (reason) => this.drop(1006, reason),
+    });
+    this.#vigil = new Vigil({
+      clock, since: handlers.awaitedSince, ping: () => this.heartbeats.beat(),
+      unsent: () => this.#socket?.bufferedAmount ?? 0, alive: () => this.heartbeats.heard(),
+      lost: (reason) => this.drop(1006, reason),
     });
   }
 
@@ -51,14 +62,17 @@ export class Link {
   open() {
     this.#backoff.reset();
     this.heartbeats.clear();
+    this.#unwatch ??= this.#options.wakings(() => this.#woken());
     this.#open();
   }
 
-  // The hub has let us in, and asks for a heartbeat each `interval` ms.
+  // The hub has let us in, and asks for a heartbeat each `interval` ms; null: its class knows none.
   ready(interval) {
     this.#clock.clearTimeout(this.#timer);
     this.readyAt = this.#clock.now();
     this.#enter('connected');
+    if (interval === null) return;
+    this.#vigil.start();
     this.heartbeats.start(this.#options.heartbeatInterval || interval || DEFAULT_INTERVAL);
   }
 
@@ -87,6 +101,16 @@ export class Link {
     this.#lost(code, reason, final);
   }
 
+  // The path may be gone, or be back.
+  #woken() {
+    if (this.state === 'connected') {
+      this.#vigil.suspect();
+    } else if (this.state === 'waiting') {
+      this.#clock.clearTimeout(this.#timer);
+      this.#open();
+    }
+  }
+
   async #open() {
     const attempt = ++this.#attempt;
     this.#enter('connecting');
@@ -110,6 +134,7 @@ export class Link {
     };
     socket.onmessage = ({data}) => {
       this.heartbeats.heard();
+      this.#vigil.heard();
       handlers.frame(typeof data === 'string' ? data : new TextDecoder().decode(data));
     };
     // Node's implementations say what was wrong, such as an answer of 401; browsers do not.
@@ -121,6 +146,7 @@ export class Link {
     const {handlers} = this.#options;
     this.#clock.clearTimeout(this.#timer);
     this.heartbeats.stop();
+    this.#vigil.stop();
     if (this.openFor >= STABLE_AFTER) this.#backoff.reset();
     const opened = this.#opened;
     const attempt = ++this.#attempt;  // what an earlier one is still waiting for does not matter any more
@@ -129,6 +155,10 @@ export class Link {
     this.readyAt = null;
     final ||= !handlers.mayReconnect({code, reason, opened});
     const delay = final ? null : this.#backoff.nextDelay();
+    if (final) {
+      this.#unwatch?.();
+      this.#unwatch = null;
+    }
     this.#enter(final ? 'disconnected' : 'waiting');
     handlers.closed({code, reason, opened, final, delay});
     // A handler may have closed it for good.

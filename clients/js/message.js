@@ -4,6 +4,7 @@
 // back, whose metadata has `inReplyTo`: the id of the request's hub:send, which the hub gives to the recipient as
 // `originalMessageId`. An answer with `failed: true` says why in its data: {message}.
 export class Message {
+  answered = false;  // whether reply() was called
   #reply;
 
   constructor(envelope, reply) {
@@ -25,6 +26,7 @@ export class Message {
 
   // Resolves when it is delivered; rejects when the sender is gone.
   reply(data, {failed = false} = {}) {
+    this.answered = true;
     const metadata = {inReplyTo: this.metadata.originalMessageId, ...(failed ? {failed} : {})};
     return this.#reply(this.from, `${this.type}:reply`, data, {metadata});
   }

@@ -1,4 +1,5 @@
-// The addresses that this client keeps registered: renewed half-way, and registered again by a fresh session.
+// The addresses that this client keeps registered: registered again by a fresh session, and renewed half-way unless
+// the hub says that the connection alone keeps them (renewalNeeded: false).
 
 const RETRY_AFTER = 5000;  // ms, when neither renewing nor registering again worked
 
@@ -64,13 +65,14 @@ export class Registrations {
     if (!this.#holds(kept)) return;
     kept.renewalToken = payload.renewalToken;
     // Both are the hub's time, so that this clock may be wrong.
-    const wait = Math.max(0, (payload.expiresAt - timestamp) / 2);
+    const wait = payload.renewalNeeded === false ? Infinity : Math.max(0, (payload.expiresAt - timestamp) / 2);
     kept.renewAt = this.#clock.now() + wait;
     this.#schedule(kept, wait);
   }
 
   #schedule(kept, wait) {
     this.#clock.clearTimeout(kept.timer);
+    if (wait === Infinity) return;
     kept.timer = this.#clock.setTimeout(() => this.#renew(kept), Math.max(0, wait));
   }
 

@@ -52,6 +52,13 @@ export class Requests {
     return {waiting, delay: this.#clock.now() - oldest.since, reason};
   }
 
+  // When the oldest of those that wait for their answer was sent; null: none does.
+  get awaitedSince() {
+    let since = null;
+    for (const {sentAt} of this.#inFlight.values()) if (since === null || sentAt < since) since = sentAt;
+    return since;
+  }
+
   // The hub's answer. `message`: a pause holds it. `idempotent`: may be sent again when the socket breaks before
   // the answer. `urgent`: goes while the session is being restored, however full the queue is, and ends with the
   // connection. `latest`: see above; null: it was superseded by a later one before it was sent.
@@ -198,6 +205,7 @@ export class Requests {
 
   #sent(entry) {
     entry.sent = true;
+    entry.sentAt = this.#clock.now();
     if (entry.resolve) {
       this.#inFlight.set(entry.frame.id, entry);
       return;

@@ -45,7 +45,7 @@ void Client::TakeStep() {
     payload.String("version", "1.0");
     if (!resume_token_.empty()) {
       payload.String("resumeToken", resume_token_);
-      if (!last_message_.empty()) payload.String("lastMessageId", last_message_);
+      payload.String("lastMessageId", last_message_);  // empty: it has got none
     }
     Ask(Kind::kConnect, payload.Finish());
   } else if (state_ == State::kRegistering) {

@@ -1,10 +1,12 @@
-// The web client: one page, one connection at a time, to a hub of class echo or signal.
+// The web client: one page, one connection at a time, to a hub of class echo or signal, or to one of any other class.
 import {EchoTalk} from './echo_talk.js';
+import {Life} from './life.js';
 import {Log} from './log.js';
+import {PlainTalk} from './plain_talk.js';
 import {SignalTalk} from './signal_talk.js';
 import {closing, duration, milliseconds} from './words.js';
 
-const TALKS = {echo: EchoTalk, signal: SignalTalk};
+const TALKS = {echo: EchoTalk, signal: SignalTalk, other: PlainTalk};
 
 const $ = (id) => document.getElementById(id);
 
@@ -14,6 +16,12 @@ function set(id, text) {
 
 class Page {
   #log = new Log();
+  #life = new Life({
+    failed: (text) => this.#log.add('error', text),
+    classes: (classes) => this.#offer(classes),
+  });
+  #waiting = [];   // rows of what is still to be sent
+  #enters = false; // the reader asked to connect, and has not been led to the message yet
   #talk = null;
   #sent = 0;
   #received = 0;
@@ -25,7 +33,7 @@ class Page {
     for (const radio of document.getElementsByName('class')) {
       radio.addEventListener('change', () => this.#chooseClass());
     }
-    $('hub-name').addEventListener('input', () => this.#showAddress());
+    for (const id of ['hub-name', 'path']) $(id).addEventListener('input', () => this.#showAddress());
     $('action').addEventListener('change', () => this.#showFields());
     $('connect-form').addEventListener('submit', (event) => {
       event.preventDefault();
@@ -37,19 +45,29 @@ class Page {
       this.#compose();
     });
     $('ping').addEventListener('click', () => this.#talk.ping());
-    $('break').addEventListener('click', () => this.#talk.client.reconnect());
+    $('break').addEventListener('click', () => this.#talk.client.reconnect('broken on purpose'));
     $('auto-reconnect').addEventListener('change', (event) => {
       if (!event.target.checked && this.#state() === 'waiting') this.#talk.leave();
     });
+    // So much of the page is above the conversation; a phone gives it the rest of its screen.
+    new ResizeObserver(() => {
+      document.documentElement.style.setProperty('--above', `${$('talk').offsetTop}px`);
+    }).observe(document.querySelector('main'));
     setInterval(() => this.#tick(), 200);
   }
 
   // What a talk calls.
 
+  // What waited is a row already.
   sent(text, raw) {
     this.#sent++;
+    const at = this.#waiting.findIndex((row) => row.dataset.text === text);
+    if (at >= 0) this.#log.remove(this.#waiting.splice(at, 1)[0]);
     this.#log.add('sent', text, raw);
+    this.#life.soon();
   }
+
+  waits(text) { this.#waiting.push(this.#log.add('waiting', text)); }
 
   received(kind, text, raw) {
     if (kind !== 'heartbeat') this.#received++;
@@ -70,9 +88,22 @@ class Page {
   #class() { return document.querySelector('input[name="class"]:checked').value; }
 
   #url() {
-    const url = new URL(TALKS[this.#class()].path + encodeURIComponent($('hub-name').value), document.baseURI);
+    const url = new URL(this.#path(), document.baseURI);
     url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
     return url.href;
+  }
+
+  // Relative to the page.
+  #path() {
+    const Talk = TALKS[this.#class()];
+    return Talk.path ? Talk.path + encodeURIComponent($('hub-name').value) : $('path').value.replace(/^\/+/, '');
+  }
+
+  // Routes of classes that this page knows no more of.
+  #offer(classes) {
+    const routes = classes.filter(({name}) => !(name in TALKS)).flatMap((each) => each.routes);
+    $('routes').replaceChildren(...routes.map((route) => new Option(route.replace('{name}', 'default'))));
+    if (routes.length) $('path').value = $('routes').options[0].value;
   }
 
   #connect() {
@@ -90,12 +121,21 @@ class Page {
       this.#retryAt = performance.now() + delay;
       this.#showRetry();
     });
+    this.#enters = true;
+    this.#life.watch(this.#path());
     talk.connect();
   }
 
   #closed({code, reason, opened}) {
+    this.#life.soon();
+    if (this.#state() === 'disconnected') this.#life.watch(null);
     if (opened) this.#log.add('closed', closing({code, reason}));
     else if (code !== 1000) this.#log.add('error', `No connection to ${this.#url()}`);
+    if (this.#state() !== 'disconnected') return;
+    for (const row of this.#waiting.splice(0)) {
+      this.#log.remove(row);
+      this.#log.add('error', `Not sent: ${row.dataset.text}`);
+    }
   }
 
   #compose() {
@@ -117,7 +157,7 @@ class Page {
   }
 
   #chooseClass() {
-    $('hub-name').value = TALKS[this.#class()].defaultName;
+    $('hub-name').value = TALKS[this.#class()].defaultName ?? '';
     this.#showFields();
     this.#showAddress();
   }
@@ -128,12 +168,12 @@ class Page {
     const action = $('action').value;
     for (const field of document.querySelectorAll('[data-class]')) {
       const {class: classes, actions} = field.dataset;
-      const ofAction = name === 'echo' || !actions || actions.split(' ').includes(action);
+      const ofAction = name !== 'signal' || !actions || actions.split(' ').includes(action);
       const wanted = classes.split(' ').includes(name) && ofAction;
       field.hidden = !wanted;
       for (const input of field.querySelectorAll('input')) input.disabled = !wanted;
     }
-    $('message-label').textContent = name === 'echo' ? 'Message' : 'Data, as text or JSON';
+    $('message-label').textContent = {echo: 'Message', signal: 'Data, as text or JSON', other: 'Frame, as it is'}[name];
   }
 
   // May break before the hub's name, rather than within it.
@@ -149,12 +189,23 @@ class Page {
     const text = {disconnected: 'Disconnected', connecting: 'Connecting …', connected: 'Connected'}[state];
     if (text) set('status-text', text);
     const idle = state === 'disconnected';
+    document.body.dataset.state = state;
     $('connect').textContent = idle ? 'Connect' : state === 'connected' ? 'Disconnect' : 'Cancel';
     $('connect').classList.toggle('leave', !idle);
     $('hub-fields').disabled = !idle;
-    $('send').disabled = !this.#talk.canSend;
-    $('ping').disabled = $('break').disabled = state !== 'connected';
+    $('send').disabled = idle;  // what is said on the way back waits
+    $('break').disabled = state !== 'connected';
+    $('ping').disabled = state !== 'connected' || this.#class() === 'other';
+    if (state === 'connected') this.#enter();
     this.#showFigures();
+  }
+
+  // To where something can be said; on a phone that would bring up its keyboard.
+  #enter() {
+    if (!this.#enters || matchMedia('(pointer: coarse)').matches) return;
+    this.#enters = false;
+    const fields = [...$('composer').querySelectorAll('input:not(:disabled)')].filter((field) => field.offsetParent);
+    (fields.find((field) => field.required && !field.value) ?? $('message')).focus();
   }
 
   // Whole seconds: a status that changes more often would keep a screen reader talking.
@@ -172,22 +223,24 @@ class Page {
     set('heartbeat-text', {
       idle: 'No connection', waiting: 'Waiting for an answer', alive: 'Alive', missed: 'No answer',
     }[beats.state]);
+    // Of a connection that is not there these would be figures of the past.
+    const lives = client.state === 'connected' && beats.lastAck !== null;
     const age = performance.now() - beats.lastAck;
     const ago = age < 1000 ? 'just now' : `${duration(age)} ago`;
-    set('heartbeat-age', beats.lastAck === null ? '' : `, last ack ${ago}`);
-    set('heartbeat-latency', milliseconds(beats.latency));
-    set('heartbeat-average', milliseconds(beats.average));
+    set('heartbeat-age', lives ? `, last ack ${ago}` : '');
+    set('heartbeat-latency', milliseconds(lives ? beats.latency : null));
+    set('heartbeat-average', milliseconds(lives ? beats.average : null));
     set('heartbeat-acks', String(beats.acks));
     set('heartbeat-missed', String(beats.missed));
     set('count-sent', String(this.#sent));
     set('count-received', String(this.#received));
     set('uptime', client.openFor === null ? '–' : duration(client.openFor));
     set('identity', identity ?? '–');
+    set('queued', String(queued));
     if (flow === undefined) return;
     set('session', session);
     set('flow', flow);
     $('flow').dataset.flow = flow;
-    set('queued', String(queued));
   }
 }
 

@@ -1,5 +1,6 @@
 // The page's conversation with a hub of class `echo`.
 import {EchoClient} from './dormouse/index.js';
+import {Waiting} from './waiting.js';
 import {asText, milliseconds} from './words.js';
 
 export class EchoTalk {
@@ -7,6 +8,7 @@ export class EchoTalk {
   static path = 'websocket/';
   static identityLabel = 'Connection id';
   #page;
+  #waiting;
   #pings = [];      // when they were sent
   #heartbeat = '';  // the last acknowledgement, raw
 
@@ -14,6 +16,8 @@ export class EchoTalk {
   constructor(url, page, settings) {
     this.#page = page;
     this.client = new EchoClient(url, settings);
+    this.#waiting = new Waiting(page, (text) => this.client.state === 'connected' && this.client.send(text));
+    this.client.on('welcome', () => this.#waiting.flush());
     this.client.on('frame', (event) => this.#frame(event));
     this.client.on('heartbeat', ({latency}) => {
       page.beat();
@@ -24,7 +28,7 @@ export class EchoTalk {
   }
 
   get identity() { return this.client.connectionId; }
-  get canSend() { return this.client.state === 'connected'; }
+  get queued() { return this.#waiting.size; }
 
   connect() { this.client.connect(); }
   leave() { this.client.disconnect(); }
@@ -32,7 +36,7 @@ export class EchoTalk {
     this.#pings.push(performance.now());
     this.client.ping();
   }
-  compose({message}) { this.client.send(message); }
+  compose({message}) { this.#waiting.say(message); }
 
   #frame({sent, text: raw, frame}) {
     if (sent) {

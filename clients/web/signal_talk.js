@@ -30,10 +30,8 @@ export class SignalTalk {
   }
 
   get identity() { return this.client.sessionId; }
-  // What is said while there is no connection waits for it.
-  get canSend() { return this.client.state !== 'disconnected'; }
   get session() { return this.client.state === 'connected' ? this.#session : '–'; }
-  get flow() { return this.client.paused ? 'paused' : 'open'; }
+  get flow() { return this.client.state !== 'connected' ? '–' : this.client.paused ? 'paused' : 'open'; }
   get queued() { return this.client.queued; }
 
   connect() { this.#await(this.client.connect({timeout: Infinity})); }
@@ -46,7 +44,20 @@ export class SignalTalk {
     this.#pinging = false;
   }
 
-  compose({action, target, topic, type, pattern, message}) {
+  // What is said while there is no connection, or a pause, waits in the client; it is a row all the same.
+  compose(said) {
+    const queued = this.client.queued;
+    this.#say(said);
+    if (this.client.queued > queued) this.#page.waits(this.#describe(this.#frameOf(said)));
+  }
+
+  // As the client will make it.
+  #frameOf({action, target, topic, type, pattern, message}) {
+    const payload = {to: target, topic, type, data: asData(message), pattern: pattern || '*'};
+    return {type: action === 'list' ? 'hub:list_actors' : `hub:${action}`, payload};
+  }
+
+  #say({action, target, topic, type, pattern, message}) {
     const {client} = this;
     const data = asData(message);
     switch (action) {

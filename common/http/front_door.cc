@@ -17,6 +17,11 @@ constexpr size_t kSlots = 128;
 constexpr size_t kReadSize = 8192;
 constexpr size_t kMaxTurnedAway = 256;
 
+constexpr char kTlsHandshake = 0x16;  // the first byte of a client's hello
+
+// A method's first character, or of an empty line before it (RFC 9112, 2.2).
+bool CanBeginRequest(char c) { return c == '\r' || c == '\n' || (c > ' ' && c < 0x7f); }
+
 const char* StatusText(int status) {
   switch (status) {
     case 200:
@@ -31,6 +36,8 @@ const char* StatusText(int status) {
       return "Not Found";
     case 405:
       return "Method Not Allowed";
+    case 409:
+      return "Conflict";
     case 426:
       return "Upgrade Required";
     case 429:
@@ -105,6 +112,12 @@ void FrontDoor::TurnAway(int fd, const HttpReply& reply) {
   Answer(visitor, reply, true);
 }
 
+void FrontDoor::Finish(int fd, AddressLimit::Seat seat, const HttpReply& reply) {
+  Visitor* visitor = Add(fd);
+  visitor->seat = std::move(seat);
+  Answer(visitor, reply, true);
+}
+
 void FrontDoor::OnIo(Visitor* visitor) {
   switch (visitor->state) {
     case Visitor::State::kReading:
@@ -132,6 +145,15 @@ void FrontDoor::Read(Visitor* visitor) {
   }
   const size_t seen = visitor->bytes.size();
   visitor->bytes.append(buffer, static_cast<size_t>(size));
+  // A request's first line would be waited for in vain.
+  if (const char first = visitor->bytes.front(); seen == 0 && !CanBeginRequest(first)) {
+    return Answer(
+        visitor,
+        {.status = 400,
+         .body = first == kTlsHandshake ? "This port speaks plain HTTP, without TLS: use http:// or ws://.\n"
+                                        : "This is not an HTTP/1.1 request; send GET with a path.\n"},
+        true);
+  }
   const size_t head = FindHeadEnd(visitor->bytes, seen);
   if (head > limits_.max_head || (head == 0 && visitor->bytes.size() > limits_.max_head)) {
     Answer(visitor, {.status = 431, .body = "The request's header is too large; send less than 16 KiB.\n"},

@@ -61,6 +61,8 @@ class FrontDoor {
   // Answers without hearing the visitor. Of those only so many may take their time to read it: the rest is
   // turned away without a word.
   void TurnAway(int fd, const HttpReply& reply);
+  // Answers one whose socket its handler took (Handler::OnRequest) to find out what to say.
+  void Finish(int fd, AddressLimit::Seat seat, const HttpReply& reply);
   size_t size() const { return visitors_.size(); }
 
  private:

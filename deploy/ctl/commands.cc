@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "common/clock.h"
@@ -68,17 +69,26 @@ void Hubs(ClusterClient* cluster, const HubQuery& query, Form form) {
     request.set_shard(*query.shard);
     list.complete = AddPages(cluster, request, query.limit, &list);
   } else {
+    bool answered = false;
+    std::optional<Failure> refusal;
+    std::vector<std::string> gone;
     for (const admin::Member& member : cluster->members().members()) {
       request.set_member(member.id());
       try {
         list.complete = AddPages(cluster, request, query.limit, &list) && list.complete;
+        answered = true;
       } catch (const Failure& failure) {
         if (failure.exit() != Exit::kNotFound) throw;
-        Remark(fmt::format("statekeeper {} has gone meanwhile; some of its hubs may be missing here.",
-                           member.id()));
+        refusal = failure;
+        gone.push_back(member.id());
         list.complete = false;
       }
       if (query.limit != 0 && list.hubs.size() >= query.limit) break;
+    }
+    // One may have gone meanwhile. That all say so means that it is the class which there is not.
+    if (!answered && refusal.has_value()) throw Failure(*refusal);
+    for (const std::string& id : gone) {
+      Remark(fmt::format("statekeeper {} has gone meanwhile; some of its hubs may be missing here.", id));
     }
     if (cluster->members().ownerless() > 0) {
       Remark(fmt::format("{} shards have no living owner right now; their hubs are not shown.",

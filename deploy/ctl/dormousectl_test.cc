@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <thread>
@@ -144,11 +145,11 @@ TEST_F(DormousectlTest, PrintsOneJsonDocumentWithNamesThatStay) {
   const auto members = Json("members", {"members", "shard_count", "ownerless_shards"});
   EXPECT_THAT(NamesOf(members["members"][0]),
               ElementsAre("id", "address", "version", "state", "suspected", "shards", "lanes", "started",
-                          "started_ms", "answered"));
+                          "started_ms", "asked"));
   EXPECT_STREQ(members["members"][0]["state"].GetString(), "serving");
   EXPECT_STREQ(members["members"][0]["started"].GetString(), "2023-11-14T22:13:20.000Z");
-  EXPECT_TRUE(members["members"][0]["answered"].GetBool());
-  EXPECT_FALSE(members["members"][1]["answered"].GetBool());
+  EXPECT_TRUE(members["members"][0]["asked"].GetBool());
+  EXPECT_FALSE(members["members"][1]["asked"].GetBool());
 
   const auto shards = Json("shards", {"shards"});
   EXPECT_EQ(shards["shards"].Size(), 8u);
@@ -253,6 +254,25 @@ TEST_F(DormousectlTest, ShowsACertificateWhereStatekeepersHaveThem) {
   EXPECT_EQ(key.exit, 3);
   EXPECT_THAT(key.error, HasSubstr("--certificate, --private-key and --ca"));
   EXPECT_EQ(Run(at + "--ca " + trust.files().Path("ca.pem")).exit, 2);
+}
+
+TEST_F(DormousectlTest, SaysWhichWordItDoesNotKnow) {
+  const Outcome command = Ctl("hibernat signal/default");
+  EXPECT_EQ(command.exit, 2);
+  EXPECT_THAT(command.error, HasSubstr("there is no command 'hibernat'; there are members, "));
+  const Outcome hub_class = Ctl("hubs --class nosuch");
+  EXPECT_EQ(hub_class.exit, 4);
+  EXPECT_THAT(hub_class.error, HasSubstr("There is no hub class nosuch; these there are: echo, signal."));
+}
+
+TEST_F(DormousectlTest, FindsStatekeepersByTheDataDirectoryBeforeTheCommandAndAfter) {
+  const std::filesystem::path run = one_.directory();
+  const std::filesystem::path data = files_.Path("data");
+  std::filesystem::create_directory(data);
+  std::filesystem::create_directory_symlink(run, data / "run");
+  EXPECT_EQ(Run("--data " + data.string() + " members").exit, 0);
+  EXPECT_EQ(Run("members --data " + data.string()).exit, 0);
+  EXPECT_EQ(Run("members --data " + data.string() + " --statekeeper " + one_.unix()).exit, 2);
 }
 
 TEST_F(DormousectlTest, ExitStatusesSayWhatHappened) {

@@ -1,5 +1,7 @@
 // dormousectl: what operators see of a running cluster, and can do to it.
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
@@ -190,6 +192,13 @@ void AddCertificate(CLI::App* app, LinkCertificates::Files* files) {
   ca->needs(certificate);
 }
 
+std::string UnknownCommand(const CLI::App& app, const std::string& word) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands({})) names.push_back(command->get_name());
+  if (word.starts_with("-")) return fmt::format("there is no option {}; --help shows all", word);
+  return fmt::format("there is no command '{}'; there are {}", word, fmt::join(names, ", "));
+}
+
 int Run(int argc, char** argv) {
   InitLogging("dormousectl", "warn");
   Words words;
@@ -218,11 +227,22 @@ int Run(int argc, char** argv) {
   app.add_flag("--json", words.json, "Print one JSON document, for scripts");
   const Commands commands(&app, &words, &action);
 
+  std::string data;
+  app.add_option("--data", data, "The same by the cluster's data directory: unix:DIR/run")
+      ->type_name("DIR")
+      ->excludes(app.get_option("--statekeeper"));
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
+    const std::vector<std::string> unknown = app.remaining();
+    if (error.get_exit_code() != 0 && app.get_subcommands().empty() && !unknown.empty()) {
+      std::fprintf(stderr, "dormousectl: %s\n", UnknownCommand(app, unknown.front()).c_str());
+      return static_cast<int>(Exit::kUsage);
+    }
     return app.exit(error) == 0 ? 0 : static_cast<int>(Exit::kUsage);
   }
+  if (!data.empty()) words.statekeepers = {"unix:" + data + "/run"};
   try {
     ClusterClient cluster(words.statekeepers, words.files, ParseDuration(words.timeout));
     action(&cluster, words.json ? Form::kJson : Form::kTable);

@@ -118,7 +118,7 @@ std::string ShowMembers(const admin::MembersReply& members, int64_t now_ms, Form
           .Int("shards", member.shards())
           .Int("lanes", member.lanes())
           .Time("started", member.started_ms())
-          .Bool("answered", member.id() == members.self());
+          .Bool("asked", member.id() == members.self());
     });
     return json.Int("shard_count", members.shard_count())
         .Int("ownerless_shards", members.ownerless())
@@ -354,7 +354,7 @@ std::string ShowLoad(const std::vector<LoadRow>& rows, int64_t now_ms, Form form
       for (const std::string& cell :
            {HumanNumber(load.hubs_awake()), HumanNumber(load.gateways()), HumanRate(row.events),
             HumanRate(row.deliveries), HumanRate(row.commits), HumanSize(load.unacknowledged_bytes()),
-            std::string(load.store_healthy() ? "ok" : "away")}) {
+            std::string(load.store_healthy() ? "ok" : "failing")}) {
         cells.push_back(cell);
       }
     } else {

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -18,6 +19,11 @@ _DEPLOY = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _REPOSITORY = os.path.dirname(_DEPLOY)
 
 
+def _stop_command(layout):
+    """What stops this cluster and no other, for a shell in any directory."""
+    return shlex.join([os.path.join(_DEPLOY, "local"), "down", "--data", layout.data])
+
+
 def up(options, layout):
     umask = os.umask(0o077)
     layout.create()
@@ -27,7 +33,7 @@ def up(options, layout):
         if record is None:
             raise Failure(f"A cluster in {layout.data} is being started or stopped right now; try again in a moment.")
         print(f"Dormouse runs already in {layout.data}: {record['url']}\n"
-              f"(pid {record['supervisor']['pid']}; deploy/local down stops it)")
+              f"Its supervisor has pid {record['supervisor']['pid']}. This stops it: {_stop_command(layout)}")
         return 0
     _stop_leftovers(layout)
     plan = plans.make(options, layout)  # before the build: what is wrong with the options is said at once
@@ -48,9 +54,14 @@ def _run(plan, layout, out, on_ready=lambda: None, follow=True):
     supervisor.block_signals()
     runner = supervisor.Supervisor(plan, layout)
     try:
-        runner.start()
+        try:
+            runner.start()
+        except OSError as error:
+            raise Failure(f"The cluster cannot be started: {error}.") from error
         follower = logs.Follower(layout) if follow else None
         print(f"Dormouse is ready: {plan.url}", file=out, flush=True)
+        if follower:
+            print(f"Ctrl-C stops it, and so does: {_stop_command(layout)}", file=out, flush=True)
         on_ready()
         if follower:
             runner.watch(lambda: _print_lines(follower.new_lines(), out))
@@ -65,10 +76,14 @@ def _run(plan, layout, out, on_ready=lambda: None, follow=True):
 
 
 def _print_lines(lines, out):
-    for line in lines:
-        print(line, file=out)
-    if lines:
-        out.flush()
+    if not lines:
+        return
+    try:
+        print("\n".join(lines), file=out, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError:  # into a file on a full disk: the lines are in the logs, too
+        pass
 
 
 def _up_detached(plan, layout, lock):
@@ -98,7 +113,7 @@ def _up_detached(plan, layout, lock):
     with os.fdopen(told) as answer:
         said = answer.read()
     if said.startswith("Dormouse is ready"):
-        print(f"{said}It runs in the background; deploy/local down stops it.")
+        print(f"{said}It runs in the background. This stops it: {_stop_command(layout)}")
         return 0
     print(said or "Stopped before it was ready.", file=sys.stderr, end="" if said else "\n")
     return 1
@@ -165,7 +180,7 @@ def status(_, layout):
         state = "ready" if ready else "not ready" if alive else "stopped"
         where = f"http://127.0.0.1:{entry['admin']}/metrics" if entry["admin"] else entry["socket"]
         print(f"{entry['name']:<16}{entry['pid'] or '-':>8}  {state:<10}{entry['restarts']:>8}  {where}"
-              f"{'  (' + why + ')' if why and not ready else ''}")
+              f"{'  (' + why + ')' if why else ''}")
     if not layout.supervised():
         print("The supervisor is gone: nothing is started again after a crash. deploy/local up puts that right.")
     return 0 if well else 1
@@ -231,9 +246,12 @@ def ctl(options, layout):
 
 def _cut_ctl(words):
     """What is for this program, and what for dormousectl: argparse would read the flags of that, too."""
-    if words[:1] != ["ctl"] and not (words[:1] == ["--bin"] and words[2:3] == ["ctl"]):
+    end = 0
+    while words[end:end + 1] and words[end].startswith("-"):  # --bin and --data, before the command
+        end += 1 if "=" in words[end] else 2
+    if words[end:end + 1] != ["ctl"]:
         return words, []
-    end = words.index("ctl") + 1
+    end += 1
     if words[end:end + 1] == ["--data"]:
         end += 2
     elif words[end:end + 1] and words[end].startswith("--data="):
@@ -246,11 +264,14 @@ def _parse(words):
     parser = argparse.ArgumentParser(prog="deploy/local", description="A Dormouse cluster on this machine.")
     # Binaries that are built already, for tests of other presets; else the release preset is built.
     parser.add_argument("--bin", help=argparse.SUPPRESS)
+    data = os.path.join(_REPOSITORY, "dormouse-data")
+    parser.add_argument("--data", default=data, metavar="DIR", help="as after the command")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(name, function, text):
         sub = commands.add_parser(name, help=text, description=text)
-        sub.add_argument("--data", default=os.path.join(_REPOSITORY, "dormouse-data"), metavar="DIR",
+        # Where it is not given here, what was said before the command holds.
+        sub.add_argument("--data", default=argparse.SUPPRESS, metavar="DIR",
                          help="directory of state, sockets and logs (default: dormouse-data in the checkout);"
                               " clusters with different ones do not touch each other")
         sub.set_defaults(run=function)

@@ -5,7 +5,7 @@ import socket
 
 
 def readiness(entry):
-    """(ready, why not) of a process as it is recorded: by its admin port, or PING for Redis."""
+    """(ready, why not, or what is wrong all the same) of a process as it is recorded: by its admin port, or PING for Redis."""
     try:
         if entry["kind"] == "redis":
             return _redis(entry["socket"])
@@ -16,7 +16,8 @@ def readiness(entry):
             said = response.read(1000).decode("utf-8", "replace").strip()
         finally:
             connection.close()
-        return response.status == 200, said.removeprefix("not ready: ")
+        said = said.removeprefix("not ready: ").removeprefix("ready").strip()
+        return response.status == 200, said.replace("\n", "; ")
     except (OSError, http.client.HTTPException):
         return False, "it does not answer yet"
 
@@ -27,4 +28,4 @@ def _redis(path):
         connection.connect(path)
         connection.sendall(b"PING\r\n")
         said = connection.recv(1000).decode("utf-8", "replace").strip()
-    return said == "+PONG", said.lstrip("-")
+    return said == "+PONG", "" if said == "+PONG" else said.lstrip("-")

@@ -12,6 +12,7 @@
 All of it is for its user alone: state, secrets, what clients said. The directory itself is closed by the statekeeper.
 """
 
+import contextlib
 import fcntl
 import json
 import os
@@ -95,9 +96,14 @@ class Layout:
     def write_record(self, record):
         """Replaces the record; a reader sees the old one or the new one whole."""
         partial = self._record + ".new"
-        with open(partial, "w", encoding="utf-8") as file:
-            json.dump(record, file, indent=1)
-        os.replace(partial, self._record)
+        try:
+            with open(partial, "w", encoding="utf-8") as file:
+                json.dump(record, file, indent=1)
+            os.replace(partial, self._record)
+        except OSError:
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(partial)
+            raise
 
     def remove_record(self):
         try:

@@ -48,7 +48,7 @@ def begin(path):
     """A new log: the one before becomes NAME.log.1. Returns the file to write to, opened for appending."""
     if os.path.exists(path):
         os.replace(path, path + ".1")
-    return open(path, "ab")
+    return open(path, "ab", buffering=0)
 
 
 def rotate_if_large(path):

@@ -61,14 +61,16 @@ def make(options, layout):
         raise Failure("The embedded store is for one statekeeper: leave out --statekeepers, or --store file.")
     if not 1 <= options.port <= 65535:
         raise Failure("--port must be 1-65535.")
-    if not ports.is_free(options.port, options.host):
-        raise Failure(f"Port {options.port} on {options.host} cannot be had: another program uses it."
+    host = options.host[1:-1] if re.fullmatch(r"\[.*\]", options.host) else options.host
+    if not ports.is_free(options.port, host):
+        raise Failure(f"Port {options.port} on {host} cannot be had: another program uses it."
                       " Choose another with --port.")
     ports.reserve(options.port)
 
     binaries = options.bin or os.path.join(os.path.dirname(_DEPLOY), "build", "release", "bin")
     settings = [word for setting in options.set for word in ("--set", setting)]
-    shown_host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(options.host, options.host)
+    listened_host = f"[{host}]" if ":" in host else host
+    shown_host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(listened_host, listened_host)
     plan = Plan(url=f"http://{shown_host}:{options.port}/", store=_without_passwords(store))
     if plan.store != store:
         plan.notice = ("The password in --store can be seen by everybody on this machine for as long as this runs. Put it in"
@@ -90,6 +92,10 @@ def make(options, layout):
     if not any(setting.startswith(("cluster-secret=", "link-certificate=")) for setting in options.set):
         layout.create_secret(layout.cluster_secret)
         trust = ["--cluster-secret", layout.cluster_secret]
+    # The page is to show what happens; elsewhere it is off unless asked for.
+    hub_view = []
+    if not any(setting.startswith("hub-view=") for setting in options.set):
+        hub_view = ["--hub-view", "true"]
     links = []
     for number in range(1, options.statekeepers + 1):
         preferred = 7400 + 10 * (number - 1)
@@ -107,8 +113,8 @@ def make(options, layout):
         plan.processes.append(Process(
             f"gateway-{number}", "gateway", admin=admin,
             command=[os.path.join(binaries, "dormouse-gateway"), "--data", layout.data,
-                     "--listen", f"{options.host}:{options.port}", "--statekeepers", ",".join(links),
-                     "--admin", f"127.0.0.1:{admin}", *trust, *settings]))
+                     "--listen", f"{listened_host}:{options.port}", "--statekeepers", ",".join(links),
+                     "--admin", f"127.0.0.1:{admin}", *trust, *hub_view, *settings]))
     return plan
 
 

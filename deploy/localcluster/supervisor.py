@@ -4,6 +4,9 @@ One thread. Signals are blocked and taken in one place (`_wait`), so nothing her
 processes are in sessions of their own: a Ctrl-C at the terminal reaches the supervisor only, which stops them in
 order. They survive the supervisor: should it be killed, sockets stay open and `down` or the next `up` finds the
 processes by the record.
+
+Once all is ready nothing but a signal ends it: what it cannot write (a full disk) it writes when there is room, and
+what it cannot start it tries again.
 """
 
 import datetime
@@ -22,6 +25,8 @@ READY_TIMEOUT = 60       # seconds
 FIRST_BACKOFF = 0.1      # seconds before a crashed process is started again; doubles with every crash in a row
 MAX_BACKOFF = 10
 STEADY_AFTER = 30        # a process that lived this long starts over with the first back-off
+WRITE_AGAIN_AFTER = 1    # seconds after the record could not be written
+_LINES_KEPT = 1000       # of the log, while that cannot be written
 
 _STOP = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 _ALL = _STOP | {signal.SIGCHLD}
@@ -59,6 +64,8 @@ class Supervisor:
         self._layout = layout
         self._children = [_Child(process) for process in plan.processes]
         self._log = logs.begin(layout.log("supervisor"))
+        self._unsaid = b""        # of the log: what could not be written yet
+        self._record_at = None    # monotonic; the record is to be written then. None: it is as it should be
 
     def start(self):
         """Starts everything and returns when all of it is ready. Raises Failure when a process ends before that
@@ -90,7 +97,11 @@ class Supervisor:
         while self._wait(0.2) not in _STOP:
             for child in self._children:
                 self._tend(child)
-                logs.rotate_if_large(self._layout.log(child.plan.name))
+                self._rotate(child)
+            if self._record_at is not None and time.monotonic() >= self._record_at:
+                self._record_or_later()
+            if self._unsaid:
+                self._write_log()
             each_turn()
 
     def stop(self):
@@ -105,15 +116,13 @@ class Supervisor:
         self._layout.remove_record()
 
     def _launch(self, child):
-        log = open(self._layout.log(child.plan.name), "ab")
         try:
-            child.popen = subprocess.Popen(
-                child.plan.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, ()))  # only this thread exists
-        except OSError as error:
+            with open(self._layout.log(child.plan.name), "ab") as log:
+                child.popen = subprocess.Popen(
+                    child.plan.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                    preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, ()))  # only this thread exists
+        except (OSError, subprocess.SubprocessError) as error:
             raise Failure(f"Cannot start {child.plan.name}: {error}.") from error
-        finally:
-            log.close()
         child.started_at = time.monotonic()
         child.restart_at = None
 
@@ -122,15 +131,38 @@ class Supervisor:
         if child.restart_at is None and child.popen.poll() is not None:
             if now - child.started_at > STEADY_AFTER or child.popen.returncode == 0:  # 0: it was asked to end
                 child.backoff = FIRST_BACKOFF
-            child.restart_at = now + child.backoff
-            self._say(f"{child.plan.name} {_ended(child.popen.returncode)};"
-                      f" starting it again in {child.backoff:g} s")
-            child.backoff = min(child.backoff * 2, MAX_BACKOFF)
-            self._record()
+            self._start_later(child, _ended(child.popen.returncode))
+            self._record_or_later()
         if child.restart_at is not None and now >= child.restart_at:
             child.restarts += 1
-            self._launch(child)
+            try:
+                self._launch(child)
+            except Failure as failure:
+                self._start_later(child, f"could not be started ({failure})")
+            self._record_or_later()
+
+    def _start_later(self, child, why):
+        child.restart_at = time.monotonic() + child.backoff
+        self._say(f"{child.plan.name} {why}; starting it again in {child.backoff:g} s")
+        child.backoff = min(child.backoff * 2, MAX_BACKOFF)
+
+    def _record_or_later(self):
+        try:
             self._record()
+        except OSError as error:
+            if self._record_at is None:
+                self._say(f"the record of what runs cannot be written: {error}; going on, and trying again")
+            self._record_at = time.monotonic() + WRITE_AGAIN_AFTER
+            return
+        if self._record_at is not None:
+            self._record_at = None
+            self._say("the record of what runs is written again")
+
+    def _rotate(self, child):
+        try:
+            logs.rotate_if_large(self._layout.log(child.plan.name))
+        except OSError:  # its lines stay where they are
+            pass
 
     def _fail_if_ended(self):
         for child in self._children:
@@ -157,8 +189,16 @@ class Supervisor:
     def _say(self, text):
         now = datetime.datetime.now(datetime.timezone.utc)
         line = f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03} supervisor info {text}\n"
-        self._log.write(line.encode())
-        self._log.flush()
+        self._unsaid += line.encode()
+        self._write_log()
+
+    def _write_log(self):
+        """What can be written of what was said; the rest when there is room, without the oldest of very much."""
+        try:
+            while self._unsaid:
+                self._unsaid = self._unsaid[self._log.write(self._unsaid):]
+        except OSError:
+            self._unsaid = b"".join(self._unsaid.splitlines(keepends=True)[-_LINES_KEPT:])
 
 
 def _ended(status):

@@ -16,6 +16,7 @@
 #include "gateway/edge/over_limit.h"
 #include "gateway/edge/partial_message.h"
 #include "gateway/edge/token_bucket.h"
+#include "gateway/edge/unconfirmed.h"
 
 struct lws;
 
@@ -40,14 +41,18 @@ struct Connection : TimerNode {
   uint32_t unsettled = 0;        // messages
   uint32_t unsettled_bytes = 0;  // of them
 
-  std::unique_ptr<std::string> role;        // by its token; nullptr: none
-  std::unique_ptr<PartialMessage> partial;  // the message under way, where it comes in pieces
-  std::unique_ptr<OutboundQueue> outbound;  // present while a write waits, or the connection closes
-  std::unique_ptr<OverLimit> over_limit;    // present from the first message that was refused
-  uint8_t waiting_answers = 0;              // of the edge, since `outbound` was empty last
+  std::unique_ptr<std::string> role;         // by its token; nullptr: none
+  std::unique_ptr<PartialMessage> partial;   // the message under way, where it comes in pieces
+  std::unique_ptr<OutboundQueue> outbound;   // present while a write waits, or the connection closes
+  std::unique_ptr<Unconfirmed> unconfirmed;  // present while its client may not have all that was written
+  std::unique_ptr<OverLimit> over_limit;     // present from the first message that was refused
+  uint32_t room = 0;                         // in the kernel's buffer for output, at least (WebSockets::Room)
+  uint8_t waiting_answers = 0;               // of the edge, since `outbound` was empty last
 
   bool closing : 1 = false;
   bool close_sent : 1 = false;
+  bool asked_last : 1 = false;    // whether it has all that was written, before it is closed
+  bool killed : 1 = false;        // the edge has given it up
   bool draining : 1 = false;      // the timer is for closing with 1001
   bool congested : 1 = false;     // not read until its lane can take events again
   bool window_full : 1 = false;   // not read until its hub has dealt with more of what it said

@@ -14,6 +14,8 @@ namespace {
 // For a class that does not say: no socket may make the gateway hold more than this.
 constexpr uint64_t kDefaultMaxMessageSize = 1u << 20;
 constexpr uint64_t kDefaultOutboundLimit = 8u << 20;
+// Of what the edge repeats: more than any address or id has. A longer one is for the hub to judge.
+constexpr size_t kMaxField = 4096;
 
 bool Contains(std::string_view text, const std::string& literal) {
   return memmem(text.data(), text.size(), literal.data(), literal.size()) != nullptr;
@@ -27,6 +29,13 @@ int IndexOf(const std::string& name, std::vector<std::string>* names) {
 }
 
 std::string Quoted(const std::string& type) { return '"' + type + '"'; }
+
+// Whether a frame may be of a type. A type that is not written plainly has \uXXXX in it for one of its
+// letters, or
+// \/.
+bool MayBe(std::string_view frame, const std::string& quoted_type) {
+  return Contains(frame, quoted_type) || Contains(frame, "\\u00") || Contains(frame, "\\/");
+}
 
 }  // namespace
 
@@ -46,10 +55,11 @@ EdgeRules::EdgeRules(const link::ClassProfile& profile)
                .limit = profile.outbound_limit() == 0 ? kDefaultOutboundLimit : profile.outbound_limit(),
                .pause_messages = profile.outbound_pause_messages(),
                .resume_messages = profile.outbound_resume_messages()},
-      rate_limit_{.rate = profile.rate_limit(), .burst = profile.rate_burst()},
-      exempt_types_(profile.rate_exempt_types().begin(), profile.rate_exempt_types().end()) {
+      kept{.messages = profile.kept_messages(), .bytes = profile.kept_bytes()},
+      binary_is_text_(profile.binary_is_text()),
+      rate_limit_{.rate = profile.rate_limit(), .burst = profile.rate_burst()} {
   std::vector<std::string> names = {"type"};
-  for (const std::string& type : exempt_types_) quoted_exempt_types_.push_back(Quoted(type));
+  for (const std::string& type : profile.rate_exempt_types()) exempt_types_.emplace_back(type, Quoted(type));
   for (const link::RoleLimit& limit : profile.role_limits()) {
     role_limits_.emplace_back(limit.role(), RateLimit{.rate = limit.rate(), .burst = limit.burst()});
   }
@@ -60,7 +70,7 @@ EdgeRules::EdgeRules(const link::ClassProfile& profile)
     for (const std::string& name : source.require()) response.require.push_back(IndexOf(name, &names));
     for (const std::string& name : source.absent()) response.absent.push_back(IndexOf(name, &names));
     for (const link::StringPrefix& prefix : source.prefixes()) {
-      response.prefixes.push_back({IndexOf(prefix.field(), &names), prefix.prefix(), prefix.negate()});
+      response.prefixes.push_back(CompilePrefix(prefix, &names));
     }
     response.reply = Compile(source.reply(), &names);
     responses_.push_back(std::move(response));
@@ -70,11 +80,21 @@ EdgeRules::EdgeRules(const link::ClassProfile& profile)
   fields_.emplace(std::move(names));
 }
 
+EdgeRules::Prefix EdgeRules::CompilePrefix(const link::StringPrefix& source,
+                                           std::vector<std::string>* names) {
+  return {IndexOf(source.field(), names), source.prefix(), source.negate()};
+}
+
 EdgeRules::Template EdgeRules::Compile(const link::Template& source, std::vector<std::string>* names) {
   Template out;
   for (const link::Template::Part& from : source.parts()) {
     Part part;
     part.otherwise = from.otherwise();
+    part.string_only = from.string_only();
+    if (from.has_variant()) {
+      part.variant_when = CompilePrefix(from.variant().when(), names);
+      part.variant = from.variant().otherwise();
+    }
     if (from.has_literal()) part.literal = from.literal();
     if (from.has_field()) part.field = IndexOf(from.field(), names);
     if (from.has_value()) part.value = from.value();
@@ -93,19 +113,15 @@ const RateLimit& EdgeRules::RateLimitOf(const std::string* role) const {
 }
 
 bool EdgeRules::IsRateExempt(std::string_view frame) const {
-  for (size_t i = 0; i < exempt_types_.size(); ++i) {
-    if (Contains(frame, quoted_exempt_types_[i]) && fields_->Read(frame) &&
-        fields_->field(0).PlainString() == exempt_types_[i]) {
-      return true;
-    }
-  }
-  return false;
+  return std::ranges::any_of(exempt_types_, [&](const auto& type) {
+    return MayBe(frame, type.second) && fields_->Read(frame) && fields_->field(0).Says(type.first);
+  });
 }
 
 const EdgeRules::Response* EdgeRules::FindResponse(std::string_view frame) const {
   bool parsed = false;
   for (const Response& response : responses_) {
-    if (!Contains(frame, response.quoted_type)) continue;
+    if (!MayBe(frame, response.quoted_type)) continue;
     if (!parsed && !fields_->Read(frame)) return nullptr;
     parsed = true;
     if (Applies(response)) return &response;
@@ -117,27 +133,36 @@ bool EdgeRules::Applies(const Response& response) const {
   const auto field = [&](int index) -> const JsonFields::Field& {
     return fields_->field(static_cast<size_t>(index));
   };
-  if (field(0).PlainString() != response.type) return false;
+  if (!field(0).Says(response.type)) return false;
   for (const int index : response.require) {
     if (!field(index).present()) return false;
   }
   for (const int index : response.absent) {
     if (field(index).present() && !field(index).is_null()) return false;
   }
-  for (const Prefix& prefix : response.prefixes) {
-    const std::string_view raw = field(prefix.field).raw;
-    // What is not a plain string is left to the hub.
-    if (raw.size() < 2 || raw.front() != '"' || raw.find('\\') != std::string_view::npos) return false;
-    if (field(prefix.field).PlainString().starts_with(prefix.prefix) == prefix.negate) return false;
-  }
-  return CanFill(response.reply);
+  // What is too long is left to the hub.
+  const bool repeatable = std::ranges::all_of(response.reply, [&](const Part& part) {
+    return part.field == kNoField || field(part.field).raw.size() <= kMaxField;
+  });
+  return repeatable && CanFill(response.reply) &&
+         std::ranges::all_of(response.prefixes, [&](const Prefix& prefix) { return Holds(prefix); });
+}
+
+bool EdgeRules::Holds(const Prefix& prefix) const {
+  const JsonFields::Field& field = fields_->field(static_cast<size_t>(prefix.field));
+  return field.is_string() && field.StartsWith(prefix.prefix) != prefix.negate;
+}
+
+std::string_view EdgeRules::TextOf(const Part& part) const {
+  const JsonFields::Field& field = fields_->field(static_cast<size_t>(part.field));
+  const bool counts = !part.string_only || field.is_string();
+  if (field.present() && counts && field.raw.size() <= kMaxField) return field.raw;
+  return part.variant_when.has_value() && Holds(*part.variant_when) ? part.variant : part.otherwise;
 }
 
 bool EdgeRules::CanFill(const Template& compiled) const {
-  return std::all_of(compiled.begin(), compiled.end(), [&](const Part& part) {
-    return part.field == kNoField || !part.otherwise.empty() ||
-           fields_->field(static_cast<size_t>(part.field)).present();
-  });
+  return std::ranges::all_of(
+      compiled, [&](const Part& part) { return part.field == kNoField || !TextOf(part).empty(); });
 }
 
 std::optional<std::string> EdgeRules::Fill(const Template& compiled, const TemplateValues& values) const {
@@ -145,8 +170,7 @@ std::optional<std::string> EdgeRules::Fill(const Template& compiled, const Templ
   std::string out;
   for (const Part& part : compiled) {
     if (part.field != kNoField) {
-      const JsonFields::Field& field = fields_->field(static_cast<size_t>(part.field));
-      out.append(field.present() ? field.raw : std::string_view{part.otherwise});
+      out.append(TextOf(part));
       continue;
     }
     switch (part.value) {
@@ -169,7 +193,10 @@ std::optional<std::string> EdgeRules::Fill(const Template& compiled, const Templ
         out.append(std::to_string(max_message_size));
         break;
       case link::Template::RETRY_AFTER_S:
-        out.append(std::to_string(values.retry_after_s));
+        out.append(std::to_string((values.retry_after_ms + 999) / 1000));
+        break;
+      case link::Template::RETRY_AFTER_MS:
+        out.append(std::to_string(values.retry_after_ms));
         break;
       case link::Template::RATE_LIMIT:
         out.append(fmt::format("{}", values.rate_limit));
@@ -181,17 +208,22 @@ std::optional<std::string> EdgeRules::Fill(const Template& compiled, const Templ
   return out;
 }
 
-std::optional<std::string> EdgeRules::TooLargeReply(const TemplateValues& values) const {
-  fields_->Read("{}");  // the frame is gone: it has no fields
-  return Fill(too_large_reply_, values);
+std::optional<std::string> EdgeRules::TooLargeReply(std::string_view head,
+                                                    const TemplateValues& values) const {
+  return Refusal(too_large_reply_, head, values);
 }
 
 std::optional<std::string> EdgeRules::RateLimitedReply(std::string_view frame,
                                                        const TemplateValues& values) const {
-  const bool uses_fields = std::any_of(rate_limited_reply_.begin(), rate_limited_reply_.end(),
-                                       [](const Part& part) { return part.field != kNoField; });
-  if (uses_fields && !fields_->Read(frame)) fields_->Read("{}");
-  return Fill(rate_limited_reply_, values);
+  return Refusal(rate_limited_reply_, frame, values);
+}
+
+// Also to what is no message at all: its sender is told as much as can be.
+std::optional<std::string> EdgeRules::Refusal(const Template& reply, std::string_view frame,
+                                              const TemplateValues& values) const {
+  if (std::ranges::any_of(reply, [](const Part& part) { return part.field != kNoField; }))
+    fields_->ReadHead(frame);
+  return Fill(reply, values);
 }
 
 }  // namespace dormouse

@@ -138,13 +138,53 @@ TEST(EdgeRules, SaysWhyAFrameWasDropped) {
       parts { field: "id" otherwise: "?" }
     }
     rate_limited_reply {
-      parts { value: RETRY_AFTER_S } parts { literal: " " } parts { value: RATE_LIMIT }
+      parts { value: RETRY_AFTER_S } parts { literal: " " } parts { value: RETRY_AFTER_MS }
+      parts { literal: " " } parts { value: RATE_LIMIT }
       parts { field: "id" otherwise: "?" }
     })"));
-  EXPECT_EQ(rules.TooLargeReply({.actual_size = 150}), "150/100?");
-  EXPECT_EQ(rules.RateLimitedReply(R"({"id":"x"})", {.retry_after_s = 3, .rate_limit = 2.5}), "3 2.5\"x\"");
-  EXPECT_EQ(rules.RateLimitedReply("not json", {.retry_after_s = 3, .rate_limit = 2.5}), "3 2.5?");
-  EXPECT_EQ(EdgeRules(Profile("")).TooLargeReply({}), std::nullopt);
+  EXPECT_EQ(rules.TooLargeReply("", {.actual_size = 150}), "150/100?");
+  EXPECT_EQ(rules.TooLargeReply(R"({"id":"x","data":"beg)", {.actual_size = 150}), "150/100\"x\"");
+  EXPECT_EQ(rules.RateLimitedReply(R"({"id":"x"})", {.retry_after_ms = 2001, .rate_limit = 2.5}),
+            "3 2001 2.5\"x\"");
+  EXPECT_EQ(rules.RateLimitedReply("not json", {.retry_after_ms = 3000, .rate_limit = 2.5}), "3 3000 2.5?");
+  EXPECT_EQ(EdgeRules(Profile("")).TooLargeReply("", {}), std::nullopt);
+}
+
+TEST(EdgeRules, RepeatsNothingLong) {
+  const EdgeRules rules(Profile(R"(
+    auto_responses { type: "ping" reply { parts { field: "id" } } }
+    rate_limited_reply { parts { field: "id" otherwise: "?" } })"));
+  const auto frame = [](size_t size) {
+    return R"({"type":"ping","id":")" + std::string(size - 2, 'x') + R"("})";
+  };
+  EXPECT_TRUE(Answer(rules, frame(4096)).has_value());
+  EXPECT_FALSE(Answer(rules, frame(4097)).has_value()) << "the hub says what is wrong with it";
+  EXPECT_EQ(rules.RateLimitedReply(frame(4096), {})->size(), 4096u);
+  EXPECT_EQ(rules.RateLimitedReply(frame(4097), {}), "?");
+}
+
+TEST(EdgeRules, ATemplateAnswersInTheFormOfTheRequest) {
+  const EdgeRules rules(Profile(R"(
+    rate_limited_reply { parts {
+      field: "to" string_only: true otherwise: "bare"
+      variant { when { field: "from" prefix: "@(" } otherwise: "canonical" }
+    } })"));
+  const auto reply = [&](std::string_view frame) { return rules.RateLimitedReply(frame, {}); };
+  EXPECT_EQ(reply(R"x({"from":"@(a/b)","to":"c/d"})x"), "\"c/d\"") << "as it was written";
+  EXPECT_EQ(reply(R"x({"from":"@(a/b)"})x"), "canonical");
+  EXPECT_EQ(reply(R"x({"from":"\u0040(a/b)","to":{"no":"string"}})x"), "canonical");
+  EXPECT_EQ(reply(R"x({"from":"a/b","to":7})x"), "bare");
+  EXPECT_EQ(reply(R"x({"to":null})x"), "bare");
+}
+
+TEST(EdgeRules, ATypeMayBeSpelledWithEscapes) {
+  const EdgeRules rules(Profile(std::string(kHeartbeat) + R"(rate_exempt_types: "a/b")"));
+  EXPECT_TRUE(Answer(rules, R"({"type":"hub\u003aheartbeat","from":"a"})").has_value());
+  EXPECT_TRUE(Answer(rules, R"({"\u0074ype":"hub:heartbeat","from":"a"})").has_value());
+  EXPECT_TRUE(
+      Answer(rules, R"x({"type":"\u0068ub:heartbeat","from":"\u0040(a/b)"})x")->starts_with("canonical"));
+  EXPECT_FALSE(Answer(rules, R"({"type":"hub\u003aheartbeats","from":"a"})").has_value());
+  EXPECT_TRUE(rules.IsRateExempt(R"({"type":"a\/b"})"));
 }
 
 TEST(TokenBucket, GivesTheBurstAndThenTheRate) {
@@ -152,7 +192,7 @@ TEST(TokenBucket, GivesTheBurstAndThenTheRate) {
   int64_t now = 1'000'000;
   for (int i = 0; i < 20; ++i) EXPECT_TRUE(bucket.Take(10, 20, now));
   EXPECT_FALSE(bucket.Take(10, 20, now));
-  EXPECT_EQ(bucket.RetryAfterSeconds(10), 1);
+  EXPECT_EQ(bucket.RetryAfterMs(10), 100);
   EXPECT_FALSE(bucket.Take(10, 20, now + 99));
   EXPECT_TRUE(bucket.Take(10, 20, now + 100));
   EXPECT_FALSE(bucket.Take(10, 20, now + 100));
@@ -165,7 +205,7 @@ TEST(TokenBucket, RetryAfterIsRoundedUp) {
   TokenBucket bucket;
   EXPECT_TRUE(bucket.Take(0.1, 1, 1000));
   EXPECT_FALSE(bucket.Take(0.1, 1, 1500));
-  EXPECT_EQ(bucket.RetryAfterSeconds(0.1), 10);
+  EXPECT_EQ(bucket.RetryAfterMs(0.1), 9500);
 }
 
 }  // namespace

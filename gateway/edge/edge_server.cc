@@ -9,6 +9,7 @@
 
 #include "common/clock.h"
 #include "common/logging.h"
+#include "common/shard.h"
 #include "gateway/edge/offered_protocols.h"
 #include "gateway/edge/open_request.h"
 #include "gateway/edge/upgrade_auth.h"
@@ -34,16 +35,28 @@ HttpReply UpgradeRequired(std::string body) {
           .headers = {{"Upgrade", "websocket"}, {"Sec-WebSocket-Version", "13"}}};
 }
 
-HttpReply NotFound(std::string_view path) {
-  return Refusal(
-      404, fmt::format("There is nothing at {}. WebSockets open at /websocket/NAME (class echo) and /ws/NAME "
-                       "(class signal); the web client is at /.\n",
-                       path.substr(0, 200)));
+constexpr std::string_view kHealthMethods = "GET, HEAD, POST, OPTIONS";
+
+HttpReply MethodNotAllowed(std::string_view allowed) {
+  return {.status = 405,
+          .body = fmt::format("Only {} is answered here.\n", allowed),
+          .headers = {{"Allow", std::string(allowed)}}};
+}
+
+// For whoever asks, pages of other origins included.
+HttpReply Health() {
+  return {.content_type = "application/json",
+          .body = fmt::format(R"({{"status":"ok","service":"signal-hub","version":"{}","timestamp":{}}})",
+                              DORMOUSE_VERSION, WallMs()),
+          .headers = {{"Access-Control-Allow-Origin", "*"},
+                      {"Access-Control-Allow-Methods", std::string(kHealthMethods)},
+                      {"Access-Control-Allow-Headers", "*"}}};
 }
 
 HttpReply BadName() {
-  return Refusal(
-      404, "A hub's name is 1-128 characters of A-Z a-z 0-9 . _ ~ -; choose such a name in the path.\n");
+  return Refusal(404,
+                 "A hub's name is 1-128 characters of A-Z a-z 0-9 . _ ~ -, and not . or ..; choose such a "
+                 "name in the path.\n");
 }
 
 // 16 bytes in base64: 22 characters and "==".
@@ -72,7 +85,7 @@ EdgeServer::EdgeServer(Config config, struct ev_loop* loop, GatewayMetrics* metr
     : config_(std::move(config)),
       loop_(loop),
       metrics_(metrics),
-      files_(config_.web_root),
+      files_(config_.web_root, config_.shipped_web_root),
       address_limit_(config_.max_connections_per_address),
       partials_(config_.inbound_buffer),
       waiting_{.limit = config_.outbound_buffer},
@@ -112,6 +125,8 @@ std::string EdgeServer::Start(StatekeeperLinks* links) {
   outbound_.emplace(&table_, &of_hubs_, &*events_, &timers_, &waiting_, metrics_, config_.close_timeout_ms);
   inbound_.emplace(config_.gateway, config_.connection_window, &table_, &*events_, &*outbound_, &partials_,
                    metrics_);
+  if (config_.hub_view)
+    hub_view_.emplace(loop_, &front_door_, &router_, links, config_.tokens, config_.origins);
   if (!sockets_.ok()) return "libwebsockets does not start: is the package libwebsockets-evlib-ev installed?";
   std::string wrong = listener_.Listen(config_.listen, Listener::Sharing::kShared, "--listen");
   ev_prepare_start(loop_, &turn_end_);
@@ -134,6 +149,24 @@ void EdgeServer::OnProfiles(const std::vector<link::ClassProfile>& profiles, uin
 void EdgeServer::OnUncongested() { inbound_->OnUncongested(); }
 
 void EdgeServer::OnSettled(const EventView& event) { inbound_->OnSettled(event); }
+
+// What its hub missed cannot be made good for: the client has to come again.
+void EdgeServer::OnUnreadable(const EventView& event) {
+  metrics_->events_unreadable->Increment();
+  Connection* connection = table_.Find(event.connection);
+  if (connection != nullptr) {
+    outbound_->Close(connection, CloseCause::kUnreadable, 1011, "This could not be handed on");
+  }
+}
+
+// In proportion to the hubs that have sockets here, which is not what an idle connection may cost; but a
+// store that loses time is no matter of course.
+void EdgeServer::OnForgotten(const std::vector<bool>& by_shard) {
+  of_hubs_.ForEachHub([&](const Connection* connection) {
+    if (by_shard[ShardOf(connection->hub, static_cast<uint32_t>(by_shard.size()))])
+      events_->Append(*connection, EventKind::kPresent, kAskForRoll);
+  });
+}
 
 // --- Requests.
 
@@ -164,21 +197,23 @@ std::optional<HttpReply> EdgeServer::OnRequest(const HttpRequest& request, const
     }
     *visit.seat = std::move(*taken);
   }
-  if (request.method != "GET" && request.method != "HEAD") {
-    return HttpReply{
-        .status = 405, .body = "Only GET is answered here.\n", .headers = {{"Allow", "GET, HEAD"}}};
+  if (hub_view_.has_value() && HubView::Concerns(request)) return hub_view_->OnRequest(request, visit);
+  const bool gets = request.method == "GET" || request.method == "HEAD";
+  if (request.path == "/health") {
+    return gets || request.method == "POST" || request.method == "OPTIONS" ? Health()
+                                                                           : MethodNotAllowed(kHealthMethods);
   }
-  if (request.WantsWebSocket() && request.path != "/health") return OnUpgrade(request, visit, client);
+  if (!gets) return MethodNotAllowed("GET, HEAD");
+  if (request.WantsWebSocket()) return OnUpgrade(request, visit, client);
   return OnPlainRequest(request);
 }
 
+HttpReply EdgeServer::NotFound(std::string_view path) const {
+  return Refusal(404, fmt::format("There is nothing at {}. WebSockets open at {}; the web client is at /.\n",
+                                  path.substr(0, 200), router_.Describe()));
+}
+
 HttpReply EdgeServer::OnPlainRequest(const HttpRequest& request) {
-  if (request.path == "/health") {
-    return {.content_type = "application/json",
-            .body = fmt::format(R"({{"status":"ok","service":"signal-hub","version":"{}","timestamp":"{}"}})",
-                                DORMOUSE_VERSION, Iso8601(WallMs())),
-            .headers = {{"Access-Control-Allow-Origin", "*"}}};
-  }
   if (const StaticFiles::File* file = files_.Find(request.path)) {
     return {.content_type = file->content_type, .body = file->content};
   }
@@ -234,6 +269,10 @@ std::optional<HttpReply> EdgeServer::OnUpgrade(const HttpRequest& request, const
       return std::move(*refusal);
     }
     claims = std::get<TokenClaims>(std::move(checked));
+    if (!MayEnter(*claims, HubNameOf(match.hub))) {
+      metrics_->Refused(RefusalCause::kToken);
+      return Refusal(403, "The token is not for this hub (claim hubs).\n");
+    }
   }
   Connection* connection = table_.Allocate();
   if (connection == nullptr) return Busy("This gateway is full; connect again to reach another.\n");
@@ -272,7 +311,10 @@ void EdgeServer::OnPiece(Connection* connection, const WebSockets::Piece& piece)
   inbound_->OnPiece(connection, piece);
 }
 
-void EdgeServer::OnPong(Connection* connection) { connection->last_seen_ms = SteadyMs(); }
+void EdgeServer::OnPong(Connection* connection, std::string_view payload) {
+  connection->last_seen_ms = SteadyMs();
+  outbound_->OnPong(connection, payload);
+}
 
 void EdgeServer::OnPeerClose(Connection* connection, uint16_t code, std::string_view reason) {
   connection->last_seen_ms = SteadyMs();
@@ -286,9 +328,8 @@ void EdgeServer::OnFailed(Connection* connection, uint16_t code, std::string_vie
 }
 
 void EdgeServer::OnGone(Connection* connection) {
-  outbound_->Ended(connection, CloseCause::kBroken, 1006, {});
+  outbound_->Gone(connection);
   LoopTimers::Cancel(connection);
-  outbound_->Forget(connection);
   of_hubs_.Remove(connection);
   table_.Free(connection);
 }
@@ -299,6 +340,8 @@ void EdgeServer::OnTimer(Connection* connection) {
     WebSockets::Kill(connection);
     timers_.Schedule(connection, SteadyMs() + config_.close_timeout_ms);
   } else if (connection->draining) {
+    if (!outbound_->MayClose(connection))
+      return timers_.Schedule(connection, SteadyMs() + Outbound::kAnswerMs);
     outbound_->Close(connection, CloseCause::kGoingAway, 1001, "Going Away");
   } else {
     CheckDeadlines(connection);
@@ -348,6 +391,10 @@ bool EdgeServer::IsHeardInTime(Connection* connection, int64_t now, int64_t* loo
   if (connection->partial != nullptr) since = std::min(since, connection->partial->started_ms());
   // One that is not read on purpose cannot be heard.
   if (now - since >= timeout && !connection->IsHeld()) {
+    if (!outbound_->MayClose(connection)) {
+      *look_again = std::min(*look_again, now + Outbound::kAnswerMs);
+      return true;
+    }
     outbound_->Close(connection, CloseCause::kIdle, rules.idle_close_code, rules.idle_close_reason);
     return false;
   }

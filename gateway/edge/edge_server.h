@@ -32,6 +32,7 @@
 #include "gateway/edge/event_writer.h"
 #include "gateway/edge/gateway_metrics.h"
 #include "gateway/edge/hub_sockets.h"
+#include "gateway/edge/hub_view.h"
 #include "gateway/edge/inbound.h"
 #include "gateway/edge/origin_list.h"
 #include "gateway/edge/outbound.h"
@@ -48,8 +49,9 @@ class EdgeServer : public StatekeeperLinks::Edge, private FrontDoor::Handler, pr
  public:
   struct Config {
     GatewayId gateway = 0;
-    std::string listen;    // HOST:PORT
-    std::string web_root;  // empty: no web client
+    std::string listen;            // HOST:PORT
+    std::string web_root;          // empty: no web client
+    std::string shipped_web_root;  // for /dormouse/, where web_root has no such file
     int64_t drain_window_ms = 10'000;
     int64_t handshake_timeout_ms = 5'000;
     int64_t close_timeout_ms =
@@ -65,6 +67,7 @@ class EdgeServer : public StatekeeperLinks::Edge, private FrontDoor::Handler, pr
     uint64_t inbound_buffer = 256u << 20;   // bytes for messages that have come in part
     uint64_t outbound_buffer = 256u << 20;  // bytes for what waits for sockets
     uint32_t connection_window = 64;        // messages of one socket that its hub has not dealt with
+    bool hub_view = false;                  // whether it says how hubs live: hub_view.h
   };
 
   // `loop` and `metrics` outlive this. The links need an Edge to be made, so they come with Start.
@@ -89,6 +92,8 @@ class EdgeServer : public StatekeeperLinks::Edge, private FrontDoor::Handler, pr
   void OnProfiles(const std::vector<link::ClassProfile>& profiles, uint32_t shard_count) override;
   void OnUncongested() override;
   void OnSettled(const EventView& event) override;
+  void OnUnreadable(const EventView& event) override;
+  void OnForgotten(const std::vector<bool>& by_shard) override;
 
  private:
   bool OnAccept(int fd, const IpAddress& peer, bool crowded);  // as Listener::Accept
@@ -101,11 +106,12 @@ class EdgeServer : public StatekeeperLinks::Edge, private FrontDoor::Handler, pr
   std::optional<HttpReply> OnUpgrade(const HttpRequest& request, const FrontDoor::Visit& visit,
                                      const IpAddress& client);
   HttpReply OnPlainRequest(const HttpRequest& request);
+  HttpReply NotFound(std::string_view path) const;
 
   // WebSockets::Handler
   void OnOpen(Connection* connection) override;
   void OnPiece(Connection* connection, const WebSockets::Piece& piece) override;
-  void OnPong(Connection* connection) override;
+  void OnPong(Connection* connection, std::string_view payload) override;
   void OnPeerClose(Connection* connection, uint16_t code, std::string_view reason) override;
   bool OnWritable(Connection* connection) override;
   void OnFailed(Connection* connection, uint16_t code, std::string_view reason) override;
@@ -139,7 +145,8 @@ class EdgeServer : public StatekeeperLinks::Edge, private FrontDoor::Handler, pr
   std::optional<EventWriter> events_;  // from Start on, as what follows
   std::optional<Outbound> outbound_;
   std::optional<Inbound> inbound_;
-  std::string opening_;  // OpenRequest of the upgrade under way
+  std::optional<HubView> hub_view_;  // where it is wanted
+  std::string opening_;              // OpenRequest of the upgrade under way
 
   ev_prepare turn_end_;
   ev_idle more_to_write_;  // active: the next turn does not wait for events

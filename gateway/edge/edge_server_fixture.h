@@ -35,7 +35,7 @@ inline constexpr char kRoom[] = R"(
   max_message_size: 4000
   too_large_reply {
     parts { literal: "too large " } parts { value: ACTUAL_SIZE }
-    parts { literal: " " } parts { value: MAX_SIZE }
+    parts { literal: " " } parts { value: MAX_SIZE } parts { field: "id" otherwise: "." }
   }
 )";
 inline constexpr char kPlain[] = R"(name: "plain" routes { path: "/plain/{name}" } max_message_size: 4000)";

@@ -12,10 +12,12 @@
 #include <set>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "common/clock.h"
 #include "gateway/edge/edge_server_fixture.h"
+#include "gateway/edge/event_writer.h"
 
 namespace dormouse {
 namespace {
@@ -132,6 +134,42 @@ TEST_F(EdgeServerTest, SaysBusyUntilProfilesAreKnown) {
   Open();
 }
 
+TEST_F(EdgeServerTest, WhoHasMuchUnderWayStandsInLine) {
+  Start();
+  const link::ClassProfile large =
+      Profile(R"(name: "large" routes { path: "/large/{name}" } max_message_size: 1000000)");
+  links_->Run([&] { edge_->OnProfiles({large}, 16); });
+  links_->Settle(false);
+  TestClient client = Open("/large/a");
+  TestClient other = Open("/large/a");
+  const std::string half(EventWriter::kMuchBytes / 2, 'x');
+  for (int i = 0; i < 2; ++i) client.SendText(half);
+  client.SendText("small");
+  size_t at = 0;
+  EXPECT_FALSE(links_->WaitForKind(EventKind::kText, at, &at).in_line);
+  EXPECT_TRUE(links_->WaitForKind(EventKind::kText, at + 1, &at).in_line);
+  EXPECT_TRUE(links_->WaitForKind(EventKind::kText, at + 1, &at).in_line);
+  other.SendText("small");
+  EXPECT_FALSE(links_->WaitForKind(EventKind::kText, at + 1, &at).in_line);
+  links_->Settle(true);
+  links_->Run([] {});
+  client.SendText("small again");
+  EXPECT_FALSE(links_->WaitForKind(EventKind::kText, at + 1).in_line);
+}
+
+TEST_F(EdgeServerTest, ClosesASocketWhoseEventCannotBeRead) {
+  Start();
+  TestClient client = Open();
+  const FakeLinks::Event open = links_->WaitForEvent(0);
+  links_->Run([&] {
+    edge_->OnUnreadable({.kind = open.kind, .connection = open.connection, .hub = open.hub, .payload = {}});
+  });
+  EXPECT_EQ(client.ReadClose().close_code(), 1011);
+  EXPECT_EQ(links_->WaitForKind(EventKind::kClose, 1).close_code(), 1011);
+  EXPECT_EQ(Metric("dormouse_events_unreadable_total"), 1);
+  EXPECT_EQ(Metric("dormouse_closes_total", "unreadable"), 1);
+}
+
 TEST_F(EdgeServerTest, IsReadyWithItsLinks) {
   Start();
   const auto wait_for = [&](bool ready) {
@@ -154,8 +192,42 @@ TEST_F(EdgeServerTest, ServesTheWebClientAndItsHealth) {
   EXPECT_THAT(TestClient(port()).Get("/app.js"), EndsWith(std::string(300'000, ';')));
   EXPECT_THAT(TestClient(port()).Get("/health"),
               testing::ContainsRegex("\r\n\r\n.\"status\":\"ok\",\"service\":\"signal-hub\",\"version\":\"[0-"
-                                     "9.]+\",\"timestamp\":\"2.*Z\".$"));
+                                     "9.]+\",\"timestamp\":1[0-9]{12}.$"));
   EXPECT_THAT(TestClient(port()).Get("/../etc/passwd"), StartsWith("HTTP/1.1 404 "));
+}
+
+TEST_F(EdgeServerTest, HealthIsToldToWhoeverAsks) {
+  Start();
+  const auto answer = [&](const std::string& method, const std::string& more) {
+    TestClient client(port());
+    client.SendRaw(method + " /health HTTP/1.1\r\nHost: a\r\n" + more);
+    std::string said = client.ReadHead();
+    if (method != "HEAD") said += client.ReadRest();
+    return said;
+  };
+  const std::vector<std::pair<std::string, std::string>> requests = {
+      {"GET", "\r\n"},
+      {"POST", "Content-Length: 2\r\n\r\n{}"},
+      {"HEAD", "\r\n"},
+      {"OPTIONS", "Origin: https://a\r\nAccess-Control-Request-Method: POST\r\n\r\n"}};
+  for (const auto& [method, more] : requests) {
+    const std::string said = answer(method, more);
+    EXPECT_THAT(said, StartsWith("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n")) << method;
+    EXPECT_THAT(said, HasSubstr("\r\nAccess-Control-Allow-Origin: *\r\n")) << method;
+    EXPECT_THAT(said, HasSubstr("\r\nAccess-Control-Allow-Methods: GET, HEAD, POST, OPTIONS\r\n")) << method;
+    EXPECT_EQ(said.ends_with("}"), method != "HEAD") << method;
+  }
+  EXPECT_THAT(answer("PUT", "\r\n"), StartsWith("HTTP/1.1 405 "));
+}
+
+TEST_F(EdgeServerTest, A404ListsTheRoutesThatThereAre) {
+  Start();
+  EXPECT_THAT(TestClient(port()).Get("/nowhere"),
+              HasSubstr("WebSockets open at /, /room, /room/NAME (class room), /plain/NAME (class plain)"));
+  links_->Run([this] { edge_->OnProfiles({profiles_[1]}, 16); });
+  const std::string less = TestClient(port()).Get("/nowhere");
+  EXPECT_THAT(less, HasSubstr("WebSockets open at /plain/NAME (class plain)"));
+  EXPECT_THAT(less, testing::Not(HasSubstr("/room")));
 }
 
 TEST_F(EdgeServerTest, TheRootWithAnUpgradeHeaderIsARoute) {
@@ -256,6 +328,7 @@ TEST_F(EdgeServerTest, ACloseWithoutACodeIs1005) {
   client.Send(TestClient::kClose, "");
   EXPECT_EQ(client.ReadFrame()->opcode, TestClient::kClose);
   ExpectCloseEvent(1005, "");
+  EXPECT_TRUE(links_->WaitForEvent(1).close_by_client()) << "a good-bye all the same";
 }
 
 TEST_F(EdgeServerTest, ABrokenConnectionIs1006) {
@@ -263,8 +336,10 @@ TEST_F(EdgeServerTest, ABrokenConnectionIs1006) {
   TestClient aborted = Open();
   aborted.Abort();
   ExpectCloseEvent(1006, "");
+  EXPECT_FALSE(links_->WaitForEvent(1).close_by_client());
   { const TestClient left = Open(); }
   ExpectCloseEvent(1006, "", 3);
+  EXPECT_FALSE(links_->WaitForEvent(3).close_by_client());
 }
 
 TEST_F(EdgeServerTest, TheHubClosesWithCodeAndReasonAfterWhatItSent) {
@@ -374,11 +449,18 @@ TEST_F(EdgeServerTest, OversizedFramesAreDroppedWithAReply) {
   TestClient client = Open();
   for (const size_t size : {4001, 9000, 16'000}) {
     client.SendText(std::string(size, 'x'));
-    EXPECT_EQ(client.ReadMessage(), "too large " + std::to_string(size) + " 4000");
+    EXPECT_EQ(client.ReadMessage(), "too large " + std::to_string(size) + " 4000.");
   }
   client.Send(TestClient::kBinary, std::string(3000, 'x'), false);  // too large only together
   client.Send(TestClient::kContinuation, std::string(3000, 'x'), true);
-  EXPECT_EQ(client.ReadMessage(), "too large 6000 4000");
+  EXPECT_EQ(client.ReadMessage(), "too large 6000 4000.");
+  const std::string frame = R"({"id":"7","data":")" + std::string(10'000, 'x') + R"("})";
+  client.SendText(frame);
+  EXPECT_EQ(client.ReadMessage(), R"(too large 10020 4000"7")");
+  client.Send(TestClient::kText, frame.substr(0, 5), false);
+  client.Send(TestClient::kContinuation, frame.substr(5, 3'995), false);
+  client.Send(TestClient::kContinuation, frame.substr(4'000), true);
+  EXPECT_EQ(client.ReadMessage(), R"(too large 10020 4000"7")");
   client.SendText("small again");
   EXPECT_EQ(client.ReadMessage(), "small again");
   EXPECT_EQ(links_->event_count(), 2u);
@@ -434,7 +516,24 @@ TEST_F(EdgeServerTest, HeartbeatsDoNotReachTheHub) {
   EXPECT_EQ(client.ReadMessage(), R"({"ack":")" + id + R"("})");
   client.SendText(R"({"type":"other"})");
   EXPECT_EQ(links_->WaitForEvent(1).payload, R"({"type":"other"})");
-  EXPECT_EQ(metrics_->auto_responses->Value(), 1);
+  client.SendText(R"({"type":"heart\u0062eat"})");
+  EXPECT_EQ(client.ReadMessage(), R"({"ack":")" + id + R"("})");
+  client.Send(TestClient::kBinary, R"({"type":"heartbeat"})");
+  EXPECT_EQ(links_->WaitForEvent(2).kind, EventKind::kBinary) << "who knows what that is?";
+  EXPECT_EQ(metrics_->auto_responses->Value(), 2);
+}
+
+TEST_F(EdgeServerTest, HeartbeatsInBinaryFramesAreHeartbeatsWhereTheClassSaysSo) {
+  Start("binary_is_text: true");
+  TestClient client = Open();
+  client.Send(TestClient::kBinary, R"({"type":"heartbeat"})");
+  const std::optional<TestClient::Frame> ack = client.ReadFrame();
+  ASSERT_TRUE(ack.has_value());
+  EXPECT_EQ(ack->opcode, TestClient::kText);
+  EXPECT_EQ(ack->payload.substr(0, 8), R"({"ack":")");
+  client.Send(TestClient::kBinary, "\xff{\"type\":\"heartbeat\"}");
+  EXPECT_EQ(links_->WaitForEvent(1).kind, EventKind::kBinary);
+  EXPECT_EQ(links_->WaitForEvent(1).payload, "\xff{\"type\":\"heartbeat\"}");
 }
 
 TEST_F(EdgeServerTest, SilentSocketsAreClosedAndOnlyThose) {

@@ -16,6 +16,9 @@ namespace dormouse {
 
 class EventWriter {
  public:
+  // What a connection may have under way without standing in a line of its own.
+  static constexpr size_t kMuchBytes = 64u << 10;
+
   EventWriter(StatekeeperLinks* links, GatewayMetrics* metrics) : links_(links), metrics_(metrics) {}
 
   StatekeeperLinks::Room Append(const Connection& connection, EventKind kind, std::string_view payload = {}) {
@@ -27,12 +30,19 @@ class EventWriter {
     event.payload = payload;
     metrics_->events->Increment();
     metrics_->event_bytes->Increment(static_cast<double>(payload.size()));
-    return links_->Append(event);
+    const bool is_frame = kind == EventKind::kText || kind == EventKind::kBinary;
+    const bool much = is_frame && connection.unsettled_bytes + payload.size() > kMuchBytes;
+    return much ? links_->AppendInLine(event) : links_->Append(event);
   }
-  // A returnable frame did not reach the socket with this handle. `tail`: its end, where others share it.
-  void AppendUndelivered(uint64_t handle, std::string_view hub, std::string_view frame,
-                         SharedTail tail = {}) {
-    AppendOfHandle(EventKind::kUndelivered, handle, hub, frame, std::move(tail));
+  // A returnable frame to this handle comes back. `tail`: its end, where others share it.
+  // `kind`: kUndelivered or kUnconfirmed.
+  void AppendReturn(EventKind kind, uint64_t handle, std::string_view hub, std::string_view frame,
+                    SharedTail tail = {}) {
+    AppendOfHandle(kind, handle, hub, frame, std::move(tail));
+  }
+  // Returnable frames to the connection do not come back.
+  void AppendLost(const Connection& connection, const Lost& lost) {
+    AppendOfHandle(EventKind::kLost, connection.handle, connection.hub, LostPayload(lost));
   }
   // There is no open socket with this handle, for a hub that thinks so.
   void AppendAbsent(uint64_t handle, std::string_view hub) {

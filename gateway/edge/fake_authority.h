@@ -18,6 +18,7 @@ class FakeAuthority : public TokenAuthority {
     return {.claims = TokenClaims{.actor = "test/good",
                                   .actors = {"test/good-*"},
                                   .capabilities = {"send"},
+                                  .hubs = {},
                                   .role = "board",
                                   .expires_ms = 1234},
             .problem = {}};

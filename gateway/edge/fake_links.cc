@@ -1,8 +1,11 @@
 #include "gateway/edge/fake_links.h"
 
 #include <chrono>
+#include <cstdlib>
 #include <stdexcept>
 #include <utility>
+
+#include "common/clock.h"
 
 namespace dormouse {
 namespace {
@@ -27,6 +30,12 @@ std::string FakeLinks::Event::close_reason() const {
   CloseView close;
   ReadClosePayload(payload, &close);
   return std::string(close.reason);
+}
+
+bool FakeLinks::Event::close_by_client() const {
+  CloseView close;
+  ReadClosePayload(payload, &close);
+  return close.by_client;
 }
 
 FakeLinks::FakeLinks(struct ev_loop* loop, Edge* edge) : loop_(loop), edge_(edge) {
@@ -117,10 +126,18 @@ void FakeLinks::Run(std::function<void()> action) {
     throw std::runtime_error("the loop does not turn");
 }
 
-StatekeeperLinks::Room FakeLinks::Append(EventView event) {
+StatekeeperLinks::Room FakeLinks::Append(EventView event) { return Take(event, false); }
+
+StatekeeperLinks::Room FakeLinks::AppendInLine(EventView event) { return Take(event, true); }
+
+StatekeeperLinks::Room FakeLinks::Take(const EventView& event, bool in_line) {
   const std::lock_guard lock(mutex_);
-  events_.push_back(
-      {event.kind, event.connection, event.last_seen_ms, std::string(event.hub), std::string(event.payload)});
+  events_.push_back({.kind = event.kind,
+                     .connection = event.connection,
+                     .last_seen_ms = event.last_seen_ms,
+                     .hub = std::string(event.hub),
+                     .payload = std::string(event.payload),
+                     .in_line = in_line});
   kept_.push_back(events_.back());
   changed_.notify_all();
   if (echo_ && (event.kind == EventKind::kText || event.kind == EventKind::kBinary)) {
@@ -143,6 +160,37 @@ StatekeeperLinks::Room FakeLinks::AppendWithTail(EventView event, SharedTail tai
 bool FakeLinks::IsCongested(std::string_view /*hub*/) const {
   const std::lock_guard lock(mutex_);
   return congested_;
+}
+
+uint64_t FakeLinks::LookAt(std::string_view hub, bool sleep, Looked done) {
+  if (!ready()) return 0;
+  looked_at_.emplace_back(hub, sleep);
+  looks_.emplace(looked_at_.size(), std::move(done));
+  return looked_at_.size();
+}
+
+FakeLinks::LookedAt FakeLinks::WaitForLook(size_t index) {
+  LookedAt look;
+  for (const int64_t until = SteadyMs() + 10'000; look.hub.empty() && SteadyMs() < until;) {
+    Run([&] {
+      if (index < looked_at_.size()) look = {looked_at_[index].first, looked_at_[index].second};
+    });
+  }
+  if (look.hub.empty()) std::abort();
+  return look;
+}
+
+void FakeLinks::AnswerLook(uint64_t number, const link::Look& look) {
+  Run([&] {
+    const auto asked = looks_.extract(number);
+    if (!asked.empty()) asked.mapped()(look, 0xabc);
+  });
+}
+
+size_t FakeLinks::open_looks() {
+  size_t count = 0;
+  Run([&] { count = looks_.size(); });
+  return count;
 }
 
 // As with real links, what was appended goes on its way here.

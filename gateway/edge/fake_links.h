@@ -7,9 +7,11 @@
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "gateway/link/statekeeper_links.h"
@@ -24,10 +26,12 @@ class FakeLinks : public StatekeeperLinks {
     int64_t last_seen_ms;
     std::string hub;
     std::string payload;
+    bool in_line = false;  // AppendInLine
 
     Backlog backlog() const;  // of a pause or resume
     uint16_t close_code() const;
     std::string close_reason() const;
+    bool close_by_client() const;
   };
 
   FakeLinks(struct ev_loop* loop, Edge* edge);
@@ -45,13 +49,24 @@ class FakeLinks : public StatekeeperLinks {
   Event WaitForKind(EventKind kind, size_t from, size_t* index = nullptr);
   size_t event_count() const;
   void Deliver(const DeliveryToAppend& delivery);
+  // How hubs live: waits for the `index`-th question since the start; answers it.
+  struct LookedAt {
+    std::string hub;
+    bool sleep = false;
+  };
+  LookedAt WaitForLook(size_t index);
+  void AnswerLook(uint64_t number, const link::Look& look);
+  size_t open_looks();
   // Runs it on the loop's thread and waits for it.
   void Run(std::function<void()> action);
 
   // StatekeeperLinks
   Room Append(EventView event) override;
   Room AppendWithTail(EventView event, SharedTail tail) override;
+  Room AppendInLine(EventView event) override;
   bool IsCongested(std::string_view hub) const override;
+  uint64_t LookAt(std::string_view hub, bool sleep, Looked done) override;
+  void ForgetLook(uint64_t number) override { looks_.erase(number); }
   void Flush() override;
   bool ready() const override;
   std::string not_ready_reason() const override { return "told so by a test"; }
@@ -59,6 +74,7 @@ class FakeLinks : public StatekeeperLinks {
   size_t unsettled() const override;
 
  private:
+  Room Take(const EventView& event, bool in_line);
   void DeliverBatch();
 
   struct ev_loop* loop_;
@@ -75,6 +91,8 @@ class FakeLinks : public StatekeeperLinks {
   bool congested_ = false;
   bool ready_ = true;
   size_t unsettled_ = 0;
+  std::map<uint64_t, Looked> looks_;  // on the loop's thread, as what follows
+  std::vector<std::pair<std::string, bool>> looked_at_;
 };
 
 }  // namespace dormouse

@@ -17,7 +17,7 @@ prometheus::Gauge* Gauge(prometheus::Registry* registry, const std::string& name
 constexpr std::array<const char*, kCloseCauses> kCloseCauseNames = {
     "client",       "broken",         "hub",           "idle",          "not_admitted", "too_large",
     "invalid_utf8", "protocol_error", "partials_full", "slow_consumer", "going_away",   "outbound_full",
-    "rate_limit"};
+    "rate_limit",   "unreadable"};
 constexpr std::array<const char*, kRefusalCauses> kRefusalCauseNames = {"token", "origin", "address_limit",
                                                                         "full"};
 
@@ -53,6 +53,8 @@ GatewayMetrics::GatewayMetrics(prometheus::Registry* registry)
           Counter(registry, "dormouse_accepts_crowded_total", "Sockets accepted with few descriptors left")),
       events(Counter(registry, "dormouse_events_total", "Events handed to statekeepers")),
       event_bytes(Counter(registry, "dormouse_event_bytes_total", "Payload bytes of events")),
+      events_unreadable(Counter(registry, "dormouse_events_unreadable_total",
+                                "Events dropped because their statekeeper cannot read them")),
       deliveries(
           Counter(registry, "dormouse_deliveries_total", "Frames written for hubs, one per recipient")),
       delivery_bytes(Counter(registry, "dormouse_delivery_bytes_total", "Payload bytes written for hubs")),

@@ -28,8 +28,9 @@ enum class CloseCause : uint8_t {
   kGoingAway,      // this gateway stops
   kOutboundFull,   // no memory left for what waits for slow sockets
   kRateLimit,      // far over its rate limit, and for long
+  kUnreadable,     // the statekeeper cannot read what happened to it
 };
-inline constexpr size_t kCloseCauses = 13;
+inline constexpr size_t kCloseCauses = 14;
 
 // Why a client was not let in.
 enum class RefusalCause : uint8_t {
@@ -56,6 +57,7 @@ class GatewayMetrics {
   prometheus::Counter* accepts_crowded;
   prometheus::Counter* events;
   prometheus::Counter* event_bytes;
+  prometheus::Counter* events_unreadable;
   prometheus::Counter* deliveries;
   prometheus::Counter* delivery_bytes;
   prometheus::Counter* deliveries_queued;

@@ -31,6 +31,11 @@ class HubSockets {
       connection = connection->next_of_hub;
     } while (connection != *found);
   }
+  // Visits one connection of each hub. The same holds.
+  template <typename Visit>
+  void ForEachHub(const Visit& visit) const {
+    for (Connection* connection : one_of_each_) visit(connection);
+  }
   size_t hubs() const { return one_of_each_.size(); }
 
  private:

@@ -52,8 +52,8 @@ void Inbound::OnPiece(Connection* connection, const WebSockets::Piece& piece) {
     return;
   }
   if (piece.last && oversized) {
-    partial.reset();
-    OnOversized(connection, size);
+    const std::unique_ptr<PartialMessage> message = std::move(partial);
+    OnOversized(connection, message == nullptr ? piece.data : message->bytes(), size);
     return;
   }
   if (piece.last && partial == nullptr) {
@@ -62,7 +62,7 @@ void Inbound::OnPiece(Connection* connection, const WebSockets::Piece& piece) {
   }
   if (partial == nullptr) partial = std::make_unique<PartialMessage>(budget_, connection->handle, SteadyMs());
   if (oversized) {
-    partial->Skip(piece.data);
+    partial->Skip(piece.data, SteadyMs());
   } else if (AppendToPartial(connection, piece.data) && piece.last) {
     const std::unique_ptr<PartialMessage> message = std::move(partial);
     OnMessage(connection, message->bytes(), piece.binary);
@@ -85,12 +85,13 @@ TemplateValues Inbound::Values(const Connection& connection) const {
   return {.connection_id = ConnectionId{gateway_, connection.handle}.ToString(), .now_ms = WallMs()};
 }
 
-void Inbound::OnOversized(Connection* connection, uint64_t size) {
+void Inbound::OnOversized(Connection* connection, std::string_view head, uint64_t size) {
   metrics_->oversized->Increment();
   if (!MayTell(connection)) return;
   TemplateValues values = Values(*connection);
   values.actual_size = size;
-  if (const auto reply = connection->hub_class->rules().TooLargeReply(values)) Answer(connection, *reply);
+  if (const auto reply = connection->hub_class->rules().TooLargeReply(head, values))
+    Answer(connection, *reply);
 }
 
 // False: the message is over the rate limit (and that has been said).
@@ -116,7 +117,7 @@ void Inbound::OnOverLimit(Connection* connection, std::string_view message, doub
   if (!MayTell(connection)) return;
   TemplateValues values = Values(*connection);
   values.rate_limit = rate;
-  values.retry_after_s = connection->rate.RetryAfterSeconds(rate);
+  values.retry_after_ms = connection->rate.RetryAfterMs(rate);
   const EdgeRules& rules = connection->hub_class->rules();
   if (const auto reply = rules.RateLimitedReply(message, values)) Answer(connection, *reply);
 }
@@ -144,21 +145,19 @@ void Inbound::OnMessage(Connection* connection, std::string_view message, bool b
     outbound_->Close(connection, CloseCause::kInvalidUtf8, 1007, "Text must be UTF-8");
     return;
   }
+  outbound_->OnHeard(connection);
   if (!TakeToken(connection, message)) return;
-  if (binary) {
-    Forward(connection, EventKind::kBinary, message);
-    return;
-  }
+  const EdgeRules& rules = connection->hub_class->rules();
   // Who has not been let in hears of the hub alone what he may do.
   std::optional<std::string> answer;
-  if (connection->admit_by_ms == 0) {
-    answer = connection->hub_class->rules().AutoResponse(message, [&] { return Values(*connection); });
+  if (connection->admit_by_ms == 0 && (!binary || rules.binary_is_text())) {
+    answer = rules.AutoResponse(message, [&] { return Values(*connection); });
   }
   if (answer.has_value()) {
     metrics_->auto_responses->Increment();
     Answer(connection, *answer);
   } else {
-    Forward(connection, EventKind::kText, message);
+    Forward(connection, binary ? EventKind::kBinary : EventKind::kText, message);
   }
 }
 

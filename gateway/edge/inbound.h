@@ -45,7 +45,7 @@ class Inbound {
 
  private:
   void OnMessage(Connection* connection, std::string_view message, bool binary);
-  void OnOversized(Connection* connection, uint64_t size);
+  void OnOversized(Connection* connection, std::string_view head, uint64_t size);
   bool AppendToPartial(Connection* connection, std::string_view piece);
   bool TakeToken(Connection* connection, std::string_view message);
   void OnOverLimit(Connection* connection, std::string_view message, double rate);

@@ -1,5 +1,6 @@
 #include "gateway/edge/json_fields.h"
 
+#include <rapidjson/document.h>
 #include <rapidjson/memorystream.h>
 #include <rapidjson/reader.h>
 
@@ -73,7 +74,10 @@ class JsonFields::Handler : public rapidjson::BaseReaderHandler<rapidjson::UTF8<
     if (wanted->index < 0) return true;
     Field* field = &out_->fields_[static_cast<size_t>(wanted->index)];
     wanted->index = -1;
-    if (field->present()) return false;  // twice: which one counts is not for us to say
+    if (field->present()) {  // twice: which one counts is not for us to say
+      *field = {};
+      return false;
+    }
     const size_t begin = json_.find_first_not_of(" \t\r\n:", wanted->from);
     field->raw = json_.substr(begin, end - begin);
     return true;
@@ -89,15 +93,37 @@ class JsonFields::Handler : public rapidjson::BaseReaderHandler<rapidjson::UTF8<
   Wanted nested_;
 };
 
-std::string_view JsonFields::Field::PlainString() const {
-  if (raw.size() < 2 || raw.front() != '"' || raw.find('\\') != std::string_view::npos) return {};
-  return raw.substr(1, raw.size() - 2);
+bool JsonFields::Field::Says(std::string_view text) const {
+  if (!is_string()) return false;
+  const std::string_view inside = raw.substr(1, raw.size() - 2);
+  return inside == text || (inside.find('\\') != std::string_view::npos && Unescaped() == text);
+}
+
+bool JsonFields::Field::StartsWith(std::string_view text) const {
+  if (!is_string()) return false;
+  const std::string_view inside = raw.substr(1, raw.size() - 2);
+  const size_t escape = inside.find('\\');
+  return escape >= text.size() ? inside.starts_with(text) : Unescaped().starts_with(text);
+}
+
+std::string JsonFields::Field::Unescaped() const {
+  rapidjson::Document text;
+  text.Parse(raw.data(), raw.size());
+  return text.IsString() ? std::string(text.GetString(), text.GetStringLength()) : std::string();
 }
 
 JsonFields::JsonFields(std::vector<std::string> names)
     : names_(std::move(names)), fields_(names_.size()), parser_(std::make_unique<Parser>()) {}
 
 JsonFields::~JsonFields() = default;
+
+void JsonFields::ReadHead(std::string_view json) {
+  if (Read(json)) return;
+  // What ends with the text may go on after it: 12 of 123.
+  for (Field& field : fields_) {
+    if (field.raw.data() + field.raw.size() == json.data() + json.size()) field = {};
+  }
+}
 
 bool JsonFields::Read(std::string_view json) {
   for (Field& field : fields_) field = {};

@@ -18,8 +18,13 @@ class JsonFields {
     std::string_view raw;  // empty: not there
     bool present() const { return !raw.empty(); }
     bool is_null() const { return raw == "null"; }
-    // The text of a string that has no escapes in it; else an empty view.
-    std::string_view PlainString() const;
+    bool is_string() const { return !raw.empty() && raw.front() == '"'; }
+    // Whether it is a string that says this, with escapes or without; or one that begins so.
+    bool Says(std::string_view text) const;
+    bool StartsWith(std::string_view text) const;
+
+   private:
+    std::string Unescaped() const;
   };
 
   // `names`: what to look for, dotted names of at most two parts.
@@ -28,6 +33,9 @@ class JsonFields {
 
   // False: it is not one JSON object, or says one of the names twice. The fields are views into `json`.
   bool Read(std::string_view json);
+  // As far as it goes: what is whole in a text that ends, or stops being JSON, somewhere. A name that is said
+  // twice is not there.
+  void ReadHead(std::string_view json);
   const Field& field(size_t index) const { return fields_[index]; }
 
  private:

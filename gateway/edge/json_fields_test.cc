@@ -30,11 +30,38 @@ TEST_F(JsonFieldsTest, KnowsLiteralsAndWhatIsMissing) {
   EXPECT_FALSE(fields.field(1).present());
 }
 
-TEST_F(JsonFieldsTest, PlainStringIsTheTextWithoutQuotes) {
-  ASSERT_TRUE(fields.Read(R"({"type":"hub:heartbeat","id":"a\nb","payload":7})"));
-  EXPECT_EQ(fields.field(0).PlainString(), "hub:heartbeat");
-  EXPECT_EQ(fields.field(1).PlainString(), "");
-  EXPECT_EQ(fields.field(2).PlainString(), "");
+TEST_F(JsonFieldsTest, KnowsWhatAStringSaysHoweverItIsSpelled) {
+  ASSERT_TRUE(fields.Read(R"({"type":"hub:heartbeat","\u0069d":"hub\u003ahe\u0061rtbeat","payload":7})"));
+  for (const size_t i : {0, 1}) {
+    EXPECT_TRUE(fields.field(i).Says("hub:heartbeat")) << i;
+    EXPECT_FALSE(fields.field(i).Says("hub:heartbea")) << i;
+    EXPECT_FALSE(fields.field(i).Says("")) << i;
+    EXPECT_TRUE(fields.field(i).StartsWith("hub:hea")) << i;
+    EXPECT_TRUE(fields.field(i).StartsWith("hub")) << i;
+    EXPECT_TRUE(fields.field(i).StartsWith("")) << i;
+    EXPECT_FALSE(fields.field(i).StartsWith("hub:x")) << i;
+  }
+  EXPECT_FALSE(fields.field(2).is_string());
+  EXPECT_FALSE(fields.field(2).Says("7"));
+  EXPECT_FALSE(fields.field(2).StartsWith(""));
+}
+
+TEST_F(JsonFieldsTest, ReadsWhatIsWholeInAHead) {
+  fields.ReadHead(R"({"id":"7","payload":{"timestamp":1,"data":"begun but no)");
+  EXPECT_EQ(raw(1), "\"7\"");
+  EXPECT_EQ(raw(2), "");
+  EXPECT_EQ(raw(3), "1");
+  EXPECT_EQ(raw(4), "");
+  fields.ReadHead(R"({"type":"a","id":12)");  // or 123
+  EXPECT_EQ(raw(0), "\"a\"");
+  EXPECT_EQ(raw(1), "");
+  fields.ReadHead(R"({"id":1,"type":"a","id":2,"x":")");
+  EXPECT_EQ(raw(1), "") << "which one?";
+  EXPECT_EQ(raw(0), "\"a\"");
+  fields.ReadHead("no JSON");
+  EXPECT_EQ(raw(0), "");
+  fields.ReadHead(R"({"type":"whole"})");
+  EXPECT_EQ(raw(0), "\"whole\"");
 }
 
 TEST_F(JsonFieldsTest, RefusesWhatIsNotOneObject) {

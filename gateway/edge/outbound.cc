@@ -15,6 +15,8 @@ namespace {
 
 // Also who reads takes nothing for so long: the kernel says so once a good part of its buffer is free.
 constexpr int64_t kUsuallyStillMs = 1000;
+// Of a frame that is written because the socket takes something, however little.
+constexpr size_t kLeast = 512;
 // From this size on the end of a message goes back to its hub without a copy of it.
 constexpr size_t kLongTail = 1024;
 
@@ -110,29 +112,123 @@ void Outbound::Miss(Connection* connection, const DeliveryView& delivery, uint64
   const bool returnable = !delivery.return_to.empty();
   // Its hub wants back what still waits (a close of what it has closed), or else that would come back behind
   // this frame.
-  if (connection != nullptr && connection->outbound != nullptr && (closes || returnable)) {
-    ReturnFrames(*connection, connection->outbound->TakeReturnable());
+  if (connection != nullptr && (closes || returnable)) {
+    GiveBack(connection, EventKind::kUndelivered,
+             connection->outbound == nullptr ? std::vector<OutboundQueue::Frame>()
+                                             : connection->outbound->TakeReturnable());
   }
   if (closes || !returnable) return;
   if (delivery.payload_size >= kLongTail && *shared == nullptr) {
     *shared = std::make_shared<SharedBytes>(delivery.payload_view(), budget_);
   }
-  if (*shared != nullptr) return Return(handle, delivery.return_to, head, *shared);
+  if (*shared != nullptr) {
+    return Return(EventKind::kUndelivered, handle, delivery.return_to, head, *shared);
+  }
   scratch_.assign(head).append(delivery.payload_view());
-  events_->AppendUndelivered(handle, delivery.return_to, scratch_);
+  events_->AppendReturn(EventKind::kUndelivered, handle, delivery.return_to, scratch_);
 }
 
-void Outbound::Return(uint64_t handle, std::string_view hub, std::string_view head, const SharedBody& body) {
+void Outbound::Return(EventKind kind, uint64_t handle, std::string_view hub, std::string_view head,
+                      const SharedBody& body) {
   if (body != nullptr && body->size() >= kLongTail) {
-    return events_->AppendUndelivered(handle, hub, head, body->AsTail());
+    return events_->AppendReturn(kind, handle, hub, head, body->AsTail());
   }
   scratch_.assign(head).append(body == nullptr ? std::string_view() : body->view());
-  events_->AppendUndelivered(handle, hub, scratch_);
+  events_->AppendReturn(kind, handle, hub, scratch_);
 }
 
-void Outbound::ReturnFrames(const Connection& connection, const std::vector<OutboundQueue::Frame>& frames) {
-  for (const OutboundQueue::Frame& frame : frames) {
-    Return(connection.handle, connection.hub, frame.head, frame.body);
+void Outbound::GiveBack(Connection* connection, EventKind kind,
+                        const std::vector<OutboundQueue::Frame>& waiting) {
+  const KeptBounds& bounds = connection->hub_class->rules().kept;
+  size_t messages = 0;
+  size_t bytes = 0;
+  uint64_t more = 0;  // than fits
+  const auto give = [&](const OutboundQueue::Frame& frame, EventKind how) {
+    ++messages;
+    bytes += frame.size();
+    if (more > 0 || (bounds.messages != 0 && (messages > bounds.messages || bytes > bounds.bytes))) {
+      ++more;
+    } else {
+      Return(how, connection->handle, connection->hub, frame.head, frame.body);
+    }
+  };
+  if (connection->unconfirmed != nullptr) {
+    const uint64_t lost = connection->unconfirmed->lost();
+    const std::vector<OutboundQueue::Frame> written = connection->unconfirmed->Take();
+    ForgetKept(connection);
+    if (lost > 0) {
+      events_->AppendLost(*connection,
+                          {.count = lost, .older = true, .unconfirmed = kind == EventKind::kUnconfirmed});
+    }
+    for (const OutboundQueue::Frame& frame : written) give(frame, kind);
+  }
+  for (const OutboundQueue::Frame& frame : waiting) give(frame, EventKind::kUndelivered);
+  if (more > 0) events_->AppendLost(*connection, {.count = more});
+}
+
+// A client that ends the connection, on a path that has brought everything to its machine, has most likely
+// got it. If nobody was heard, it has most likely not.
+EventKind Outbound::Written(const Connection& connection) {
+  return connection.killed || WebSockets::HasBuffered(connection) ||
+                 WebSockets::Unacknowledged(connection) > 0
+             ? EventKind::kUndelivered
+             : EventKind::kUnconfirmed;
+}
+
+// --- What was written, and may not be with the client.
+
+void Outbound::Keep(Connection* connection, OutboundQueue::Frame frame) {
+  const KeptBounds& bounds = connection->hub_class->rules().kept;
+  if (bounds.messages == 0) return;
+  if (connection->unconfirmed == nullptr) {
+    connection->unconfirmed = std::make_unique<Unconfirmed>(budget_);
+    connection->unconfirmed->place = with_kept_.insert(with_kept_.end(), connection);
+  }
+  if (connection->unconfirmed->Keep(std::move(frame), bounds, SteadyMs())) Ask(connection);
+}
+
+void Outbound::Ask(Connection* connection) {
+  if (WebSockets::HasBuffered(*connection) || connection->killed) return;  // at another time
+  WebSockets::Ping(connection, connection->unconfirmed->Ask());
+}
+
+void Outbound::OnHeard(Connection* connection) {
+  if (connection->unconfirmed != nullptr && connection->unconfirmed->IsDue(SteadyMs())) Ask(connection);
+}
+
+bool Outbound::MayClose(Connection* connection) {
+  if (connection->unconfirmed == nullptr || connection->asked_last) return true;
+  connection->asked_last = true;
+  Ask(connection);
+  return false;
+}
+
+void Outbound::OnPong(Connection* connection, std::string_view payload) {
+  if (connection->unconfirmed == nullptr || !connection->unconfirmed->Answer(payload, SteadyMs())) return;
+  if (connection->asked_last && connection->draining) {
+    timers_->Schedule(connection, SteadyMs());
+  } else {
+    connection->asked_last = false;
+  }
+  if (connection->unconfirmed->empty()) {
+    ForgetKept(connection);
+  } else {
+    with_kept_.splice(with_kept_.end(), with_kept_, connection->unconfirmed->place);
+  }
+}
+
+void Outbound::ForgetKept(Connection* connection) {
+  if (connection->unconfirmed == nullptr) return;
+  with_kept_.erase(connection->unconfirmed->place);
+  connection->unconfirmed.reset();
+}
+
+void Outbound::DropKept() {
+  const uint64_t enough = budget_->limit - budget_->limit / 16;
+  for (size_t left = with_kept_.size();
+       left > 0 && (budget_->kept > enough / kKeptPart || budget_->memory > enough); --left) {
+    with_kept_.front()->unconfirmed->Drop();
+    with_kept_.splice(with_kept_.end(), with_kept_, with_kept_.begin());
   }
 }
 
@@ -150,8 +246,10 @@ void Outbound::DropQueue(Connection* connection) {
   connection->outbound.reset();
 }
 
-void Outbound::ClearQueue(Connection* connection) {
-  if (connection->outbound != nullptr) ReturnFrames(*connection, connection->outbound->Clear());
+void Outbound::Clear(Connection* connection, EventKind kind) {
+  GiveBack(
+      connection, kind,
+      connection->outbound == nullptr ? std::vector<OutboundQueue::Frame>() : connection->outbound->Clear());
 }
 
 void Outbound::Reply(Connection* connection, std::string_view text) {
@@ -170,7 +268,10 @@ Outbound::Wrote Outbound::WriteNow(Connection* connection, const MessageParts& m
                                    size_t* sent) {
   const size_t most = message.size() <= kWhole ? kWhole : OutboundQueue::kChunk;
   while (turn_left_ > 0) {
-    const OutboundChunk chunk = ChunkOf(message, binary, *sent, most, &scratch_);
+    const size_t wanted = std::max<size_t>(std::min(most, message.size() - *sent), 1);
+    const size_t room = WebSockets::Room(connection, wanted);
+    if (room == 0) return Wrote::kSocketFull;
+    const OutboundChunk chunk = ChunkOf(message, binary, *sent, room, &scratch_);
     const WebSockets::Written written = Write(connection, chunk);
     if (written == WebSockets::Written::kFailed) return Wrote::kFailed;
     *sent += chunk.size;
@@ -198,6 +299,9 @@ void Outbound::Send(Connection* connection, const MessageParts& message, bool bi
   } else if (connection->outbound == nullptr && !(returnable && WebSockets::PeerHasGone(*connection))) {
     switch (WriteNow(connection, message, binary, &sent)) {
       case Wrote::kWhole:
+        if (returnable && !connection->closing && connection->hub_class->rules().kept.messages != 0) {
+          Keep(connection, {.head = std::string(message.head), .body = share()});
+        }
         return;
       case Wrote::kFailed:
         if (!returnable) return;
@@ -205,7 +309,9 @@ void Outbound::Send(Connection* connection, const MessageParts& message, bool bi
       case Wrote::kSocketFull:
         if (!connection->closing) break;
         // This frame was one too many.
-        if (returnable) Return(connection->handle, connection->hub, message.head, share());
+        if (returnable) {
+          Return(EventKind::kUndelivered, connection->handle, connection->hub, message.head, share());
+        }
         return;
       case Wrote::kTurnOver:
         only_the_turn = true;
@@ -213,13 +319,18 @@ void Outbound::Send(Connection* connection, const MessageParts& message, bool bi
     }
   }  // else, to a client that has gone, it waits for the end of the connection, and goes back then
   metrics_->deliveries_queued->Increment();
+  const bool is_first = connection->outbound == nullptr;
   OutboundQueue::Frame frame{.head = std::string(message.head),
                              .body = share(),
                              .binary = binary,
                              .returnable = returnable,
                              .written = sent};
   const auto crossing = QueueOf(connection)->Push(std::move(frame), MarksOf(*connection));
-  if (only_the_turn) StandInLine(connection);
+  if (only_the_turn) {
+    StandInLine(connection);
+  } else if (is_first) {
+    WebSockets::WantWritable(connection);
+  }
   OnCrossing(connection, crossing);
 }
 
@@ -251,7 +362,9 @@ bool Outbound::OnWritable(Connection* connection) {
     StandInLine(connection);
     return false;
   }
-  WriteSome(connection);
+  // A client that has gone may have said so: that is to be read before the error that a write would bring.
+  if (!connection->IsHeld() && WebSockets::PeerHasGone(*connection)) return false;
+  WriteSome(connection, kLeast);
   const OutboundQueue* queue = connection->outbound.get();
   if (!connection->closing || queue == nullptr || queue->bytes() > 0 || queue->has_chunk()) return false;
   if (!queue->close().has_value()) return false;
@@ -279,17 +392,20 @@ bool Outbound::OnTurnEnd() {
   return !line_.empty();
 }
 
-void Outbound::WriteSome(Connection* connection) {
+void Outbound::WriteSome(Connection* connection, size_t at_least) {
   OutboundQueue* queue = connection->outbound.get();
   bool buffered = false;
   size_t spent = 0;
   while (queue->has_chunk() && !buffered && spent < OutboundQueue::kChunk) {
     if (queue->next_is_returnable() && WebSockets::PeerHasGone(*connection)) return;
-    const OutboundChunk chunk = queue->NextChunk(&scratch_);
+    const size_t room = WebSockets::Room(connection, OutboundQueue::kChunk);
+    if (room == 0 && at_least == 0) break;
+    const OutboundChunk chunk = queue->NextChunk(&scratch_, std::max(room, std::exchange(at_least, 0)));
     const WebSockets::Written written = Write(connection, chunk);
     if (written == WebSockets::Written::kFailed) return;
     buffered = written == WebSockets::Written::kBuffered;
-    queue->ChunkWritten(buffered, SteadyMs());
+    if (auto whole = queue->ChunkWritten(buffered, SteadyMs(), chunk.size))
+      Keep(connection, *std::move(whole));
     spent += chunk.size + kWriteCost;
   }
   if (connection->closing && spent > 0) PostponeGivingUp(connection);
@@ -331,7 +447,7 @@ void Outbound::MakeRoom() {
 void Outbound::GiveUp(Connection* connection) {
   if (!connection->closing) return Close(connection, CloseCause::kOutboundFull, 1013, "Too slow");
   // It has had its time to take what comes before the close.
-  ClearQueue(connection);
+  Clear(connection, EventKind::kUndelivered);
   WebSockets::Kill(connection);
   DropQueue(connection);  // what the library has of it goes in a moment, with the socket
 }
@@ -339,7 +455,10 @@ void Outbound::GiveUp(Connection* connection) {
 void Outbound::Close(Connection* connection, CloseCause cause, uint16_t code, std::string_view reason) {
   if (connection->closing) return;
   events_->AppendClose(*connection, code, reason);
-  ClearQueue(connection);
+  // What was written waits for how the connection ends, unless something goes back that comes after it.
+  if (connection->outbound != nullptr && connection->outbound->has_chunk()) {
+    Clear(connection, EventKind::kUndelivered);
+  }
   StartClosing(connection, cause, {code, std::string(reason)});
 }
 
@@ -361,20 +480,25 @@ void Outbound::StartClosing(Connection* connection, CloseCause cause, OutboundQu
 }
 
 void Outbound::Ended(Connection* connection, CloseCause cause, uint16_t code, std::string_view reason) {
-  if (!connection->closing) {
-    connection->closing = true;
-    connection->partial.reset();
-    metrics_->Closed(cause);
-    events_->AppendClose(*connection, code, reason, cause == CloseCause::kClient);
-    PostponeGivingUp(connection);
-  }
-  ClearQueue(connection);
+  if (connection->closing) return;
+  connection->closing = true;
+  connection->partial.reset();
+  metrics_->Closed(cause);
+  events_->AppendClose(*connection, code, reason, cause == CloseCause::kClient);
+  PostponeGivingUp(connection);
+  // It has taken its leave, and what it had got with it.
+  if (cause == CloseCause::kClient && (code == 1000 || code == 1005)) ForgetKept(connection);
+  Clear(connection, Written(*connection));
+}
+
+void Outbound::Gone(Connection* connection) {
+  Ended(connection, CloseCause::kBroken, 1006, {});
+  Clear(connection, Written(*connection));
+  DropQueue(connection);
 }
 
 void Outbound::PostponeGivingUp(Connection* connection) {
   timers_->Schedule(connection, SteadyMs() + close_timeout_ms_);
 }
-
-void Outbound::Forget(Connection* connection) { DropQueue(connection); }
 
 }  // namespace dormouse

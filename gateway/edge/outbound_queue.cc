@@ -88,25 +88,28 @@ OutboundQueue::Crossing OutboundQueue::Up(const OutboundMarks& marks) {
   return Crossing::kPause;
 }
 
-OutboundChunk OutboundQueue::NextChunk(std::string* scratch) const {
+OutboundChunk OutboundQueue::NextChunk(std::string* scratch, size_t most) const {
   const Frame& frame = frames_.front();
-  return ChunkOf(PartsOf(frame), frame.binary, frame.written, kChunk, scratch);
+  return ChunkOf(PartsOf(frame), frame.binary, frame.written, std::min(most, kChunk), scratch);
 }
 
-void OutboundQueue::ChunkWritten(bool buffered, int64_t now_ms) {
+std::optional<OutboundQueue::Frame> OutboundQueue::ChunkWritten(bool buffered, int64_t now_ms, size_t most) {
   Frame& frame = frames_.front();
   const size_t left = frame.size() - frame.written;
-  const size_t size = std::min(left, kChunk);
+  const size_t size = std::min({left, most, kChunk});
   bytes_ -= size;
   if (buffered) buffered_ += size;
   if (buffered && size == left) ++buffered_messages_;
   frame.written += size;
+  std::optional<Frame> whole;
   if (size == left) {
     own_ -= Own(frame);
+    if (frame.returnable) whole = std::move(frame);
     frames_.pop_front();
   }
   still_since_ms_ = now_ms;
   Count();
+  return whole;
 }
 
 void OutboundQueue::Flushed(int64_t now_ms) {

@@ -83,10 +83,12 @@ class OutboundQueue {
   Crossing Push(Frame frame, const OutboundMarks& marks);
 
   bool has_chunk() const { return !frames_.empty(); }
-  OutboundChunk NextChunk(std::string* scratch) const;
+  // At most kChunk, and `most`.
+  OutboundChunk NextChunk(std::string* scratch, size_t most = kChunk) const;
   bool next_is_returnable() const { return frames_.front().returnable; }
-  // The chunk went out (or into the library's buffer, where it counts as waiting until Flushed).
-  void ChunkWritten(bool buffered, int64_t now_ms);
+  // The chunk went out (or into the library's buffer, where it counts as waiting until Flushed). `most`: as
+  // of NextChunk. Gives the message back if that was the last of it and it is returnable.
+  std::optional<Frame> ChunkWritten(bool buffered, int64_t now_ms, size_t most = kChunk);
   // `size` bytes of a message that never was in the queue are in the library's buffer. What is left of the
   // message is pushed after.
   Crossing Buffered(size_t size, const OutboundMarks& marks);

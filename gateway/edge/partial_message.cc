@@ -12,9 +12,16 @@ constexpr uint64_t kHeadway = 4'096;
 }  // namespace
 
 bool PartialMessage::Append(std::string_view piece, int64_t now_ms) {
+  const uint64_t held = held_;
+  if (!Keep(piece)) return false;
+  size_ += piece.size();
+  if (held_ > held || size_ - headway_size_ >= kHeadway) MakeHeadway(now_ms);
+  return true;
+}
+
+bool PartialMessage::Keep(std::string_view piece) {
   const size_t size = bytes_.size() + piece.size();
-  const bool grows = size > held_;
-  if (grows) {
+  if (size > held_) {
     // Grows as a string does, but asks first. Never by what a frame's header promises.
     const uint64_t wanted = std::max<uint64_t>(size, 2 * held_);
     if (budget_->used_ - held_ + wanted > budget_->limit_) return false;
@@ -23,15 +30,22 @@ bool PartialMessage::Append(std::string_view piece, int64_t now_ms) {
     bytes_.reserve(wanted);
   }
   bytes_.append(piece);
-  size_ += piece.size();
-  if (grows || size_ - headway_size_ >= kHeadway) MakeHeadway(now_ms);
   return true;
 }
 
-void PartialMessage::Skip(std::string_view piece) {
+void PartialMessage::Skip(std::string_view piece, int64_t now_ms) {
+  const uint64_t held = held_;
+  const bool has_all = bytes_.size() == size_;
+  if (bytes_.size() > kHead) {
+    const std::string head(bytes_, 0, kHead);
+    Release();
+    std::string().swap(bytes_);
+    Keep(head);
+  } else if (has_all) {
+    Keep(piece.substr(0, kHead - bytes_.size()));  // where there is no memory left, it does without
+  }
   size_ += piece.size();
-  Release();
-  std::string().swap(bytes_);
+  if (held_ > 0 && (held_ != held || size_ - headway_size_ >= kHeadway)) MakeHeadway(now_ms);
 }
 
 void PartialMessage::Restart(int64_t now_ms) {

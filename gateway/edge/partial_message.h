@@ -25,12 +25,17 @@ class PartialMessage
 
   // False: there is no memory left for it; nothing was taken.
   bool Append(std::string_view piece, int64_t now_ms);
-  // It is too large: this piece, and what came before, is counted and not kept.
-  void Skip(std::string_view piece);
+  // What is kept of a message that is too large, for who it is from, and its id: room for more than one long
+  // field.
+  static constexpr size_t kHead = 8'192;
+
+  // It is too large: this piece, and what came before, is counted, and no more than its first kHead bytes are
+  // kept.
+  void Skip(std::string_view piece, int64_t now_ms);
 
   uint64_t owner() const { return owner_; }
-  const std::string& bytes() const { return bytes_; }
-  uint64_t size() const { return size_; }  // of what came, skipped or not
+  const std::string& bytes() const { return bytes_; }  // that were kept
+  uint64_t size() const { return size_; }              // of what came, skipped or not
   // When the first piece came, or when its socket was read again after a pause of our making.
   int64_t started_ms() const { return started_ms_; }
   void Restart(int64_t now_ms);
@@ -41,6 +46,7 @@ class PartialMessage
   double Cost(int64_t now_ms) const;
 
  private:
+  bool Keep(std::string_view piece);
   void MakeHeadway(int64_t now_ms);
   void Release();
 

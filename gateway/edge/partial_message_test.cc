@@ -30,15 +30,35 @@ TEST(PartialMessage, IsPutTogetherWithinTheBudget) {
   EXPECT_EQ(budget.Costliest(11), nullptr);
 }
 
-TEST(PartialMessage, WhatIsTooLargeIsOnlyCounted) {
+TEST(PartialMessage, OfWhatIsTooLargeTheHeadIsKeptAndTheRestCounted) {
+  PartialBudget budget(100'000);
+  PartialMessage from_the_start(&budget, 1, 0);
+  for (int i = 0; i < 100; ++i) from_the_start.Skip(std::string(500, static_cast<char>('0' + i % 10)), 0);
+  EXPECT_EQ(from_the_start.size(), 50'000u);
+  EXPECT_EQ(from_the_start.bytes().size(), PartialMessage::kHead);
+  EXPECT_EQ(from_the_start.bytes().substr(0, 501), std::string(500, '0') + "1");
+  PartialMessage in_the_end(&budget, 2, 0);
+  EXPECT_TRUE(in_the_end.Append(std::string(20'000, 'x'), 0));
+  in_the_end.Skip(std::string(20'000, 'y'), 0);
+  EXPECT_EQ(in_the_end.size(), 40'000u);
+  EXPECT_EQ(in_the_end.bytes(), std::string(PartialMessage::kHead, 'x'));
+  EXPECT_LE(budget.used(), 4 * PartialMessage::kHead);
+  EXPECT_LE(in_the_end.bytes().capacity(), 2 * PartialMessage::kHead);
+}
+
+TEST(PartialMessage, WhereThereIsNoMemoryForAHeadItDoesWithout) {
   PartialBudget budget(1000);
   PartialMessage message(&budget, 1, 0);
-  EXPECT_TRUE(message.Append(std::string(500, 'x'), 0));
-  message.Skip(std::string(700, 'x'));
-  EXPECT_EQ(message.size(), 1200u);
-  EXPECT_EQ(budget.used(), 0u);
-  EXPECT_LT(message.bytes().capacity(), 100u);
-  EXPECT_EQ(budget.Costliest(1), nullptr);
+  message.Skip(std::string(700, 'x'), 0);
+  message.Skip(std::string(700, 'y'), 0);
+  EXPECT_EQ(message.bytes(), std::string(700, 'x'));
+  message.Skip(std::string(100, 'z'), 0);
+  EXPECT_EQ(message.bytes(), std::string(700, 'x')) << "no head with a hole in it";
+  EXPECT_EQ(message.size(), 1500u);
+  PartialMessage other(&budget, 2, 0);
+  other.Skip(std::string(700, 'x'), 0);
+  EXPECT_EQ(other.bytes(), "");
+  EXPECT_EQ(budget.Costliest(1)->owner(), 1u) << "who holds nothing need not go";
 }
 
 class CostliestTest : public testing::Test {

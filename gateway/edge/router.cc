@@ -1,5 +1,8 @@
 #include "gateway/edge/router.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <optional>
 
 #include "common/http/http_request.h"
@@ -10,11 +13,30 @@ namespace {
 
 constexpr std::string_view kNamePart = "{name}";
 
+std::string DescribeRoutes(const std::vector<link::ClassProfile>& profiles) {
+  std::vector<std::string> classes;
+  for (const link::ClassProfile& profile : profiles) {
+    std::vector<std::string> paths;
+    for (const link::Route& route : profile.routes()) {
+      std::string_view path = route.path();
+      const bool named = path.ends_with(kNamePart);
+      if (named) path.remove_suffix(kNamePart.size());
+      paths.push_back(std::string(path) + (named ? "NAME" : ""));
+    }
+    std::ranges::sort(paths);
+    if (!paths.empty())
+      classes.push_back(fmt::format("{} (class {})", fmt::join(paths, ", "), profile.name()));
+  }
+  return classes.empty() ? "no path yet" : fmt::format("{}", fmt::join(classes, ", "));
+}
+
 }  // namespace
 
 void Router::SetProfiles(const std::vector<link::ClassProfile>& profiles) {
+  description_ = DescribeRoutes(profiles);
   exact_.clear();
   prefixes_.clear();
+  routes_.clear();
   for (const link::ClassProfile& profile : profiles) {
     std::unique_ptr<HubClassEdge>& hub_class = classes_[profile.name()];
     if (hub_class == nullptr) {
@@ -24,6 +46,7 @@ void Router::SetProfiles(const std::vector<link::ClassProfile>& profiles) {
     }
     for (const link::Route& route : profile.routes()) {
       std::string_view path = route.path();
+      routes_[profile.name()].emplace_back(path);
       if (path.ends_with(kNamePart)) {
         path.remove_suffix(kNamePart.size());
         prefixes_.insert_or_assign(std::string(path), Target{hub_class.get(), ""});

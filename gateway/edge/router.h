@@ -17,7 +17,12 @@ class Router {
   // Replaces routes and rules. Classes stay where they are for the connections that point to them; one that
   // has left the profiles keeps its last rules and has no routes.
   void SetProfiles(const std::vector<link::ClassProfile>& profiles);
+  // "/ws/{name}", by class; for people.
+  using Routes = std::map<std::string, std::vector<std::string>>;
+  const Routes& routes() const { return routes_; }
   bool has_profiles() const { return !classes_.empty(); }
+  // "/ws, /ws/NAME (class signal), ...": the routes, for people.
+  const std::string& Describe() const { return description_; }
 
   enum class Result { kFound, kUnknownPath, kBadName };
   struct Match {
@@ -34,9 +39,11 @@ class Router {
     std::string hub_name;  // empty: it follows in the path
   };
 
+  Routes routes_;
   std::map<std::string, std::unique_ptr<HubClassEdge>> classes_;
   std::map<std::string, Target, std::less<>> exact_;     // "/ws"
   std::map<std::string, Target, std::less<>> prefixes_;  // "/ws/", of "/ws/{name}"
+  std::string description_ = "no path yet";
 };
 
 }  // namespace dormouse

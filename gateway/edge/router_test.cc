@@ -41,7 +41,8 @@ TEST_F(RouterTest, LeadsToTheHubsOfTheProtocol) {
 TEST_F(RouterTest, DecodesTheName) { EXPECT_EQ(Hub("/ws/%72oom%2D1"), "signal/room-1"); }
 
 TEST_F(RouterTest, RefusesBadNames) {
-  for (const std::string name : {"", "a%2Fb", "%", "%zz", "a b", "%20", "%00", "\xc3\xa9"}) {
+  for (const std::string name :
+       {"", "a%2Fb", "%", "%zz", "a b", "%20", "%00", "\xc3\xa9", ".", "..", "%2e%2E"}) {
     EXPECT_EQ(router.Find("/ws/" + name).result, Result::kBadName) << name;
   }
   EXPECT_EQ(router.Find("/ws/" + std::string(129, 'a')).result, Result::kBadName);

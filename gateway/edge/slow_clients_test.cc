@@ -23,13 +23,6 @@ class SlowClientsTest : public EdgeServerTest {
     links_->Run([] {});
     links_->Run([] {});
   }
-  void Admit(uint64_t connection) {
-    const Recipient recipient{connection, {}};
-    DeliveryToAppend delivery;
-    delivery.kind = DeliveryKind::kAdmit;
-    delivery.recipients = {&recipient, 1};
-    links_->Deliver(delivery);
-  }
 };
 
 TEST_F(SlowClientsTest, ARequestThatTricklesIsCutOffAtTheDeadline) {
@@ -340,6 +333,97 @@ TEST_F(SlowClientsTest, ALargeFanOutIsSpreadOverTurnsOfTheLoop) {
     ASSERT_TRUE(client.ReadMessage() == large);
     ASSERT_EQ(client.ReadMessage(), "that was it");
   }
+}
+
+// --- Leaving while output waits
+
+class LeavingTest : public SlowClientsTest {
+ protected:
+  // A client for which far more waits than the kernel takes, and its handle.
+  std::pair<TestClient, uint64_t> OpenWithBacklog() {
+    size_t at = links_->event_count();
+    TestClient client = Open("/room", 4096);
+    const uint64_t connection = links_->WaitForKind(EventKind::kOpen, at, &at).connection;
+    for (int i = 0; i < kMessages; ++i) DeliverReturnable(connection, Numbered(i));
+    WaitForTurn();
+    EXPECT_GT(metrics_->outbound_queued_bytes->Value(), 5e6);
+    return {std::move(client), connection};
+  }
+  FakeLinks::Event CloseOf(uint64_t connection) {
+    for (size_t at = 0;; ++at) {
+      FakeLinks::Event event = links_->WaitForKind(EventKind::kClose, at, &at);
+      if (event.connection == connection) return event;
+    }
+  }
+
+  static constexpr int kMessages = 150;
+};
+
+TEST_F(LeavingTest, AClientThatClosesIsHeardAndAnsweredThoughMegabytesWaitForIt) {
+  Start("outbound_limit: 500000000");
+  for (const uint16_t code : {1000, 1001, 1005, 4000}) {
+    auto [client, connection] = OpenWithBacklog();
+    if (code == 1005) {
+      client.Send(TestClient::kClose, "");
+    } else {
+      client.SendClose(code, "bye");
+    }
+    // Before it has read a byte.
+    const FakeLinks::Event close = CloseOf(connection);
+    EXPECT_EQ(close.close_code(), code);
+    EXPECT_EQ(close.close_reason(), code == 1005 ? "" : "bye");
+    EXPECT_TRUE(close.close_by_client());
+    size_t whole = 0;
+    std::optional<TestClient::Frame> frame;
+    while ((frame = client.ReadFrame()) && frame->opcode != TestClient::kClose) whole += frame->final ? 1 : 0;
+    ASSERT_TRUE(frame.has_value()) << "its close frame must be answered: " << code;
+    if (code == 1005) {
+      EXPECT_EQ(frame->payload, "");
+    } else {
+      EXPECT_EQ(frame->close_code(), code);
+    }
+    EXPECT_TRUE(client.ReadsEnd());
+    WaitForGauge(metrics_->connections, 0);
+    EXPECT_LT(whole, static_cast<size_t>(kMessages)) << "or the test says nothing";
+    // What was not written whole goes back to the hub.
+    std::vector<int> returned;
+    for (size_t at = 0; returned.size() < kMessages - whole; ++at) {
+      const FakeLinks::Event event = links_->WaitForKind(EventKind::kUndelivered, at, &at);
+      if (event.connection == connection) returned.push_back(std::stoi(event.payload));
+    }
+    EXPECT_EQ(returned.front(), static_cast<int>(whole));
+    EXPECT_EQ(returned.back(), kMessages - 1);
+  }
+}
+
+TEST_F(LeavingTest, WhoNeverReadsHisCloseFrameIsLetGo) {
+  EdgeServer::Config config;
+  config.close_timeout_ms = 300;
+  Start("outbound_limit: 500000000", config);
+  auto [client, connection] = OpenWithBacklog();
+  client.SendClose(1000, "");
+  EXPECT_EQ(CloseOf(connection).close_code(), 1000);
+  WaitForGauge(metrics_->connections, 0);
+}
+
+TEST_F(LeavingTest, HowItEndedIsWhatTheClientSaidBeforeItWasGone) {
+  Start("outbound_limit: 500000000");
+  for (int i = 0; i < 20; ++i) {
+    auto [polite, a] = OpenWithBacklog();
+    polite.SendClose(1000, "");
+    polite.Abort();  // reset: it has not read all
+    EXPECT_EQ(CloseOf(a).close_code(), 1000);
+    EXPECT_TRUE(CloseOf(a).close_by_client());
+    WaitForGauge(metrics_->connections, 0);
+  }
+  auto [broken, b] = OpenWithBacklog();
+  broken.Abort();
+  EXPECT_EQ(CloseOf(b).close_code(), 1006);
+  EXPECT_FALSE(CloseOf(b).close_by_client());
+  auto [half, c] = OpenWithBacklog();
+  half.EndOutput();
+  EXPECT_EQ(CloseOf(c).close_code(), 1006);
+  WaitForGauge(metrics_->connections, 0);
 }
 
 }  // namespace

@@ -58,15 +58,19 @@ std::string RelativePath(std::string_view path) {
 }  // namespace
 
 const StaticFiles::File* StaticFiles::Find(std::string_view path) {
-  if (root_.empty()) return nullptr;
   const std::string relative = RelativePath(path);
   if (relative.empty()) return nullptr;
-  const std::string name = root_ + "/" + relative;
+  const File* file = root_.empty() ? nullptr : Read(root_ + "/" + relative);
+  if (file != nullptr || shipped_.empty() || !relative.starts_with("dormouse/")) return file;
+  return Read(shipped_ + "/" + relative);
+}
+
+const StaticFiles::File* StaticFiles::Read(const std::string& name) {
   struct stat status {};
   if (stat(name.c_str(), &status) != 0 || !S_ISREG(status.st_mode) || status.st_size > kMaxFileSize)
     return nullptr;
 
-  const auto it = cache_.find(relative);
+  const auto it = cache_.find(name);
   if (it != cache_.end()) {
     const timespec& modified = it->second.modified;
     if (modified.tv_sec == status.st_mtim.tv_sec && modified.tv_nsec == status.st_mtim.tv_nsec)
@@ -78,14 +82,14 @@ const StaticFiles::File* StaticFiles::Find(std::string_view path) {
   if (!in) return nullptr;
   Cached cached;
   cached.file.content.assign(std::istreambuf_iterator<char>(in), {});
-  cached.file.content_type = ContentType(relative);
+  cached.file.content_type = ContentType(name);
   cached.modified = status.st_mtim;
   if (cached_bytes_ + cached.file.content.size() > kMaxCachedBytes) {
     cache_.clear();
     cached_bytes_ = 0;
   }
   cached_bytes_ += cached.file.content.size();
-  return &cache_.insert_or_assign(relative, std::move(cached)).first->second.file;
+  return &cache_.insert_or_assign(name, std::move(cached)).first->second.file;
 }
 
 std::string DefaultWebRoot() {

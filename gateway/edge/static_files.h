@@ -14,8 +14,10 @@ namespace dormouse {
 class StaticFiles {
  public:
   // `root`: a directory; empty: there are no files. Links in it are followed wherever they lead: who may
-  // write there decides what is served.
-  explicit StaticFiles(std::string root) : root_(std::move(root)) {}
+  // write there decides what is served. `shipped`: where the client library, /dormouse/, comes from as far as
+  // `root` has none; empty: there is none.
+  explicit StaticFiles(std::string root, std::string shipped = "")
+      : root_(std::move(root)), shipped_(std::move(shipped)) {}
 
   struct File {
     std::string content;
@@ -33,8 +35,11 @@ class StaticFiles {
     timespec modified{};
   };
 
+  const File* Read(const std::string& name);
+
   std::string root_;
-  std::map<std::string, Cached> cache_;
+  std::string shipped_;
+  std::map<std::string, Cached> cache_;  // by where they lie
   size_t cached_bytes_ = 0;
 };
 

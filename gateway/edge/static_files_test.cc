@@ -26,6 +26,20 @@ class StaticFilesTest : public testing::Test {
   TempDir directory_;
 };
 
+TEST_F(StaticFilesTest, TheClientLibraryIsThereWhateverTheRoot) {
+  std::filesystem::create_directories(directory_ / "shipped/dormouse");
+  Write("shipped/dormouse/index.js", "the library");
+  Write("shipped/page.html", "not the library");
+  StaticFiles files(directory_ / "root", directory_ / "shipped");
+  ASSERT_NE(files.Find("/dormouse/index.js"), nullptr);
+  EXPECT_EQ(files.Find("/dormouse/index.js")->content, "the library");
+  EXPECT_EQ(files.Find("/page.html"), nullptr);
+  EXPECT_EQ(files.Find("/dormouse/../page.html"), nullptr);
+  std::filesystem::create_directories(directory_ / "root/dormouse");
+  Write("root/dormouse/index.js", "another");
+  EXPECT_EQ(files.Find("/dormouse/index.js")->content, "another") << "one's own comes first";
+}
+
 TEST_F(StaticFilesTest, ServesFilesWithTheirTypes) {
   StaticFiles files(directory_ / "root");
   const StaticFiles::File* file = files.Find("/");

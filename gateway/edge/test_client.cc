@@ -9,6 +9,7 @@
 
 #include <cstring>
 #include <stdexcept>
+#include <utility>
 
 namespace dormouse {
 namespace {
@@ -89,11 +90,15 @@ std::string TestClient::ReadHead() {
   return head;
 }
 
-std::string TestClient::Get(std::string_view path, std::string_view more_headers) {
-  SendRaw("GET " + std::string(path) + " HTTP/1.1\r\nHost: test\r\n" + std::string(more_headers) + "\r\n");
+std::string TestClient::ReadRest() {
   while (Fill()) {
   }
-  return unread_;
+  return std::exchange(unread_, {});
+}
+
+std::string TestClient::Get(std::string_view path, std::string_view more_headers) {
+  SendRaw("GET " + std::string(path) + " HTTP/1.1\r\nHost: test\r\n" + std::string(more_headers) + "\r\n");
+  return ReadRest();
 }
 
 std::string TestClient::FrameBytes(Opcode opcode, std::string_view payload, bool final, bool masked,
@@ -179,6 +184,8 @@ bool TestClient::HasNothing(int wait_ms) {
   pollfd ready{fd_, POLLIN, 0};
   return unread_.empty() && poll(&ready, 1, wait_ms) == 0;
 }
+
+void TestClient::EndOutput() { shutdown(fd_, SHUT_WR); }
 
 void TestClient::Abort() {
   const linger now{1, 0};

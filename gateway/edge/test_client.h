@@ -33,6 +33,8 @@ class TestClient {
   // Opens a WebSocket; the response's head ("" when the server closed).
   std::string Upgrade(std::string_view path, std::string_view more_headers = "");
   std::string ReadHead();
+  // All that comes until the server ends the connection.
+  std::string ReadRest();
   // Sends a GET; the whole response, up to the server's closing.
   std::string Get(std::string_view path, std::string_view more_headers = "");
 
@@ -51,6 +53,7 @@ class TestClient {
   Frame ReadClose();
   bool ReadsEnd();               // whether the next thing is the end of the stream
   bool HasNothing(int wait_ms);  // whether nothing comes for so long
+  void EndOutput();              // sends FIN, and could read on
   void Abort();                  // resets the connection
 
  private:

@@ -21,9 +21,9 @@ class TokenBucket {
     return true;
   }
 
-  // Whole seconds until there is a token, as of the last Take.
-  int64_t RetryAfterSeconds(double rate) const {
-    return std::max<int64_t>(1, static_cast<int64_t>(std::ceil((1 - tokens_) / rate)));
+  // Milliseconds until there is a token, as of the last Take; rounded up, at least 1.
+  int64_t RetryAfterMs(double rate) const {
+    return std::max<int64_t>(1, static_cast<int64_t>(std::ceil((1 - tokens_) / rate * 1000)));
   }
 
  private:

@@ -1,8 +1,11 @@
 #include "gateway/edge/web_sockets.h"
 
 #include <libwebsockets.h>
+#include <linux/sock_diag.h>
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -23,6 +26,16 @@ static_assert(kFrameHeadroom >= LWS_PRE);
 // socket that has something, and so no client makes others wait for more than this of its own.
 constexpr size_t kReadSize = 512;
 constexpr size_t kServiceBuffer = 4096;
+constexpr size_t kMaxPing = 125;  // RFC 6455, 5.5
+
+// What the kernel counts against a socket's buffer: for a write, besides its bytes; and for each byte, where
+// its segments are short.
+constexpr size_t kPerWrite = 2048;
+constexpr size_t kPerByte = 2;
+// Not for us: the library's pongs and close frames.
+constexpr size_t kReserve = 8192;
+// Shorter frames than this are not worth it.
+constexpr size_t kLeast = 512;
 
 // It logs at all levels through this. "Calling service" is what it says of each adoption.
 void Log(int level, const char* line) {
@@ -105,7 +118,7 @@ int WebSockets::Handle(lws* socket, int reason, Connection* connection, char* in
       OnReceive(socket, connection, in, size);
       return 0;
     case LWS_CALLBACK_RECEIVE_PONG:
-      handler_->OnPong(connection);
+      handler_->OnPong(connection, {in, size});
       return 0;
     case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE: {
       const auto* bytes = reinterpret_cast<const unsigned char*>(in);
@@ -197,6 +210,21 @@ bool WebSockets::PeerHasGone(const Connection& connection) {
   return poll(&socket, 1, 0) > 0;
 }
 
+size_t WebSockets::Room(Connection* connection, size_t wanted) {
+  if (connection->room < kPerWrite + kPerByte * wanted) {
+    uint32_t memory[SK_MEMINFO_VARS] = {};
+    socklen_t size = sizeof(memory);
+    if (getsockopt(lws_get_socket_fd(connection->socket), SOL_SOCKET, SO_MEMINFO, memory, &size) != 0)
+      return wanted;  // the library keeps what is too much
+    const size_t whole = memory[SK_MEMINFO_SNDBUF];
+    const size_t used = memory[SK_MEMINFO_WMEM_QUEUED] + std::min(kReserve, whole / 8);
+    connection->room = static_cast<uint32_t>(whole - std::min(whole, used));
+  }
+  if (connection->room < kPerWrite) return 0;
+  const size_t most = std::min(wanted, (connection->room - kPerWrite) / kPerByte);
+  return most < std::min(wanted, kLeast) ? 0 : most;
+}
+
 WebSockets::Written WebSockets::Write(Connection* connection, char* data, size_t size, bool binary,
                                       bool first, bool last) {
   // What lies before may be another part of the same message, which others are still to get.
@@ -207,11 +235,28 @@ WebSockets::Written WebSockets::Write(Connection* connection, char* data, size_t
   const int written = lws_write(connection->socket, reinterpret_cast<unsigned char*>(data), size,
                                 static_cast<lws_write_protocol>(how));
   std::memcpy(data - kFrameHeadroom, headroom, kFrameHeadroom);
+  connection->room -= static_cast<uint32_t>(std::min<size_t>(connection->room, kPerWrite + kPerByte * size));
   if (written < 0) {
-    Kill(connection);
+    // What a client said before it went is still to be read, and so is the end.
+    if (connection->IsHeld() || !PeerHasGone(*connection)) Kill(connection);
     return Written::kFailed;
   }
   return HasBuffered(*connection) ? Written::kBuffered : Written::kSent;
+}
+
+bool WebSockets::Ping(Connection* connection, std::string_view payload) {
+  if (HasBuffered(*connection)) return false;
+  unsigned char frame[LWS_PRE + kMaxPing];
+  const size_t size = std::min(payload.size(), kMaxPing);
+  std::memcpy(frame + LWS_PRE, payload.data(), size);
+  if (lws_write(connection->socket, frame + LWS_PRE, size, LWS_WRITE_PING) >= 0) return true;
+  Kill(connection);
+  return false;
+}
+
+int WebSockets::Unacknowledged(const Connection& connection) {
+  int bytes = 0;
+  return ioctl(lws_get_socket_fd(connection.socket), SIOCOUTQ, &bytes) == 0 ? bytes : 0;
 }
 
 bool WebSockets::HasBuffered(const Connection& connection) {
@@ -227,6 +272,7 @@ void WebSockets::CloseNow(Connection* connection, uint16_t code, std::string_vie
 }
 
 void WebSockets::Kill(Connection* connection) {
+  connection->killed = true;
   // Its timers only start to run after an event of a socket; and it would first wait for a socket with
   // buffered bytes to take them. Shutting the socket down gives it both the event and the error.
   lws_set_timeout(connection->socket, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);

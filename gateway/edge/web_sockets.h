@@ -36,7 +36,7 @@ class WebSockets {
     virtual ~Handler() = default;
     virtual void OnOpen(Connection* connection) = 0;  // the 101 has been sent
     virtual void OnPiece(Connection* connection, const Piece& piece) = 0;
-    virtual void OnPong(Connection* connection) = 0;
+    virtual void OnPong(Connection* connection, std::string_view payload) = 0;
     // The client's close frame; 1005: without a code. The answer is on its way.
     virtual void OnPeerClose(Connection* connection, uint16_t code, std::string_view reason) = 0;
     // The socket takes bytes, and nothing is buffered before them. True: CloseNow was called.
@@ -69,12 +69,21 @@ class WebSockets {
   };
   // More at once would be cut into frames by the library.
   static constexpr size_t kMaxWrite = 65'536;
+  // How many of `wanted` bytes may be written as one frame so that the kernel takes all of it; 0: too few for
+  // now, WantWritable tells when there are more. What the library has to keep back holds up all that comes
+  // after it; and when the client closes meanwhile, the library gives up both, the close frame unanswered and
+  // unheard.
+  static size_t Room(Connection* connection, size_t wanted);
   // Writes one frame of a message. `data` has kFrameHeadroom bytes before it: they are restored.
   static Written Write(Connection* connection, char* data, size_t size, bool binary, bool first, bool last);
+  // Asks the client for a sign. False: not now, something is buffered before it.
+  static bool Ping(Connection* connection, std::string_view payload);
   static bool HasBuffered(const Connection& connection);
-  // Whether the client has closed its end, though that has not been read yet. What is written from then on
-  // gets nowhere, and no error says so. A system call.
+  // Whether the client has closed its end, though that has not been read yet, nor what it said before. What
+  // is written from then on gets nowhere, and no error says so. A system call.
   static bool PeerHasGone(const Connection& connection);
+  // Bytes that the client's machine has not acknowledged. A system call.
+  static int Unacknowledged(const Connection& connection);
   static void WantWritable(Connection* connection);
   // Only in OnWritable, once: sends the close frame; the library then waits for the client's.
   static void CloseNow(Connection* connection, uint16_t code, std::string_view reason);

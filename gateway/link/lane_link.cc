@@ -3,10 +3,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "common/clock.h"
 #include "common/logging.h"
+#include "proto/refused_event.h"
 
 namespace dormouse {
 namespace {
@@ -63,6 +65,7 @@ void LaneLink::Tick(int64_t steady_ms) {
 void LaneLink::Close() {
   if (greeted_) silent_since_ms_ = SteadyMs();
   greeted_ = false;
+  look_at_.clear();
   if (stream_ == nullptr) return;
   stream_->set_context(nullptr);
   stream_->End(grpc::Status::CANCELLED);
@@ -74,12 +77,15 @@ void LaneLink::Flush(bool acknowledge) {
   const uint64_t unacknowledged = received_through_ - acknowledged_through_;
   acknowledge_due_ |= unacknowledged > 0 && (acknowledge || unacknowledged >= kMaxUnacknowledged);
   // A short write may be over before the next look: hence a loop, or nobody would say that the rest can go.
-  while ((owner_->HasEvents() || acknowledge_due_) && !stream_->Busy()) {
+  while ((owner_->HasEvents() || acknowledge_due_ || stale_unsaid_ || !look_at_.empty()) &&
+         !stream_->Busy()) {
     outgoing_.Clear();
     if (owner_->HasEvents()) owner_->TakeEvents(outgoing_.mutable_events());
     const uint64_t through = owner_->AcknowledgeableThrough(received_through_);
     const bool acknowledges = through > acknowledged_through_;
-    if (outgoing_.events().empty() && !(acknowledge_due_ && acknowledges)) return;
+    for (link::LookAt& question : std::exchange(look_at_, {})) *outgoing_.add_look_at() = std::move(question);
+    const bool nothing_else = !stale_unsaid_ && outgoing_.look_at().empty();
+    if (outgoing_.events().empty() && nothing_else && !(acknowledge_due_ && acknowledges)) return;
     if (acknowledges) outgoing_.set_received_through(through);
     if (stale_unsaid_) FillStale();
     acknowledged_through_ = std::max(acknowledged_through_, through);
@@ -87,6 +93,12 @@ void LaneLink::Flush(bool acknowledge) {
     stream_->Write(ToBuffer(outgoing_));
     ++messages_sent_;
   }
+}
+
+bool LaneLink::LookAt(link::LookAt question) {
+  if (!greeted_) return false;
+  look_at_.push_back(std::move(question));
+  return true;
 }
 
 void LaneLink::IgnoredStale(ShardId shard, uint32_t known_epoch) {
@@ -117,6 +129,7 @@ void LaneLink::OnMessage(const grpc::ByteBuffer& message) {
     if (!owner_->OnOwned(incoming_, false)) Break("it owns shards that there are not");
     return;
   }
+  if (incoming_.looks_size() > 0) return owner_->OnLooks(incoming_);
   if (incoming_.batch() != received_through_ + 1) return Break("a batch is missing, or came twice");
   const bool sound = owner_->OnBatch(&incoming_);
   ++received_through_;
@@ -151,7 +164,12 @@ void LaneLink::Break(const char* why) {
 void LaneLink::OnClosed(const grpc::Status& status) {
   if (greeted_ || attempts_ == 1) SPDLOG_WARN("No link to {}: {}; trying on", name(), status.error_message());
   if (greeted_ && status.error_code() == grpc::StatusCode::INVALID_ARGUMENT) {
-    RetryAfterTrouble();
+    const std::optional<uint32_t> refused = ReadRefusedEventDetails(status.error_details());
+    if (refused && owner_->OnRefusedEvent(*refused)) {
+      RetryLater();
+    } else {
+      RetryAfterTrouble();
+    }
   } else {
     RetryLater();
   }

@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "common/shard.h"
 #include "gateway/link/client_stream.h"
@@ -55,12 +56,17 @@ class LaneLink final : private StreamUser {
     virtual bool OnOwned(const link::ToGateway& message, bool greeting) = 0;
     // A new batch. False: some of it is broken and was passed over.
     virtual bool OnBatch(link::ToGateway* batch) = 0;
+    // How hubs live, as was asked.
+    virtual void OnLooks(const link::ToGateway& message) = 0;
     // Whether there are events for the lane; appends some, up to the size of a batch.
     virtual bool HasEvents() const = 0;
     virtual void TakeEvents(std::string* batch) = 0;
     // The last batch, `received_through` at most, that may be acknowledged now: what came back from sockets
     // until it was here (kUndelivered) must have been taken.
     virtual uint64_t AcknowledgeableThrough(uint64_t received_through) = 0;
+    // The lane cannot read the event that began there, in bytes of all that TakeEvents gave since OnGreeted.
+    // True: it will not be given again.
+    virtual bool OnRefusedEvent(uint32_t begin) = 0;
   };
 
   // `identity`: of the gateway; outlives the link.
@@ -88,7 +94,10 @@ class LaneLink final : private StreamUser {
   // it is only an acknowledgement that waits.
   void Flush(bool acknowledge);
 
-  // Something of this shard was ignored, for an owner of a later epoch has spoken.
+  // Goes with the next message; false: the lane does not answer. What waits when the stream breaks is lost.
+  bool LookAt(link::LookAt question);
+
+  // Something of this shard was ignored, for an owner of a later epoch has spoken. The lane is told at once.
   void IgnoredStale(ShardId shard, uint32_t known_epoch);
 
   uint64_t messages_sent() const { return messages_sent_; }
@@ -125,6 +134,7 @@ class LaneLink final : private StreamUser {
   bool acknowledge_due_ = false;       // the rest has waited long enough
   std::map<ShardId, uint32_t> stale_;
   bool stale_unsaid_ = false;
+  std::vector<link::LookAt> look_at_;
 
   uint64_t messages_sent_ = 0;
   uint64_t messages_received_ = 0;

@@ -197,8 +197,10 @@ class TestGateway : private StatekeeperLinks::Edge {
   Facts facts;
   // Instead of recording deliveries; set before traffic starts.
   std::function<void(const DeliveryView&)> on_delivery;
-  int uncongested_count = 0;           // under facts
-  std::map<std::string, int> settled;  // likewise: how often, by payload
+  int uncongested_count = 0;            // under facts
+  std::map<std::string, int> settled;   // likewise: how often, by payload
+  std::vector<std::string> unreadable;  // likewise: payloads
+  std::vector<ShardId> forgotten;       // likewise
 
  private:
   void OnDelivery(const DeliveryView& delivery) override {
@@ -218,6 +220,16 @@ class TestGateway : private StatekeeperLinks::Edge {
   }
   void OnUncongested() override {
     facts.Change([this] { ++uncongested_count; });
+  }
+  void OnUnreadable(const EventView& event) override {
+    facts.Change([&] { unreadable.emplace_back(event.payload); });
+  }
+  void OnForgotten(const std::vector<bool>& by_shard) override {
+    facts.Change([&] {
+      for (size_t i = 0; i < by_shard.size(); ++i) {
+        if (by_shard[i]) forgotten.push_back(static_cast<ShardId>(i));
+      }
+    });
   }
   void OnSettled(const EventView& event) override {
     facts.Change([&] { ++settled[std::string(event.payload)]; });
@@ -359,9 +371,10 @@ class TestStatekeeper {
   }
 
   Facts facts;
-  std::vector<Taken> taken;     // under facts, as is
-  std::vector<GatewayId> gone;  // this,
-  std::vector<GatewayId> back;  // and this
+  std::vector<Taken> taken;       // under facts, as is
+  std::vector<GatewayId> gone;    // this,
+  std::vector<GatewayId> back;    // and this
+  std::vector<ShardEpoch> later;  // and what gateways know better
 
   std::vector<Taken> GetTaken() {
     return facts.Get<std::vector<Taken>>([this] { return taken; });
@@ -405,6 +418,10 @@ class TestStatekeeper {
     }
     void OnGatewayBack(GatewayId gateway) override {
       owner->facts.Change([&] { owner->back.push_back(gateway); });
+    }
+
+    void OnLaterEpoch(const ShardEpoch& known) override {
+      owner->facts.Change([&] { owner->later.push_back(known); });
     }
 
     TestStatekeeper* const owner;

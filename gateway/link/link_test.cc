@@ -121,6 +121,121 @@ TEST_F(LinkTest, BatchesGrowWithLoad) {
   EXPECT_LT(traffic.messages_received, kEvents / 4);
 }
 
+TEST_F(LinkTest, WhoHasMuchUnderWayWaitsBehindHimself) {
+  TestStatekeeper::Setup setup = Standard();
+  std::promise<void> begun, go_on;
+  std::atomic<bool> first = true;
+  setup.on_event = [&](TestStatekeeper* self, const Taken& event) {
+    if (first.exchange(false)) {
+      begun.set_value();
+      go_on.get_future().wait();
+    }
+    self->Release(event, {TestStatekeeper::To({event.from}, event.payload)});
+  };
+  TestStatekeeper statekeeper(setup);
+  ASSERT_TRUE(statekeeper.Start());
+  TestGateway gateway(Gateway());
+  ASSERT_TRUE(gateway.AwaitReady());
+  constexpr size_t kGreedy = 10;
+  constexpr size_t kEach = 4;
+  const std::string much(1'000'000, 'x');
+  gateway.thread().Run([&] {
+    for (size_t i = 0; i < kGreedy * kEach; ++i) {
+      const std::string payload = std::to_string(i / kGreedy) + much;
+      gateway.links().AppendInLine({.kind = EventKind::kText,
+                                    .connection = UuidLow(i % kGreedy),
+                                    .hub = i % 2 == 0 ? "echo/a" : "echo/b",
+                                    .payload = payload});
+    }
+  });
+  begun.get_future().wait();
+  gateway.Append("echo/a", "one word", kGreedy);
+  // The link has had its chance to send all.
+  for (int turn = 0; turn < 10; ++turn) gateway.thread().Run([] {});
+  go_on.set_value();
+  ASSERT_TRUE(gateway.AwaitDeliveries(kGreedy * kEach + 1));
+  ASSERT_TRUE(gateway.AwaitSettled());
+  const std::vector<Taken> taken = statekeeper.GetTaken();
+  ASSERT_EQ(taken.size(), kGreedy * kEach + 1);
+  EXPECT_LT(std::ranges::find(taken, "one word", &Taken::payload) - taken.begin(), 4);
+  std::map<ConnectionId, std::string> said;
+  for (const Taken& each : taken) {
+    if (each.payload != "one word") said[each.from] += each.payload[0];
+  }
+  EXPECT_EQ(said.size(), kGreedy);
+  for (const auto& [connection, numbers] : said) EXPECT_EQ(numbers, "0123");
+}
+
+TEST_F(LinkTest, WhatFollowsOfAConnectionInLineStaysBehindIt) {
+  TestStatekeeper statekeeper(Standard());
+  ASSERT_TRUE(statekeeper.Start());
+  TestGateway gateway(Gateway());
+  ASSERT_TRUE(gateway.AwaitReady());
+  gateway.thread().Run([&] {
+    const auto event = [](EventKind kind, uint64_t connection, std::string_view payload) {
+      return EventView{.kind = kind, .connection = UuidLow(connection), .hub = "echo/a", .payload = payload};
+    };
+    StatekeeperLinks& links = gateway.links();
+    for (const uint64_t connection : {1, 2}) {
+      links.AppendInLine(event(EventKind::kText, connection, "frame"));
+      links.Append(event(EventKind::kText, connection, "small"));
+      links.Append(event(EventKind::kClose, connection, "close"));
+    }
+    links.Append(event(EventKind::kUndelivered, 2, "returned"));
+  });
+  ASSERT_TRUE(gateway.AwaitDeliveries(7));
+  std::map<ConnectionId, std::vector<std::string>> said;
+  for (const Taken& each : statekeeper.GetTaken()) said[each.from].push_back(each.payload);
+  EXPECT_THAT(said[gateway.Connection(1)], ElementsAre("frame", "small", "close"));
+  EXPECT_THAT(said[gateway.Connection(2)], ElementsAre("frame", "small", "close", "returned"));
+}
+
+// Hubs that wait for something else than time do not hold up those who stand in line.
+TEST_F(LinkTest, LinesGoOnThoughTheLaneSaysNothing) {
+  TestStatekeeper::Setup setup = Standard();
+  setup.on_event = [](TestStatekeeper*, const Taken&) {};
+  TestStatekeeper statekeeper(setup);
+  ASSERT_TRUE(statekeeper.Start());
+  TestGateway gateway(Gateway());
+  ASSERT_TRUE(gateway.AwaitReady());
+  const std::string much(1'000'000, 'x');
+  gateway.thread().Run([&] {
+    for (uint64_t i = 0; i < 6; ++i) {
+      gateway.links().AppendInLine(
+          {.kind = EventKind::kText, .connection = UuidLow(i), .hub = "echo/a", .payload = much});
+    }
+  });
+  EXPECT_TRUE(statekeeper.facts.Await([&] { return statekeeper.taken.size() == 6; }));
+}
+
+TEST_F(LinkTest, LinesFollowTheirShardsToTheNextOwner) {
+  TestStatekeeper statekeeper(Standard());
+  ASSERT_TRUE(statekeeper.Start());
+  TestGateway gateway(Gateway());
+  ASSERT_TRUE(gateway.AwaitReady());
+  const std::string much(300'000, 'x');
+  constexpr size_t kFrames = 60;
+  for (uint32_t epoch = 2; epoch < 4; ++epoch) {
+    gateway.thread().Run([&] {
+      for (size_t i = 0; i < kFrames; ++i) {
+        const std::string payload = std::to_string(epoch * kFrames + i) + much;
+        gateway.links().AppendInLine(
+            {.kind = EventKind::kText, .connection = UuidLow(i % 3), .hub = "echo/a", .payload = payload});
+      }
+    });
+    statekeeper.Publish(epoch);
+  }
+  ASSERT_TRUE(gateway.AwaitDeliveries(2 * kFrames));
+  ASSERT_TRUE(gateway.AwaitSettled());
+  const std::vector<Delivered> delivered = gateway.delivered();
+  EXPECT_EQ(delivered.size(), 2 * kFrames);
+  std::map<uint64_t, int> last;
+  for (const Delivered& each : delivered) {
+    const int number = std::stoi(each.payload.substr(0, each.payload.find('x')));
+    EXPECT_GT(number, std::exchange(last[each.recipients.at(0)], number));
+  }
+}
+
 TEST_F(LinkTest, AShardWithMuchToSayLetsOthersOfItsLaneSpeak) {
   TestStatekeeper statekeeper(Standard());
   ASSERT_TRUE(statekeeper.Start());
@@ -700,6 +815,31 @@ TEST_F(LinkTest, BrokenInputEndsItsOwnStreamAndNoOther) {
   EXPECT_THAT(statekeeper.GetTaken(), IsEmpty());
   gateway.Append("echo/a", "fine");
   ASSERT_TRUE(gateway.AwaitDeliveries(1));
+}
+
+// Of a gateway of a later version, say. It is not sent again and again.
+TEST_F(LinkTest, AnEventThatTheLaneCannotReadIsDroppedAndNothingElse) {
+  TestStatekeeper statekeeper(Standard());
+  ASSERT_TRUE(statekeeper.Start());
+  TestGateway gateway(Gateway());
+  ASSERT_TRUE(gateway.AwaitReady());
+  constexpr int kEvents = 30;
+  gateway.thread().Run([&] {
+    for (int i = 0; i < kEvents; ++i) {
+      const std::string hub = "echo/" + std::to_string(i % 7);
+      const std::string payload = std::to_string(i);
+      gateway.links().Append({.kind = i == 11 || i == 20 ? EventKind{99} : EventKind::kText,
+                              .connection = UuidLow(1),
+                              .hub = hub,
+                              .payload = payload});
+    }
+  });
+  ASSERT_TRUE(gateway.AwaitDeliveries(size_t{kEvents} - 2));
+  ASSERT_TRUE(gateway.AwaitSettled());
+  EXPECT_THAT(gateway.facts.Get<std::vector<std::string>>([&] { return gateway.unreadable; }),
+              testing::UnorderedElementsAre("11", "20"));
+  EXPECT_EQ(Payloads(&gateway).size(), size_t{kEvents} - 2);
+  EXPECT_EQ(statekeeper.GetTaken().size(), size_t{kEvents} - 2);
 }
 
 TEST_F(LinkTest, AnEventThatOvertookTheOwnersWordDoesNotHideThoseBeforeIt) {

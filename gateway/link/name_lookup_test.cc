@@ -163,5 +163,17 @@ TEST_F(NameLookupTest, OfManyMachinesFindsTheOneThatLives) {
   EXPECT_TRUE(hangs.WasAsked());
 }
 
+// One that is cut off from the store has no map to give; it can be reached, and is the first.
+TEST_F(NameLookupTest, OfManyMachinesFindsOneThatKnowsTheMap) {
+  TestStatekeeper knows({.addresses = {"unix:" + path_, "127.0.0.1:0"}, .gate = gate_, .unix_path = path_});
+  ASSERT_TRUE(knows.Start());
+  const int port = knows.server().port();
+  TestStatekeeper cut_off(
+      {.addresses = {"127.0.0.2:" + std::to_string(port)}, .gate = gate_, .incarnation = 2});
+  ASSERT_TRUE(cut_off.Listen());
+  NameServer names(0, {2, 1});
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(IsReadySoon(names.Target(port)));
+}
+
 }  // namespace
 }  // namespace dormouse

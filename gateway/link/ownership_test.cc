@@ -9,6 +9,7 @@
 #include <set>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "common/shard.h"
@@ -462,6 +463,60 @@ TEST_F(OwnershipTest, AllStatekeepersAreReplacedByOthersOfTheSameList) {
   EXPECT_LT(steady_clock::now() - start, milliseconds(1500));
   ASSERT_TRUE(AwaitTaken(&other, 2));
   EXPECT_THAT(TakenBy(&other), ElementsAre("open", "new"));
+}
+
+// As after the restore of a backup.
+TEST_F(OwnershipTest, AnOwnerOfAnEpochThatIsOverIsToldWhichOneIsKnown) {
+  a_->Disown();
+  b_->Own(5);
+  for (TestGateway* gateway : {near_.get(), far_.get()}) gateway->Append("echo/room", "5");
+  ASSERT_TRUE(AwaitTaken(b_.get(), 2));
+  b_->Disown();
+  a_->Own(3);
+  ASSERT_TRUE(a_->facts.Await([&] { return a_->later.size() >= 2 * kShards; }));  // by both gateways
+  for (const ShardEpoch& known : a_->later) EXPECT_EQ(known.epoch, 5u);
+  near_->Append("echo/room", "6");
+  a_->Own(6);
+  ASSERT_TRUE(near_->AwaitDeliveries(2));
+  EXPECT_EQ(near_->delivered().back().payload, "6");
+}
+
+// The store has gone back, and given an epoch away for the second time; the first owner may come to life
+// again.
+TEST_F(OwnershipTest, ASecondOwnerOfAnEpochIsToldToTakeALaterOne) {
+  b_->Own(1);
+  ASSERT_TRUE(b_->facts.Await([&] { return b_->later.size() >= 2 * kShards; }));
+  for (const ShardEpoch& known : b_->later) EXPECT_EQ(known.epoch, 2u);
+  near_->Append("echo/room", "hold");  // for the first one until then
+  b_->Own(3);
+  ASSERT_TRUE(AwaitTaken(b_.get(), 1));
+  EXPECT_EQ(b_->GetTaken().front().epoch, 3u);
+}
+
+TEST_F(OwnershipTest, AGatewayFindsOutThatTheStoreHasLostWhatItWasToldOf) {
+  const std::string hub = "echo/room";
+  const ShardId shard = ShardOf(hub, kShards);
+  const auto set_commits = [&](TestStatekeeper* statekeeper, uint64_t commits) {
+    const uint32_t lane = statekeeper->LaneOf(shard);
+    statekeeper->thread(lane).Run([&] { statekeeper->links(lane).SetCommits(shard, commits); });
+  };
+  set_commits(a_.get(), 10);
+  near_->Append(hub, "1");
+  size_t sent = 1;
+  ASSERT_TRUE(near_->AwaitDeliveries(sent));
+  const auto moves_to = [&](TestStatekeeper* statekeeper, uint64_t commits, uint32_t epoch) {
+    for (TestStatekeeper* each : {a_.get(), b_.get()}) each->Disown();
+    set_commits(statekeeper, commits);
+    statekeeper->Own(epoch);
+    near_->Append(hub, std::to_string(epoch));
+    EXPECT_TRUE(near_->AwaitDeliveries(++sent));
+    return near_->facts.Get<std::vector<ShardId>>([&] { return std::exchange(near_->forgotten, {}); });
+  };
+  EXPECT_THAT(moves_to(b_.get(), 10, 2), IsEmpty());
+  EXPECT_THAT(moves_to(a_.get(), 12, 3), IsEmpty());
+  EXPECT_THAT(moves_to(b_.get(), 11, 4), ElementsAre(shard));
+  EXPECT_THAT(moves_to(b_.get(), 11, 5), IsEmpty()) << "that has been noticed";
+  EXPECT_THAT(moves_to(a_.get(), 0, 6), ElementsAre(shard));
 }
 
 }  // namespace

@@ -29,14 +29,23 @@ size_t ShardLog::Append(EventView event, SharedTail tail) {
   return bytes;
 }
 
-void ShardLog::TakeUnsent(size_t max_bytes, std::string* batch) {
+void ShardLog::TakeUnsent(size_t max_bytes, std::string* batch, uint32_t position) {
   for (; sent_ < events_.size() && batch->size() < max_bytes; ++sent_) {
     const std::string& record = events_[sent_].record;
     batch->append(record);
-    if (tails_.empty() || record.empty()) continue;
-    if (const auto tail = tails_.find(first_ + (sent_ - front_)); tail != tails_.end())
-      batch->append(tail->second.view());
+    if (!tails_.empty() && !record.empty()) {
+      if (const auto tail = tails_.find(first_ + (sent_ - front_)); tail != tails_.end())
+        batch->append(tail->second.view());
+    }
+    events_[sent_].position = position + static_cast<uint32_t>(batch->size());
   }
+}
+
+std::optional<uint32_t> ShardLog::PositionOf(uint64_t sequence) const {
+  if (sequence < first_ || sequence > sent_through()) return {};
+  const Event& event = events_[front_ + (sequence - first_)];
+  if (event.record.empty()) return {};
+  return event.position;
 }
 
 void ShardLog::Rewind(uint32_t epoch, bool mark_repeated) {
@@ -48,6 +57,14 @@ void ShardLog::Rewind(uint32_t epoch, bool mark_repeated) {
     SetEventEpoch(epoch, record.data());
     if (mark_repeated && first_ + (i - front_) <= ever_sent_through_) SetEventRepeated(record.data());
   }
+}
+
+std::optional<uint64_t> ShardLog::EndingAfter(uint32_t position) const {
+  for (size_t i = front_; i < sent_; ++i) {
+    if (events_[i].record.empty()) continue;
+    if (static_cast<int32_t>(events_[i].position - position) > 0) return first_ + (i - front_);
+  }
+  return {};
 }
 
 ShardLog::Verdict ShardLog::Admit(uint64_t sequence, uint32_t index) {

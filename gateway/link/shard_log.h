@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,7 +28,12 @@ class ShardLog {
   // --- Sending.
   bool has_unsent() const { return sent_ < events_.size(); }
   // Appends records that were not taken since the last Rewind to `batch`, until that holds `max_bytes`.
-  void TakeUnsent(size_t max_bytes, std::string* batch);
+  // `position`: of the batch, in what is sent to the lane; it may wrap.
+  void TakeUnsent(size_t max_bytes, std::string* batch, uint32_t position = 0);
+  // Where the event ended in that; none: it is settled, or was not taken.
+  std::optional<uint32_t> PositionOf(uint64_t sequence) const;
+  // The unsettled event that was taken and ended first after this position; none: there is none.
+  std::optional<uint64_t> EndingAfter(uint32_t position) const;
   // Everything unsettled is to be sent again, now as of this epoch. `mark_repeated`: to somebody who does not
   // know what was sent before, so that is marked as repeated.
   void Rewind(uint32_t epoch, bool mark_repeated);
@@ -54,6 +60,7 @@ class ShardLog {
   struct Event {
     std::string record;      // as AppendEvent wrote it; empty: settled
     uint32_t delivered = 0;  // deliveries that went to sockets
+    uint32_t position = 0;   // if it was taken
   };
 
   void DropSettledFront();

@@ -51,6 +51,29 @@ TEST(ShardLogTest, EventsAreTakenOnceInOrderUntilRewound) {
   EXPECT_EQ(epoch, 9u);
 }
 
+TEST(ShardLogTest, KnowsWhereEventsLieInWhatWasSent) {
+  ShardLog log;
+  for (int i = 0; i < 3; ++i) Append(&log, "abc");
+  std::string batch = "before";
+  constexpr uint32_t kNearlyWrapped = 0xffffffc0;
+  log.TakeUnsent(1u << 20, &batch, kNearlyWrapped);
+  Append(&log, "unsent");
+  const uint32_t record = static_cast<uint32_t>(batch.size() - 6) / 3;
+  const uint32_t begin = kNearlyWrapped + 6;
+  EXPECT_EQ(log.PositionOf(1), begin + record);
+  EXPECT_EQ(log.PositionOf(3), begin + 3 * record);
+  EXPECT_EQ(log.PositionOf(4), std::nullopt);
+  EXPECT_EQ(log.EndingAfter(begin), 1u);
+  EXPECT_EQ(log.EndingAfter(begin + record), 2u);
+  Settle(&log, 2, 2);
+  EXPECT_EQ(log.PositionOf(2), std::nullopt);
+  EXPECT_EQ(log.EndingAfter(begin + record), 3u);
+  EXPECT_EQ(log.EndingAfter(begin + 3 * record), std::nullopt);
+  log.Rewind(2, true);
+  EXPECT_EQ(log.PositionOf(1), std::nullopt);
+  EXPECT_EQ(log.EndingAfter(begin), std::nullopt);
+}
+
 TEST(ShardLogTest, AnEndThatEventsShareIsKeptOnceAndSentWithEach) {
   ShardLog log;
   const auto bytes = std::make_shared<const std::string>(" and so on");

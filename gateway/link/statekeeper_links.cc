@@ -1,18 +1,19 @@
 #include "gateway/link/statekeeper_links.h"
 
+#include <absl/functional/function_ref.h>
 #include <ev.h>
 #include <grpcpp/completion_queue.h>
 
 #include <algorithm>
 #include <deque>
 #include <map>
-#include <optional>
 #include <utility>
 
 #include "common/clock.h"
 #include "common/gateway_identity.h"
 #include "common/logging.h"
 #include "common/shard.h"
+#include "gateway/link/fair_lines.h"
 #include "gateway/link/foreign_causes.h"
 #include "gateway/link/lane_link.h"
 #include "gateway/link/shard_log.h"
@@ -27,6 +28,15 @@ constexpr uint64_t kInboxBytes = 64u << 20;
 constexpr double kRetryS = 0.05;
 // How long a received batch may wait to be acknowledged in the company of events.
 constexpr double kAcknowledgeS = 0.005;
+// What stands in line goes as long as less than this is on its way to a lane: enough to keep that busy, and
+// little enough for those who pass not to wait behind it.
+constexpr uint32_t kLineWindowBytes = 1u << 20;
+// A lane of which nothing was heard for so many looks (it waits for others, and not for want of time) is
+// taken to have dealt with what is on its way.
+constexpr double kLineLookS = 0.1;
+constexpr uint32_t kLineLooks = 5;
+// What a shard may send before others have their turn.
+constexpr size_t kShardTurnBytes = 64u << 10;
 // An owner silent for longer: perhaps the map is an old one, and another statekeeper knows better.
 constexpr int64_t kDoubtMapMs = 2000;
 
@@ -39,9 +49,11 @@ struct Lane final : LaneLink::Owner {
   void OnGreeted(bool resumed) override;
   bool OnOwned(const link::ToGateway& message, bool greeting) override;
   bool OnBatch(link::ToGateway* batch) override;
-  bool HasEvents() const override { return !unsent.empty(); }
+  void OnLooks(const link::ToGateway& message) override;
+  bool HasEvents() const override { return !unsent.empty() || LineGoes(0); }
   void TakeEvents(std::string* batch) override;
   uint64_t AcknowledgeableThrough(uint64_t received_through) override;
+  bool OnRefusedEvent(uint32_t begin) override;
 
   // Events of a shard that this lane must be told before it hears that `batch` arrived.
   struct Precedence {
@@ -51,20 +63,39 @@ struct Lane final : LaneLink::Owner {
     uint64_t sequence;  // the last of them
   };
 
+  // Whether one more of those in line may go, with so many bytes of a batch before it.
+  bool LineGoes(size_t batch) const {
+    return !lines.empty() && sent - dealt_with + static_cast<uint32_t>(batch) < kLineWindowBytes;
+  }
+  // The lane has dealt with what it was sent up to there.
+  void DealtWith(uint32_t position) {
+    if (sent - position >= sent - dealt_with) return;  // known, or sent to another lane
+    dealt_with = position;
+    looks = 0;
+  }
+
   Links* const links;
   std::unique_ptr<LaneLink> link;  // none: the lane of shards without an owner
-  std::vector<ShardId> unsent;     // shards that may have unsent events
+  std::deque<ShardId> unsent;      // shards that may have unsent events
+  FairLines lines;                 // who has much under way
+  uint32_t sent = 0;               // bytes, since it greeted; wraps
+  uint32_t dealt_with = 0;         // of them
+  uint32_t looks = 0;              // since then
   std::deque<Precedence> first;    // mostly empty; in the order of batches
   size_t shards = 0;               // that it owns
-  uint64_t unsettled_bytes = 0;    // of these
+  uint64_t unsettled_bytes = 0;    // of these, what stands in line included
 };
 
 struct Shard {
+  uint64_t bytes() const { return log.unsettled_bytes() + in_line_bytes; }
+
   ShardLog log;
+  uint64_t in_line_bytes = 0;
   ForeignCauses foreign;
   Lane* lane = nullptr;      // of its owner
   uint32_t epoch = 0;        // of its owner
   uint32_t known_epoch = 0;  // the highest that anybody has spoken of
+  uint64_t commits = 0;      // that were durable, by the word of an owner
   bool enqueued = false;     // is in lane->unsent
   bool congested = false;
 };
@@ -85,11 +116,14 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
     retry_timer_.data = this;
     ev_timer_init(&acknowledge_timer_, OnAcknowledgeTimer, 0, kAcknowledgeS);
     acknowledge_timer_.data = this;
+    ev_timer_init(&line_timer_, OnLineTimer, 0, kLineLookS);
+    line_timer_.data = this;
     Connect();
   }
 
   ~Links() override {
     ev_timer_stop(loop_, &retry_timer_);
+    ev_timer_stop(loop_, &line_timer_);
     ev_timer_stop(loop_, &acknowledge_timer_);
     inbox_->Close();
   }
@@ -97,26 +131,54 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
   Room Append(EventView event) override { return AppendWithTail(event, {}); }
 
   Room AppendWithTail(EventView event, SharedTail tail) override {
-    const size_t payload = event.payload.size() + tail.size;
-    if (event.hub.size() + payload > kMaxEventBytes) {
-      SPDLOG_ERROR("Event of {} bytes for hub {} is too large to be forwarded", payload, event.hub);
-      return Room::kNone;
-    }
-    event.shard = ShardOf(event.hub, static_cast<uint32_t>(shards_.size()));
-    Shard& shard = shards_[event.shard];
-    event.epoch = shard.epoch;
+    if (IsTooLarge(event, tail.size)) return Room::kNone;
+    Shard& shard = ShardFor(&event);
     Lane& lane = *shard.lane;
+    if (lane.lines.Has(event.connection)) {
+      switch (event.kind) {
+        case EventKind::kText:
+        case EventKind::kBinary:
+        case EventKind::kClose:
+          return StandInLine(&shard, event);
+        case EventKind::kUndelivered:
+        case EventKind::kUnconfirmed:
+        case EventKind::kLost:
+          // It cannot wait: the acknowledgement of what it came with does not (GoesFirst).
+          for (const FairLines::Waiting& each : lane.lines.Take(event.connection)) LeaveLine(&lane, each);
+          break;
+        default:  // not in order with frames
+          break;
+      }
+    }
     lane.unsettled_bytes += shard.log.Append(event, std::move(tail));
     ++unsettled_;
     Enqueue(event.shard);
-    if (event.kind == EventKind::kUndelivered) GoesFirst(&lane, event.shard, shard.epoch);
-    shard.congested |= shard.log.unsettled_bytes() >= RoomOf(lane);
-    return shard.congested ? Room::kCongested : Room::kPlenty;
+    if (IsReturn(event.kind)) GoesFirst(&lane, event.shard, shard.epoch);
+    return RoomFor(&shard);
+  }
+
+  Room AppendInLine(EventView event) override {
+    if (IsTooLarge(event, 0)) return Room::kNone;
+    return StandInLine(&ShardFor(&event), event);
   }
 
   bool IsCongested(std::string_view hub) const override {
     return shards_[ShardOf(hub, static_cast<uint32_t>(shards_.size()))].congested;
   }
+
+  uint64_t LookAt(std::string_view hub, bool sleep, Looked done) override {
+    if (shards_.empty()) return 0;
+    const Lane& lane = *shards_[ShardOf(hub, static_cast<uint32_t>(shards_.size()))].lane;
+    link::LookAt question;
+    question.set_number(++looks_asked_);
+    question.set_hub(std::string(hub));
+    question.set_sleep(sleep);
+    if (lane.link == nullptr || !lane.link->LookAt(std::move(question))) return 0;
+    looks_.emplace(looks_asked_, std::move(done));
+    return looks_asked_;
+  }
+
+  void ForgetLook(uint64_t number) override { looks_.erase(number); }
 
   void Flush() override {
     for (const auto& [key, lane] : lanes_) lane->link->Flush(acknowledge_now_);
@@ -148,8 +210,16 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
 
   // --- For Lane.
 
+  void OnLooks(const Lane& lane, const link::ToGateway& message) {
+    for (const link::Look& look : message.looks()) {
+      const auto asked = looks_.extract(look.number());
+      if (!asked.empty()) asked.mapped()(look, lane.link->incarnation());
+    }
+  }
+
   void OnGreeted(Lane* lane, bool resumed) {
     lane->first.clear();
+    lane->sent = lane->dealt_with = 0;
     for (size_t i = 0; i < shards_.size(); ++i) {
       if (shards_[i].lane == lane) Resend(static_cast<ShardId>(i), !resumed);
     }
@@ -157,36 +227,43 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
 
   // The lane's own word: newer than any map, and as good as one of the same epoch.
   bool OnOwned(Lane* lane, const link::ToGateway& message, bool greeting) {
+    std::vector<bool> forgotten;
     for (const link::Owned& owned : message.owned()) {
       if (owned.shard() >= shards_.size()) return false;
       const auto id = static_cast<ShardId>(owned.shard());
-      const Shard& shard = shards_[id];
-      if (owned.epoch() < shard.known_epoch) continue;
+      Shard& shard = shards_[id];
+      if (IsSecondOwner(&shard, lane, owned.epoch()) || owned.epoch() < shard.known_epoch) {
+        // It lags, or its store does.
+        lane->link->IgnoredStale(id, shard.known_epoch);
+        continue;
+      }
+      if (owned.has_commits() && std::exchange(shard.commits, owned.commits()) > owned.commits()) {
+        forgotten.resize(shards_.size());
+        forgotten[id] = true;
+      }
       if (owned.epoch() != shard.epoch || shard.lane != lane) {
         Assign(id, lane, owned.epoch());
       } else if (!greeting) {
         Resend(id, true);  // a map said so first, and the lane dropped what came before it knew that itself
       }
     }
+    if (!forgotten.empty()) {
+      SPDLOG_WARN("{} has shards of which the store has lost changes: their hubs are asked for their sockets",
+                  lane->link->name());
+      edge_->OnForgotten(forgotten);
+    }
     return true;
   }
 
   void TakeEvents(Lane* lane, std::string* batch) {
-    size_t taken = 0;
-    std::optional<ShardId> left;
-    for (; taken < lane->unsent.size() && batch->size() < kBatchBytes; ++taken) {
-      Shard& shard = shards_[lane->unsent[taken]];
-      if (shard.lane != lane) continue;  // moved since
-      shard.log.TakeUnsent(kBatchBytes, batch);
-      if (shard.log.has_unsent()) {
-        left = lane->unsent[taken++];
-        break;
-      }
-      shard.enqueued = false;
+    TakeNumbered(lane, batch);
+    // One at a time: what it passes, or has passed it, is not to wait for the rest of a large batch.
+    while (batch->size() < kBatchBytes && lane->LineGoes(batch->size())) {
+      const FairLines::Waiting next = lane->lines.Next();
+      LeaveLine(lane, next);
+      TakeNumbered(lane, batch);
     }
-    lane->unsent.erase(lane->unsent.begin(), lane->unsent.begin() + static_cast<ptrdiff_t>(taken));
-    // Behind the others: a shard with much to say does not make them wait for all of it.
-    if (left.has_value()) lane->unsent.push_back(*left);
+    lane->sent += static_cast<uint32_t>(batch->size());
   }
 
   // A lane that recalls what a closed connection did not get takes the acknowledgement of a batch as the word
@@ -203,9 +280,46 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
     return received_through;
   }
 
+  bool OnRefusedEvent(Lane* lane, uint32_t begin) {
+    Shard* refused = nullptr;
+    uint64_t sequence = 0;
+    uint32_t nearest = lane->sent - begin;
+    for (Shard& shard : shards_) {
+      if (shard.lane != lane) continue;
+      const auto candidate = shard.log.EndingAfter(begin);
+      if (!candidate) continue;
+      const uint32_t distance = *shard.log.PositionOf(*candidate) - begin;
+      if (distance > nearest) continue;
+      nearest = distance;
+      refused = &shard;
+      sequence = *candidate;
+    }
+    if (refused == nullptr) return false;
+    std::string record;
+    SettleEvents(refused, sequence, sequence, [&](const EventView& event) { AppendEvent(event, &record); });
+    std::string_view rest = record;
+    EventView event;
+    if (!ReadEvent(&rest, &event)) return true;
+    SPDLOG_ERROR(
+        "{} cannot read an event of hub {} (shard {}, sequence {}, kind {}, {} bytes): it is dropped",
+        lane->link->name(), event.hub, event.shard, event.sequence, static_cast<int>(event.kind),
+        event.payload.size());
+    edge_->OnUnreadable(event);
+    edge_->OnSettled(event);
+    return true;
+  }
+
   bool OnBatch(Lane* lane, link::ToGateway* batch) {
     if (!ev_is_active(&acknowledge_timer_)) ev_timer_again(loop_, &acknowledge_timer_);
     bool sound = true;
+    for (const link::Durable& durable : batch->durable()) {
+      if (durable.shard() >= shards_.size()) {
+        sound = false;
+        continue;
+      }
+      Shard& shard = shards_[durable.shard()];
+      if (durable.epoch() >= shard.known_epoch) shard.commits = durable.commits();
+    }
     // What cannot be read may have been the output of what is said to be settled behind it: that comes again
     // then.
     if (Deliver(lane, batch->mutable_deliveries(), &sound)) Settle(lane, *batch, &sound);
@@ -230,6 +344,24 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
 
   static void OnRetryTimer(struct ev_loop*, ev_timer* timer, int) {
     static_cast<Links*>(timer->data)->Connect();
+  }
+
+  static void OnLineTimer(struct ev_loop*, ev_timer* timer, int) {
+    static_cast<Links*>(timer->data)->LookAtLines();
+  }
+
+  void LookAtLinesLater(const Lane& lane) {
+    if (!lane.lines.empty() && !ev_is_active(&line_timer_)) ev_timer_again(loop_, &line_timer_);
+  }
+
+  void LookAtLines() {
+    bool any = false;
+    for (const auto& [key, lane] : lanes_) {
+      if (lane->lines.empty()) continue;
+      any = true;
+      if (++lane->looks > kLineLooks) lane->DealtWith(lane->sent);
+    }
+    if (!any) ev_timer_stop(loop_, &line_timer_);
   }
 
   static void OnAcknowledgeTimer(struct ev_loop* loop, ev_timer* timer, int) {
@@ -293,6 +425,7 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
       const uint32_t owner = map.owner(static_cast<int>(i));
       Lane* lane = &nowhere_;
       if (owner < lanes_of_members.size()) lane = lanes_of_members[owner][i % lanes_of_members[owner].size()];
+      if (IsSecondOwner(&shards_[i], lane, epoch)) continue;
       if (epoch > shards_[i].epoch || (epoch == shards_[i].epoch && !HasLivingOwner(shards_[i]))) {
         if (epoch != shards_[i].epoch || lane != shards_[i].lane)
           Assign(static_cast<ShardId>(i), lane, epoch);
@@ -300,6 +433,15 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
     }
     DropUnusedLanes(map);
     TellProfiles(map);
+  }
+
+  // An epoch has one owner. Where another one speaks of it the store has gone back in time: it is to have an
+  // epoch of its own, or nobody could tell what comes from whom.
+  bool IsSecondOwner(Shard* shard, const Lane* lane, uint32_t epoch) const {
+    if (epoch != shard->epoch || lane == shard->lane || lane == &nowhere_ || shard->lane == &nowhere_)
+      return false;
+    shard->known_epoch = std::max(shard->known_epoch, epoch + 1);
+    return true;
   }
 
   // Whether the owner, as far as it is known, answers.
@@ -365,16 +507,74 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
 
   // --- Shards.
 
+  static bool IsTooLarge(const EventView& event, size_t tail) {
+    const size_t payload = event.payload.size() + tail;
+    if (event.hub.size() + payload <= kMaxEventBytes) return false;
+    SPDLOG_ERROR("Event of {} bytes for hub {} is too large to be forwarded", payload, event.hub);
+    return true;
+  }
+
+  // Fills in what follows from its hub.
+  Shard& ShardFor(EventView* event) {
+    event->shard = ShardOf(event->hub, static_cast<uint32_t>(shards_.size()));
+    Shard& shard = shards_[event->shard];
+    event->epoch = shard.epoch;
+    return shard;
+  }
+
+  Room RoomFor(Shard* shard) const {
+    shard->congested |= shard->bytes() >= RoomOf(*shard->lane);
+    return shard->congested ? Room::kCongested : Room::kPlenty;
+  }
+
+  Room StandInLine(Shard* shard, const EventView& event) {
+    Lane& lane = *shard->lane;
+    const size_t bytes = lane.lines.Append(event);
+    lane.unsettled_bytes += bytes;
+    shard->in_line_bytes += bytes;
+    ++unsettled_;
+    LookAtLinesLater(lane);
+    return RoomFor(shard);
+  }
+
+  // It is numbered now.
+  void LeaveLine(Lane* lane, const FairLines::Waiting& event) {
+    EventView view = event.view();
+    Shard& shard = ShardFor(&view);
+    shard.in_line_bytes -= event.bytes();
+    lane->unsettled_bytes -= event.bytes();
+    lane->unsettled_bytes += shard.log.Append(view);
+    Enqueue(view.shard);
+  }
+
+  // Numbered events of shards in turn, up to the size of a batch.
+  void TakeNumbered(Lane* lane, std::string* batch) {
+    while (!lane->unsent.empty() && batch->size() < kBatchBytes) {
+      const ShardId id = lane->unsent.front();
+      lane->unsent.pop_front();
+      Shard& shard = shards_[id];
+      if (shard.lane != lane) continue;  // moved since
+      shard.log.TakeUnsent(std::min(batch->size() + kShardTurnBytes, kBatchBytes), batch, lane->sent);
+      shard.enqueued = shard.log.has_unsent();
+      // Behind the others: a shard with much to say does not make them wait for all of it.
+      if (shard.enqueued) lane->unsent.push_back(id);
+    }
+  }
+
   // The shard has an owner of this epoch now: it is told everything unsettled, before anything new.
   void Assign(ShardId id, Lane* lane, uint32_t epoch) {
     Shard& shard = shards_[id];
-    shard.lane->unsettled_bytes -= shard.log.unsettled_bytes();
+    shard.lane->unsettled_bytes -= shard.bytes();
+    if (shard.lane != lane) {
+      shard.lane->lines.Move(id, &lane->lines);
+      LookAtLinesLater(*lane);
+    }
     --shard.lane->shards;
     ++lane->shards;
     shard.lane = lane;
     shard.epoch = epoch;
     shard.known_epoch = std::max(shard.known_epoch, epoch);
-    lane->unsettled_bytes += shard.log.unsettled_bytes();
+    lane->unsettled_bytes += shard.bytes();
     LookWhetherUncongested(&shard);
     shard.enqueued = false;
     Resend(id, true);
@@ -418,15 +618,25 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
   // Where the shard's bytes, or its lane, have become fewer or another.
   void LookWhetherUncongested(Shard* shard) {
     // Not at the first byte of room: a shard at its limit would be stopped and started for each event.
-    if (!shard->congested || 2 * shard->log.unsettled_bytes() > RoomOf(*shard->lane)) return;
+    if (!shard->congested || 2 * shard->bytes() > RoomOf(*shard->lane)) return;
     shard->congested = false;
     uncongested_ = true;  // its sockets may be read again
   }
 
+  // `lane` has dealt with this event, so with all that it was sent before.
+  static void DealtWith(Lane* lane, const Shard& shard, uint64_t sequence) {
+    if (shard.lane != lane || lane->sent == lane->dealt_with) return;
+    if (const auto position = shard.log.PositionOf(sequence)) lane->DealtWith(*position);
+  }
+
   void SettleEvents(Shard* shard, uint64_t first, uint64_t last) {
+    SettleEvents(shard, first, last, [this](const EventView& event) { edge_->OnSettled(event); });
+  }
+
+  void SettleEvents(Shard* shard, uint64_t first, uint64_t last,
+                    absl::FunctionRef<void(const EventView&)> on_settled) {
     const size_t before = shard->log.unsettled();
-    shard->lane->unsettled_bytes -=
-        shard->log.Settle(first, last, [this](const EventView& event) { edge_->OnSettled(event); });
+    shard->lane->unsettled_bytes -= shard->log.Settle(first, last, on_settled);
     unsettled_ -= before - shard->log.unsettled();
     LookWhetherUncongested(shard);
   }
@@ -461,6 +671,7 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
       if (delivery.epoch > shards_[delivery.shard].epoch) GoesFirst(lane, delivery.shard, delivery.epoch);
       Shard& cause = shards_[delivery.cause.shard];
       if (delivery.cause.gateway == gateway_) {
+        DealtWith(lane, cause, delivery.cause.sequence);
         const ShardLog::Verdict verdict = cause.log.Admit(delivery.cause.sequence, delivery.index);
         *sound &= verdict != ShardLog::Verdict::kUnknown;
         if (verdict == ShardLog::Verdict::kDeliver) edge_->OnDelivery(delivery);
@@ -482,6 +693,7 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
       }
       Shard& shard = shards_[settled.shard()];
       if (!IsCurrent(lane, static_cast<ShardId>(settled.shard()), settled.epoch())) continue;
+      DealtWith(lane, shard, settled.last());
       SettleEvents(&shard, settled.first(), settled.last());
     }
   }
@@ -504,6 +716,7 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
   const std::shared_ptr<StreamInbox> inbox_;
   ev_timer retry_timer_;
   ev_timer acknowledge_timer_;
+  ev_timer line_timer_;  // while anybody stands in line
   bool acknowledge_now_ = false;
 
   std::vector<Shard> shards_;                                             // empty: no map yet
@@ -515,6 +728,8 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
   std::string profiles_;
   size_t unsettled_ = 0;
   bool uncongested_ = false;
+  std::map<uint64_t, Looked> looks_;  // by number
+  uint64_t looks_asked_ = 0;
 };
 
 void Lane::OnGreeted(bool resumed) { links->OnGreeted(this, resumed); }
@@ -522,10 +737,12 @@ bool Lane::OnOwned(const link::ToGateway& message, bool greeting) {
   return links->OnOwned(this, message, greeting);
 }
 bool Lane::OnBatch(link::ToGateway* batch) { return links->OnBatch(this, batch); }
+void Lane::OnLooks(const link::ToGateway& message) { links->OnLooks(*this, message); }
 void Lane::TakeEvents(std::string* batch) { links->TakeEvents(this, batch); }
 uint64_t Lane::AcknowledgeableThrough(uint64_t received_through) {
   return links->AcknowledgeableThrough(this, received_through);
 }
+bool Lane::OnRefusedEvent(uint32_t begin) { return links->OnRefusedEvent(this, begin); }
 
 }  // namespace
 

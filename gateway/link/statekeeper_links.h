@@ -3,6 +3,7 @@
 // each once.
 //
 //   edge --Append--> shard's replay queue --> lane's batch --> stream
+//        --AppendInLine--> the connection's line --^
 //   stream --> dedupe (cause, epoch) --> Edge::OnDelivery --> acknowledgement with the next batch
 //
 // Threading: everything on the gateway's loop thread; the gRPC thread (proto/completion_thread.h) only moves
@@ -10,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -44,6 +46,12 @@ class StatekeeperLinks {
     virtual void OnUncongested() = 0;
     // An event that Append took need not be kept any longer: its hub has dealt with it. Once for each.
     virtual void OnSettled(const EventView& event) = 0;
+    // The statekeeper cannot read this event, which is dropped: its hub will never hear of it. OnSettled
+    // follows.
+    virtual void OnUnreadable(const EventView& event) = 0;
+    // The store may have forgotten connections of these shards' hubs: each of the hubs that has open sockets
+    // is to be asked, with Append, to call the roll (kAskForRoll).
+    virtual void OnForgotten(const std::vector<bool>& /*by_shard*/) {}
   };
 
   struct Config {
@@ -72,8 +80,20 @@ class StatekeeperLinks {
   virtual Room Append(EventView event) = 0;
   // The same of an event whose payload ends with `tail`, which it shares with others.
   virtual Room AppendWithTail(EventView event, SharedTail tail) = 0;
+  // The same of a frame whose connection has much under way, or will with this: it waits until the lane has
+  // dealt with what it was sent before, and others pass it. Everything that follows it of the same connection
+  // waits behind it.
+  virtual Room AppendInLine(EventView event) = 0;
   // Whether events for this hub are to be held back now (before a socket is read again).
   virtual bool IsCongested(std::string_view hub) const = 0;
+
+  // Asks the hub's owner how it lives; `sleep`: lets it sleep first. Kept nowhere and never repeated: where
+  // the link breaks there is no answer. `done` runs once at most, in a later turn, with the owner's id.
+  // Returns the question's number; 0: nobody can be asked now.
+  using Looked = std::function<void(const link::Look& look, uint64_t statekeeper)>;
+  virtual uint64_t LookAt(std::string_view hub, bool sleep, Looked done) = 0;
+  // `done` does not run any more.
+  virtual void ForgetLook(uint64_t number) = 0;
 
   // Writes what was appended and acknowledges what was delivered. To be called at the end of each turn of the
   // loop (of any turn: the links rely on it too).

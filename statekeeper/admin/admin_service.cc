@@ -31,6 +31,7 @@ constexpr size_t kMaxConnections = 1000;
 
 admin::Member::State ToProto(MemberState state) {
   if (state == MemberState::kJoining) return admin::Member::JOINING;
+  if (state == MemberState::kCutOff) return admin::Member::CUT_OFF;
   return state == MemberState::kServing ? admin::Member::SERVING : admin::Member::DRAINING;
 }
 
@@ -93,6 +94,12 @@ class Service final : public LinkService {
                                  : FindMember(view, request.member(), status);
     };
     Route(context, request, call, &Stub::AsyncHubs, whom, [this, &request, &call](const ClusterView& view) {
+      if (!request.hub_class().empty() &&
+          std::ranges::find(view.classes, request.hub_class()) == view.classes.end()) {
+        return call->Refuse(
+            {StatusCode::NOT_FOUND, fmt::format("There is no hub class {}; these there are: {}.",
+                                                request.hub_class(), fmt::join(view.classes, ", "))});
+      }
       grpc::Status unused;
       AnswerHubPage(operators_,
                     request.has_shard() ? std::vector{static_cast<ShardId>(request.shard())}

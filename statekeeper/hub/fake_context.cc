@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <iterator>
 #include <stdexcept>
 #include <utility>
 
@@ -60,7 +61,8 @@ void FakeContext::ConnectionBreaks(const ConnectionId& client, uint16_t code) {
 void FakeContext::Close(const ConnectionId& client, const CloseInfo& info) {
   const auto found = connections_.find(client);
   if (found == connections_.end()) return;
-  const Connection connection = std::move(found->second);
+  Connection connection = std::move(found->second);
+  connection.last_seen_ms = LastSeen(connection);
   connections_.erase(found);
   RunEvent([&](Hub& hub) { hub.OnClose(*this, connection, info); });
 }
@@ -72,8 +74,29 @@ void FakeContext::ClientFallsBehind(const ConnectionId& client, bool paused, con
   RunEvent([&](Hub& hub) { hub.OnBackpressure(*this, connection, paused, backlog); });
 }
 
-void FakeContext::ReturnUndelivered(const ConnectionId& closed, std::string_view frame) {
-  RunEvent([&](Hub& hub) { hub.OnUndelivered(*this, closed, Message::ReturnableText(frame)); });
+void FakeContext::ReturnUndelivered(const ConnectionId& closed, std::string_view frame, bool unconfirmed) {
+  Message message = Message::ReturnableText(frame);
+  message.unconfirmed = unconfirmed;
+  RunEvent([&](Hub& hub) { hub.OnUndelivered(*this, closed, message); });
+}
+
+void FakeContext::ReturnLost(const ConnectionId& closed, const Lost& lost) {
+  RunEvent([&](Hub& hub) { hub.OnLost(*this, closed, lost); });
+}
+
+int64_t FakeContext::LastSeen(const Connection& connection) const {
+  const auto heard = heard_ms_.find(connection.id);
+  return std::max(connection.last_seen_ms, heard == heard_ms_.end() ? 0 : heard->second);
+}
+
+void FakeContext::AnswerLastSeen() {
+  for (const ConnectionId& id : std::exchange(asked_last_seen_, {})) {
+    const auto found = connections_.find(id);
+    if (found == connections_.end()) continue;
+    found->second.last_seen_ms = LastSeen(found->second);
+    const Connection connection = found->second;
+    RunEvent([&](Hub& hub) { hub.OnSeen(*this, connection); });
+  }
 }
 
 void FakeContext::FinishConfirms() {
@@ -108,6 +131,7 @@ std::optional<Hub::Failure> FakeContext::RunEvent(const std::function<void(Hub&)
   connections_before_.clear();
   alarm_before_ = alarm_ms_;
   rows_read_ = rows_written_ = attachments_written_ = 0;
+  stays_awake_ = true;
   if (hub_ == nullptr) {
     hub_ = class_.NewHub();
     hub_->OnWake(*this);
@@ -160,6 +184,8 @@ void FakeContext::Release() {
   for (const ConnectionId& open : std::exchange(confirming_, {})) confirms_.push_back(open);
   if (!hold_recalls_ && !recalls_.empty()) FinishRecalls();
   if (!hold_confirms_ && !confirms_.empty()) FinishConfirms();
+  std::ranges::copy(std::exchange(asking_last_seen_, {}), std::back_inserter(asked_last_seen_));
+  if (!asked_last_seen_.empty()) AnswerLastSeen();
 }
 
 void FakeContext::RollBack() {
@@ -179,6 +205,7 @@ void FakeContext::RollBack() {
   admitting_.clear();
   recalling_.clear();
   confirming_.clear();
+  asking_last_seen_.clear();
   hub_.reset();
 }
 
@@ -193,6 +220,10 @@ void FakeContext::Deliver(const ConnectionId& to, std::string frame) {
 void FakeContext::Confirm(const ConnectionId& open) { confirming_.push_back(open); }
 
 void FakeContext::Recall(const ConnectionId& closed) { recalling_.push_back(closed); }
+
+void FakeContext::AskLastSeen(std::span<const ConnectionId> open) {
+  asking_last_seen_.assign(open.begin(), open.end());
+}
 
 void FakeContext::Admit(const ConnectionId& connection, std::string_view role) {
   admitting_[connection] = role;

@@ -53,11 +53,15 @@ class FakeContext : public Context {
 
   // Recalls are done at once, with nothing to come back; held, they wait for FinishRecalls.
   void HoldRecalls() { hold_recalls_ = true; }
-  void ReturnUndelivered(const ConnectionId& closed, std::string_view frame);
+  void ReturnUndelivered(const ConnectionId& closed, std::string_view frame, bool unconfirmed = false);
+  void ReturnLost(const ConnectionId& closed, const Lost& lost);
   void FinishRecalls();
   // The same with confirmations.
   void HoldConfirms() { hold_confirms_ = true; }
   void FinishConfirms();
+
+  // The client says something that the edge answers by itself: who asks for it (AskLastSeen) is told.
+  void ClientIsHeard(const ConnectionId& client) { heard_ms_[client] = now_ms_; }
 
   // Runs OnAlarm when the alarm is due; false: it is not. A handler that throws keeps its alarm.
   bool RunDueAlarm();
@@ -101,6 +105,8 @@ class FakeContext : public Context {
   size_t rows_read() const { return rows_read_; }
   size_t rows_written() const { return rows_written_; }
   size_t attachments_written() const { return attachments_written_; }
+  // Whether it counted as the hub's activity.
+  bool stays_awake() const { return stays_awake_; }
 
   // --- Context, for the class under test.
   std::string_view hub_class() const override { return class_.profile().name(); }
@@ -113,6 +119,8 @@ class FakeContext : public Context {
   void Close(const ConnectionId& connection, uint16_t code, std::string_view reason) override;
   void Recall(const ConnectionId& closed) override;
   void Confirm(const ConnectionId& open) override;
+  void AskLastSeen(std::span<const ConnectionId> open) override;
+  void DoNotStayAwake() override { stays_awake_ = false; }
   void Admit(const ConnectionId& connection, std::string_view role) override;
   size_t waiting_events() const override { return 0; }
   size_t connection_count() override { return connections_.size(); }
@@ -147,6 +155,8 @@ class FakeContext : public Context {
   void RequireWritable() const;
   void Deliver(const ConnectionId& to, std::string frame);
   void Close(const ConnectionId& client, const CloseInfo& info);
+  int64_t LastSeen(const Connection& connection) const;
+  void AnswerLastSeen();
 
   const HubClass& class_;
   const std::string hub_name_;
@@ -175,6 +185,7 @@ class FakeContext : public Context {
   std::map<ConnectionId, Closed> closing_;
   std::vector<ConnectionId> recalling_;
   std::vector<ConnectionId> confirming_;
+  std::vector<ConnectionId> asking_last_seen_;
   std::map<ConnectionId, std::string> admitting_;
 
   std::map<ConnectionId, std::string> admitted_;  // with their roles
@@ -182,6 +193,10 @@ class FakeContext : public Context {
   bool hold_recalls_ = false;
   std::vector<ConnectionId> confirms_;
   bool hold_confirms_ = false;
+
+  std::map<ConnectionId, int64_t> heard_ms_;   // last, by the edge alone
+  std::vector<ConnectionId> asked_last_seen_;  // and not answered yet
+  bool stays_awake_ = true;
 
   size_t fan_outs_ = 0;
   size_t rows_read_ = 0;

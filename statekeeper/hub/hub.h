@@ -51,7 +51,12 @@ struct Message {
   // Of incoming frames: the gateway has sent it before, so it may have been handled, writes durable and all.
   bool repeated = false;
   // Of outgoing text: if it does not reach its socket because that is closed, it comes back (OnUndelivered).
+  // So does what was written to a socket that ended before its client was known to have it, up to what the
+  // class's profile says (kept_messages, kept_bytes).
   bool returnable = false;
+  // Of text that came back: its client may have it. It was written, and the client ended the connection; else
+  // nobody is known to have had it.
+  bool unconfirmed = false;
 
   static Message Text(std::string_view data) { return {.data = data}; }
   static Message Binary(std::string_view data) { return {.data = data, .binary = true}; }
@@ -110,6 +115,15 @@ class Context {
   // Asks when all that was sent to an open connection so far, by this event included, has been handed to its
   // socket: OnConfirmed comes once then, or when its gateway is gone for good. Not durable, as Recall.
   virtual void Confirm(const ConnectionId& open) = 0;
+
+  // Asks the edge when open connections were last heard: OnSeen comes for each, unless its socket is closed
+  // by then. For a class that has to know what last_seen_ms does not say of clients that only heartbeat.
+  // Costs a message to their gateways that names the hub's sockets there. Not durable, as Recall.
+  virtual void AskLastSeen(std::span<const ConnectionId> open) = 0;
+
+  // This event is none of the hub's activity: it does not put off the hub's falling asleep, and a hub that it
+  // woke leaves memory as soon as it is dealt with. For upkeep, such as a renewal or an alarm.
+  virtual void DoNotStayAwake() = 0;
 
   // Lets a connection in: it is not closed for want of admission any more
   // (ClassProfile.admission_timeout_ms). From now on it has the role, and what the profile allows that
@@ -177,9 +191,13 @@ class Hub {
   // A returnable message found its socket closed. The connection is, or is about to be, none of the hub's:
   // OnClose may come after. Frames of one connection come back in the order in which they were sent.
   virtual void OnUndelivered(Context&, const ConnectionId&, const Message&) {}
+  // Returnable messages that do not come back, since they are more than the profile says.
+  virtual void OnLost(Context&, const ConnectionId&, const Lost&) {}
   // See Context::Recall and Context::Confirm.
   virtual void OnRecalled(Context&, const ConnectionId&) {}
   virtual void OnConfirmed(Context&, const ConnectionId&) {}
+  // The answer to Context::AskLastSeen: last_seen_ms is exact. May come unasked.
+  virtual void OnSeen(Context&, const Connection&) {}
 
   // For operators: what there is of the class's own, by name and number (registrations, subscriptions, ...),
   // in the order in which it is to be shown. Reading only.

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "statekeeper/hub/hub.h"
 
@@ -15,6 +16,17 @@ class HubClassRegistry {
   void Register(std::unique_ptr<HubClass> hub_class) {
     std::string name = hub_class->profile().name();
     classes_.insert_or_assign(std::move(name), std::move(hub_class));
+  }
+  // Takes these out again. False: there is no such class, or none is left; `*error` is a sentence.
+  bool Disable(const std::vector<std::string>& names, std::string* error) {
+    for (const std::string& name : names) {
+      if (classes_.erase(name) > 0) continue;
+      *error = "--disabled-classes: there is no hub class '" + name + "'; there are:";
+      for (const auto& [known, hub_class] : classes_) *error += " " + known;
+      return false;
+    }
+    if (classes_.empty()) *error = "--disabled-classes leaves no hub class to be served";
+    return !classes_.empty();
   }
   // nullptr: there is no such class.
   const HubClass* Find(std::string_view name) const {

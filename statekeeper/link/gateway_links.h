@@ -26,6 +26,10 @@
 // gateway sends everything unsettled again as soon as it knows. A gateway ignores what is said in an epoch
 // that is over, and says so: nothing of it is settled here then, the new owner does that.
 //
+// Lost time. Gateways are told how many commits of a shard are durable, behind each of their events that has
+// made one; and the next owner tells how many the store knows. So a gateway finds out when the store has lost
+// some, and which hubs are to ask for their sockets.
+//
 // Returns. Returnable output that does not reach its socket comes back: from the gateway as kUndelivered
 // events; from here, when it is recalled while the gateway has no stream. A frame that came back from here
 // does not come again from its gateway, should that return within a grace period after it was given up.
@@ -42,6 +46,7 @@
 #include "common/ids.h"
 #include "common/options.h"
 #include "common/shard.h"
+#include "proto/link.pb.h"
 #include "proto/packed.h"
 
 struct ev_loop;
@@ -89,6 +94,13 @@ class GatewayLinks {
     // A gateway that this process gave up before has linked again, or has started afresh: it may not have got
     // what it was sent. Before any of its events.
     virtual void OnGatewayBack(GatewayId /*gateway*/) {}
+    // A gateway ignores what is said here of a shard, for it has heard of this later epoch. Once for each
+    // that a gateway says.
+    virtual void OnLaterEpoch(const ShardEpoch& /*known*/) {}
+    // A gateway asks how a hub lives, for somebody who looks at it. `answer`: once, now or later, on this
+    // thread; the number is filled in.
+    using Answer = std::function<void(link::Look look)>;
+    virtual void OnLookAt(const std::string& /*hub*/, bool /*sleep*/, Answer /*answer*/) {}
   };
 
   struct Config {
@@ -122,6 +134,8 @@ class GatewayLinks {
   // --- Ownership. Gateways are told at once, those that link later at the start of their streams; so the
   // lane must be ready for events of these shards. A shard may be owned already, in an earlier epoch.
   virtual void Own(const std::vector<ShardEpoch>& shards) = 0;
+  // How many commits of the shard are durable: before Own, and whenever it is more.
+  virtual void SetCommits(ShardId /*shard*/, uint64_t /*commits*/) {}
   // The lane does not own them any more: nobody is told (the next owner does that), none of their events is
   // settled from here on, and no `acknowledged` of them runs. What was released for them may still be
   // delivered.

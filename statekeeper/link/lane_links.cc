@@ -8,6 +8,7 @@
 #include "common/gateway_identity.h"
 #include "common/logging.h"
 #include "proto/link_channel.h"
+#include "proto/refused_event.h"
 
 namespace dormouse {
 namespace {
@@ -38,7 +39,7 @@ bool IsTooLarge(const Output& output) {
   return size > GatewayLinks::kMaxOutputBytes;
 }
 
-bool IsKnown(EventKind kind) { return kind >= EventKind::kOpen && kind <= EventKind::kPresent; }
+bool IsKnown(EventKind kind) { return kind >= EventKind::kOpen && kind <= EventKind::kLost; }
 
 }  // namespace
 
@@ -137,6 +138,7 @@ void LaneLinks::OnOpened(const std::shared_ptr<LinkStream>& stream, const grpc::
     ArmGraceTimer();
   }
   gateway->stream = stream;
+  gateway->event_bytes = 0;
   stream->set_context(gateway);
   Greet(gateway, start == Start::kResumed);
   FinishFences(gateway);
@@ -213,32 +215,39 @@ void LaneLinks::OnMessage(Gateway* gateway, const grpc::ByteBuffer& message) {
     return;
   }
   NoteStale(gateway);
+  uint32_t begin = 0;
   if (!OnAcknowledged(gateway, incoming_.received_through())) {
     Refuse(gateway, "it acknowledges what was never sent");
-  } else if (!TakeEvents(gateway)) {
-    Refuse(gateway, "it sent a broken batch, or events of shards that are not this lane's");
+  } else if (!TakeEvents(gateway, &begin)) {
+    Refuse(gateway, "it sent an event that cannot be read, or of a shard that is not this lane's",
+           RefusedEventDetails(begin));
   } else {
     FinishRecalls(gateway);  // behind the events of the same message
     FinishFences(gateway);
+    TakeQuestions(gateway);
   }
   if (incoming_.events().capacity() > 2 * kBatchBytes) std::string().swap(*incoming_.mutable_events());
 }
 
 void LaneLinks::NoteStale(Gateway* gateway) {
   for (const link::Stale& stale : incoming_.stale()) {
-    if (stale.shard() < shard_count_->load()) {
-      gateway->stale[static_cast<ShardId>(stale.shard())] = stale.epoch();
-    }
+    if (stale.shard() >= shard_count_->load()) continue;
+    const auto shard = static_cast<ShardId>(stale.shard());
+    gateway->stale[shard] = stale.epoch();
+    const uint32_t owned = shard % lanes_ == config_.lane ? OwnedEpoch(shard) : 0;
+    if (owned != 0 && owned < stale.epoch()) receiver_->OnLaterEpoch({shard, stale.epoch()});
   }
 }
 
-bool LaneLinks::TakeEvents(Gateway* gateway) {
+bool LaneLinks::TakeEvents(Gateway* gateway, uint32_t* begin) {
   const uint32_t shard_count = shard_count_->load();
   gateway->taken.resize(shard_count / lanes_ + 1);
   owned_.resize(shard_count / lanes_ + 1);
   std::string_view batch = incoming_.events();
+  gateway->event_bytes += static_cast<uint32_t>(batch.size());
   EventView event;
   while (!batch.empty()) {
+    *begin = gateway->event_bytes - static_cast<uint32_t>(batch.size());
     if (!ReadEvent(&batch, &event) || !IsKnown(event.kind)) return false;
     if (event.shard >= shard_count || event.shard % lanes_ != config_.lane || event.sequence == 0) {
       return false;
@@ -247,10 +256,10 @@ bool LaneLinks::TakeEvents(Gateway* gateway) {
     Taken& taken = gateway->taken[event.shard / lanes_];
     if (event.epoch == taken.epoch && event.sequence <= taken.through) continue;
     if (event.epoch != taken.epoch) {
-      taken = {.epoch = event.epoch, .first = event.sequence, .through = 0, .tracked = {}};
+      taken = {.epoch = event.epoch, .first = event.sequence, .through = 0, .tracked = {}, .commits = 0};
     }
     taken.through = event.sequence;
-    if (event.kind == EventKind::kUndelivered && IsReturnedTwice(*gateway, event)) {
+    if (IsReturn(event.kind) && IsReturnedTwice(*gateway, event)) {
       Release(
           {.cause = {gateway->id, event.shard, event.sequence}, .shard = event.shard, .epoch = event.epoch});
       continue;
@@ -277,17 +286,19 @@ bool LaneLinks::IsInTurn(Gateway* gateway, const EventView& event) {
   return true;
 }
 
-void LaneLinks::Refuse(Gateway* gateway, const std::string& why) {
+void LaneLinks::Refuse(Gateway* gateway, const std::string& why, const std::string& details) {
   SPDLOG_ERROR("Ending the stream of gateway {:x}: {}", gateway->id, why);
   gateway->stream->set_context(nullptr);
-  gateway->stream->End(grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, why));
+  gateway->stream->End(grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, why, details));
   Lost(gateway);
 }
 
 void LaneLinks::Lost(Gateway* gateway) {
-  SPDLOG_WARN("Gateway {:x} lost its link to lane {}", gateway->id, config_.lane);
+  // It may have stopped in order. If something waits for it, giving it up is worth a warning.
+  SPDLOG_INFO("Gateway {:x} is not linked to lane {} any more", gateway->id, config_.lane);
   gateway->stream.reset();
   gateway->owned_unsaid.clear();  // its next stream begins with all
+  gateway->looks.clear();
   gateway->lost_ms = SteadyMs();
   ArmGraceTimer();
   ForgetFences(gateway);
@@ -410,8 +421,10 @@ void LaneLinks::GiveUp(GatewayId id, const char* why) {
   const auto found = gateways_.find(id);
   const std::unique_ptr<Gateway> gateway = std::move(found->second);
   gateways_.erase(found);
-  SPDLOG_WARN("Lane {} gives gateway {:x} up: {}; {} bytes unacknowledged", config_.lane, id, why,
-              gateway->outbox.bytes());
+  const bool in_order = gateway->stream == nullptr && gateway->outbox.bytes() == 0;
+  SPDLOG_LOGGER_CALL(spdlog::default_logger_raw(), in_order ? spdlog::level::info : spdlog::level::warn,
+                     "Lane {} gives gateway {:x} up: {}; {} bytes unacknowledged", config_.lane, id, why,
+                     gateway->outbox.bytes());
   if (gateway->stream != nullptr) {
     gateway->stream->set_context(nullptr);
     if (gateway->stream->Busy()) {
@@ -480,6 +493,7 @@ void LaneLinks::FlushGateway(Gateway* gateway) {
   if (gateway->stream == nullptr) return;
   if (!gateway->owned_unsaid.empty() && !gateway->stream->Busy()) TellOwned(gateway);
   if (!gateway->owned_unsaid.empty()) return;  // nothing that was done as an owner before it
+  if (!gateway->looks.empty() && !gateway->stream->Busy()) TellLooks(gateway);
   // A short write may be over before the next look: hence a loop, or nobody would say that the rest can go.
   while ((outbox.has_deliveries() || (gateway->notes_due && outbox.has_notes())) &&
          !gateway->stream->Busy()) {
@@ -503,6 +517,17 @@ void LaneLinks::Own(const std::vector<ShardEpoch>& shards) {
   for (const auto& [id, gateway] : gateways_) WantFlush(gateway.get());
 }
 
+void LaneLinks::SetCommits(ShardId shard, uint64_t commits) {
+  const size_t i = shard / lanes_;
+  if (commits_.size() <= i) commits_.resize(i + 1);
+  commits_[i] = commits;
+}
+
+uint64_t LaneLinks::CommitsOf(ShardId shard) const {
+  const size_t i = shard / lanes_;
+  return i < commits_.size() ? commits_[i] : 0;
+}
+
 void LaneLinks::Disown(const std::vector<ShardId>& shards) {
   for (const ShardId shard : shards) {
     const size_t i = shard / lanes_;
@@ -522,6 +547,7 @@ void LaneLinks::AddOwned(ShardId shard, link::ToGateway* message) const {
   link::Owned* owned = message->add_owned();
   owned->set_shard(shard);
   owned->set_epoch(OwnedEpoch(shard));
+  owned->set_commits(CommitsOf(shard));
 }
 
 void LaneLinks::TellOwned(Gateway* gateway) {
@@ -530,6 +556,30 @@ void LaneLinks::TellOwned(Gateway* gateway) {
     if (OwnedEpoch(shard) != 0) AddOwned(shard, &message);
   }
   if (message.owned_size() == 0) return;
+  gateway->stream->Write(ToBuffer(message));
+  ++messages_sent_;
+}
+
+// --- Looks.
+
+void LaneLinks::TakeQuestions(Gateway* gateway) {
+  for (const link::LookAt& question : std::exchange(*incoming_.mutable_look_at(), {})) {
+    const auto answer = [this, alive = std::weak_ptr(alive_), id = gateway->id,
+                         number = question.number()](link::Look look) {
+      if (alive.expired()) return;
+      Gateway* const asker = Find(id);
+      if (asker == nullptr || asker->stream == nullptr) return;
+      look.set_number(number);
+      asker->looks.push_back(std::move(look));
+      WantFlush(asker);
+    };
+    receiver_->OnLookAt(question.hub(), question.sleep(), answer);
+  }
+}
+
+void LaneLinks::TellLooks(Gateway* gateway) {
+  link::ToGateway message;
+  for (link::Look& look : std::exchange(gateway->looks, {})) *message.add_looks() = std::move(look);
   gateway->stream->Write(ToBuffer(message));
   ++messages_sent_;
 }
@@ -590,7 +640,8 @@ void LaneLinks::Release(EventOutput event) {
   part_count_ = 0;
   // The usual event answers its own gateway only: its last delivery says that this is all, and nothing is
   // tracked.
-  const Taken* taken = TakenOf(event.cause, event.epoch);
+  Taken* taken = TakenOf(event.cause, event.epoch);
+  if (taken != nullptr) TellCommits(event, taken);
   const bool after_tracked = taken != nullptr && !taken->tracked.empty();
   const bool alone = event.cause.IsEvent() && !after_tracked && !ReachesOthers(event);
   const size_t last = alone ? LastFor(event.cause.gateway, event) : 0;
@@ -603,6 +654,12 @@ void LaneLinks::Release(EventOutput event) {
       WantNotes();
     }
   }
+}
+
+void LaneLinks::TellCommits(const EventOutput& event, Taken* taken) {
+  const uint64_t commits = CommitsOf(event.shard);
+  if (std::exchange(taken->commits, commits) == commits || event.shard != event.cause.shard) return;
+  Find(event.cause.gateway)->outbox.AddDurable(event.shard, event.epoch, commits);
 }
 
 bool LaneLinks::ReachesOthers(const EventOutput& event) {

@@ -37,6 +37,7 @@ class LaneLinks final : public GatewayLinks, private StreamInbox::Owner {
   void Release(EventOutput output) override;
   void Recall(const ConnectionId& closed, ShardId shard, uint32_t epoch, Recalled done) override;
   void Own(const std::vector<ShardEpoch>& shards) override;
+  void SetCommits(ShardId shard, uint64_t commits) override;
   void Disown(const std::vector<ShardId>& shards) override;
   void Quiesce(const std::vector<ShardEpoch>& shards, std::function<void()> done) override;
   std::vector<GatewayId> Linked() const override;
@@ -55,6 +56,7 @@ class LaneLinks final : public GatewayLinks, private StreamInbox::Owner {
     // are settled. It is told in this order: a replay must never run an earlier event after the effects of a
     // later one.
     std::list<std::shared_ptr<Settlement>> tracked;
+    uint64_t commits = 0;  // that the gateway was told of in this epoch
   };
 
   // The first event that came in an epoch before the lane owned it. The gateway sends it again; what it sends
@@ -87,6 +89,7 @@ class LaneLinks final : public GatewayLinks, private StreamInbox::Owner {
     GatewayId id = 0;
     std::shared_ptr<LinkStream> stream;  // none: lost since lost_ms
     int64_t lost_ms = 0;                 // steady clock
+    uint32_t event_bytes = 0;            // that came on this stream; wraps
     Outbox outbox;
     bool flush_wanted = false;  // it is in to_flush_
     // Whether it hangs: how many looks in a row found something unacknowledged, and no acknowledgement since
@@ -104,6 +107,7 @@ class LaneLinks final : public GatewayLinks, private StreamInbox::Owner {
     std::deque<std::pair<uint64_t, std::shared_ptr<Fence>>> fences;
     absl::flat_hash_map<ShardId, Missed> missed;  // mostly empty
     absl::flat_hash_set<ShardId> owned_unsaid;    // what it has not been told of owned_
+    std::vector<link::Look> looks;                // answers that wait; none without a stream
     std::unique_ptr<ReturnIndex> returns;         // present if something was recalled while it had no stream
     int64_t returns_end_ms = 0;                   // with a stream: when they are forgotten, steady clock
   };
@@ -139,11 +143,12 @@ class LaneLinks final : public GatewayLinks, private StreamInbox::Owner {
   void Greet(Gateway* gateway, bool resumed);
   void OnMessage(Gateway* gateway, const grpc::ByteBuffer& message);
   void NoteStale(Gateway* gateway);
-  bool TakeEvents(Gateway* gateway);
+  // False: `*begin` is where on the stream one is that cannot be read.
+  bool TakeEvents(Gateway* gateway, uint32_t* begin);
   // Whether the lane owns the event's shard in its epoch, and has missed none before it.
   bool IsInTurn(Gateway* gateway, const EventView& event);
   // Ends a stream that broke the rules.
-  void Refuse(Gateway* gateway, const std::string& why);
+  void Refuse(Gateway* gateway, const std::string& why, const std::string& details = {});
   void Lost(Gateway* gateway);
 
   // --- Gateways.
@@ -170,6 +175,11 @@ class LaneLinks final : public GatewayLinks, private StreamInbox::Owner {
   uint32_t OwnedEpoch(ShardId shard) const;
   void AddOwned(ShardId shard, link::ToGateway* message) const;
   void TellOwned(Gateway* gateway);
+
+  // --- Looks.
+  void TakeQuestions(Gateway* gateway);
+  void TellLooks(Gateway* gateway);
+
   void SendFences(const std::shared_ptr<Fence>& fence);
   // By one gateway.
   void Passed(const std::shared_ptr<Fence>& fence);
@@ -203,6 +213,9 @@ class LaneLinks final : public GatewayLinks, private StreamInbox::Owner {
   // --- Settling.
   // nullptr: it was taken in another epoch, or from a gateway that is gone.
   Taken* TakenOf(const Cause& cause, uint32_t epoch);
+  // The event's gateway is to hear of the commits that it has made, or others before it.
+  void TellCommits(const EventOutput& event, Taken* taken);
+  uint64_t CommitsOf(ShardId shard) const;
   void Track(EventOutput* event);
   // False: the gateway acknowledges what it was never sent.
   bool OnAcknowledged(Gateway* gateway, uint64_t through);
@@ -225,6 +238,7 @@ class LaneLinks final : public GatewayLinks, private StreamInbox::Owner {
   ev_timer silence_timer_;
 
   std::vector<uint32_t> owned_;          // epoch by shard / lanes; 0: not owned
+  std::vector<uint64_t> commits_;        // durable, by shard / lanes
   std::shared_ptr<Fence> fence_wanted_;  // gathers the Quiesces of this turn
 
   absl::flat_hash_map<GatewayId, std::unique_ptr<Gateway>> gateways_;
@@ -235,6 +249,8 @@ class LaneLinks final : public GatewayLinks, private StreamInbox::Owner {
   link::ToLane incoming_;    // kept for its memory
   std::vector<Part> parts_;  // of the event that is being released; the first part_count_ count
   size_t part_count_ = 0;
+  // Whether this object lives, for answers that come late.
+  const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   uint64_t messages_sent_ = 0;
   uint64_t messages_received_ = 0;
   bool full_ = false;  // gateways are refused, which has been said

@@ -55,6 +55,16 @@ void Outbox::AddForget(GatewayId gateway, ShardId shard, uint64_t sequence, uint
   forget->set_below(below);
 }
 
+void Outbox::AddDurable(ShardId shard, uint32_t epoch, uint64_t commits) {
+  if (open_.durable_size() >= kMaxNotes) CloseBatch();
+  const int size = open_.durable_size();
+  link::Durable* durable = size > 0 ? open_.mutable_durable(size - 1) : nullptr;
+  if (durable == nullptr || durable->shard() != shard) durable = open_.add_durable();
+  durable->set_shard(shard);
+  durable->set_epoch(epoch);
+  durable->set_commits(commits);
+}
+
 const grpc::ByteBuffer& Outbox::Next() {
   if (next_ == kept_.size()) CloseBatch();
   const grpc::ByteBuffer& batch = kept_[next_++];
@@ -101,6 +111,7 @@ void Outbox::CloseBatch() {
   if (deliveries_.capacity() > 2 * kBatchBytes) deliveries_.shrink_to_fit();
   open_.clear_settled();
   open_.clear_forget();
+  open_.clear_durable();
 }
 
 }  // namespace dormouse

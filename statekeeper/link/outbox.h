@@ -29,6 +29,8 @@ class Outbox {
   // Consecutive ones are joined. Return the number of the batch that they went to.
   uint64_t AddSettled(ShardId shard, uint32_t epoch, uint64_t sequence);
   void AddForget(GatewayId gateway, ShardId shard, uint64_t sequence, uint64_t below);
+  // Travels with what is added next; the last one of a shard counts.
+  void AddDurable(ShardId shard, uint32_t epoch, uint64_t commits);
 
   // --- Writing.
 

@@ -17,6 +17,7 @@ enum class MemberState {
   kJoining,  // lives, and is given no shards yet: gateways are linking to it
   kServing,
   kDraining,  // hands its shards over, and is given none
+  kCutOff,    // of the one that is asked alone: it cannot reach the store, and serves nothing
 };
 
 struct MemberView {
@@ -35,8 +36,9 @@ struct MemberView {
 struct ClusterView {
   uint32_t shard_count = 0;
   std::vector<MemberView> members;  // by id
-  std::vector<ShardEntry>
-      shards;  // all, by number; owners that do not live any more are not among the members
+  // All, by number; owners that do not live any more are not among the members.
+  std::vector<ShardEntry> shards;
+  std::vector<std::string> classes = {};  // of hubs, that there are
 };
 
 class ClusterAdmin {

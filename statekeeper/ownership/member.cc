@@ -18,6 +18,7 @@ peer::MemberRecord::State Print(MemberState state) {
     case MemberState::kServing:
       return peer::MemberRecord::SERVING;
     case MemberState::kDraining:
+    case MemberState::kCutOff:  // for operators only
       break;
   }
   return peer::MemberRecord::DRAINING;

@@ -20,6 +20,7 @@ constexpr int64_t kSyncRetryMs = 200;
 constexpr int64_t kSuspicionSyncMs = 50;
 // A Sync unanswered for longer: the store is away. For short TTLs a tenth of them.
 constexpr int64_t kStoreSilenceMs = 300;
+constexpr int64_t kUnreadySilenceMs = 1'000;
 constexpr int64_t kProlongMs = 500;
 constexpr int64_t kClockOffMs = 2'000;  // worth a line in the log
 constexpr int64_t kJoiningMs = 400;
@@ -112,6 +113,10 @@ void Ownership::End() { ev_break(loop_, EVBREAK_ALL); }
 
 void Ownership::Fenced(ShardEpoch shard) {
   queue_->Post([this, shard] { keeper_->OnFenced(shard); });
+}
+
+void Ownership::SpokenOf(ShardEpoch shard) {
+  queue_->Post([this, shard] { keeper_->OnSpokenOf(shard); });
 }
 
 void Ownership::HandOver(Duration patience) {
@@ -243,7 +248,6 @@ void Ownership::SyncIfDue(int64_t now) {
     suspicion_since_ms_ = now;
   }
   int64_t interval = config_.member_ttl.count() / 3;
-  if (!config_.shared && !members_.empty()) interval = Lease::kForever;
   // Not for ever: members may never come to agree on one.
   if (suspicion && now - suspicion_since_ms_ < config_.member_ttl.count()) interval = kSuspicionSyncMs;
   if (sync_failed_) interval = kSyncRetryMs;
@@ -289,13 +293,31 @@ void Ownership::OnSynced(int64_t sent_ms, StoreStatus status, const SyncAnswer& 
   FollowStoreClock(answer.wall_ms, sent_ms, now);
   const bool is_first = members_.empty();
   const int64_t half = config_.member_ttl.count() / 2;
-  if (!is_first && (!answer.renewed || now - synced_sent_ms_ > config_.member_ttl.count() * 2 / 3)) {
+  // Who has the store to itself need not renew.
+  if (config_.shared && !is_first &&
+      (!answer.renewed || now - synced_sent_ms_ > config_.member_ttl.count() * 2 / 3)) {
     SPDLOG_WARN("The last renewal was {} ms ago: nothing is taken from others that were late for {} ms",
                 now - synced_sent_ms_, half);
     force_not_before_ms_ = now + half;
   }
   if (is_first) joined_ms_ = now;
   synced_sent_ms_ = sent_ms;
+  if (answer.lost_time) {
+    SPDLOG_ERROR(
+        "The store has lost time: it does not hold all that it had acknowledged (restored, emptied, or "
+        "restarted "
+        "without its last writes). All shards are taken anew; clients that it knows no more are closed");
+    metrics_.store_losses.Increment();
+    keeper_->TakeAnew();
+  }
+  if (answer.unsafe != unsafe_) {
+    unsafe_ = answer.unsafe;
+    if (unsafe_.empty()) {
+      SPDLOG_INFO("The store keeps again what it is given");
+    } else {
+      SPDLOG_ERROR("{}", unsafe_);
+    }
+  }
   table_version_ = answer.version;
   // What was lost goes first: the lease is of all shards.
   keeper_->Learn(answer.changed);
@@ -421,7 +443,10 @@ void Ownership::TellPeers(int64_t now) {
 void Ownership::PublishMap(int64_t now) {
   if (!lease_->IsGood()) {
     // Cut off from the store: it would not hear of members and owners, and others do.
-    if (!std::exchange(map_withdrawn_, true)) config_.withdraw();
+    if (!std::exchange(map_withdrawn_, true)) {
+      config_.withdraw();
+      PublishView();
+    }
     return;
   }
   map_is_new_ |= std::exchange(map_withdrawn_, false);
@@ -429,6 +454,10 @@ void Ownership::PublishMap(int64_t now) {
   map_is_new_ = false;
   published_ms_ = now;
   config_.publish(NewMap());
+  PublishView();
+}
+
+void Ownership::PublishView() {
   auto view = std::make_shared<const ClusterView>(NewView());
   const std::lock_guard lock(view_mutex_);
   view_ = std::move(view);
@@ -466,6 +495,7 @@ link::ShardMap Ownership::NewMap() {
 ClusterView Ownership::NewView() const {
   ClusterView view;
   view.shard_count = config_.shard_count;
+  for (const link::ClassProfile& profile : config_.classes) view.classes.push_back(profile.name());
   for (const Member& member : members_) {
     MemberView& shown = view.members.emplace_back();
     shown.id = PrintMemberId(member.id);
@@ -476,6 +506,7 @@ ClusterView Ownership::NewView() const {
     shown.started_ms = member.started_ms;
     shown.lanes = member.lanes;
     shown.is_self = member.id == config_.id;
+    if (shown.is_self && !lease_->IsGood()) shown.state = MemberState::kCutOff;
     shown.suspected = std::binary_search(suspects_.begin(), suspects_.end(), member.id);
   }
   for (size_t i = 0; i < config_.shard_count; ++i) {
@@ -484,20 +515,32 @@ ClusterView Ownership::NewView() const {
     const MemberId owner = keeper_->table().at(shard).owner;
     const auto at = std::lower_bound(members_.begin(), members_.end(), owner,
                                      [](const Member& member, MemberId id) { return member.id < id; });
-    if (at != members_.end() && at->id == owner)
-      ++view.members[static_cast<size_t>(at - members_.begin())].shards;
+    if (at == members_.end() || at->id != owner) continue;
+    MemberView& shown = view.members[static_cast<size_t>(at - members_.begin())];
+    if (shown.state != MemberState::kCutOff) ++shown.shards;
   }
   return view;
 }
 
 void Ownership::UpdateReadiness(int64_t now) {
+  store_is_silent_.store(
+      !ReachesStore(now) && now - synced_sent_ms_ > config_.member_ttl.count() / 3 + kUnreadySilenceMs,
+      std::memory_order_relaxed);
   std::string reason;
-  if (self_.state == MemberState::kJoining) {
+  if (!lease_->IsGood()) {
+    reason = "it cannot reach the store, which others can; its shards are theirs meanwhile";
+  } else if (std::binary_search(suspects_.begin(), suspects_.end(), config_.id)) {
+    reason = fmt::format("the other statekeepers cannot reach it at {}, so it is to own nothing",
+                         self_.address.empty() ? self_.unix_path : self_.address);
+  } else if (self_.state == MemberState::kJoining) {
     reason = "it is joining the cluster";
   } else if (!was_complete_) {
     was_complete_ = keeper_->IsComplete() || now - joined_ms_ > kCompletionPatienceMs;
     if (!was_complete_) reason = "it does not serve all its shards yet";
   }
+  if (reason.empty()) reason = unsafe_;
+  if (reason.empty() && sync_failed_ && !config_.shared)
+    reason = "the store's file cannot be used; see the log";
   const std::lock_guard lock(view_mutex_);
   if (not_ready_ != reason) not_ready_ = reason;
 }
@@ -536,7 +579,11 @@ void Ownership::SettleDrain(int64_t now) {
   if (handed_over_) {
     const bool store_lost = !ReachesStore(now) && now - synced_sent_ms_ > kHandOverWithoutStoreMs;
     if ((is_empty && is_known) || nobody || store_lost || now >= hand_over_deadline_ms_) {
-      if (!is_empty) SPDLOG_WARN("{} shards were not handed over", keeper_->owned());
+      if (!is_empty && nobody) {
+        SPDLOG_INFO("Nobody is left to take {} shards: they wait for the next statekeeper", keeper_->owned());
+      } else if (!is_empty) {
+        SPDLOG_WARN("{} shards were not handed over", keeper_->owned());
+      }
       std::exchange(handed_over_, nullptr)();
     }
   }

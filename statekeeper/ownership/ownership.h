@@ -10,6 +10,8 @@
 // as far as this member can see, it is prolonged here: hubs then go on with what needs no commit, and the
 // fence in the store protects the rest. Who alone cannot reach the store stops.
 //
+// A store that has lost time (cluster_store.h) is not what lanes remember: all shards are claimed anew.
+//
 // After a time in which the store was away, or this process paused, nothing is taken from members that are
 // missing for half a TTL: they may not have had the time to say that they live.
 //
@@ -20,6 +22,7 @@
 #include <ev.h>
 #include <prometheus/registry.h>
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <future>
@@ -75,6 +78,9 @@ class Ownership final : public ClusterAdmin {
   void Start();
   // A lane was told by the store that another process owns the shard, and has forgotten it.
   void Fenced(ShardEpoch shard);
+  // A lane was told by a gateway of an epoch that is above its own: another process owns the shard, or the
+  // store says so less than it once did.
+  void SpokenOf(ShardEpoch shard);
   // Gives all shards to others. Returns when that is done, when there is nobody to take them, or after
   // `patience`.
   void HandOver(Duration patience);
@@ -84,6 +90,9 @@ class Ownership final : public ClusterAdmin {
 
   // Empty: it has joined the cluster and serves what it should. Else why not, in a sentence.
   std::string NotReady() const;
+  // The store has told this member nothing for a while, though it was asked. (A part of it may, that is to
+  // say, which lanes know better.)
+  bool StoreIsSilent() const { return store_is_silent_.load(std::memory_order_relaxed); }
 
   // ClusterAdmin
   ClusterView View() const override;
@@ -122,6 +131,7 @@ class Ownership final : public ClusterAdmin {
   void PublishMap(int64_t now);
   // Before an operator is answered, who may look at once: not some milliseconds later.
   void PublishMapNow(int64_t now);
+  void PublishView();
   link::ShardMap NewMap();
   ClusterView NewView() const;
   void SettleEvictions(int64_t now);
@@ -145,6 +155,7 @@ class Ownership final : public ClusterAdmin {
 
   mutable std::mutex view_mutex_;
   std::shared_ptr<const ClusterView> view_;  // the newest
+  std::atomic<bool> store_is_silent_{false};
   std::string not_ready_ = "it has not reached the store yet";
 
   // The ownership's thread only, from here on.
@@ -162,6 +173,7 @@ class Ownership final : public ClusterAdmin {
   int64_t sync_sent_ms_ = 0;    // of the one under way, or the last
   int64_t synced_sent_ms_ = 0;  // of the last that succeeded
   bool sync_failed_ = false;    // the last one
+  std::string unsafe_;          // SyncAnswer
   bool store_clock_off_ = false;
   bool leaving_ = false;  // another Sync would bring the member back
   int64_t force_not_before_ms_ = 0;

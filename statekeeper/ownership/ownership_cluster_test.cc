@@ -235,6 +235,60 @@ TEST_F(OwnershipTest, TheFirstMemberTakesEverythingAtOnce) {
   EXPECT_EQ(view.shards.size(), kShards);
 }
 
+// What its members hold is not what it says, and the owners that it names are long gone.
+TEST_F(OwnershipTest, AStoreThatHasLostTimeIsTakenAnewAboveEveryEpoch) {
+  const Duration ttl(3'000);
+  Process* a = Start({.ttl = ttl});
+  Process* b = Start({.ttl = ttl});
+  ASSERT_TRUE(AwaitSettled({a, b}));
+  const std::map<ShardId, ShardRecord> before = cluster_.records();
+  cluster_.GoBackInTime(10, PrintMemberId(77));
+  ASSERT_TRUE(AwaitSettled({a, b}));
+  for (const auto& [shard, record] : cluster_.records()) {
+    EXPECT_GT(record.epoch, before.at(shard).epoch) << shard;
+    EXPECT_EQ(record.owner, before.at(shard).owner) << shard;
+  }
+}
+
+// Its own name stands there, too: that is no reason to believe the epoch beside it.
+TEST_F(OwnershipTest, AStoreThatGoesBackToAnEarlierTimeOfItsOwnersIsTakenAnew) {
+  Process* a = Start({.ttl = Duration(3'000)});
+  ASSERT_TRUE(AwaitSettled({a}));
+  const std::map<ShardId, uint32_t> before = Epochs();
+  cluster_.GoBackInTime(10, a->name());
+  ASSERT_TRUE(AwaitSettled({a}));
+  for (const auto& [shard, epoch] : Epochs()) EXPECT_GT(epoch, before.at(shard)) << shard;
+}
+
+// Nobody here has seen the time that is lost; gateways have.
+TEST_F(OwnershipTest, AShardIsTakenAboveTheEpochThatGatewaysKnow) {
+  Process* a = Start();
+  ASSERT_TRUE(AwaitSettled({a}));
+  std::map<ShardId, uint32_t> expected = Epochs();
+  a->ownership()->SpokenOf({6, expected[6]});       // its own
+  a->ownership()->SpokenOf({5, ~0u});               // cannot be
+  a->ownership()->SpokenOf({7, expected[7] + 50});  // of another time
+  expected[7] += 51;
+  ASSERT_TRUE(Await([&] { return Epochs() == expected; }));
+  ASSERT_TRUE(AwaitSettled({a}));
+  EXPECT_EQ(Epochs(), expected);
+}
+
+// What gateways know is the truth; this one has not heard of it yet.
+TEST_F(OwnershipTest, AnOwnerThatLagsIsToldOfTheNextOneAndTakesNothingBack) {
+  Process* a = Start();
+  Process* b = Start();
+  ASSERT_TRUE(AwaitSettled({a, b}));
+  const auto mine = a->servers.served();
+  const ShardId shard = mine.begin()->first;
+  cluster_.Steal(shard, b->name());
+  const uint32_t epoch = Epochs()[shard];
+  a->ownership()->SpokenOf({shard, epoch});
+  ASSERT_TRUE(Await([&] { return !a->servers.served().contains(shard); }));
+  EXPECT_EQ(cluster_.records().at(shard).owner, b->name());
+  EXPECT_EQ(Epochs()[shard], epoch);
+}
+
 TEST_F(OwnershipTest, AProcessThatHasTheStoreForItselfNeedsNoRenewal) {
   Process* only = Start({.ttl = Duration(1'000), .shared = false});
   ASSERT_TRUE(AwaitSettled({only}));
@@ -381,6 +435,9 @@ TEST_F(OwnershipTest, OfTwoThatCannotReachEachOtherTheOlderKeepsEverything) {
   }));
   ASSERT_TRUE(AwaitSettled({older}));
   EXPECT_FALSE(Await([&] { return younger->owned() > 0; }, 2'000));
+  EXPECT_NE(younger->ownership()->NotReady().find("the other statekeepers cannot reach it"),
+            std::string::npos)
+      << younger->ownership()->NotReady();
   for (const MemberView& member : younger->ownership()->View().members) {
     EXPECT_EQ(member.suspected, member.is_self);
   }
@@ -420,6 +477,12 @@ TEST_F(OwnershipTest, WhoAloneCannotReachTheStoreStopsAndIsReplaced) {
     }
     return true;
   }));
+  EXPECT_NE(members[0]->ownership()->NotReady().find("it cannot reach the store"), std::string::npos);
+  for (const MemberView& member : members[0]->ownership()->View().members) {
+    if (!member.is_self) continue;
+    EXPECT_EQ(member.state, MemberState::kCutOff);
+    EXPECT_EQ(member.shards, 0u);
+  }
   cluster_.ComeBack();
   EXPECT_TRUE(AwaitSettled(members));
   EXPECT_TRUE(Await([&] { return members[0]->map().members_size() == 3; }));

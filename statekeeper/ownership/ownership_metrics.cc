@@ -31,6 +31,8 @@ OwnershipMetrics::OwnershipMetrics(prometheus::Registry* r)
           Counter(r, "dormouse_shard_losses_total", "Shards that another statekeeper has taken by itself")),
       suspicions(
           Counter(r, "dormouse_suspicions_total", "Statekeepers that this one found to be unreachable")),
-      sync_failures(Counter(r, "dormouse_sync_failures_total", "Renewals in the store that failed")) {}
+      sync_failures(Counter(r, "dormouse_sync_failures_total", "Renewals in the store that failed")),
+      store_losses(Counter(r, "dormouse_store_losses_total",
+                           "Times that the store was found to have lost writes that it had acknowledged")) {}
 
 }  // namespace dormouse

@@ -20,6 +20,7 @@ struct OwnershipMetrics {
   prometheus::Counter& losses;
   prometheus::Counter& suspicions;
   prometheus::Counter& sync_failures;
+  prometheus::Counter& store_losses;
 };
 
 }  // namespace dormouse

@@ -17,7 +17,7 @@ void PeerService::Tell(const peer::Note& note) {
 void PeerService::Close() {
   const std::lock_guard lock(mutex_);
   closed_ = true;
-  live_.Withdraw({grpc::StatusCode::UNAVAILABLE, "this statekeeper ends"});
+  live_.Withdraw({grpc::StatusCode::UNAVAILABLE, kEnding});
 }
 
 void PeerService::Serve(CompletionThread* thread) {
@@ -33,7 +33,7 @@ void PeerService::Serve(CompletionThread* thread) {
 grpc::Status PeerService::Admit(MemberId meant) const {
   if (meant != self_) return {grpc::StatusCode::FAILED_PRECONDITION, "another statekeeper listens here now"};
   const std::lock_guard lock(mutex_);
-  if (closed_) return {grpc::StatusCode::UNAVAILABLE, "this statekeeper ends"};
+  if (closed_) return {grpc::StatusCode::UNAVAILABLE, kEnding};
   return grpc::Status::OK;
 }
 

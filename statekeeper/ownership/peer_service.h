@@ -17,6 +17,9 @@
 
 namespace dormouse {
 
+// What a member says, whose streams end because it does.
+inline constexpr char kEnding[] = "this statekeeper ends";
+
 class PeerService final : public LinkService {
  public:
   // Call it once, from any thread; destroyed without a call it refuses the offer.

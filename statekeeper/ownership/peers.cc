@@ -5,6 +5,7 @@
 
 #include "common/clock.h"
 #include "common/logging.h"
+#include "statekeeper/ownership/peer_service.h"
 
 namespace dormouse {
 namespace {
@@ -164,6 +165,7 @@ void Peers::OnClosed(MemberId id, uint64_t serial, const grpc::Status& status) {
   if (at == links_.end() || at->second.serial != serial) return;
   Link& link = at->second;
   const bool was_heard = link.heard_ms != 0;
+  link.ends |= status.error_message() == kEnding;
   Close(&link);
   if (status.error_code() == grpc::StatusCode::FAILED_PRECONDITION) {
     SetUnreachable(id, &link, true, "another process listens at its address");
@@ -179,7 +181,9 @@ void Peers::OnClosed(MemberId id, uint64_t serial, const grpc::Status& status) {
 
 void Peers::SetUnreachable(MemberId id, Link* link, bool unreachable, const std::string& why) {
   if (std::exchange(link->unreachable, unreachable) == unreachable) return;
-  if (unreachable) {
+  if (unreachable && link->ends) {
+    SPDLOG_INFO("Statekeeper {} ends", PrintMemberId(id));
+  } else if (unreachable) {
     SPDLOG_WARN("Statekeeper {} cannot be reached: {}", PrintMemberId(id), why);
   } else {
     SPDLOG_INFO("Statekeeper {} can be reached again", PrintMemberId(id));

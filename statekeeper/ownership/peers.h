@@ -77,7 +77,8 @@ class Peers {
     int64_t opened_ms = 0;
     bool ever_heard = false;
     bool unreachable = false;
-    int failures = 0;  // in a row
+    bool ends = false;  // it said so
+    int failures = 0;   // in a row
     uint64_t changes = 0;
     bool reaches_store = true;
   };

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <utility>
 
@@ -16,6 +17,9 @@ constexpr size_t kClaimsPerCall = 256;
 constexpr size_t kClaimsUnderWay = 1024;
 constexpr size_t kOfferedAtOnce = 256;
 constexpr int64_t kPauseAfterFailureMs = 200;
+// Epochs count seconds since 2020 and changes of owner: one beyond this is nobody's, and there must be room
+// above.
+constexpr uint32_t kHighestEpoch = std::numeric_limits<uint32_t>::max() / 2;
 
 }  // namespace
 
@@ -78,7 +82,10 @@ bool ShardKeeper::IsFit(MemberId id) const { return std::binary_search(fit_.begi
 
 bool ShardKeeper::IsToClaim(ShardId shard, bool may_force) const {
   const Hold& hold = holds_[shard];
+  if (hold.state == State::kServed) return hold.anew;
   if (hold.state != State::kNone) return false;
+  // Until somebody else has done it.
+  if (hold.retake && table_.at(shard).epoch < table_.highest(shard)) return true;
   if (hold.fenced_epoch != 0) return true;  // this cannot take it from anybody: the epoch is over
   const KnownShard& known = table_.at(shard);
   if (known.owner == self_) return true;  // an answer got lost
@@ -91,8 +98,14 @@ void ShardKeeper::PlanClaims(int64_t steady_ms, bool may_force) {
   for (size_t i = 0; i < holds_.size() && claiming_ < kClaimsUnderWay; ++i) {
     const auto shard = static_cast<ShardId>(i);
     if (!IsToClaim(shard, may_force)) continue;
-    const uint32_t fenced_epoch = holds_[i].fenced_epoch;
-    claims.push_back({shard, fenced_epoch != 0 ? fenced_epoch : table_.at(shard).epoch});
+    const Hold& hold = holds_[i];
+    uint32_t epoch = table_.at(shard).epoch;
+    if (hold.state == State::kServed) {
+      epoch = hold.epoch;
+    } else if (hold.fenced_epoch != 0 && !hold.retake) {
+      epoch = hold.fenced_epoch;
+    }
+    claims.push_back({.shard = shard, .epoch = epoch});
     if (claims.size() == kClaimsPerCall) Claim(std::exchange(claims, {}), nullptr);
   }
   if (!claims.empty()) Claim(claims, nullptr);
@@ -141,7 +154,7 @@ void ShardKeeper::OnOffer(const peer::OfferRequest& request, bool accept, int64_
     asked.push_back(shard);
     if (holds_[shard].state != State::kNone) continue;
     SetAvoid(shard, offered.avoid());
-    claims.push_back({shard, offered.epoch(), true});
+    claims.push_back({.shard = shard, .epoch = offered.epoch(), .given = true});
   }
   summary_.received += claims.size();
   Claim(claims, [this, asked = std::move(asked), reply = std::move(reply)] {
@@ -166,6 +179,22 @@ void ShardKeeper::OnFenced(const ShardEpoch& shard) {
   if (hold.state == State::kClaiming) return;  // its answer will say
   hold.state = State::kNone;
   hold.fenced_epoch = shard.epoch;
+}
+
+void ShardKeeper::OnSpokenOf(const ShardEpoch& known) {
+  if (known.shard >= holds_.size()) return;
+  if (known.epoch > kHighestEpoch) {
+    SPDLOG_ERROR("A gateway speaks of epoch {} of shard {}, which there cannot be", known.epoch, known.shard);
+    return;
+  }
+  table_.Saw(known.shard, known.epoch);
+  // If it has another owner the claim fails, and tells who that is.
+  Hold& hold = holds_[known.shard];
+  if (hold.epoch != 0 && hold.epoch < known.epoch) hold.anew = true;
+}
+
+void ShardKeeper::TakeAnew() {
+  for (Hold& hold : holds_) hold.anew = hold.epoch != 0;
 }
 
 bool ShardKeeper::Evict(ShardId shard) {
@@ -208,6 +237,7 @@ std::string ShardKeeper::TakeSummary() {
   if (summary.received > 0) text += fmt::format(", {} offered by their owners", summary.received);
   if (summary.given > 0) text += fmt::format(", {} handed over", summary.given);
   if (summary.lost > 0) text += fmt::format(", {} lost to others", summary.lost);
+  if (summary.anew > 0) text += fmt::format(", {} of them anew, above what the store had said", summary.anew);
   return text;
 }
 
@@ -228,6 +258,7 @@ void ShardKeeper::OnMoved(const ShardEpoch& shard, MemberId to, uint32_t now) {
     ++summary_.given;
   } else if (hold.state == State::kNone) {
     hold.fenced_epoch = 0;  // now it is known who has it
+    hold.retake = false;
   }
   callbacks_.on_change();
 }
@@ -248,7 +279,7 @@ void ShardKeeper::OnUnclear(const std::vector<ShardEpoch>& shards) {
   for (const ShardEpoch& shard : shards) {
     const Hold& hold = holds_[shard.shard];
     if (hold.state != State::kLeaving || hold.epoch != shard.epoch) continue;
-    claims.push_back({shard.shard, shard.epoch});
+    claims.push_back({.shard = shard.shard, .epoch = shard.epoch});
   }
   if (!claims.empty()) Claim(claims, nullptr);
 }
@@ -260,12 +291,16 @@ void ShardKeeper::SetAvoid(ShardId shard, MemberId avoid) {
   desired_[shard] = placement_.DesiredOwner(shard, avoid);
 }
 
-void ShardKeeper::Claim(const std::vector<ShardClaim>& claims, std::function<void()> then) {
+void ShardKeeper::Claim(std::vector<ShardClaim> claims, std::function<void()> then) {
   if (claims.empty()) {
     if (then) then();
     return;
   }
-  for (const ShardClaim& claim : claims) holds_[claim.shard].state = State::kClaiming;
+  for (ShardClaim& claim : claims) {
+    holds_[claim.shard].state = State::kClaiming;
+    table_.Saw(claim.shard, std::min(claim.epoch, kHighestEpoch));
+    claim.highest = table_.highest(claim.shard);
+  }
   claiming_ += claims.size();
   store_->Claim(claims, [this, claims, then = std::move(then)](StoreStatus status,
                                                                const std::vector<ShardRecord>& records) {
@@ -278,7 +313,10 @@ void ShardKeeper::OnClaimed(const std::vector<ShardClaim>& claims, StoreStatus s
   claiming_ -= claims.size();
   const bool answered = status == StoreStatus::kOk && records.size() == claims.size();
   if (!answered) {
-    SPDLOG_WARN("The store did not answer a claim of {} shards; trying again", claims.size());
+    if (uint64_t left_out = 0; claim_log_.Take(&left_out)) {
+      SPDLOG_WARN("The store {} a claim of {} shards; trying again",
+                  status == StoreStatus::kError ? "refused" : "did not answer", claims.size());
+    }
     claim_not_before_ms_ = SteadyMs() + kPauseAfterFailureMs;
   }
   std::vector<TakenShard> mine;
@@ -293,19 +331,25 @@ void ShardKeeper::OnClaimed(const std::vector<ShardClaim>& claims, StoreStatus s
       if (hold.epoch != 0) stay.push_back(shard);
       continue;
     }
+    const bool is_past = records[i].epoch < claims[i].highest;
+    const bool anew = hold.anew || hold.retake || hold.fenced_epoch != 0;
     hold.fenced_epoch = 0;
+    hold.renew = hold.anew = hold.retake = false;
     const MemberId owner = ParseMemberId(records[i].owner);
-    if (owner == self_) {
-      mine.push_back({shard, records[i].epoch, records[i].crashes});
+    // One's own, too, may be of that time: nobody would listen to it.
+    if (owner == self_ && !is_past) {
+      if (anew) ++summary_.anew;
+      hold.anew = records[i].epoch < table_.highest(shard);  // spoken of meanwhile
+      mine.push_back({shard, records[i].epoch, records[i].crashes, records[i].commits});
       SetEpoch(shard, records[i].epoch);
       hold.state = State::kStarting;
-      hold.renew = false;
       continue;
     }
     if (hold.epoch != 0) lost.push_back({shard, hold.epoch});
     SetEpoch(shard, 0);
     hold.state = State::kNone;
-    hold.renew = false;
+    // Whoever stands there need not know it, though it lives.
+    hold.retake = is_past;
     const KnownShard known = table_.at(shard);
     if (records[i].epoch > known.epoch)
       unpublished_.insert(shard);  // its claimer may have died before it could

@@ -5,6 +5,12 @@
 //   offered by its owner ---------claim--> Serve --> published --> answered
 //   another should own it --Retire--> Offer --> Drop (moved), Resume (refused), or claim anew (unclear)
 //   fenced, or taken by the table --> forgotten; a claim with the epoch that is over reads who has it
+//   the store has lost time, or others know a later epoch --claim in its own epoch--> Serve, above all epochs
+//
+// A record may be of a time that is over (the store was restored, or has lost writes): its epoch is below one
+// that this member has heard of. Then the claim is made once more, from that record to an epoch above all,
+// whomever it names: who owned the shard at that time is fenced since, and need not know that it stands
+// there.
 //
 // Every way leads through the shard's record in the store: whatever members believe, one of them owns it, and
 // the others are fenced.
@@ -20,6 +26,7 @@
 #include <string>
 #include <vector>
 
+#include "common/log_limit.h"
 #include "common/shard.h"
 #include "statekeeper/ownership/ownership_metrics.h"
 #include "statekeeper/ownership/peer_service.h"
@@ -60,6 +67,10 @@ class ShardKeeper final : private ShardMoves::Owner {
   void OnMembersKnown(int64_t steady_ms);
   // A lane found that it lost the shard, and has forgotten it.
   void OnFenced(const ShardEpoch& shard);
+  // Gateways know this epoch of the shard.
+  void OnSpokenOf(const ShardEpoch& known);
+  // The store has lost writes: what is held is to be built from what it has now.
+  void TakeAnew();
   // Away from here, or anew here where there is no other member. False: it is not served here.
   bool Evict(ShardId shard);
 
@@ -81,6 +92,8 @@ class ShardKeeper final : private ShardMoves::Owner {
   struct Hold {
     State state = State::kNone;
     bool renew = false;         // evicted, and there is no other member
+    bool anew = false;          // is to be claimed once more, in the epoch in which it is held
+    bool retake = false;        // its record is of a time that is over
     uint32_t epoch = 0;         // in which the lanes have it; 0: they do not
     uint32_t fenced_epoch = 0;  // it was lost in this one: who has it is to be read
   };
@@ -89,7 +102,8 @@ class ShardKeeper final : private ShardMoves::Owner {
     size_t received = 0;
     size_t given = 0;
     size_t lost = 0;
-    bool IsEmpty() const { return taken + received + given + lost == 0; }
+    size_t anew = 0;
+    bool IsEmpty() const { return taken + received + given + lost + anew == 0; }
   };
 
   // ShardMoves::Owner
@@ -104,7 +118,7 @@ class ShardKeeper final : private ShardMoves::Owner {
   void PlanClaims(int64_t steady_ms, bool may_force);
   void PlanMoves(int64_t steady_ms);
   void SetAvoid(ShardId shard, MemberId avoid);
-  void Claim(const std::vector<ShardClaim>& claims, std::function<void()> then);
+  void Claim(std::vector<ShardClaim> claims, std::function<void()> then);
   void OnClaimed(const std::vector<ShardClaim>& claims, StoreStatus status,
                  const std::vector<ShardRecord>& records, const std::function<void()>& then);
   void OnServing(const std::vector<TakenShard>& shards, std::function<void()> then);
@@ -126,6 +140,7 @@ class ShardKeeper final : private ShardMoves::Owner {
   std::vector<MemberId> fit_;
   size_t owned_ = 0;
   size_t claiming_ = 0;  // shards whose claim is under way
+  LogLimit claim_log_;
   int64_t claim_not_before_ms_ = 0;
   std::set<ShardId> unpublished_;        // the store's table is behind
   std::map<MemberId, int64_t> offered_;  // who has offered shards, and when last

@@ -18,6 +18,7 @@ struct TakenShard {
   ShardId shard = 0;
   uint32_t epoch = 0;
   uint32_t crashes = 0;  // how many owners in a row have not lived to give it away (ClusterStore::Claim)
+  uint64_t commits = 0;  // that the store knows of the shard (ShardRecord)
 };
 
 class ShardServers {

@@ -7,7 +7,7 @@ bool ShardTable::Learn(const ShardEntry& entry) {
   KnownShard& known = shards_[entry.shard];
   const KnownShard told{ParseMemberId(entry.owner), entry.epoch, ParseMemberId(entry.avoid)};
   if (told.epoch < known.epoch || told == known) return false;
-  known = told;
+  Set(entry.shard, told);
   return true;
 }
 

@@ -1,11 +1,15 @@
 #include "statekeeper/runtime/awake_hub.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <chrono>
 #include <iterator>
 #include <limits>
 #include <utility>
 
 #include "common/clock.h"
+#include "common/log_limit.h"
 #include "common/logging.h"
 #include "statekeeper/runtime/over_limit.h"
 
@@ -23,9 +27,10 @@ constexpr int64_t kFirstAlarmRetryMs = 2000;
 constexpr int64_t kStoreRetryMs = 1000;
 // Connections of a vanished gateway that are ended in one go.
 constexpr size_t kGoneAtOnce = 64;
-// Events of one hub after which other hubs get a turn, and rows: those of a turn are one commit, which must
-// not hold up the store (half a millisecond of Redis).
+// Events of one hub, and their time, after which other hubs get a turn, and rows: those of a turn are one
+// commit, which must not hold up the store (half a millisecond of Redis).
 constexpr int kEventsPerTurn = 64;
+constexpr int64_t kTurnMs = 5;
 constexpr size_t kRowsPerTurn = 200;
 
 constexpr std::string_view kClosedByOperator = "Going Away";
@@ -44,11 +49,29 @@ constexpr std::pair<Hub::Failure, const char*> kOptions[] = {
     {Hub::Failure::kOverAllowance, "connection-cpu"},
 };
 
+// A store that refuses everything would fill the log.
+void LogRefusedChange(const std::string& hub, size_t events) {
+  static LogLimit limit;
+  uint64_t left_out = 0;
+  if (!limit.Take(&left_out)) return;
+  SPDLOG_WARN("hub {}: a commit failed; {} events are taken back{}", hub, events,
+              left_out == 0 ? "" : fmt::format(" ({} more such commits were not noted)", left_out));
+}
+
+// What clients and the hub class's alarm do keeps a hub awake; what the runtime does about it does not.
+bool IsActivity(HubEvent::Kind kind) {
+  return kind == HubEvent::Kind::kAlarm || kind == HubEvent::Kind::kCloseAll || kind <= HubEvent::Kind::kLost;
+}
+
+int64_t SteadyUs() {
+  using std::chrono::duration_cast, std::chrono::microseconds, std::chrono::steady_clock;
+  return duration_cast<microseconds>(steady_clock::now().time_since_epoch()).count();
+}
+
 // Handled without the hub class.
 bool IsRuntimesOwn(HubEvent::Kind kind) {
   switch (kind) {
     case HubEvent::Kind::kRollCall:
-    case HubEvent::Kind::kPresent:
     case HubEvent::Kind::kNoteSuspect:
     case HubEvent::Kind::kClearSuspect:
     case HubEvent::Kind::kNoteGivenUp:
@@ -69,20 +92,19 @@ AwakeHub::AwakeHub(std::string name, const ShardEpoch& shard, const HubClass* hu
       allowances_(host->limits().connection_cpu),
       state_({name_, host->reap_interval()}, host->store(), host->fibers(), &clock_),
       surroundings_{name_, &state_, &clock_, [this] { return queue_.size(); }, host->limits()},
-      idle_since_ms_(SteadyMs()) {}
+      idle_since_ms_(SteadyMs()),
+      awake_since_us_(SteadyUs()) {}
 
 AwakeHub::~AwakeHub() = default;
 
 void AwakeHub::Deliver(HubEvent event) {
   if (deposed_) return;
-  idle_since_ms_ = SteadyMs();
   queue_.push_back(std::move(event));
   Pump();
 }
 
 void AwakeHub::DeliverSoon(HubEvent event) {
   if (deposed_) return;
-  idle_since_ms_ = SteadyMs();
   queue_.push_back(std::move(event));
   if (!running_ && !waits_) WaitFor(state_.loaded() ? WaitingRoom::Line::kReady : LineForRoom());
 }
@@ -123,6 +145,7 @@ WaitingRoom::Line AwakeHub::LineForRoom() const {
 void AwakeHub::RunQueue() {
   std::optional<WaitingRoom::Line> wait;
   int handled = 0;
+  int64_t end_ms = 0;  // the first may have waited for the store
   while (!deposed_ && !wait) {
     if (commit_failed_) FailInFlight();
     if (!questions_.empty()) {
@@ -134,20 +157,34 @@ void AwakeHub::RunQueue() {
       continue;
     }
     if (queue_.empty()) break;
-    if (pending_rows_.size() >= kRowsPerTurn || handled == kEventsPerTurn) {
+    const bool turn_over = handled > 1 && (handled == kEventsPerTurn || SteadyMs() >= end_ms);
+    if (turn_over || pending_rows_.size() >= kRowsPerTurn) {
       wait = WaitingRoom::Line::kReady;
       continue;
     }
     if (!MayBegin()) break;
-    ++handled;
+    if (handled++ == 1) end_ms = SteadyMs() + kTurnMs;
     HubEvent event = std::move(queue_.front());
     queue_.pop_front();
-    if (Handle(std::move(event)) == Handled::kCrowded) wait = LineForRoom();
+    const Handled outcome = Handle(std::move(event));
+    if (outcome == Handled::kCrowded) wait = LineForRoom();
+    if (outcome == Handled::kYes && wake_us_ == 0)
+      wake_us_ = std::max<int64_t>(1, SteadyUs() - awake_since_us_);
   }
   running_ = false;
   state_.set_may_wait(true);
-  idle_since_ms_ = SteadyMs();
-  if (wait && !deposed_) WaitFor(*wait);
+  if (deposed_) return;
+  if (std::exchange(was_active_, false)) {
+    stays_awake_ = true;
+    idle_since_ms_ = SteadyMs();
+    host_->Touch(this);
+  }
+  if (wait) WaitFor(*wait);
+  SleepIfDrowsy();
+}
+
+void AwakeHub::SleepIfDrowsy() {
+  if (IsDrowsy() && CanSleep()) host_->SleepSoon(shared_from_this());
 }
 
 void AwakeHub::Load() {
@@ -171,8 +208,7 @@ void AwakeHub::EnsureHub() {
 }
 
 bool AwakeHub::MustWaitForUnsettled(const HubEvent& event) const {
-  return !unsettled_.empty() &&
-         (event.kind == HubEvent::Kind::kUndelivered || event.kind == HubEvent::Kind::kRecalled);
+  return !unsettled_.empty() && (event.IsReturn() || event.kind == HubEvent::Kind::kRecalled);
 }
 
 AwakeHub::Handled AwakeHub::Handle(HubEvent event) {
@@ -212,6 +248,7 @@ AwakeHub::Handled AwakeHub::Handle(HubEvent event) {
     }
     bool gave_up = false;
     if (IsCondemned(event, &gave_up)) {
+      was_active_ = true;
       if (IsSuspect(event) || gave_up) EndSuspect(gave_up);
       Fail(std::move(event), Hub::Failure::kPoison);
       return Handled::kYes;
@@ -245,6 +282,7 @@ AwakeHub::Handled AwakeHub::Handle(HubEvent event) {
   }
   if (deposed_) return Handled::kYes;
   if (IsSuspect(event)) EndSuspect(false);
+  was_active_ = was_active_ || failure || (IsActivity(event.kind) && context.stays_awake());
   if (failure) {
     NoteLimit(*failure);
     clock_.Begin({});
@@ -261,6 +299,7 @@ bool AwakeHub::RefuseForCost(HubEvent* event) {
   const auto now = HandlerClock::Clock::now();
   const auto wait = allowances_.Wait(event->connection(), now);
   if (wait == wait.zero()) return false;
+  was_active_ = true;
   NoteLimit(Hub::Failure::kOverAllowance);
   const ConnectionId connection = event->connection();
   clock_.Begin({});
@@ -293,11 +332,18 @@ void AwakeHub::Dispatch(const HubEvent& event, HubContext* context) {
       return HandleBackpressure(event, context);
     case HubEvent::Kind::kUndelivered:
       return hub_->OnUndelivered(*context, event.connection(), Message::ReturnableText(event.payload));
-    case HubEvent::Kind::kPresent:
-      if (state_.FindConnection(event.connection()) == nullptr) {
-        context->CloseUnknown(event.connection(), kInternalError, "Unknown connection");
-      }
+    case HubEvent::Kind::kUnconfirmed: {
+      Message message = Message::ReturnableText(event.payload);
+      message.unconfirmed = true;
+      return hub_->OnUndelivered(*context, event.connection(), message);
+    }
+    case HubEvent::Kind::kLost:
+      if (Lost lost; ReadLostPayload(event.payload, &lost)) hub_->OnLost(*context, event.connection(), lost);
       return;
+    case HubEvent::Kind::kPresent:
+      // The hub may be new to the store, so that it has called no roll; and that connection may be closing.
+      if (event.payload == kAskForRoll) return QueueRollCall(event.gateway);
+      return HandlePresent(event, context);
     case HubEvent::Kind::kAlarm:
       return HandleAlarm(context);
     case HubEvent::Kind::kAlarmSettled:
@@ -326,6 +372,7 @@ void AwakeHub::Dispatch(const HubEvent& event, HubContext* context) {
 void AwakeHub::HandleOpen(const HubEvent& event, HubContext* context) {
   link::OpenRequest request;
   request.ParseFromString(event.payload);
+  SPDLOG_DEBUG("hub {}: {} connects", name_, event.connection().ToString());
   state_.AddConnection(event.connection(), context->now_ms());
   const auto connection = state_.FindConnection(event.connection());
   hub_->OnConnect(*context, *connection, request);
@@ -342,6 +389,16 @@ void AwakeHub::HandleMessage(const HubEvent& event, HubContext* context) {
   hub_->OnMessage(*context, *connection, MessageOf(event));
 }
 
+void AwakeHub::HandlePresent(const HubEvent& event, HubContext* context) {
+  const auto connection = state_.FindConnection(event.connection());
+  if (connection == nullptr) {
+    context->CloseUnknown(event.connection(), kInternalError, "Unknown connection");
+    return;
+  }
+  state_.SawConnection(event.connection(), event.last_seen_ms);
+  hub_->OnSeen(*context, *connection);
+}
+
 void AwakeHub::HandleClose(const HubEvent& event, HubContext* context) {
   const auto connection = state_.FindConnection(event.connection());
   if (connection == nullptr) return;
@@ -349,6 +406,8 @@ void AwakeHub::HandleClose(const HubEvent& event, HubContext* context) {
   state_.RemoveConnection(event.connection());
   CloseView close{.code = kGoneAbnormally};
   ReadClosePayload(event.payload, &close);
+  SPDLOG_DEBUG("hub {}: {} is closed ({}{})", name_, event.connection().ToString(), close.code,
+               close.by_client ? ", by its client" : "");
   hub_->OnClose(*context, *connection, {close.code, close.by_client, close.reason});
 }
 
@@ -371,6 +430,8 @@ void AwakeHub::HandleAlarm(HubContext* context) {
   if (state_.IsAlarmDue(context->now_ms())) {
     context->DeferAlarm();
     hub_->OnAlarm(*context);
+  } else {
+    context->DoNotStayAwake();
   }
 }
 
@@ -561,7 +622,7 @@ void AwakeHub::OnCommitted(uint64_t number, StoreStatus status) {
   if (deposed_ || commit_failed_) return;
   if (status != StoreStatus::kOk) {
     if (in_flight_.empty() || in_flight_.front().commit > number) return;  // taken back already
-    SPDLOG_WARN("hub {}: a commit failed; {} events are taken back", name_, in_flight_.size());
+    LogRefusedChange(name_, in_flight_.size());
     commit_failed_ = true;
     Pump();
     return;
@@ -571,8 +632,8 @@ void AwakeHub::OnCommitted(uint64_t number, StoreStatus status) {
     in_flight_.pop_front();
     ReleaseOutput(std::move(done.output), done.questions, done.event);
   }
-  idle_since_ms_ = SteadyMs();
   if (!queue_.empty()) Pump();  // a suspect that may begin now
+  SleepIfDrowsy();
 }
 
 void AwakeHub::RevertOpenChange() { state_.Revert(state_.TakeChange()); }
@@ -628,6 +689,8 @@ void AwakeHub::Fail(HubEvent event, Hub::Failure why, int64_t retry_after_ms) {
     case HubEvent::Kind::kPause:
     case HubEvent::Kind::kResume:
     case HubEvent::Kind::kUndelivered:
+    case HubEvent::Kind::kUnconfirmed:
+    case HubEvent::Kind::kLost:
     case HubEvent::Kind::kPresent:
     case HubEvent::Kind::kGatewayGone:
     case HubEvent::Kind::kRollCall:

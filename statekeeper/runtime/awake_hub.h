@@ -101,9 +101,16 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
 
   // Whether nothing would be lost if this object went away now.
   bool CanSleep() const;
-  // Since when nothing has happened here (SteadyMs).
+  // Whether nothing that has happened since it woke is a reason to stay (Context::DoNotStayAwake).
+  bool IsDrowsy() const { return !stays_awake_; }
+  // Since when nothing has happened here that counts as activity (SteadyMs).
   int64_t idle_since_ms() const { return idle_since_ms_; }
   const HubState& state() const { return state_; }
+  // For who looks on. Since when it is in memory (SteadyMs); how long it took from then to the end of the
+  // first event, reading the store included (0: not over yet); memory that the runtime knows of.
+  int64_t awake_since_ms() const { return awake_since_us_ / 1000; }
+  int64_t wake_us() const { return wake_us_; }
+  size_t bytes() const;
 
   // Its place among the lane's hubs, ordered by idle time.
   std::list<AwakeHub*>::iterator place;
@@ -133,6 +140,7 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
   Handled Handle(HubEvent event);
   void Dispatch(const HubEvent& event, HubContext* context);
   void HandleOpen(const HubEvent& event, HubContext* context);
+  void HandlePresent(const HubEvent& event, HubContext* context);
   void HandleClose(const HubEvent& event, HubContext* context);
   void HandleMessage(const HubEvent& event, HubContext* context);
   void HandleBackpressure(const HubEvent& event, HubContext* context);
@@ -156,6 +164,8 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
   void ReleaseOutput(EventOutput output, const HubContext::Questions& questions, const HubEvent& event);
   void OnRecalled(const ConnectionId& closed, std::vector<std::string> frames);
   void OnConfirmed(const ConnectionId& open);
+  // Leaves memory, if it has no reason to stay.
+  void SleepIfDrowsy();
   // Whether it must not overtake events that wait to be tried again.
   bool MustWaitForUnsettled(const HubEvent& event) const;
   // Whether the message's connection has cost too much of late: it was refused then.
@@ -222,6 +232,10 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
   std::set<GatewayId> roll_calls_;  // gateways with a kRollCall on its way
   bool deposed_ = false;
   int64_t idle_since_ms_ = 0;
+  bool was_active_ = false;       // in this run of the queue
+  bool stays_awake_ = false;      // since it woke
+  const int64_t awake_since_us_;  // steady clock
+  int64_t wake_us_ = 0;
 
   std::deque<InFlight> in_flight_;
   std::map<std::string, std::optional<std::string>> pending_rows_;  // writes of this turn

@@ -15,6 +15,12 @@ void AwakeHub::AnswerQuestion() {
   question(OperatorStatus::kOk);
 }
 
+size_t AwakeHub::bytes() const {
+  size_t bytes = sizeof(*this) + state_.bytes_in_memory();
+  for (const HubEvent& event : queue_) bytes += sizeof(event) + event.payload.size();
+  return bytes;
+}
+
 void AwakeHub::Describe(LaneOperator::Answer<HubReport> done) {
   if (deposed_) return done(OperatorStatus::kNotOwner, {});
   // What asking it changes.

@@ -16,6 +16,7 @@
 namespace dormouse {
 namespace {
 
+using testing::Contains;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
@@ -96,6 +97,12 @@ class Scripted : public Hub {
       context.Put("c", text);
       context.Confirm(connection.id);
       say("asked");
+    } else if (text.starts_with("upkeep")) {
+      if (text == "upkeep put") context.Put("u", text);
+      context.DoNotStayAwake();
+    } else if (text.starts_with("ask ")) {
+      const ConnectionId asked{connection.id.gateway, UuidLow(std::stoul(text.substr(4)))};
+      context.AskLastSeen({&asked, 1});
     } else if (text == "waiting") {
       say(std::to_string(context.waiting_events()));
     } else if (text == "admit") {
@@ -142,6 +149,10 @@ class Scripted : public Hub {
     if (message.data == "poison") throw std::runtime_error("as asked");
     if (message.data == "write") context.Put("returned", text);
     behaviour_->log.push_back("undelivered " + text);
+  }
+  void OnSeen(Context&, const Connection& open) override {
+    behaviour_->log.push_back("seen " + std::to_string(UuidLowBits(open.id.handle)) + " at " +
+                              std::to_string(open.last_seen_ms));
   }
   void OnConfirmed(Context&, const ConnectionId& open) override {
     behaviour_->log.push_back("confirmed " + std::to_string(UuidLowBits(open.handle)));
@@ -190,7 +201,7 @@ class AwakeHubTest : public testing::Test, public HubHost {
  protected:
   AwakeHubTest()
       : commits_(&store_, {[](ShardId, int64_t) {}, [this](const ShardEpoch&) { hub_->Depose(); },
-                           [](StoreStatus) {}}) {
+                           [](const ShardEpoch&, StoreStatus) {}}) {
     NewHub();
   }
 
@@ -227,6 +238,8 @@ class AwakeHubTest : public testing::Test, public HubHost {
   }
   bool IsPresent(GatewayId gateway) const override { return !gone_.contains(gateway); }
   void CommitSoon(std::shared_ptr<AwakeHub> hub) override { commits_.Add(std::move(hub)); }
+  void Touch(AwakeHub*) override { ++touches_; }
+  void SleepSoon(std::shared_ptr<AwakeHub> hub) override { drowsy_.push_back(std::move(hub)); }
   void RetrySoon(std::shared_ptr<AwakeHub>) override { ++retries_; }
   void Yield() override {
     yielded_.push_back(fibers_.current());
@@ -388,6 +401,8 @@ class AwakeHubTest : public testing::Test, public HubHost {
   uint32_t roll_generation_ = 0;
   std::vector<std::string> rolls_;
   int retries_ = 0;
+  int touches_ = 0;
+  std::vector<std::shared_ptr<AwakeHub>> drowsy_;
   uint32_t max_attempts_ = 3;
   std::vector<std::shared_ptr<AwakeHub>> suspects_;  // await their turn
   int suspects_ended_ = 0;
@@ -864,6 +879,48 @@ TEST_F(AwakeHubTest, SleepKeepsConnectionsAttachmentsAndState) {
   Say(1, "count");
   Settle();
   EXPECT_THAT(Sent(), ElementsAre("1:attached", "1:1", "1:1"));
+}
+
+TEST_F(AwakeHubTest, UpkeepIsNoReasonToStayAwake) {
+  Open(1);
+  Settle();
+  EXPECT_EQ(touches_, 1);
+  EXPECT_FALSE(hub_->IsDrowsy());
+  EXPECT_THAT(drowsy_, IsEmpty());
+  Say(1, "upkeep put");
+  Settle();
+  EXPECT_EQ(touches_, 1) << "it does not put sleep off";
+  EXPECT_THAT(drowsy_, IsEmpty()) << "nor does it bring it forward";
+
+  Sleep();
+  Say(1, "upkeep put");
+  EXPECT_THAT(drowsy_, IsEmpty()) << "nothing is durable yet";
+  Settle();
+  EXPECT_THAT(drowsy_, ElementsAre(hub_));
+  EXPECT_EQ(touches_, 1);
+  Say(1, "hello");
+  Settle();
+  EXPECT_FALSE(hub_->IsDrowsy()) << "somebody came in between";
+
+  Sleep();
+  drowsy_.clear();
+  Ring();  // nothing is due
+  Settle();
+  EXPECT_THAT(drowsy_, ElementsAre(hub_));
+}
+
+TEST_F(AwakeHubTest, TheEdgeIsAskedWhenASocketWasHeard) {
+  for (const uint64_t socket : {1, 2, 3}) Open(socket);
+  Settle();
+  Say(1, "ask 2");
+  Settle();
+  EXPECT_THAT(Rolls(), ElementsAre("test/hub at " + std::to_string(kGateway) + ": 1 3"));
+  Sleep();
+  HubEvent present = Event(HubEvent::Kind::kPresent, 2, "");
+  present.last_seen_ms = 12'345;
+  hub_->Deliver(present);
+  Settle();
+  EXPECT_THAT(class_.behaviour.log, Contains("seen 2 at 12345"));
 }
 
 TEST_F(AwakeHubTest, ASocketThatClosesWhileItsHubSleepsIsGoneAtOnce) {

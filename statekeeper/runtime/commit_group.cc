@@ -31,7 +31,7 @@ void CommitGroup::Flush() {
 }
 
 void CommitGroup::OnAnswer(const ShardEpoch& shard, const std::vector<Member>& members, StoreStatus status) {
-  callbacks_.answered(status);
+  callbacks_.answered(shard, status);
   if (status == StoreStatus::kFenced) return callbacks_.fenced(shard);
   for (const Member& member : members) {
     if (status == StoreStatus::kOk && member.due_ms) callbacks_.indexed(shard.shard, *member.due_ms);

@@ -23,8 +23,8 @@ class CommitGroup {
     std::function<void(ShardId, int64_t due_ms)> indexed;
     // Another owner has the shard.
     std::function<void(const ShardEpoch&)> fenced;
-    // One commit was answered.
-    std::function<void(StoreStatus)> answered;
+    // One commit was answered; before its hubs hear of it.
+    std::function<void(const ShardEpoch&, StoreStatus)> answered;
   };
 
   CommitGroup(Store* store, Callbacks callbacks) : store_(store), callbacks_(std::move(callbacks)) {}

@@ -1,5 +1,7 @@
 #include "statekeeper/runtime/hub_context.h"
 
+#include <limits>
+#include <set>
 #include <stdexcept>
 #include <utility>
 
@@ -139,6 +141,19 @@ void HubContext::CallRoll(GatewayId gateway, const std::vector<ConnectionId>& be
 void HubContext::Recall(const ConnectionId& closed) { questions_.recalls.push_back(closed); }
 
 void HubContext::Confirm(const ConnectionId& open) { questions_.confirms.push_back(open); }
+
+// The gateway answers for the sockets that a roll call does not name.
+void HubContext::AskLastSeen(std::span<const ConnectionId> open) {
+  Look();
+  const std::set<ConnectionId> asked(open.begin(), open.end());
+  std::set<GatewayId> gateways;
+  for (const ConnectionId& id : asked) gateways.insert(id.gateway);
+  for (const GatewayId gateway : gateways) {
+    std::vector<ConnectionId> others = hub_.state->ConnectionsOf(gateway, std::numeric_limits<size_t>::max());
+    std::erase_if(others, [&](const ConnectionId& id) { return asked.contains(id); });
+    CallRoll(gateway, others);
+  }
+}
 
 void HubContext::Admit(const ConnectionId& connection, std::string_view role) {
   outputs_.push_back({DeliveryKind::kAdmit, {{connection, {}}}, false, std::string(role)});

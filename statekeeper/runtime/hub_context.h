@@ -34,6 +34,8 @@ class HubContext : public Context {
   // The limit that the handler went beyond: it does not count then, though it may have caught what was
   // thrown.
   std::optional<Hub::Failure> over_limit() const { return over_limit_; }
+  // Whether the event counts as the hub's activity.
+  bool stays_awake() const { return stays_awake_; }
   // What OnFailure is told.
   void set_retry_after_ms(int64_t ms) { retry_after_ms_ = ms; }
 
@@ -70,6 +72,8 @@ class HubContext : public Context {
 
   void Recall(const ConnectionId& closed) override;
   void Confirm(const ConnectionId& open) override;
+  void AskLastSeen(std::span<const ConnectionId> open) override;
+  void DoNotStayAwake() override { stays_awake_ = false; }
   void Admit(const ConnectionId& connection, std::string_view role) override;
   size_t waiting_events() const override { return hub_.waiting_events(); }
 
@@ -118,6 +122,7 @@ class HubContext : public Context {
   Questions questions_;
   std::optional<int64_t> deferred_alarm_;
   bool changed_alarm_ = false;
+  bool stays_awake_ = true;
   uint64_t output_bytes_ = 0;
   uint64_t changed_bytes_ = 0;
   std::optional<Hub::Failure> over_limit_;

@@ -20,6 +20,8 @@ struct HubEvent {
     kPause,
     kResume,
     kUndelivered,
+    kUnconfirmed,
+    kLost,
     kPresent,
     // The lane's own.
     kAlarm,         // the store's alarm index says that something is due
@@ -75,6 +77,10 @@ struct HubEvent {
   }
 
   bool IsFromGateway() const { return kind <= Kind::kPresent && sequence != 0; }
+  // Something that comes back, or does not: the order in which such come counts.
+  bool IsReturn() const {
+    return kind == Kind::kUndelivered || kind == Kind::kUnconfirmed || kind == Kind::kLost;
+  }
   bool IsMessage() const { return kind == Kind::kText || kind == Kind::kBinary; }
   ConnectionId connection() const { return {gateway, handle}; }
 
@@ -95,6 +101,10 @@ struct HubEvent {
         return Kind::kResume;
       case EventKind::kUndelivered:
         return Kind::kUndelivered;
+      case EventKind::kUnconfirmed:
+        return Kind::kUnconfirmed;
+      case EventKind::kLost:
+        return Kind::kLost;
       case EventKind::kPresent:
         break;
     }

@@ -40,6 +40,10 @@ class HubHost {
 
   // At the end of this turn of the loop, TakeCommit of this hub is called and carried out.
   virtual void CommitSoon(std::shared_ptr<AwakeHub> hub) = 0;
+  // The hub has just been active.
+  virtual void Touch(AwakeHub* hub) = 0;
+  // The hub has nothing to stay awake for: unless that changes, it leaves memory at the end of this turn.
+  virtual void SleepSoon(std::shared_ptr<AwakeHub> hub) = 0;
   // Calls hub->RetryUnsettled() in a moment.
   virtual void RetrySoon(std::shared_ptr<AwakeHub> hub) = 0;
   // Calls hub->Run() when its turn has come; not within this call.

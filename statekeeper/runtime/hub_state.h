@@ -50,6 +50,10 @@ class HubState {
   void Unload();
   // Whether memory holds so much of it that it should be forgotten when nothing is under way.
   bool IsLarge() const;
+  // What is remembered of it, roughly.
+  size_t bytes_in_memory() const {
+    return rows_.bytes() + connections_.size() * sizeof(Connection) + roster_.size() * sizeof(ConnectionId);
+  }
 
   // While set, a read that would have to wait throws StoreAway at once.
   void set_may_wait(bool may_wait) { may_wait_ = may_wait; }

@@ -3,6 +3,7 @@
 #include <malloc.h>
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "common/clock.h"
@@ -12,6 +13,8 @@ namespace dormouse {
 namespace {
 
 constexpr double kRetrySeconds = 0.5;
+// An alarm that is due while the store is away.
+constexpr int64_t kAlarmLaterMs = 1000;
 // Hubs that must have left memory before it is worth handing their pages back to the system: while others are
 // awake, and when the last is gone.
 constexpr size_t kHubsWorthTrimming = 1000;
@@ -86,14 +89,17 @@ void Lane::Stop(Duration patience) {
 
 void Lane::Run(std::promise<void> started) {
   store_ = stores_->NewStore(loop_);
-  store_healthy_.store(store_->healthy());
+  ReportStore();
   commits_ = std::make_unique<CommitGroup>(
       store_.get(), CommitGroup::Callbacks{
                         [this](ShardId shard, int64_t due_ms) { alarms_->Note(shard, due_ms); },
                         [this](const ShardEpoch& shard) { OnFenced(shard); },
-                        [this](StoreStatus status) {
+                        [this](const ShardEpoch& shard, StoreStatus status) {
                           metrics_.commits.Increment();
-                          if (status != StoreStatus::kOk) metrics_.commit_failures.Increment();
+                          if (status != StoreStatus::kOk) return metrics_.commit_failures.Increment();
+                          const ServedShard* served = Find(shard.shard);
+                          if (served != nullptr && served->epoch == shard.epoch)
+                            links_->SetCommits(shard.shard, store_->Commits(shard));
                         },
                     });
   alarms_ = std::make_unique<AlarmClock>(
@@ -116,12 +122,14 @@ void Lane::Run(std::promise<void> started) {
   alarms_.reset();
   links_.reset();
   store_.reset();
+  drowsy_.clear();
   by_idle_time_.clear();
   shards_.clear();
 }
 
 void Lane::OnTurnEnd() {
   awaited_->Look();
+  if (!drowsy_.empty()) LetDrowsySleep();
   if (by_idle_time_.size() > config_.max_awake) LetIdlestSleep();
   if (!room_.empty()) LetInSoon();
   if (holding_ && room_.bytes() < kGoOnBytes) {
@@ -130,12 +138,7 @@ void Lane::OnTurnEnd() {
   }
   commits_->Flush();
   // Before the answers leave that say so: who gets one finds this process not ready.
-  const bool healthy = store_->healthy();
-  if (healthy != store_healthy_.load(std::memory_order_relaxed)) {
-    store_healthy_.store(healthy, std::memory_order_relaxed);
-    SPDLOG_WARN("lane {}: the store is {}", config_.lane, healthy ? "back" : "away");
-  }
-  metrics_.store_healthy.Set(healthy ? 1 : 0);
+  ReportStore();
   links_->Flush();
   commits_->Flush();  // the links may have given a gateway up
   const GatewayLinks::Traffic traffic = links_->traffic();
@@ -143,6 +146,26 @@ void Lane::OnTurnEnd() {
   metrics_.unacknowledged_bytes.Set(static_cast<double>(traffic.unacknowledged_bytes));
   metrics_.hubs_waiting.Set(static_cast<double>(room_.size()));
   metrics_.hubs_awake.Set(static_cast<double>(by_idle_time_.size()));
+}
+
+void Lane::ReportStore() {
+  const StoreState state = store_->state();
+  metrics_.store_healthy.Set(state == StoreState::kWell ? 1 : 0);
+  StoreReport now{state, state == StoreState::kWell ? "" : store_->trouble()};
+  if (now == store_report_) return;
+  if (state != store_report_.state && store_was_well_) {
+    constexpr std::array kStates = {"well again", "serving in part only", "refusing changes", "away"};
+    SPDLOG_WARN("lane {}: the store is {}{}{}", config_.lane, kStates[static_cast<size_t>(state)],
+                now.trouble.empty() ? "" : ": ", now.trouble);
+  }
+  store_was_well_ |= state == StoreState::kWell;
+  const std::lock_guard lock(store_report_mutex_);
+  store_report_ = std::move(now);
+}
+
+Lane::StoreReport Lane::store_report() const {
+  const std::lock_guard lock(store_report_mutex_);
+  return store_report_;
 }
 
 // --- Events.
@@ -167,6 +190,7 @@ AwakeHub* Lane::Wake(std::string_view name, ShardId id, ServedShard* shard) {
     ev_timer_start(loop_, &hibernation_timer_);
   }
   metrics_.hubs_awake.Set(static_cast<double>(by_idle_time_.size()));
+  SPDLOG_DEBUG("hub {}: wakes", name);
   metrics_.wakes.Increment();
   return shard->hubs.emplace(std::string(name), std::move(hub)).first->second.get();
 }
@@ -175,11 +199,6 @@ void Lane::Touch(AwakeHub* hub) { by_idle_time_.splice(by_idle_time_.end(), by_i
 
 void Lane::OnEvent(GatewayId gateway, const EventView& event) {
   if (stopping_) return;  // not released: it stays with its gateway
-  if (ShardOf(event.hub, config_.shard_count) != event.shard) {
-    SPDLOG_WARN("lane {}: gateway {:x} sent an event of a hub that is not of shard {}", config_.lane, gateway,
-                event.shard);
-    return;
-  }
   ServedShard* shard = Find(event.shard);
   if (shard == nullptr || event.epoch != shard->epoch) {
     SPDLOG_DEBUG("lane {}: passed over an event of shard {}, epoch {}", config_.lane, event.shard,
@@ -188,6 +207,12 @@ void Lane::OnEvent(GatewayId gateway, const EventView& event) {
   }
   metrics_.events.Increment();
   HubEvent taken = HubEvent::Of(gateway, event);
+  if (ShardOf(event.hub, config_.shard_count) != event.shard) {
+    SPDLOG_ERROR("lane {}: gateway {:x} sent an event of hub {}, which is not of shard {}: it is dropped",
+                 config_.lane, gateway, event.hub, event.shard);
+    metrics_.unreadable.Increment();
+    return Refuse({event.shard, event.epoch}, taken, "This could not be handed on");
+  }
   if (event.repeated) taken.attempts = shard->attempts;
   if (!shard->waiting.empty() || !MayServe(*shard)) {
     shard->waiting.push_back({std::string(event.hub), std::move(taken)});
@@ -199,12 +224,13 @@ void Lane::OnEvent(GatewayId gateway, const EventView& event) {
 
 void Lane::Take(std::string_view hub, ShardId id, ServedShard* shard, HubEvent event) {
   if (const auto it = shard->hubs.find(hub); it != shard->hubs.end()) {
-    Touch(it->second.get());
     return it->second->Deliver(std::move(event));
   }
   const ShardEpoch shard_epoch{id, shard->epoch};
   if (room_.Append(hub, shard_epoch, &event)) return;
-  if (!IsKnownClass(hub)) return Refuse(shard_epoch, event);
+  if (!IsKnownClass(hub)) {
+    return Refuse(shard_epoch, event, event.kind == HubEvent::Kind::kOpen ? "No such hub class" : "");
+  }
   const WaitingRoom::Line line = WaitingRoom::LineOf(event);
   if (room_.IsFree(line) && line != WaitingRoom::Line::kSuspect && fibers_.MaySuspend() && fibers_.MayRun()) {
     return Wake(hub, id, shard)->Deliver(std::move(event));
@@ -213,11 +239,11 @@ void Lane::Take(std::string_view hub, ShardId id, ServedShard* shard, HubEvent e
   if (room_.bytes() > kHoldBytes && !std::exchange(holding_, true)) links_->Hold(true);
 }
 
-void Lane::Refuse(const ShardEpoch& shard, const HubEvent& event) {
+void Lane::Refuse(const ShardEpoch& shard, const HubEvent& event, std::string_view close_reason) {
   EventOutput refusal{{event.gateway, shard.shard, event.sequence}, shard.shard, shard.epoch, {}, nullptr};
-  if (event.kind == HubEvent::Kind::kOpen) {
+  if (!close_reason.empty()) {
     refusal.outputs.push_back(
-        {DeliveryKind::kClose, {{event.connection(), {}}}, false, ClosePayload(1011, "No such hub class")});
+        {DeliveryKind::kClose, {{event.connection(), {}}}, false, ClosePayload(1011, close_reason)});
   }
   Release(std::move(refusal));
 }
@@ -242,6 +268,8 @@ void Lane::OnAlarm(const DueAlarm& alarm, ShardId id) {
     return AwaitLease();
   }
   if (!IsKnownClass(hub)) return alarms_->Ran(hub);  // rings no more
+  // What it changes could not be made durable, and what changes nothing would have to wait behind it.
+  if (!store_->healthy()) return alarms_->Done(hub, id, WallMs() + kAlarmLaterMs);
   metrics_.alarms.Increment();
   HubEvent event;
   event.kind = HubEvent::Kind::kAlarm;
@@ -296,6 +324,7 @@ void Lane::Serve(const std::vector<TakenShard>& shards) {
     ServedShard& shard = shards_[each.shard];
     shard.epoch = each.epoch;
     shard.claimed_ms = WallMs();
+    links_->SetCommits(each.shard, each.commits);
     if (config_.max_attempts != 0 && each.crashes + 1 >= config_.max_attempts) {
       shard.attempts = each.crashes + 1;
       ++suspect;
@@ -407,8 +436,8 @@ void Lane::Forget(ShardId id) {
 void Lane::OnFenced(const ShardEpoch& shard) {
   const ServedShard* served = Find(shard.shard);
   if (served == nullptr || served->epoch != shard.epoch) return;
-  SPDLOG_WARN("lane {}: shard {} has another owner; what was not durable goes there", config_.lane,
-              shard.shard);
+  SPDLOG_WARN("lane {}: shard {} has another owner, or is not what it was; what was not durable goes there",
+              config_.lane, shard.shard);
   Forget(shard.shard);
   CountShards();
   config_.fenced(shard);
@@ -450,6 +479,7 @@ void Lane::EndConnectionsOfGoneGateways() {
 }
 
 void Lane::LeaveMemory(ServedShard* shard, AwakeHub* hub) {
+  SPDLOG_DEBUG("hub {}: falls asleep", hub->name());
   by_idle_time_.erase(hub->place);
   metrics_.hibernations.Increment();
   ++hibernated_since_trim_;
@@ -481,6 +511,15 @@ void Lane::OnHibernationTimer() {
   const int64_t wait_ms = by_idle_time_.front()->idle_since_ms() - asleep_if_idle_since;
   ev_timer_set(&hibernation_timer_, Seconds(wait_ms > 0 ? wait_ms : config_.hibernate_after.count()), 0);
   ev_timer_start(loop_, &hibernation_timer_);
+}
+
+void Lane::LetDrowsySleep() {
+  for (const std::shared_ptr<AwakeHub>& hub : std::exchange(drowsy_, {})) {
+    const auto shard = shards_.find(hub->shard());
+    if (shard == shards_.end() || !hub->IsDrowsy() || !hub->CanSleep()) continue;
+    const auto it = shard->second.hubs.find(hub->name());
+    if (it != shard->second.hubs.end() && it->second == hub) LeaveMemory(&shard->second, hub.get());
+  }
 }
 
 void Lane::LetIdlestSleep() {
@@ -575,6 +614,11 @@ void Lane::RetrySoon(std::shared_ptr<AwakeHub> hub) {
 
 void Lane::OnRetryTimer() {
   if (!config_.lease->IsGood()) return AwaitLease();
+  // In vain, and what changes nothing would have to wait behind it.
+  if (!store_->healthy()) {
+    ev_timer_set(&retry_timer_, kRetrySeconds, 0);
+    return ev_timer_start(loop_, &retry_timer_);
+  }
   for (const std::shared_ptr<AwakeHub>& hub : std::exchange(to_retry_, {})) hub->RetryUnsettled();
 }
 

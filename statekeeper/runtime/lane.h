@@ -6,7 +6,7 @@
 //
 // Each turn of the loop ends with: commits handed to the store, batches written to gateways. Hubs are kept in
 // the order of their last activity; one timer looks at the idlest. Beyond `max_awake` of them the idlest
-// leave memory at once.
+// leave memory at once, and so does one that was woken for what is no activity (Context::DoNotStayAwake).
 //
 // Bounds. At most `max_handlers` handlers wait for the store at once; the hubs that are to be woken and the
 // handlers that are to be begun anew because of that wait their turn (WaitingRoom), a few at a time in each
@@ -34,6 +34,7 @@
 #include <future>
 #include <list>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -80,6 +81,8 @@ class Lane : public GatewayLinks::Receiver, private HubHost {
     const Lease* lease = nullptr;     // outlives the lane
     // A commit was refused: another owner has the shard, and the lane has forgotten it. On the lane's thread.
     std::function<void(ShardEpoch)> fenced;
+    // A gateway knows the shard in an epoch above this lane's. On the lane's thread; may be left out.
+    std::function<void(ShardEpoch)> spoken_of = {};
   };
 
   Lane(Config config, const HubClassRegistry* classes, StoreFactory* stores, prometheus::Registry* registry);
@@ -116,13 +119,22 @@ class Lane : public GatewayLinks::Receiver, private HubHost {
   void CloseHub(const std::string& hub, LaneOperator::Done done);
 
   // For readiness; any thread.
-  bool store_healthy() const { return store_healthy_.load(std::memory_order_relaxed); }
+  struct StoreReport {
+    StoreState state = StoreState::kAway;
+    std::string trouble = "no connection yet";
+    friend bool operator==(const StoreReport&, const StoreReport&) = default;
+  };
+  StoreReport store_report() const;
 
  private:
   // GatewayLinks::Receiver
   void OnEvent(GatewayId gateway, const EventView& event) override;
   void OnGatewayGone(GatewayId gateway) override;
   void OnGatewayBack(GatewayId gateway) override;
+  void OnLaterEpoch(const ShardEpoch& known) override {
+    if (config_.spoken_of) config_.spoken_of(known);
+  }
+  void OnLookAt(const std::string& hub, bool sleep, Answer answer) override;
 
   // HubHost
   Store* store() override { return store_.get(); }
@@ -137,6 +149,8 @@ class Lane : public GatewayLinks::Receiver, private HubHost {
   std::vector<GatewayId> Linked() const override { return links_->Linked(); }
   uint32_t roll_generation() const override { return roll_generation_; }
   void CommitSoon(std::shared_ptr<AwakeHub> hub) override { commits_->Add(std::move(hub)); }
+  void Touch(AwakeHub* hub) override;
+  void SleepSoon(std::shared_ptr<AwakeHub> hub) override { drowsy_.push_back(std::move(hub)); }
   void RetrySoon(std::shared_ptr<AwakeHub> hub) override;
   void RunSoon(std::shared_ptr<AwakeHub> hub, WaitingRoom::Line line) override {
     room_.Add(std::move(hub), line);
@@ -151,6 +165,7 @@ class Lane : public GatewayLinks::Receiver, private HubHost {
 
   void Run(std::promise<void> started);
   void OnTurnEnd();
+  void ReportStore();
   void OnHibernationTimer();
   void OnGraceEnd();
   void EndConnectionsOfGoneGateways();
@@ -174,8 +189,8 @@ class Lane : public GatewayLinks::Receiver, private HubHost {
   ServedShard* Find(ShardId shard);
   // Whether its events are handled now.
   bool MayServe(const ServedShard& shard) const { return !shard.retired && config_.lease->IsGood(); }
-  // There is no such hub class.
-  void Refuse(const ShardEpoch& shard, const HubEvent& event);
+  // No hub will hear of it. Closes its connection, if there is a reason to be told.
+  void Refuse(const ShardEpoch& shard, const HubEvent& event, std::string_view close_reason);
   // Hands an event to its hub: now, or, if that sleeps and there is no room to wake it, in its turn. The
   // class exists.
   void Take(std::string_view hub, ShardId id, ServedShard* shard, HubEvent event);
@@ -185,7 +200,8 @@ class Lane : public GatewayLinks::Receiver, private HubHost {
   AwakeHub* Wake(std::string_view name, ShardId id, ServedShard* shard);
   // The idlest hubs that can, leave memory until so many are left.
   void LetIdlestSleep();
-  void Touch(AwakeHub* hub);
+  // Those that asked for it, and still have nothing to stay for.
+  void LetDrowsySleep();
   void LeaveMemory(ServedShard* shard, AwakeHub* hub);
   // Hubs that can, leave memory. Whether none is left.
   bool LetSleep(const std::vector<ShardEpoch>& shards);
@@ -195,6 +211,7 @@ class Lane : public GatewayLinks::Receiver, private HubHost {
   // A served shard of an operator's hub, else what is wrong with the question.
   OperatorStatus FindFor(const std::string& hub, ShardEpoch* shard);
   AwakeHub* FindAwake(const std::string& hub, const ShardEpoch& shard);
+  link::Look LookAt(const std::string& hub);
   void AwaitSleep(const std::string& hub, const ShardEpoch& shard, Duration patience,
                   LaneOperator::Done done);
   void CountShards();
@@ -216,11 +233,13 @@ class Lane : public GatewayLinks::Receiver, private HubHost {
   struct ev_loop* const loop_;
   LaneRequests requests_;
   std::thread thread_;
-  std::atomic<bool> store_healthy_{false};
+  mutable std::mutex store_report_mutex_;
+  StoreReport store_report_;  // only the lane's thread writes
 
   // The lane's thread only, from here on.
   std::unique_ptr<GatewayLinks> links_;
   std::unique_ptr<Store> store_;
+  bool store_was_well_ = false;
   FiberPool fibers_;
   std::unique_ptr<CommitGroup> commits_;
   std::unique_ptr<AlarmClock> alarms_;
@@ -228,6 +247,7 @@ class Lane : public GatewayLinks::Receiver, private HubHost {
 
   std::unordered_map<ShardId, ServedShard> shards_;
   std::list<AwakeHub*> by_idle_time_;  // all hubs in memory, idlest first
+  std::vector<std::shared_ptr<AwakeHub>> drowsy_;
   size_t hibernated_since_trim_ = 0;
   WaitingRoom room_;
   std::deque<std::shared_ptr<AwakeHub>> suspects_;  // await their turn

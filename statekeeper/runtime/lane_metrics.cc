@@ -29,8 +29,11 @@ LaneMetrics::LaneMetrics(prometheus::Registry* r, uint32_t lane)
       alarms(Counter(r, lane, "dormouse_alarms_total", "Alarms delivered to hubs")),
       given_up(Counter(r, lane, "dormouse_events_given_up_total",
                        "Events given up because statekeepers died of them (max-attempts)")),
+      unreadable(Counter(r, lane, "dormouse_events_unreadable_total",
+                         "Events dropped because they were not of the shard that they were sent for")),
       hubs_waiting(Gauge(r, lane, "dormouse_hubs_waiting", "Hubs that wait for their turn (max-handlers)")),
-      store_healthy(Gauge(r, lane, "dormouse_store_healthy", "1 while the store answers")),
+      store_healthy(
+          Gauge(r, lane, "dormouse_store_healthy", "1 while all of the store answers and takes changes")),
       gateways(Gauge(r, lane, "dormouse_gateways_connected", "Gateways with a stream to this lane")),
       unacknowledged_bytes(Gauge(r, lane, "dormouse_unacknowledged_bytes",
                                  "Output kept until its gateways have acknowledged it")),

@@ -21,6 +21,7 @@ struct LaneMetrics {
   prometheus::Counter& commit_failures;
   prometheus::Counter& alarms;
   prometheus::Counter& given_up;
+  prometheus::Counter& unreadable;
   prometheus::Gauge& hubs_waiting;
   prometheus::Gauge& store_healthy;
   prometheus::Gauge& gateways;

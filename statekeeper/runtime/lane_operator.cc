@@ -111,7 +111,14 @@ void Lane::ListConnections(const std::string& hub, std::string after, size_t lim
 void Lane::HibernateHub(const std::string& hub, LaneOperator::Done done) {
   ShardEpoch shard;
   if (const OperatorStatus status = FindFor(hub, &shard); status != OperatorStatus::kOk) return done(status);
-  AwaitSleep(hub, shard, kHibernatePatience, std::move(done));
+  const auto sleep = [this, hub, shard, done] { AwaitSleep(hub, shard, kHibernatePatience, done); };
+  if (FindAwake(hub, shard) != nullptr || room_.Has(hub, shard)) return sleep();
+  store_->Get(hub, {kMetaRow},
+              [done, sleep](StoreStatus status, const std::vector<std::optional<std::string>>& values) {
+                if (status != StoreStatus::kOk) return done(StatusOf(status));
+                if (values.empty() || !values[0]) return done(OperatorStatus::kNoSuchHub);
+                sleep();  // it may have woken meanwhile
+              });
 }
 
 void Lane::AwaitSleep(const std::string& hub, const ShardEpoch& shard, Duration patience,
@@ -128,6 +135,34 @@ void Lane::AwaitSleep(const std::string& hub, const ShardEpoch& shard, Duration 
     if (served == nullptr || served->epoch != shard.epoch) return done(OperatorStatus::kNotOwner);
     done(in_time ? OperatorStatus::kOk : OperatorStatus::kBusy);
   });
+}
+
+void Lane::OnLookAt(const std::string& hub, bool sleep, Answer answer) {
+  if (!sleep) return answer(LookAt(hub));
+  HibernateHub(hub, [this, hub, answer = std::move(answer)](OperatorStatus status) {
+    link::Look look = LookAt(hub);
+    if (status == OperatorStatus::kBusy) look.set_status(link::Look::BUSY);
+    answer(std::move(look));
+  });
+}
+
+link::Look Lane::LookAt(const std::string& hub) {
+  link::Look look;
+  ShardEpoch shard;
+  const OperatorStatus status = FindFor(hub, &shard);
+  if (status != OperatorStatus::kOk) {
+    look.set_status(status == OperatorStatus::kNotOwner ? link::Look::NOT_OWNER : link::Look::NO_SUCH_HUB);
+    return look;
+  }
+  const AwakeHub* const awake = FindAwake(hub, shard);
+  if (awake == nullptr) return look;
+  const int64_t now_ms = SteadyMs();
+  look.set_awake(true);
+  look.set_awake_ms(now_ms - awake->awake_since_ms());
+  look.set_idle_ms(now_ms - awake->idle_since_ms());
+  look.set_bytes(awake->bytes());
+  look.set_wake_us(static_cast<uint64_t>(awake->wake_us()));
+  return look;
 }
 
 void Lane::CloseHub(const std::string& hub, LaneOperator::Done done) {

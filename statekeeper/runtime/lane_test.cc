@@ -33,6 +33,10 @@ class EchoHub : public Hub {
     if (message.data.starts_with("alarm ")) {
       context.SetAlarm(context.now_ms() + std::stoll(std::string(message.data.substr(6))));
     }
+    if (message.data == "upkeep") {
+      context.Put("upkeep", "done");
+      context.DoNotStayAwake();
+    }
     context.Send(connection.id, Message::Text(std::string(message.data) + " of " +
                                               std::to_string(context.connection_count())));
   }
@@ -421,6 +425,19 @@ TEST_F(LaneTest, IdleHubsLeaveMemoryAndWakeWithTheirConnections) {
   EXPECT_TRUE(AwaitSent("7:hello of 1"));
 }
 
+TEST_F(LaneTest, AHubThatUpkeepHasWokenLeavesMemoryAsSoonAsThatIsDone) {
+  constexpr int64_t kHibernateAfterMs = 2'000;
+  StartLane(Duration(kHibernateAfterMs));
+  Post(EventKind::kOpen, "h", 1);
+  ASSERT_TRUE(AwaitMetric("dormouse_hub_hibernations_total", 1));
+  const int64_t began_ms = SteadyMs();
+  for (int i = 1; i <= 10; ++i) {
+    Post(EventKind::kText, "h", 1, "upkeep");
+    ASSERT_TRUE(AwaitMetric("dormouse_hub_hibernations_total", 1 + i)) << i;
+  }
+  EXPECT_LT(SteadyMs() - began_ms, 5 * kHibernateAfterMs);
+}
+
 TEST_F(LaneTest, FramesAtTheHibernationPeriodAreAllAnsweredInOrder) {
   StartLane(Duration(1));
   Post(EventKind::kOpen, "h", 1);
@@ -522,6 +539,22 @@ TEST_F(LaneTest, AnUnknownClassRefusesTheConnection) {
   }
   links_->Wake();
   EXPECT_TRUE(AwaitSent("1:" + ClosePayload(1011, "No such hub class")));
+}
+
+TEST_F(LaneTest, AnEventForAnotherShardThanItsHubsIsDroppedAndItsConnectionToldSo) {
+  StartLane(Duration(10'000));
+  const std::string name = "echo/h";
+  const auto other = static_cast<ShardId>((ShardOf(name, kShards) + 1) % kShards);
+  std::string packed;
+  AppendEvent({EventKind::kText, other, epoch_, 1, UuidLow(1), WallMs(), name, "lost"}, &packed);
+  {
+    const std::scoped_lock lock(wire_.mutex);
+    wire_.events.emplace_back(1, packed);
+  }
+  links_->Wake();
+  EXPECT_TRUE(AwaitSent("1:" + ClosePayload(1011, "This could not be handed on")));
+  EXPECT_EQ(Settled(), 1u);
+  EXPECT_EQ(Metric("dormouse_events_unreadable_total"), 1);
 }
 
 // --- Shards that come and go.

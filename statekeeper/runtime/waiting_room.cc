@@ -21,7 +21,8 @@ size_t BytesOf(const WaitingRoom::Waiter& waiter) {
 
 // Whether clients wait in it that have nothing to do with each other.
 bool IsShared(WaitingRoom::Line line) {
-  return line == WaitingRoom::Line::kNew || line == WaitingRoom::Line::kReplayed;
+  return line == WaitingRoom::Line::kOpens || line == WaitingRoom::Line::kNew ||
+         line == WaitingRoom::Line::kReplayed;
 }
 
 }  // namespace
@@ -29,7 +30,8 @@ bool IsShared(WaitingRoom::Line line) {
 WaitingRoom::Line WaitingRoom::LineOf(const HubEvent& event) {
   if (event.attempts != 0) return Line::kSuspect;
   if (!event.IsFromGateway()) return Line::kOwn;
-  return event.repeated ? Line::kReplayed : Line::kNew;
+  if (event.repeated) return Line::kReplayed;
+  return event.kind == HubEvent::Kind::kOpen ? Line::kOpens : Line::kNew;
 }
 
 void WaitingRoom::Add(std::shared_ptr<AwakeHub> hub, Line line) {
@@ -90,8 +92,9 @@ WaitingRoom::Waiter WaitingRoom::Next(Open open) {
     last_ = (last_ + 1) % kLines;
   } while (lines_[last_].empty() || !IsOpen(last_, open));
   Queue& line = lines_[last_];
-  // While a line gets shorter this takes turns.
-  const bool newest = line.size() % 2 == 0 && IsShared(static_cast<Line>(last_));
+  bool& newest_next = newest_next_[last_];
+  const bool newest = newest_next && IsShared(static_cast<Line>(last_));
+  newest_next = !newest_next;
   return Take(&line, newest ? std::prev(line.end()) : line.begin());
 }
 

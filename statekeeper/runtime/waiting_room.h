@@ -31,7 +31,8 @@ class WaitingRoom {
  public:
   enum class Line {
     kReady,     // needs nothing but a turn; from the others handlers come that may have to wait for the store
-    kNew,       // events that clients have just caused
+    kOpens,     // clients that have just come
+    kNew,       // what other clients have just caused
     kReplayed,  // events that an owner before this one may have begun
     kOwn,       // the lane's own: alarms, vanished gateways, what is to be tried again
     kSuspect,   // of sleeping hubs: suspects (awake_hub.h), of which few hubs at a time need be in memory
@@ -80,12 +81,13 @@ class WaitingRoom {
   size_t bytes() const { return bytes_; }
 
  private:
-  static constexpr size_t kLines = 5;
+  static constexpr size_t kLines = 6;
   using Queue = std::list<Waiter>;
   static bool IsOpen(size_t line, Open open);
   Waiter Take(Queue* line, Queue::iterator at);
 
   std::array<Queue, kLines> lines_;
+  std::array<bool, kLines> newest_next_ = {};
   size_t last_ = 0;                                               // line that had the last turn
   std::unordered_map<std::string_view, Queue::iterator> asleep_;  // by name, which is in the line
   size_t bytes_ = 0;

@@ -60,7 +60,7 @@ TEST(WaitingRoomTest, WhatIsNewDoesNotWaitForAllThatIsReplayedNorForAlarms) {
   std::vector<std::string> turns;
   for (int i = 0; i < 3; ++i) turns.push_back(room.Next(kOpen).name);
   EXPECT_EQ(std::count(turns.begin(), turns.end(), "echo/new"), 1);
-  EXPECT_EQ(std::count(turns.begin(), turns.end(), "echo/replayed99"), 1);
+  EXPECT_EQ(std::count(turns.begin(), turns.end(), "echo/replayed0"), 1);
   EXPECT_EQ(std::count(turns.begin(), turns.end(), "echo/alarm0"), 1);
 }
 
@@ -71,6 +71,33 @@ TEST(WaitingRoomTest, ByTurnsTheNewestAndTheOldestAreLetIn) {
   std::vector<std::string> turns;
   for (int i = 0; i < 4; ++i) turns.push_back(room.Next(kOpen).name);
   EXPECT_EQ(turns, (std::vector<std::string>{"echo/storm0", "echo/new", "echo/storm1", "echo/storm999"}));
+}
+
+// However many come between two turns.
+TEST(WaitingRoomTest, TheNewestHaveTheirTurnsWhileTheStormLasts) {
+  for (const uint64_t between : {1, 2, 3}) {
+    WaitingRoom room;
+    for (uint64_t i = 0; i < 1001; ++i) room.Add("echo/storm" + std::to_string(i), kShard, Event(i + 1));
+    size_t newest = 0;
+    for (uint64_t turn = 0; turn < 100; ++turn) {
+      for (uint64_t i = 0; i < between; ++i)
+        room.Add("echo/late" + std::to_string(turn * between + i), kShard, Event(1));
+      newest += room.Next(kOpen).name == "echo/late" + std::to_string(turn * between + between - 1) ? 1 : 0;
+    }
+    EXPECT_EQ(newest, 50u) << between;
+  }
+}
+
+TEST(WaitingRoomTest, WhoComesDoesNotWaitForAllThatSpeak) {
+  WaitingRoom room;
+  for (uint64_t i = 0; i < 100; ++i) room.Add("echo/storm" + std::to_string(i), kShard, Event(i + 1));
+  HubEvent open = Event(1);
+  open.kind = HubEvent::Kind::kOpen;
+  room.Add("echo/newcomer", kShard, open);
+  for (uint64_t i = 0; i < 100; ++i) room.Add("echo/late" + std::to_string(i), kShard, Event(i + 1));
+  std::vector<std::string> turns;
+  for (int i = 0; i < 2; ++i) turns.push_back(room.Next(kOpen).name);
+  EXPECT_EQ(std::count(turns.begin(), turns.end(), "echo/newcomer"), 1);
 }
 
 TEST(WaitingRoomTest, WithoutRoomNobodyThatNeedsItHasATurn) {
@@ -100,9 +127,10 @@ TEST(WaitingRoomTest, EventsOfAnEpochThatIsOverAreNotMixedWithThoseOfTheNext) {
   room.Add("echo/a", {3, 8}, Event(2));
   EXPECT_FALSE(room.Has("echo/a", kShard));
   EXPECT_TRUE(room.Has("echo/a", {3, 8}));
+  EXPECT_EQ(room.Next(kOpen).events.at(0).sequence, 1u);
+  EXPECT_TRUE(room.Has("echo/a", {3, 8}));
   EXPECT_EQ(room.Next(kOpen).events.at(0).sequence, 2u);
   EXPECT_FALSE(room.Has("echo/a", {3, 8}));
-  EXPECT_EQ(room.Next(kOpen).events.at(0).sequence, 1u);
   EXPECT_EQ(room.bytes(), 0u);
 }
 

@@ -57,6 +57,7 @@ class CallQueue {
   bool empty() const { return calls_.empty(); }
   size_t size() const { return calls_.size(); }
   const Call& operator[](size_t i) const { return calls_[i].call; }
+  Call& operator[](size_t i) { return calls_[i].call; }
 
   Call PopFront() {
     Call call = std::move(calls_.front().call);

@@ -26,6 +26,15 @@ constexpr double kHousekeepingSeconds = 0.1;
 constexpr int64_t kStalledMs = 500;      // a node that was replaced gets no longer for its answers
 constexpr int64_t kUnneededMs = 10'000;  // a node without slots may be given some
 constexpr int64_t kLogIntervalMs = 10'000;
+constexpr int64_t kCountMs = 100;
+
+// A key with a tag, that falls into this slot.
+std::string KeyOfSlot(const std::string& prefix, uint16_t slot) {
+  for (uint32_t i = 0;; ++i) {
+    std::string key = fmt::format("{}:probe:{{{}}}", prefix, i);
+    if (ClusterSlotOf(key) == slot) return key;
+  }
+}
 
 }  // namespace
 
@@ -181,18 +190,87 @@ bool ClusterCalls::healthy() const {
          });
 }
 
+bool ClusterCalls::Serves(const RedisAddress& address) const {
+  const auto node = nodes_.find(address);
+  if (node == nodes_.end() || !node->second->connection().healthy()) return false;
+  const auto refusal = refusals_.find(address);
+  return refusal == refusals_.end() || refusal->second->refusal().empty();
+}
+
+size_t ClusterCalls::SlotsServed() const {
+  if (served_counted_ms_ != 0 && SteadyMs() - served_counted_ms_ < kCountMs) return served_;
+  served_counted_ms_ = SteadyMs();
+  served_ = 0;
+  const RedisAddress* last = nullptr;
+  bool last_serves = false;
+  for (uint16_t slot = 0; slot < kClusterSlots; ++slot) {
+    const RedisAddress* owner = map_.OwnerOf(slot);
+    if (owner != last) {
+      last = owner;
+      last_serves = owner != nullptr && Serves(*owner);
+    }
+    if (last_serves) ++served_;
+  }
+  return served_;
+}
+
+StoreState ClusterCalls::state() const {
+  if (map_.complete() && std::all_of(map_.nodes().begin(), map_.nodes().end(),
+                                     [this](const auto& address) { return Serves(address); })) {
+    served_counted_ms_ = 0;
+    return StoreState::kWell;
+  }
+  if (2 * SlotsServed() >= kClusterSlots) return StoreState::kPartly;
+  return healthy() ? StoreState::kRefuses : StoreState::kAway;
+}
+
 bool ClusterCalls::refused() const {
   return std::any_of(nodes_.begin(), nodes_.end(),
                      [](const auto& node) { return node.second->connection().refused(); });
 }
 
 std::string ClusterCalls::trouble() const {
+  std::string what = "there are slots that no node serves";
   for (const auto& [address, node] : nodes_) {
+    const auto refusal = refusals_.find(address);
     if (!node->connection().healthy()) {
-      return fmt::format("the node {}: {}", address.ToString(), node->connection().trouble());
+      what = fmt::format("the node {}: {}", address.ToString(), node->connection().trouble());
+    } else if (refusal != refusals_.end() && !refusal->second->refusal().empty()) {
+      what = fmt::format("the node {}: {}", address.ToString(), refusal->second->refusal());
+    } else {
+      continue;
     }
+    break;
   }
-  return "there are slots that no node serves";
+  const size_t served = map_.nodes().empty() ? 0 : SlotsServed();
+  return served == 0
+             ? what
+             : fmt::format("{} of {} slots are not served ({})", kClusterSlots - served, kClusterSlots, what);
+}
+
+void ClusterCalls::Refused(Node* node, const Slot& slot, const std::string& error) {
+  const RedisAddress address = node->address();
+  std::unique_ptr<RefusalWatch>& watch = refusals_[address];
+  if (watch == nullptr) {
+    watch = std::make_unique<RefusalWatch>(loop_, address.ToString(),
+                                           [this, address, number = slot.number] { Probe(address, number); });
+  }
+  watch->Refused(WithoutArguments(error));
+  served_counted_ms_ = 0;
+}
+
+void ClusterCalls::Probe(const RedisAddress& address, uint16_t slot) {
+  const std::string key = KeyOfSlot(config_.probe_key, slot);
+  Call(key, ProbeOfChanges(key), [this, address](StoreStatus status, const redisReply*) {
+    refusals_.at(address)->Probed(status == StoreStatus::kOk);
+  });
+}
+
+std::string ClusterCalls::eviction() const {
+  for (const auto& [address, node] : nodes_) {
+    if (!node->connection().eviction().empty()) return node->connection().eviction();
+  }
+  return "";
 }
 
 void ClusterCalls::Wait(Slot* slot) {
@@ -304,18 +382,22 @@ void ClusterCalls::HandleRefusal(Node* node, Slot* slot, const std::string& erro
     return Wait(slot);
   }
   if (!SaysAway(error)) return Wait(slot);  // one of a transaction is wrong: find out which
+  // Of a slot without a node others say the same code.
+  if (error.find("cluster is down") != std::string::npos) Refused(node, *slot, error);
   map_wanted_ = true;
   BackOff(slot);
 }
 
 void ClusterCalls::Deliver(Slot* slot, const redisReply& reply) {
   const size_t count = std::exchange(slot->under_way, 0);
-  slot->node = nullptr;
+  Node* const node = std::exchange(slot->node, nullptr);
   const std::weak_ptr<char> alive = alive_;
   for (size_t i = 0; i < count; ++i) {
     const redisReply& answer = count > 1 ? *reply.element[i] : reply;
     const bool error = answer.type == REDIS_REPLY_ERROR;
-    if (error && SteadyMs() >= next_log_ms_) {
+    if (error && SaysFull(Text(answer))) {
+      Refused(node, *slot, std::string(Text(answer)));
+    } else if (error && SteadyMs() >= next_log_ms_) {
       next_log_ms_ = SteadyMs() + kLogIntervalMs;
       SPDLOG_ERROR("Redis at {} refused a command: {}", config_.server.Address(),
                    WithoutArguments(Text(answer)));

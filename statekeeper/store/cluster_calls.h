@@ -30,6 +30,7 @@
 #include "statekeeper/store/cluster_slots.h"
 #include "statekeeper/store/redis_calls.h"
 #include "statekeeper/store/redis_connection.h"
+#include "statekeeper/store/refusal_watch.h"
 
 namespace dormouse {
 
@@ -43,8 +44,11 @@ class ClusterCalls : public RedisCalls {
   void Call(std::string_view key, std::string command, ReplyHandler done) override;
 
   bool healthy() const override;
+  // A part of the slots without a node, or with one that takes no changes, is not the whole.
+  StoreState state() const override;
   bool refused() const override;
   std::string trouble() const override;
+  std::string eviction() const override;
   const std::vector<std::string>& script_hashes() const override { return script_hashes_; }
 
  private:
@@ -84,6 +88,12 @@ class ClusterCalls : public RedisCalls {
   void AskForSlots();
   void ReleaseNodes();
   bool Calm() const;
+  // A command of `slot` was refused by `node` because that refuses all of its kind.
+  void Refused(Node* node, const Slot& slot, const std::string& error);
+  void Probe(const RedisAddress& node, uint16_t slot);
+  // Whether its slots are served, changes included.
+  bool Serves(const RedisAddress& node) const;
+  size_t SlotsServed() const;
 
   void OnPrepare(ev::prepare&, int);
   void OnBackOff(ev::timer&, int);
@@ -102,6 +112,10 @@ class ClusterCalls : public RedisCalls {
   std::vector<Slot*> backing_off_;                             // the same, but not yet
   int back_offs_ = 0;                                          // since the last success
   int64_t next_log_ms_ = 0;
+  std::map<RedisAddress, std::unique_ptr<RefusalWatch>> refusals_;  // of nodes that ever refused changes
+  // How many slots are served; counted now and then, while not all are.
+  mutable size_t served_ = 0;
+  mutable int64_t served_counted_ms_ = 0;
   std::vector<std::string> script_hashes_;
   ev::prepare prepare_;  // sends, at the end of each turn of the loop
   ev::timer back_off_;

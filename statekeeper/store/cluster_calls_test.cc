@@ -161,5 +161,48 @@ TEST_F(ClusterCallsTest, AMasterThatDiesIsReplacedByItsReplicaAndNothingAcknowle
   loop_.RunUntil([this] { return calls_->healthy(); });
 }
 
+// Most hubs work: that is not the same as none.
+TEST_F(ClusterCallsTest, AMasterThatIsGoneIsAPart) {
+  Open();
+  for (size_t i = 0; i < cluster_->size(); ++i) {
+    cluster_->node(i).Ask({"CONFIG", "SET", "cluster-require-full-coverage", "no"});
+  }
+  loop_.RunUntil([this] { return calls_->state() == StoreState::kWell; });
+  std::string list = "{0}";
+  for (int i = 0; cluster_->OwnerOf(list) == 2; ++i) list = "{" + std::to_string(i) + "}";
+  cluster_->node(2).Kill();
+  loop_.RunUntil([this] { return calls_->state() != StoreState::kWell; });
+  EXPECT_EQ(calls_->state(), StoreState::kPartly);
+  EXPECT_NE(calls_->trouble().find(" of 16384 slots are not served (the node "), std::string::npos)
+      << calls_->trouble();
+  Append(list, 10);
+  AwaitAnswers();
+  cluster_->node(2).Start();
+  loop_.RunUntil([this] { return calls_->state() == StoreState::kWell; });
+}
+
+// It answers, and refuses: so do all, when each lacks room.
+TEST_F(ClusterCallsTest, NodesThatRefuseChangesAreFoundOutOneByOne) {
+  Open();
+  loop_.RunUntil([this] { return calls_->state() == StoreState::kWell; });
+  for (size_t i = 0; i < cluster_->size(); ++i) {
+    cluster_->node(i).Ask({"CONFIG", "SET", "maxmemory", "1"});
+    const StoreState expected = i == 0 ? StoreState::kPartly : StoreState::kRefuses;
+    std::string key = "{0}";
+    for (int n = 0; cluster_->OwnerOf(key) != i; ++n) key = "{" + std::to_string(n) + "}";
+    std::optional<StoreStatus> answer;
+    calls_->Call(key, RedisCommand("SET", key, "value"),
+                 [&](StoreStatus status, const redisReply*) { answer = status; });
+    loop_.RunUntil([&] { return answer.has_value(); });
+    EXPECT_EQ(answer, StoreStatus::kError);
+    EXPECT_EQ(calls_->state(), expected) << i;
+    EXPECT_NE(calls_->trouble().find("OOM "), std::string::npos) << calls_->trouble();
+  }
+  for (size_t i = 0; i < cluster_->size(); ++i) {
+    cluster_->node(i).Ask({"CONFIG", "SET", "maxmemory", "0"});
+  }
+  loop_.RunUntil([this] { return calls_->state() == StoreState::kWell; });
+}
+
 }  // namespace
 }  // namespace dormouse

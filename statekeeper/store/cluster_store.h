@@ -55,13 +55,19 @@ struct SyncAnswer {
   // where known_version was 0, or the store no longer knows it: because it was emptied, or has lost its last
   // writes, or the caller did not ask for long.
   bool whole = false;
+  // The store is not what it was at the caller's last Sync: it has lost writes that it had acknowledged. Said
+  // once to each caller that is there to see it.
+  bool lost_time = false;
+  // Not empty: the store may drop what it keeps at any moment; a sentence that says why, and what to do.
+  std::string unsafe;
 };
 
 // A shard as the claimer believes it to be.
 struct ShardClaim {
   ShardId shard = 0;
-  uint32_t epoch = 0;  // 0: never owned
-  bool given = false;  // by its owner
+  uint32_t epoch = 0;    // 0: never owned
+  bool given = false;    // by its owner
+  uint32_t highest = 0;  // the highest epoch that anybody is known to have spoken of
 };
 
 // Crashes are counted together that follow each other within this time.
@@ -84,7 +90,8 @@ class ClusterStore {
   virtual void Leave(DoneCallback done) = 0;
 
   // Compare-and-set: where a record's epoch is the claim's, the caller becomes the owner and the epoch goes
-  // up by one (of a shard never owned, to FirstEpoch()). Answers all records as they are then, in the order
+  // up: to one above itself (of a shard never owned, to FirstEpoch()) and above the claim's `highest`, for a
+  // record may be of a time that is over. Answers all records as they are then, in the order
   // of the claims: those that name the caller are the caller's. After kOk nothing of an earlier owner can be
   // written to these. A claim that is carried out twice, its first answer lost, answers the same.
   //

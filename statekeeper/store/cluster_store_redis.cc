@@ -62,18 +62,20 @@ class RedisClusterStore : public ClusterStore {
     const std::string first_epoch = fmt::to_string(FirstEpoch());
     for (size_t i = 0; i < claims.size(); ++i) {
       const std::string key = ShardKey(config_.key_prefix, claims[i].shard);
-      redis_->Call(
-          key,
-          RedisCommand("EVALSHA", scripts_[kClaim], "1", key, config_.owner, fmt::to_string(claims[i].epoch),
-                       first_epoch, claims[i].given ? "1" : "0", fmt::to_string(kCrashMemory.count())),
-          [joined, i](StoreStatus status, const redisReply* reply) {
-            if (status == StoreStatus::kOk) {
-              const auto record = Elements(*reply);
-              joined->result[i] = {std::string(Text(*record[0])), static_cast<uint32_t>(record[1]->integer),
-                                   static_cast<uint32_t>(record[2]->integer)};
-            }
-            joined->Answer(status);
-          });
+      redis_->Call(key,
+                   RedisCommand("EVALSHA", scripts_[kClaim], "1", key, config_.owner,
+                                fmt::to_string(claims[i].epoch), first_epoch, claims[i].given ? "1" : "0",
+                                fmt::to_string(kCrashMemory.count()), fmt::to_string(claims[i].highest)),
+                   [joined, i](StoreStatus status, const redisReply* reply) {
+                     if (status == StoreStatus::kOk) {
+                       const auto record = Elements(*reply);
+                       joined->result[i] = {std::string(Text(*record[0])),
+                                            static_cast<uint32_t>(record[1]->integer),
+                                            static_cast<uint32_t>(record[2]->integer),
+                                            static_cast<uint64_t>(record[3]->integer)};
+                     }
+                     joined->Answer(status);
+                   });
     }
   }
 
@@ -130,11 +132,11 @@ class RedisClusterStore : public ClusterStore {
 
   void SendSync(std::shared_ptr<SyncCall> call) {
     const std::string& prefix = config_.key_prefix;
-    std::string command =
-        RedisCommand("EVALSHA", scripts_[kSync], "6", MembersKey(prefix), LapsesKey(prefix),
-                     VersionKey(prefix), TableKey(prefix), ChangesKey(prefix), VersionsKey(prefix),
-                     config_.owner, call->request.record, fmt::to_string(call->request.ttl.count()),
-                     call->version, call->after, fmt::to_string(kEntriesPerSync));
+    std::string command = RedisCommand("EVALSHA", scripts_[kSync], "7", MembersKey(prefix), LapsesKey(prefix),
+                                       VersionKey(prefix), TableKey(prefix), ChangesKey(prefix),
+                                       VersionsKey(prefix), BeatKey(prefix), config_.owner,
+                                       call->request.record, fmt::to_string(call->request.ttl.count()),
+                                       call->version, call->after, fmt::to_string(kEntriesPerSync));
     redis_->Call(ClusterKey(prefix), std::move(command),
                  [this, call = std::move(call)](StoreStatus status, const redisReply* reply) {
                    if (status == StoreStatus::kOk && !AddPage(*reply, call.get())) {
@@ -142,11 +144,12 @@ class RedisClusterStore : public ClusterStore {
                      status = StoreStatus::kError;
                    }
                    if (status == StoreStatus::kOk && !call->after.empty()) return SendSync(call);
+                   call->answer.unsafe = redis_->eviction();
                    call->done(status, status == StoreStatus::kOk ? std::move(call->answer) : SyncAnswer{});
                  });
   }
 
-  static bool AddPage(const redisReply& reply, SyncCall* call) {
+  bool AddPage(const redisReply& reply, SyncCall* call) {
     const auto parts = Elements(reply);
     SyncAnswer& answer = call->answer;
     const bool first = call->after.empty();
@@ -156,6 +159,11 @@ class RedisClusterStore : public ClusterStore {
     if (first) answer.renewed = parts[0]->integer == 1;
     answer.wall_ms = parts[7]->integer;
     answer.whole = answer.whole || whole;
+    const std::string made(Text(*parts[8]));
+    const int64_t beats = parts[9]->integer;
+    answer.lost_time |= !made_.empty() && (made != made_ || beats <= beats_);
+    made_ = made;
+    beats_ = beats;
     call->version = Text(*parts[1]);
     call->after = Text(*parts[3]);
     if (!ParseNumber(call->version, &answer.version)) return false;
@@ -182,6 +190,8 @@ class RedisClusterStore : public ClusterStore {
 
   const StoreConfig config_;
   const std::vector<std::string> scripts_;
+  std::string made_;  // the store, as it says; empty: it has not been asked
+  int64_t beats_ = 0;
   const std::unique_ptr<RedisCalls> redis_;
 };
 

@@ -15,10 +15,20 @@ class SqliteClusterStore : public ClusterStore {
 
   void Sync(SyncRequest request, SyncCallback done) override {
     const auto known = request.known_version;
-    calls_.Read<SyncAnswer>(
-        [known](SqliteDatabase& database, SyncAnswer* answer) { return database.ShardTable(known, answer); },
-        [this, request = std::move(request), done = std::move(done)](StoreStatus status, SyncAnswer answer) {
+    struct Synced {
+      SyncAnswer answer;
+      uint64_t serial = 0;
+    };
+    calls_.Read<Synced>(
+        [known](SqliteDatabase& database, Synced* synced) {
+          synced->serial = database.serial();
+          return database.ShardTable(known, &synced->answer);
+        },
+        [this, request = std::move(request), done = std::move(done)](StoreStatus status, Synced synced) {
+          SyncAnswer& answer = synced.answer;
           if (status == StoreStatus::kOk) {
+            const uint64_t before = std::exchange(serial_, synced.serial);
+            answer.lost_time = before != 0 && before != serial_;
             const int64_t now_ms = SteadyMs();
             answer.renewed = now_ms < lapses_ms_;
             lapses_ms_ = now_ms + request.ttl.count();
@@ -67,6 +77,7 @@ class SqliteClusterStore : public ClusterStore {
 
  private:
   const std::string owner_;
+  uint64_t serial_ = 0;    // of the store at the last Sync; 0: there was none
   int64_t lapses_ms_ = 0;  // nobody else is there to see it: it need not be in the file
   SqliteCalls calls_;
 };

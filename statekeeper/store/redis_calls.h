@@ -18,6 +18,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "statekeeper/store/redis_files.h"
@@ -32,7 +33,12 @@ struct RedisConfig {
   std::string probe_key;  // of a hash or of nothing; tells whether the server takes writes
   std::vector<std::string_view> scripts;
   Duration timeout;
+  bool watch_eviction = false;  // each server is asked for its policy again and again
 };
+
+// Changes nothing, and is refused where changes are: also where memory is all that is missing. `key` is of
+// nothing, or of a string.
+std::string ProbeOfChanges(std::string_view key);
 
 class RedisCalls {
  public:
@@ -45,13 +51,23 @@ class RedisCalls {
   // `command` is in the protocol's format (redis_command.h), `key` any of its keys: all have the same slot.
   // Commands of one turn of the loop are written together.
   virtual void Call(std::string_view key, std::string command, ReplyHandler done) = 0;
+  // The same for a command that changes nothing. Where answers wait for replicas (RedisUrl::wait_replicas)
+  // those of reads need not: they may come before those of earlier commands.
+  virtual void Read(std::string_view key, std::string command, ReplyHandler done) {
+    Call(key, std::move(command), std::move(done));
+  }
 
   // Connected, logged in, scripts loaded, and every server that is needed takes writes.
   virtual bool healthy() const = 0;
+  // See Store.
+  virtual StoreState state() const = 0;
   // A server was reached and does not want us (wrong password, missing right, no such database, ...).
   virtual bool refused() const = 0;
   // What was wrong the last time that it was not healthy; part of a sentence.
   virtual std::string trouble() const = 0;
+  // With watch_eviction: a server drops keys of ours when its memory is full. A sentence that says which, and
+  // what to do; empty: none that is known.
+  virtual std::string eviction() const = 0;
   // The hashes by which EVALSHA knows the scripts, in their order; known once it has been healthy.
   virtual const std::vector<std::string>& script_hashes() const = 0;
 };

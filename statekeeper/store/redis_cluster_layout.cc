@@ -29,6 +29,7 @@ std::string TableKey(std::string_view prefix) { return TaggedKey(prefix, "table"
 std::string ChangesKey(std::string_view prefix) { return TaggedKey(prefix, "changes"); }
 std::string VersionKey(std::string_view prefix) { return TaggedKey(prefix, "version"); }
 std::string VersionsKey(std::string_view prefix) { return TaggedKey(prefix, "versions"); }
+std::string BeatKey(std::string_view prefix) { return TaggedKey(prefix, "beat"); }
 
 std::string FormatShardEntry(const ShardEntry& entry) {
   return fmt::format("{} {} {}{}", entry.epoch, entry.owner.size(), entry.owner, entry.avoid);

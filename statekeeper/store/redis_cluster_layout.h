@@ -5,6 +5,8 @@
 //   {PREFIX:cluster}:table      hash    shard -> its entry: EPOCH " " SIZE " " OWNER AVOID, SIZE being
 //   OWNER's {PREFIX:cluster}:changes    zset    shard by the version in which its entry changed last
 //   {PREFIX:cluster}:version    string  of the table
+//   {PREFIX:cluster}:beat       hash    made: when, in microseconds; beats: Syncs since. Whoever is told less
+//   than before, or of another making, knows that the store has lost time
 //   {PREFIX:cluster}:versions   zset    earlier versions, of the last minute, by the time they ended at, in
 //   ms
 //
@@ -35,17 +37,18 @@ std::string TableKey(std::string_view prefix);
 std::string ChangesKey(std::string_view prefix);
 std::string VersionKey(std::string_view prefix);
 std::string VersionsKey(std::string_view prefix);
+std::string BeatKey(std::string_view prefix);
 
 // The value of an entry in the table. Parsing sets all but the shard.
 std::string FormatShardEntry(const ShardEntry& entry);
 bool ParseShardEntry(std::string_view value, ShardEntry* entry);
 
-// KEYS  members, lapses, version, table, changes, versions.
+// KEYS  members, lapses, version, table, changes, versions, beat.
 // ARGV  the caller, its record, its ttl in ms, the version known to it, the version after which to go on (''
 //       at first), most entries.
 // Answers: was the caller alive; the version; 1 when all entries are told, 0 when those since the known
 // version; the version after which to go on, '' when that is all; members and records; shards; their entries;
-// the time.
+// the time; when the beat was made; beats.
 //
 // When nobody renewed its entry in time it was Redis that was away, or all of them; so nobody lapses, but has
 // another ttl.
@@ -68,6 +71,8 @@ for _, member in ipairs(redis.call('ZRANGEBYSCORE', lapses, '-inf', now)) do
 end
 redis.call('ZADD', lapses, now + ttl, ARGV[1])
 redis.call('HSET', members, ARGV[1], ARGV[2])
+redis.call('HSETNX', KEYS[7], 'made', string.format('%.0f', time[1] * 1000000 + time[2]))
+local beats = redis.call('HINCRBY', KEYS[7], 'beats', 1)
 
 local version, whole = redis.call('GET', KEYS[3]) or '0', 0
 if known == '0' or known ~= version and not redis.call('ZSCORE', KEYS[6], known) then
@@ -80,7 +85,7 @@ return {
   lapse and tonumber(lapse) > now and 1 or 0, version, whole,
   #shards == most and redis.call('ZSCORE', changes, shards[most]) or '',
   redis.call('HGETALL', members), shards, #shards > 0 and redis.call('HMGET', KEYS[4], unpack(shards)) or {},
-  now
+  now, redis.call('HGET', KEYS[7], 'made'), beats
 }
 )";
 
@@ -91,25 +96,26 @@ return redis.call('ZREM', KEYS[2], ARGV[1])
 )";
 
 // KEYS  the shard's record.   ARGV  the caller, the epoch it believes in, the epoch of a shard never owned,
-//       1 when its owner gave it, for how long crashes are remembered (ms).
-// Answers owner, epoch and crashes. Carried out twice it finds its own epoch, which is not the one that it
-// believes in.
+//       1 when its owner gave it, for how long crashes are remembered (ms), the highest epoch that anybody
+//       has spoken of.
+// Answers owner, epoch, crashes and commits. Carried out twice it finds its own epoch, which is not the one
+// that it believes in.
 inline constexpr std::string_view kClaimScript = R"(
 redis.call('HDEL', KEYS[1], '')
-local shard = redis.call('HMGET', KEYS[1], 'owner', 'epoch', 'crashes', 'crashed', 'released')
-local epoch, crashes = tonumber(shard[2] or 0), tonumber(shard[3] or 0)
+local shard = redis.call('HMGET', KEYS[1], 'owner', 'epoch', 'crashes', 'crashed', 'released', 'commits')
+local epoch, crashes, commits = tonumber(shard[2] or 0), tonumber(shard[3] or 0), tonumber(shard[6] or 0)
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if now - tonumber(shard[4] or 0) > tonumber(ARGV[5]) then crashes = 0 end
-if epoch ~= tonumber(ARGV[2]) then return {shard[1] or '', epoch, crashes} end
+if epoch ~= tonumber(ARGV[2]) then return {shard[1] or '', epoch, crashes, commits} end
 if epoch > 0 and shard[1] ~= ARGV[1] and ARGV[4] ~= '1' and not shard[5] then
   crashes = crashes + 1
   redis.call('HSET', KEYS[1], 'crashes', crashes, 'crashed', string.format('%.0f', now))
 end
-epoch = epoch > 0 and epoch + 1 or tonumber(ARGV[3])
+epoch = math.max(epoch > 0 and epoch + 1 or tonumber(ARGV[3]), tonumber(ARGV[6]) + 1)
 redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'epoch', epoch)
 redis.call('HDEL', KEYS[1], 'released')
-return {ARGV[1], epoch, crashes}
+return {ARGV[1], epoch, crashes, commits}
 )";
 
 // KEYS  the shard's record.   ARGV  the caller, the epoch in which it owns the shard.

@@ -6,6 +6,7 @@
 #include <csignal>
 #include <utility>
 
+#include "common/clock.h"
 #include "common/logging.h"
 #include "statekeeper/store/redis_command.h"
 #include "statekeeper/store/redis_errors.h"
@@ -19,7 +20,13 @@ constexpr int64_t kConnectTimeoutMs =
 constexpr double kFirstBackOff = 0.05;  // seconds
 constexpr double kLongestBackOff = 2;
 constexpr double kWatchSeconds = 1;
-constexpr int kReplicasTimeoutMs = 500;  // then the server is asked again: calls have deadlines of their own
+// For what was written to come to the replicas. While they are lacking the server is asked now and then, and
+// never waits: other commands would have to.
+constexpr int kReplicasTimeoutMs = 500;
+constexpr int kLackingTimeoutMs = 1;
+constexpr double kLackingSeconds = 0.1;
+constexpr double kEvictionSeconds = 5;
+constexpr int64_t kIdleMs = 900;  // a second is the shortest that Redis' timeout can be
 
 bool SaysWrongLogin(std::string_view error) {
   return IsErrorCode(error, "WRONGPASS") || IsErrorCode(error, "NOAUTH") ||
@@ -37,9 +44,17 @@ std::string_view InfoField(std::string_view info, std::string_view name) {
 }  // namespace
 
 RedisConnection::RedisConnection(struct ev_loop* loop, RedisConfig config, Owner* owner)
-    : loop_(loop), config_(std::move(config)), owner_(owner), connection_timer_(loop), watch_timer_(loop) {
+    : loop_(loop),
+      config_(std::move(config)),
+      owner_(owner),
+      connection_timer_(loop),
+      watch_timer_(loop),
+      eviction_timer_(loop),
+      replicas_timer_(loop) {
   connection_timer_.set<RedisConnection, &RedisConnection::OnConnectionTimer>(this);
   watch_timer_.set<RedisConnection, &RedisConnection::OnWatchTimer>(this);
+  eviction_timer_.set<RedisConnection, &RedisConnection::OnEvictionTimer>(this);
+  replicas_timer_.set<RedisConnection, &RedisConnection::OnReplicasTimer>(this);
   // TLS writes in a way that ends the process when the server has just closed the connection.
   signal(SIGPIPE, SIG_IGN);
   Connect();
@@ -85,8 +100,19 @@ void RedisConnection::ConnectTo(const RedisAddress& server) {
   stream_->Start();
 }
 
+bool RedisConnection::WasIdle() const {
+  return state_ == State::kReady && !stream_->waiting() && SteadyMs() - used_ms_ >= kIdleMs;
+}
+
 void RedisConnection::OnEnded(const RedisTrouble& trouble) {
   refused_ = trouble.refused;
+  if (!refused_ && WasIdle()) {
+    SPDLOG_DEBUG("Redis at {} has closed an idle connection: {}", address(), trouble.text);
+    DropConnection();
+    renewing_ = true;
+    owner_->OnBroken();
+    return Connect();
+  }
   Reconnect(trouble.text);
 }
 
@@ -103,6 +129,7 @@ void RedisConnection::OnConnected() {
   if (server.database != 0) SendStep(Step::kPlain, RedisCommand("SELECT", std::to_string(server.database)));
   // Before the probe: "READONLY" says less than who it is.
   SendStep(Step::kInfo, RedisCommand("INFO", "server"));
+  if (config_.watch_eviction) SendStep(Step::kMemory, RedisCommand("INFO", "memory"));
   if (by_sentinel()) SendStep(Step::kRole, RedisCommand("ROLE"));
   if (cluster_node()) {
     SendStep(Step::kSlots, RedisCommand("CLUSTER", "SLOTS"));
@@ -161,6 +188,9 @@ void RedisConnection::HandleHandshakeReply(const redisReply& reply) {
       }
       if (step == Step::kInfo) connection_.run_id = InfoField(Text(reply), "run_id");
       break;
+    case Step::kMemory:
+      LearnPolicy(reply);
+      break;
     case Step::kClientId:
       connection_.client = reply.integer;
       break;
@@ -191,6 +221,8 @@ void RedisConnection::FinishHandshake() {
 void RedisConnection::BecomeReady() {
   connection_timer_.stop();
   state_ = State::kReady;
+  renewing_ = false;
+  used_ms_ = SteadyMs();
   refused_ = false;
   previous_ = connection_;
   if (by_sentinel()) {
@@ -198,11 +230,17 @@ void RedisConnection::BecomeReady() {
     busy_since_watch_ = false;
     watch_timer_.start(kWatchSeconds, kWatchSeconds);
   }
+  if (config_.watch_eviction) eviction_timer_.start(kEvictionSeconds, kEvictionSeconds);
+  if (lacks_replicas_) {
+    SendWait();
+    stream_->Flush();
+  }
   if (std::exchange(failed_attempts_, 0) > 0) SPDLOG_INFO("Redis at {} is back", address());
 }
 
 void RedisConnection::Reconnect(std::string trouble) {
   DropConnection();
+  renewing_ = false;
   state_ = State::kBackOff;
   if (trouble.ends_with('.')) trouble.pop_back();  // it becomes part of a sentence
   const bool news = failed_attempts_ == 0 || (refused_ && trouble != trouble_);
@@ -221,12 +259,16 @@ void RedisConnection::Reconnect(std::string trouble) {
 void RedisConnection::DropConnection() {
   sentinel_query_.reset();
   watch_timer_.stop();
+  eviction_timer_.stop();
+  replicas_timer_.stop();
   commands_ = 0;
   answers_ = 0;
+  last_change_ = 0;
+  confirmed_ = 0;
   waits_.clear();
+  memory_checks_.clear();
   held_.clear();
   sent_since_wait_ = false;
-  lacks_replicas_ = false;
   stream_.reset();
 }
 
@@ -252,54 +294,109 @@ void RedisConnection::OnWatchTimer(ev::timer&, int) {
       });
 }
 
-void RedisConnection::Send(std::string_view command) {
+void RedisConnection::OnEvictionTimer(ev::timer&, int) {
+  memory_checks_.push_back(commands_++);
+  stream_->Send(RedisCommand("INFO", "memory"));
+  stream_->Flush();
+}
+
+// volatile-... drops keys that have a time to live, as none of ours has.
+void RedisConnection::LearnPolicy(const redisReply& memory) {
+  const std::string_view policy = InfoField(Text(memory), "maxmemory_policy");
+  eviction_ = policy.starts_with("allkeys-")
+                  ? fmt::format(
+                        "Redis at {} drops keys when its memory is full (maxmemory-policy {}), and with them "
+                        "state and connections: set maxmemory-policy noeviction there",
+                        address(), policy)
+                  : "";
+}
+
+void RedisConnection::OnReplicasTimer(ev::timer&, int) {
+  SendWait();
+  stream_->Flush();
+}
+
+void RedisConnection::Send(std::string_view command, bool only_reads) {
   stream_->Send(command);
   ++commands_;
+  if (only_reads) return;
+  last_change_ = commands_;
   sent_since_wait_ = true;
 }
 
 void RedisConnection::Flush() {
   busy_since_watch_ = true;
-  if (config_.server.wait_replicas > 0 && std::exchange(sent_since_wait_, false)) SendWait();
+  used_ms_ = SteadyMs();
+  // While replicas are lacking one WAIT after the other is under way.
+  if (config_.server.wait_replicas > 0 && std::exchange(sent_since_wait_, false) && !lacks_replicas_)
+    SendWait();
   stream_->Flush();
 }
 
 void RedisConnection::SendWait() {
   waits_.push_back(commands_++);
-  stream_->Send(
-      RedisCommand("WAIT", std::to_string(config_.server.wait_replicas), std::to_string(kReplicasTimeoutMs)));
+  stream_->Send(RedisCommand("WAIT", std::to_string(config_.server.wait_replicas),
+                             std::to_string(lacks_replicas_ ? kLackingTimeoutMs : kReplicasTimeoutMs)));
 }
 
 void RedisConnection::OnAnswer(RedisReply reply) {
   if (state_ == State::kHandshake) return HandleHandshakeReply(*reply);
+  used_ms_ = SteadyMs();
   const uint64_t command = answers_++;
   if (!waits_.empty() && waits_.front() == command) {
     waits_.pop_front();
-    return HandleWaitReply(*reply);
+    return HandleWaitReply(*reply, command);
   }
-  if (config_.server.wait_replicas > 0) {
-    held_.push_back(std::move(reply));
-  } else {
-    owner_->OnReply(*reply);
+  if (!memory_checks_.empty() && memory_checks_.front() == command) {
+    memory_checks_.pop_front();
+    return LearnPolicy(*reply);
+  }
+  if (config_.server.wait_replicas == 0 || (held_.empty() && last_change_ <= confirmed_)) {
+    return owner_->OnReply(*reply);
+  }
+  held_.push_back(std::move(reply));
+  if (lacks_replicas_) LetReadsPass(held_.size() - 1);
+}
+
+// While replicas are lacking, what reads waits for no change before it: that may be for ever.
+void RedisConnection::LetReadsPass(size_t from) {
+  // The owner may be gone when it has taken one.
+  const std::weak_ptr<char> alive = alive_;
+  const uint64_t connection = connections_;
+  for (size_t i = from; i < held_.size(); ++i) {
+    if (held_[i] == nullptr) continue;
+    RedisReply reply = std::move(held_[i]);
+    const bool taken = owner_->TakeEarly(i, *reply);
+    if (alive.expired() || connection != connections_ || state_ != State::kReady) return;
+    if (!taken) held_[i] = std::move(reply);
   }
 }
 
 // Answers of commands that follow the WAIT cannot be among those held: the server carries them out after it.
-void RedisConnection::HandleWaitReply(const redisReply& reply) {
+void RedisConnection::HandleWaitReply(const redisReply& reply, uint64_t wait) {
   if (reply.type != REDIS_REPLY_INTEGER) return Reconnect(std::string(WithoutArguments(Text(reply))));
   lacks_replicas_ = reply.integer < config_.server.wait_replicas;
   if (lacks_replicas_) {
     trouble_ = fmt::format("{} of {} replicas confirm what was written (wait-replicas)", reply.integer,
                            config_.server.wait_replicas);
+    if (waits_.empty()) replicas_timer_.start(kLackingSeconds);
+    return LetReadsPass(0);
+  }
+  replicas_timer_.stop();
+  confirmed_ = wait;
+  if (waits_.empty() && last_change_ > confirmed_) {  // sent while replicas were lacking
     SendWait();
     stream_->Flush();
-    return;
   }
   const std::deque<RedisReply> confirmed = std::exchange(held_, {});
   const std::weak_ptr<char> alive = alive_;
   const uint64_t connection = connections_;
   for (const RedisReply& held : confirmed) {
-    owner_->OnReply(*held);
+    if (held == nullptr) {
+      owner_->OnTaken();
+    } else {
+      owner_->OnReply(*held);
+    }
     if (alive.expired() || connection != connections_ || state_ != State::kReady) return;
   }
 }

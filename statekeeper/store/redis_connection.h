@@ -1,5 +1,10 @@
 // A connection to one Redis server that is made again, with back-off, whenever it breaks. RedisPipeline and
-// ClusterCalls keep what is to be sent.
+// ClusterCalls keep what is to be sent. One that ends while nothing is under way and nobody has used it for a
+// while (Redis' option timeout) is replaced at once, and that is no outage unless it cannot be.
+//
+// wait-replicas. Answers are held back until WAIT says that enough replicas have what was written before,
+// save those of commands that only read. While replicas are lacking, it is not healthy, also on the
+// connections that follow.
 //
 // Before a new connection is used the server is told to kill the broken one, for it may still hold commands
 // that it has not read yet, and they must not overtake what comes later.
@@ -37,6 +42,10 @@ class RedisConnection final : private RedisStream::Owner {
     // There will be no more answers to the commands sent so far; each may or may not have been carried out.
     // Also before the first connection.
     virtual void OnBroken() = 0;
+    // An answer is about to be held back behind `held` others. True: it need not be, and was taken.
+    virtual bool TakeEarly(size_t /*held*/, const redisReply& /*reply*/) { return false; }
+    // The answer to the oldest command that has none was taken early. Must not destroy the connection.
+    virtual void OnTaken() {}
     // To a node of a cluster: the answer to CLUSTER SLOTS. Must not destroy the connection.
     virtual void OnSlots(const redisReply&) {}
 
@@ -50,7 +59,7 @@ class RedisConnection final : private RedisStream::Owner {
   RedisConnection& operator=(const RedisConnection&) = delete;
 
   // A command in the protocol's format; while ready() only. It leaves with Flush.
-  void Send(std::string_view command);
+  void Send(std::string_view command, bool only_reads = false);
   void Flush();
 
   // Breaks the connection. The next one comes after a back-off.
@@ -58,15 +67,18 @@ class RedisConnection final : private RedisStream::Owner {
 
   // Connected, logged in, scripts loaded, and the server takes writes.
   bool ready() const { return state_ == State::kReady; }
-  bool healthy() const { return ready() && !lacks_replicas_; }
+  // Also while one that the server closed because nobody used it is being replaced.
+  bool healthy() const { return (ready() || renewing_) && !lacks_replicas_; }
   bool refused() const { return refused_; }
   const std::string& trouble() const { return trouble_; }
+  // See RedisCalls.
+  const std::string& eviction() const { return eviction_; }
   const std::vector<std::string>& script_hashes() const { return script_hashes_; }
   std::string address() const { return config_.server.Address(); }
 
  private:
   enum class State { kBackOff, kAskingSentinels, kConnecting, kHandshake, kReady };
-  enum class Step { kPlain, kProbe, kRole, kInfo, kClientId, kSlots, kScript, kKillPrevious };
+  enum class Step { kPlain, kProbe, kRole, kInfo, kMemory, kClientId, kSlots, kScript, kKillPrevious };
 
   // Which connection of which server process.
   struct Identity {
@@ -86,11 +98,18 @@ class RedisConnection final : private RedisStream::Owner {
   void FinishHandshake();
   void BecomeReady();
   void DropConnection();
+  // The connection has ended: because nobody used it?
+  bool WasIdle() const;
   void SendWait();
-  void HandleWaitReply(const redisReply& reply);
+  // `wait`: the number of the WAIT.
+  void HandleWaitReply(const redisReply& reply, uint64_t wait);
+  void LetReadsPass(size_t from);
 
   void OnConnectionTimer(ev::timer&, int);
   void OnWatchTimer(ev::timer&, int);
+  void OnEvictionTimer(ev::timer&, int);
+  void OnReplicasTimer(ev::timer&, int);
+  void LearnPolicy(const redisReply& memory);
   void OnConnected() override;
   void OnAnswer(RedisReply reply) override;
   void OnEnded(const RedisTrouble& trouble) override;
@@ -107,7 +126,9 @@ class RedisConnection final : private RedisStream::Owner {
   std::unique_ptr<RedisStream> stream_;
   uint64_t connections_ = 0;  // so far
   int failed_attempts_ = 0;   // since it was last ready
-  std::vector<Step> steps_;   // of the handshake
+  bool renewing_ = false;
+  int64_t used_ms_ = 0;      // a command or an answer
+  std::vector<Step> steps_;  // of the handshake
   size_t steps_done_ = 0;
   std::vector<std::string> script_hashes_;
   Identity connection_;  // set by the handshake
@@ -119,14 +140,22 @@ class RedisConnection final : private RedisStream::Owner {
   // wait-replicas. Commands and answers of a connection are counted from its readiness on.
   uint64_t commands_ = 0;
   uint64_t answers_ = 0;
-  std::deque<uint64_t> waits_;   // which commands without an answer are WAITs
-  std::deque<RedisReply> held_;  // answers that wait for replicas
+  std::deque<uint64_t> waits_;  // which commands without an answer are WAITs
+  // Answers that wait for replicas; null: it was taken early. And answers are held only behind commands that
+  // changed something.
+  std::deque<RedisReply> held_;
+  uint64_t last_change_ = 0;            // the number of the last command that may have, + 1
+  uint64_t confirmed_ = 0;              // replicas have what all commands before this number have changed
+  std::deque<uint64_t> memory_checks_;  // which commands without an answer ask for the policy
+  std::string eviction_;
   bool sent_since_wait_ = false;
   bool lacks_replicas_ = false;
   bool busy_since_watch_ = false;
 
   ev::timer connection_timer_;  // end of the back-off, or of the time for connecting
   ev::timer watch_timer_;       // asks the sentinels again
+  ev::timer eviction_timer_;    // asks for the policy again
+  ev::timer replicas_timer_;    // asks for replicas that are lacking again
   std::shared_ptr<char> alive_ = std::make_shared<char>();
 };
 

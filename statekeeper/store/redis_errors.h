@@ -24,4 +24,11 @@ inline bool SaysAway(std::string_view error) {
   return false;
 }
 
+// The server is there, and refuses whatever may need memory, or disk, until somebody makes room.
+inline bool SaysFull(std::string_view error) {
+  // Before Redis 7 what a script met stands in the middle.
+  return IsErrorCode(error, "OOM") || IsErrorCode(error, "MISCONF") ||
+         error.find(" -OOM ") != std::string_view::npos || error.find(" -MISCONF ") != std::string_view::npos;
+}
+
 }  // namespace dormouse

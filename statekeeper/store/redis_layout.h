@@ -2,7 +2,8 @@
 //
 //   PREFIX:cluster                     hash    shards -> S. What the whole cluster shares
 //   {PREFIX:SHARD}:shard               hash    owner, epoch: the shard's record, the fence of every commit;
-//   crashes, crashed (time of the last one in ms), released (1 when its owner has ended well)
+//   commits (so far); crashes, crashed (time of the last one in ms), released (1 when its owner has ended
+//   well)
 //   {PREFIX:SHARD}:alarms              zset    hub by due time in ms
 //   {PREFIX:SHARD}:hubs                zset    the names of the shard's hubs that have rows, all with score 0
 //   {PREFIX:SHARD}:h:CLASS/NAME        zset    the hub's rows
@@ -34,20 +35,23 @@ std::string EscapeRowKey(std::string_view key);
 std::string UnescapeRowKey(std::string_view escaped);
 
 // KEYS  the shard's record, its alarms, its list of hubs, then the hubs.
-// ARGV  owner, epoch, then hub by hub: the number of its rows; when its alarm is due, '0' to delete it, '' to
+// ARGV  owner, epoch, the commits that the shard must know of, then hub by hub: the number of its rows; when
+// its alarm is due, '0' to delete it, '' to
 //       leave it; the hub's name where there is an alarm; and row by row the escaped key, then the member to
 //       put, or '' to delete.
-// Answers 1, or 0 when owner and epoch are not the shard's: then nothing is changed.
+// Answers how many commits the shard has known, or 0 when owner and epoch are not the shard's, or commits are
+// missing: then nothing is changed.
 //
 // The list of hubs changes with a hub's first row and its last, which the number of rows gained tells: a
 // commit that replaces rows, as most do, does not look at the list. The name is what follows
 // "{PREFIX:SHARD}:h:".
 inline constexpr std::string_view kCommitScript = R"(
-local shard = redis.call('HMGET', KEYS[1], 'owner', 'epoch')
+local shard = redis.call('HMGET', KEYS[1], 'owner', 'epoch', 'commits')
 if shard[1] ~= ARGV[1] or shard[2] ~= ARGV[2] then return 0 end
+if tonumber(shard[3] or 0) < tonumber(ARGV[3]) then return 0 end
 -- Changes nothing. But a Redis that is out of memory refuses it; after a deletion it would refuse no more.
 redis.call('ZADD', KEYS[2], 'XX', 0, '')
-local at = 3
+local at = 4
 for i = 4, #KEYS do
   local hub, due, next_hub, gained = KEYS[i], ARGV[at + 1], at + 3 + 2 * ARGV[at], 0
   if due == '0' then
@@ -66,7 +70,7 @@ for i = 4, #KEYS do
   end
   at = next_hub
 end
-return 1
+return redis.call('HINCRBY', KEYS[1], 'commits', 1)
 )";
 
 // KEYS  the hub.   ARGV  lower and upper bound as for ZRANGEBYLEX, most rows, most bytes (about).

@@ -17,7 +17,11 @@ constexpr int64_t kLogIntervalMs = 10'000;
 }  // namespace
 
 RedisPipeline::RedisPipeline(struct ev_loop* loop, const RedisConfig& config)
-    : calls_(loop, config.timeout, [this] { OnExpiry(); }), prepare_(loop), connection_(loop, config, this) {
+    : probe_key_(config.probe_key + ":probe"),
+      calls_(loop, config.timeout, [this] { OnExpiry(); }),
+      prepare_(loop),
+      connection_(loop, config, this),
+      refusals_(loop, connection_.address(), [this] { Probe(); }) {
   prepare_.set<RedisPipeline, &RedisPipeline::OnPrepare>(this);
   // Always on, and last: a watcher that another one of the same phase starts would not run before the loop
   // sleeps.
@@ -26,7 +30,25 @@ RedisPipeline::RedisPipeline(struct ev_loop* loop, const RedisConfig& config)
 }
 
 void RedisPipeline::Call(std::string_view, std::string command, ReplyHandler done) {
-  calls_.Push({std::move(command), std::move(done)});
+  calls_.Push({std::move(command), std::move(done), false});
+}
+
+void RedisPipeline::Read(std::string_view, std::string command, ReplyHandler done) {
+  calls_.Push({std::move(command), std::move(done), true});
+}
+
+StoreState RedisPipeline::state() const {
+  if (!connection_.healthy()) return StoreState::kAway;
+  return refusals_.refusal().empty() ? StoreState::kWell : StoreState::kRefuses;
+}
+
+std::string RedisPipeline::trouble() const {
+  return connection_.healthy() && !refusals_.refusal().empty() ? refusals_.refusal() : connection_.trouble();
+}
+
+void RedisPipeline::Probe() {
+  Call({}, ProbeOfChanges(probe_key_),
+       [this](StoreStatus status, const redisReply*) { refusals_.Probed(status == StoreStatus::kOk); });
 }
 
 void RedisPipeline::OnExpiry() {
@@ -41,10 +63,10 @@ void RedisPipeline::OnPrepare(ev::prepare&, int) {
 
 void RedisPipeline::SendCalls() {
   while (sent_ < calls_.size() && (sent_ == 0 || sent_bytes_ < kWindowBytes)) {
-    const std::string& command = calls_[sent_].command;
-    connection_.Send(command);
+    const PendingCall& call = calls_[sent_];
+    connection_.Send(call.command, call.only_reads);
     ++sent_;
-    sent_bytes_ += command.size();
+    sent_bytes_ += call.command.size();
   }
   connection_.Flush();
 }
@@ -59,14 +81,29 @@ void RedisPipeline::OnReply(const redisReply& reply) {
   if (error && (SaysAway(Text(reply)) || IsErrorCode(Text(reply), "NOSCRIPT"))) {
     return connection_.Reconnect(std::string(Text(reply)));
   }
-  if (error && SteadyMs() >= next_log_ms_) {
+  if (error && SaysFull(Text(reply))) {
+    refusals_.Refused(WithoutArguments(Text(reply)));
+  } else if (error && SteadyMs() >= next_log_ms_) {
     next_log_ms_ = SteadyMs() + kLogIntervalMs;
     SPDLOG_ERROR("Redis at {} refused a command: {}", connection_.address(), WithoutArguments(Text(reply)));
   }
-  const PendingCall call = calls_.PopFront();
+  const PendingCall call = PopFront();
+  if (!call.done) return;
+  call.done(error ? StoreStatus::kError : StoreStatus::kOk, error ? nullptr : &reply);  // may destroy *this
+}
+
+bool RedisPipeline::TakeEarly(size_t held, const redisReply& reply) {
+  if (!calls_[held].only_reads || reply.type == REDIS_REPLY_ERROR) return false;
+  const ReplyHandler done = std::exchange(calls_[held].done, nullptr);
+  if (done) done(StoreStatus::kOk, &reply);  // may destroy *this
+  return true;
+}
+
+RedisPipeline::PendingCall RedisPipeline::PopFront() {
+  PendingCall call = calls_.PopFront();
   --sent_;
   sent_bytes_ -= call.bytes();
-  call.done(error ? StoreStatus::kError : StoreStatus::kOk, error ? nullptr : &reply);  // may destroy *this
+  return call;
 }
 
 }  // namespace dormouse

@@ -15,6 +15,7 @@
 #include "statekeeper/store/call_queue.h"
 #include "statekeeper/store/redis_calls.h"
 #include "statekeeper/store/redis_connection.h"
+#include "statekeeper/store/refusal_watch.h"
 
 namespace dormouse {
 
@@ -25,32 +26,44 @@ class RedisPipeline : public RedisCalls, private RedisConnection::Owner {
   RedisPipeline& operator=(const RedisPipeline&) = delete;
 
   void Call(std::string_view key, std::string command, ReplyHandler done) override;
+  void Read(std::string_view key, std::string command, ReplyHandler done) override;
 
   bool healthy() const override { return connection_.healthy(); }
+  StoreState state() const override;
   bool refused() const override { return connection_.refused(); }
-  std::string trouble() const override { return connection_.trouble(); }
+  std::string trouble() const override;
+  std::string eviction() const override { return connection_.eviction(); }
   const std::vector<std::string>& script_hashes() const override { return connection_.script_hashes(); }
 
  private:
   struct PendingCall {
     std::string command;
-    ReplyHandler done;
+    ReplyHandler done;  // null: it has been answered
+    bool only_reads = false;
     size_t bytes() const { return command.size(); }
-    void Fail(StoreStatus status) { done(status, nullptr); }
+    void Fail(StoreStatus status) {
+      if (done) done(status, nullptr);
+    }
   };
 
   void OnReply(const redisReply& reply) override;
+  bool TakeEarly(size_t held, const redisReply& reply) override;
+  void OnTaken() override { PopFront(); }
+  PendingCall PopFront();
   void OnBroken() override;
   void SendCalls();
   void OnExpiry();
   void OnPrepare(ev::prepare&, int);
+  void Probe();
 
+  const std::string probe_key_;
   CallQueue<PendingCall> calls_;
   size_t sent_ = 0;  // the first so many calls are on the connection
   size_t sent_bytes_ = 0;
   int64_t next_log_ms_ = 0;
   ev::prepare prepare_;  // sends, at the end of each turn of the loop
   RedisConnection connection_;
+  RefusalWatch refusals_;
 };
 
 }  // namespace dormouse

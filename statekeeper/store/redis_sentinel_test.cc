@@ -14,6 +14,7 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::SizeIs;
 
 constexpr char kHub[] = "echo/room";
 
@@ -110,6 +111,33 @@ TEST_F(RedisSentinelTest, NothingIsAcknowledgedThatNoReplicaHas) {
   redis_.replica().Continue();
   loop_.RunUntil([this] { return acknowledged_ == 1; });
   EXPECT_TRUE(store_->healthy());
+}
+
+// Of what is read nobody is told that it will be there.
+TEST_F(RedisSentinelTest, ReadsGoOnWhileReplicasAreLacking) {
+  Open("?wait-replicas=1", Duration(3'000));
+  CommitNext();
+  loop_.RunUntil([this] { return acknowledged_ == 1; });
+  redis_.replica().Kill();
+  std::vector<StoreStatus> failed;
+  for (int round = 0; round < 2; ++round) {  // the second on another connection
+    store_->Commit(Put(kHub, epoch_, "x", "x"), [&](StoreStatus status) { failed.push_back(status); });
+    loop_.RunUntil([this] { return !store_->healthy(); });
+    for (int i = 0; i < 20; ++i) {
+      const auto [status, values] = Get(loop_, *store_, kHub, {"0", "x"});
+      ASSERT_EQ(status, StoreStatus::kOk);
+      EXPECT_EQ(values[0], "0");
+    }
+    EXPECT_THAT(failed, SizeIs(round)) << "while the commit waits";
+    loop_.RunUntil([&] { return failed.size() == static_cast<size_t>(round) + 1; });
+    EXPECT_EQ(failed.back(), StoreStatus::kUnavailable);
+    EXPECT_FALSE(store_->healthy());
+  }
+  redis_.replica().Start();
+  redis_.replica().Ask({"REPLICAOF", "127.0.0.1", std::to_string(redis_.master().port())});
+  loop_.RunUntil([this] { return store_->healthy(); });
+  CommitNext();
+  loop_.RunUntil([this] { return acknowledged_ == 2; });
 }
 
 TEST_F(RedisSentinelTest, RefusesWhatCannotWorkInASentence) {

@@ -3,11 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 #include "common/clock.h"
+#include "common/logging.h"
 
 namespace dormouse {
 namespace {
@@ -23,6 +26,8 @@ CREATE TABLE IF NOT EXISTS shards (shard INTEGER PRIMARY KEY, owner TEXT NOT NUL
 -- well is 0 of them, and released.
 CREATE TABLE IF NOT EXISTS shard_crashes (
   shard INTEGER PRIMARY KEY, crashes INTEGER NOT NULL, crashed INTEGER NOT NULL, released INTEGER NOT NULL DEFAULT 0);
+-- How many commits a shard has known: whoever was told of more knows that this file has lost some.
+CREATE TABLE IF NOT EXISTS shard_commits (shard INTEGER PRIMARY KEY, commits INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS rows (
   hub TEXT NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, PRIMARY KEY (hub, key)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS alarms (
@@ -51,12 +56,14 @@ constexpr const char* kSql[] = {
     "DELETE FROM alarms WHERE hub = ?",
     "SELECT hub, due FROM alarms WHERE shard = ? AND due <= ? ORDER BY due, hub LIMIT ?",
     "SELECT due FROM alarms WHERE shard = ? AND due > ? ORDER BY due LIMIT 1",
-    R"(SELECT owner, epoch, crashes, crashed, released FROM shards LEFT JOIN shard_crashes USING (shard)
-       WHERE shard = ?)",
+    R"(SELECT owner, epoch, crashes, crashed, released, commits FROM shards
+       LEFT JOIN shard_crashes USING (shard) LEFT JOIN shard_commits USING (shard) WHERE shard = ?)",
     R"(INSERT INTO shards (shard, owner, epoch) VALUES (?, ?, ?)
        ON CONFLICT DO UPDATE SET owner = excluded.owner, epoch = excluded.epoch)",
     R"(INSERT INTO shard_crashes (shard, crashes, crashed) VALUES (?, ?, ?)
        ON CONFLICT DO UPDATE SET crashes = excluded.crashes, crashed = excluded.crashed)",
+    "INSERT INTO shard_commits (shard, commits) VALUES (?, 1) ON CONFLICT DO UPDATE SET commits = commits + "
+    "1",
     R"(INSERT INTO shard_crashes (shard, crashes, crashed, released) VALUES (?, 0, 0, 1)
        ON CONFLICT DO UPDATE SET released = 1)",
     "UPDATE shard_crashes SET released = 0 WHERE shard = ? AND released",
@@ -136,32 +143,37 @@ class SqliteDatabase::Query {
 
 std::unique_ptr<SqliteDatabase> SqliteDatabase::Open(const std::string& path, uint32_t shard_count,
                                                      std::string* error) {
-  sqlite3* db = nullptr;
+  std::unique_ptr<SqliteDatabase> database(new SqliteDatabase(path, shard_count));
+  if (!database->OpenFile(error)) return nullptr;
+  return database;
+}
+
+bool SqliteDatabase::OpenFile(std::string* error) {
+  const std::string& path = file_.path();
   const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
-  const int opened = sqlite3_open_v2(path.c_str(), &db, flags, nullptr);
-  std::unique_ptr<SqliteDatabase> database(new SqliteDatabase(db));
+  const int opened = sqlite3_open_v2(path.c_str(), &db_, flags, nullptr);
   KeepPrivate(path);
   // The lock is taken with the first read, and held: in this mode SQLite needs no file of shared memory
   // either.
   if (opened != SQLITE_OK ||
-      !database->Execute("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;"
-                         "PRAGMA synchronous = FULL; BEGIN IMMEDIATE; COMMIT;") ||
-      !database->Execute(kSchema) || !database->Prepare()) {
-    if (sqlite3_errcode(db) == SQLITE_BUSY) {
+      !Execute("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;"
+               "PRAGMA synchronous = FULL; BEGIN IMMEDIATE; COMMIT;") ||
+      !Execute(kSchema) || !Prepare()) {
+    if (sqlite3_errcode(db_) == SQLITE_BUSY) {
       *error = fmt::format(
           "{} is in use by another process. A file serves one statekeeper; more than one need Redis "
           "(--store redis://HOST:PORT).",
           path);
     } else {
-      *error = fmt::format("The store {} cannot be opened: {}.", path, database->error());
+      *error = fmt::format("The store {} cannot be opened: {}.", path, sqlite3_errmsg(db_));
     }
-    return nullptr;
+    return false;
   }
 
   sqlite3_stmt* statement = nullptr;
   std::string stored;
-  const std::string wanted = std::to_string(shard_count);
-  sqlite3_prepare_v2(db,
+  const std::string wanted = std::to_string(shard_count_);
+  sqlite3_prepare_v2(db_,
                      "INSERT INTO meta (name, value) VALUES ('shards', ?) "
                      "ON CONFLICT DO UPDATE SET value = value RETURNING value",
                      -1, &statement, nullptr);
@@ -172,8 +184,8 @@ std::unique_ptr<SqliteDatabase> SqliteDatabase::Open(const std::string& path, ui
   }
   const bool failed = sqlite3_finalize(statement) != SQLITE_OK || stored.empty();
   if (failed) {
-    *error = fmt::format("The store {} cannot be written: {}.", path, database->error());
-    return nullptr;
+    *error = fmt::format("The store {} cannot be written: {}.", path, sqlite3_errmsg(db_));
+    return false;
   }
   if (stored != wanted) {
     *error = fmt::format(
@@ -181,14 +193,51 @@ std::unique_ptr<SqliteDatabase> SqliteDatabase::Open(const std::string& path, ui
         "never "
         "changes: set --shards {}, or another file for another cluster.",
         path, stored, wanted, stored);
-    return nullptr;
+    return false;
   }
-  return database;
+  file_.Remember();
+  return true;
+}
+
+void SqliteDatabase::CloseFile(bool abandon) {
+  for (sqlite3_stmt*& statement : statements_) sqlite3_finalize(std::exchange(statement, nullptr));
+  if (db_ == nullptr) return;
+  if (abandon) {
+    // It would write into what is at the path now, and remove the log beside that.
+    sqlite3_db_config(db_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+  }
+  sqlite3_close(std::exchange(db_, nullptr));
 }
 
 SqliteDatabase::~SqliteDatabase() {
-  for (sqlite3_stmt* statement : statements_) sqlite3_finalize(statement);
-  sqlite3_close(db_);
+  const StoreFile::Change change = file_.Look();
+  CloseFile(change != StoreFile::Change::kNone && change != StoreFile::Change::kLogGone);
+}
+
+bool SqliteDatabase::ChangeStore(StoreFile::Change change) {
+  constexpr std::array kWhat = {"", "its log was removed", "it was removed", "it was replaced",
+                                "another process has written to it"};
+  if (db_ != nullptr) {
+    const bool abandon = change != StoreFile::Change::kLogGone;
+    trouble_ = fmt::format("{}: {}", file_.path(), kWhat[static_cast<size_t>(change)]);
+    SPDLOG_ERROR("The store {} was taken from under this process: {}. {}", file_.path(),
+                 kWhat[static_cast<size_t>(change)],
+                 abandon ? "All changes are refused until there is a file that nobody is writing; what that "
+                           "one does not hold is lost"
+                         : "It is opened anew");
+    if (abandon) file_.DropOwnLog();
+    CloseFile(abandon);
+    ++serial_;
+  }
+  if (change != StoreFile::Change::kLogGone && !file_.IsStill(SteadyMs())) return false;
+  if (std::string error; !OpenFile(&error)) {
+    trouble_ = error;
+    CloseFile(true);
+    return false;
+  }
+  SPDLOG_WARN("The store {} is open again, as it lies there now", file_.path());
+  trouble_.clear();
+  return true;
 }
 
 bool SqliteDatabase::Prepare() {
@@ -203,23 +252,41 @@ bool SqliteDatabase::Prepare() {
 }
 
 bool SqliteDatabase::Execute(const char* sql) {
-  return sqlite3_exec(db_, sql, nullptr, nullptr, nullptr) == SQLITE_OK;
+  const bool done = sqlite3_exec(db_, sql, nullptr, nullptr, nullptr) == SQLITE_OK;
+  file_.Remember();
+  return done;
 }
 
-bool SqliteDatabase::Begin() { return Query(statements_[kBegin]).Run(); }
-bool SqliteDatabase::Commit() { return Query(statements_[kCommit]).Run(); }
+bool SqliteDatabase::Begin() {
+  const StoreFile::Change change = file_.Look();
+  if ((db_ == nullptr || change != StoreFile::Change::kNone) && !ChangeStore(change)) return false;
+  trouble_.clear();
+  return Query(statements_[kBegin]).Run();
+}
+
+bool SqliteDatabase::Commit() {
+  if (!Query(statements_[kCommit]).Run()) return false;
+  if (file_.RememberWrite()) return true;
+  trouble_ = file_.path() + " was removed or replaced";
+  return false;
+}
+
 void SqliteDatabase::Rollback() {
   // Some errors have rolled back already.
-  if (sqlite3_get_autocommit(db_) == 0) Query(statements_[kRollback]).Run();
+  if (db_ != nullptr && sqlite3_get_autocommit(db_) == 0) Query(statements_[kRollback]).Run();
 }
 
-StoreStatus SqliteDatabase::Apply(const ShardCommit& commit, const std::string& owner) {
+StoreStatus SqliteDatabase::Apply(const ShardCommit& commit, const std::string& owner, uint64_t* commits) {
   {
     Query shard(statements_[kGetShard]);
     const bool found = shard.Bind(commit.shard).Next();
     if (shard.failed()) return StoreStatus::kError;
     if (!found || shard.Bytes(0) != owner || shard.Number(1) != commit.epoch) return StoreStatus::kFenced;
+    const auto known = static_cast<uint64_t>(shard.Number(5));
+    if (known < *commits) return StoreStatus::kFenced;
+    *commits = known + 1;
   }
+  if (!Query(statements_[kCountCommit]).Bind(commit.shard).Run()) return StoreStatus::kError;
   for (const HubCommit& hub : commit.hubs) {
     for (const RowWrite& row : hub.rows) {
       Query write(statements_[row.value ? kPutRow : kDeleteRow]);
@@ -317,8 +384,8 @@ StoreStatus SqliteDatabase::ShardTable(uint64_t known_version, SyncAnswer* answe
 StoreStatus SqliteDatabase::GetShard(ShardId shard, ShardRecord* record, bool* released) {
   Query query(statements_[kGetShard]);
   if (query.Bind(shard).Next()) {
-    *record = {query.Bytes(0), static_cast<uint32_t>(query.Number(1)),
-               static_cast<uint32_t>(query.Number(2))};
+    *record = {query.Bytes(0), static_cast<uint32_t>(query.Number(1)), static_cast<uint32_t>(query.Number(2)),
+               static_cast<uint64_t>(query.Number(5))};
     if (WallMs() - query.Number(3) > kCrashMemory.count()) record->crashes = 0;
     *released = query.Number(4) != 0;
   }
@@ -337,7 +404,7 @@ StoreStatus SqliteDatabase::Claim(const std::string& owner, const std::vector<Sh
         if (!count.Bind(claim.shard).Bind(++record.crashes).Bind(WallMs()).Run()) return StoreStatus::kError;
       }
       record.owner = owner;
-      record.epoch = record.epoch == 0 ? FirstEpoch() : record.epoch + 1;
+      record.epoch = std::max(record.epoch == 0 ? FirstEpoch() : record.epoch + 1, claim.highest + 1);
       Query set(statements_[kPutShard]);
       if (!set.Bind(claim.shard).Text(record.owner).Bind(record.epoch).Run()) return StoreStatus::kError;
       Query serve(statements_[kUnreleaseShard]);
@@ -369,6 +436,21 @@ StoreStatus SqliteDatabase::Publish(const std::vector<ShardEntry>& entries) {
   return StoreStatus::kOk;
 }
 
-std::string SqliteDatabase::error() const { return sqlite3_errmsg(db_); }
+std::string SqliteDatabase::error() const {
+  return !trouble_.empty() || db_ == nullptr ? trouble_ : sqlite3_errmsg(db_);
+}
+
+bool SqliteDatabase::error_is_damage() const {
+  const int code = sqlite3_extended_errcode(db_);
+  return (code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_NOTADB || code == SQLITE_IOERR_READ ||
+         code == SQLITE_IOERR_SHORT_READ;
+}
+
+bool SqliteDatabase::Probe() {
+  const bool done = Begin() && Execute("INSERT OR REPLACE INTO meta VALUES ('probe', zeroblob(65536))") &&
+                    Execute("COMMIT; BEGIN IMMEDIATE; DELETE FROM meta WHERE name = 'probe'; COMMIT");
+  if (!done) Rollback();
+  return done;
+}
 
 }  // namespace dormouse

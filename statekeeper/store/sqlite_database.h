@@ -2,6 +2,10 @@
 // Write-ahead log, synced at every commit; locked for this process from Open until the object or the process
 // is gone, however it ends; readable for this user alone.
 //
+// When the file is removed, replaced or overwritten under it, what was not yet answered is refused, as is
+// everything until the file at the path has been still for a moment; that one is opened then, and is another
+// store (serial()).
+//
 // Used by one thread at a time. Operations are made between Begin and Commit or Rollback. An operation or a
 // Commit that fails leaves a transaction that can only be rolled back; error() says what was wrong.
 #pragma once
@@ -14,6 +18,7 @@
 
 #include "statekeeper/store/cluster_store.h"
 #include "statekeeper/store/store.h"
+#include "statekeeper/store/store_file.h"
 
 namespace dormouse {
 
@@ -30,8 +35,9 @@ class SqliteDatabase {
   bool Commit();
   void Rollback();
 
-  // kFenced: nothing was changed; the transaction is as good as before.
-  StoreStatus Apply(const ShardCommit& commit, const std::string& owner);
+  // kFenced: nothing was changed; the transaction is as good as before. `*commits`: of the shard; before,
+  // those that it must know of, and with kOk those that it has known with this one.
+  StoreStatus Apply(const ShardCommit& commit, const std::string& owner, uint64_t* commits);
   StoreStatus Range(const std::string& hub, const std::string& first, const std::string& last, size_t limit,
                     RowPage* page);
   StoreStatus Get(const std::string& hub, const std::vector<std::string>& keys,
@@ -48,6 +54,15 @@ class SqliteDatabase {
   StoreStatus Release(const std::string& owner, const std::vector<ShardEpoch>& shards);
 
   std::string error() const;
+  // Counts the stores that this object has had.
+  uint64_t serial() const { return serial_; }
+  // What went wrong last is that something in the file cannot be read, rather than that nothing can be
+  // written.
+  bool error_is_damage() const;
+
+  // Writes something that is larger than most commits, and removes it again. False: there is no room, or the
+  // disk fails. Not within a transaction.
+  bool Probe();
 
  private:
   // A shard's record, and whether it was released.
@@ -70,6 +85,7 @@ class SqliteDatabase {
     kGetShard,
     kPutShard,
     kPutCrashes,
+    kCountCommit,
     kReleaseShard,
     kUnreleaseShard,
     kHasRows,
@@ -82,13 +98,22 @@ class SqliteDatabase {
     kStatements
   };
 
-  explicit SqliteDatabase(sqlite3* db) : db_(db) {}
+  SqliteDatabase(const std::string& path, uint32_t shard_count) : file_(path), shard_count_(shard_count) {}
+  bool OpenFile(std::string* error);
+  // `abandon`: what its log holds is not to go anywhere any more.
+  void CloseFile(bool abandon);
+  // Another store is at the path, or none. False: it is not open, trouble_ says why.
+  bool ChangeStore(StoreFile::Change change);
   // After a commit's writes: whether the hub has rows now, as the list of hubs has to say.
   bool KeepListed(ShardId shard, const HubCommit& hub);
   bool Prepare();
   bool Execute(const char* sql);
 
-  sqlite3* const db_;
+  StoreFile file_;
+  const uint32_t shard_count_;
+  sqlite3* db_ = nullptr;  // null: the file was lost, and there is no other yet
+  uint64_t serial_ = 1;
+  std::string trouble_;  // beside SQLite's own
   sqlite3_stmt* statements_[kStatements] = {};
 };
 

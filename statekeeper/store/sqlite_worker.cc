@@ -7,6 +7,9 @@ namespace dormouse {
 namespace {
 
 constexpr int64_t kLogIntervalMs = 10'000;
+// Without those that failed in the attempt before; then one by one.
+constexpr int kAttemptsTogether = 4;
+constexpr std::chrono::milliseconds kProbeInterval{1'000};
 
 }  // namespace
 
@@ -35,35 +38,73 @@ void SqliteWorker::Run() {
     std::vector<Job> jobs;
     {
       std::unique_lock lock(mutex_);
-      wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
-      if (queue_.empty()) return;
+      const auto wanted = [this] { return stopping_ || !queue_.empty(); };
+      if (refusal_.empty()) {
+        wake_.wait(lock, wanted);
+      } else {
+        wake_.wait_for(lock, kProbeInterval, wanted);
+      }
+      if (queue_.empty() && stopping_) return;
       jobs.swap(queue_);
     }
-    RunTogether(jobs);
+    if (!jobs.empty()) RunTogether(jobs);
+    if (refusal_.empty() || SteadyMs() < probe_at_ms_) continue;
+    probe_at_ms_ = SteadyMs() + kProbeInterval.count();
+    Probe();
   }
 }
 
-// One transaction: either all jobs count or none, so a job that read another's writes is answered only after
+// Either all that have not failed count or none, so a job that read another's writes is answered only after
 // those are durable.
 void SqliteWorker::RunTogether(const std::vector<Job>& jobs) {
   std::vector<StoreStatus> statuses(jobs.size(), StoreStatus::kOk);
-  bool ok = database_->Begin();
-  for (size_t i = 0; ok && i < jobs.size(); ++i) {
-    if (IsGivenUp(jobs[i])) continue;
-    statuses[i] = jobs[i].work(*database_);
-    ok = statuses[i] != StoreStatus::kError;
+  std::vector<bool> failed(jobs.size(), false);
+  size_t left = jobs.size();
+  const auto fail = [&](size_t i) {
+    for (size_t each = i; each < jobs.size(); ++each) {
+      if (failed[each] || (each != i && (jobs[i].chain == 0 || jobs[each].chain != jobs[i].chain))) continue;
+      failed[each] = true;
+      --left;
+    }
+  };
+  std::optional<size_t> culprit = Attempt(jobs, failed, &statuses);
+  for (int attempts = 1; culprit && attempts < kAttemptsTogether && *culprit < jobs.size(); ++attempts) {
+    fail(*culprit);
+    culprit = Attempt(jobs, failed, &statuses);
   }
-  if (!ok || !database_->Commit()) {
-    LogFailure();
-    database_->Rollback();
-    statuses.assign(jobs.size(), StoreStatus::kError);
+  if (culprit && left > 1) {  // one by one
+    for (size_t i = 0; i < jobs.size(); ++i) {
+      if (failed[i]) continue;
+      std::vector<bool> others(jobs.size(), true);
+      others[i] = false;
+      if (Attempt(jobs, others, &statuses)) fail(i);
+    }
+  } else if (culprit) {
+    failed.assign(jobs.size(), true);
   }
   for (size_t i = 0; i < jobs.size(); ++i) {
     Mailbox& mailbox = *jobs[i].mailbox;
     const std::lock_guard lock(mailbox.mutex);
-    mailbox.answers.push_back({jobs[i].call, statuses[i]});
+    mailbox.answers.push_back({jobs[i].call, failed[i] ? StoreStatus::kError : statuses[i]});
     if (mailbox.async != nullptr) mailbox.async->send();
   }
+}
+
+std::optional<size_t> SqliteWorker::Attempt(const std::vector<Job>& jobs, const std::vector<bool>& failed,
+                                            std::vector<StoreStatus>* statuses) {
+  std::optional<size_t> culprit;
+  if (!database_->Begin()) culprit = jobs.size();
+  for (size_t i = 0; !culprit && i < jobs.size(); ++i) {
+    if (failed[i] || IsGivenUp(jobs[i])) continue;
+    (*statuses)[i] = jobs[i].work(*database_);
+    if ((*statuses)[i] == StoreStatus::kError) culprit = i;
+  }
+  if (!culprit && !database_->Commit()) culprit = jobs.size();
+  if (culprit) {
+    NoteFailure();
+    database_->Rollback();
+  }
+  return culprit;
 }
 
 bool SqliteWorker::IsGivenUp(const Job& job) {
@@ -71,10 +112,38 @@ bool SqliteWorker::IsGivenUp(const Job& job) {
   return job.call <= job.mailbox->given_up;
 }
 
-void SqliteWorker::LogFailure() {
+void SqliteWorker::NoteFailure() {
+  const std::string error = database_->error();
+  if (database_->error_is_damage()) {
+    SetState(refusal_, error);
+  } else {
+    SetState(error, damage_);
+  }
   if (SteadyMs() < next_log_ms_) return;
   next_log_ms_ = SteadyMs() + kLogIntervalMs;
-  SPDLOG_ERROR("The store's file cannot be read or written: {}", database_->error());
+  SPDLOG_ERROR("The store's file cannot be read or written: {}", error);
+}
+
+void SqliteWorker::SetState(std::string refusal, std::string damage) {
+  const std::lock_guard lock(trouble_mutex_);
+  refusal_ = std::move(refusal);
+  damage_ = std::move(damage);
+  state_.store(!refusal_.empty()  ? StoreState::kRefuses
+               : !damage_.empty() ? StoreState::kPartly
+                                  : StoreState::kWell,
+               std::memory_order_relaxed);
+}
+
+std::string SqliteWorker::trouble() const {
+  const std::lock_guard lock(trouble_mutex_);
+  if (!refusal_.empty()) return refusal_;
+  return damage_.empty() ? "" : "a part of its file is damaged (" + damage_ + "); restore it from a backup";
+}
+
+void SqliteWorker::Probe() {
+  if (!database_->Probe()) return;
+  SPDLOG_INFO("The store's file can be written again");
+  SetState("", damage_);
 }
 
 SqliteCalls::SqliteCalls(struct ev_loop* loop, Duration timeout, SqliteWorker* worker)
@@ -92,8 +161,9 @@ SqliteCalls::~SqliteCalls() {
   mailbox_->async = nullptr;
 }
 
-void SqliteCalls::Call(size_t bytes, SqliteWorker::Work work, Done done) {
-  if (calls_.Push({bytes, std::move(done)})) worker_->Submit({mailbox_, ++last_call_, std::move(work)});
+void SqliteCalls::Call(size_t bytes, SqliteWorker::Work work, Done done, uint64_t chain) {
+  if (calls_.Push({bytes, std::move(done)}))
+    worker_->Submit({mailbox_, ++last_call_, std::move(work), chain});
 }
 
 void SqliteCalls::OnExpiry() {

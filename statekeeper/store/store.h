@@ -13,6 +13,11 @@
 // callbacks run, never from inside the call that takes them. Calls are carried out in the order they were
 // made, so a read sees every commit made before it. Callbacks of destroyed stores do not run.
 //
+// Time. A store may come back with less than it has acknowledged: restarted from a snapshot, restored from a
+// backup, emptied, replaced by a replica that lagged. So each shard counts its commits, in its record; a
+// commit on a shard that knows fewer than this Store was told of is fenced, too, and whoever claims the shard
+// is told the count.
+//
 // Failure. While the store is away calls are kept, bounded, and carried out when it is back, in order; every
 // call fails with kUnavailable once its deadline (StoreConfig::timeout) has passed, and those made after it,
 // which may build on it, fail with it. A commit that failed so may or may not have been applied. But what was
@@ -38,9 +43,18 @@ namespace dormouse {
 
 enum class StoreStatus {
   kOk,
-  kFenced,       // another owner has the shard
+  kFenced,       // another owner has the shard, or it has lost commits that were acknowledged
   kUnavailable,  // no answer within the deadline
   kError,        // the store refused (out of memory, disk full, wrong type, ...); see the log
+};
+
+// What a store does of its work, as far as is known: for operators, who are to be told the truth. An error in
+// one hub's rows is none of these.
+enum class StoreState {
+  kWell,
+  kPartly,   // hubs of a smaller part of it wait or are refused; the others are served
+  kRefuses,  // it answers, and refuses every change (out of memory, its disk is full, ...)
+  kAway,
 };
 
 struct Row {
@@ -91,6 +105,7 @@ struct ShardRecord {
   std::string owner;  // empty: never owned
   uint32_t epoch = 0;
   uint32_t crashes = 0;  // see ClusterStore::Claim
+  uint64_t commits = 0;  // of all its owners so far
 };
 
 // The first epoch of a shard that nobody has owned yet: the seconds since 2020. So a store that was emptied,
@@ -127,8 +142,18 @@ class Store {
   // `limit` (at most 1,000). Fewer than `limit`: there are no more.
   virtual void ListHubs(ShardId shard, const std::string& after, size_t limit, NamesCallback done) = 0;
 
-  // False while the store is known to be away; for readiness and metrics.
+  // The shard's commits in this epoch and all before it, when the last one was acknowledged here; 0: none
+  // was.
+  virtual uint64_t Commits(const ShardEpoch& /*shard*/) const { return 0; }
+
+  // False while the store is known to be away.
   virtual bool healthy() const = 0;
+
+  // For readiness and metrics: cheap, asked in every turn of the loop. What was refused lately is tried again
+  // each second, so that the state follows the store where nobody else calls it.
+  virtual StoreState state() const { return healthy() ? StoreState::kWell : StoreState::kAway; }
+  // What is wrong while it is not kWell: part of a sentence.
+  virtual std::string trouble() const { return "it does not answer"; }
 };
 
 struct StoreConfig {

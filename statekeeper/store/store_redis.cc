@@ -9,6 +9,8 @@
 #include <span>
 #include <utility>
 
+#include "common/clock.h"
+#include "statekeeper/store/acknowledged_commits.h"
 #include "statekeeper/store/cluster_store_redis.h"
 #include "statekeeper/store/redis_calls.h"
 #include "statekeeper/store/redis_cluster_layout.h"
@@ -74,14 +76,20 @@ class RedisStore : public Store {
     joined->missing = parts.size();
     joined->done = [done = std::move(done)](StoreStatus status, Nothing) { done(status); };
     const std::string key = ShardKey(config_.key_prefix, commit.shard);
+    const ShardEpoch shard{commit.shard, commit.epoch};
     for (const std::span<const HubCommit> hubs : parts) {
       redis_->Call(key, CommitCommand(key, commit, hubs),
-                   [joined](StoreStatus status, const redisReply* reply) {
-                     if (status == StoreStatus::kOk && reply->integer != 1) status = StoreStatus::kFenced;
+                   [this, joined, shard](StoreStatus status, const redisReply* reply) {
+                     if (status == StoreStatus::kOk && reply->integer == 0) status = StoreStatus::kFenced;
+                     if (status == StoreStatus::kOk) {
+                       acknowledged_.Note(shard, static_cast<uint64_t>(reply->integer));
+                     }
                      joined->Answer(status);
                    });
     }
   }
+
+  uint64_t Commits(const ShardEpoch& shard) const override { return acknowledged_.Of(shard); }
 
   void Range(const std::string& hub, const std::string& first, const std::string& last, size_t limit,
              RowsCallback done) override {
@@ -91,7 +99,7 @@ class RedisStore : public Store {
     std::string command =
         RedisCommand("EVALSHA", scripts_[kRange], "1", key, from, to,
                      fmt::to_string(std::min(limit, kMaxPageRows)), fmt::to_string(kMaxPageBytes));
-    redis_->Call(key, std::move(command),
+    redis_->Read(key, std::move(command),
                  [done = std::move(done)](StoreStatus status, const redisReply* reply) {
                    RowPage page;
                    if (status == StoreStatus::kOk) {
@@ -120,7 +128,7 @@ class RedisStore : public Store {
       AppendEvalsha(&command, kGet, 1);
       command.Append(key);
       for (size_t i = 0; i < count; ++i) command.Append(EscapeRowKey(keys[begin + i]));
-      redis_->Call(key, command.Take(), [joined, begin](StoreStatus status, const redisReply* reply) {
+      redis_->Read(key, command.Take(), [joined, begin](StoreStatus status, const redisReply* reply) {
         if (status == StoreStatus::kOk) {
           size_t at = begin;
           for (const redisReply* element : Elements(*reply)) {
@@ -141,7 +149,7 @@ class RedisStore : public Store {
     const std::string key = AlarmsKey(config_.key_prefix, shard);
     std::string command =
         RedisCommand("EVALSHA", scripts_[kAlarms], "1", key, fmt::to_string(now_ms), fmt::to_string(limit));
-    redis_->Call(key, std::move(command),
+    redis_->Read(key, std::move(command),
                  [now_ms, limit, done = std::move(done)](StoreStatus status, const redisReply* reply) {
                    AlarmPage page;
                    if (status == StoreStatus::kOk) {
@@ -163,7 +171,7 @@ class RedisStore : public Store {
     const std::string key = HubsKey(config_.key_prefix, shard);
     std::string command = RedisCommand("ZRANGEBYLEX", key, after.empty() ? "-" : "(" + after, "+", "LIMIT",
                                        "0", fmt::to_string(std::min(limit, kMaxPageRows)));
-    redis_->Call(key, std::move(command),
+    redis_->Read(key, std::move(command),
                  [done = std::move(done)](StoreStatus status, const redisReply* reply) {
                    std::vector<std::string> names;
                    if (status == StoreStatus::kOk) {
@@ -174,6 +182,8 @@ class RedisStore : public Store {
   }
 
   bool healthy() const override { return redis_->healthy(); }
+  StoreState state() const override { return redis_->state(); }
+  std::string trouble() const override { return redis_->trouble(); }
 
  private:
   std::string KeyOf(const std::string& hub) const {
@@ -188,7 +198,7 @@ class RedisStore : public Store {
 
   std::string CommitCommand(std::string_view shard_key, const ShardCommit& commit,
                             std::span<const HubCommit> hubs) const {
-    size_t arguments = 3 + 3 + 2;
+    size_t arguments = 3 + 3 + 3;
     for (const HubCommit& hub : hubs) arguments += 1 + 3 + 2 * hub.rows.size();
     RedisCommandBuilder command(arguments);
     AppendEvalsha(&command, kCommit, 3 + hubs.size());
@@ -198,6 +208,7 @@ class RedisStore : public Store {
     for (const HubCommit& hub : hubs) command.Append(HubKey(config_.key_prefix, commit.shard, hub.hub));
     command.Append(config_.owner);
     command.Append(fmt::to_string(commit.epoch));
+    command.Append(fmt::to_string(Commits({commit.shard, commit.epoch})));
     for (const HubCommit& hub : hubs) {
       command.Append(fmt::to_string(hub.rows.size()));
       command.Append(hub.alarm_due_ms ? fmt::to_string(*hub.alarm_due_ms) : "");
@@ -216,6 +227,8 @@ class RedisStore : public Store {
     return command.Take();
   }
 
+  AcknowledgedCommits acknowledged_;
+
   const StoreConfig& config_;                // the factory's
   const std::vector<std::string>& scripts_;  // the same; by Script
   const std::unique_ptr<RedisCalls> redis_;
@@ -226,6 +239,18 @@ void RunUntil(struct ev_loop* loop, const RedisCalls& redis, const bool* done) {
   while (!*done && !redis.refused()) ev_run(loop, EVRUN_ONCE);
 }
 
+// Gives the other nodes of a Redis Cluster a moment to say what is wrong with them.
+void AwaitOthers(struct ev_loop* loop, const RedisCalls& redis) {
+  constexpr int64_t kMomentMs = 500;
+  const int64_t end_ms = SteadyMs() + kMomentMs;
+  ev_timer look;  // so that the loop returns
+  ev_timer_init(
+      &look, [](struct ev_loop*, ev_timer*, int) {}, 0.02, 0.02);
+  ev_timer_start(loop, &look);
+  while (!redis.healthy() && SteadyMs() < end_ms) ev_run(loop, EVRUN_ONCE);
+  ev_timer_stop(loop, &look);
+}
+
 class RedisStoreFactory : public StoreFactory {
  public:
   RedisStoreFactory(const StoreConfig& config, RedisUrl server)
@@ -234,7 +259,7 @@ class RedisStoreFactory : public StoreFactory {
   bool Check(std::string* error) {
     const std::unique_ptr<struct ev_loop, void (*)(struct ev_loop*)> loop(ev_loop_new(EVFLAG_AUTO),
                                                                           ev_loop_destroy);
-    const std::unique_ptr<RedisCalls> redis = NewRedisCalls(loop.get(), Config());
+    const std::unique_ptr<RedisCalls> redis = NewRedisCalls(loop.get(), Config(true));
     bool done = false;
     StoreStatus status = StoreStatus::kUnavailable;
     std::string stored;
@@ -247,6 +272,11 @@ class RedisStoreFactory : public StoreFactory {
       if (answer == StoreStatus::kOk && reply->type == REDIS_REPLY_STRING) stored = Text(*reply);
     });
     RunUntil(loop.get(), *redis, &done);
+    if (status == StoreStatus::kOk) AwaitOthers(loop.get(), *redis);
+    if (status == StoreStatus::kOk && !redis->eviction().empty()) {
+      *error = redis->eviction() + '.';
+      return false;
+    }
     if (status == StoreStatus::kOk && stored == wanted) {
       script_hashes_ = redis->script_hashes();
       return true;
@@ -271,17 +301,18 @@ class RedisStoreFactory : public StoreFactory {
   }
 
   std::unique_ptr<Store> NewStore(struct ev_loop* loop) override {
-    return std::make_unique<RedisStore>(config_, &script_hashes_, NewRedisCalls(loop, Config()));
+    return std::make_unique<RedisStore>(config_, &script_hashes_, NewRedisCalls(loop, Config(false)));
   }
   std::unique_ptr<ClusterStore> NewClusterStore(struct ev_loop* loop) override {
-    return NewRedisClusterStore(config_, NewRedisCalls(loop, Config()),
+    return NewRedisClusterStore(config_, NewRedisCalls(loop, Config(true)),
                                 std::span(script_hashes_).subspan(kScripts));
   }
   bool shared() const override { return true; }
 
  private:
-  RedisConfig Config() const {
-    return {server_, config_.redis, ClusterKey(config_.key_prefix), Scripts(), config_.timeout};
+  RedisConfig Config(bool watch_eviction) const {
+    return {server_,   config_.redis,   ClusterKey(config_.key_prefix),
+            Scripts(), config_.timeout, watch_eviction};
   }
 
   const StoreConfig config_;

@@ -6,7 +6,10 @@
 #include <gtest/gtest.h>
 #include <hiredis/hiredis.h>
 
+#include <filesystem>
 #include <fstream>
+#include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -185,12 +188,79 @@ TEST_F(RedisStoreTest, AFullServerRefusesWholeCommits) {
   EXPECT_EQ(Commit(loop_, *store_, Put(kHub, epoch_, "key", "after")), StoreStatus::kOk);
 }
 
+// Answers that are errors: the server is there, and of no use.
+TEST_F(RedisStoreTest, AServerThatRefusesEveryChangeSaysSoUntilItTakesThemAgain) {
+  Open();
+  ASSERT_EQ(store_->state(), StoreState::kWell);
+  server_->Ask({"CONFIG", "SET", "maxmemory", "1mb"});
+  ASSERT_EQ(Commit(loop_, *store_, Put(kHub, epoch_, "key", "value")), StoreStatus::kError);
+  EXPECT_EQ(store_->state(), StoreState::kRefuses);
+  EXPECT_THAT(store_->trouble(), testing::StartsWith("OOM "));
+  EXPECT_EQ(Read("key"), "nothing") << "reads go on";
+  EXPECT_EQ(store_->state(), StoreState::kRefuses);
+  RunLoopFor(1.2);
+  EXPECT_EQ(store_->state(), StoreState::kRefuses) << "a probe is refused, too";
+  server_->Ask({"CONFIG", "SET", "maxmemory", "0"});
+  EXPECT_TRUE(loop_.RunUntil([this] { return store_->state() == StoreState::kWell; })) << "without a caller";
+}
+
+// What a disk without room looks like to those who write.
+TEST_F(RedisStoreTest, AServerThatCannotWriteItsDiskRefusesEveryChange) {
+  Open();
+  server_->Ask({"CONFIG", "SET", "save", "1000000 1"});
+  // A snapshot cannot take the place of a directory.
+  const std::filesystem::path in_the_way =
+      std::filesystem::path(server_->socket()).parent_path() / "dump.rdb";
+  std::filesystem::create_directory(in_the_way);
+  const auto save = [this](const std::string& end) {
+    server_->Ask({"BGSAVE"});
+    AwaitEvidence([&] {
+      const std::string info = server_->Ask({"INFO", "persistence"});
+      return info.find("rdb_bgsave_in_progress:0") != std::string::npos &&
+             info.find("rdb_last_bgsave_status:" + end) != std::string::npos;
+    });
+  };
+  save("err");
+  ASSERT_EQ(Commit(loop_, *store_, Put(kHub, epoch_, "key", "value")), StoreStatus::kError);
+  EXPECT_EQ(store_->state(), StoreState::kRefuses);
+  EXPECT_THAT(store_->trouble(), testing::StartsWith("MISCONF "));
+  std::filesystem::remove(in_the_way);
+  save("ok");
+  EXPECT_TRUE(loop_.RunUntil([this] { return store_->state() == StoreState::kWell; }));
+}
+
+TEST_F(RedisStoreTest, AConnectionThatNobodyUsedAndTheServerClosedIsNoOutage) {
+  Open();
+  AwaitHealth(true);
+  server_->Ask({"CONFIG", "SET", "timeout", "1"});
+  bool was_away = false;
+  ev_prepare watch;
+  ev_prepare_init(&watch, [](struct ev_loop*, ev_prepare* each, int) {
+    (*static_cast<std::function<void()>*>(each->data))();
+  });
+  std::function<void()> look = [&] { was_away |= !store_->healthy(); };
+  watch.data = &look;
+  ev_prepare_start(loop_, &watch);
+  const auto oldest_connection = [this] {
+    const std::string list = server_->Ask({"CLIENT", "LIST"});
+    return list.substr(0, list.find(' '));
+  };
+  const std::string before = oldest_connection();
+  for (int i = 0; i < 100 && oldest_connection() == before; ++i) RunLoopFor(0.1);
+  EXPECT_NE(oldest_connection(), before) << "the server has closed it";
+  RunLoopFor(0.1);
+  ev_prepare_stop(loop_, &watch);
+  EXPECT_FALSE(was_away);
+  EXPECT_EQ(Commit(loop_, *store_, Put(kHub, epoch_, "key", "value")), StoreStatus::kOk);
+}
+
 TEST_F(RedisStoreTest, AKeyOfTheWrongTypeIsAnErrorOfThatCallOnly) {
   Open();
   server_->Ask({"SET", HubKey("test", ShardOf(kHub, kTestShards), kHub), "text"});
   EXPECT_EQ(Commit(loop_, *store_, Put(kHub, epoch_, "key", "value")), StoreStatus::kError);
   EXPECT_EQ(Range(loop_, *store_, kHub).first, StoreStatus::kError);
   EXPECT_EQ(Range(loop_, *store_, "echo/another").first, StoreStatus::kOk);
+  EXPECT_EQ(store_->state(), StoreState::kWell);
 }
 
 TEST_F(RedisStoreTest, AKilledConnectionIsReplaced) {
@@ -319,6 +389,47 @@ TEST_F(RedisStoreTest, AServerThatIsNotThereIsRefusedWithinTheTimeout) {
   EXPECT_THAT(WhyRefused(config), HasSubstr("no-such-host.invalid:1 cannot be reached"));
   config.url = "redis+unix:///no/such.sock";
   EXPECT_THAT(WhyRefused(config), HasSubstr("/no/such.sock cannot be reached: No such file or directory"));
+}
+
+TEST_F(RedisStoreTest, AShardThatHasLostCommitsTakesNoMoreUntilItIsClaimed) {
+  Open();
+  PutNumbers(0, 2);
+  AwaitAnswers(2);
+  const ShardId shard = ShardOf(kHub, kTestShards);
+  const uint64_t commits = store_->Commits({shard, epoch_});
+  EXPECT_GE(commits, 2u);
+  server_->Ask({"HSET", ShardKey("test", shard), "commits", std::to_string(commits - 1)});
+  PutNumbers(2, 3);
+  AwaitAnswers(3);
+  EXPECT_EQ(answers_.back(), StoreStatus::kFenced);
+  EXPECT_EQ(Read("key"), "1");
+  const auto cluster = factory_->NewClusterStore(loop_);
+  const ShardRecord record = Claim(loop_, *cluster, {{.shard = shard, .epoch = epoch_}}).at(0);
+  EXPECT_EQ(record.commits, commits - 1);
+  epoch_ = record.epoch;
+  PutNumbers(3, 4);
+  AwaitAnswers(4);
+  EXPECT_EQ(answers_.back(), StoreStatus::kOk);
+  EXPECT_EQ(store_->Commits({shard, epoch_}), commits);
+}
+
+TEST_F(RedisStoreTest, AServerThatEvictsIsRefusedAndWatched) {
+  Open({.arguments = {"--maxmemory-policy", "volatile-lru"}});  // drops none of ours
+  const auto cluster = factory_->NewClusterStore(loop_);
+  const auto unsafe = [&] {
+    std::optional<std::string> said;
+    cluster->Sync({"", Duration(60'000), 0},
+                  [&](StoreStatus, const SyncAnswer& answer) { said = answer.unsafe; });
+    loop_.RunUntil([&] { return said.has_value(); });
+    return said.value_or("");
+  };
+  EXPECT_EQ(unsafe(), "");
+  server_->Ask({"CONFIG", "SET", "maxmemory-policy", "allkeys-random"});
+  EXPECT_THAT(WhyRefused(config_),
+              AllOf(HasSubstr("allkeys-random"), HasSubstr("set maxmemory-policy noeviction")));
+  AwaitEvidence([&] { return !unsafe().empty(); });
+  server_->Ask({"CONFIG", "SET", "maxmemory-policy", "noeviction"});
+  AwaitEvidence([&] { return unsafe().empty(); });
 }
 
 }  // namespace

@@ -1,7 +1,9 @@
 #include "statekeeper/store/store_sqlite.h"
 
+#include <memory>
 #include <utility>
 
+#include "statekeeper/store/acknowledged_commits.h"
 #include "statekeeper/store/cluster_store_sqlite.h"
 #include "statekeeper/store/sqlite_database.h"
 #include "statekeeper/store/sqlite_worker.h"
@@ -24,13 +26,23 @@ class SqliteStore : public Store {
         bytes += sizeof(RowWrite) + row.key.size() + (row.value ? row.value->size() : 0);
       }
     }
+    const ShardEpoch shard{commit.shard, commit.epoch};
+    const uint64_t known = Commits(shard);
+    const auto commits = std::make_shared<uint64_t>();
     calls_.Call(
         bytes,
-        [commit = std::move(commit), owner = owner_](SqliteDatabase& database) {
-          return database.Apply(commit, owner);
+        [commit = std::move(commit), owner = owner_, known, commits](SqliteDatabase& database) {
+          *commits = known;  // not only the first time that it is tried
+          return database.Apply(commit, owner, commits.get());
         },
-        std::move(done));
+        [this, shard, commits, done = std::move(done)](StoreStatus status) {
+          if (status == StoreStatus::kOk) acknowledged_.Note(shard, *commits);
+          done(status);
+        },
+        uint64_t{shard.shard} + 1);
   }
+
+  uint64_t Commits(const ShardEpoch& shard) const override { return acknowledged_.Of(shard); }
 
   void Range(const std::string& hub, const std::string& first, const std::string& last, size_t limit,
              RowsCallback done) override {
@@ -66,8 +78,11 @@ class SqliteStore : public Store {
   }
 
   bool healthy() const override { return calls_.healthy(); }
+  StoreState state() const override { return calls_.state(); }
+  std::string trouble() const override { return calls_.trouble(); }
 
  private:
+  AcknowledgedCommits acknowledged_;
   const std::string owner_;
   SqliteCalls calls_;
 };

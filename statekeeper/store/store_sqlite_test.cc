@@ -11,6 +11,11 @@
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <optional>
+#include <set>
 #include <thread>
 
 #include "statekeeper/store/store_test_support.h"
@@ -154,6 +159,98 @@ TEST_F(SqliteStoreTest, AFullDiskIsAnErrorAndLeavesWhatWasThere) {
   });
 }
 
+TEST_F(SqliteStoreTest, AFullDiskIsToldUntilThereIsRoom) {
+  RunUntilKilled([this] {
+    TestLoop loop;
+    const std::unique_ptr<StoreFactory> factory = Open();
+    const std::unique_ptr<Store> store = factory->NewStore(loop);
+    const uint32_t epoch = Take(loop, *factory->NewClusterStore(loop), kHub);
+    signal(SIGXFSZ, SIG_IGN);
+    rlimit room;
+    getrlimit(RLIMIT_FSIZE, &room);
+    const rlimit full = {256u << 10, room.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &full);
+    const bool refused =
+        Commit(loop, *store, Put(kHub, epoch, "large", std::string(1u << 20, 'x'))) == StoreStatus::kError &&
+        store->state() == StoreState::kRefuses && !store->trouble().empty();
+    setrlimit(RLIMIT_FSIZE, &room);
+    const bool again = loop.RunUntil([&] { return store->state() == StoreState::kWell; });
+    if (refused && again) kill(getpid(), SIGKILL);
+  });
+}
+
+// A page of the file is damaged: who needs it fails, and nobody else who comes at the same moment.
+TEST_F(SqliteStoreTest, ADamagedPageFailsThoseAloneThatNeedIt) {
+  constexpr int kHubs = 64;
+  const auto name = [](int i) { return "echo/" + std::to_string(i); };
+  const std::string marker = "a row that will be damaged";
+  {
+    TestLoop loop;
+    const std::unique_ptr<StoreFactory> factory = Open();
+    const std::unique_ptr<Store> store = factory->NewStore(loop);
+    const std::unique_ptr<ClusterStore> cluster = factory->NewClusterStore(loop);
+    // So large that they fill many pages, and none a page of its own.
+    for (int i = 0; i < kHubs; ++i) {
+      const std::string value = (i == 20 ? marker : "") + std::string(1'500, 'x');
+      ASSERT_EQ(Commit(loop, *store, Put(name(i), Take(loop, *cluster, name(i)), "key", value)),
+                StoreStatus::kOk);
+    }
+  }
+  const std::string path = config_.url.substr(5);
+  std::string bytes;
+  {
+    std::ifstream file(path, std::ios::binary);
+    bytes.assign(std::istreambuf_iterator<char>(file), {});
+  }
+  const size_t at = bytes.find(marker);
+  ASSERT_NE(at, std::string::npos);
+  {
+    std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
+    file.seekp(static_cast<std::streamoff>(at / 4096 * 4096));
+    file << std::string(100, '\xff');
+  }
+  TestLoop loop;
+  const std::unique_ptr<StoreFactory> factory = Open();
+  const std::unique_ptr<Store> store = factory->NewStore(loop);
+  const std::unique_ptr<ClusterStore> cluster = factory->NewClusterStore(loop);
+  EXPECT_EQ(store->state(), StoreState::kWell);
+  std::map<ShardId, uint32_t> epochs;
+  for (int i = 0; i < kHubs; ++i) {
+    uint32_t& epoch = epochs[ShardOf(name(i), kTestShards)];
+    if (epoch == 0) epoch = Take(loop, *cluster, name(i));
+  }
+  // Smaller rows would have pages merged, with the damaged one, too.
+  const std::string same_size(1'500, 'y');
+  int answers = 0;
+  std::set<int> failures;
+  std::string read = "?";
+  store->Get(name(kHubs - 1), {"key"},
+             [&](StoreStatus, auto values) { read = values.empty() ? "" : values[0].value_or("none"); });
+  for (int i = 0; i < kHubs; ++i) {
+    store->Commit(Put(name(i), epochs[ShardOf(name(i), kTestShards)], "key", same_size),
+                  [&, i](StoreStatus status) {
+                    ++answers;
+                    if (status == StoreStatus::kError) failures.insert(i);
+                  });
+  }
+  loop.RunUntil([&] { return answers == kHubs; });
+  std::set<ShardId> damaged;  // of hubs whose rows cannot be read
+  for (int i = 0; i < kHubs; ++i) {
+    if (Get(loop, *store, name(i), {"key"}).first == StoreStatus::kError) {
+      damaged.insert(ShardOf(name(i), kTestShards));
+    }
+  }
+  EXPECT_FALSE(failures.empty());
+  EXPECT_LT(damaged.size(), kHubs / 4u);
+  for (const int i : failures) {
+    EXPECT_TRUE(damaged.contains(ShardOf(name(i), kTestShards))) << name(i) << " failed with others";
+  }
+  EXPECT_THAT(read, testing::EndsWith("xxx")) << "a read that was begun twice answers once";
+  EXPECT_EQ(store->state(), StoreState::kPartly);
+  EXPECT_THAT(store->trouble(), HasSubstr("malformed"));
+  EXPECT_EQ(Get(loop, *store, name(kHubs - 1), {"key"}).second.at(0), same_size);
+}
+
 TEST_F(SqliteStoreTest, CallsThatExpireBeforeTheyAreBegunAreGivenUp) {
   config_.timeout = Duration(50);
   TestLoop loop;
@@ -218,6 +315,115 @@ TEST_F(SqliteStoreTest, ManyLanesCommitTogether) {
     });
   }
   for (std::thread& lane : lanes) lane.join();
+}
+
+class LostFileTest : public SqliteStoreTest {
+ protected:
+  void SetUp() override {
+    Start();
+    epoch_ = Take(loop_, *cluster_, kHub);
+    ASSERT_EQ(Commit(loop_, *store_, Put(kHub, epoch_, "key", "old")), StoreStatus::kOk);
+    // All of it is in one file when nobody has it open.
+    End();
+    std::filesystem::copy_file(path_, path_ + ".backup");
+    Start();
+    ASSERT_EQ(Commit(loop_, *store_, Put(kHub, epoch_, "key", "new")), StoreStatus::kOk);
+    EXPECT_FALSE(Sync().lost_time);
+  }
+  void Start() {
+    factory_ = Open();
+    store_ = factory_->NewStore(loop_);
+    cluster_ = factory_->NewClusterStore(loop_);
+  }
+  void End() {
+    cluster_.reset();
+    store_.reset();
+    factory_.reset();
+  }
+  SyncAnswer Sync() {
+    std::optional<SyncAnswer> answer;
+    while (!answer) {  // an error while the file is away
+      bool done = false;
+      cluster_->Sync({"", Duration(60'000), 0}, [&](StoreStatus status, const SyncAnswer& said) {
+        done = true;
+        if (status == StoreStatus::kOk) answer = said;
+      });
+      if (!loop_.RunUntil([&] { return done; })) break;
+    }
+    return answer.value_or(SyncAnswer{});
+  }
+  // What is answered when it is not a mere error any more.
+  StoreStatus CommitInTheEnd(const std::string& value) {
+    StoreStatus status = StoreStatus::kError;
+    AwaitEvidence([&] {
+      status = Commit(loop_, *store_, Put(kHub, epoch_, "key", value));
+      return status != StoreStatus::kError;
+    });
+    return status;
+  }
+  std::optional<std::string> Stored() { return Get(loop_, *store_, kHub, {"key"}).second.at(0); }
+  // That is told, and can be written when it has been claimed.
+  void ExpectLost(const std::optional<std::string>& stored) {
+    EXPECT_EQ(CommitInTheEnd("lost"), StoreStatus::kFenced);
+    EXPECT_TRUE(Sync().lost_time);
+    EXPECT_FALSE(Sync().lost_time) << "once";
+    EXPECT_EQ(Stored(), stored);
+    // Above every epoch that has been heard of, as owners do.
+    for (const uint32_t before = epoch_; epoch_ <= before;) epoch_ = Take(loop_, *cluster_, kHub);
+    EXPECT_EQ(Commit(loop_, *store_, Put(kHub, epoch_, "key", "newest")), StoreStatus::kOk) << epoch_;
+    End();
+    Start();
+    EXPECT_EQ(Stored(), "newest");
+  }
+
+  const std::string path_ = directory_ / "store.db";
+  TestLoop loop_;
+  std::unique_ptr<StoreFactory> factory_;
+  std::unique_ptr<Store> store_;
+  std::unique_ptr<ClusterStore> cluster_;
+  uint32_t epoch_ = 0;
+};
+
+TEST_F(LostFileTest, WhatIsRemovedTakesNoMoreChanges) {
+  std::filesystem::remove(path_);
+  ASSERT_EQ(Commit(loop_, *store_, Put(kHub, epoch_, "key", "lost")), StoreStatus::kError);
+  ExpectLost(std::nullopt);
+}
+
+TEST_F(LostFileTest, WhatIsReplacedByABackupIsTheBackup) {
+  std::filesystem::rename(path_ + ".backup", path_);
+  ExpectLost("old");
+}
+
+TEST_F(LostFileTest, WhatIsOverwrittenIsWhatWasWritten) {
+  std::filesystem::copy_file(path_ + ".backup", path_, std::filesystem::copy_options::overwrite_existing);
+  ExpectLost("old");
+}
+
+// What it holds is put into the file first.
+TEST_F(LostFileTest, ALogThatIsRemovedLosesNothing) {
+  std::filesystem::remove(path_ + "-wal");
+  EXPECT_EQ(CommitInTheEnd("newer"), StoreStatus::kOk);
+  End();
+  Start();
+  EXPECT_EQ(Stored(), "newer");
+}
+
+TEST_F(LostFileTest, ABackupWithALogOfItsOwnKeepsThat) {
+  const std::string aside = directory_ / "aside.db";
+  RunUntilKilled([&] {  // leaves a log
+    config_.url = "file:" + aside;
+    TestLoop loop;
+    const std::unique_ptr<StoreFactory> factory = Open();
+    const std::unique_ptr<Store> store = factory->NewStore(loop);
+    const uint32_t epoch = Take(loop, *factory->NewClusterStore(loop), kHub);
+    if (Commit(loop, *store, Put(kHub, epoch, "key", "in the log")) == StoreStatus::kOk)
+      kill(getpid(), SIGKILL);
+  });
+  std::filesystem::rename(aside + "-wal", path_ + "-wal");
+  std::filesystem::rename(aside, path_);
+  AwaitEvidence([this] { return Sync().lost_time; });
+  EXPECT_EQ(Stored(), "in the log");
 }
 
 }  // namespace

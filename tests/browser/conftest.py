@@ -35,7 +35,7 @@ def driver(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def cluster():
-    with Cluster(options={"hibernate-after": "1s", "rate-limit": "0"}) as running:
+    with Cluster(options={"hibernate-after": "1s", "rate-limit": "0", "hub-view": "true"}) as running:
         yield running
 
 

@@ -69,10 +69,10 @@ class FakeHub:
                    "maxMessageSize": 1 << 20, "resumeToken": resume_token, "resumed": resumed, **more}
         return ("hub:connected", payload)
 
-    def registered(self, frame, lifetime=300.0):
+    def registered(self, frame, lifetime=300.0, **more):
         return ("hub:registered", {"actorAddress": frame["payload"]["actorAddress"], "version": 1,
                                    "renewalToken": f"r{next(_numbers)}",
-                                   "expiresAt": frame["timestamp"] + int(lifetime * 1000)})
+                                   "expiresAt": frame["timestamp"] + int(lifetime * 1000), **more})
 
     async def send(self, kind, payload, **fields):
         """To the latest socket."""

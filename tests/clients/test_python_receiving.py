@@ -141,6 +141,17 @@ async def test_registration_is_renewed_half_way_with_the_latest_token(clock, mak
         assert second != first and registration.expires_at > 0
 
 
+async def test_registration_that_the_connection_keeps_is_not_renewed(clock, make_client):
+    async with FakeHub().serving() as hub, make_client(hub) as client:
+        hub.answers["hub:register"] = lambda frame: hub.registered(frame, renewalNeeded=False)
+        await client.register()
+        hub.answers["hub:register"] = hub.registered
+        await client.register("browser/other")
+        await clock.pass_timer(150)
+        renewals = await hub.until_got("hub:renew")
+        assert [frame["payload"]["actorAddress"] for frame in renewals] == ["browser/other"]
+
+
 async def test_registration_that_has_expired_is_made_again(clock, make_client):
     async with FakeHub().serving() as hub, make_client(hub) as client:
         await client.register()

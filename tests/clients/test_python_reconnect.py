@@ -386,7 +386,7 @@ async def test_only_a_requested_disconnect_tells_the_hub_that_the_session_is_ove
             leaving = asyncio.create_task(client.disconnect())
             await clock.pass_timer(2)
             await leaving
-        assert [socket.close_code for socket in hub.sockets] == [4000, 1000]
+        assert [socket.close_code for socket in hub.sockets] == [1006, 1000]
 
 
 async def test_token_to_resume_with_can_be_refreshed(clock, make_client):

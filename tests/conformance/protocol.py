@@ -82,6 +82,7 @@ REPLY = {
     "hub:unsubscribe": ("hub:unsubscribed", "hub:unsubscribed"),
     "hub:publish": ("hub:published", "hub:delivery_ack"),
     "hub:queue_stats": ("hub:queue_stats_response", "hub:queue_stats_response"),
+    "hub:metrics": ("hub:metrics_response", "hub:metrics_response"),
 }
 
 # Where a tell gets no reply.
@@ -102,12 +103,15 @@ PAYLOAD = {
     "hub:unregister": {"actorAddress": TEXT, "unregisteredAt": NOW},
     "hub:discover": {"actors": _ACTORS, "count": COUNT, "hasMore": bool, "totalMatches": COUNT},
     "hub:list_actors": {"actors": _ACTORS, "total": COUNT, "offset": COUNT, "limit": COUNT, "hasMore": bool},
-    "hub:send": {"messageId": TEXT, "deliveredAt": NOW, "status": "delivered", "delivered": True, "timestamp": NOW},
-    "hub:broadcast": {"messageId": TEXT, "deliveredCount": COUNT, "failedCount": COUNT, "queuedCount": 0,
-                      "delivered": bool, "count": COUNT},
+    "hub:send": {"messageId": TEXT, "deliveredAt": NOW, "status": Either("delivered", "queued"), "delivered": bool,
+                 "timestamp": NOW},
+    "hub:broadcast": {"messageId": TEXT, "deliveredCount": COUNT, "failedCount": COUNT, "queuedCount": COUNT,
+                      "delivered": bool, "count": COUNT, "timestamp": NOW},
     "hub:subscribe": {"topic": TEXT, "subscriptionId": TEXT},
     "hub:unsubscribe": {"topic": TEXT, "unsubscribedAt": NOW},
-    "hub:publish": {"topic": TEXT, "subscriberCount": COUNT, "delivered": bool, "timestamp": NOW},
+    "hub:publish": {"topic": TEXT, "subscriberCount": COUNT, "delivered": bool, "queued": COUNT, "timestamp": NOW},
+    "hub:metrics": {"sessions": COUNT, "actors": COUNT, "topics": COUNT, "messagesIn": COUNT, "messagesOut": COUNT,
+                    "uptime": COUNT},
     "hub:queue_stats": {"queueDepth": COUNT, "processingRate": NUMBER, "pauseThreshold": int, "resumeThreshold": int},
 }
 CONNECTED_CAPABILITIES = (

@@ -244,13 +244,16 @@ def closed(client, code, reason=ANY):
 
 
 def hangs_up(client, code=1000):
-    """The client closes its socket; code None: it breaks."""
+    """The client closes its socket; code None: it breaks; 1005: with a close frame without a code."""
 
     async def play(run):
         peer = run.peers.pop(client)
         run.note(f"{client} -> close {code}")
         if code is None:
             peer.protocol.transport.abort()
+            await peer.protocol.wait_closed()
+        elif code == 1005:
+            await peer.protocol.write_close_frame(websockets.frames.Close(code, ""), b"")
             await peer.protocol.wait_closed()
         else:
             await peer.close(code)

@@ -108,8 +108,21 @@ ROWS = [
     Scenario("1.0: hub:connected says the capabilities that the token grants", [
         connect("a", expect={"capabilities": these(tokens.GRANTED)}),
         connects_with("b", lambda: signed(actor="test/b", capabilities=["send", "discover"]),
-                      expect={"capabilities": these(["send", "discover"])}),
+                      expect={"capabilities": these(tokens.GRANTED)}),
+        connects_with("c", lambda: signed(actor="test/c", capabilities=["send", "publish"]),
+                      expect={"capabilities": these(["send", "publish"])}),
     ], dialects=NEW),
+    Scenario("a token of the original's words may do what the original allowed", [
+        connects_with("a", lambda: signed(actor="test/a", capabilities=["send", "receive", "discover"])),
+        register("a"), say("a", "hub:subscribe", {"topic": "t"}),
+        say("a", "hub:publish", {"topic": "other", "type": "x", "data": 1}),
+        say("a", "hub:broadcast", {"type": "x", "data": 1, "excludeSelf": True}),
+    ]),
+    Scenario("a claim hubs limits the hubs", [
+        connects_with("a", lambda: signed(actor="test/a", hubs=["kitchen", "b*"]), error="unauthorized"),
+        connects_with("a", lambda: signed(actor="test/a", hubs=[]), error=BAD),
+        connects_with("a", lambda: signed(actor="test/a", hubs=["kitchen", "a-claim-*"])), register("a"),
+    ]),
     Scenario("the token's actorId may be in either form", [
         connects_with("a", lambda: signed(actor="@(test/a)")), register("a"),
         connects_with("b", lambda: signed(actor="test/b")), register("b"),

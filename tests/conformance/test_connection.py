@@ -39,6 +39,13 @@ def _silent_after_disconnect():
 
 
 ROWS = [
+    Scenario("hub:connect is never expired by its own ttl", [
+        connect("a", timestamp=1_600_000_000_000, ttl=5), register("a"),
+    ]),
+    Scenario("hub:metrics -> hub:metrics_response", [
+        connect("a"), register("a"), say("a", "hub:subscribe", {"topic": "t"}),
+        say("a", "hub:metrics", {}, expect={"sessions": 1, "actors": 1, "topics": 1, "subscriptions": 1}),
+    ]),
     Scenario("hub:connect -> hub:connected", [
         connect("a", expect={
             "actorIdentity": Address("a"), "maxMessageSize": 1048576, "heartbeatInterval": 30000, "resumed": False,
@@ -73,6 +80,11 @@ ROWS = [
         connect("a"),
     ]),
     refused_version("2.0", payload={"version": "2.0"}),
+    Scenario("hub:connect with payload.version 0.9 -> version_mismatch, before anything else", [
+        say("a", "hub:connect", {"version": "0.9"}, sender="\n", timestamp=1, ttl=1, error="version_mismatch",
+            details={"expected": "1.0", "received": "0.9"}),
+        connect("a"),
+    ], dialects=NEW),
     refused_version("7", payload={"version": "7"}),
     refused_version("10.0", payload={"version": "10.0"}),
     refused_version("banana", payload={"version": "banana"}),

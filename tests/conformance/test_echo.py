@@ -18,8 +18,15 @@ ECHOED = [
     ('{"message":"no type"}', '"no type"'),
     ('{"type":"message","message":{"deep":[1,2.5,null],"b":0,"a":0}}', '{"deep":[1,2.5,null],"b":0,"a":0}'),
     ('{"type":"message","message":0.10}', "0.10"),
-    ('{"type":"message","message":""}', '""'),
-    ('{"type":"message","message":false}', "false"),
+    ('{"type":"message","message":""}', None),
+    ('{"type":"message","message":false}', None),
+    ('{"type":"message","message":null}', None),
+    ('{"type":"message","message":0}', None),
+    ('{"type":"message","message":-0.0e5}', None),
+    ('{"type":"message","message":true}', "true"),
+    ('{"type":"message","message":[]}', "[]"),
+    ('{"type":"message","message":" "}', '" "'),
+    ('{"type":"message","message":"0"}', '"0"'),
     ('{"type":"other",  "n":1}', None),
     ("{}", None),
     ('{"type":7}', None),
@@ -124,6 +131,9 @@ async def test_silent_connection_is_closed_and_any_frame_counts():
             assert closing == (1000, "Connection timeout")
             assert time.monotonic() - opened >= 0.95
             await count_becomes(talks, 2)
+        log = cluster.statekeeper.log_text()
+        assert "Alarm triggered - checking for stale connections" in log
+        assert f"Closing stale connection via alarm: {silent.id}" in log
 
 
 async def _with(awaited, *asks):

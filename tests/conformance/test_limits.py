@@ -124,6 +124,32 @@ def limited():
         yield it
 
 
+@pytest.mark.parametrize("form", ["{}", "@({})"])
+@pytest.mark.parametrize("binary", [False, True], ids=["text", "binary"])
+async def test_what_the_edge_refuses_it_refuses_as_the_hub_would(limited, form, binary):
+    """The request's id comes back, in the addresses that it was written with."""
+    me, hub = form.format("test/edge"), form.format(HUB)
+
+    async def refused(client, code, **fields):
+        frame = dump({"type": "hub:list_actors", "from": me, "pattern": "ask", **fields})
+        await client.send(frame.encode() if binary else frame)
+        error = await client.recv()
+        while error["type"] != "hub:error":
+            error = await client.recv()
+        assert error["payload"]["code"] == code and error.keys() == ENVELOPE.keys()
+        return error["correlationId"], error["from"], error["to"]
+
+    async with open_socket(limited.ws_url("/ws/as-the-hub")) as client:
+        large = {"payload": {"data": "x" * (1 << 20)}}
+        assert await refused(client, "message_too_large", id="l1", to=hub, **large) == ("l1", hub, me)
+        assert await refused(client, "message_too_large", id=2, **large) == (2, hub, me)
+        assert await refused(client, "message_too_large", to="x/y", **large) == (None, "x/y", me)
+        for number in range(30):
+            await client.send(dump({"id": f"f{number}", "type": "hub:list_actors", "from": me}))
+        assert (await refused(client, "rate_limited", id="r1", to=hub))[1:] == (hub, me)
+        assert (await refused(client, "rate_limited", id="r2"))[1:] == (hub, me)
+
+
 @pytest.mark.parametrize("kind, payload", [
     ("hub:list_actors", {"limit": 0}), ("hub:register", {"actorAddress": "test/a", "capabilities": ["x"]}),
     ("no:such", {})], ids=str)
@@ -146,7 +172,7 @@ async def test_rate_limit(limited, kind, payload):
             assert (it["from"], it["to"]) == (HUB, "test/a") and it["correlationId"][0] == "r"
             details = it["payload"]["details"]
             assert details.keys() >= {"retryAfter", "limit", "code"} and details["code"] == "RATE_LIMIT_EXCEEDED"
-            assert details["limit"] == 10 and 0 < details["retryAfter"] <= 1
+            assert details["limit"] == 10 and 0 < details["retryAfter"] <= 1 and 0 < details["retryAfterMs"] <= 100
             assert it["payload"]["message"] and it["payload"]["resolution"]
         assert (await b.call("hub:list_actors", {"limit": 0}))["type"] == "hub:actor_list"
         # Nothing below 10 a second is refused for long.

@@ -1,8 +1,8 @@
 """Rows hub:register, hub:renew, hub:unregister, hub:discover, hub:list_actors of "Messages"."""
 
 from .protocol import EPOCH_MS, NOW, Exactly, from_now
-from .scenario import (NULL, Address, Save, Saved, Scenario, connect, dialect, does, not_saved, register, registered_are, rows,
-                       say)
+from .scenario import (NULL, Address, Save, Saved, Scenario, connect, dialect, does, eventually, hangs_up, not_saved,
+                       register, registered_are, rows, say)
 
 OLD = ("0.1",)
 NEW = ("1.0",)
@@ -120,7 +120,14 @@ ROWS = [
             expect={"actorAddress": Address("a"), "expiresAt": from_now(20_000), "renewalToken": Save("token")}),
         say("a", "hub:renew", {"renewalToken": Saved("token"), "actorAddress": Address("a"), "ttl": 10**9},
             expect={"expiresAt": from_now(3_600_000), "renewalToken": Save("token")}),
-        say("a", "hub:renew", {"renewalToken": Saved("token"), "actorAddress": Address("b")}, error="unauthorized"),
+        say("a", "hub:renew", {"renewalToken": Saved("token"), "actorAddress": Address("b")}, error="unknown_actor"),
+        connect("c"), register("c"),
+        say("a", "hub:renew", {"renewalToken": Saved("token"), "actorAddress": Address("c")}, error="unauthorized"),
+    ], dialects=NEW),
+    Scenario("1.0: hub:renew of an actor that is not registered -> unknown_actor", [
+        connect("a"), register("a", expect={"renewalToken": Save("token")}),
+        say("a", "hub:unregister", {"actorAddress": Address("a")}, pattern="ask"),
+        say("a", "hub:renew", {"renewalToken": Saved("token")}, error="unknown_actor"),
     ], dialects=NEW),
     Scenario("hub:renew with a wrong token -> unauthorized", [
         connect("a"), register("a", expect={"renewalToken": Save("token")}),
@@ -217,6 +224,14 @@ ROWS = [
         discover(found(), pattern="(two|server)"),
         discover(found("odd/(x|y)+"), pattern="odd/(x|y)+"),
     ], dialects=OLD),
+    Scenario("hub:discover says who is online, and looks for them", [
+        *population(), connect("b"), register("b"), hangs_up("b", None),
+        eventually("a", "hub:discover", {"online": False}, found("b"), text="b is not online"),
+        discover(found("browser/one", "browser/two", "server/one"), online=True),
+        discover(found("browser/one", "browser/two", "server/one", "b")),
+        say("a", "hub:discover", {"pattern": Address("b")}, expect={"actors": [{"online": False}]}),
+        say("a", "hub:discover", {"online": "yes"}, error="internal_error"),
+    ]),
     Scenario("hub:discover with fields that are not what they should be -> an error", [
         connect("a"),
         *(say("a", "hub:discover", bad, error="internal_error") for bad in (
@@ -229,7 +244,7 @@ ROWS = [
         *population(),
         say("a", "hub:list_actors", {}, expect={"total": 3, "offset": 0, "limit": 100, "hasMore": False, "actors": [
             {"address": Address(name), "actorAddress": Address(name), "capabilities": list, "metadata": dict,
-             "registeredAt": NOW, "expiresAt": EPOCH_MS, "version": 1}
+             "registeredAt": NOW, "expiresAt": EPOCH_MS, "version": 1, "online": True}
             for name in ("browser/one", "browser/two", "server/one")]}),
         does("no token", lambda run: _no_token(run)),
     ]),
@@ -239,7 +254,7 @@ ROWS = [
             **addresses("browser/one", "browser/two"), "total": 3, "offset": 0, "limit": 2, "hasMore": True}),
         say("a", "hub:list_actors", {"limit": 2, "offset": 2}, expect={
             **addresses("server/one"), "total": 3, "offset": 2, "limit": 2, "hasMore": False}),
-        say("a", "hub:list_actors", {"limit": 5000}, expect={"limit": 100, "total": 3}),
+        say("a", "hub:list_actors", {"limit": 5000}, expect={"limit": dialect(100, 1000), "total": 3}),
         say("a", "hub:list_actors", {"limit": "all"}, error="internal_error"),
         say("a", "hub:list_actors", NULL, expect={"total": 3}),
     ]),

@@ -1,12 +1,15 @@
 """The table of paths, and what is said of hub names, upgrades and /health. On both clusters of the stage."""
 
 import asyncio
+import contextlib
+import http.client
 import json
+import time
 
 import pytest
 import websockets
-from cluster import http_get
-from ws import actor, connect, echo
+from cluster import Cluster, http_get
+from ws import WAIT, actor, connect, echo
 
 from .protocol import HUB, is_integer
 
@@ -63,18 +66,52 @@ def test_a_websocket_path_without_upgrade_is_426(cluster, path):
     assert http_get(cluster.port(), path)[0] == 426
 
 
+async def test_a_class_can_be_switched_off():
+    with Cluster(options={"disabled-classes": "echo"}) as it:
+        with pytest.raises(websockets.InvalidStatusCode) as refused:
+            async with connect(it.ws_url("/websocket")):
+                pass
+        assert refused.value.status_code == 404
+        async with actor(it.ws_url("/ws"), "test/a") as a:
+            assert await a.addresses() == ["test/a"]
+
+
+@pytest.mark.parametrize("disabled, said", [("echoes", "there is no hub class 'echoes'; there are: echo signal"),
+                                            ("echo,signal", "leaves no hub class")])
+def test_switching_off_what_is_not_there_or_all_is_refused(disabled, said):
+    with Cluster(options={"disabled-classes": disabled}, start=False) as it:
+        status, output = it.run_to_end(it.statekeeper_command())
+    assert status not in (0, None) and said in output, output
+
+
 def test_root_without_upgrade_is_the_web_client(cluster):
     status, body, headers = http_get(cluster.port(), "/")
     assert status == 200 and headers["content-type"].startswith("text/html") and "<html" in body.lower()
 
 
-def test_health(cluster):
-    status, body, headers = http_get(cluster.port(), "/health")
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS"])
+def test_health(cluster, method):
+    connection = http.client.HTTPConnection("127.0.0.1", cluster.port(), timeout=WAIT)
+    with contextlib.closing(connection):
+        connection.request(method, "/health", body='{"a":1}' if method == "POST" else None)
+        answer = connection.getresponse()
+        assert answer.status == 200 and answer.headers["content-type"].startswith("application/json")
+        assert answer.headers["access-control-allow-origin"] == "*"
+        assert method in answer.headers["access-control-allow-methods"]
+        body = answer.read()
+    if method == "HEAD":
+        assert body == b""
+        return
     said = json.loads(body)
-    assert status == 200 and headers["content-type"].startswith("application/json")
     assert said.keys() == {"status", "service", "version", "timestamp"}
     assert (said["status"], said["service"]) == ("ok", "signal-hub") and said["version"]
-    assert isinstance(said["timestamp"], str) or is_integer(said["timestamp"])
+    assert is_integer(said["timestamp"]) and abs(said["timestamp"] - time.time() * 1000) < 60_000
+
+
+def test_404_says_what_there_is(cluster):
+    status, body, _ = http_get(cluster.port(), "/nothing")
+    assert status == 404
+    assert "/websocket, /websocket/NAME (class echo)" in body and "/, /ws, /ws/NAME (class signal)" in body
 
 
 async def test_a_path_with_a_query(cluster):

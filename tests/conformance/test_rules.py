@@ -1,6 +1,9 @@
 """The bullets under "Rules" that are not a limit (test_limits.py), a token's (test_authentication.py), a topic's
 (test_topics.py) or a resumption's (test_resume.py)."""
 
+import asyncio
+import time
+
 from cluster import Cluster
 from ws import actor
 
@@ -57,6 +60,12 @@ ROWS = [
         say("b", "hub:send", {"to": Address("a"), "type": "x", "data": Exactly({})}),
         sent("a", "x", "b"),
     ]),
+    Scenario("a registration does not expire while its socket is heard, be it with heartbeats", [
+        connect("a"), register("a", ttl=1000), connect("b"), register("b"),
+        does("a beats for 3 s", lambda run: _beats(run, 3)),
+        say("b", "hub:discover", {"pattern": Address("a")}, expect={"count": 1, "totalMatches": 1}),
+        registered_are("b", "b"),
+    ], patterns=("ask",)),
     Scenario("renewal puts the expiry off", [
         connect("a"), register("a", ttl=1000, expect={"renewalToken": Save("token")}),
         say("a", "hub:renew", {"renewalToken": Saved("token"), "ttl": 60_000}, expect={"expiresAt": from_now(60_000)}),
@@ -95,6 +104,13 @@ async def test_heartbeat_timeout_closes_1000():
                 except TimeoutError:
                     continue
             await beats.addresses_become("test/beats")
+
+
+async def _beats(run, seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        assert (await run.ask("a", "hub:heartbeat", {"timestamp": 1}))["type"] == "hub:heartbeat_ack"
+        await asyncio.sleep(0.2)
 
 
 async def _disconnect_and_more(run):

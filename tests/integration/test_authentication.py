@@ -122,7 +122,7 @@ async def test_nobody_speaks_for_another(cluster, keys, dialect):
 
 async def test_a_session_ends_with_its_token_unless_it_is_refreshed(cluster, keys, dialect):
     end = int(time.time()) + 3
-    short = keys.token(exp=end, capabilities=["discover"])
+    short = keys.token(exp=end, capabilities=["discover", "subscribe"])
     async with session(cluster, dialect, short, "test/alice") as kept, \
             session(cluster, dialect, short, "test/alice") as lost:
         fresh = await kept.must("hub:refresh_token", {"token": short})
@@ -176,7 +176,7 @@ async def test_keys_change_under_way(tmp_path, algorithm):
     ({"auth-algorithm": "hs256", "auth-key": "/dev/null"}, "--auth-algorithm must be none, HS256, RS256 or ES256"),
     ({"auth-algorithm": "HS256"}, "--auth-key is missing"),
     ({"auth-algorithm": "HS256", "auth-key": "/nonexistent"}, "--auth-key: /nonexistent does not exist"),
-    ({"auth-algorithm": "HS256", "auth-key": "SHORT"}, "less than 32 bytes"),
+    ({"auth-algorithm": "HS256", "auth-key": "SHORT"}, "less than 16 bytes"),
     ({"auth-algorithm": "RS256", "auth-key": "SHORT"}, "holds no public key"),
     ({"auth-algorithm": "ES256", "auth-key": "PUBLIC", "auth-signing-key": "PRIVATE"}, "does not belong"),
     ({"auth-key": "PUBLIC"}, "--auth-key needs --auth-algorithm"),

@@ -156,3 +156,24 @@ async def test_connection_torn_off_in_the_middle_of_a_frame(cluster):
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
             connection.close()
         await count_becomes(other, 1)
+
+
+@pytest.mark.parametrize("hello", [
+    bytes.fromhex("16030100c8010000c40303") + bytes(50), bytes.fromhex("802e0103010015"), b"\0" * 16])
+async def test_who_speaks_tls_to_the_plain_port_is_answered_at_once(cluster, hello):
+    """Not after the time that a client has for its request."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", cluster.port())
+    writer.write(hello)
+    answer = await asyncio.wait_for(reader.read(), 2 * SLOWNESS)
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert (b"plain HTTP" in answer) == hello.startswith(b"\x16")
+
+
+@pytest.mark.parametrize("name", [".", "..", "%2e%2e", "%2E"])
+async def test_a_hub_is_not_called_as_a_directory_is(cluster, name):
+    reader, writer = await asyncio.open_connection("127.0.0.1", cluster.port())
+    writer.write(f"GET /ws/{name} HTTP/1.1\r\nHost: here\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                 "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEA==\r\n\r\n".encode())
+    assert (await reader.readline()).split()[1] in (b"400", b"404")
+    writer.close()

@@ -120,10 +120,10 @@ async def test_regular_expressions_of_ten_sessions(cluster):
 
         async with innocents(cluster, path, "/ws/far-from-regex") as (near, far):
             await asyncio.gather(*map(attack, attackers))
-    # Cut short while others wait, and refused to those who have used up their share.
-    assert codes.count("CPU_LIMIT") + codes.count("timeout") > len(codes) / 2, codes
-    assert far.worst() < 2 * SLOWNESS, far.waits
-    assert near.worst() < 20 * SLOWNESS, near.waits
+    # Refused to those who have used up their share, and else cut short while others wait.
+    assert codes.count("CPU_LIMIT") > len(codes) / 2, codes
+    assert far.worst() < 1 * SLOWNESS, far.waits
+    assert near.worst() < 5 * SLOWNESS, near.waits
 
 
 async def test_a_large_broadcast_to_sessions_without_a_socket():
@@ -149,4 +149,4 @@ async def test_a_large_broadcast_to_sessions_without_a_socket():
             grown = cluster.statekeeper.rss() - before
         assert grown < 256 * MEGABYTE
         for it in them:
-            assert it.worst() < 10 * SLOWNESS, it.waits
+            assert it.worst() < 4 * SLOWNESS, it.waits

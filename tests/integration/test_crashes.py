@@ -58,7 +58,7 @@ async def test_echo_traffic_through_crashes(store):
     with Cluster(store=store, gateways=2, options=OPTIONS) as cluster:
         async with all_open(echo(cluster.ws_url(f"/websocket/crash-{number % 4}", number % 2))
                             for number in range(12)) as clients:
-            pipelines = [Pipeline(client, lambda n: {"message": n}, lambda reply: reply["message"], window=5)
+            pipelines = [Pipeline(client, lambda n: {"message": [n]}, lambda reply: reply["message"][0], window=5)
                          for client in clients]
             await _run_through_crashes(cluster, pipelines, crashes=3, step=60)
             for client in clients:
@@ -103,11 +103,11 @@ async def test_frames_wait_while_there_is_no_statekeeper(store):
         async with echo(cluster.ws_url("/websocket/waiting")) as client:
             cluster.kill_statekeeper()
             for number in range(20):
-                await client.send({"message": number})
+                await client.send({"message": [number]})
             # The edge goes on by itself.
             assert (await client.ask({"type": "heartbeat"}))["type"] == "heartbeat_ack"
             cluster.start_statekeeper()
-            assert [(await client.recv())["message"] for _ in range(20)] == list(range(20))
+            assert [(await client.recv())["message"] for _ in range(20)] == [[number] for number in range(20)]
             assert (await client.ask("x"))["connections"] == 1
 
 
@@ -127,9 +127,9 @@ async def test_paused_statekeeper_goes_on_where_it_was(store):
             cluster.pause(cluster.statekeeper)
             try:
                 for number in range(20):
-                    await client.send({"message": number})
+                    await client.send({"message": [number]})
                 for _ in range(5):
                     assert (await client.ask({"type": "heartbeat"}))["type"] == "heartbeat_ack"
             finally:
                 cluster.resume(cluster.statekeeper)
-            assert [(await client.recv())["message"] for _ in range(20)] == list(range(20))
+            assert [(await client.recv())["message"] for _ in range(20)] == [[number] for number in range(20)]

@@ -5,8 +5,12 @@ import contextlib
 import json
 import os
 import pathlib
+import re
+import resource
+import shlex
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import tempfile
@@ -55,6 +59,23 @@ class Local:
         return found
 
 
+def children(pid):
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+            return file.read().split()
+    except FileNotFoundError:
+        return []
+
+
+def alive(pid):
+    """Whether it runs: neither gone nor a zombie."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 @pytest.fixture
 def local():
     data = tempfile.mkdtemp(prefix="dormouse-local-")
@@ -90,6 +111,19 @@ async def test_up_status_crash_down(local, store):
     assert status == 1 and "Nothing runs" in said
 
 
+def test_up_says_what_stops_this_cluster(local):
+    status, said = local.up()
+    assert status == 0, said
+    command = said.partition("This stops it: ")[2].strip()
+    assert shlex.split(command)[1:] == ["down", "--data", local.data]
+    again = local.up()[1]
+    assert again.strip().endswith(command)
+    down = subprocess.run(command, shell=True, cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          timeout=60 * SLOWNESS, check=True)
+    assert down.stdout == b"Stopped.\n"
+    assert local.processes() == []
+
+
 async def test_restart_stops_in_order_and_starts_again(local):
     assert local.up()[0] == 0
     async with echo(f"ws://127.0.0.1:{local.port}/websocket/room") as client:
@@ -109,6 +143,35 @@ async def test_restart_stops_in_order_and_starts_again(local):
     assert local("down")[0] == 0
     status, said = local("restart", "gateway-1")
     assert status == 1 and "Nothing runs" in said
+
+
+def test_an_orderly_end_is_no_reason_to_warn(local, store):
+    words = ["--statekeepers", "2", "--gateways", "2"] if store == "redis" else ["--store", store]
+    assert local.up(*words)[0] == 0
+    assert local("down")[0] == 0
+    warnings = [line for line in local("logs")[1].splitlines() if re.search(r" (warning|error) ", line)]
+    assert not warnings
+
+
+def test_a_full_disk_ends_nothing_for_good(local, store):
+    """No file of the supervisor, and of what it starts, may grow: what a full disk does, without one."""
+    assert local.up("--store", store)[0] == 0
+    chief = local.record()["supervisor"]["pid"]
+    _, hard = resource.prlimit(chief, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+    before = local.pid("statekeeper-1")
+    os.kill(before, signal.SIGKILL)
+    wait_until(lambda: not alive(before), "its supervisor has noticed")
+    os.kill(local.pid("gateway-1"), signal.SIGKILL)
+    # Started again, and ended again: there is nowhere to write.
+    seen = set(children(chief))
+    first = len(seen)
+    wait_until(lambda: seen.update(children(chief)) or len(seen) >= first + 3, "the supervisor goes on")
+    resource.prlimit(chief, resource.RLIMIT_FSIZE, (hard, hard))
+    wait_until(lambda: local("status")[0] == 0, "all are ready again", timeout=40)
+    assert local.pid("statekeeper-1") != before and local.record()["supervisor"]["pid"] == chief
+    said = local("logs")[1]
+    assert "the record of what runs cannot be written: [Errno 27] File too large; going on, and trying again" in said
+    assert "the record of what runs is written again" in said
 
 
 def test_all_of_it_is_for_its_user_alone(local, store):
@@ -205,9 +268,9 @@ async def test_several_statekeepers(local):
     assert status == 0 and "--store redis" in said, said
 
 
-def _plan(data, *settings, statekeepers=1, store=None):
+def _plan(data, *settings, statekeepers=1, store=None, host="127.0.0.1"):
     options = argparse.Namespace(set=list(settings), gateways=2, statekeepers=statekeepers, store=store, bin=BIN,
-                                 port=ports.choose(None, data), host="127.0.0.1")
+                                 port=ports.choose(None, data), host=host)
     layout = Layout(data)
     layout.create()
     return plans.make(options, layout)
@@ -215,6 +278,28 @@ def _plan(data, *settings, statekeepers=1, store=None):
 
 def _option(process, name):
     return process.command[process.command.index("--" + name) + 1]
+
+
+@pytest.mark.parametrize("host", ["::1", "[::1]"])
+def test_a_host_of_the_sixth_version(local, host):
+    plan = _plan(local.data, host=host)
+    assert plan.url.startswith("http://[::1]:")
+    gateways = [process for process in plan.processes if process.kind == "gateway"]
+    assert all(_option(gateway, "listen").startswith("[::1]:") for gateway in gateways)
+    status, said = local.up("--host", host)
+    assert status == 0 and f"http://[::1]:{local.port}/" in said, said
+    with socket.create_connection(("::1", local.port), timeout=5):
+        pass
+
+
+def test_the_data_directory_is_named_before_the_command_or_after_it(local):
+    for words in (["--data", local.data, "status"], [f"--data={local.data}", "status"],
+                  ["status", "--data", local.data], ["--data", "/nowhere", "status", "--data", local.data]):
+        done = subprocess.run([*LOCAL, *words], stdout=subprocess.PIPE, check=False)
+        assert done.stdout.decode() == f"Nothing runs in {local.data}.\n", words
+    for words in (["--data", local.data, "ctl", "members"], ["ctl", "--data", local.data, "members"]):
+        done = subprocess.run([*LOCAL, *words], stderr=subprocess.PIPE, check=False)
+        assert done.stderr.decode() == f"There is no cluster in {local.data}.\n", words
 
 
 def test_plan_of_several_statekeepers(local):

@@ -9,8 +9,9 @@ import threading
 import time
 
 import pytest
-from attack import bystander, close_code, masked, raw_websocket
+from attack import bystander, close_code, raw_websocket
 from cluster import SLOWNESS, Cluster, http_get, until
+from raw import masked
 from ws import WAIT, Actor, connect, echo
 
 
@@ -19,8 +20,8 @@ class Flooder:
 
     def __init__(self, cluster, path, count):
         self._socket = raw_websocket(cluster, path)
-        self._said = b"".join(masked(b'{"message":%d}' % number) for number in range(count))
-        self._last = b'"message":%d,' % (count - 1)
+        self._said = b"".join(masked(b'{"message":[%d]}' % number) for number in range(count))
+        self._last = b'"message":[%d],' % (count - 1)
         self._heard = b""
         self._threads = [threading.Thread(target=work) for work in (self._send, self._read)]
 
@@ -49,7 +50,7 @@ class Flooder:
         for thread in self._threads:
             thread.join()
         self._socket.close()
-        return [int(it) for it in re.findall(rb'"type":"echo","message":(\d+),', self._heard)]
+        return [int(it) for it in re.findall(rb'"type":"echo","message":\[(\d+)\],', self._heard)]
 
 
 async def test_flooders_wait_for_themselves():

@@ -5,7 +5,7 @@ import time
 
 import pytest
 from cluster import SLOWNESS, Cluster, until
-from ws import HUB, actor, connect, count_becomes, echo
+from ws import HUB, actor, all_open, connect, count_becomes, echo
 
 QUICK = {"hibernate-after": "200ms", "rate-limit": "0"}
 
@@ -54,6 +54,24 @@ async def test_signal_hub_wakes_with_sessions_registry_and_subscriptions(store):
             assert renewed["actorAddress"] == "test/a"
 
 
+async def test_fleet_that_only_heartbeats_leaves_its_hub_asleep(store):
+    """For longer than the registrations' time to live: the edge hears them, that is enough."""
+    with Cluster(store=store, options={**QUICK, "idle-timeout": "2s"}) as cluster:
+        url = cluster.ws_url("/ws/fleet")
+        async with all_open([actor(url, f"test/{number:02}", register=False) for number in range(20)]) as fleet:
+            for device in fleet:
+                assert (await device.register(ttl=5000))["renewalNeeded"] is False
+            await cluster.asleep()
+            wakes = cluster.hub_wakes()
+            end = time.monotonic() + 7
+            while time.monotonic() < end:
+                for device in fleet:
+                    assert (await device.call("hub:heartbeat"))["type"] == "hub:heartbeat_ack"
+                await asyncio.sleep(0.2)
+            assert cluster.hub_wakes() == wakes and cluster.hubs_awake() == 0
+            assert await fleet[0].addresses() == [f"test/{number:02}" for number in range(20)]
+
+
 @pytest.mark.parametrize("edge", ["true", "false"])
 async def test_seed_002_literally(edge):
     with Cluster(options={**QUICK, "edge-heartbeats": edge}) as cluster:
@@ -97,6 +115,26 @@ async def test_heartbeats_at_the_edge_leave_the_hub_asleep():
                 reply = await s.call("hub:heartbeat", {"timestamp": number})
                 assert (reply["type"], reply["payload"]["timestamp"]) == ("hub:heartbeat_ack", number)
             assert cluster.hub_wakes() == wakes and cluster.hubs_awake() == 0
+
+
+async def test_a_heartbeat_is_one_however_it_is_written():
+    with Cluster(options=QUICK) as cluster:
+        async with echo(cluster.ws_url("/websocket/still")) as e, actor(cluster.ws_url("/ws/still"), "test/a") as s:
+            await cluster.asleep()
+            wakes = cluster.hub_wakes()
+            for frame in ('{"type":"heartbeat"}', '{"type":"heart\\u0062eat"}', '{"\\u0074ype":"heartbeat","x":1}'):
+                for sent in (frame, frame.encode()):
+                    assert (await e.ask(sent))["type"] == "heartbeat_ack", sent
+            for name in ("hub:heartbeat", "hub\\u003aheartbeat", "hub:heartbe\\u0061t"):
+                frame = f'{{"id":"h","type":"{name}","from":"test/a","to":"{HUB}","payload":{{"timestamp":7}}}}'
+                for sent in (frame, frame.encode()):
+                    ack = await s.ask(sent)
+                    assert (ack["type"], ack["correlationId"], ack["payload"]["timestamp"]) == ("hub:heartbeat_ack", "h", 7)
+            for sent in ('{"type":"ping"}', b'{"type":"ping"}', '{ "type" : "p\\u0069ng", "at": 1 }'):
+                assert await s.ask(sent) == {"type": "pong"}
+            assert cluster.hub_wakes() == wakes and cluster.hubs_awake() == 0
+            # One with an envelope is a message: to an actor, or wrong.
+            assert (await s.ask({"type": "ping", "from": "test/a", "to": "test/a"})).get("type") != "pong"
 
 
 @pytest.mark.parametrize("path, heartbeat, reason", [

@@ -71,3 +71,13 @@ def test_no_more_threads_poll_the_sockets_of_a_statekeeper():
                 with open(f"/proc/{statekeeper.pid}/task/{task}/comm", encoding="ascii") as file:
                     threads.append(file.read())
             assert threads and not any("nexting" in name for name in threads), threads
+
+
+def test_what_there_is_not_has_an_exit_status_of_its_own():
+    with Cluster() as cluster:
+        for words, said in ((["hibernate", "signal/never-was"], "never-was"), (["hubs", "--class", "nosuch"], "nosuch")):
+            status, output = cluster.run_to_end(cluster.ctl_command(*words))
+            assert status == 4 and said in output, output
+        assert cluster.run_to_end(cluster.ctl_command("hubs", "--class", "signal"))[0] == 0
+        status, output = cluster.run_to_end(cluster.ctl_command("hibernat", "signal/default"))
+        assert status == 2 and "there is no command 'hibernat'" in output

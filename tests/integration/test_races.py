@@ -46,8 +46,8 @@ async def test_frames_arriving_while_the_hub_falls_asleep(store):
         async def talk(hub):
             async with echo(cluster.ws_url(f"/websocket/edge-{hub}")) as client:
                 for number in range(200):
-                    reply = await client.ask({"message": number})
-                    assert (reply["message"], reply["connections"], reply["connectionId"]) == (number, 1, client.id)
+                    reply = await client.ask({"message": [number]})
+                    assert (reply["message"], reply["connections"], reply["connectionId"]) == ([number], 1, client.id)
                     await asyncio.sleep(rng.uniform(0.002, 0.010))
 
         await asyncio.gather(*(talk(hub) for hub in range(8)))

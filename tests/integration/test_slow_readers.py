@@ -1,26 +1,21 @@
 """Clients that do not read, and what is sent to many at once: the gateway stays within its memory, and who has nothing
 to do with it is answered meanwhile."""
 
+import asyncio
 import contextlib
 import json
 import multiprocessing
 import re
 import selectors
 import socket
-import struct
 import threading
 import time
 
-from attack import websocket_over
 from cluster import SLOWNESS, Cluster, http_get, wait_until
-from ws import HUB, WAIT
+from raw import Actor, masked, text_frame, upgrade
+from ws import HUB, WAIT, actor
 
 MIB = 1 << 20
-
-
-def text_frame(payload):
-    """A client's frame; with a mask of zeros."""
-    return b"\x81\xff" + struct.pack(">Q", len(payload)) + bytes(4) + payload
 
 
 def envelope(kind, payload, sender):
@@ -35,11 +30,11 @@ def reluctant(cluster, path):
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
     connection.settimeout(WAIT)
     connection.connect(("127.0.0.1", cluster.port()))
-    return websocket_over(connection, path)
+    return upgrade(connection, path)
 
 
 def plain(cluster, path):
-    return websocket_over(socket.create_connection(("127.0.0.1", cluster.port()), timeout=WAIT), path)
+    return upgrade(socket.create_connection(("127.0.0.1", cluster.port()), timeout=WAIT), path)
 
 
 def read_until(connection, word):
@@ -218,3 +213,19 @@ def test_a_large_fan_out_lets_others_be_answered():
         assert watch.grown < 64 * MIB
         assert max(watch.waits) < took / 3, f"it took {took:.3f} s"
         close_all([*crowd, sender])
+
+
+async def test_who_leaves_while_output_waits_has_left():
+    """A reader for which megabytes wait says good-bye: it is answered, and its session is over before it has read."""
+    with Cluster(options={"rate-limit": "0"}) as cluster:
+        async with actor(cluster.ws_url("/ws/leave"), "test/sender") as sender:
+            reader = await asyncio.to_thread(Actor, cluster.port(), "leave", "test/reader", small_window=True)
+            await asyncio.to_thread(reader.register)
+            for _ in range(12):
+                await sender.must("hub:send", {"to": "test/reader", "type": "note", "data": "x" * 500_000})
+            reader.sock.sendall(masked((1000).to_bytes(2, "big") + b"bye", opcode=8))
+            await sender.addresses_become("test/sender")
+            notes = 0
+            while not isinstance(said := await asyncio.to_thread(reader.receive), tuple):
+                notes += 1
+            assert said[0] == 1000 and notes < 12

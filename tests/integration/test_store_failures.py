@@ -2,11 +2,13 @@
 
 import asyncio
 import os
+import re
 import signal
 import time
 
 import pytest
-from cluster import SLOWNESS, Cluster
+from cluster import SLOWNESS, Cluster, until
+from process import http_get
 from ws import actor, echo
 
 OPTIONS = {"hibernate-after": "60s", "commit-timeout": "1s", "rate-limit": "0"}
@@ -41,7 +43,7 @@ async def test_redis_away_during_traffic(how):
                 assert 0.9 < waited < 1 + 2 * SLOWNESS
                 # What needs no commit goes on: pure messages, and heartbeats at the edge.
                 for number in range(20):
-                    assert (await e.ask({"message": number}))["message"] == number
+                    assert (await e.ask({"message": [number]}))["message"] == [number]
                     assert (await e.ask({"type": "heartbeat"}))["type"] == "heartbeat_ack"
                     assert (await b.call("hub:heartbeat", {"timestamp": 1}))["type"] == "hub:heartbeat_ack"
             finally:
@@ -150,3 +152,36 @@ async def test_shards_whose_taker_does_not_live_are_taken_back_and_sockets_go_on
             await a.send(a.envelope("hub:register", {"actorAddress": "test/b", "capabilities": ["test"]}))
             assert (await a.recv())["type"] == "hub:registered"
             assert await a.addresses() == ["test/a", "test/b"]
+
+
+async def test_a_redis_that_refuses_every_change_is_told_and_does_not_fill_the_log():
+    """It answers, with errors: who routes traffic, and who looks at a graph, are to know."""
+    with Cluster(store="redis", options=OPTIONS) as cluster:
+        keeper = cluster.statekeepers[0]
+        async with actor(cluster.ws_url("/ws/full"), "test/a") as a:
+            cluster.redis.command_answer("CONFIG SET maxmemory 1")
+            began = time.monotonic()
+            for number in range(100):
+                refused = await a.call("hub:register", {"actorAddress": f"test/{number}", "capabilities": ["test"]})
+                assert (refused["type"], refused["payload"]["code"]) == ("hub:error", "timeout")
+            seconds = time.monotonic() - began
+            status, said = http_get(keeper.admin, "/readyz")[:2]
+            assert status == 503 and said.startswith("not ready: the store refuses changes: OOM "), said
+            assert 'dormouse_store_healthy{lane="' in (metrics := http_get(keeper.admin, "/metrics")[1])
+            assert re.search(r"^dormouse_store_healthy\{.*\} 0$", metrics, re.M)
+            noted = keeper.log_text().count("a commit failed")
+            assert 1 <= noted <= seconds + 2
+            cluster.redis.command_answer("CONFIG SET maxmemory 0")
+            await until(keeper.is_ready, "it takes changes again, and says so")
+            assert (await a.register("test/again"))["actorAddress"] == "test/again"
+
+
+async def test_a_store_that_says_nothing_at_all_is_told():
+    """Its connections stay, and nothing comes: what a broken network looks like."""
+    with Cluster(store="redis", statekeepers=2, options={**OPTIONS, "commit-timeout": "30s"}) as cluster:
+        keeper = cluster.statekeepers[1]
+        cluster.redis.pause()
+        await until(lambda: not keeper.is_ready(), "not ready long before the first call has failed", timeout=5)
+        assert http_get(keeper.admin, "/readyz")[1] == "not ready: the store does not answer\n"
+        cluster.redis.resume()
+        await until(keeper.is_ready, "ready again")

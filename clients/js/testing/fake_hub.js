@@ -15,7 +15,7 @@ const ANSWERS = {
   'hub:disconnect': () => ['hub:disconnect_ack', {cleanedUp: true}],
   'hub:register': ({payload}, hub) => ['hub:registered', {
     actorAddress: payload.actorAddress, renewalToken: `token-${++hub.tokens}`, expiresAt: hub.time + (payload.ttl ?? 300000),
-    version: 1,
+    version: 1, renewalNeeded: hub.renewalNeeded,
   }],
   'hub:renew': ({payload}, hub) => ['hub:renewed', {
     actorAddress: payload.actorAddress, renewalToken: `token-${++hub.tokens}`, expiresAt: hub.time + (payload.ttl ?? 300000),
@@ -36,6 +36,8 @@ export class FakeHub {
   time = 5000000; // the hub's clock, in its frames
   tokens = 0;
   accepts = true; // false: attempts fail
+  renewalNeeded;  // what hub:registered says of it
+  silent = false; // true: nothing arrives here, and nothing is said
   #answers = new Map();
   #ids = 0;
 
@@ -43,6 +45,7 @@ export class FakeHub {
     const hub = this;
     this.WebSocket = class {
       readyState = CONNECTING;
+      bufferedAmount = 0;
       closedWith = null;  // the client's close code
       constructor(url, protocols) {
         Object.assign(this, {url, protocols});
@@ -95,6 +98,7 @@ export class FakeHub {
   }
 
   #receive(socket, text) {
+    if (this.silent) return;
     const frame = JSON.parse(text);
     this.frames.push(frame);
     const reply = (this.#answers.get(frame.type) ?? ANSWERS[frame.type])?.(frame, this);

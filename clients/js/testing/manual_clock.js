@@ -1,10 +1,21 @@
 // A clock that stands still until a test moves it.
 export class ManualClock {
   #now = 1000;
+  #asleep = 0;          // ms that only the wall clock counted
   #timers = new Map();  // id -> {callback, due}
   #nextId = 1;
 
   now() { return this.#now; }
+  wall() { return this.#now + this.#asleep; }
+
+  // The machine sleeps: the timers stand still, the wall clock goes on.
+  sleep(ms) { this.#asleep += ms; }
+
+  // The program stands still: no timer fires before that time, and then all do that are due.
+  async freeze(ms) {
+    this.#now += ms;
+    await this.advance(0);
+  }
 
   setTimeout(callback, delay) {
     this.#timers.set(this.#nextId, {callback, due: this.#now + delay});

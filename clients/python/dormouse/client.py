@@ -17,12 +17,15 @@ from .events import Events, Handler
 from .exchange import Exchange
 from .inbox import Inbox
 from .link import Link
+from .names import checked_actor, checked_url
 from .outbox import Hold, Lane
 from .registrations import Registration, Registrations
 from .session import Session, Token
 from .stream import Stream
 from .topics import Subscription, Topics
 
+ANSWER_WITHIN = 10.0  # seconds, where neither the client nor the call says
+CONNECT_WITHIN = 30.0  # seconds, likewise
 LEAVE_WITHIN = 2.0  # seconds for what is still to be sent, and again for the hub's goodbye
 _PAGE = 100  # actors, the most that both dialects give at once
 
@@ -55,7 +58,7 @@ class Client:
         capabilities: Iterable[str] = (),
         protocol: str = "1.0",
         upgrade_auth: bool = False,
-        timeout: float = 10.0,
+        timeout: float | None = None,
         outbox_limit: int = 1000,
         inbox_limit: int = 1000,
         rate_limit_retries: int = 5,
@@ -68,17 +71,19 @@ class Client:
         capabilities  of this client; also what register() registers, where nothing else is said
         protocol      "1.0" or "0.1"
         upgrade_auth  send the token as "Authorization: Bearer" with the upgrade instead of in hub:connect
-        timeout       for answers, where a call does not say
+        timeout       for answers (10 where it is not given) and for connecting (30), where a call does not say
         outbox_limit  messages kept while there is no connection, or the hub asked for a pause
         inbox_limit   messages kept for each reader that is behind; then the oldest gives way
         rate_limit_retries  how often a message that the rate limit refused is sent again
         backlog_after  how long a message may wait to be sent before the event `backlog` says so
         """
-        self._timeout = timeout
+        checked_url(url)
+        self._timeout = ANSWER_WITHIN if timeout is None else timeout
+        self._connect_timeout = CONNECT_WITHIN if timeout is None else timeout
         self._inbox_limit = inbox_limit
         self._clock = clock or Clock()
         self._events = Events(inbox_limit, self._inbox_full)
-        self._session = Session(actor, token, tuple(capabilities), protocol, upgrade_auth)
+        self._session = Session(checked_actor(actor), token, tuple(capabilities), protocol, upgrade_auth)
         self._exchange = Exchange(
             self._clock,
             outbox_limit,
@@ -91,7 +96,7 @@ class Client:
             self._clock, self._registering, self._exchange.outbox.until_online, self._emit_error
         )
         self._topics = Topics(self._events, self._emit_error)
-        self._dialogues = Dialogues(self._events, self._reply)
+        self._dialogues = Dialogues(self._clock, self._events, self._reply)
         self._inbox = Inbox(self._dialogues, self._topics, self._events, inbox_limit, self._inbox_full)
         self._link = Link(
             url,
@@ -103,12 +108,14 @@ class Client:
             backoff or Backoff(),
             self._restore,
             self._receive,
+            self._awaited_since,
         )
         self._running: asyncio.Task[None] | None = None
         self._calling: asyncio.Task[None] | None = None
         self._ready: asyncio.Future[None] | None = None
         self._trouble: DormouseError | None = None  # the last failure to connect
         self._closed = False
+        self._ended_by: DormouseError | None = None  # what nobody had asked for
 
     # --- coming and going
 
@@ -138,10 +145,12 @@ class Client:
     async def __aexit__(self, *_: object) -> None:
         await self.disconnect()
 
-    async def connect(self, timeout: float = 30.0) -> None:
-        """Returns when the session is up. Tries again, as after a loss, for `timeout` seconds; raises at once
-        what trying again cannot help."""
+    async def connect(self, timeout: float | None = None) -> None:
+        """Returns when the session is up. Tries again, as after a loss, for `timeout` seconds (the client's, where none
+        is given); raises at once what trying again cannot help."""
+        timeout = self._connect_timeout if timeout is None else timeout
         if self._closed or self._running:
+            self._raise_ended_by()
             raise DormouseError("disconnected", "A client connects once.", "Make a new Client.")
         self._ready = asyncio.get_running_loop().create_future()
         self._calling = asyncio.create_task(self._events.run())
@@ -415,8 +424,18 @@ class Client:
 
     def _open_exchange(self) -> Exchange:
         if self._closed:
+            self._raise_ended_by()
             raise DormouseError("disconnected", "This client has disconnected.", "Make a new Client.")
         return self._exchange
+
+    def _raise_ended_by(self) -> None:
+        if error := self._ended_by:
+            text = f"This client has ended: {error.message}"
+            raise DormouseError(error.code, text, error.resolution or "Make a new Client.", error.details)
+
+    def _awaited_since(self) -> float | None:
+        both = (self._exchange.awaited_since, self._dialogues.awaited_since)
+        return min((since for since in both if since is not None), default=None)
 
     async def _ask(
         self, envelope: Envelope, timeout: float | None, lane: Lane, idempotent: bool, latest: str | None = None
@@ -426,6 +445,7 @@ class Client:
         return reply.get("payload") or {}
 
     async def _reply(self, message: Message, data: Any, failed: bool) -> None:
+        self._dialogues.replied(message)
         metadata: dict[str, Any] = {"inReplyTo": message.metadata.get("originalMessageId")}
         if failed:
             metadata["failed"] = True
@@ -523,6 +543,7 @@ class Client:
     def _end(self, error: DormouseError | None) -> None:
         """Nothing comes and nothing goes any more."""
         self._closed = True
+        self._ended_by = error
         self._session.forget()
         why = error or DormouseError("disconnected", "This client has disconnected.")
         unsent = self._exchange.end(why)

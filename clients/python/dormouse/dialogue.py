@@ -8,10 +8,12 @@ answer with `failed: true` says why in its data: {message}. The JavaScript clien
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from .clock import Clock
 from .envelope import Message
 from .errors import DormouseError
 from .events import Events, Handler
@@ -20,12 +22,19 @@ from .events import Events, Handler
 class Dialogues:
     """Requests that wait for their answers, and handlers that give answers."""
 
-    def __init__(self, events: Events, reply: Callable[[Message, Any, bool], Awaitable[Any]]) -> None:
+    def __init__(self, clock: Clock, events: Events, reply: Callable[[Message, Any, bool], Awaitable[Any]]) -> None:
         """`reply(message, data, failed)` sends an answer."""
+        self._clock = clock
         self._events = events
         self._reply = reply
-        self._waiting: dict[str, asyncio.Future[Any]] = {}
+        self._waiting: dict[str, tuple[asyncio.Future[Any], float]] = {}  # and since when
         self._handlers: dict[str, Handler] = {}
+        self._unhandled: set[str] = set()  # requests without a handler that nobody has answered yet
+
+    @property
+    def awaited_since(self) -> float | None:
+        """When the oldest request whose answer is awaited was made; None: none is."""
+        return min((since for _, since in self._waiting.values()), default=None)
 
     def handle(self, kind: str, handler: Handler | None) -> None:
         """Of all messages of that type; None: nobody any more."""
@@ -37,7 +46,7 @@ class Dialogues:
     async def answer_to(self, request_id: str, sent: Awaitable[Any]) -> Any:
         """The data of the answer to a request, which `sent` sends."""
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting[request_id] = answer
+        self._waiting[request_id] = (answer, self._clock.now())
         try:
             await sent
             return await answer
@@ -47,7 +56,7 @@ class Dialogues:
 
     def take(self, message: Message) -> bool:
         """Whether it was an answer that somebody waits for; everybody else need not hear of it."""
-        answer = self._waiting.get(str(message.metadata.get("inReplyTo")))
+        answer, _ = self._waiting.get(str(message.metadata.get("inReplyTo")), (None, 0.0))
         if answer is None:
             if handler := self._handlers.get(message.type):
                 self._events.call(self._answer, handler, message)
@@ -60,9 +69,30 @@ class Dialogues:
         return True
 
     def end(self, error: DormouseError) -> None:
-        for answer in self._waiting.values():
+        for answer, _ in self._waiting.values():
             if not answer.done():
                 answer.set_exception(error)
+
+    def handed_over(self, message: Message, has_readers: bool) -> None:
+        """To everybody who listens. A request without a handler fails at its sender when they have seen it and none
+        replied. Readers take it when they like: where this client has no handlers at all, answering is theirs."""
+        if not message.expects_reply or message.type in self._handlers:
+            return
+        if message.topic is None and not message.metadata.get("broadcast") and not (has_readers and not self._handlers):
+            self._unhandled.add(_key(message))
+            self._events.call(self._refuse, message)
+
+    def replied(self, message: Message) -> None:
+        """By the application."""
+        self._unhandled.discard(_key(message))
+
+    async def _refuse(self, message: Message) -> None:
+        if _key(message) not in self._unhandled:
+            return
+        self._unhandled.discard(_key(message))
+        text = f"{message.to} has no handler for {message.type}."
+        with contextlib.suppress(DormouseError):  # its sender may be gone by now
+            await self._reply(message, {"code": "no_handler", "message": text}, True)
 
     async def _answer(self, handler: Handler, message: Message) -> None:
         try:
@@ -75,6 +105,10 @@ class Dialogues:
             raise
         if message.expects_reply and result is not None:
             await self._reply(message, result, False)
+
+
+def _key(message: Message) -> str:
+    return f"{message.metadata.get('originalMessageId')} {message.sender}"
 
 
 def _failure(message: Message) -> DormouseError:

@@ -49,6 +49,11 @@ class Exchange:
         reason = next((name for hold, name in reasons.items() if self.outbox.held(hold)), "rate")
         return Backlog(len(self.outbox), self._clock.now() - oldest.since, reason)
 
+    @property
+    def awaited_since(self) -> float | None:
+        """When the oldest of those that wait for their answer was sent; None: none does."""
+        return min((out.sent_at for out in self._asked.values()), default=None)
+
     # --- for those who have something to say
 
     async def tell(self, envelope: Envelope, lane: Lane = Lane.DATA, latest: str | None = None) -> None:
@@ -84,6 +89,7 @@ class Exchange:
             out.refusals = self._max_refusals  # asked again here, not through the queue
             timer = self._clock.call_later(timeout, self._expire, out, timeout)
             self._asked[out.id] = out
+            out.sent_at = self._clock.now()
             try:
                 await socket.send(out.frame)
                 return await self._answer(out)
@@ -99,6 +105,7 @@ class Exchange:
         """Sends what waits, until the connection breaks."""
         while True:
             out = await self.outbox.next()
+            out.sent_at = self._clock.now()
             if out.answer:
                 self._asked[out.id] = out
                 await socket.send(out.frame)

@@ -44,6 +44,7 @@ class Inbox:
             for stream in self._streams:
                 stream.put(message)
             self._events.emit("message", message)
+            self._dialogues.handed_over(message, bool(self._streams))
         if message.id is not None and message.metadata.get("forwarded"):
             self.last_forwarded = message.id
 

@@ -19,7 +19,7 @@ from .outbox import Hold
 from .registrations import Ask
 from .session import Session
 from .tasks import Notice, race
-from .transport import ConnectionClosed, close_info, open_socket
+from .transport import ConnectionClosed, abandon, close_info, open_socket
 
 STABLE_AFTER = 5.0  # seconds that a connection must last for the back-off to start over
 REPLY_TIMEOUT = 10.0  # seconds for each answer while a connection is new
@@ -56,8 +56,10 @@ class Link:
         backoff: Backoff,
         restore: Callable[[Ask], Awaitable[None]],
         receive: Callable[[Envelope], None],
+        awaited_since: Callable[[], float | None],
     ) -> None:
-        """`restore` brings a new session to where the last one was; `receive` gets each frame of the hub."""
+        """`restore` brings a new session to where the last one was; `receive` gets each frame of the hub;
+        `awaited_since`: of what waits for an answer, when the oldest was asked."""
         self._url = url
         self._session = session
         self._exchange = exchange
@@ -67,6 +69,7 @@ class Link:
         self._backoff = backoff
         self._restore = restore
         self._receive = receive
+        self._awaited_since = awaited_since
         self._final: DormouseError | None = None
         self._online = False
         self.leaving = False  # the end of this connection is the end of the session, as was asked for
@@ -120,7 +123,7 @@ class Link:
         async def beat() -> None:
             await socket.send(encode(self._request("hub:heartbeat", {"timestamp": self._clock.wall_ms()})))
 
-        heartbeat = Heartbeat(self._clock, beat)
+        heartbeat = Heartbeat(self._clock, beat, self._awaited_since)
         reason = "closed by this client"
         try:
             # A refusal says more than the close that follows it.
@@ -131,6 +134,7 @@ class Link:
             return code, reason
         except HeartbeatLost as error:
             reason = str(error)
+            abandon(socket)
             return 1006, reason
         finally:
             self._exchange.connection_lost(reason)

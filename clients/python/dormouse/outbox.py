@@ -49,6 +49,7 @@ class Outgoing:
         self.idempotent = idempotent
         self.latest = latest  # of those with the same, the last one alone counts
         self.since = since  # when it came, the clock's time
+        self.sent_at = since  # when it left last
         self.refusals = 0  # by the rate limit
         self.number = 0  # the place in the order of sending, kept when it is sent again
 

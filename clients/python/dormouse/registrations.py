@@ -1,8 +1,9 @@
-"""Registrations, kept alive: each is renewed half-way to its end."""
+"""Registrations, kept alive: each is renewed half-way to its end, unless the hub says that the connection keeps it."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -80,7 +81,7 @@ class Registrations:
             await self._until_online()
             now = self._clock.now()
             due = min((registration.renew_at for registration in self._all.values()), default=None)
-            if due is None:
+            if due is None or due == math.inf:
                 await self._notice.wait()
             elif due > now:
                 await race(self._clock.sleep(due - now), self._notice.wait())
@@ -118,7 +119,8 @@ class Registrations:
         lifetime = (registration.expires_at - int(reply.get("timestamp") or 0)) / 1000
         if not registration.expires_at or lifetime <= 0:
             lifetime = registration.ttl or _DEFAULT_LIFETIME
-        registration.renew_at = self._clock.now() + lifetime / 2
+        kept_by_connection = payload.get("renewalNeeded") is False
+        registration.renew_at = math.inf if kept_by_connection else self._clock.now() + lifetime / 2
 
 
 def _ttl(registration: Registration) -> dict[str, Any]:

@@ -75,8 +75,7 @@ class Session:
         own: dict[str, Any] = {}
         if self.resume_token:
             own["resumeToken"] = self.resume_token
-            if last_message_id:
-                own["lastMessageId"] = last_message_id
+            own["lastMessageId"] = last_message_id  # None: it has got none, and so wants all
         return self._introduction(now_ms, own, None if self._upgrade_auth else self.current_token)
 
     def reconnect_envelope(self, now_ms: int) -> Envelope:

@@ -26,7 +26,7 @@ except ImportError:
         name="websockets",
     ) from None
 
-__all__ = ["ConnectionClosed", "close_info", "open_socket"]
+__all__ = ["ConnectionClosed", "abandon", "close_info", "open_socket"]
 
 OPEN_TIMEOUT = 10.0  # seconds, for the connection and the handshake together
 CLOSE_TIMEOUT = 1.0  # seconds that a peer gets to answer a close
@@ -85,6 +85,11 @@ def _handshake_error(error: InvalidHandshake, url: str) -> ConnectError:
     retryable = status >= 500 or status in (408, 425, 429)
     code = "unauthorized" if status in (401, 403) else "connect_failed"
     return ConnectError(f"refused with {status} {phrase}{hint}", retryable, code)
+
+
+def abandon(socket: Any) -> None:
+    """Without a word to a peer that does not hear: a goodbye would only take its time."""
+    socket.transport.abort()
 
 
 def close_info(error: ConnectionClosed) -> tuple[int, str]:

@@ -14,6 +14,7 @@ ClusterView FakeCluster::ViewOf(const std::string& id) const {
   const std::lock_guard lock(mutex_);
   ClusterView view;
   view.shard_count = kShards;
+  view.classes = {"echo", "signal"};
   for (const auto& [shard, entry] : shards_) view.shards.push_back(entry);
   for (auto [member_id, member] : members_) {
     member.is_self = member_id == id;

@@ -5,15 +5,27 @@
 #include <utility>
 
 #include "common/clock.h"
+#include "common/log_limit.h"
+#include "common/logging.h"
 #include "statekeeper/classes/json/json_reader.h"
 #include "statekeeper/classes/json/json_writer.h"
 
 namespace dormouse {
 namespace {
 
+constexpr uint16_t kNormalClosure = 1000;
+
+// As JavaScript sees it.
+bool IsFalsy(JsonSlice value) {
+  return IsJsonNothing(value) || value == "\"\"" || value == "false" ||
+         (IsJsonNumber(value) && JsonNumber(value) == 0.0);
+}
+
 class EchoHub : public Hub {
  public:
-  explicit EchoHub(Duration heartbeat_interval) : heartbeat_interval_ms_(heartbeat_interval.count()) {}
+  // `stale` outlives the hub.
+  EchoHub(Duration heartbeat_interval, LogLimit* stale)
+      : heartbeat_interval_ms_(heartbeat_interval.count()), stale_(stale) {}
 
   void OnConnect(Context& context, const Connection& connection, const link::OpenRequest&) override {
     const std::string id = connection.id.ToString();
@@ -41,7 +53,7 @@ class EchoHub : public Hub {
     } else {
       reply.String("type", "echo");
       const JsonSlice said = object.Find("message");
-      if (IsJsonNothing(said)) {
+      if (IsFalsy(said)) {
         reply.String("message", message.data);
       } else {
         reply.Raw("message", said);
@@ -49,6 +61,17 @@ class EchoHub : public Hub {
       reply.String("timestamp", now).Int("connections", static_cast<int64_t>(context.connection_count()));
     }
     context.Send(from.id, Message::Text(reply.String("connectionId", id).Finish()));
+  }
+
+  // Gateways find silent sockets; the demo's alarm did, and these are the lines that its users look for.
+  void OnClose(Context& context, const Connection& connection, const CloseInfo& info) override {
+    if (info.by_client || info.code != kNormalClosure) return;
+    uint64_t left_out = 0;
+    if (!stale_->Take(&left_out)) return;
+    SPDLOG_INFO("hub echo/{}: Alarm triggered - checking for stale connections", context.hub_name());
+    SPDLOG_INFO("hub echo/{}: Closing stale connection via alarm: {}{}", context.hub_name(),
+                connection.id.ToString(),
+                left_out == 0 ? "" : " (and " + std::to_string(left_out) + " before it)");
   }
 
   void OnFailure(Context& context, const Connection& from, const Message&, Failure failure) override {
@@ -75,6 +98,7 @@ class EchoHub : public Hub {
 
  private:
   const int64_t heartbeat_interval_ms_;
+  LogLimit* const stale_;
 };
 
 void AddRoute(link::ClassProfile* profile, const char* path, const char* hub_name) {
@@ -100,13 +124,14 @@ link::ClassProfile MakeProfile(const Options& options) {
   profile.set_name("echo");
   AddRoute(&profile, "/websocket", "test-room");
   AddRoute(&profile, "/websocket/{name}", "");
+  profile.set_binary_is_text(true);
   if (options.edge_heartbeats) {
     link::AutoResponse* heartbeat = profile.add_auto_responses();
     heartbeat->set_type("heartbeat");
     AddLiteral(heartbeat->mutable_reply(), R"({"type":"heartbeat_ack")");
     AddEnd(heartbeat->mutable_reply());
   }
-  profile.set_idle_timeout_ms(options.idle_timeout.count());
+  profile.set_idle_timeout_ms(options.SilenceLimit().count());
   profile.set_idle_check_ms(options.cleanup_interval.count());
   profile.set_idle_close_code(1000);
   profile.set_idle_close_reason("Connection timeout");
@@ -127,6 +152,8 @@ link::ClassProfile MakeProfile(const Options& options) {
              R"({"type":"error","code":"rate_limited","message":"This socket sends too many messages.")"
              R"(,"retryAfter":)");
   AddValue(too_many, link::Template::RETRY_AFTER_S);
+  AddLiteral(too_many, ",\"retryAfterMs\":");
+  AddValue(too_many, link::Template::RETRY_AFTER_MS);
   AddLiteral(too_many, ",\"limit\":");
   AddValue(too_many, link::Template::RATE_LIMIT);
   AddEnd(too_many);
@@ -143,10 +170,13 @@ class EchoClass : public HubClass {
   explicit EchoClass(const Options& options)
       : heartbeat_interval_(options.heartbeat_interval), profile_(MakeProfile(options)) {}
   const link::ClassProfile& profile() const override { return profile_; }
-  std::unique_ptr<Hub> NewHub() const override { return std::make_unique<EchoHub>(heartbeat_interval_); }
+  std::unique_ptr<Hub> NewHub() const override {
+    return std::make_unique<EchoHub>(heartbeat_interval_, &stale_);
+  }
 
  private:
   const Duration heartbeat_interval_;
+  mutable LogLimit stale_;  // lines about silent sockets: of all hubs
   const link::ClassProfile profile_;
 };
 

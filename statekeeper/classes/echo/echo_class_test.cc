@@ -123,7 +123,8 @@ TEST_F(EchoClassTest, ProfileTellsTheEdgeItsRules) {
   ASSERT_EQ(profile.routes_size(), 2);
   EXPECT_EQ(profile.routes(0).path() + ">" + profile.routes(0).hub_name(), "/websocket>test-room");
   EXPECT_EQ(profile.routes(1).path() + ">" + profile.routes(1).hub_name(), "/websocket/{name}>");
-  EXPECT_EQ(profile.idle_timeout_ms(), 60'000u);
+  EXPECT_EQ(profile.idle_timeout_ms(), 70'000u) << "one heartbeat a minute is enough";
+  EXPECT_TRUE(profile.binary_is_text());
   EXPECT_EQ(profile.idle_check_ms(), 60'000u);
   EXPECT_EQ(profile.idle_close_code(), 1000u);
   EXPECT_EQ(profile.idle_close_reason(), "Connection timeout");

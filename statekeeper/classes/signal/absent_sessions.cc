@@ -19,20 +19,21 @@
 namespace dormouse::signal {
 namespace {
 
-// Rows that one event removes or moves: a session with tens of thousands of registrations does not hold up
-// the hub. The rest is done by the alarm, in steps of this size.
-constexpr size_t kRowsPerStep = 256;
-// When a hub that was rebuilt in between looks after a session that is being taken over.
-constexpr int64_t kLookAgainMs = 1000;
 constexpr uint16_t kNormalClosure = 1000;
+constexpr uint16_t kNoCode = 1005;  // RFC 6455, 7.4.1: what close() without arguments is
 
 constexpr std::string_view kAbsencePrefix = "d/";
 
-std::string AbsenceKey(const ConnectionId& holder) { return std::string(kAbsencePrefix) + holder.ToString(); }
 std::string ForwardKey(const ConnectionId& holder) { return "f/" + holder.ToString(); }
 
 ConnectionId FromBytes(std::string_view bytes) {
   return ConnectionId::FromBytes(bytes).value_or(ConnectionId{});
+}
+
+// The last message that a client says it has got; empty: none. Nothing: it does not say.
+std::optional<std::string_view> Got(const ConnectRequest& request) {
+  if (!request.says_what_it_got()) return std::nullopt;
+  return request.last_message_id();
 }
 
 // Every connection under which rows of the session are.
@@ -43,6 +44,10 @@ std::vector<ConnectionId> PlacesOf(const ConnectionId& holder, const Absence& ab
 }
 
 }  // namespace
+
+std::string AbsentSessions::AbsenceKey(const ConnectionId& holder) {
+  return std::string(kAbsencePrefix) + holder.ToString();
+}
 
 // --- Rows and memory.
 
@@ -60,7 +65,7 @@ void AbsentSessions::Load() {
         Remember(*holder, absence);
         if (IsWaiting(*holder, absence)) waiting.emplace_back(absence.expires_ms(), *holder);
       }
-      if (absence.has_successor()) memory_.left_over.push_back(*holder);
+      if (absence.has_successor() || !absence.claims().empty()) memory_.left_over.push_back(*holder);
     }
     return true;
   });
@@ -118,7 +123,7 @@ void AbsentSessions::OnClose(const ConnectionId& connection, const Session& sess
     if (std::optional<Absence> absence = Find(holder)) LoseSuccessor(holder, std::move(*absence));
   }
   if (memory_.absent.contains(connection)) return;  // its rows are another session's by now
-  const bool wanted = info.by_client && info.code == kNormalClosure;
+  const bool wanted = info.by_client && (info.code == kNormalClosure || info.code == kNoCode);
   if (wanted || session.token_hash().empty() || options_.resume_window.count() == 0) {
     End(connection, session);
   } else {
@@ -138,7 +143,8 @@ void AbsentSessions::Leave(const ConnectionId& connection, const Session& sessio
 }
 
 bool AbsentSessions::IsWaiting(const ConnectionId& holder, const Absence& absence) const {
-  return !absence.ended() && !absence.has_successor() && !memory_.ended.contains(holder);
+  return !absence.ended() && !absence.has_successor() && absence.claims().empty() &&
+         !memory_.ended.contains(holder);
 }
 
 void AbsentSessions::MakeRoom() {
@@ -246,15 +252,21 @@ size_t AbsentSessions::OnDeadline(const ConnectionId& holder, size_t limit) {
     Deadlines(context_).Add(context_.now_ms() + kLookAgainMs, Deadlines::SubjectOf(holder));
     return 0;
   }
+  if (!absence->claims().empty()) {
+    Deadlines(context_).Add(context_.now_ms() + kLookAgainMs, Deadlines::SubjectOf(holder));
+    return 0;
+  }
   if (absence->expires_ms() > context_.now_ms()) return 0;
   return EndAbsent(holder, std::move(*absence), limit);
 }
 
 // --- What comes back.
 
-void AbsentSessions::OnUndelivered(const ConnectionId& closed, std::string_view frame) {
+void AbsentSessions::OnUndelivered(const ConnectionId& closed, const Message& message) {
+  const std::string_view frame = message.data;
   if (JsonString(JsonObject(frame).Find("type")) == kConnectedType) {
-    TakeBackConnected(closed);
+    // One that its client may have has used up the token.
+    if (!message.unconfirmed) TakeBackConnected(closed);
     return;
   }
   const std::string key = MessageKeyOf(frame);
@@ -264,19 +276,28 @@ void AbsentSessions::OnUndelivered(const ConnectionId& closed, std::string_view 
     memory_.kept_again.erase(kept);
     return;
   }
-  if (const auto known = memory_.absent.find(closed); known != memory_.absent.end()) {
-    Mailbox(context_, options_, known->second).Put(key, frame);
-    return;
+  if (const auto holder = HolderOf(closed)) {
+    Mailbox(context_, options_, *holder).Put(key, frame, message.unconfirmed);
   }
+}
+
+void AbsentSessions::OnLost(const ConnectionId& closed, const Lost& lost) {
+  if (memory_.ended.contains(closed)) return;
+  if (const auto holder = HolderOf(closed)) Mailbox(context_, options_, *holder).AddLost(lost);
+}
+
+std::optional<ConnectionId> AbsentSessions::HolderOf(const ConnectionId& closed) {
+  if (const auto known = memory_.absent.find(closed); known != memory_.absent.end()) return known->second;
   // Its close is about to come.
   const std::optional<Connection> open = context_.FindConnection(closed);
-  if (!open.has_value()) return;
+  if (!open.has_value()) return std::nullopt;
   Session session = LoadSession(*open);
-  if (session.token_hash().empty()) return;
-  Mailbox(context_, options_, closed).Put(key, frame);
-  if (session.has_rows()) return;
-  session.set_has_rows(true);
-  SaveSession(context_, closed, session);
+  if (session.token_hash().empty()) return std::nullopt;
+  if (!session.has_rows()) {
+    session.set_has_rows(true);
+    SaveSession(context_, closed, session);
+  }
+  return closed;
 }
 
 // The client has not learned of its new token: the one that it used is good again, and so is what it was
@@ -415,7 +436,10 @@ void AbsentSessions::Finish(const ConnectionId& holder, Absence absence) {
   if (!before.registered().empty()) session.set_registered(before.registered());
   session.set_has_rows(before.has_rows() || session.has_rows());
   session.set_resumed(true);
-  session.set_missed(Mailbox(context_, options_, holder).missed());
+  const std::optional<std::string_view> got = Got(request);
+  session.set_missed(Mailbox(context_, options_, holder).MissedBy(got, [&](std::string_view below) {
+    return memory_.sent_log.CountBetween(*got, below, holder, context_.now_ms());
+  }));
   session.set_used_token_hash(request.token_hash());
   session.set_used_token_holder(request.token_holder());
   const std::string token = IssueToken(options_, connection, &session);
@@ -444,12 +468,12 @@ void AbsentSessions::Tell(const ConnectionId& holder, const Absence& absence, co
   SendConnected(context_, options_, request, LoadSession(*open), token);
 
   std::map<std::string, std::string> kept;
-  const std::string& got = request.last_message_id();
-  Mailbox(context_, options_, holder).ForEach([&](const std::string& key, const std::string& frame) {
-    if (MessageIdOf(key) > got) kept.emplace(key, frame);
+  const std::optional<std::string_view> got = Got(request);
+  Mailbox(context_, options_, holder).ForEach([&](const Mailbox::Kept& message) {
+    if (message.IsFor(got)) kept.emplace(message.key, message.frame);
   });
-  if (!got.empty()) {
-    memory_.sent_log.ForEachAfter(got, holder, context_.now_ms(), [&](const std::string& frame) {
+  if (got.has_value()) {
+    memory_.sent_log.ForEachAfter(*got, holder, context_.now_ms(), [&](const std::string& frame) {
       kept.try_emplace(MessageKeyOf(frame), frame);
     });
   }
@@ -467,6 +491,7 @@ void AbsentSessions::OnConfirmed(const ConnectionId& successor) {
   const ConnectionId holder = known->second;
   const std::optional<Absence> absence = Read(holder);
   if (!absence.has_value()) return;
+  if (absence->mail_only()) return ConfirmMail(holder, successor, *absence);
   if (memory_.told_before.erase(successor) == 0) {
     Settle(holder, *absence);
   } else if (const std::optional<Connection> open = context_.FindConnection(successor)) {
@@ -480,12 +505,12 @@ void AbsentSessions::OnConfirmed(const ConnectionId& successor) {
     // client has may be the one of before.
     if (memory_.absent.contains(successor) && !memory_.ended.contains(successor)) {
       TakeBackConnected(successor);
-      std::vector<std::pair<std::string, std::string>> mail;  // `visit` must not write
-      Mailbox(context_, options_, holder).ForEach([&](const std::string& key, const std::string& frame) {
-        if (MessageIdOf(key) > absence->successor().last_message_id()) mail.emplace_back(key, frame);
+      std::vector<Mailbox::Kept> mail;  // `visit` must not write
+      Mailbox(context_, options_, holder).ForEach([&](const Mailbox::Kept& message) {
+        if (message.IsFor(Got(absence->successor()))) mail.push_back(message);
       });
       Mailbox box(context_, options_, successor);
-      for (const auto& [key, frame] : mail) box.Put(key, frame);
+      for (const auto& [key, frame, unconfirmed] : mail) box.Put(key, frame);
     }
     Settle(holder, *absence);
   }

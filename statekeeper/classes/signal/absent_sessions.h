@@ -20,6 +20,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "common/options.h"
 #include "statekeeper/classes/signal/hub_memory.h"
@@ -50,7 +52,8 @@ class AbsentSessions {
   void EndSessionAt(const ConnectionId& connection);
 
   // --- What comes back.
-  void OnUndelivered(const ConnectionId& closed, std::string_view frame);
+  void OnUndelivered(const ConnectionId& closed, const Message& message);
+  void OnLost(const ConnectionId& closed, const Lost& lost);
   void OnRecalled(const ConnectionId& closed);
   void OnConfirmed(const ConnectionId& successor);
 
@@ -58,6 +61,20 @@ class AbsentSessions {
   // False: the token names no session that this client may have; nothing has changed. True: the session is
   // the connection's, or will be: hub:connected was or will be sent.
   bool Resume(ConnectRequest request, std::string_view token);
+
+  // --- Sessions that are inherited: another one of the same identity registers an address of theirs
+  // (absent_heirs.cc). `from`: the connection under which the address is registered.
+  bool MayInherit(const ConnectionId& from, const Session& heir);
+  // Closes the socket of a session that may be inherited; it waits then, as if the socket had been lost.
+  void LoseSocket(const ConnectionId& open);
+  // True: mail of the session is still on its way. The request is kept; TakeClaims gives it back when the
+  // mail has come. To be called with a session without a socket.
+  bool AwaitMail(const ConnectionId& from, const ConnectionId& heir, const Message& request);
+  // The requests that waited for the mail of a session, if it is there. Asks for it when nobody has.
+  std::vector<Absence::Claim> TakeClaims(const ConnectionId& holder);
+  // Ends a session without a socket, and sends its mail to the heir.
+  void HandMail(const ConnectionId& from, const ConnectionId& heir);
+
   // Goes on with what the hub was about before it was rebuilt. To be called with the first events.
   void ResumeLeftOver();
 
@@ -65,6 +82,15 @@ class AbsentSessions {
   size_t OnDeadline(const ConnectionId& holder, size_t limit);
 
  private:
+  // Rows that one event removes or moves: a session with tens of thousands of registrations does not hold up
+  // the hub. The rest is done by the alarm, in steps of this size.
+  static constexpr size_t kRowsPerStep = 256;
+  // When a hub that was rebuilt in between looks after a session that is being taken over.
+  static constexpr int64_t kLookAgainMs = 1000;
+  static std::string AbsenceKey(const ConnectionId& holder);
+
+  // The connection whose mailbox takes what was sent to a closed one. Nothing: its session has ended.
+  std::optional<ConnectionId> HolderOf(const ConnectionId& closed);
   std::optional<Absence> Find(const ConnectionId& holder);
   std::optional<Absence> Read(const ConnectionId& holder);
   void Save(const ConnectionId& holder, const Absence& absence);
@@ -97,6 +123,10 @@ class AbsentSessions {
   void Tell(const ConnectionId& holder, const Absence& absence, const std::string& token);
   // The successor has been told, or cannot be any more: what was kept for it goes.
   void Settle(const ConnectionId& holder, const Absence& absence);
+  using Mail = std::vector<std::pair<std::string, std::string>>;  // keys and frames, in order
+  Mail MailOf(const ConnectionId& holder);
+  void SendMail(const ConnectionId& heir, const Mail& mail);
+  void ConfirmMail(const ConnectionId& place, const ConnectionId& heir, const Absence& owed);
   void LoseSuccessor(const ConnectionId& holder, Absence absence);
   void TakeBackConnected(const ConnectionId& closed);
 

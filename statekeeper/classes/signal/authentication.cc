@@ -31,7 +31,12 @@ std::string WithoutScheme(std::string token) {
 }
 
 // Nothing: the session cannot be for what the claims name; `*problem` is a sentence.
-std::optional<Grant> GrantOf(const TokenClaims& claims, std::string* problem) {
+std::optional<Grant> GrantOf(const TokenClaims& claims, std::string_view hub, const Options& options,
+                             std::string* problem) {
+  if (!MayEnter(claims, hub)) {
+    *problem = "The token is not for this hub: its claim hubs has no name or pattern that fits.";
+    return std::nullopt;
+  }
   const auto actor = Address::Parse(claims.actor);
   if (!actor.has_value() || actor->bare == kHubAddress) {
     *problem = "The token's claim actorId is no address of an actor.";
@@ -46,8 +51,7 @@ std::optional<Grant> GrantOf(const TokenClaims& claims, std::string* problem) {
     }
     grant.add_actors(glob);
   }
-  grant.set_capabilities(claims.capabilities.empty() ? kAllCapabilities
-                                                     : CapabilitiesNamed(claims.capabilities));
+  grant.set_capabilities(CapabilitiesGranted(claims.capabilities, options.auth_capabilities == "strict"));
   grant.set_expires_ms(claims.expires_ms);
   grant.set_role(claims.role);
   return grant;
@@ -57,7 +61,8 @@ std::optional<Grant> GrantOf(const TokenClaims& claims, std::string* problem) {
 std::optional<Grant> Examine(const Call& call, const std::string& token, std::string* problem) {
   TokenAuthority::Verdict verdict = call.authority->Verify(token, call.context.now_ms());
   *problem = std::move(verdict.problem);
-  return verdict.claims.has_value() ? GrantOf(*verdict.claims, problem) : std::nullopt;
+  if (!verdict.claims.has_value()) return std::nullopt;
+  return GrantOf(*verdict.claims, call.context.hub_name(), call.options, problem);
 }
 
 // The grant that hub:connect brings or, where it has no token, that the session has already.
@@ -81,15 +86,17 @@ std::optional<Grant> ConnectGrant(const Call& call, std::string* problem) {
 
 }  // namespace
 
-void KeepIdentity(Context& context, const Connection& connection, const link::Identity& identity) {
+void KeepIdentity(Context& context, const Connection& connection, const Options& options,
+                  const link::Identity& identity) {
   std::string problem;
   const auto grant =
       GrantOf({.actor = identity.actor(),
                .actors = {identity.actors().begin(), identity.actors().end()},
                .capabilities = {identity.capabilities().begin(), identity.capabilities().end()},
+               .hubs = {},  // the gateway has looked
                .role = identity.role(),
                .expires_ms = identity.expires_ms()},
-              &problem);
+              context.hub_name(), options, &problem);
   if (!grant.has_value()) return;  // hub:connect will say why
   Session session = LoadSession(connection);
   *session.mutable_grant() = *grant;
@@ -135,6 +142,11 @@ void RefreshToken(Call& call) {
   const auto refuse = [&call](std::string problem, const char* resolution) {
     call.Fail({ErrorCode::kInvalidToken, std::move(problem), resolution});
   };
+  if (!call.options.auth_refresh) {
+    refuse("This hub does not refresh tokens.",
+           "Get a new token where you got this one, and send hub:connect with it.");
+    return;
+  }
   const std::string token = WithoutScheme(JsonString(call.request.payload.Find("token")).value_or(""));
   std::string problem;
   std::optional<Grant> grant = Examine(call, token, &problem);

@@ -10,7 +10,8 @@
 namespace dormouse::signal {
 
 // The gateway has checked a token at the upgrade: hub:connect needs none then.
-void KeepIdentity(Context& context, const Connection& connection, const link::Identity& identity);
+void KeepIdentity(Context& context, const Connection& connection, const Options& options,
+                  const link::Identity& identity);
 
 // For hub:connect: finds the token (payload.jwt or metadata.authToken, either with an optional "bearer "),
 // sets call.session's grant and lets the connection in. On a connected session, which must stay the same

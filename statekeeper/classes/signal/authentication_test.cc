@@ -184,6 +184,58 @@ TEST_P(AuthenticationTest, NamesTheCapabilitiesOfTheToken) {
   EXPECT_THAT(reply.text, HasSubstr(R"("capabilities":["send","receive"])"));
 }
 
+TEST_P(AuthenticationTest, AClaimOfTheOriginalsWordsAllowsWhatTheOriginalDid) {
+  const auto register_with = [this](const std::string& capabilities) {
+    const ConnectionId client = Session(TokenOf("browser/alice", "", capabilities));
+    return Register(client, "browser/alice", "browser/alice").type();
+  };
+  EXPECT_EQ(register_with(R"(["send","receive","discover"])"), "hub:registered");
+  EXPECT_EQ(register_with(R"(["discover"])"), "hub:registered");
+  EXPECT_EQ(register_with(R"(["send","publish"])"), "hub:error");
+  EXPECT_EQ(register_with(R"(["send","render"])"), "hub:error");
+  options_.auth_capabilities = "strict";
+  StartHub();
+  EXPECT_EQ(register_with(R"(["send","receive","discover"])"), "hub:error");
+  EXPECT_EQ(register_with(R"(["register"])"), "hub:registered");
+}
+
+TEST_P(AuthenticationTest, AClaimHubsLimitsTheHubs) {
+  const auto connect_with = [this](const std::string& hubs) {
+    Claims claims = GoodClaims(hub_->now_ms(), "browser/alice");
+    claims["hubs"] = hubs;
+    return Connect(hub_->ClientConnects(), JsonQuoted(Token(claims)));
+  };
+  EXPECT_EQ(connect_with(R"(["default"])").type(), "hub:connected");
+  EXPECT_EQ(connect_with(R"(["x","def*"])").type(), "hub:connected");
+  for (const char* other : {R"(["kitchen"])", R"(["default-2","d"])", "[]", "\"default\""}) {
+    EXPECT_EQ(connect_with(other).code(), "unauthorized") << other;
+  }
+}
+
+TEST_P(AuthenticationTest, ARegistrationEndsItsTtlAfterTheToken) {
+  const ConnectionId alice = Actor("browser/alice");
+  for (int i = 0; i < 12; ++i) {
+    hub_->Advance(kHour / 12);
+    hub_->ClientIsHeard(alice);
+    hub_->RunDueAlarm();
+    EXPECT_THAT(hub_->KeysWithPrefix("a/"), SizeIs(1));
+  }
+  hub_->Advance(300'000);
+  hub_->ClientIsHeard(alice);
+  EXPECT_TRUE(hub_->RunDueAlarm());
+  EXPECT_THAT(hub_->KeysWithPrefix("a/"), IsEmpty());
+}
+
+TEST_P(AuthenticationTest, RefreshingCanBeSwitchedOff) {
+  options_.auth_refresh = false;
+  StartHub();
+  const std::string token = TokenOf("browser/alice");
+  const ConnectionId client = Session(token);
+  const Frame reply = Ask(client, "hub:refresh_token", "browser/alice", R"({"token":")" + token + "\"}");
+  EXPECT_EQ(reply.code(), "invalid_token");
+  EXPECT_THAT(reply.String("payload.message"), HasSubstr("does not refresh"));
+}
+
 TEST_P(AuthenticationTest, TellsTheGatewayTheRoleOfTheToken) {
   const auto token_of = [this](const char* role) {
     Claims claims = GoodClaims(kNow, "browser/alice");

@@ -4,16 +4,17 @@
 
 namespace dormouse::signal {
 
-Call::Call(Context& the_context, const Connection& the_connection, const Message& message,
+Call::Call(Context& the_context, const Connection& the_connection, const Message& the_message,
            const Envelope& the_request, const HubParts& parts)
     : context(the_context),
       connection(the_connection),
       request(the_request),
+      raw(the_message),
       options(parts.options),
       authority(parts.authority),
       memory(parts.memory),
-      arrived_ms(message.received_ms),
-      repeated(message.repeated),
+      arrived_ms(the_message.received_ms),
+      repeated(the_message.repeated),
       from(Address::Parse(the_request.from)),
       session(LoadSession(the_connection)) {}
 

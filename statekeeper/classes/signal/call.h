@@ -25,7 +25,7 @@ struct HubParts {
 };
 
 struct Call {
-  Call(Context& the_context, const Connection& the_connection, const Message& message,
+  Call(Context& the_context, const Connection& the_connection, const Message& the_message,
        const Envelope& the_request, const HubParts& parts);
 
   bool legacy() const { return session.dialect() == DIALECT_0_1; }
@@ -46,6 +46,7 @@ struct Call {
   Context& context;
   const Connection& connection;
   const Envelope& request;
+  const Message& raw;  // as it came
   const Options& options;
   const TokenAuthority* const authority;  // nullptr: authentication is off
   HubMemory& memory;

@@ -27,6 +27,14 @@ uint32_t CapabilitiesNamed(const std::vector<std::string>& names) {
   return set;
 }
 
+uint32_t CapabilitiesGranted(const std::vector<std::string>& claim, bool strict) {
+  if (claim.empty()) return kAllCapabilities;
+  const bool original = std::ranges::all_of(claim, [](const std::string& name) {
+    return name == "send" || name == "receive" || name == "discover";
+  });
+  return original && !strict ? kAllCapabilities : CapabilitiesNamed(claim);
+}
+
 std::string CapabilityNames(uint32_t set) {
   std::string names;
   for (const Entry& entry : kEntries) {

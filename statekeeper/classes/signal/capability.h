@@ -19,6 +19,11 @@ enum Capability : uint32_t {
 };
 inline constexpr uint32_t kAllCapabilities = 127;
 
+// What a token's claim `capabilities` grants. The original knew send, receive and discover, and asked for no
+// more where we do: a claim of these words alone grants everything. One with any other word is taken at its
+// word; `strict`: every one.
+uint32_t CapabilitiesGranted(const std::vector<std::string>& claim, bool strict);
+
 // The set of those that have one of these names. Names that the hub does not know are for others.
 uint32_t CapabilitiesNamed(const std::vector<std::string>& names);
 

@@ -51,14 +51,14 @@ std::vector<Deadlines::Deadline> Deadlines::Due(size_t limit) {
   return due;
 }
 
-size_t Deadlines::CountDueAddresses() {
-  size_t count = 0;
+std::vector<std::string> Deadlines::DueAddresses() {
+  std::vector<std::string> due;
   context_.List(kPrefix, [&](std::string_view key, std::string_view) {
     if (DueOf(key) > context_.now_ms()) return false;
-    if (!SessionOf(SubjectIn(key)).has_value()) ++count;
+    if (!SessionOf(SubjectIn(key)).has_value()) due.emplace_back(SubjectIn(key));
     return true;
   });
-  return count;
+  return due;
 }
 
 void Deadlines::SetAlarm() {

@@ -36,8 +36,8 @@ class Deadlines {
   };
   // Up to `limit` deadlines that have come, the oldest first.
   std::vector<Deadline> Due(size_t limit);
-  // Registered addresses whose time has come.
-  size_t CountDueAddresses();
+  // Addresses among those that have come.
+  std::vector<std::string> DueAddresses();
   // Sets the alarm for the first deadline; without any there is none. Costs one read.
   void SetAlarm();
 

@@ -69,7 +69,7 @@ TEST_F(DeadlinesTest, SessionsAndAddressesAreToldApart) {
     deadlines_.Add(In(0), Deadlines::SubjectOf(session));
     deadlines_.Add(In(0), session.ToString());  // as good an address as any
   });
-  EXPECT_EQ(deadlines_.CountDueAddresses(), 1u);
+  EXPECT_EQ(deadlines_.DueAddresses().size(), 1u);
   EXPECT_EQ(Deadlines::SessionOf(Deadlines::SubjectOf(session)), session);
   EXPECT_FALSE(Deadlines::SessionOf(session.ToString()).has_value());
   EXPECT_EQ(Due().size(), 2u);

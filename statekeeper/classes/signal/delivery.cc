@@ -111,12 +111,15 @@ bool Delivery::MayBeSent() const {
   return false;
 }
 
-size_t Delivery::Send() {
+Delivery::Outcome Delivery::Send() {
   const uint64_t may_change = call_.options.max_changes == 0 ? UINT64_MAX : call_.options.max_changes;
   room_for_mail_ = std::min(may_change, call_.context.state_room()) / 2;
-  const size_t failed = SendTo(std::move(bare_), false) + SendTo(std::move(canonical_), true);
+  Outcome outcome;
+  SendTo(std::move(bare_), false, &outcome);
+  SendTo(std::move(canonical_), true, &outcome);
+  call_.memory.messages_out += outcome.delivered;
   flow_.TellProducer(call_, congested_);
-  return failed;
+  return outcome;
 }
 
 // What was sent before and is sent again belongs where it was: before what its sender sent since.
@@ -128,8 +131,8 @@ std::string Delivery::NewId() const {
   return TimeOrderedIds::Late(late.arrived_ms, late.count, origin);
 }
 
-size_t Delivery::SendTo(Recipients recipients, bool canonical) {
-  if (recipients.size() == 0) return 0;
+void Delivery::SendTo(Recipients recipients, bool canonical, Outcome* outcome) {
+  if (recipients.size() == 0) return;
   const std::string sender = Address{call_.from->bare, canonical}.ToJson();
   const std::string metadata = JsonWriter(metadata_)
                                    .Bool("forwarded", true)
@@ -147,16 +150,17 @@ size_t Delivery::SendTo(Recipients recipients, bool canonical) {
                                    .ttl = call_.request.ttl_json,
                                    .id = id_json,
                                    .timestamp = timestamp});
-  size_t failed = 0;
-  for (const auto& recipient : recipients.absent) failed += Keep(recipient, id, tail) ? 0 : 1;
-  if (recipients.open.empty()) return failed;
+  for (const auto& recipient : recipients.absent) {
+    ++(Keep(recipient, id, tail) ? outcome->queued : outcome->failed);
+  }
+  outcome->delivered += recipients.open.size();
+  if (recipients.open.empty()) return;
   if (call_.options.resume_window.count() == 0) {
     call_.context.SendEach(recipients.open, Message::Text(tail));
   } else {
     call_.context.SendEach(recipients.open, Message::ReturnableText(tail));
     call_.memory.sent_log.Record(now_ms, id, std::move(recipients.open), std::move(tail));
   }
-  return failed;
 }
 
 bool Delivery::Keep(const Context::HeadedRecipient& recipient, const std::string& id,

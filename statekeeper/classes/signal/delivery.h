@@ -39,11 +39,15 @@ class Delivery {
   bool MayBeSent() const;
 
   // Sends it, once per form of address in use: the recipients of a form share all bytes but their `to`. For
-  // recipients without a socket it is kept. Returns how many of those get only the note that they missed it:
-  // their mailbox has no room for it, or it is more than one message may make the hub keep (half of
-  // max-changes) or than half of what the hub's state has room for. Tells the sender of recipients that do
-  // not keep up.
-  size_t Send();
+  // recipients without a socket it is kept. Tells the sender of recipients that do not keep up.
+  struct Outcome {
+    size_t delivered = 0;  // to open sockets
+    size_t queued = 0;     // kept
+    // Get only the note that they missed it: their mailbox has no room for it, or it is more than one message
+    // may make the hub keep (half of max-changes) or than half of what the hub's state has room for.
+    size_t failed = 0;
+  };
+  Outcome Send();
 
  private:
   struct Recipients {
@@ -54,7 +58,7 @@ class Delivery {
   std::string NewId() const;
   // At most, with what the runtime needs to send it.
   uint64_t OutputBytes(const Recipients& recipients) const;
-  size_t SendTo(Recipients recipients, bool canonical);
+  void SendTo(Recipients recipients, bool canonical, Outcome* outcome);
   bool Keep(const Context::HeadedRecipient& recipient, const std::string& id, const std::string& tail);
 
   const Call& call_;

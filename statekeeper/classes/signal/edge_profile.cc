@@ -19,8 +19,9 @@ constexpr Duration kIdleCheck{1000};
 constexpr Duration kAnyTime = std::chrono::years(100);  // to connect in; 0 would be: nobody needs to
 
 // Templates are written by the same code that writes the hub's own frames (envelope.h, errors.h), with holes
-// where the edge fills in: \x01 KIND TEXT \x01, where KIND is f (a field of the request), o (what to write
-// when the field before it is missing) or v (a value). No JSON that we write has the byte \x01 in it.
+// where the edge fills in: \x01 KIND TEXT \x01, where KIND is f (a field of the request), a (the same, an
+// address), o (what to write when the field before it is missing), c (the same, where the request's addresses
+// are canonical) or v (a value). No JSON that we write has the byte \x01 in it.
 constexpr char kMark = '\x01';
 
 std::string Hole(char kind, std::string_view text) {
@@ -34,6 +35,12 @@ std::string Field(std::string_view path) { return Hole('f', path); }
 std::string FieldOr(std::string_view path, std::string_view otherwise) {
   return Field(path) + Hole('o', otherwise);
 }
+// An address of the request, or this one instead, in the form that the request uses.
+std::string AddressOr(std::string_view path, std::string_view otherwise) {
+  const Address bare{std::string(otherwise), false};
+  const Address canonical{std::string(otherwise), true};
+  return Hole('a', path) + Hole('o', bare.ToJson()) + Hole('c', canonical.ToJson());
+}
 std::string Value(link::Template::Value value) { return Hole('v', link::Template::Value_Name(value)); }
 
 link::Template ToTemplate(std::string_view text) {
@@ -45,10 +52,18 @@ link::Template ToTemplate(std::string_view text) {
     text.remove_prefix(std::min(mark + 1, text.size()));
     if (!hole) {
       if (!piece.empty()) result.add_parts()->set_literal(std::string(piece));
-    } else if (piece.front() == 'f') {
-      result.add_parts()->set_field(std::string(piece.substr(1)));
+    } else if (piece.front() == 'f' || piece.front() == 'a') {
+      link::Template::Part* part = result.add_parts();
+      part->set_field(std::string(piece.substr(1)));
+      part->set_string_only(piece.front() == 'a');
     } else if (piece.front() == 'o') {
       result.mutable_parts(result.parts_size() - 1)->set_otherwise(std::string(piece.substr(1)));
+    } else if (piece.front() == 'c') {
+      link::Template::Part* part = result.mutable_parts(result.parts_size() - 1);
+      link::StringPrefix* when = part->mutable_variant()->mutable_when();
+      when->set_field(part->field() == "to" ? "from" : "to");
+      when->set_prefix("@(");
+      part->mutable_variant()->set_otherwise(std::string(piece.substr(1)));
     } else {
       link::Template::Value value = link::Template::NONE;
       link::Template::Value_Parse(std::string(piece.substr(1)), &value);
@@ -93,6 +108,23 @@ void AddHeartbeat(link::ClassProfile* profile, bool with_timestamp) {
       {.type = "hub:heartbeat_ack", .from = from, .payload = payload, .correlation_id = correlation_id});
 }
 
+// Without an envelope, for pages that ask no more than whether the path works. What has one is a message.
+void AddPing(link::ClassProfile* profile) {
+  link::AutoResponse* rule = profile->add_auto_responses();
+  rule->set_type("ping");
+  for (const char* field : {"from", "to", "id", "payload"}) rule->add_absent(field);
+  rule->mutable_reply()->add_parts()->set_literal(R"({"type":"pong"})");
+}
+
+// To a request that the hub does not get, in the form that it would answer in.
+link::Template Refusal(std::string_view payload) {
+  const std::string from = AddressOr("to", kHubAddress);
+  const std::string correlation_id = FieldOr("id", "null");
+  return EnvelopeTemplate(
+      AddressOr("from", kUnknownAddress),
+      {.type = "hub:error", .from = from, .payload = payload, .correlation_id = correlation_id});
+}
+
 link::Template TooLarge() {
   const std::string actual = Value(link::Template::ACTUAL_SIZE);
   const std::string max = Value(link::Template::MAX_SIZE);
@@ -105,25 +137,19 @@ link::Template TooLarge() {
                    .Raw("limit", max)
                    .Finish()}
           .ToPayload();
-  // Nobody has read the frame: whose it is, and its id, are not known.
-  const std::string from = JsonQuoted(kHubAddress);
-  return EnvelopeTemplate(JsonQuoted(kUnknownAddress),
-                          {.type = "hub:error", .from = from, .payload = payload});
+  return Refusal(payload);
 }
 
 link::Template RateLimited() {
   const std::string payload = HubError{ErrorCode::kRateLimited, "This session sends too many messages.", "",
                                        JsonWriter()
                                            .Raw("retryAfter", Value(link::Template::RETRY_AFTER_S))
+                                           .Raw("retryAfterMs", Value(link::Template::RETRY_AFTER_MS))
                                            .Raw("limit", Value(link::Template::RATE_LIMIT))
                                            .String("code", "RATE_LIMIT_EXCEEDED")
                                            .Finish()}
                                   .ToPayload();
-  const std::string from = FieldOr("to", JsonQuoted(kHubAddress));
-  const std::string correlation_id = FieldOr("id", "null");
-  return EnvelopeTemplate(
-      FieldOr("from", JsonQuoted(kUnknownAddress)),
-      {.type = "hub:error", .from = from, .payload = payload, .correlation_id = correlation_id});
+  return Refusal(payload);
 }
 
 void AddRoute(link::ClassProfile* profile, const char* path, const char* hub_name) {
@@ -140,11 +166,13 @@ link::ClassProfile EdgeProfile(const Options& options) {
   AddRoute(&profile, "/ws", "default");
   AddRoute(&profile, "/ws/{name}", "");
   AddRoute(&profile, "/", "default");
+  profile.set_binary_is_text(true);
+  AddPing(&profile);
   if (options.edge_heartbeats) {
     AddHeartbeat(&profile, /*with_timestamp=*/false);
     AddHeartbeat(&profile, /*with_timestamp=*/true);
   }
-  profile.set_idle_timeout_ms(options.idle_timeout.count());
+  profile.set_idle_timeout_ms(options.SilenceLimit().count());
   profile.set_idle_check_ms(std::min(options.cleanup_interval, kIdleCheck).count());
   profile.set_idle_close_code(1000);
   profile.set_idle_close_reason("Heartbeat timeout");
@@ -162,6 +190,10 @@ link::ClassProfile EdgeProfile(const Options& options) {
     added->set_burst(limit.burst);
   }
   *profile.mutable_rate_limited_reply() = RateLimited();
+  if (options.resume_window.count() > 0) {
+    profile.set_kept_messages(options.resume_messages);
+    profile.set_kept_bytes(options.resume_bytes);
+  }
   profile.set_outbound_pause(options.outbound_pause);
   profile.set_outbound_resume(options.outbound_resume);
   profile.set_outbound_limit(options.outbound_limit);

@@ -56,6 +56,14 @@ struct HubMemory {
 
   CongestionMemory congestion;
   Throughput throughput;
+
+  // Since the hub woke.
+  int64_t awake_since_ms = 0;
+  uint64_t messages_in = 0;
+  uint64_t messages_out = 0;  // each recipient's copy counted
+
+  // A socket that is open has been heard within this time (from options, constant).
+  int64_t heard_within_ms = INT64_MAX;
 };
 
 }  // namespace dormouse::signal

@@ -21,6 +21,8 @@ constexpr std::string_view kStateRows = "b/";
 constexpr size_t kChunk = 100u << 10;
 constexpr size_t kUuidSize = 36;
 constexpr size_t kChunkSuffix = 4;  // "/000"
+constexpr std::string_view kFirstChunk = "/000";
+constexpr char kUnconfirmed = 1;
 
 std::string ChunkKey(const std::string& message, size_t chunk) {
   return fmt::format("{}/{:03}", message, chunk);
@@ -59,16 +61,27 @@ Mailbox::Mailbox(Context& context, const Options& options, const ConnectionId& h
   if (const auto row = context_.Get(state_key_)) state_.ParseFromString(*row);
 }
 
+bool Mailbox::HasRoom(size_t bytes) const {
+  return state_.count() + 1 <= options_.resume_messages && state_.bytes() + bytes <= options_.resume_bytes;
+}
+
 bool Mailbox::IsOver() const {
   return state_.count() > options_.resume_messages || state_.bytes() > options_.resume_bytes;
 }
 
-bool Mailbox::Put(const std::string& key, std::string_view frame) {
+bool Mailbox::Put(const std::string& key, std::string_view text, bool unconfirmed) {
   const std::string message = prefix_ + key;
+  std::string marked;
+  if (unconfirmed) marked.append(1, kUnconfirmed).append(text);
+  const std::string_view frame = unconfirmed ? std::string_view(marked) : text;
   if (context_.Get(ChunkKey(message, 0)).has_value()) return true;
+  while (!HasRoom(frame.size()) && state_.unconfirmed() > 0) DropUnconfirmed();
+  if (unconfirmed && !HasRoom(frame.size())) {
+    AddLost({.count = 1, .older = true, .unconfirmed = true});
+    return false;
+  }
   const bool is_newest = key > state_.newest();
-  if (is_newest && (state_.dropped() > 0 || state_.count() + 1 > options_.resume_messages ||
-                    state_.bytes() + frame.size() > options_.resume_bytes)) {
+  if (is_newest && (state_.dropped() > 0 || !HasRoom(frame.size()))) {
     Miss();
     return false;
   }
@@ -77,6 +90,7 @@ bool Mailbox::Put(const std::string& key, std::string_view frame) {
   }
   state_.set_count(state_.count() + 1);
   state_.set_bytes(state_.bytes() + frame.size());
+  if (unconfirmed) state_.set_unconfirmed(state_.unconfirmed() + 1);
   if (is_newest) state_.set_newest(key);
   while (IsOver()) DropNewest();
   Save();
@@ -88,20 +102,50 @@ void Mailbox::Miss() {
   Save();
 }
 
-void Mailbox::DropNewest() {
+void Mailbox::AddLost(const Lost& lost) {
+  if (!lost.older) {
+    state_.set_dropped(state_.dropped() + lost.count);
+  } else if (lost.unconfirmed) {
+    state_.set_unconfirmed_before(state_.unconfirmed_before() + lost.count);
+  } else {
+    state_.set_lost_before(state_.lost_before() + lost.count);
+  }
+  Save();
+}
+
+void Mailbox::Remove(const std::string& key) {
   std::vector<std::string> rows;
   size_t bytes = 0;
-  context_.List(prefix_ + state_.newest() + "/", [&](std::string_view key, std::string_view value) {
-    rows.emplace_back(key);
+  context_.List(prefix_ + key + "/", [&](std::string_view row, std::string_view value) {
+    rows.emplace_back(row);
     bytes += value.size();
     return true;
   });
   for (const std::string& row : rows) context_.Delete(row);
   state_.set_count(state_.count() - 1);
   state_.set_bytes(state_.bytes() - bytes);
+}
+
+void Mailbox::DropNewest() {
+  Remove(state_.newest());
   state_.set_dropped(state_.dropped() + 1);
   state_.clear_newest();
-  ForEach([&](const std::string& key, const std::string&) { state_.set_newest(key); });
+  ForEach([&](const Kept& message) { state_.set_newest(message.key); });
+}
+
+void Mailbox::DropUnconfirmed() {
+  std::string oldest;
+  context_.List(prefix_, [&](std::string_view row, std::string_view value) {
+    if (value.starts_with(kUnconfirmed) && row.ends_with(kFirstChunk)) {
+      oldest = row.substr(prefix_.size(), row.size() - prefix_.size() - kChunkSuffix);
+    }
+    return oldest.empty();
+  });
+  if (oldest.empty()) return state_.clear_unconfirmed();
+  Remove(oldest);
+  if (oldest == state_.newest()) state_.clear_newest();
+  state_.set_unconfirmed(state_.unconfirmed() - 1);
+  AddLost({.count = 1, .older = true, .unconfirmed = true});
 }
 
 std::string Mailbox::FindLike(std::string_view key,
@@ -117,25 +161,43 @@ std::string Mailbox::FindLike(std::string_view key,
   return found;
 }
 
+uint64_t Mailbox::MissedBy(const Got& got, const Elsewhere& elsewhere) {
+  uint64_t missed = state_.dropped() + state_.missed_before();
+  if (!got.has_value()) return missed + state_.lost_before();
+  const uint64_t before = state_.lost_before() + state_.unconfirmed_before();
+  if (before == 0) return missed;
+  std::string first;
+  context_.List(prefix_, [&](std::string_view row, std::string_view) {
+    first = MessageIdOf(row.substr(prefix_.size()));
+    return false;
+  });
+  if (!first.empty() && first <= *got) return missed;
+  return missed + before - std::min(before, elsewhere(first));
+}
+
+bool Mailbox::Kept::IsFor(const Got& got) const {
+  return got.has_value() ? MessageIdOf(key) > *got : !unconfirmed;
+}
+
 void Mailbox::AddMissed(uint64_t count) {
   state_.set_missed_before(state_.missed_before() + count);
   Save();
 }
 
 void Mailbox::ForEach(const Visit& visit) {
-  std::string key;
-  std::string frame;
+  Kept message;
   context_.List(prefix_, [&](std::string_view row, std::string_view value) {
     const std::string_view its_key = row.substr(prefix_.size(), row.size() - prefix_.size() - kChunkSuffix);
-    if (its_key != key) {
-      if (!key.empty()) visit(key, frame);
-      key = its_key;
-      frame.clear();
+    if (its_key != message.key) {
+      if (!message.key.empty()) visit(message);
+      message = {.key = std::string(its_key), .frame = {}};
+      message.unconfirmed = value.starts_with(kUnconfirmed);
+      if (message.unconfirmed) value.remove_prefix(1);
     }
-    frame.append(value);
+    message.frame.append(value);
     return true;
   });
-  if (!key.empty()) visit(key, frame);
+  if (!message.key.empty()) visit(message);
 }
 
 size_t Mailbox::RemoveSome(size_t limit) {

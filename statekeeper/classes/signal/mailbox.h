@@ -4,11 +4,14 @@
 //   m/HOLDER/KEY/CHUNK   a message, in as many rows as it needs. KEY sorts as messages were sent (MessageKey)
 //   b/HOLDER             stored.proto, MailboxState: how much there is
 //
+// A message whose client may have it already (Message::unconfirmed) begins with the byte 1 in its row.
+//
 // HOLDER is the connection at which the session was. A message that is there already is there once.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -34,20 +37,36 @@ class Mailbox {
   Mailbox(Context& context, const Options& options, const ConnectionId& holder);
 
   // False: there is no room for it; it was counted. To make room for an older message, newer ones go.
-  bool Put(const std::string& key, std::string_view frame);
+  // `unconfirmed`: its client may have it. Such messages make room for any that come after them.
+  bool Put(const std::string& key, std::string_view frame, bool unconfirmed = false);
   // One is not even tried, and only counted.
   void Miss();
+  // The gateway has not kept them all.
+  void AddLost(const Lost& lost);
   // The key of a message with this origin (the tail of its id) and recipient, other than those that
   // `passed_over` holds. Reads all keys. Empty: there is none.
   std::string FindLike(std::string_view key, const std::function<bool(const std::string& key)>& passed_over);
 
-  // Messages that were lost before: dropped for want of room, or reported to a client that did not get the
-  // report.
-  uint64_t missed() const { return state_.dropped() + state_.missed_before(); }
+  // What a client has got: the id of the last message, empty: none. Nothing: it does not say.
+  using Got = std::optional<std::string_view>;
+  // Messages that such a client has missed and will not get: dropped for want of room, here or at its
+  // gateway, or reported to a client that did not get the report. Where it may be fewer, it is the most.
+  // `elsewhere`: how many it will get from elsewhere of those that were sent before one (an id; empty: of
+  // all).
+  using Elsewhere = std::function<uint64_t(std::string_view before)>;
+  uint64_t MissedBy(const Got& got, const Elsewhere& elsewhere);
   void AddMissed(uint64_t count);
 
-  // Oldest first. The frame lives until `visit` returns.
-  using Visit = std::function<void(const std::string& key, const std::string& frame)>;
+  struct Kept {
+    std::string key;
+    std::string frame;
+    bool unconfirmed = false;
+
+    // Whether such a client is to get it.
+    bool IsFor(const Got& got) const;
+  };
+  // Oldest first.
+  using Visit = std::function<void(const Kept& message)>;
   void ForEach(const Visit& visit);
 
   // Removes up to `limit` rows; returns how many there were to remove. Fewer than `limit`: it is gone.
@@ -56,6 +75,10 @@ class Mailbox {
  private:
   // The message that was sent last goes.
   void DropNewest();
+  // Of those that the client may have, the first goes.
+  void DropUnconfirmed();
+  void Remove(const std::string& key);
+  bool HasRoom(size_t bytes) const;
   bool IsOver() const;
   void Save();
 

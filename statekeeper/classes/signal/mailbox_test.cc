@@ -20,20 +20,34 @@ class MailboxTest : public testing::Test {
     return MessageKey(TimeOrderedIds().Next(1000 + n, 7u * static_cast<uint64_t>(n)),
                       EnvelopeHead("\"" + to + "\""));
   }
-  bool Put(int n, std::string_view frame) {
+  bool Put(int n, std::string_view frame, bool unconfirmed = false) {
     bool kept = false;
-    stage_.Run([&] { kept = Mailbox(hub_, options_, holder_).Put(Key(n), frame); });
+    stage_.Run([&] { kept = Mailbox(hub_, options_, holder_).Put(Key(n), frame, unconfirmed); });
     return kept;
+  }
+  void Lose(const Lost& lost) {
+    stage_.Run([&] { Mailbox(hub_, options_, holder_).AddLost(lost); });
   }
   std::vector<std::string> Frames() {
     std::vector<std::string> frames;
-    Mailbox(hub_, options_, holder_).ForEach([&](const std::string&, const std::string& frame) {
-      frames.push_back(frame);
+    Mailbox(hub_, options_, holder_).ForEach([&](const Mailbox::Kept& message) {
+      frames.push_back(message.frame);
     });
     return frames;
   }
-  uint64_t Missed() { return Mailbox(hub_, options_, holder_).missed(); }
+  // What a client gets that says so.
+  std::vector<std::string> FramesFor(const Mailbox::Got& got) {
+    std::vector<std::string> frames;
+    Mailbox(hub_, options_, holder_).ForEach([&](const Mailbox::Kept& message) {
+      if (message.IsFor(got)) frames.push_back(message.frame);
+    });
+    return frames;
+  }
+  uint64_t Missed(const Mailbox::Got& got = std::nullopt) {
+    return Mailbox(hub_, options_, holder_).MissedBy(got, [this](std::string_view) { return elsewhere_; });
+  }
 
+  uint64_t elsewhere_ = 0;
   Options options_;
   Stage stage_;
   FakeContext& hub_ = stage_.context();
@@ -141,6 +155,55 @@ TEST_F(MailboxTest, KeysOfFramesThatComeBack) {
   EXPECT_EQ(MessageKeyOf(frame), MessageKey(id, EnvelopeHead("\"@(a/b)\"")));
   EXPECT_EQ(MessageIdOf(MessageKeyOf(frame)), id);
   EXPECT_EQ(MessageKeyOf(R"({"to":"a/b","id":"x"})"), "");
+}
+
+TEST_F(MailboxTest, WhatAClientMayHaveIsForThoseWhoSayThatTheyHaveNot) {
+  Put(1, "one", /*unconfirmed=*/true);
+  Put(2, std::string(250'000, '2'), /*unconfirmed=*/true);
+  Put(3, "three");
+  EXPECT_THAT(Frames(), ElementsAre("one", std::string(250'000, '2'), "three"));
+  EXPECT_THAT(FramesFor(std::nullopt), ElementsAre("three"));
+  EXPECT_THAT(FramesFor(""), ElementsAre("one", std::string(250'000, '2'), "three"));
+  EXPECT_THAT(FramesFor(MessageIdOf(Key(1))), ElementsAre(std::string(250'000, '2'), "three"));
+  EXPECT_THAT(FramesFor(MessageIdOf(Key(3))), IsEmpty());
+}
+
+TEST_F(MailboxTest, WhatTheGatewayCouldNotKeepIsMissedByThoseWhoHaveNothingLater) {
+  Lose({.count = 5, .older = true});
+  Lose({.count = 7, .older = true, .unconfirmed = true});
+  EXPECT_EQ(Missed(), 5u);
+  EXPECT_EQ(Missed(""), 12u);
+  Put(10, "ten", /*unconfirmed=*/true);
+  Put(20, "twenty");
+  EXPECT_EQ(Missed(""), 12u);
+  EXPECT_EQ(Missed(MessageIdOf(Key(9))), 12u) << "at most so many, and not none";
+  EXPECT_EQ(Missed(MessageIdOf(Key(10))), 0u) << "they were sent before it";
+  elsewhere_ = 8;
+  EXPECT_EQ(Missed(MessageIdOf(Key(9))), 4u);
+  elsewhere_ = 80;
+  EXPECT_EQ(Missed(MessageIdOf(Key(9))), 0u);
+  Lose({.count = 3});
+  EXPECT_EQ(Missed(MessageIdOf(Key(20))), 3u);
+  EXPECT_FALSE(Put(30, "no message after one that is missing"));
+  EXPECT_EQ(Missed(MessageIdOf(Key(20))), 4u);
+}
+
+TEST_F(MailboxTest, WhatAClientMayHaveMakesRoomForWhatItCannotHave) {
+  options_.resume_messages = 3;
+  for (int i = 1; i <= 4; ++i) Put(i, std::to_string(i), /*unconfirmed=*/true);
+  EXPECT_THAT(Frames(), ElementsAre("2", "3", "4"));
+  EXPECT_TRUE(Put(5, "5"));
+  EXPECT_TRUE(Put(6, "6"));
+  EXPECT_THAT(Frames(), ElementsAre("4", "5", "6"));
+  EXPECT_EQ(Missed(), 0u) << "all of them may have arrived";
+  EXPECT_EQ(Missed(MessageIdOf(Key(2))), 3u) << "at most";
+  EXPECT_EQ(Missed(MessageIdOf(Key(4))), 0u);
+  EXPECT_TRUE(Put(7, "7"));
+  EXPECT_FALSE(Put(8, "8"));
+  EXPECT_THAT(Frames(), ElementsAre("5", "6", "7"));
+  EXPECT_FALSE(Put(3, "3", /*unconfirmed=*/true)) << "it drives out nobody";
+  EXPECT_THAT(Frames(), ElementsAre("5", "6", "7"));
+  EXPECT_EQ(Missed(), 1u);
 }
 
 }  // namespace

@@ -32,6 +32,7 @@ void OnApplicationMessage(Call& call);
 
 // messages_statistics.cc
 void OnHubQueueStats(Call& call);
+void OnHubMetrics(Call& call);
 
 // messages_topics.cc
 void OnHubSubscribe(Call& call);

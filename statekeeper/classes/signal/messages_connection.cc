@@ -87,6 +87,8 @@ ConnectRequest RequestOf(const Call& call) {
   request.set_capabilities(CapabilitiesOf(call));
   const std::string last = StringIn(call.request, "lastMessageId");
   if (TimeOrderedIds::IsOne(last)) request.set_last_message_id(last);
+  request.set_says_what_it_got(!call.request.payload.Find("lastMessageId").empty() ||
+                               !call.request.metadata.Find("lastMessageId").empty());
   return request;
 }
 
@@ -104,7 +106,9 @@ void OnHubConnect(Call& call) {
   bool in_metadata = false;
   const std::string version = RequestedVersion(call.request, &in_metadata);
   const std::optional<int> major = MajorVersion(version);
-  if (major != 0 && major != 1) {
+  // payload.version is where 1.0 and its like say theirs: a 0 there is 0.1 or nothing.
+  const bool too_early = !in_metadata && major == 0 && version != "0.1" && !version.starts_with("0.1.");
+  if ((major != 0 && major != 1) || too_early) {
     call.Fail({ErrorCode::kVersionMismatch,
                version.empty() ? "hub:connect names no protocol version."
                                : "This hub speaks protocol versions 0.1 and 1.0, not \"" + version + "\".",
@@ -131,7 +135,8 @@ void OnHubConnect(Call& call) {
   if (!Authenticate(call)) return;
   if (IsConnected(call.session)) {
     // A session that was handed over to it is told of that again without being asked.
-    if (call.repeated && call.memory.unconfirmed.contains(call.connection.id)) return;
+    if (call.repeated && call.session.resumed() && call.memory.unconfirmed.contains(call.connection.id))
+      return;
     AnswerAgain(call);
     return;
   }
@@ -147,6 +152,7 @@ void OnHubConnect(Call& call) {
 
 // Answers as the edge does (edge_profile.cc), where it does.
 void OnHubHeartbeat(Call& call) {
+  call.context.DoNotStayAwake();
   JsonWriter payload;
   const JsonSlice timestamp = call.request.payload.Find("timestamp");
   if (!IsJsonNothing(timestamp)) payload.Raw("timestamp", timestamp);

@@ -32,6 +32,18 @@ JsonWriter SendMetadata(const Call& call) {
   return metadata;
 }
 
+// Of a request between actors (clients/README.md) whose answer could not come: this session has not
+// registered the address that it would go to. Better told at once than found out by waiting for it.
+bool FailUnanswerable(Call& call) {
+  if (!call.request.ask || call.request.metadata.Find("request") != "true") return false;
+  const Address& asker = *call.from;
+  if (HasRegistered(call, asker.bare)) return false;
+  call.Fail({ErrorCode::kUnknownActor,
+             "The answer to this request could not reach its sender: " + asker.bare + " is not registered.",
+             "Register the address that is in \"from\" with hub:register first, then send the request."});
+  return true;
+}
+
 // `target_json`: the target as the client wrote it.
 void SendTo(Call& call, const Address& target, JsonSlice target_json, const Content& content) {
   const std::optional<Registration> registration = Registry(call.context, call.memory).Find(target.bare);
@@ -39,16 +51,17 @@ void SendTo(Call& call, const Address& target, JsonSlice target_json, const Cont
     if (call.request.ask) {
       call.Reply("hub:unknown_actor", JsonWriter()
                                           .Raw("actorAddress", target_json)
-                                          .String("message", "Nobody is registered under this address.")
+                                          .String("message", "Actor not registered with Signal Hub")
                                           .Finish());
     }
     return;
   }
+  if (FailUnanswerable(call)) return;
   Delivery delivery(call, content, "null", SendMetadata(call));
   delivery.Add(ConnectionOf(*registration), {target.bare, registration->canonical()});
-  const bool failed = delivery.Send() > 0;
+  const Delivery::Outcome outcome = delivery.Send();
   if (!call.request.ask) return;
-  if (failed) {
+  if (outcome.failed > 0) {
     call.Fail({ErrorCode::kRateLimited, "The actor's client is away, and no more messages are kept for it.",
                "Send it again when the client may be back.",
                JsonWriter()
@@ -58,13 +71,14 @@ void SendTo(Call& call, const Address& target, JsonSlice target_json, const Cont
                    .Finish()});
     return;
   }
-  call.Reply("hub:delivery_ack", JsonWriter()
-                                     .Raw("messageId", MessageId(call))
-                                     .Int("deliveredAt", call.context.now_ms())
-                                     .String("status", "delivered")
-                                     .Bool("delivered", true)
-                                     .Int("timestamp", call.context.now_ms())
-                                     .Finish());
+  const bool queued = outcome.queued > 0;
+  JsonWriter payload;
+  payload.Raw("messageId", MessageId(call))
+      .Int("deliveredAt", call.context.now_ms())
+      .String("status", queued ? "queued" : "delivered")
+      .Bool("delivered", !queued);
+  if (queued) payload.Bool("queued", true);
+  call.Reply("hub:delivery_ack", payload.Int("timestamp", call.context.now_ms()).Finish());
 }
 
 }  // namespace
@@ -133,15 +147,17 @@ void OnHubBroadcast(Call& call) {
     return;
   }
   if (!delivery.MayBeSent()) return;
-  const auto failed = static_cast<int64_t>(delivery.Send());
+  const Delivery::Outcome outcome = delivery.Send();
+  const auto delivered = static_cast<int64_t>(outcome.delivered);
   call.Reply(call.legacy() ? "hub:broadcast_ack" : "hub:delivery_ack",
              JsonWriter()
                  .Raw("messageId", MessageId(call))
-                 .Int("deliveredCount", count - failed)
-                 .Int("failedCount", failed)
-                 .Int("queuedCount", 0)
-                 .Bool("delivered", count > failed)
-                 .Int("count", count - failed)
+                 .Int("deliveredCount", delivered)
+                 .Int("failedCount", static_cast<int64_t>(outcome.failed))
+                 .Int("queuedCount", static_cast<int64_t>(outcome.queued))
+                 .Bool("delivered", delivered > 0)
+                 .Int("count", delivered)
+                 .Int("timestamp", call.context.now_ms())
                  .Finish());
 }
 

@@ -82,14 +82,16 @@ std::string CapabilitiesJson(const Registration& registration) {
 }
 
 // What both answers say of an actor.
-JsonWriter ActorJson(const Call& call, std::string_view address, const Registration& registration) {
+JsonWriter ActorJson(const Call& call, std::string_view address, const Registration& registration,
+                     bool online) {
   const std::string written = call.InClientForm(address);
   JsonWriter actor;
   actor.Raw("address", written)
       .Raw("actorAddress", written)
       .Raw("capabilities", CapabilitiesJson(registration))
       .Raw("metadata", registration.metadata())
-      .Int("registeredAt", registration.registered_ms());
+      .Int("registeredAt", registration.registered_ms())
+      .Bool("online", online);
   return actor;
 }
 
@@ -122,8 +124,11 @@ class Filter {
     metadata_.insert_or_assign(std::move(key), SoughtValue(value));
   }
 
-  bool Matches(const Registration& registration) const {
-    return HasCapabilities(registration) && HasMetadata(registration);
+  void set_online(bool online) { online_ = online; }
+
+  bool Matches(const Registration& registration, bool online) const {
+    return (!online_.has_value() || online_ == online) && HasCapabilities(registration) &&
+           HasMetadata(registration);
   }
 
  private:
@@ -150,6 +155,7 @@ class Filter {
     return found.size() == metadata_.size();
   }
 
+  std::optional<bool> online_;
   std::unordered_map<std::string, size_t> capabilities_;  // each has a number
   std::map<std::string, SoughtValue, std::less<>> metadata_;
 };
@@ -194,6 +200,14 @@ bool ReadFilter(Call& call, Filter* filter) {
     FailTooMany(call, "payload.metadata");
     return false;
   }
+  const JsonSlice online = payload.Find("online");
+  if (!IsJsonNothing(online) && online != "true" && online != "false") {
+    call.FailBadPayload(
+        "payload.online is not a boolean.",
+        "Send payload.online as true for actors whose client has a socket now, or leave it out.");
+    return false;
+  }
+  if (!IsJsonNothing(online)) filter->set_online(online == "true");
   for (const JsonMember& member : members.members()) filter->AddMember(member.key(), member.value);
   return true;
 }
@@ -228,10 +242,12 @@ void OnHubDiscover(Call& call) {
   }
   Page page(offset, limit, call.options.max_message_size);
   bool in_time = true;
-  Registry(call.context, call.memory)
-      .ForEach(pattern->literal_prefix(), [&](std::string_view address, const Registration& registration) {
-        if (filter.Matches(registration) && pattern->Matches(address) && page.WantsNext()) {
-          page.Add(ActorJson(call, address, registration).Finish());
+  Registry registry(call.context, call.memory);
+  registry.ForEach(
+      pattern->literal_prefix(), [&](std::string_view address, const Registration& registration) {
+        const bool online = registry.IsOnline(registration);
+        if (filter.Matches(registration, online) && pattern->Matches(address) && page.WantsNext()) {
+          page.Add(ActorJson(call, address, registration, online).Finish());
         }
         const bool busy = call.context.waiting_events() > kBusy;
         in_time = call.context.time_used() < (busy ? kBusyDiscoveryTime : kDiscoveryTime);
@@ -257,7 +273,7 @@ void OnHubDiscover(Call& call) {
 void OnHubListActors(Call& call) {
   size_t limit = 0;
   size_t offset = 0;
-  if (!ReadNumber(call, "limit", kPage, kPage, &limit) ||
+  if (!ReadNumber(call, "limit", kPage, call.legacy() ? kPage : kLargePage, &limit) ||
       !ReadNumber(call, "offset", 0, SIZE_MAX >> 12, &offset)) {
     return;
   }
@@ -267,8 +283,8 @@ void OnHubListActors(Call& call) {
   if (limit > 0 && offset < total) {
     registry.ForEach("", [&](std::string_view address, const Registration& registration) {
       if (page.WantsNext()) {
-        page.Add(ActorJson(call, address, registration)
-                     .Int("expiresAt", registration.expires_ms())
+        page.Add(ActorJson(call, address, registration, registry.IsOnline(registration))
+                     .Int("expiresAt", registry.ExpiresAt(registration))
                      .Int("version", registration.version())
                      .String("connectionId", ConnectionOf(registration).ToString())
                      .Finish());

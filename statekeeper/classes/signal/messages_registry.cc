@@ -10,6 +10,7 @@
 #include "statekeeper/classes/signal/absent_sessions.h"
 #include "statekeeper/classes/signal/messages.h"
 #include "statekeeper/classes/signal/permissions.h"
+#include "statekeeper/classes/signal/presence.h"
 #include "statekeeper/classes/signal/registry.h"
 #include "statekeeper/classes/signal/subscriptions.h"
 
@@ -117,24 +118,34 @@ bool ReadDescription(Call& call, Registration* registration) {
   return true;
 }
 
+// The same whenever the event comes again.
+int64_t ExpiryOf(const Registry& registry, const Registration& registration) {
+  return registry.NeedsRenewal(registration.ttl_ms()) ? registration.expires_ms()
+                                                      : registration.changed_ms() + registration.ttl_ms();
+}
+
 void ReplyRegistered(Call& call, const Registration& registration, const std::string& token) {
+  const Registry registry(call.context, call.memory);
   call.Reply("hub:registered", JsonWriter()
                                    .Raw("actorAddress", call.request.payload.Find("actorAddress"))
                                    .String("renewalToken", token)
-                                   .Int("expiresAt", registration.expires_ms())
+                                   .Int("expiresAt", ExpiryOf(registry, registration))
                                    .Int("version", registration.version())
+                                   .Bool("renewalNeeded", registry.NeedsRenewal(registration.ttl_ms()))
                                    .Finish());
 }
 
 void ReplyRenewed(Call& call, const std::string& address, const Registration& registration,
                   const std::string& token) {
   const JsonSlice written = call.request.payload.Find("actorAddress");
+  const Registry registry(call.context, call.memory);
   call.Reply("hub:renewed", JsonWriter()
                                 .Raw("actorAddress", IsJsonString(written) ? std::string(written)
                                                                            : call.InClientForm(address))
-                                .Int("expiresAt", registration.expires_ms())
+                                .Int("expiresAt", ExpiryOf(registry, registration))
                                 .String("renewalToken", token)
                                 .String("newRenewalToken", token)
+                                .Bool("renewalNeeded", registry.NeedsRenewal(registration.ttl_ms()))
                                 .Finish());
 }
 
@@ -142,12 +153,8 @@ void FailNotOwn(const Call& call) {
   call.Fail({ErrorCode::kUnauthorized, "This address is registered by another session."});
 }
 
-// The address has a new session: its subscriptions go there, and the old session ends.
-void HandOver(Call& call, const Address& address, const Registration& old) {
-  const ConnectionId loser = ConnectionOf(old);
-  Subscriptions(call.context).Move(address.bare, loser, call.connection.id);
-  Registry(call.context, call.memory).Remove(address.bare, old);
-  AbsentSessions(call.context, call.options, call.memory).EndSessionAt(loser);
+// Tells the client that has the address, if it has a socket.
+void TellLoser(Call& call, const Address& address, const Registration& old) {
   const std::string self = Address{std::string(kHubAddress), old.canonical()}.ToJson();
   const std::string payload = JsonWriter()
                                   .String("reason", "duplicate_connection")
@@ -156,7 +163,29 @@ void HandOver(Call& call, const Address& address, const Registration& old) {
   const std::string frame =
       EnvelopeHead(Address{address.bare, old.canonical()}.ToJson()) +
       NewEnvelopeTail({.type = "hub:disconnect", .from = self, .payload = payload}, call.context.now_ms());
-  call.context.Send(loser, Message::Text(frame));
+  call.context.Send(ConnectionOf(old), Message::Text(frame));
+}
+
+// What waits for the actor's older session, of the same identity, goes to this one. True: it is still on its
+// way, and so is the answer to this request (AbsentSessions::AwaitMail).
+bool AwaitsMail(Call& call, const Address& address, const Registration& old) {
+  AbsentSessions sessions(call.context, call.options, call.memory);
+  if (Registry(call.context, call.memory).IsOnline(old)) {
+    TellLoser(call, address, old);
+    sessions.LoseSocket(ConnectionOf(old));
+  }
+  return sessions.AwaitMail(ConnectionOf(old), call.connection.id, call.raw);
+}
+
+// The address has a new session: its subscriptions go there, and the old session ends, unless it is to be
+// inherited.
+void HandOver(Call& call, const Address& address, const Registration& old, bool inherits) {
+  const ConnectionId loser = ConnectionOf(old);
+  Subscriptions(call.context).Move(address.bare, loser, call.connection.id);
+  Registry(call.context, call.memory).Remove(address.bare, old);
+  if (inherits) return;
+  AbsentSessions(call.context, call.options, call.memory).EndSessionAt(loser);
+  TellLoser(call, address, old);
   FlowControl(call.context, call.memory.congestion).OnEnd(loser);
   call.context.Close(loser, 1000, "Duplicate connection");
 }
@@ -196,11 +225,17 @@ void OnHubRegister(Call& call) {
                          "Wait until registrations expire, or use another hub."));
     return;
   }
+  // Also of one that has expired meanwhile: what was sent before still waits.
+  const ConnectionId loser = old.has_value() ? ConnectionOf(*old) : ConnectionId{};
+  const bool inherits =
+      old.has_value() && !mine &&
+      AbsentSessions(call.context, call.options, call.memory).MayInherit(loser, call.session);
+  if (inherits && AwaitsMail(call, *address, *old)) return;
+  const bool was_online = alive && registry.IsOnline(*old);
   registration.set_connection(call.connection.id.ToBytes());
   registration.set_canonical(address->canonical);
   registration.set_registered_ms(call.context.now_ms());
-  registration.set_expires_ms(call.context.now_ms() + ttl_ms);
-  registration.set_ttl_ms(ttl_ms);
+  registry.SetTtl(ttl_ms, call.session, &registration);
   registration.set_version(alive ? old->version() + 1 : 1);
   if (alive && mine && call.repeated) {
     // What came after this event may have been answered already, and comes again.
@@ -212,8 +247,8 @@ void OnHubRegister(Call& call) {
   registration.set_request_id(std::string(call.request.id));
   registration.set_takes_no_messages(!MayReceive(call));
 
-  if (alive && !mine) {
-    HandOver(call, *address, *old);
+  if (inherits || (alive && !mine)) {
+    HandOver(call, *address, *old, inherits);
     old.reset();  // its rows went with the old session
   }
   registry.Put(address->bare, registration, old);
@@ -223,9 +258,14 @@ void OnHubRegister(Call& call) {
     SaveSession(call.context, call.connection.id, call.session);
   }
   ReplyRegistered(call, registration, token);
+  if (!was_online) Presence(call.context, call.memory).Tell(address->bare, Presence::Change::kJoined);
+  if (inherits) {
+    AbsentSessions(call.context, call.options, call.memory).HandMail(loser, call.connection.id);
+  }
 }
 
 void OnHubRenew(Call& call) {
+  call.context.DoNotStayAwake();
   std::string presented = StringOf(call.request.payload.Find("renewalToken"));
   if (presented.empty()) presented = StringOf(call.request.metadata.Find("renewalToken"));
   if (presented.empty()) {
@@ -248,6 +288,12 @@ void OnHubRenew(Call& call) {
     ReplyRenewed(call, address, again, token);
     return;
   }
+  const std::string& meant = named_address.has_value() ? named_address->bare : address;
+  if (!call.legacy() && Address::Parse(meant).has_value() && !registry.Find(meant).has_value()) {
+    call.Fail({ErrorCode::kUnknownActor, "No actor is registered under the address that is to be renewed.",
+               "Register again with hub:register, and keep the token of the last answer."});
+    return;
+  }
   if (!old.has_value() || !names_it || !IsGoodToken(hash, *old)) {
     call.Fail(
         {ErrorCode::kUnauthorized,
@@ -263,8 +309,7 @@ void OnHubRenew(Call& call) {
   Registration renewed = *old;
   int64_t ttl_ms = 0;
   if (!ReadTtl(call, old->ttl_ms(), &ttl_ms)) return;
-  renewed.set_ttl_ms(ttl_ms);
-  renewed.set_expires_ms(call.context.now_ms() + ttl_ms);
+  registry.SetTtl(ttl_ms, call.session, &renewed);
   renewed.set_used_token_hash(hash);
   if (!call.repeated) renewed.clear_token_hash();
   const std::string token = AddToken(address, &renewed);
@@ -287,7 +332,9 @@ void OnHubUnregister(Call& call) {
       return;
     }
     if (mine) {
+      const bool seen = registry.IsAlive(*registration);
       registry.Remove(address->bare, *registration);
+      if (seen) Presence(call.context, call.memory).Tell(address->bare, Presence::Change::kLeft);
       Subscriptions(call.context).RemoveAllOf(owner, address->bare);
     }
   }

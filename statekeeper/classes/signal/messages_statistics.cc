@@ -1,8 +1,13 @@
-// What the hub says of itself: queue_stats.
+// What the hub says of itself: queue_stats, metrics.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "statekeeper/classes/json/json_writer.h"
+#include "statekeeper/classes/signal/absent_sessions.h"
 #include "statekeeper/classes/signal/messages.h"
+#include "statekeeper/classes/signal/registry.h"
+#include "statekeeper/classes/signal/subscriptions.h"
 
 namespace dormouse::signal {
 
@@ -16,6 +21,28 @@ void OnHubQueueStats(Call& call) {
                                              .Int("pauseThreshold", call.options.outbound_pause_messages)
                                              .Int("resumeThreshold", call.options.outbound_resume_messages)
                                              .Finish());
+}
+
+// Messages are counted since the hub woke: `uptime` ms ago.
+void OnHubMetrics(Call& call) {
+  const HubMemory& memory = call.memory;
+  // The event that wakes a hub has come before that.
+  const int64_t uptime_ms = std::max<int64_t>(call.context.now_ms() - memory.awake_since_ms, 0);
+  Subscriptions subscriptions(call.context);
+  const auto sessions = static_cast<int64_t>(call.context.connection_count());
+  const auto absent = static_cast<int64_t>(AbsentSessions(call.context, call.options, call.memory).Count());
+  const auto actors = static_cast<int64_t>(Registry(call.context, memory).Count());
+  call.Reply("hub:metrics_response", JsonWriter()
+                                         .Int("sessions", sessions)
+                                         .Int("absentSessions", absent)
+                                         .Int("actors", actors)
+                                         .Int("topics", subscriptions.CountTopics())
+                                         .Int("subscriptions", subscriptions.CountAll())
+                                         .Int("messagesIn", static_cast<int64_t>(memory.messages_in))
+                                         .Int("messagesOut", static_cast<int64_t>(memory.messages_out))
+                                         .Int("uptime", uptime_ms)
+                                         .Int("timestamp", call.context.now_ms())
+                                         .Finish());
 }
 
 }  // namespace dormouse::signal

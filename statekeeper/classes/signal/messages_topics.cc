@@ -7,6 +7,8 @@
 #include "statekeeper/classes/json/json_writer.h"
 #include "statekeeper/classes/signal/delivery.h"
 #include "statekeeper/classes/signal/messages.h"
+#include "statekeeper/classes/signal/permissions.h"
+#include "statekeeper/classes/signal/presence.h"
 #include "statekeeper/classes/signal/subscriptions.h"
 #include "statekeeper/classes/signal/wildcard.h"
 
@@ -65,6 +67,7 @@ void OnHubSubscribe(Call& call) {
     call.FailBadSender();
     return;
   }
+  if (*topic == kPresenceTopic && !MayWatch(call)) return;
   const auto added =
       Subscriptions(call.context)
           .Add(call.connection.id, *topic, ActingActor(call),
@@ -118,6 +121,12 @@ void OnHubUnsubscribe(Call& call) {
 void OnHubPublish(Call& call) {
   const std::optional<std::string> topic = ReadTopic(call);
   if (!topic.has_value()) return;
+  if (*topic == kPresenceTopic) {
+    call.Fail({ErrorCode::kUnauthorized,
+               "The topic hub/presence is the hub's own: nobody else publishes there.",
+               "Publish to another topic."});
+    return;
+  }
   const auto content = ReadContent(call, {"topic"});
   if (!content.has_value()) return;
   Delivery delivery(call, *content, call.request.id,
@@ -127,14 +136,14 @@ void OnHubPublish(Call& call) {
                [&](const ConnectionId& connection, const Address& subscriber) {
                  delivery.Add(connection, subscriber);
                });
-  const size_t subscribers = delivery.size();
   if (!delivery.MayBeSent()) return;
-  const auto count = static_cast<int64_t>(subscribers - delivery.Send());
+  const Delivery::Outcome outcome = delivery.Send();
   call.Reply(call.legacy() ? "hub:published" : "hub:delivery_ack",
              JsonWriter()
                  .String("topic", *topic)
-                 .Int("subscriberCount", count)
-                 .Bool("delivered", count > 0)
+                 .Int("subscriberCount", static_cast<int64_t>(outcome.delivered + outcome.queued))
+                 .Bool("delivered", outcome.delivered > 0)
+                 .Int("queued", static_cast<int64_t>(outcome.queued))
                  .Int("timestamp", call.context.now_ms())
                  .Finish());
 }

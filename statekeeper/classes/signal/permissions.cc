@@ -115,6 +115,13 @@ bool IsOwn(const Call& call, const std::string& address, const ConnectionId& own
   return call.from.has_value() && call.from->bare == address;
 }
 
+bool MayWatch(const Call& call) {
+  if (call.authority == nullptr || (call.session.grant().capabilities() & kMayDiscover) != 0) return true;
+  Refuse(call, "The session's token does not grant what this needs: " + CapabilityNames(kMayDiscover) + ".",
+         "Get a token whose claim capabilities has it, or that has no such claim.");
+  return false;
+}
+
 bool MayReceive(const Call& call) {
   return call.authority == nullptr || (call.session.grant().capabilities() & kMayReceive) != 0;
 }

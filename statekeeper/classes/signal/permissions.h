@@ -28,6 +28,10 @@ bool MayActFor(const Call& call, const std::string& address);
 // hub:connect (in `from`, where there was no hub:connect).
 bool IsOwn(const Call& call, const std::string& address, const ConnectionId& owner);
 
+// Whether the session may be told who comes and goes: what it could find out with hub:discover. False: it was
+// answered.
+bool MayWatch(const Call& call);
+
 // Whether messages may go to what the session registers.
 bool MayReceive(const Call& call);
 

@@ -2,15 +2,23 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "common/secrets.h"
 #include "statekeeper/classes/signal/deadlines.h"
+#include "statekeeper/classes/signal/presence.h"
+#include "statekeeper/classes/signal/session.h"
 
 namespace dormouse::signal {
 namespace {
 
 constexpr std::string_view kCountKey = "n";
+// In which the edge answers.
+constexpr int64_t kAnswerMs = 2000;
+// Registrations of one connection that one event looks at. More have only a coarser expiry.
+constexpr size_t kLookedAt = 256;
+
 std::string ExpiryText(int64_t expires_ms) { return std::to_string(expires_ms); }
 
 int64_t ExpiryFromText(std::string_view text) {
@@ -30,6 +38,15 @@ void HashPlainTokens(Registration* registration) {
   if (registration->plain_used_token().empty()) return;
   registration->set_used_token_hash(Sha256(registration->plain_used_token()));
   registration->clear_plain_used_token();
+}
+
+int64_t TokenEnd(const Session& session) {
+  return session.has_grant() ? session.grant().expires_ms() : INT64_MAX;
+}
+
+// That counts: heard while its token, if it has one, was good.
+int64_t LastSignOfLife(const Connection& connection) {
+  return std::min(connection.last_seen_ms, TokenEnd(LoadSession(connection)));
 }
 
 }  // namespace
@@ -58,8 +75,26 @@ size_t Registry::row_count() {
   return row.has_value() ? std::stoull(*row) : 0;
 }
 
+void Registry::SetTtl(int64_t ttl_ms, const Session& session, Registration* registration) const {
+  registration->set_ttl_ms(ttl_ms);
+  registration->clear_asked();
+  if (NeedsRenewal(ttl_ms)) {
+    registration->set_expires_ms(context_.now_ms() + ttl_ms);
+  } else if (session.has_grant()) {
+    registration->set_expires_ms(std::max(session.grant().expires_ms(), context_.now_ms()) + ttl_ms);
+  } else {
+    registration->set_expires_ms(0);
+  }
+}
+
 size_t Registry::Count() {
-  if (memory_.ended.empty()) return row_count() - Deadlines(context_).CountDueAddresses();
+  if (memory_.ended.empty()) {
+    const std::vector<std::string> due = Deadlines(context_).DueAddresses();
+    return row_count() - static_cast<size_t>(std::ranges::count_if(due, [this](const std::string& address) {
+             const auto registration = FindEvenExpired(address);
+             return registration.has_value() && !IsAlive(*registration);
+           }));
+  }
   size_t count = 0;  // there are rows that do not count any more
   ForEach("", [&](std::string_view, const Registration&) {
     ++count;
@@ -87,7 +122,7 @@ void Registry::Put(const std::string& address, const Registration& registration,
   }
   context_.Put(ActorKey(address), registration.SerializeAsString());
   context_.Put(OwnPrefix(connection) + address, ExpiryText(registration.expires_ms()));
-  Deadlines(context_).Add(registration.expires_ms(), address);
+  if (registration.expires_ms() != 0) Deadlines(context_).Add(registration.expires_ms(), address);
 }
 
 void Registry::Remove(const std::string& address, const Registration& registration) {
@@ -109,13 +144,19 @@ std::vector<Registry::Own> Registry::SomeOf(const ConnectionId& connection, size
 size_t Registry::RemoveSomeOf(const ConnectionId& connection, size_t limit) {
   const std::vector<Own> own = SomeOf(connection, limit);
   if (own.empty()) return 0;
-  for (const auto& [address, expiry] : own) Forget(address, connection.ToString(), ExpiryFromText(expiry));
+  std::vector<std::string> left;
+  for (const auto& [address, expiry] : own) {
+    Forget(address, connection.ToString(), ExpiryFromText(expiry));
+    left.push_back(address);
+  }
   SetRowCount(row_count() - own.size());
+  Presence(context_, memory_).Tell(left, Presence::Change::kLeft);
   return own.size();
 }
 
 size_t Registry::MoveSome(const ConnectionId& from, const ConnectionId& to, size_t limit) {
   const std::vector<Own> own = SomeOf(from, limit);
+  std::vector<std::string> moved;
   for (const auto& [address, expiry] : own) {
     std::optional<Registration> registration = FindEvenExpired(address);
     context_.Delete(OwnPrefix(from.ToString()) + address);
@@ -123,14 +164,16 @@ size_t Registry::MoveSome(const ConnectionId& from, const ConnectionId& to, size
     registration->set_connection(to.ToBytes());
     context_.Put(ActorKey(address), registration->SerializeAsString());
     context_.Put(OwnPrefix(to.ToString()) + address, expiry);
+    moved.push_back(address);
   }
+  Presence(context_, memory_).Tell(moved, Presence::Change::kResumed);
   return own.size();
 }
 
 void Registry::Forget(const std::string& address, const std::string& connection, int64_t expires_ms) {
   context_.Delete(ActorKey(address));
   context_.Delete(OwnPrefix(connection) + address);
-  Deadlines(context_).Remove(expires_ms, address);
+  if (expires_ms != 0) Deadlines(context_).Remove(expires_ms, address);
 }
 
 void Registry::ForEach(std::string_view prefix, const Visit& visit) {
@@ -141,11 +184,68 @@ void Registry::ForEach(std::string_view prefix, const Visit& visit) {
   });
 }
 
-void Registry::RemoveIfExpired(const std::string& address) {
-  const std::optional<Registration> registration = FindEvenExpired(address);
-  if (registration.has_value() && registration->expires_ms() <= context_.now_ms()) {
-    Remove(address, *registration);
+void Registry::Expire(const std::string& address, const Registration& registration) {
+  Remove(address, registration);
+  Presence(context_, memory_).Tell(address, Presence::Change::kLeft);
+}
+
+void Registry::OnDeadline(const std::string& address, std::vector<ConnectionId>* to_ask) {
+  const std::optional<Registration> old = FindEvenExpired(address);
+  if (!old.has_value() || old->expires_ms() == 0 || old->expires_ms() > context_.now_ms()) return;
+  const ConnectionId owner = ConnectionOf(*old);
+  const std::optional<Connection> open = IsOnline(*old) ? context_.FindConnection(owner) : std::nullopt;
+  if (!open.has_value()) return Expire(address, *old);
+  const Session session = LoadSession(*open);
+  const int64_t ends_ms = LastSignOfLife(*open) + old->ttl_ms();
+  if (TokenEnd(session) <= context_.now_ms() - old->ttl_ms()) return Expire(address, *old);
+  Registration registration = *old;
+  registration.clear_asked();
+  if (!NeedsRenewal(old->ttl_ms())) {
+    SetTtl(old->ttl_ms(), session, &registration);
+  } else if (ends_ms > context_.now_ms()) {
+    registration.set_expires_ms(ends_ms);
+  } else {
+    registration.set_expires_ms(context_.now_ms() + kAnswerMs);
+    registration.set_asked(true);
+    to_ask->push_back(owner);
   }
+  Put(address, registration, old);
+}
+
+void Registry::OnSeen(const Connection& connection) {
+  for (const auto& [address, expiry] : SomeOf(connection.id, kLookedAt)) {
+    if (ExpiryFromText(expiry) == 0) continue;
+    const std::optional<Registration> old = FindEvenExpired(address);
+    if (!old.has_value() || !old->asked()) continue;
+    const int64_t ends_ms = LastSignOfLife(connection) + old->ttl_ms();
+    if (ends_ms <= context_.now_ms()) {
+      Expire(address, *old);
+      continue;
+    }
+    Registration registration = *old;
+    registration.set_expires_ms(ends_ms);
+    registration.clear_asked();
+    Put(address, registration, old);
+  }
+  Deadlines(context_).SetAlarm();
+}
+
+void Registry::OnSocketLost(const Connection& connection, int64_t resume_window_ms) {
+  const int64_t window_ends_ms = context_.now_ms() + resume_window_ms;
+  std::vector<std::string> lost;
+  for (const auto& [address, expiry] : SomeOf(connection.id, kLookedAt)) {
+    const std::optional<Registration> old = FindEvenExpired(address);
+    if (!old.has_value()) continue;
+    lost.push_back(address);
+    const int64_t ends_ms = LastSignOfLife(connection) + old->ttl_ms();
+    const bool is_later = old->expires_ms() == 0 || old->expires_ms() > window_ends_ms;
+    if (is_later && ends_ms > window_ends_ms) continue;  // ends with its session
+    Registration registration = *old;
+    registration.set_expires_ms(std::max(ends_ms, context_.now_ms()));
+    registration.clear_asked();
+    Put(address, registration, old);
+  }
+  Presence(context_, memory_).Tell(lost, Presence::Change::kLost);
 }
 
 }  // namespace dormouse::signal

@@ -21,6 +21,7 @@ class RegistryTest : public testing::Test {
     Registration registration;
     registration.set_connection(connection.ToBytes());
     registration.set_expires_ms(hub_.now_ms() + ttl_ms);
+    registration.set_ttl_ms(ttl_ms);
     return registration;
   }
   void Put(const std::string& address, const ConnectionId& connection, int64_t ttl_ms) {
@@ -59,6 +60,7 @@ TEST_F(RegistryTest, TokensThatLieThereThemselvesAreReadAsTheirHashesAndGo) {
   Registration plain;
   plain.set_connection(alice_.ToBytes());
   plain.set_expires_ms(hub_.now_ms() + 1000);
+  plain.set_ttl_ms(1000);
   plain.set_plain_token("secret.a/1");
   plain.set_plain_used_token("before.a/1");
   Run([&] {
@@ -94,7 +96,7 @@ TEST_F(RegistryTest, ASessionsEndTouchesItsOwnRowsOnly) {
   Put("a/1", alice_, 1000);
   Put("a/2", alice_, 1000);
   Run([&] { registry_.RemoveSomeOf(alice_, 100); });
-  EXPECT_LE(hub_.rows_read(), 4u);
+  EXPECT_LE(hub_.rows_read(), 5u);
   EXPECT_LE(hub_.rows_written(), 7u);
   EXPECT_EQ(registry_.Count(), 200u);
   EXPECT_EQ(Listed().size(), 200u);
@@ -107,7 +109,54 @@ TEST_F(RegistryTest, PuttingOneReadsAndWritesAFewRowsHoweverManyThereAre) {
   EXPECT_LE(hub_.rows_written(), 4u);
 }
 
-TEST_F(RegistryTest, TheExpiredAreInvisibleAtOnceAndRemovedByTheAlarm) {
+TEST_F(RegistryTest, WithASocketTheEdgeDecides) {
+  Put("a/1", alice_, 1000);
+  const auto at_deadline = [this] {
+    std::vector<ConnectionId> to_ask;
+    Run([&] { registry_.OnDeadline("a/1", &to_ask); });
+    return to_ask;
+  };
+  const auto seen = [this](int64_t at_ms) {
+    Connection connection = *hub_.FindConnection(alice_);
+    connection.last_seen_ms = at_ms;
+    Run([&] { registry_.OnSeen(connection); });
+  };
+  hub_.Advance(1000);
+  EXPECT_TRUE(registry_.Find("a/1").has_value()) << "nobody has looked yet";
+  EXPECT_THAT(at_deadline(), ElementsAre(alice_));
+  seen(hub_.now_ms() - 400);
+  EXPECT_EQ(registry_.Find("a/1")->expires_ms(), hub_.now_ms() + 600);
+  hub_.Advance(600);
+  EXPECT_THAT(at_deadline(), ElementsAre(alice_));
+  hub_.Advance(5000);
+  EXPECT_THAT(at_deadline(), ElementsAre(alice_)) << "there was no answer";
+  EXPECT_EQ(registry_.Count(), 1u);
+  seen(hub_.now_ms() - 1000);
+  EXPECT_THAT(hub_.rows(), IsEmpty());
+}
+
+TEST_F(RegistryTest, ALongTtlNeedsNoDeadlineWhileThereIsASocket) {
+  memory_.heard_within_ms = 120'000;
+  Put("a/1", alice_, 300'000);  // as an earlier version wrote it
+  hub_.Advance(300'000);
+  std::vector<ConnectionId> to_ask;
+  Run([&] { registry_.OnDeadline("a/1", &to_ask); });
+  EXPECT_THAT(to_ask, IsEmpty());
+  EXPECT_EQ(registry_.Find("a/1")->expires_ms(), 0);
+  EXPECT_THAT(hub_.KeysWithPrefix("x/"), IsEmpty());
+
+  Connection lost = *hub_.FindConnection(alice_);
+  lost.last_seen_ms = hub_.now_ms() - 290'000;
+  Run([&] { registry_.OnSocketLost(lost, 120'000); });
+  memory_.absent[alice_] = alice_;
+  EXPECT_EQ(registry_.Find("a/1")->expires_ms(), hub_.now_ms() + 10'000);
+  hub_.Advance(10'000);
+  EXPECT_FALSE(registry_.Find("a/1").has_value());
+  EXPECT_EQ(registry_.Count(), 0u);
+}
+
+TEST_F(RegistryTest, TheExpiredWithoutASocketAreInvisibleAtOnceAndRemovedByTheAlarm) {
+  memory_.absent[alice_] = alice_;
   Put("a/1", alice_, 1000);
   Put("a/2", alice_, 5000);
   EXPECT_EQ(hub_.alarm(), hub_.now_ms() + 1000);
@@ -117,11 +166,11 @@ TEST_F(RegistryTest, TheExpiredAreInvisibleAtOnceAndRemovedByTheAlarm) {
   EXPECT_THAT(Listed(), ElementsAre("a/2"));
   EXPECT_EQ(registry_.Count(), 1u);
   EXPECT_EQ(registry_.row_count(), 2u);
+  std::vector<ConnectionId> to_ask;
   Run([&] {
-    registry_.RemoveIfExpired("a/1");
-    registry_.RemoveIfExpired("a/2");
-    registry_.RemoveIfExpired("a/3");
+    for (const char* address : {"a/1", "a/2", "a/3"}) registry_.OnDeadline(address, &to_ask);
   });
+  EXPECT_THAT(to_ask, IsEmpty());
   EXPECT_EQ(registry_.row_count(), 1u);
   EXPECT_FALSE(registry_.FindEvenExpired("a/1").has_value());
   EXPECT_EQ(hub_.rows().size(), 4u);

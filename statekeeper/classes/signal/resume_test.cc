@@ -1,6 +1,8 @@
 // Sessions that outlive their sockets.
 #include <gmock/gmock.h>
 
+#include <tuple>
+
 #include "statekeeper/classes/json/json_writer.h"
 #include "statekeeper/classes/signal/hub_stage.h"
 
@@ -12,6 +14,8 @@ using testing::IsEmpty;
 using testing::SizeIs;
 
 constexpr int64_t kWindow = 120'000;
+// For a last message id: the client says that it has got none.
+constexpr std::string_view kNone = "none";
 
 // One hub, a client `me` that comes and goes, and a sender.
 class Stand : public HubStage {
@@ -23,7 +27,11 @@ class Stand : public HubStage {
     JsonWriter payload;
     payload.String("version", "1.0");
     if (!token.empty()) payload.String("resumeToken", token);
-    if (!last.empty()) payload.String("lastMessageId", last);
+    if (last == kNone) {
+      payload.Raw("lastMessageId", "null");
+    } else if (!last.empty()) {
+      payload.String("lastMessageId", last);
+    }
     return Envelope("hub:connect", from, payload.Finish());
   }
   // Opens a socket and sends hub:connect; what comes back stays to be taken.
@@ -149,12 +157,18 @@ TEST_F(ResumeTest, AFreshSessionSaysSo) {
 TEST_F(ResumeTest, WhatIsSentMeanwhileIsKeptAndComesInOrder) {
   const Welcome me = Me();
   hub().ConnectionBreaks(me.client);
-  EXPECT_EQ(Send(1)["payload.delivered"], "true");
-  EXPECT_EQ(Publish(2).Number("payload.subscriberCount"), 1);
+  EXPECT_EQ(Send(1)["payload.status"], R"("queued")");
+  const Frame published = Publish(2);
+  EXPECT_EQ(published.Number("payload.subscriberCount"), 1);
+  EXPECT_EQ(published["payload.delivered"], "false");
+  EXPECT_EQ(published["payload.queued"], "1");
   const Frame broadcast = Ask(Sender(), "hub:broadcast", "browser/sender", R"({"type":"n","data":3})");
-  EXPECT_EQ(broadcast.Number("payload.deliveredCount"), 1);
+  EXPECT_EQ(broadcast.Number("payload.deliveredCount"), 0) << "open sockets only";
+  EXPECT_EQ(broadcast.Number("payload.queuedCount"), 1);
   EXPECT_EQ(broadcast.Number("payload.failedCount"), 0);
-  EXPECT_EQ(Send(4)["payload.delivered"], "true");
+  const Frame sent = Send(4);
+  EXPECT_EQ(sent["payload.delivered"], "false");
+  EXPECT_EQ(sent["payload.queued"], "true");
   const Welcome back = Arrive(me.token());
   EXPECT_THAT(back.numbers, ElementsAre("1", "2", "3", "4"));
   EXPECT_EQ(back.connected["payload.missed"], "0");
@@ -480,8 +494,109 @@ TEST_F(ResumeTest, ARegistrationMayExpireMeanwhile) {
   EXPECT_EQ(Ask(back.client, "hub:list_actors", "browser/me", "{}").Number("payload.total"), 1);
   EXPECT_THAT(hub().KeysWithPrefix("a/"), ElementsAre("a/browser/stays"));
   hub().Advance(290'000);
-  EXPECT_TRUE(hub().RunDueAlarm()) << "the moved registration expires as the one before";
+  EXPECT_FALSE(hub().RunDueAlarm());
+  EXPECT_THAT(hub().KeysWithPrefix("a/"), ElementsAre("a/browser/stays")) << "its socket keeps it";
+}
+
+// --- A new session of the same identity that registers the address.
+
+TEST_F(ResumeTest, ANewSessionOfTheActorInheritsWhatWaits) {
+  const Welcome me = Me();
+  hub().ConnectionBreaks(me.client);
+  EXPECT_EQ(Send(1)["payload.status"], R"("queued")");
+  EXPECT_EQ(Send(2)["payload.delivered"], "false");
+  hub().Sleep();
+  hub().HoldRecalls();
+  hub().HoldConfirms();
+  const Welcome next = Arrive();
+  EXPECT_FALSE(next.resumed());
+  EXPECT_THAT(AskAll(next.client, "hub:register", "browser/me",
+                     R"({"actorAddress":"browser/me","capabilities":["chat"]})"),
+              IsEmpty())
+      << "what is on its way comes first";
+  Send(3);
+  hub().FinishRecalls();
+  std::vector<Frame> frames = Frames(next.client);
+  ASSERT_THAT(frames, SizeIs(4));
+  EXPECT_EQ(frames[0].type(), "hub:registered");
+  EXPECT_EQ(frames[0].Number("payload.version"), 2);
+  frames.erase(frames.begin());
+  EXPECT_THAT(Numbers(frames), ElementsAre("1", "2", "3"));
+  hub().FinishConfirms();
+  ExpectNoTraces();
+  EXPECT_EQ(Send(4)["payload.status"], R"("delivered")");
+  EXPECT_EQ(One(next.client)["payload"], "4");
+  EXPECT_EQ(Publish(5).Number("payload.subscriberCount"), 1) << "the subscription follows the actor";
+  EXPECT_FALSE(Arrive(me.token()).resumed());
+}
+
+TEST_F(ResumeTest, WhatIsInheritedSurvivesTheHubBeforeItHasArrived) {
+  const Welcome me = Me();
+  hub().ConnectionBreaks(me.client);
+  Send(1);
+  const Welcome next = Arrive();
+  hub().HoldConfirms();
+  hub().ClientSends(next.client, Envelope("hub:register", "browser/me",
+                                          R"({"actorAddress":"browser/me","capabilities":["chat"]})"));
+  EXPECT_THAT(Frames(next.client), SizeIs(2));
+  hub().Sleep();  // as after a crash: what was sent may be lost
+  Send(2);
+  hub().FinishConfirms();
+  hub().FinishConfirms();
+  EXPECT_THAT(Numbers(Frames(next.client)), ElementsAre("2", "1"));
+  hub().FinishConfirms();
+  ExpectNoTraces();
+}
+
+TEST_F(ResumeTest, AnHeirWhoseSocketIsLostAtOnceFindsItInItsOwnSession) {
+  const Welcome me = Me();
+  hub().ConnectionBreaks(me.client);
+  Send(1);
+  const Welcome next = Arrive();
+  hub().HoldConfirms();
+  hub().ClientSends(next.client, Envelope("hub:register", "browser/me",
+                                          R"({"actorAddress":"browser/me","capabilities":["chat"]})"));
+  const std::vector<Frame> frames = Frames(next.client);
+  ASSERT_THAT(frames, SizeIs(2));
+  hub().ReturnUndelivered(next.client, frames[1].text);
+  hub().ConnectionBreaks(next.client);
+  hub().FinishConfirms();
+  EXPECT_THAT(Arrive(next.token()).numbers, ElementsAre("1"));
+}
+
+TEST_F(ResumeTest, ASocketThatSeemsAliveIsInheritedFrom) {
+  const Welcome me = Me();
+  hub().HoldRecalls();
+  const Welcome next = Arrive();
+  hub().ClientSends(next.client, Envelope("hub:register", "browser/me",
+                                          R"({"actorAddress":"browser/me","capabilities":["chat"]})"));
+  EXPECT_EQ(hub().ClosedByHub(me.client)->code, 1000);
+  EXPECT_EQ(Send(1)["payload.status"], R"("queued")");
+  hub().Sleep();  // nobody calls OnRecalled then
+  hub().Advance(1000);
+  EXPECT_TRUE(hub().RunDueAlarm());
+  hub().FinishRecalls();
+  const std::vector<Frame> frames = Frames(next.client);
+  ASSERT_THAT(frames, SizeIs(2));
+  EXPECT_EQ(frames[0].type(), "hub:registered");
+  EXPECT_EQ(frames[1]["payload"], "1");
+}
+
+TEST_F(ResumeTest, NobodyElseInherits) {
+  const Welcome me = Me();
+  hub().ConnectionBreaks(me.client);
+  Send(1);
+  const Welcome other = Arrive("", "browser/other");
+  Register(other.client, "browser/me");
+  EXPECT_THAT(Frames(other.client), IsEmpty());
+  ExpectNoTraces();
+}
+
+TEST_F(ResumeTest, ACloseWithoutACodeIsAGoodBye) {
+  const Welcome me = Me();
+  hub().ClientCloses(me.client, 1005);
   EXPECT_THAT(hub().KeysWithPrefix("a/"), IsEmpty());
+  ExpectNoTraces();
 }
 
 // --- Sockets that died unnoticed.
@@ -951,6 +1066,78 @@ TEST_F(ResumeTest, ALastMessageIdThatIsNoneCountsForNothing) {
   hub().ConnectionBreaks(me.client);
   Send(1);
   EXPECT_THAT(Arrive(me.token(), "browser/me", "zzz").numbers, ElementsAre("1"));
+}
+
+TEST_F(ResumeTest, WhatWasWrittenToADeadSocketComesToWhoHasNothingYet) {
+  for (const bool says : {true, false}) {
+    SCOPED_TRACE(says);
+    const Welcome me = Me();
+    for (int i = 1; i <= 3; ++i) Send(i);
+    const std::vector<Frame> written = Frames(me.client);
+    hub().Sleep();
+    hub().Advance(61'000);
+    hub().ConnectionBreaks(me.client, 1000);  // for want of heartbeats
+    for (const Frame& frame : written) hub().ReturnUndelivered(me.client, frame.text);
+    hub().Sleep();
+    const Welcome back = Arrive(me.token(), "browser/me", says ? std::string(kNone) : "");
+    EXPECT_EQ(back.connected["payload.missed"], "0");
+    EXPECT_THAT(back.numbers, ElementsAre("1", "2", "3"));
+    hub().ClientCloses(back.client);
+  }
+}
+
+TEST_F(ResumeTest, WhatAClientMayHaveComesToThoseWhoSayThatTheyHaveNot) {
+  const auto lose_three = [&] {
+    const Welcome me = Me();
+    for (int i = 1; i <= 3; ++i) Send(i);
+    const std::vector<Frame> written = Frames(me.client);
+    hub().Sleep();
+    hub().ConnectionBreaks(me.client);
+    for (const Frame& frame : written) hub().ReturnUndelivered(me.client, frame.text, /*unconfirmed=*/true);
+    return std::pair(me.token(), written[1].String("id"));
+  };
+  auto [token, second] = lose_three();
+  Welcome back = Arrive(token);
+  EXPECT_THAT(back.numbers, IsEmpty());
+  hub().ClientCloses(back.client);
+  std::tie(token, second) = lose_three();
+  back = Arrive(token, "browser/me", second);
+  EXPECT_THAT(back.numbers, ElementsAre("3"));
+  hub().ClientCloses(back.client);
+  std::tie(token, second) = lose_three();
+  back = Arrive(token, "browser/me", std::string(kNone));
+  EXPECT_THAT(back.numbers, ElementsAre("1", "2", "3"));
+}
+
+TEST_F(ResumeTest, AWelcomeThatTheClientMayHaveUsesItsTokenUp) {
+  const Welcome me = Me();
+  hub().ConnectionBreaks(me.client);
+  const Welcome back = Arrive(me.token());
+  hub().ConnectionBreaks(back.client);
+  hub().ReturnUndelivered(back.client, back.connected.text, /*unconfirmed=*/true);
+  EXPECT_FALSE(Arrive(me.token()).resumed());
+  EXPECT_TRUE(Arrive(back.token()).resumed());
+}
+
+TEST_F(ResumeTest, WhatTheGatewayCouldNotKeepIsCounted) {
+  const Welcome me = Me();
+  Send(1);
+  const std::vector<Frame> written = Frames(me.client);
+  hub().ConnectionBreaks(me.client);
+  hub().ReturnLost(me.client, {.count = 4, .older = true});
+  hub().ReturnUndelivered(me.client, written[0].text);
+  hub().ReturnLost(me.client, {.count = 2});
+  EXPECT_EQ(Send(2).code(), "rate_limited") << "nothing is kept behind a gap";
+  const Welcome back = Arrive(me.token(), "browser/me", std::string(kNone));
+  EXPECT_EQ(back.connected["payload.missed"], "7");
+  EXPECT_THAT(back.numbers, ElementsAre("1"));
+}
+
+TEST_F(ResumeTest, WhatTheGatewayCouldNotKeepOfASessionThatEndedIsNobodys) {
+  const Welcome me = Me();
+  hub().ClientCloses(me.client);
+  hub().ReturnLost(me.client, {.count = 4, .older = true});
+  ExpectNoTraces();
 }
 
 TEST_F(ResumeTest, MessagesHaveAscendingIds) {

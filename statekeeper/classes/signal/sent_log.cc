@@ -27,4 +27,15 @@ void SentLog::ForEachAfter(std::string_view id, const ConnectionId& connection, 
   }
 }
 
+uint64_t SentLog::CountBetween(std::string_view id, std::string_view before, const ConnectionId& connection,
+                               int64_t now_ms) const {
+  uint64_t count = 0;
+  for (const Entry& entry : entries_) {
+    if (entry.id <= id || entry.sent_ms + kMaxAgeMs < now_ms) continue;
+    if (!before.empty() && entry.id >= before) continue;
+    for (const auto& recipient : entry.recipients) count += recipient.to == connection ? 1 : 0;
+  }
+  return count;
+}
+
 }  // namespace dormouse::signal

@@ -30,6 +30,9 @@ class SentLog {
   using Visit = std::function<void(const std::string& frame)>;
   void ForEachAfter(std::string_view id, const ConnectionId& connection, int64_t now_ms,
                     const Visit& visit) const;
+  // How many of them have a lower id than `before`; empty: all.
+  uint64_t CountBetween(std::string_view id, std::string_view before, const ConnectionId& connection,
+                        int64_t now_ms) const;
 
  private:
   struct Entry {

@@ -36,7 +36,7 @@ const std::map<std::string_view, Handler>& Handlers() {
       {"hub:list_actors", OnHubListActors},  {"hub:send", OnHubSend},
       {"hub:broadcast", OnHubBroadcast},     {"hub:subscribe", OnHubSubscribe},
       {"hub:unsubscribe", OnHubUnsubscribe}, {"hub:publish", OnHubPublish},
-      {"hub:queue_stats", OnHubQueueStats},
+      {"hub:queue_stats", OnHubQueueStats},  {"hub:metrics", OnHubMetrics},
   };
   return handlers;
 }
@@ -47,9 +47,10 @@ std::string KnownTypes() {
   return types;
 }
 
+// Not hub:connect: clients' clocks are wrong, and it is the first that tells them so.
 bool IsExpired(const Call& call) {
   const Envelope& request = call.request;
-  return request.ttl_ms.has_value() && request.timestamp_ms.has_value() &&
+  return request.type != "hub:connect" && request.ttl_ms.has_value() && request.timestamp_ms.has_value() &&
          static_cast<double>(call.arrived_ms) > *request.timestamp_ms + *request.ttl_ms;
 }
 
@@ -100,14 +101,25 @@ constexpr const char* kEnvelopeHint =
 
 }  // namespace
 
-void SignalHub::OnWake(Context& context) { AbsentSessions(context, options_, memory_).Load(); }
+SignalHub::SignalHub(const Options& options, const TokenAuthority* authority)
+    : options_(options), authority_(authority) {
+  // The edge gives a silent socket some grace beyond the timeout; twice of that is enough for all delays.
+  if (options.idle_timeout.count() > 0) memory_.heard_within_ms = 2 * options.idle_timeout.count();
+}
+
+void SignalHub::OnWake(Context& context) {
+  memory_.awake_since_ms = context.now_ms();
+  AbsentSessions(context, options_, memory_).Load();
+}
 
 void SignalHub::OnConnect(Context& context, const Connection& connection, const link::OpenRequest& request) {
-  if (authority_ != nullptr && request.has_identity()) KeepIdentity(context, connection, request.identity());
+  if (authority_ != nullptr && request.has_identity())
+    KeepIdentity(context, connection, options_, request.identity());
 }
 
 void SignalHub::OnMessage(Context& context, const Connection& from, const Message& message) {
   memory_.throughput.Count(context.now_ms());
+  ++memory_.messages_in;
   Envelope request;
   if (const std::string_view wrong = ParseEnvelope(message.data, &request); !wrong.empty()) {
     FailUnaddressed(context, from, {ErrorCode::kInternalError, std::string(wrong), kEnvelopeHint});
@@ -160,10 +172,21 @@ void SignalHub::OnClose(Context& context, const Connection& connection, const Cl
   memory_.failed_connects.erase(connection.id);
   FlowControl(context, memory_.congestion).OnEnd(connection.id);
   AbsentSessions(context, options_, memory_).OnClose(connection.id, LoadSession(connection), info);
+  const auto waits = memory_.absent.find(connection.id);
+  if (waits != memory_.absent.end() && waits->second == connection.id &&
+      !memory_.ended.contains(connection.id)) {
+    Registry(context, memory_).OnSocketLost(connection, options_.resume_window.count());
+  }
+}
+
+void SignalHub::OnSeen(Context& context, const Connection& connection) {
+  Registry(context, memory_).OnSeen(connection);
 }
 
 void SignalHub::OnAlarm(Context& context) {
+  context.DoNotStayAwake();
   Deadlines deadlines(context);
+  std::vector<ConnectionId> to_ask;
   size_t left = kRowsPerAlarm;
   for (const auto& [due_ms, subject] : deadlines.Due(kRowsPerAlarm)) {
     if (left == 0) break;
@@ -171,20 +194,40 @@ void SignalHub::OnAlarm(Context& context) {
     if (const std::optional<ConnectionId> session = Deadlines::SessionOf(subject)) {
       const size_t touched = AbsentSessions(context, options_, memory_).OnDeadline(*session, left);
       left -= std::clamp<size_t>(touched, 1, left);
+      HandleClaims(context, *session);
     } else {
-      Registry(context, memory_).RemoveIfExpired(subject);
+      Registry(context, memory_).OnDeadline(subject, &to_ask);
       --left;
     }
   }
+  if (!to_ask.empty()) context.AskLastSeen(to_ask);
   deadlines.SetAlarm();
 }
 
 void SignalHub::OnUndelivered(Context& context, const ConnectionId& closed, const Message& message) {
-  AbsentSessions(context, options_, memory_).OnUndelivered(closed, message.data);
+  AbsentSessions(context, options_, memory_).OnUndelivered(closed, message);
+}
+
+void SignalHub::OnLost(Context& context, const ConnectionId& closed, const Lost& lost) {
+  AbsentSessions(context, options_, memory_).OnLost(closed, lost);
 }
 
 void SignalHub::OnRecalled(Context& context, const ConnectionId& closed) {
   AbsentSessions(context, options_, memory_).OnRecalled(closed);
+  HandleClaims(context, closed);
+}
+
+void SignalHub::HandleClaims(Context& context, const ConnectionId& holder) {
+  for (const Absence::Claim& claim : AbsentSessions(context, options_, memory_).TakeClaims(holder)) {
+    const auto from = ConnectionId::FromBytes(claim.connection());
+    const std::optional<Connection> connection = from ? context.FindConnection(*from) : std::nullopt;
+    Envelope request;
+    if (!connection.has_value() || !ParseEnvelope(claim.frame(), &request).empty()) continue;
+    Message message = Message::Text(claim.frame());
+    message.received_ms = claim.received_ms();
+    Call call(context, *connection, message, request, parts());
+    Handle(call);
+  }
 }
 
 void SignalHub::OnConfirmed(Context& context, const ConnectionId& open) {

@@ -10,8 +10,7 @@ namespace dormouse::signal {
 class SignalHub : public Hub {
  public:
   // `options` and `authority` (nullptr: authentication is off) must outlive the hub.
-  SignalHub(const Options& options, const TokenAuthority* authority)
-      : options_(options), authority_(authority) {}
+  SignalHub(const Options& options, const TokenAuthority* authority);
 
   void OnWake(Context& context) override;
   void OnConnect(Context& context, const Connection& connection, const link::OpenRequest& request) override;
@@ -21,8 +20,10 @@ class SignalHub : public Hub {
   void OnClose(Context& context, const Connection& connection, const CloseInfo& info) override;
   void OnAlarm(Context& context) override;
   void OnUndelivered(Context& context, const ConnectionId& closed, const Message& message) override;
+  void OnLost(Context& context, const ConnectionId& closed, const Lost& lost) override;
   void OnRecalled(Context& context, const ConnectionId& closed) override;
   void OnConfirmed(Context& context, const ConnectionId& open) override;
+  void OnSeen(Context& context, const Connection& connection) override;
   std::vector<std::pair<std::string, int64_t>> Describe(Context& context) override;
   void OnFailure(Context& context, const Connection& from, const Message& message, Failure failure) override;
 
@@ -31,6 +32,9 @@ class SignalHub : public Hub {
   void Handle(Call& call);
   void HandleOfSuccessor(Context& context, const Connection& from, const Message& message,
                          const Envelope& request);
+
+  // Registrations that waited for mail (absent_heirs.cc).
+  void HandleClaims(Context& context, const ConnectionId& holder);
 
   const Options& options_;
   const TokenAuthority* const authority_;

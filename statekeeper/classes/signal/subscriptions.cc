@@ -84,6 +84,10 @@ int64_t Subscriptions::Count(const std::string& row, int change) {
   return count;
 }
 
+bool Subscriptions::HasSubscribers(const std::string& topic) { return CountOf(TopicRow(topic)) > 0; }
+
+int64_t Subscriptions::CountTopics() { return CountOf(kTopicCountRow); }
+
 int64_t Subscriptions::CountAll() {
   int64_t count = 0;
   context_.List(kConnectionRows, [&count](std::string_view, std::string_view of_one) {

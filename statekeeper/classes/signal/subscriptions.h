@@ -63,6 +63,9 @@ class Subscriptions {
   size_t RemoveSomeOf(const ConnectionId& connection, size_t limit);
   size_t MoveSome(const ConnectionId& from, const ConnectionId& to, size_t limit);
 
+  // Without wildcards. Costs one read.
+  bool HasSubscribers(const std::string& topic);
+  int64_t CountTopics();
   // All that there are. Reads a row of each connection with subscriptions.
   int64_t CountAll();
 

@@ -16,16 +16,18 @@ std::string Field(std::string_view request, const std::string& path) {
   return std::string(JsonObject(value).Find(path.substr(dot + 1)));
 }
 
+bool Begins(std::string_view frame, const link::StringPrefix& prefix) {
+  const auto text = JsonString(Field(frame, prefix.field()));
+  return text.has_value() && text->starts_with(prefix.prefix()) != prefix.negate();
+}
+
 bool Applies(const link::AutoResponse& rule, std::string_view frame) {
   if (!IsValidJson(frame) || JsonString(Field(frame, "type")) != rule.type()) return false;
   const auto present = [&](const std::string& path) { return !Field(frame, path).empty(); };
   const auto absent = [&](const std::string& path) { return IsJsonNothing(Field(frame, path)); };
-  const auto begins = [&](const link::StringPrefix& prefix) {
-    const auto text = JsonString(Field(frame, prefix.field()));
-    return text.has_value() && text->starts_with(prefix.prefix()) != prefix.negate();
-  };
   return std::ranges::all_of(rule.require(), present) && std::ranges::all_of(rule.absent(), absent) &&
-         std::ranges::all_of(rule.prefixes(), begins);
+         std::ranges::all_of(rule.prefixes(),
+                             [&](const link::StringPrefix& prefix) { return Begins(frame, prefix); });
 }
 
 }  // namespace
@@ -40,9 +42,14 @@ std::optional<std::string> FillTemplate(const link::Template& reply, std::string
       const auto value = values.find(part.value());
       text += value == values.end() ? "?" : value->second;
     } else {
-      const std::string field = Field(request, part.field());
-      if (field.empty() && part.otherwise().empty()) return std::nullopt;
-      text += field.empty() ? part.otherwise() : field;
+      std::string field = Field(request, part.field());
+      if (part.string_only() && !IsJsonString(field)) field.clear();
+      if (field.empty()) {
+        field = part.has_variant() && Begins(request, part.variant().when()) ? part.variant().otherwise()
+                                                                             : part.otherwise();
+      }
+      if (field.empty()) return std::nullopt;
+      text += field;
     }
   }
   return text;

@@ -6,6 +6,7 @@
 
 #include <ev.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <functional>
 #include <map>
@@ -49,6 +50,21 @@ class MemoryCluster {
       calls.swap(waiting_);
     }
     for (const auto& call : calls) call();
+  }
+
+  // As after a restore: all records, and the table, are of a time `epochs` earlier, when somebody else owned
+  // them.
+  void GoBackInTime(uint32_t epochs, const std::string& owner) {
+    const std::lock_guard lock(mutex_);
+    ++times_lost_;
+    ++version_;
+    for (auto& [shard, record] : records_) {
+      record.epoch -= epochs;
+      record.owner = owner;
+      table_[shard] = {shard, record.epoch, owner, ""};
+      versions_[shard] = version_;
+    }
+    released_.clear();
   }
 
   // The member's thread stops at its next call.
@@ -160,6 +176,8 @@ class MemoryCluster {
     members_[owner] = {request.record, now + request.ttl.count()};
     for (const auto& [id, entry] : members_) answer.members.push_back({id, entry.record});
     answer.version = version_;
+    const auto known = known_losses_.try_emplace(owner, times_lost_).first;
+    answer.lost_time = std::exchange(known->second, times_lost_) != times_lost_;
     for (const auto& [shard, entry] : table_) {
       if (versions_[shard] > request.known_version) answer.changed.push_back(entry);
     }
@@ -175,7 +193,7 @@ class MemoryCluster {
         const bool released = released_.erase(claim.shard) > 0;
         if (claim.epoch != 0 && record.owner != owner && !claim.given && !released) ++record.crashes;
         record.owner = owner;
-        record.epoch = claim.epoch == 0 ? kFirstEpoch : claim.epoch + 1;
+        record.epoch = std::max(claim.epoch == 0 ? kFirstEpoch : claim.epoch + 1, claim.highest + 1);
       }
       answer.push_back(record);
     }
@@ -209,6 +227,8 @@ class MemoryCluster {
   std::map<ShardId, ShardEntry> table_;
   std::map<ShardId, uint64_t> versions_;
   uint64_t version_ = 0;
+  int times_lost_ = 0;
+  std::map<std::string, int> known_losses_;  // by member
   std::set<std::string> paused_;
   std::set<std::string> away_;
   bool all_away_ = false;

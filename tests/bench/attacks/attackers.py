@@ -298,6 +298,41 @@ class Unfinished(Attack):
         return _heard(sockets, 0.05)
 
 
+class Storm(Attack):
+    """the statekeeper is killed, and 9,000 sockets of as many sleeping hubs speak ten times each; meanwhile new clients
+    come, one after the other"""
+
+    options = {"hibernate-after": "1s", "rate-limit": "0"}
+
+    def prepare(self):
+        self.sockets = [self.echo(f"/websocket/storm-{number}") for number in range(9000)]
+        self.cluster.wait_asleep(timeout=120)
+
+    def attack(self):
+        self.cluster.kill_statekeeper()
+        message = text_frame(b'{"type":"message","message":"hello"}') * 10
+        for client in self.sockets:
+            client.sock.sendall(message)
+        self.cluster.start_statekeeper(wait=False)
+        waits = []
+        end = time.monotonic() + 15
+        while time.monotonic() < end:
+            asked = time.monotonic()
+            newcomer = Raw(self.port, f"/websocket/newcomer-{len(waits)}", timeout=60)
+            newcomer.receive()
+            waits.append(time.monotonic() - asked)
+            newcomer.close()
+            time.sleep(0.05)
+        unanswered = 0
+        for client in self.sockets:
+            client.sock.settimeout(60)
+            answers = sum(not isinstance(client.receive(), tuple) for _ in range(11))
+            unanswered += 11 - answers
+        ordered = sorted(waits[1:])  # the first waits for the owner's start
+        return {f"newcomers waited at most {ordered[-1] * 1000:.0f} ms, the one at the start {waits[0] * 1000:.0f} ms, "
+                f"median {ordered[len(ordered) // 2] * 1000:.0f} ms": len(waits), "frames unanswered": unanswered}
+
+
 class SilentAdmin(Attack):
     """three silent TCP connections to the admin ports: what is measured is /healthz"""
 
@@ -348,4 +383,4 @@ class HungGateway(Attack):
 
 
 ALL = [DiscoverCapabilities, DiscoverMetadata, Regex, BroadcastToAbsent, BroadcastToSlow, BroadcastToMany,
-       PublishToAddresses, NeverRead, ErrorsUnread, ConnectAgain, EchoFlood, Unfinished, SilentAdmin, HungGateway]
+       PublishToAddresses, NeverRead, ErrorsUnread, ConnectAgain, EchoFlood, Unfinished, Storm, SilentAdmin, HungGateway]

@@ -39,6 +39,26 @@ for (const protocol of ['1.0', '0.1']) {
   });
 }
 
+test('a path that goes silent is given up within seconds, and what was sent into it comes once', async (t) => {
+  const room = new Room(t);
+  const way = await room.detour();
+  const anna = await room.registered('node/anna', {url: way.url});
+  const bert = await room.registered('node/bert');
+  const first = next(anna, 'message');
+  await bert.ask('node/anna', 'chat', 0);
+  await first;
+  const heard = messages(anna, 4);
+  const gone = next(anna, 'disconnected');
+  const resumed = next(anna, 'resumed');
+  way.stall();
+  anna.queueStats().catch(() => {});  // awaits an answer that cannot come
+  for (const number of [1, 2, 3]) await bert.ask('node/anna', 'chat', number);
+  assert.match((await gone).reason, /^no answer within/);
+  assert.equal((await resumed).missed, 0);
+  await bert.ask('node/anna', 'chat', 4);
+  assert.deepEqual(await heard, [1, 2, 3, 4]);
+});
+
 test('a socket that the client replaces is resumed, and once more', async (t) => {
   const room = new Room(t);
   const anna = await room.registered('node/anna');

@@ -1,6 +1,6 @@
 """A WebSocket that does what no library would: sends as fast as it can, never reads, leaves frames unfinished.
 
-For the processes of attackers and innocents: plain blocking sockets, no thread.
+Plain blocking sockets, no thread: for tests, and for the processes of attackers and innocents (tests/bench/attacks).
 """
 
 import json
@@ -8,6 +8,51 @@ import select
 import socket
 import struct
 import time
+
+
+def upgrade(connection, path):
+    """Makes a WebSocket of a connection. What follows the server's answer is left to be read."""
+    connection.sendall((f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n").encode())
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        byte = connection.recv(1)
+        if not byte:
+            raise ConnectionError(f"no answer to an upgrade but {head}")
+        head += byte
+    if b" 101 " not in head.split(b"\r\n")[0]:
+        raise ConnectionError(head.split(b"\r\n")[0].decode())
+    assert b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in head
+    return connection
+
+
+class FrameReader:
+    """A server's frames, one by one."""
+
+    def __init__(self, connection):
+        self._connection = connection
+        self.buffer = b""
+
+    def next(self):
+        """(opcode, whether it ends its message, payload)"""
+        first, length = self._take(2)
+        if length == 126:
+            length = struct.unpack("!H", self._take(2))[0]
+        elif length == 127:
+            length = struct.unpack("!Q", self._take(8))[0]
+        return first & 15, bool(first & 128), self._take(length)
+
+    def _take(self, size):
+        if len(self.buffer) < size:
+            blocks, missing = [self.buffer], size - len(self.buffer)
+            while missing > 0:
+                blocks.append(self._connection.recv(1 << 20))
+                if not blocks[-1]:
+                    raise ConnectionError("the other side has gone")
+                missing -= len(blocks[-1])
+            self.buffer = b"".join(blocks)
+        taken, self.buffer = self.buffer[:size], self.buffer[size:]
+        return taken
 
 
 class Raw:
@@ -19,14 +64,7 @@ class Raw:
         self.sock.settimeout(timeout)
         self.sock.connect(("127.0.0.1", port))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.sock.sendall((f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                           "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n").encode())
-        self._buffer = b""
-        while b"\r\n\r\n" not in self._buffer:
-            self._fill()
-        head, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
-        if b" 101 " not in head.split(b"\r\n")[0]:
-            raise ConnectionError(head.split(b"\r\n")[0].decode())
+        self._frames = FrameReader(upgrade(self.sock, path))
 
     def send(self, frame):
         """A dictionary as JSON; bytes as they are."""
@@ -35,7 +73,7 @@ class Raw:
     def receive(self):
         """The next message, parsed; a close is (code, reason)."""
         while True:
-            opcode, payload = self._frame()
+            opcode, payload = self._message()
             if opcode == 8:
                 return struct.unpack("!H", payload[:2])[0] if len(payload) >= 2 else 1005, payload[2:].decode()
             if opcode in (0, 1):
@@ -59,7 +97,7 @@ class Raw:
         said, deadline = [], time.monotonic() + seconds
         try:
             while (left := deadline - time.monotonic()) > 0:
-                if not self._buffer and not select.select([self.sock], [], [], left)[0]:
+                if not self._frames.buffer and not select.select([self.sock], [], [], left)[0]:
                     break
                 said.append(self.receive())
                 if isinstance(said[-1], tuple):
@@ -71,50 +109,37 @@ class Raw:
     def close(self):
         self.sock.close()
 
-    def _fill(self):
-        block = self.sock.recv(1 << 20)
-        if not block:
-            raise ConnectionError("the other side has gone")
-        self._buffer += block
-
-    def _take(self, size):
-        while len(self._buffer) < size:
-            self._fill()
-        taken, self._buffer = self._buffer[:size], self._buffer[size:]
-        return taken
-
-    def _frame(self):
-        """(opcode, payload) of a message, put together."""
+    def _message(self):
+        """(opcode, payload) of a message, put together, or of a control frame."""
         whole, kind = b"", None
         while True:
-            first, length = self._take(2)
-            if length == 126:
-                length = struct.unpack("!H", self._take(2))[0]
-            elif length == 127:
-                length = struct.unpack("!Q", self._take(8))[0]
-            payload = self._take(length)
-            opcode = first & 15
+            opcode, last, payload = self._frames.next()
             if opcode >= 8:
                 return opcode, payload
             kind = opcode or kind
             whole += payload
-            if first & 128:
+            if last:
                 return kind or 0, whole
 
 
 def text_frame(frame):
-    """A whole text message, masked with zeros."""
-    payload = json.dumps(frame).encode() if isinstance(frame, dict) else frame
-    return frame_head(len(payload)) + payload
+    """A whole text message."""
+    return masked(json.dumps(frame).encode() if isinstance(frame, dict) else frame)
 
 
-def frame_head(size, opcode=1):
+def masked(payload, final=True, opcode=1):
+    """A client's frame. The mask is zero: the payload is seen as it is."""
+    return frame_head(len(payload), final, opcode) + payload
+
+
+def frame_head(size, final=True, opcode=1):
+    first = (128 if final else 0) | opcode
     if size < 126:
-        head = struct.pack("!BB", 128 | opcode, 128 | size)
+        head = struct.pack("!BB", first, 128 | size)
     elif size < 65536:
-        head = struct.pack("!BBH", 128 | opcode, 128 | 126, size)
+        head = struct.pack("!BBH", first, 128 | 126, size)
     else:
-        head = struct.pack("!BBQ", 128 | opcode, 128 | 127, size)
+        head = struct.pack("!BBQ", first, 128 | 127, size)
     return head + bytes(4)
 
 

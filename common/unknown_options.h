@@ -1,0 +1,18 @@
+// What the environment or a config file says and is no option: whoever wrote it meant another one, and would
+// wait in vain for an effect.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace dormouse {
+
+// `environment`: NAME=VALUE, ended by a null pointer. Empty, or a sentence about the first variable that
+// begins as those of options do, belongs to none of `names` (as flags have them, without the dashes) and is
+// none that others set: tools of the product, or Kubernetes for a service called dormouse.
+std::string UnknownVariable(const char* const* environment, const std::vector<std::string>& names);
+
+// The same of the keys of a config file, with file and line. A file that cannot be read has none.
+std::string UnknownKey(const std::string& path, const std::vector<std::string>& names);
+
+}  // namespace dormouse

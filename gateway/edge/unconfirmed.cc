@@ -1,0 +1,83 @@
+#include "gateway/edge/unconfirmed.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace dormouse {
+
+Unconfirmed::~Unconfirmed() { budget_->kept -= memory_; }
+
+bool Unconfirmed::Keep(OutboundQueue::Frame frame, const KeptBounds& bounds, int64_t now_ms) {
+  if (empty()) since_ms_ = now_ms;
+  ++written_;
+  Kept kept{.head = std::move(frame.head), .body = std::move(frame.body)};
+  kept.head.shrink_to_fit();
+  size_t memory = sizeof(Kept) + kept.head.capacity();
+  // Of a body that others share, too, each counts its part as of now. Who hands it over may hold it as well.
+  if (kept.body != nullptr) {
+    memory += kept.body->memory() / static_cast<size_t>(std::max(kept.body.use_count() - 1, 1L));
+  }
+  kept.memory = static_cast<uint32_t>(std::min<size_t>(memory, UINT32_MAX));
+  memory_ += kept.memory;
+  budget_->kept += kept.memory;
+  bytes_ += kept.size();
+  unasked_bytes_ += kept.size();
+  frames_.push_back(std::move(kept));
+  while (size() > 0 && (size() > bounds.messages || bytes_ > bounds.bytes)) DropOldest();
+  return !asking() && (written_ - asked_ >= kAskMessages || unasked_bytes_ >= kAskBytes);
+}
+
+void Unconfirmed::DropOldest() {
+  Kept& oldest = frames_[first_++];
+  bytes_ -= oldest.size();
+  memory_ -= oldest.memory;
+  budget_->kept -= oldest.memory;
+  oldest = {};
+  // So each is moved once, on average.
+  if (first_ > frames_.size() / 2) {
+    frames_.erase(frames_.begin(), frames_.begin() + static_cast<std::ptrdiff_t>(first_));
+    first_ = 0;
+  }
+}
+
+std::string Unconfirmed::Ask() {
+  asked_ = written_;
+  unasked_bytes_ = 0;
+  std::string payload(sizeof(asked_), '\0');
+  std::memcpy(payload.data(), &asked_, sizeof(asked_));
+  return payload;
+}
+
+bool Unconfirmed::Answer(std::string_view payload, int64_t now_ms) {
+  uint64_t number = 0;
+  if (payload.size() != sizeof(number)) return false;
+  std::memcpy(&number, payload.data(), sizeof(number));
+  if (number <= confirmed_ || number > asked_) return false;
+  const uint64_t oldest = written_ - size() + 1;
+  for (uint64_t i = oldest; i <= number; ++i) DropOldest();
+  confirmed_ = number;
+  since_ms_ = now_ms;
+  return true;
+}
+
+void Unconfirmed::Drop() {
+  while (size() > 0) DropOldest();
+  frames_.shrink_to_fit();
+}
+
+std::vector<OutboundQueue::Frame> Unconfirmed::Take() {
+  std::vector<OutboundQueue::Frame> taken;
+  taken.reserve(size());
+  for (size_t i = first_; i < frames_.size(); ++i) {
+    taken.push_back(
+        {.head = std::move(frames_[i].head), .body = std::move(frames_[i].body), .returnable = true});
+  }
+  frames_.clear();
+  budget_->kept -= memory_;
+  memory_ = first_ = bytes_ = unasked_bytes_ = 0;
+  confirmed_ = asked_ = written_;
+  return taken;
+}
+
+}  // namespace dormouse

@@ -1,0 +1,133 @@
+#include "gateway/edge/unconfirmed.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace dormouse {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+class UnconfirmedTest : public testing::Test {
+ protected:
+  bool Keep(const std::string& text, int64_t now_ms = 0) {
+    return kept_.Keep({.head = text}, bounds_, now_ms);
+  }
+  std::vector<std::string> Take() {
+    std::vector<std::string> heads;
+    for (const OutboundQueue::Frame& frame : kept_.Take()) heads.push_back(frame.head);
+    return heads;
+  }
+
+  KeptBounds bounds_{.messages = 100, .bytes = 1u << 20};
+  OutboundBudget budget_;
+  Unconfirmed kept_{&budget_};
+};
+
+TEST_F(UnconfirmedTest, KeepsInOrderWhatNobodyHasConfirmed) {
+  EXPECT_TRUE(kept_.empty());
+  for (const char* text : {"one", "two", "three"}) EXPECT_FALSE(Keep(text));
+  EXPECT_FALSE(kept_.empty());
+  EXPECT_GT(budget_.kept, 0u);
+  EXPECT_EQ(kept_.lost(), 0u);
+  EXPECT_THAT(Take(), ElementsAre("one", "two", "three"));
+  EXPECT_TRUE(kept_.empty());
+  EXPECT_EQ(budget_.kept, 0u);
+}
+
+TEST_F(UnconfirmedTest, AnAnswerConfirmsWhatWasWrittenBeforeTheQuestion) {
+  Keep("one");
+  Keep("two");
+  const std::string first = kept_.Ask();
+  Keep("three");
+  const std::string second = kept_.Ask();
+  Keep("four");
+  EXPECT_TRUE(kept_.Answer(first, 0));
+  EXPECT_FALSE(kept_.Answer(first, 0)) << "a second time";
+  EXPECT_TRUE(kept_.Answer(second, 0));
+  EXPECT_FALSE(kept_.empty());
+  EXPECT_THAT(Take(), ElementsAre("four"));
+}
+
+TEST_F(UnconfirmedTest, WhatWasNotAskedConfirmsNothing) {
+  Keep("one");
+  EXPECT_FALSE(kept_.Answer("", 0));
+  EXPECT_FALSE(kept_.Answer("by itself", 0));
+  EXPECT_FALSE(kept_.Answer(std::string(8, '\1'), 0));
+  EXPECT_FALSE(kept_.Answer(std::string(8, '\0'), 0));
+  EXPECT_FALSE(kept_.Answer(std::string("\1\0\0\0\0\0\0\0", 8), 0))
+      << "the number of a message nobody asked for";
+  EXPECT_THAT(Take(), ElementsAre("one"));
+}
+
+TEST_F(UnconfirmedTest, BeyondItsBoundsTheOldestAreCountedOnly) {
+  bounds_.messages = 3;
+  for (int i = 0; i < 5; ++i) Keep(std::to_string(i));
+  EXPECT_EQ(kept_.lost(), 2u);
+  bounds_.bytes = 10;
+  Keep("six bytes");
+  EXPECT_EQ(kept_.lost(), 4u);
+  Keep("more than ten bytes");
+  EXPECT_EQ(kept_.lost(), 7u);
+  EXPECT_FALSE(kept_.empty());
+  EXPECT_TRUE(kept_.Answer(kept_.Ask(), 0)) << "the client has them all";
+  EXPECT_TRUE(kept_.empty());
+  EXPECT_EQ(kept_.lost(), 0u);
+}
+
+TEST_F(UnconfirmedTest, ForgetsForWantOfMemoryAndSaysHowMany) {
+  Keep("one");
+  const std::string question = kept_.Ask();
+  Keep("two");
+  kept_.Drop();
+  EXPECT_EQ(budget_.kept, 0u);
+  EXPECT_EQ(kept_.lost(), 2u);
+  EXPECT_TRUE(kept_.Answer(question, 0));
+  EXPECT_EQ(kept_.lost(), 1u);
+  Keep("three");
+  EXPECT_THAT(Take(), ElementsAre("three"));
+}
+
+TEST_F(UnconfirmedTest, AsksWhenMuchIsThere) {
+  for (size_t i = 1; i < Unconfirmed::kAskMessages; ++i) ASSERT_FALSE(Keep("x")) << i;
+  EXPECT_TRUE(Keep("x"));
+  const std::string question = kept_.Ask();
+  for (size_t i = 0; i < 2 * Unconfirmed::kAskMessages; ++i)
+    ASSERT_FALSE(Keep("x")) << "one question at a time";
+  EXPECT_TRUE(kept_.Answer(question, 0));
+  EXPECT_TRUE(Keep(std::string(Unconfirmed::kAskBytes, 'x')));
+}
+
+TEST_F(UnconfirmedTest, AsksAClientThatIsHeardOnceSomethingHasBeenHereForAWhile) {
+  constexpr int64_t kLater = 1000 + Unconfirmed::kAskAfterMs;
+  EXPECT_FALSE(kept_.IsDue(kLater)) << "there is nothing to ask for";
+  Keep("one", 1000);
+  EXPECT_FALSE(kept_.IsDue(kLater - 1));
+  EXPECT_TRUE(kept_.IsDue(kLater));
+  const std::string question = kept_.Ask();
+  EXPECT_FALSE(kept_.IsDue(kLater));
+  Keep("two", kLater);
+  EXPECT_TRUE(kept_.Answer(question, kLater));
+  EXPECT_FALSE(kept_.IsDue(kLater + Unconfirmed::kAskAfterMs - 1));
+  EXPECT_TRUE(kept_.IsDue(kLater + Unconfirmed::kAskAfterMs));
+}
+
+TEST_F(UnconfirmedTest, EachOfThoseWhoShareABodyCountsItsPart) {
+  const auto body = std::make_shared<SharedBytes>(std::string(100'000, 'x'), &budget_);
+  std::vector<std::unique_ptr<Unconfirmed>> crowd;
+  for (int i = 0; i < 10; ++i) {
+    crowd.push_back(std::make_unique<Unconfirmed>(&budget_));
+    crowd.back()->Keep({.body = body}, bounds_, 0);
+  }
+  EXPECT_LT(budget_.kept, 400'000u);
+  crowd.clear();
+  EXPECT_EQ(budget_.kept, 0u);
+}
+
+}  // namespace
+}  // namespace dormouse

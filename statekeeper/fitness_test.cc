@@ -1,0 +1,47 @@
+#include "statekeeper/fitness.h"
+
+#include <gtest/gtest.h>
+
+namespace dormouse {
+namespace {
+
+using Reports = std::vector<Lane::StoreReport>;
+const Lane::StoreReport kWell{StoreState::kWell, ""};
+
+TEST(FitnessTest, WhoServesAllIsReady) {
+  const AdminServer::Readiness ready = JudgeFitness({.stores = {kWell, kWell}});
+  EXPECT_TRUE(ready.ready);
+  EXPECT_TRUE(ready.degraded.empty());
+}
+
+TEST(FitnessTest, AStoreThatAnswersWithRefusalsMakesItUnready) {
+  const AdminServer::Readiness ready =
+      JudgeFitness({.stores = {kWell, {StoreState::kRefuses, "OOM command not allowed"}}});
+  EXPECT_FALSE(ready.ready);
+  EXPECT_EQ(ready.detail, "the store refuses changes: OOM command not allowed");
+}
+
+TEST(FitnessTest, WhoServesMostIsReadyAndSaysWhatIsWrong) {
+  const AdminServer::Readiness ready =
+      JudgeFitness({.store_is_silent = true, .stores = {kWell, {StoreState::kPartly, "one node is gone"}}});
+  EXPECT_TRUE(ready.ready);
+  EXPECT_EQ(ready.degraded, std::vector<std::string>{"the store serves in part only: one node is gone"});
+}
+
+TEST(FitnessTest, EveryCauseIsNamed) {
+  const AdminServer::Readiness ready = JudgeFitness(
+      {.membership = "the others cannot reach it", .stores = {{StoreState::kAway, "Connection refused"}}});
+  EXPECT_FALSE(ready.ready);
+  EXPECT_EQ(ready.detail, "the store does not answer: Connection refused; the others cannot reach it");
+}
+
+TEST(FitnessTest, AStoreThatSaysNothingAtAllIsFoundOutByTheMembership) {
+  EXPECT_EQ(JudgeFitness({.store_is_silent = true, .stores = {kWell}}).detail, "the store does not answer");
+}
+
+TEST(FitnessTest, WhoIsStoppingSaysOnlyThat) {
+  EXPECT_EQ(JudgeFitness({.stopping = true, .membership = "else"}).detail, "stopping");
+}
+
+}  // namespace
+}  // namespace dormouse

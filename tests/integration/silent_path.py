@@ -1,0 +1,50 @@
+"""A path that falls silent: like a phone in a tunnel behind a proxy that still holds the connection. Both ends stay open, what
+is sent is taken and acknowledged by the kernel, and nothing arrives."""
+
+import asyncio
+import contextlib
+
+
+class SilentPath:
+    """Forwards connections to a port until silence()."""
+
+    def __init__(self, port):
+        self._target = port
+        self._silent = False
+        self._writers = []
+        self._server = None
+        self._tasks = set()
+
+    async def __aenter__(self):
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        return self
+
+    async def __aexit__(self, *_):
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for writer in self._writers:
+            writer.transport.abort()
+
+    def url(self, path):
+        return f"ws://127.0.0.1:{self._server.sockets[0].getsockname()[1]}{path}"
+
+    def silence(self):
+        """What is sent from now on goes nowhere, either way."""
+        self._silent = True
+
+    async def _serve(self, reader, writer):
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
+        self._writers += [writer, far_writer]
+        for source, sink in ((reader, far_writer), (far_reader, writer)):
+            task = asyncio.create_task(self._pump(source, sink))
+            self._tasks.add(task)
+
+    async def _pump(self, source, sink):
+        with contextlib.suppress(OSError):
+            while data := await source.read(65536):
+                if not self._silent:
+                    sink.write(data)
+            if not self._silent:
+                sink.close()
