@@ -3,6 +3,8 @@
 #include <ev.h>
 #include <prometheus/text_serializer.h>
 
+#include <algorithm>
+#include <ctime>
 #include <optional>
 #include <stdexcept>
 #include <string_view>
@@ -19,9 +21,16 @@ namespace {
 // More than probes and scrapers need, fewer than the descriptors that a gateway keeps back from its clients.
 constexpr size_t kMaxVisitors = 128;
 constexpr int64_t kDeadlineMs = 2'000;
-// Collecting takes longer than all else here. It gets a tenth of the thread's time: who asks in between, gets
-// what was collected last.
+// Collecting takes longer than all else here. In the long run it gets a tenth of the thread's time, so that
+// whoever asks without a pause gets what was collected last; who asks now and then gets what is.
 constexpr int64_t kCollectingShare = 10;
+constexpr int64_t kCollectingCreditUs = 50'000;
+
+int64_t ThreadCpuUs() {
+  timespec used{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+  return used.tv_sec * 1'000'000 + used.tv_nsec / 1'000;
+}
 
 }  // namespace
 
@@ -71,11 +80,13 @@ class AdminServer::Impl : private FrontDoor::Handler {
   }
 
   const std::string& Metrics() {
-    const int64_t begun = SteadyMs();
-    if (begun >= collect_at_ms_) {
+    const int64_t now_ms = SteadyMs();
+    credit_us_ += (now_ms - std::exchange(credited_ms_, now_ms)) * 1'000 / kCollectingShare;
+    credit_us_ = std::min(credit_us_, kCollectingCreditUs);
+    if (credit_us_ > 0) {
+      const int64_t begun_us = ThreadCpuUs();
       metrics_ = prometheus::TextSerializer().Serialize(registry_->Collect());
-      const int64_t ended = SteadyMs();
-      collect_at_ms_ = ended + (ended - begun) * kCollectingShare;
+      credit_us_ -= ThreadCpuUs() - begun_us;
     }
     return metrics_;
   }
@@ -87,7 +98,8 @@ class AdminServer::Impl : private FrontDoor::Handler {
   Listener listener_;
   ev_async stop_;
   std::string metrics_;
-  int64_t collect_at_ms_ = 0;
+  int64_t credit_us_ = kCollectingCreditUs;  // for collecting
+  int64_t credited_ms_ = SteadyMs();
   std::thread thread_;
 };
 

@@ -99,6 +99,15 @@ TEST_F(AdminServerTest, SaysHowTheProcessIs) {
   EXPECT_THAT(Get("/elsewhere"), StartsWith("HTTP/1.1 404 "));
 }
 
+TEST_F(AdminServerTest, WhoAsksNowAndThenIsToldWhatIs) {
+  auto& counter =
+      prometheus::BuildCounter().Name("dormouse_now").Help("For a test").Register(*registry_).Add({});
+  for (int i = 1; i <= 4; ++i) {
+    counter.Increment();
+    EXPECT_THAT(Get("/metrics"), HasSubstr("\ndormouse_now " + std::to_string(i) + "\n"));
+  }
+}
+
 TEST_F(AdminServerTest, NobodyWaitsForTheSilent) {
   ExpectPromptBeside([](const Visitor&) {});
 }

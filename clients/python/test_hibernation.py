@@ -27,6 +27,7 @@ REPLY_TIMEOUT = 10.0  # seconds for an answer
 ASLEEP_GRACE = 15.0  # seconds beyond --hibernate-after in which the hub must be out of memory
 POLL_INTERVAL = 0.1  # seconds between looks at the metric
 AWAKE_METRIC = "dormouse_hubs_awake"
+WAKES_METRIC = "dormouse_hub_wakes_total"
 HUB_ADDRESS = "cloudflare/signal-hub"
 
 
@@ -107,12 +108,16 @@ class Memory:
     def __init__(self, admin, hibernate_after):
         self._admin = admin
         self._hibernate_after = hibernate_after
+        self._wakes_asleep = 0  # how often hubs had woken when ours fell asleep last
 
-    async def _awake(self):
+    async def _read(self, metric):
         try:
-            return await asyncio.to_thread(read_metric, self._admin, AWAKE_METRIC)
+            return await asyncio.to_thread(read_metric, self._admin, metric)
         except LookupError as error:
             raise Failure(str(error)) from None
+
+    async def _awake(self):
+        return await self._read(AWAKE_METRIC)
 
     async def _until(self, awake, seconds, peers):
         """Until some hub is in memory (True), or none is (False)."""
@@ -144,6 +149,7 @@ class Memory:
             limit = self._hibernate_after + ASLEEP_GRACE
             note(f"idle until the hub has left memory, {limit:g} s at most")
             expect(await self._until(False, limit, peers), f"the hub is still in memory after {limit:g} s")
+            self._wakes_asleep = await self._read(WAKES_METRIC)
             step(f"the hub has left memory after {time.monotonic() - started:.1f} s")
         else:
             pause = self._hibernate_after * 1.1 + 1
@@ -156,7 +162,8 @@ class Memory:
         """A heartbeat wakes the hub only where the edge does not answer it."""
         if not self._admin:
             return
-        if await self._awake() > 0:
+        # It may be asleep again by now.
+        if await self._read(WAKES_METRIC) > self._wakes_asleep:
             note("the heartbeat woke the hub; once more, for the message")
             await self.sleep(peers)
         else:

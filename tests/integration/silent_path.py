@@ -26,6 +26,8 @@ class SilentPath:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for writer in self._writers:
             writer.transport.abort()
+        # A gateway that stops waits for sockets that nobody answers for.
+        await asyncio.gather(*(writer.wait_closed() for writer in self._writers), return_exceptions=True)
 
     def url(self, path):
         return f"ws://127.0.0.1:{self._server.sockets[0].getsockname()[1]}{path}"
