@@ -4,7 +4,7 @@
 #include <prometheus/text_serializer.h>
 
 #include <algorithm>
-#include <ctime>
+#include <chrono>
 #include <optional>
 #include <stdexcept>
 #include <string_view>
@@ -14,6 +14,7 @@
 #include "common/clock.h"
 #include "common/http/front_door.h"
 #include "common/http/listener.h"
+#include "common/thread_time.h"
 
 namespace dormouse {
 namespace {
@@ -24,13 +25,7 @@ constexpr int64_t kDeadlineMs = 2'000;
 // Collecting takes longer than all else here. In the long run it gets a tenth of the thread's time, so that
 // whoever asks without a pause gets what was collected last; who asks now and then gets what is.
 constexpr int64_t kCollectingShare = 10;
-constexpr int64_t kCollectingCreditUs = 50'000;
-
-int64_t ThreadCpuUs() {
-  timespec used{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
-  return used.tv_sec * 1'000'000 + used.tv_nsec / 1'000;
-}
+constexpr std::chrono::nanoseconds kCollectingCredit = std::chrono::milliseconds(50);
 
 }  // namespace
 
@@ -81,12 +76,12 @@ class AdminServer::Impl : private FrontDoor::Handler {
 
   const std::string& Metrics() {
     const int64_t now_ms = SteadyMs();
-    credit_us_ += (now_ms - std::exchange(credited_ms_, now_ms)) * 1'000 / kCollectingShare;
-    credit_us_ = std::min(credit_us_, kCollectingCreditUs);
-    if (credit_us_ > 0) {
-      const int64_t begun_us = ThreadCpuUs();
+    credit_ += std::chrono::milliseconds(now_ms - std::exchange(credited_ms_, now_ms)) / kCollectingShare;
+    credit_ = std::min(credit_, kCollectingCredit);
+    if (credit_.count() > 0) {
+      const auto begun = ThreadTime();
       metrics_ = prometheus::TextSerializer().Serialize(registry_->Collect());
-      credit_us_ -= ThreadCpuUs() - begun_us;
+      credit_ -= ThreadTime() - begun;
     }
     return metrics_;
   }
@@ -98,7 +93,7 @@ class AdminServer::Impl : private FrontDoor::Handler {
   Listener listener_;
   ev_async stop_;
   std::string metrics_;
-  int64_t credit_us_ = kCollectingCreditUs;  // for collecting
+  std::chrono::nanoseconds credit_ = kCollectingCredit;  // for collecting
   int64_t credited_ms_ = SteadyMs();
   std::thread thread_;
 };

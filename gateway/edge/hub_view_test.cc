@@ -86,7 +86,10 @@ TEST_F(HubViewTest, AsksNobodyAboutWhatIsNoHub) {
        {"/hub-view/nowhere", "/hub-view/room/", "/hub-view/room/a%2fb", "/hub-view/plain"}) {
     EXPECT_THAT(Say(path), StartsWith("HTTP/1.1 404 ")) << path;
   }
-  EXPECT_THAT(Say("/hub-viewer"), HasSubstr("There is nothing at /hub-viewer. WebSockets open at "));
+  EXPECT_THAT(
+      Say("/hub-viewer"),
+      HasSubstr("There is nothing at /hub-viewer. WebSockets open at /, /room, /room/NAME (class room), "
+                "/plain/NAME (class plain); the web client is at /."));
 }
 
 TEST_F(HubViewTest, AnswersInTimeWhenTheOwnerDoesNot) {

@@ -1,8 +1,8 @@
 #include "statekeeper/runtime/handler_clock.h"
 
 #include <algorithm>
-#include <ctime>
 
+#include "common/thread_time.h"
 #include "statekeeper/runtime/over_limit.h"
 
 namespace dormouse {
@@ -13,14 +13,8 @@ constexpr std::chrono::microseconds kTurn{200};
 // So that of what others have worked little is taken for that of a turn at whose beginning nobody looked.
 constexpr unsigned kHandlersPerLook = 64;
 
-HandlerClock::Time ProcessorTime() {
-  timespec time{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
-}
-
 struct Thread {
-  HandlerClock::Time looked_at = ProcessorTime();
+  HandlerClock::Time looked_at = ThreadTime();
   unsigned handlers = 0;
 };
 thread_local Thread thread;
@@ -28,14 +22,14 @@ thread_local Thread thread;
 // Of a turn that took so long on the steady clock, what it had of the processor.
 HandlerClock::Time WorkIn(HandlerClock::Time turn) {
   if (turn < kTurn) return turn;
-  const HandlerClock::Time now = ProcessorTime();
+  const HandlerClock::Time now = ThreadTime();
   return std::min(turn, now - std::exchange(thread.looked_at, now));
 }
 
 }  // namespace
 
 void HandlerClock::Begin(Time budget) {
-  if (++thread.handlers % kHandlersPerLook == 0) thread.looked_at = ProcessorTime();
+  if (++thread.handlers % kHandlersPerLook == 0) thread.looked_at = ThreadTime();
   budget_ = budget;
   used_ = {};
   Continue();
@@ -55,7 +49,7 @@ void HandlerClock::Look() {
     used_ += work;
     if (exact_ && work >= kTurn / 2) {
       yield_();
-      thread.looked_at = ProcessorTime();
+      thread.looked_at = ThreadTime();
     }
     Continue();
     exact_ = true;

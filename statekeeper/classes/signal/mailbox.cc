@@ -20,7 +20,6 @@ constexpr std::string_view kStateRows = "b/";
 // Below what one row may hold (hub.h).
 constexpr size_t kChunk = 100u << 10;
 constexpr size_t kUuidSize = 36;
-constexpr size_t kChunkSuffix = 4;  // "/000"
 constexpr std::string_view kFirstChunk = "/000";
 constexpr char kUnconfirmed = 1;
 
@@ -97,10 +96,7 @@ bool Mailbox::Put(const std::string& key, std::string_view text, bool unconfirme
   return state_.newest() >= key;
 }
 
-void Mailbox::Miss() {
-  state_.set_dropped(state_.dropped() + 1);
-  Save();
-}
+void Mailbox::Miss() { AddLost({.count = 1}); }
 
 void Mailbox::AddLost(const Lost& lost) {
   if (!lost.older) {
@@ -137,7 +133,7 @@ void Mailbox::DropUnconfirmed() {
   std::string oldest;
   context_.List(prefix_, [&](std::string_view row, std::string_view value) {
     if (value.starts_with(kUnconfirmed) && row.ends_with(kFirstChunk)) {
-      oldest = row.substr(prefix_.size(), row.size() - prefix_.size() - kChunkSuffix);
+      oldest = KeyOf(row);
     }
     return oldest.empty();
   });
@@ -152,7 +148,7 @@ std::string Mailbox::FindLike(std::string_view key,
                               const std::function<bool(const std::string& key)>& passed_over) {
   std::string found;
   context_.List(prefix_, [&](std::string_view row, std::string_view) {
-    const std::string_view its_key = row.substr(prefix_.size(), row.size() - prefix_.size() - kChunkSuffix);
+    const std::string_view its_key = KeyOf(row);
     if (TimeOrderedIds::TailOf(its_key) != TimeOrderedIds::TailOf(key)) return true;
     if (passed_over(std::string(its_key))) return true;
     found = its_key;
@@ -187,7 +183,7 @@ void Mailbox::AddMissed(uint64_t count) {
 void Mailbox::ForEach(const Visit& visit) {
   Kept message;
   context_.List(prefix_, [&](std::string_view row, std::string_view value) {
-    const std::string_view its_key = row.substr(prefix_.size(), row.size() - prefix_.size() - kChunkSuffix);
+    const std::string_view its_key = KeyOf(row);
     if (its_key != message.key) {
       if (!message.key.empty()) visit(message);
       message = {.key = std::string(its_key), .frame = {}};
@@ -198,6 +194,10 @@ void Mailbox::ForEach(const Visit& visit) {
     return true;
   });
   if (!message.key.empty()) visit(message);
+}
+
+std::string_view Mailbox::KeyOf(std::string_view row) const {
+  return row.substr(prefix_.size(), row.size() - prefix_.size() - kFirstChunk.size());
 }
 
 size_t Mailbox::RemoveSome(size_t limit) {

@@ -78,6 +78,8 @@ class Mailbox {
   // Of those that the client may have, the first goes.
   void DropUnconfirmed();
   void Remove(const std::string& key);
+  // Of the message to which a row belongs.
+  std::string_view KeyOf(std::string_view row) const;
   bool HasRoom(size_t bytes) const;
   bool IsOver() const;
   void Save();
