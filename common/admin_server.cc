@@ -76,7 +76,10 @@ class AdminServer::Impl : private FrontDoor::Handler {
 
   const std::string& Metrics() {
     const int64_t now_ms = SteadyMs();
-    credit_ += std::chrono::milliseconds(now_ms - std::exchange(credited_ms_, now_ms)) / kCollectingShare;
+    // In nanoseconds before the division: a tenth of some milliseconds must not come out as none.
+    const std::chrono::nanoseconds passed =
+        std::chrono::milliseconds(now_ms - std::exchange(credited_ms_, now_ms));
+    credit_ += passed / kCollectingShare;
     credit_ = std::min(credit_, kCollectingCredit);
     if (credit_.count() > 0) {
       const auto begun = ThreadTime();

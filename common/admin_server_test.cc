@@ -108,6 +108,17 @@ TEST_F(AdminServerTest, WhoAsksNowAndThenIsToldWhatIs) {
   }
 }
 
+TEST_F(AdminServerTest, WhoAsksWithoutAPauseIsToldSoonAfter) {
+  auto& counter =
+      prometheus::BuildCounter().Name("dormouse_now").Help("For a test").Register(*registry_).Add({});
+  for (int i = 0; i < 200; ++i) Get("/metrics");  // by now, collecting has had what it may have at once
+  counter.Increment();
+  const int64_t deadline = SteadyMs() + 20'000;
+  bool told = false;
+  while (!told && SteadyMs() < deadline) told = Get("/metrics").find("\ndormouse_now 1\n") != std::string::npos;
+  EXPECT_TRUE(told);
+}
+
 TEST_F(AdminServerTest, NobodyWaitsForTheSilent) {
   ExpectPromptBeside([](const Visitor&) {});
 }
