@@ -200,6 +200,9 @@ void AddAll(Table* table, Options* o) {
   table->Plain(kGateway, "hub-view", &o->hub_view,
                "Say at /hub-view/PATH how the hub at that WebSocket path lives, and let it sleep when asked "
                "to (true); the web client shows it");
+  table->Plain(kGateway, "compression", &o->compression,
+               "Compress messages for clients that offer it: off, or deflate (permessage-deflate, RFC 7692, "
+               "without context from message to message)");
   table->Plain(kGateway, "auth-upgrade", &o->auth_upgrade,
                "Open a socket only for a valid token (true), whatever its hub class; needs auth-algorithm");
   table->Plain(
@@ -380,6 +383,7 @@ std::string Inconsistency(const Options& o) {
   if (o.auth_upgrade && o.auth_algorithm == "none") {
     return "--auth-upgrade needs --auth-algorithm and --auth-key";
   }
+  if (o.compression != "off" && o.compression != "deflate") return "--compression must be off or deflate";
   if (o.auth_capabilities != "original" && o.auth_capabilities != "strict") {
     return "--auth-capabilities must be original or strict";
   }

@@ -124,7 +124,8 @@ struct Options {
   // No option: a password stood on the command line. ParseOptions has hidden it; it could be seen until then.
   bool password_was_visible = false;
 
-  bool hub_view = false;  // gateway
+  bool hub_view = false;            // gateway
+  std::string compression = "off";  // gateway
 };
 
 enum class Process { kGateway, kStatekeeper };

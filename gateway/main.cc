@@ -156,6 +156,7 @@ int Run(const Options& options) {
                    .inbound_buffer = options.inbound_buffer,
                    .outbound_buffer = options.outbound_buffer,
                    .connection_window = options.connection_window,
+                   .compression = options.compression == "deflate",
                    .hub_view = options.hub_view},
                   loop, &metrics);
   const std::unique_ptr<StatekeeperLinks> links =

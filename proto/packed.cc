@@ -151,8 +151,7 @@ void AppendDelivery(const DeliveryToAppend& delivery, std::string* batch) {
   }
   const size_t per_recipient = delivery.has_heads ? 12 : 8;
   const size_t size = kDeliveryHeader + delivery.return_to.size() +
-                      per_recipient * delivery.recipients.size() + heads_size + kFrameHeadroom +
-                      delivery.payload.size();
+                      per_recipient * delivery.recipients.size() + heads_size + delivery.payload.size();
   Put(static_cast<uint32_t>(size), batch);
   Put(static_cast<uint8_t>(delivery.kind), batch);
   Put(static_cast<uint8_t>((delivery.final ? kFinalFlag : 0) | (delivery.has_heads ? kHeadsFlag : 0)), batch);
@@ -173,7 +172,6 @@ void AppendDelivery(const DeliveryToAppend& delivery, std::string* batch) {
       Put(static_cast<uint32_t>(recipient.head.size()), batch);
     for (const Recipient& recipient : delivery.recipients) batch->append(recipient.head);
   }
-  batch->append(kFrameHeadroom, '\0');
   batch->append(delivery.payload);
 }
 
@@ -196,7 +194,7 @@ bool ReadDelivery(char** begin, const char* end, DeliveryView* delivery) {
   delivery->index = Load<uint32_t>(at + 30);
   delivery->recipient_count = Load<uint32_t>(at + 34);
   const auto heads_size = Load<uint32_t>(at + 38);
-  delivery->payload_size = Load<uint32_t>(at + 42);
+  const auto payload_size = Load<uint32_t>(at + 42);
   const auto return_to_size = Load<uint16_t>(at + 46);
   const char* return_to = Take(return_to_size, &rest);
   if (return_to == nullptr) return false;
@@ -215,8 +213,8 @@ bool ReadDelivery(char** begin, const char* end, DeliveryView* delivery) {
   const char* heads = Take(heads_size, &rest);
   if (heads == nullptr || heads_total != heads_size) return false;
   delivery->heads = {heads, heads_size};
-  if (rest.size() != kFrameHeadroom + delivery->payload_size) return false;
-  delivery->payload = *begin + (rest.data() - *begin) + kFrameHeadroom;
+  if (rest.size() != payload_size) return false;
+  delivery->payload = rest;
   *begin += size;
   return true;
 }

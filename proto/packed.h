@@ -1,9 +1,7 @@
 // Packed records of the edge link: events (gateway -> lane) and deliveries (lane -> gateway).
 //
 // A batch is a string of records back to back, each starting with its size, all integers little-endian (as on
-// every machine we build for), nothing aligned. Writers append; readers get views into the batch. A delivery
-// leaves room for a WebSocket header before its payload, so that a gateway can write the frame to sockets
-// from where it lies.
+// every machine we build for), nothing aligned. Writers append; readers get views into the batch.
 //
 // Readers check every size: a broken batch reads as `false`, never out of bounds. Pure functions; any thread.
 #pragma once
@@ -18,9 +16,6 @@
 #include "common/shard.h"
 
 namespace dormouse {
-
-// Room before a delivery's payload for what libwebsockets writes in front of it (LWS_PRE).
-inline constexpr size_t kFrameHeadroom = 16;
 
 enum class EventKind : uint8_t {
   kOpen = 1,  // payload: OpenRequest
@@ -145,13 +140,10 @@ struct DeliveryView {
   const char* head_sizes = nullptr;  // recipient_count x 4 bytes, or nullptr
   std::string_view heads;            // the heads, back to back
 
-  // The shared bytes, preceded by kFrameHeadroom bytes that the reader may overwrite.
-  char* payload = nullptr;
-  size_t payload_size = 0;
+  std::string_view payload;  // the shared bytes
 
   uint64_t recipient(uint32_t i) const;
   uint32_t head_size(uint32_t i) const;
-  std::string_view payload_view() const { return {payload, payload_size}; }
 };
 
 struct Recipient {

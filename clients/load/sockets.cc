@@ -40,9 +40,9 @@ void Sockets::Open(size_t index, const sockaddr_in& server, const std::string& p
   Watch(EPOLL_CTL_ADD, index);
 }
 
-void Sockets::Send(size_t index, std::string_view text) {
+void Sockets::Send(size_t index, std::string_view text, size_t count) {
   Watched& watched = sockets_[index];
-  watched.socket.SendText(text);
+  watched.socket.SendText(text, count);
   if (watched.socket.wants_to_write() && (watched.events & EPOLLOUT) == 0) Watch(EPOLL_CTL_MOD, index);
 }
 

@@ -36,7 +36,7 @@ class Sockets {
   Sockets& operator=(const Sockets&) = delete;
 
   void Open(size_t index, const sockaddr_in& server, const std::string& path);
-  void Send(size_t index, std::string_view text);
+  void Send(size_t index, std::string_view text, size_t count = 1);
   void Close(size_t index, int code) { sockets_[index].socket.Close(code); }
 
   // Handles what has happened; waits for it for up to `timeout_ms`. False: nothing has.

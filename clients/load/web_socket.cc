@@ -157,7 +157,12 @@ bool WebSocket::TakeFrame(const FrameCallback& on_frame) {
   return true;
 }
 
-void WebSocket::SendText(std::string_view text) { SendFrame(0x81, text); }
+void WebSocket::SendText(std::string_view text, size_t count) {
+  if (state_ != State::kOpen) return;
+  const bool waits = !out_.empty();
+  for (size_t i = 0; i < count; ++i) AppendFrame(0x81, text);
+  if (!waits) Flush();
+}
 
 void WebSocket::Close(int code) {
   const char payload[] = {static_cast<char>(code >> 8), static_cast<char>(code & 0xff)};
@@ -168,6 +173,11 @@ void WebSocket::Close(int code) {
 void WebSocket::SendFrame(uint8_t first_byte, std::string_view payload) {
   if (state_ != State::kOpen) return;
   const bool waits = !out_.empty();
+  AppendFrame(first_byte, payload);
+  if (!waits) Flush();
+}
+
+void WebSocket::AppendFrame(uint8_t first_byte, std::string_view payload) {
   out_.reserve(out_.size() + payload.size() + 14);
   out_.push_back(static_cast<char>(first_byte));
   const size_t bytes = payload.size() < 126 ? 0 : payload.size() < 65536 ? 2 : 8;
@@ -175,7 +185,6 @@ void WebSocket::SendFrame(uint8_t first_byte, std::string_view payload) {
   for (size_t i = bytes; i-- > 0;) out_.push_back(static_cast<char>(payload.size() >> (8 * i)));
   out_.append(reinterpret_cast<const char*>(kMask), sizeof(kMask));
   for (size_t i = 0; i < payload.size(); ++i) out_.push_back(static_cast<char>(payload[i] ^ kMask[i % 4]));
-  if (!waits) Flush();
 }
 
 void WebSocket::Flush() {

@@ -36,7 +36,8 @@ class WebSocket {
   bool OnReady(const FrameCallback& on_frame);
 
   // Sends a text frame; what the kernel does not take at once waits. Dropped unless the socket is open.
-  void SendText(std::string_view text);
+  // `count` times, in one write.
+  void SendText(std::string_view text, size_t count = 1);
   // Says goodbye and drops the connection without awaiting the server's answer.
   void Close(int code);
 
@@ -50,6 +51,7 @@ class WebSocket {
 
   void SendHandshake();
   void SendFrame(uint8_t first_byte, std::string_view payload);
+  void AppendFrame(uint8_t first_byte, std::string_view payload);
   void Flush();
   // Reads what is there; how the connection broke, where it did.
   std::string Read();

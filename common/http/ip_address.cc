@@ -5,7 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstring>
+#include <cstddef>
 
 namespace dormouse {
 namespace {
@@ -15,19 +15,25 @@ constexpr unsigned kV4PrefixBits = 96;
 
 }  // namespace
 
-IpAddress IpAddress::FromSocket(const sockaddr_storage& address) {
+IpAddress IpAddress::FromBytes(std::string_view bytes) {
   IpAddress result;
-  if (address.ss_family == AF_INET6) {
-    std::memcpy(result.bytes_.data(), &reinterpret_cast<const sockaddr_in6*>(&address)->sin6_addr, 16);
-  } else if (address.ss_family == AF_INET) {
-    std::copy(kV4Prefix.begin(), kV4Prefix.end(), result.bytes_.begin());
-    std::memcpy(result.bytes_.data() + 12, &reinterpret_cast<const sockaddr_in*>(&address)->sin_addr, 4);
-  }
+  if (bytes.size() == 4) std::copy(kV4Prefix.begin(), kV4Prefix.end(), result.bytes_.begin());
+  std::copy(bytes.begin(), bytes.end(), result.bytes_.end() - static_cast<std::ptrdiff_t>(bytes.size()));
   return result;
+}
+
+IpAddress IpAddress::FromSocket(const sockaddr_storage& address) {
+  const auto bytes = [](const auto& field) {
+    return FromBytes({reinterpret_cast<const char*>(&field), sizeof(field)});
+  };
+  if (address.ss_family == AF_INET6) return bytes(reinterpret_cast<const sockaddr_in6*>(&address)->sin6_addr);
+  if (address.ss_family == AF_INET) return bytes(reinterpret_cast<const sockaddr_in*>(&address)->sin_addr);
+  return {};
 }
 
 std::optional<IpAddress> IpAddress::Parse(std::string_view text) {
   IpAddress result;
+  if (text.find('\0') != std::string_view::npos) return std::nullopt;  // it would end there
   const std::string terminated(text);
   if (inet_pton(AF_INET6, terminated.c_str(), result.bytes_.data()) == 1) return result;
   std::copy(kV4Prefix.begin(), kV4Prefix.end(), result.bytes_.begin());

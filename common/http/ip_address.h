@@ -17,6 +17,8 @@ class IpAddress {
   IpAddress() = default;  // "::"
   // Of a TCP socket; what is neither IPv4 nor IPv6 is "::".
   static IpAddress FromSocket(const sockaddr_storage& address);
+  // The 4 bytes of an IPv4 address, or the 16 of an IPv6 one, in the network's order.
+  static IpAddress FromBytes(std::string_view bytes);
   // "192.0.2.1", "2001:db8::1".
   static std::optional<IpAddress> Parse(std::string_view text);
 

@@ -26,6 +26,7 @@ TEST(IpAddress, IsReadAndWritten) {
   for (const char* text :
        {"", "192.0.2", "192.0.2.256", "192.0.2.1 ", "host", "[::1]", "::1%eth0", "1.2.3.4/8"})
     EXPECT_FALSE(IpAddress::Parse(text).has_value()) << text;
+  EXPECT_FALSE(IpAddress::Parse({"192.0.2.1\0x", 11}).has_value());
 }
 
 TEST(IpAddress, IsIpv4HoweverItComes) {

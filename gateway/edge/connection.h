@@ -1,9 +1,11 @@
 // One open WebSocket, as the edge sees it: a plain record. Its life: open -> closing
 // (the hub knows that it ended) -> gone (the socket is closed, the record freed).
 //
-// An idle connection is nothing but this record and the library's own; everything that only a busy one needs
-// hangs off it and goes when it is done.
+// An idle connection is nothing but this record; everything that only a busy one needs hangs off it and goes
+// when it is done.
 #pragma once
+
+#include <ev.h>
 
 #include <cstdint>
 #include <memory>
@@ -12,22 +14,25 @@
 
 #include "common/http/address_limit.h"
 #include "common/timer_wheel.h"
+#include "gateway/edge/frames/frame_reader.h"
 #include "gateway/edge/outbound_queue.h"
 #include "gateway/edge/over_limit.h"
 #include "gateway/edge/partial_message.h"
 #include "gateway/edge/token_bucket.h"
 #include "gateway/edge/unconfirmed.h"
 
-struct lws;
-
 namespace dormouse {
 
 class HubClassEdge;
 
+// A descriptor as the loop watches it. A base of its own, so that the watcher leads back to its connection.
+struct SocketWatcher {
+  ev_io io{};
+};
+
 // As a timer: open, when to look for silence or for want of admission, or to close for a drain; closing, when
 // to give up.
-struct Connection : TimerNode {
-  lws* socket = nullptr;
+struct Connection : TimerNode, SocketWatcher {
   uint64_t handle = 0;  // ConnectionId::handle
   const HubClassEdge* hub_class = nullptr;
   std::string hub;                    // "CLASS/NAME"
@@ -41,26 +46,34 @@ struct Connection : TimerNode {
   uint32_t unsettled = 0;        // messages
   uint32_t unsettled_bytes = 0;  // of them
 
+  int ready_events = 0;  // that have happened to its socket and have not been handled
+  FrameReader reader;
+  std::unique_ptr<std::string> unread;  // what was read and cannot, or must not, be looked at yet
+  uint32_t turn_place = 0;              // in what is written at the end of this turn (TurnOutput); 0: nothing
+
   std::unique_ptr<std::string> role;         // by its token; nullptr: none
   std::unique_ptr<PartialMessage> partial;   // the message under way, where it comes in pieces
-  std::unique_ptr<OutboundQueue> outbound;   // present while a write waits, or the connection closes
+  std::unique_ptr<OutboundQueue> outbound;   // present while a write waits
   std::unique_ptr<Unconfirmed> unconfirmed;  // present while its client may not have all that was written
   std::unique_ptr<OverLimit> over_limit;     // present from the first message that was refused
-  uint32_t room = 0;                         // in the kernel's buffer for output, at least (WebSockets::Room)
+  uint8_t window_bits = 0;                   // its messages may be compressed with that window; 0: not at all
   uint8_t waiting_answers = 0;               // of the edge, since `outbound` was empty last
 
   bool closing : 1 = false;
   bool close_sent : 1 = false;
-  bool asked_last : 1 = false;    // whether it has all that was written, before it is closed
-  bool killed : 1 = false;        // the edge has given it up
-  bool draining : 1 = false;      // the timer is for closing with 1001
-  bool congested : 1 = false;     // not read until its lane can take events again
-  bool window_full : 1 = false;   // not read until its hub has dealt with more of what it said
-  bool exempted : 1 = false;      // it has had the message that its rate limit does not count
-  bool within_frame : 1 = false;  // the next bytes continue a frame
+  bool held : 1 = false;         // its socket is not read
+  bool deaf : 1 = false;         // what the client says does not count any more
+  bool ended : 1 = false;        // the client says nothing any more
+  bool asked_last : 1 = false;   // whether it has all that was written, before it is closed
+  bool killed : 1 = false;       // the edge has given it up
+  bool draining : 1 = false;     // the timer is for closing with 1001
+  bool congested : 1 = false;    // not read until its lane can take events again
+  bool window_full : 1 = false;  // not read until its hub has dealt with more of what it said
+  bool whole : 1 = false;        // not read until `partial`, which is whole, has had its turn
+  bool exempted : 1 = false;     // it has had the message that its rate limit does not count
 
   // On purpose.
-  bool IsHeld() const { return congested || window_full; }
+  bool IsHeld() const { return congested || window_full || whole; }
   void SetRole(std::string_view name) { role = name.empty() ? nullptr : std::make_unique<std::string>(name); }
 };
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "common/clock.h"
 #include "common/ids.h"
@@ -30,12 +31,22 @@ int IndexOf(const std::string& name, std::vector<std::string>* names) {
 
 std::string Quoted(const std::string& type) { return '"' + type + '"'; }
 
-// Whether a frame may be of a type. A type that is not written plainly has \uXXXX in it for one of its
-// letters, or
-// \/.
-bool MayBe(std::string_view frame, const std::string& quoted_type) {
-  return Contains(frame, quoted_type) || Contains(frame, "\\u00") || Contains(frame, "\\/");
-}
+// Whether a frame may be of a type. It is looked through once for what all types have in common.
+class MayBe {
+ public:
+  explicit MayBe(std::string_view frame) : frame_(frame) {}
+
+  bool operator()(const std::string& quoted_type) {
+    if (Contains(frame_, quoted_type)) return true;
+    // A type that is not written plainly has \uXXXX in it for one of its letters, or \/.
+    if (!escapes_) escapes_ = Contains(frame_, "\\u00") || Contains(frame_, "\\/");
+    return *escapes_;
+  }
+
+ private:
+  const std::string_view frame_;
+  std::optional<bool> escapes_;
+};
 
 }  // namespace
 
@@ -113,15 +124,17 @@ const RateLimit& EdgeRules::RateLimitOf(const std::string* role) const {
 }
 
 bool EdgeRules::IsRateExempt(std::string_view frame) const {
+  MayBe may_be(frame);
   return std::ranges::any_of(exempt_types_, [&](const auto& type) {
-    return MayBe(frame, type.second) && fields_->Read(frame) && fields_->field(0).Says(type.first);
+    return may_be(type.second) && fields_->Read(frame) && fields_->field(0).Says(type.first);
   });
 }
 
 const EdgeRules::Response* EdgeRules::FindResponse(std::string_view frame) const {
   bool parsed = false;
+  MayBe may_be(frame);
   for (const Response& response : responses_) {
-    if (!MayBe(frame, response.quoted_type)) continue;
+    if (!may_be(response.quoted_type)) continue;
     if (!parsed && !fields_->Read(frame)) return nullptr;
     parsed = true;
     if (Applies(response)) return &response;

@@ -10,10 +10,11 @@
 #include "common/clock.h"
 #include "common/logging.h"
 #include "common/shard.h"
+#include "gateway/edge/frames/deflate_offer.h"
+#include "gateway/edge/handshake.h"
 #include "gateway/edge/offered_protocols.h"
 #include "gateway/edge/open_request.h"
 #include "gateway/edge/upgrade_auth.h"
-#include "gateway/edge/utf8.h"
 
 namespace dormouse {
 namespace {
@@ -100,7 +101,7 @@ EdgeServer::EdgeServer(Config config, struct ev_loop* loop, GatewayMetrics* metr
     static_cast<EdgeServer*>(prepare->data)->OnTurnEnd();
   });
   turn_end_.data = this;
-  ev_idle_init(&more_to_write_, [](struct ev_loop*, ev_idle*, int) {});
+  ev_idle_init(&more_to_do_, [](struct ev_loop*, ev_idle*, int) {});
   ev_timer_init(
       &settle_timer_,
       [](struct ev_loop*, ev_timer* timer, int) {
@@ -114,20 +115,21 @@ EdgeServer::EdgeServer(Config config, struct ev_loop* loop, GatewayMetrics* metr
 }
 
 EdgeServer::~EdgeServer() {
+  table_.ForEach([this](Connection* connection) { sockets_.Drop(connection); });
   ev_prepare_stop(loop_, &turn_end_);
-  ev_idle_stop(loop_, &more_to_write_);
+  ev_idle_stop(loop_, &more_to_do_);
   ev_timer_stop(loop_, &settle_timer_);
 }
 
 std::string EdgeServer::Start(StatekeeperLinks* links) {
   links_ = links;
   events_.emplace(links, metrics_);
-  outbound_.emplace(&table_, &of_hubs_, &*events_, &timers_, &waiting_, metrics_, config_.close_timeout_ms);
-  inbound_.emplace(config_.gateway, config_.connection_window, &table_, &*events_, &*outbound_, &partials_,
-                   metrics_);
+  outbound_.emplace(&sockets_, &table_, &of_hubs_, &*events_, &timers_, &waiting_, metrics_,
+                    config_.close_timeout_ms);
+  inbound_.emplace(config_.gateway, config_.connection_window, &sockets_, &table_, &*events_, &*outbound_,
+                   &partials_, metrics_);
   if (config_.hub_view)
     hub_view_.emplace(loop_, &front_door_, &router_, links, config_.tokens, config_.origins);
-  if (!sockets_.ok()) return "libwebsockets does not start: is the package libwebsockets-evlib-ev installed?";
   std::string wrong = listener_.Listen(config_.listen, Listener::Sharing::kShared, "--listen");
   ev_prepare_start(loop_, &turn_end_);
   UpdateReadiness();
@@ -282,10 +284,15 @@ std::optional<HttpReply> EdgeServer::OnUpgrade(const HttpRequest& request, const
   if (claims.has_value()) connection->SetRole(claims->role);
   opening_ =
       MakeOpenRequest(request, client, protocols->subprotocol, claims.has_value() ? &*claims : nullptr);
-  if (!sockets_.Adopt(visit.fd, {.key = key, .subprotocol = protocols->answer, .rest = visit.rest},
-                      connection)) {
-    table_.Free(connection);
+  std::string extensions;
+  if (const auto deflate = config_.compression ? AcceptDeflate(request) : std::nullopt) {
+    connection->window_bits = deflate->parameters.server_window_bits;
+    connection->reader.AllowCompressed();
+    extensions = deflate->answer;
   }
+  const std::string answer =
+      WriteUpgradeAnswer({.key = key, .subprotocol = protocols->answer, .extensions = extensions});
+  if (!sockets_.Adopt(visit.fd, answer, visit.rest, connection)) table_.Free(connection);
   return std::nullopt;
 }
 
@@ -307,8 +314,13 @@ void EdgeServer::OnOpen(Connection* connection) {
   if (look != kNever && !connection->closing) timers_.Schedule(connection, look);
 }
 
-void EdgeServer::OnPiece(Connection* connection, const WebSockets::Piece& piece) {
+void EdgeServer::OnPiece(Connection* connection, const FrameReader::Step& piece) {
   inbound_->OnPiece(connection, piece);
+}
+
+void EdgeServer::OnPing(Connection* connection, std::string_view payload) {
+  connection->last_seen_ms = SteadyMs();
+  outbound_->OnPing(connection, payload);
 }
 
 void EdgeServer::OnPong(Connection* connection, std::string_view payload) {
@@ -318,16 +330,19 @@ void EdgeServer::OnPong(Connection* connection, std::string_view payload) {
 
 void EdgeServer::OnPeerClose(Connection* connection, uint16_t code, std::string_view reason) {
   connection->last_seen_ms = SteadyMs();
-  outbound_->Ended(connection, CloseCause::kClient, code, IsValidUtf8(reason) ? reason : std::string_view());
+  inbound_->OnEnd(connection);
+  outbound_->OnPeerClose(connection, code, reason);
 }
 
-bool EdgeServer::OnWritable(Connection* connection) { return outbound_->OnWritable(connection); }
-
-void EdgeServer::OnFailed(Connection* connection, uint16_t code, std::string_view reason) {
-  outbound_->Ended(connection, code == 1006 ? CloseCause::kBroken : CloseCause::kProtocolError, code, reason);
+void EdgeServer::OnWrong(Connection* connection, uint16_t code, std::string_view what) {
+  inbound_->OnEnd(connection);
+  outbound_->OnWrong(connection, code, what);
 }
+
+void EdgeServer::OnWritable(Connection* connection) { outbound_->OnWritable(connection); }
 
 void EdgeServer::OnGone(Connection* connection) {
+  inbound_->OnEnd(connection);
   outbound_->Gone(connection);
   LoopTimers::Cancel(connection);
   of_hubs_.Remove(connection);
@@ -337,7 +352,7 @@ void EdgeServer::OnGone(Connection* connection) {
 void EdgeServer::OnTimer(Connection* connection) {
   if (connection->closing) {
     // Its client neither answers nor reads. Should even that not end it, look again.
-    WebSockets::Kill(connection);
+    sockets_.Kill(connection);
     timers_.Schedule(connection, SteadyMs() + config_.close_timeout_ms);
   } else if (connection->draining) {
     if (!outbound_->MayClose(connection))
@@ -406,10 +421,13 @@ bool EdgeServer::IsHeardInTime(Connection* connection, int64_t now, int64_t* loo
 // --- Once a turn.
 
 void EdgeServer::OnTurnEnd() {
-  if (outbound_->OnTurnEnd()) {
-    ev_idle_start(loop_, &more_to_write_);
+  sockets_.OnTurnEnd();
+  const bool more_to_hand_on = inbound_->OnTurnEnd();
+  const bool more_to_write = outbound_->OnTurnEnd();
+  if (more_to_hand_on || more_to_write) {
+    ev_idle_start(loop_, &more_to_do_);
   } else {
-    ev_idle_stop(loop_, &more_to_write_);
+    ev_idle_stop(loop_, &more_to_do_);
   }
   links_->Flush();
   const size_t unsettled = links_->unsettled();

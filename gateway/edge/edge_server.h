@@ -67,6 +67,7 @@ class EdgeServer : public StatekeeperLinks::Edge, private FrontDoor::Handler, pr
     uint64_t inbound_buffer = 256u << 20;   // bytes for messages that have come in part
     uint64_t outbound_buffer = 256u << 20;  // bytes for what waits for sockets
     uint32_t connection_window = 64;        // messages of one socket that its hub has not dealt with
+    bool compression = false;               // whether messages may be compressed: frames/deflate_offer.h
     bool hub_view = false;                  // whether it says how hubs live: hub_view.h
   };
 
@@ -110,11 +111,12 @@ class EdgeServer : public StatekeeperLinks::Edge, private FrontDoor::Handler, pr
 
   // WebSockets::Handler
   void OnOpen(Connection* connection) override;
-  void OnPiece(Connection* connection, const WebSockets::Piece& piece) override;
+  void OnPiece(Connection* connection, const FrameReader::Step& piece) override;
+  void OnPing(Connection* connection, std::string_view payload) override;
   void OnPong(Connection* connection, std::string_view payload) override;
   void OnPeerClose(Connection* connection, uint16_t code, std::string_view reason) override;
-  bool OnWritable(Connection* connection) override;
-  void OnFailed(Connection* connection, uint16_t code, std::string_view reason) override;
+  void OnWrong(Connection* connection, uint16_t code, std::string_view what) override;
+  void OnWritable(Connection* connection) override;
   void OnGone(Connection* connection) override;
 
   void OnTimer(Connection* connection);
@@ -149,7 +151,7 @@ class EdgeServer : public StatekeeperLinks::Edge, private FrontDoor::Handler, pr
   std::string opening_;              // OpenRequest of the upgrade under way
 
   ev_prepare turn_end_;
-  ev_idle more_to_write_;  // active: the next turn does not wait for events
+  ev_idle more_to_do_;  // active: the next turn does not wait for events
   ev_timer settle_timer_;
   bool draining_ = false;
   std::function<void()> drained_;

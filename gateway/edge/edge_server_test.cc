@@ -424,12 +424,85 @@ TEST_F(EdgeServerTest, BadFramesCloseWith1002) {
   }
 }
 
-TEST_F(EdgeServerTest, AnOverlongControlFrameEndsTheConnection) {
+TEST_F(EdgeServerTest, ABreachOfTheProtocolIsTheLastThingThatCounts) {
+  Start();
+  links_->Echo(true);
+  TestClient client = Open();
+  client.SendRaw(TestClient::FrameBytes(TestClient::kPing, std::string(126, 'p')) +
+                 TestClient::FrameBytes(TestClient::kPing, "p") +
+                 TestClient::FrameBytes(TestClient::kText, "text"));
+  EXPECT_EQ(client.ReadFrame()->close_code(), 1002) << "the first and only frame";
+  EXPECT_TRUE(client.ReadsEnd());
+  ExpectCloseEvent(1002, "Control frames carry at most 125 bytes");
+  EXPECT_EQ(links_->event_count(), 2u);
+}
+
+TEST_F(EdgeServerTest, EveryPingIsAnswered) {
   Start();
   TestClient client = Open();
-  client.Send(TestClient::kPing, std::string(126, 'p'));
-  EXPECT_TRUE(client.ReadsEnd());
-  ExpectCloseEvent(1006, "");
+  std::string bytes;
+  for (int i = 0; i < 10; ++i) bytes += TestClient::FrameBytes(TestClient::kPing, std::to_string(i));
+  client.SendRaw(bytes);
+  for (int i = 0; i < 10; ++i) {
+    const auto frame = client.ReadFrame();
+    ASSERT_TRUE(frame.has_value());
+    EXPECT_EQ(frame->opcode, TestClient::kPong);
+    EXPECT_EQ(frame->payload, std::to_string(i));
+  }
+}
+
+TEST_F(EdgeServerTest, WhoPingsAndDoesNotReadGetsTheLastAnswer) {
+  Start("outbound_limit: 500000000");
+  TestClient slow = Open("/room", 4096);
+  const uint64_t connection = links_->WaitForEvent(0).connection;
+  for (int i = 0; i < 100; ++i) DeliverText({connection}, Numbered(i));
+  while (metrics_->outbound_queued_bytes->Value() < 1e6) links_->Run([] {});
+  for (int i = 0; i < 1000; ++i) slow.Send(TestClient::kPing, std::to_string(i));
+  slow.SendText("a sign that the pings were read");
+  links_->WaitForKind(EventKind::kText, 1);
+  std::vector<std::string> pongs;
+  int messages = 0;
+  while (messages < 100) {
+    const auto frame = slow.ReadFrame();
+    ASSERT_TRUE(frame.has_value());
+    if (frame->opcode == TestClient::kPong) {
+      pongs.push_back(frame->payload);
+    } else {
+      messages += frame->final ? 1 : 0;
+    }
+  }
+  EXPECT_EQ(pongs.back(), "999");
+  EXPECT_LT(pongs.size(), 100u);
+}
+
+TEST_F(EdgeServerTest, WhatATurnHasForASocketLeavesInOneWrite) {
+  Start();
+  std::vector<TestClient> clients;
+  std::vector<uint64_t> connections;
+  for (size_t i = 0; i < 3; ++i) {
+    clients.push_back(Open());
+    connections.push_back(links_->WaitForEvent(i).connection);
+  }
+  constexpr int kMessages = 200;
+  std::string batch;
+  for (int i = 0; i < kMessages; ++i) {
+    std::vector<Recipient> recipients;
+    for (const uint64_t connection : connections) recipients.push_back({connection, "head "});
+    const std::string text = std::to_string(i) + std::string(100, 'x');
+    AppendDelivery({.cause = {}, .recipients = recipients, .has_heads = true, .payload = text}, &batch);
+  }
+  const double before = metrics_->writes->Value();
+  links_->Run([&] {
+    char* at = batch.data();
+    DeliveryView delivery;
+    while (at != batch.data() + batch.size() && ReadDelivery(&at, batch.data() + batch.size(), &delivery))
+      edge_->OnDelivery(delivery);
+  });
+  for (TestClient& client : clients) {
+    for (int i = 0; i < kMessages; ++i)
+      ASSERT_EQ(client.ReadMessage(), "head " + std::to_string(i) + std::string(100, 'x'));
+  }
+  EXPECT_EQ(metrics_->writes->Value() - before, 3);
 }
 
 TEST_F(EdgeServerTest, TextThatIsNotUtf8ClosesWith1007) {

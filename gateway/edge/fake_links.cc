@@ -137,7 +137,8 @@ StatekeeperLinks::Room FakeLinks::Take(const EventView& event, bool in_line) {
                      .last_seen_ms = event.last_seen_ms,
                      .hub = std::string(event.hub),
                      .payload = std::string(event.payload),
-                     .in_line = in_line});
+                     .in_line = in_line,
+                     .turn = turns_});
   kept_.push_back(events_.back());
   changed_.notify_all();
   if (echo_ && (event.kind == EventKind::kText || event.kind == EventKind::kBinary)) {
@@ -196,6 +197,7 @@ size_t FakeLinks::open_looks() {
 // As with real links, what was appended goes on its way here.
 void FakeLinks::Flush() {
   const std::lock_guard lock(mutex_);
+  ++turns_;
   if (!batch_.empty() || (settle_ && !kept_.empty())) ev_async_send(loop_, &wake_);
 }
 

@@ -27,6 +27,7 @@ class FakeLinks : public StatekeeperLinks {
     std::string hub;
     std::string payload;
     bool in_line = false;  // AppendInLine
+    size_t turn = 0;       // of the loop in which it came
 
     Backlog backlog() const;  // of a pause or resume
     uint16_t close_code() const;
@@ -86,6 +87,7 @@ class FakeLinks : public StatekeeperLinks {
   std::string batch_;
   std::vector<std::function<void()>> actions_;
   std::vector<Event> kept_;  // not settled yet
+  size_t turns_ = 0;         // of the loop
   bool settle_ = true;
   bool echo_ = false;
   bool congested_ = false;

@@ -60,6 +60,7 @@ GatewayMetrics::GatewayMetrics(prometheus::Registry* registry)
       delivery_bytes(Counter(registry, "dormouse_delivery_bytes_total", "Payload bytes written for hubs")),
       deliveries_queued(
           Counter(registry, "dormouse_deliveries_queued_total", "Frames that had to wait for their socket")),
+      writes(Counter(registry, "dormouse_socket_writes_total", "Writes to clients' sockets: system calls")),
       auto_responses(Counter(registry, "dormouse_auto_responses_total", "Frames answered at the edge")),
       rate_limited(Counter(registry, "dormouse_rate_limited_total", "Frames dropped over the rate limit")),
       oversized(Counter(registry, "dormouse_oversized_total", "Frames dropped over the size limit")),

@@ -61,6 +61,7 @@ class GatewayMetrics {
   prometheus::Counter* deliveries;
   prometheus::Counter* delivery_bytes;
   prometheus::Counter* deliveries_queued;
+  prometheus::Counter* writes;
   prometheus::Counter* auto_responses;
   prometheus::Counter* rate_limited;
   prometheus::Counter* oversized;

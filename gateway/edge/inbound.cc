@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "common/clock.h"
-#include "gateway/edge/utf8.h"
+#include "gateway/edge/frames/utf8.h"
 
 namespace dormouse {
 namespace {
@@ -33,12 +33,9 @@ void Inbound::OnOpen(Connection* connection, std::string_view open_request) {
   Forward(connection, EventKind::kOpen, open_request);
 }
 
-void Inbound::OnPiece(Connection* connection, const WebSockets::Piece& piece) {
+void Inbound::OnPiece(Connection* connection, const FrameReader::Step& piece) {
+  OnEnd(connection);  // of what came before, where this was read with it
   if (connection->closing) return;
-  if (piece.unmasked) {
-    outbound_->Close(connection, CloseCause::kProtocolError, 1002, "Frames must be masked");
-    return;
-  }
   if (piece.first) connection->partial.reset();
   if (piece.last) connection->last_seen_ms = SteadyMs();
   std::unique_ptr<PartialMessage>& partial = connection->partial;
@@ -53,20 +50,50 @@ void Inbound::OnPiece(Connection* connection, const WebSockets::Piece& piece) {
   }
   if (piece.last && oversized) {
     const std::unique_ptr<PartialMessage> message = std::move(partial);
-    OnOversized(connection, message == nullptr ? piece.data : message->bytes(), size);
+    const std::string head = message == nullptr ? std::string() : message->Take();
+    OnOversized(connection, message == nullptr ? piece.data : head, size);
     return;
   }
   if (piece.last && partial == nullptr) {
-    OnMessage(connection, piece.data, piece.binary);
+    OnMessage(connection, piece.data, {piece.binary, piece.compressed});
     return;
   }
   if (partial == nullptr) partial = std::make_unique<PartialMessage>(budget_, connection->handle, SteadyMs());
   if (oversized) {
     partial->Skip(piece.data, SteadyMs());
   } else if (AppendToPartial(connection, piece.data) && piece.last) {
-    const std::unique_ptr<PartialMessage> message = std::move(partial);
-    OnMessage(connection, message->bytes(), piece.binary);
+    OnWhole(connection, {piece.binary, piece.compressed});
   }
+}
+
+void Inbound::OnWhole(Connection* connection, Form form) {
+  if (whole_.empty() && turn_left_ > 0) return HandOn(connection, form);
+  connection->whole = true;
+  sockets_->SetReading(connection, false);
+  whole_.push_back({connection->handle, form});
+}
+
+void Inbound::HandOn(Connection* connection, Form form) {
+  const std::string message = connection->partial->Take();
+  connection->partial.reset();
+  turn_left_ -= std::min(turn_left_, message.size());
+  OnMessage(connection, message, form);
+}
+
+void Inbound::OnEnd(Connection* connection) {
+  if (!connection->whole) return;
+  const auto found = std::ranges::find(whole_, connection->handle, &Whole::handle);
+  const Form form = found->form;
+  whole_.erase(found);
+  connection->whole = false;
+  if (!connection->closing) HandOn(connection, form);
+  ReadAgain(connection);
+}
+
+bool Inbound::OnTurnEnd() {
+  while (!whole_.empty() && turn_left_ > 0) OnEnd(table_->Find(whole_.front().handle));
+  turn_left_ = kTurnBytes;
+  return !whole_.empty();
 }
 
 // Where there is no memory left, those are closed that cost most. False: this one is one of them.
@@ -140,11 +167,33 @@ void Inbound::Answer(Connection* connection, std::string_view text) {
   if (connection->outbound != nullptr) ++connection->waiting_answers;
 }
 
-void Inbound::OnMessage(Connection* connection, std::string_view message, bool binary) {
-  if (!binary && !IsValidUtf8(message)) {
-    outbound_->Close(connection, CloseCause::kInvalidUtf8, 1007, "Text must be UTF-8");
-    return;
+void Inbound::OnMessage(Connection* connection, std::string_view message, Form form) {
+  if (form.compressed) return OnCompressed(connection, message, form.binary);
+  OnText(connection, message, form.binary);
+}
+
+// Its size is what it stands for.
+void Inbound::OnCompressed(Connection* connection, std::string_view compressed, bool binary) {
+  const EdgeRules& rules = connection->hub_class->rules();
+  std::string message;
+  switch (inflater_.Inflate(compressed, rules.max_message_size * (rules.has_too_large_reply() ? 4 : 1),
+                            &message)) {
+    case Inflater::Result::kOk:
+      break;
+    case Inflater::Result::kTooLarge:
+      metrics_->oversized->Increment();
+      return outbound_->Close(connection, CloseCause::kTooLarge, 1009, "Message too large");
+    case Inflater::Result::kCorrupt:
+      return outbound_->Close(connection, CloseCause::kProtocolError, 1007, "This cannot be decompressed");
   }
+  if (!binary && !IsValidUtf8(message)) {
+    return outbound_->Close(connection, CloseCause::kInvalidUtf8, 1007, "Text must be UTF-8");
+  }
+  if (message.size() > rules.max_message_size) return OnOversized(connection, message, message.size());
+  OnText(connection, message, binary);
+}
+
+void Inbound::OnText(Connection* connection, std::string_view message, bool binary) {
   outbound_->OnHeard(connection);
   if (!TakeToken(connection, message)) return;
   const EdgeRules& rules = connection->hub_class->rules();
@@ -177,7 +226,7 @@ void Inbound::Forward(Connection* connection, EventKind kind, std::string_view m
     congested_.push_back(connection->handle);
     metrics_->congested->Set(static_cast<double>(congested_.size()));
   }
-  if (connection->IsHeld() && !was_held) WebSockets::SetReading(connection, false);
+  if (connection->IsHeld() && !was_held) sockets_->SetReading(connection, false);
 }
 
 // Whether the 1/part-th of its window is in use.
@@ -217,7 +266,7 @@ void Inbound::OnUncongested() {
 void Inbound::ReadAgain(Connection* connection) {
   if (connection->closing || connection->IsHeld()) return;
   if (connection->partial != nullptr) connection->partial->Restart(SteadyMs());
-  WebSockets::SetReading(connection, true);
+  sockets_->SetReading(connection, true);
 }
 
 }  // namespace dormouse

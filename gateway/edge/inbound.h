@@ -3,11 +3,14 @@
 // What one connection says costs others little, however much it is: of each turn of the loop it gets what one
 // read takes (web_sockets.cc); its hub has at most a window of it to deal with, and until it has, the socket
 // is read no further; and when memory for messages that come in pieces is short, those go that cost most.
+// Messages that came in pieces are handed on as far as a turn has time for them, and the rest in the turns
+// that follow: a hundred sockets may have theirs whole in the same one.
 //
 // On the loop's thread.
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <string_view>
 #include <vector>
 
@@ -15,6 +18,7 @@
 #include "gateway/edge/connection_table.h"
 #include "gateway/edge/edge_rules.h"
 #include "gateway/edge/event_writer.h"
+#include "gateway/edge/frames/inflater.h"
 #include "gateway/edge/gateway_metrics.h"
 #include "gateway/edge/outbound.h"
 #include "gateway/edge/partial_message.h"
@@ -25,10 +29,11 @@ namespace dormouse {
 class Inbound {
  public:
   // All outlive this; `budget`: for messages that come in pieces. `window`: messages of one connection.
-  Inbound(GatewayId gateway, uint32_t window, ConnectionTable* table, EventWriter* events, Outbound* outbound,
-          PartialBudget* budget, GatewayMetrics* metrics)
+  Inbound(GatewayId gateway, uint32_t window, WebSockets* sockets, ConnectionTable* table,
+          EventWriter* events, Outbound* outbound, PartialBudget* budget, GatewayMetrics* metrics)
       : gateway_(gateway),
         window_(window),
+        sockets_(sockets),
         table_(table),
         events_(events),
         outbound_(outbound),
@@ -36,7 +41,12 @@ class Inbound {
         metrics_(metrics) {}
 
   void OnOpen(Connection* connection, std::string_view open_request);
-  void OnPiece(Connection* connection, const WebSockets::Piece& piece);
+  void OnPiece(Connection* connection, const FrameReader::Step& piece);
+  // It ends: what was whole before that is handed on now.
+  void OnEnd(Connection* connection);
+  // Once a turn of the loop: hands on what had to wait. True: more waits, so the next turn is not to wait for
+  // an event.
+  bool OnTurnEnd();
 
   // Reads those sockets again whose hubs can take events.
   void OnUncongested();
@@ -44,7 +54,18 @@ class Inbound {
   void OnSettled(const EventView& event);
 
  private:
-  void OnMessage(Connection* connection, std::string_view message, bool binary);
+  // Bytes of messages from pieces that are handed on in a turn; one message may go beyond it.
+  static constexpr size_t kTurnBytes = 256u << 10;
+
+  struct Form {
+    bool binary;
+    bool compressed;
+  };
+  void OnWhole(Connection* connection, Form form);
+  void HandOn(Connection* connection, Form form);
+  void OnMessage(Connection* connection, std::string_view message, Form form);
+  void OnCompressed(Connection* connection, std::string_view compressed, bool binary);
+  void OnText(Connection* connection, std::string_view message, bool binary);
   void OnOversized(Connection* connection, std::string_view head, uint64_t size);
   bool AppendToPartial(Connection* connection, std::string_view piece);
   bool TakeToken(Connection* connection, std::string_view message);
@@ -58,12 +79,20 @@ class Inbound {
 
   const GatewayId gateway_;
   const uint32_t window_;
+  WebSockets* sockets_;
   ConnectionTable* table_;
   EventWriter* events_;
   Outbound* outbound_;
   PartialBudget* budget_;
   GatewayMetrics* metrics_;
+  Inflater inflater_;
   std::vector<uint64_t> congested_;  // handles; each at most once
+  struct Whole {
+    uint64_t handle;
+    Form form;
+  };
+  std::deque<Whole> whole_;  // whose `whole` is set, or was
+  size_t turn_left_ = kTurnBytes;
 };
 
 }  // namespace dormouse

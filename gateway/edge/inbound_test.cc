@@ -5,8 +5,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "gateway/edge/edge_server_fixture.h"
 #include "gateway/edge/fake_authority.h"
@@ -104,6 +106,75 @@ TEST_F(InboundTest, WhoWaitsForItsHubIsNotIdle) {
   links_->Settle(true);
   size_t at = 2;
   EXPECT_EQ(links_->WaitForKind(EventKind::kText, at).payload, "1");
+}
+
+// --- Messages that come in pieces
+
+class WholeMessagesTest : public InboundTest {
+ protected:
+  static constexpr size_t kClients = 8;
+  static constexpr size_t kSize = 600'000;
+
+  // Of each client a message has come, but for its end; then the ends, and what `after` says, come at once.
+  void HaveAllEndAtOnce(const std::string& after = "") {
+    Start();
+    links_->Run([this] {
+      edge_->OnProfiles({Profile(R"(name: "room" routes { path: "/room" hub_name: "lobby" }
+                                    max_message_size: 1000000)")},
+                        16);
+    });
+    for (size_t i = 0; i < kClients; ++i) {
+      clients_.push_back(Open());
+      links_->WaitForKind(EventKind::kOpen, i);
+    }
+    const std::string frame = TestClient::FrameBytes(TestClient::kText, std::string(kSize, 'x')) + after;
+    const size_t cut = frame.size() - after.size() - 10;
+    for (TestClient& client : clients_) client.SendRaw(std::string_view(frame).substr(0, cut));
+    // One read of each socket a turn.
+    for (int i = 0; i < 30; ++i) LetTheLoopTurn();
+    while (metrics_->inbound_partial_bytes->Value() < kClients * (kSize - 10)) links_->Run([] {});
+    LetTheLoopTurn();
+    LetTheLoopTurn();
+    links_->Run([&] {
+      for (TestClient& client : clients_) client.SendRaw(std::string_view(frame).substr(cut));
+    });
+  }
+
+  std::vector<TestClient> clients_;
+};
+
+TEST_F(WholeMessagesTest, OfManyATurnHandsOnOnlySome) {
+  HaveAllEndAtOnce();
+  std::map<size_t, size_t> bytes;  // by turn
+  for (size_t i = 0; i < kClients; ++i) {
+    const FakeLinks::Event event = links_->WaitForEvent(kClients + i);
+    EXPECT_EQ(event.payload, std::string(kSize, 'x'));
+    bytes[event.turn] += event.payload.size();
+  }
+  for (const auto& [turn, each] : bytes) EXPECT_LE(each, kSize) << turn;
+  // Those that had to wait are read on.
+  for (TestClient& client : clients_) client.SendText("more");
+  for (size_t i = 0; i < kClients; ++i) EXPECT_EQ(links_->WaitForEvent(2 * kClients + i).payload, "more");
+}
+
+TEST_F(WholeMessagesTest, WhoGoesBehindHisLeavesIt) {
+  HaveAllEndAtOnce(TestClient::FrameBytes(TestClient::kText, "more") +
+                   TestClient::FrameBytes(TestClient::kClose, {}));
+  std::map<uint64_t, std::vector<size_t>> sizes;
+  for (size_t i = 0; i < 3 * kClients; ++i) {
+    const FakeLinks::Event event = links_->WaitForEvent(kClients + i);
+    sizes[event.connection].push_back(event.kind == EventKind::kClose ? 0 : event.payload.size());
+  }
+  EXPECT_EQ(sizes.size(), kClients);
+  for (const auto& [connection, each] : sizes) EXPECT_THAT(each, testing::ElementsAre(kSize, 4, 0));
+}
+
+TEST_F(WholeMessagesTest, WhoIsClosedBeforeItHadItsTurnIsGone) {
+  HaveAllEndAtOnce();
+  links_->Run([this] { edge_->Drain([] {}); });
+  for (TestClient& client : clients_) client.Abort();
+  WaitForGauge(metrics_->connections, 0);
+  EXPECT_EQ(metrics_->inbound_partial_bytes->Value(), 0);
 }
 
 // --- The rate

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "gateway/edge/utf8.h"
+#include "gateway/edge/frames/utf8.h"
 #include "proto/link.pb.h"
 
 namespace dormouse {

@@ -9,23 +9,17 @@
 
 #include "common/clock.h"
 #include "gateway/edge/edge_rules.h"
+#include "gateway/edge/frames/close_frame.h"
 
 namespace dormouse {
 namespace {
 
 // Also who reads takes nothing for so long: the kernel says so once a good part of its buffer is free.
 constexpr int64_t kUsuallyStillMs = 1000;
-// Of a frame that is written because the socket takes something, however little.
-constexpr size_t kLeast = 512;
 // From this size on the end of a message goes back to its hub without a copy of it.
 constexpr size_t kLongTail = 1024;
 
 const OutboundMarks& MarksOf(const Connection& connection) { return connection.hub_class->rules().outbound; }
-
-// Codes that may be in a close frame.
-bool IsSendable(uint16_t code) {
-  return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
-}
 
 }  // namespace
 
@@ -34,7 +28,7 @@ void Outbound::Admit(const DeliveryView& delivery) {
     // Its timer finds out.
     if (Connection* connection = table_->Find(delivery.recipient(i))) {
       connection->admit_by_ms = 0;
-      connection->SetRole(delivery.payload_view());
+      connection->SetRole(delivery.payload);
     }
   }
 }
@@ -81,9 +75,9 @@ void Outbound::Deliver(const DeliveryView& delivery) {
 
 void Outbound::DeliverFrame(const DeliveryView& delivery) {
   const bool closes = delivery.kind == DeliveryKind::kClose;
-  const bool binary = delivery.kind == DeliveryKind::kBinary;
+  const Opcode opcode = delivery.kind == DeliveryKind::kBinary ? Opcode::kBinary : Opcode::kText;
   const bool returnable = !delivery.return_to.empty();
-  SharedBody shared;
+  Payload payload{.bytes = delivery.payload, .for_few = delivery.recipient_count <= kFew};
   size_t head_at = 0;
   uint32_t found = 0;
   for (uint32_t i = 0; i < delivery.recipient_count; ++i) {
@@ -91,40 +85,39 @@ void Outbound::DeliverFrame(const DeliveryView& delivery) {
     head_at += head.size();
     Connection* connection = table_->Find(delivery.recipient(i));
     if (connection == nullptr || connection->closing) {
-      Miss(connection, delivery, delivery.recipient(i), head, &shared);
+      Miss(connection, delivery, delivery.recipient(i), head, &payload);
       continue;
     }
     if (closes) {
-      CloseForHub(connection, delivery.payload_view());
+      CloseForHub(connection, delivery.payload);
       continue;
     }
     ++found;
-    Send(connection, {head, delivery.payload, delivery.payload_size}, binary, &shared, returnable);
+    Send(connection, opcode, head, &payload, returnable);
   }
   metrics_->deliveries->Increment(found);
   metrics_->delivery_bytes->Increment(static_cast<double>(found) *
-                                      static_cast<double>(delivery.payload_size));
+                                      static_cast<double>(delivery.payload.size()));
+  if (turn_.bytes() >= kTurnBytes) WriteTurn();
 }
 
 void Outbound::Miss(Connection* connection, const DeliveryView& delivery, uint64_t handle,
-                    std::string_view head, SharedBody* shared) {
+                    std::string_view head, Payload* payload) {
   const bool closes = delivery.kind == DeliveryKind::kClose;
   const bool returnable = !delivery.return_to.empty();
   // Its hub wants back what still waits (a close of what it has closed), or else that would come back behind
   // this frame.
   if (connection != nullptr && (closes || returnable)) {
+    WriteTurn(connection);
     GiveBack(connection, EventKind::kUndelivered,
              connection->outbound == nullptr ? std::vector<OutboundQueue::Frame>()
                                              : connection->outbound->TakeReturnable());
   }
   if (closes || !returnable) return;
-  if (delivery.payload_size >= kLongTail && *shared == nullptr) {
-    *shared = std::make_shared<SharedBytes>(delivery.payload_view(), budget_);
+  if (delivery.payload.size() >= kLongTail) {
+    return Return(EventKind::kUndelivered, handle, delivery.return_to, head, turn_.Share(BodyOf(payload)));
   }
-  if (*shared != nullptr) {
-    return Return(EventKind::kUndelivered, handle, delivery.return_to, head, *shared);
-  }
-  scratch_.assign(head).append(delivery.payload_view());
+  scratch_.assign(head).append(delivery.payload);
   events_->AppendReturn(EventKind::kUndelivered, handle, delivery.return_to, scratch_);
 }
 
@@ -135,6 +128,11 @@ void Outbound::Return(EventKind kind, uint64_t handle, std::string_view hub, std
   }
   scratch_.assign(head).append(body == nullptr ? std::string_view() : body->view());
   events_->AppendReturn(kind, handle, hub, scratch_);
+}
+
+void Outbound::Return(EventKind kind, const Connection& connection, OutboundQueue::Frame frame) {
+  if (frame.compressed) Decompress(&frame);
+  Return(kind, connection.handle, connection.hub, frame.head, frame.body);
 }
 
 void Outbound::GiveBack(Connection* connection, EventKind kind,
@@ -149,7 +147,7 @@ void Outbound::GiveBack(Connection* connection, EventKind kind,
     if (more > 0 || (bounds.messages != 0 && (messages > bounds.messages || bytes > bounds.bytes))) {
       ++more;
     } else {
-      Return(how, connection->handle, connection->hub, frame.head, frame.body);
+      Return(how, *connection, frame);
     }
   };
   if (connection->unconfirmed != nullptr) {
@@ -162,17 +160,20 @@ void Outbound::GiveBack(Connection* connection, EventKind kind,
     }
     for (const OutboundQueue::Frame& frame : written) give(frame, kind);
   }
-  for (const OutboundQueue::Frame& frame : waiting) give(frame, EventKind::kUndelivered);
+  // The rest of a frame that was begun still goes out, unless all is over: its client may have it then.
+  const bool is_over = connection->killed || !ev_is_active(&connection->io);
+  for (const OutboundQueue::Frame& frame : waiting) {
+    give(frame, frame.IsEnding() && !is_over ? EventKind::kUnconfirmed : EventKind::kUndelivered);
+  }
   if (more > 0) events_->AppendLost(*connection, {.count = more});
 }
 
 // A client that ends the connection, on a path that has brought everything to its machine, has most likely
 // got it. If nobody was heard, it has most likely not.
 EventKind Outbound::Written(const Connection& connection) {
-  return connection.killed || WebSockets::HasBuffered(connection) ||
-                 WebSockets::Unacknowledged(connection) > 0
-             ? EventKind::kUndelivered
-             : EventKind::kUnconfirmed;
+  const bool begun = connection.outbound != nullptr && connection.outbound->begun();
+  return connection.killed || begun || WebSockets::Unacknowledged(connection) > 0 ? EventKind::kUndelivered
+                                                                                  : EventKind::kUnconfirmed;
 }
 
 // --- What was written, and may not be with the client.
@@ -188,8 +189,9 @@ void Outbound::Keep(Connection* connection, OutboundQueue::Frame frame) {
 }
 
 void Outbound::Ask(Connection* connection) {
-  if (WebSockets::HasBuffered(*connection) || connection->killed) return;  // at another time
-  WebSockets::Ping(connection, connection->unconfirmed->Ask());
+  if (connection->outbound != nullptr || connection->closing || connection->killed)
+    return;  // at another time
+  SendControl(connection, Opcode::kPing, connection->unconfirmed->Ask());
 }
 
 void Outbound::OnHeard(Connection* connection) {
@@ -254,84 +256,142 @@ void Outbound::Clear(Connection* connection, EventKind kind) {
 
 void Outbound::Reply(Connection* connection, std::string_view text) {
   if (connection->closing) return;
-  SharedBody none;
-  Send(connection, {.head = text}, false, &none);
+  Payload none;
+  Send(connection, Opcode::kText, text, &none);
   KeepWithinBudget();
 }
 
-WebSockets::Written Outbound::Write(Connection* connection, const OutboundChunk& chunk) {
-  turn_left_ -= std::min(turn_left_, chunk.size + kWriteCost);
-  return WebSockets::Write(connection, chunk.data, chunk.size, chunk.binary, chunk.first, chunk.last);
+TurnOutput::Body Outbound::BodyOf(Payload* payload) {
+  if (!std::exchange(payload->is_kept, true)) payload->body = turn_.AddBody(payload->bytes);
+  return payload->body;
 }
 
-Outbound::Wrote Outbound::WriteNow(Connection* connection, const MessageParts& message, bool binary,
-                                   size_t* sent) {
-  const size_t most = message.size() <= kWhole ? kWhole : OutboundQueue::kChunk;
-  while (turn_left_ > 0) {
-    const size_t wanted = std::max<size_t>(std::min(most, message.size() - *sent), 1);
-    const size_t room = WebSockets::Room(connection, wanted);
-    if (room == 0) return Wrote::kSocketFull;
-    const OutboundChunk chunk = ChunkOf(message, binary, *sent, room, &scratch_);
-    const WebSockets::Written written = Write(connection, chunk);
-    if (written == WebSockets::Written::kFailed) return Wrote::kFailed;
-    *sent += chunk.size;
-    if (written == WebSockets::Written::kBuffered) {
-      OnCrossing(connection, QueueOf(connection)->Buffered(chunk.size, MarksOf(*connection)));
-      return chunk.last ? Wrote::kWhole : Wrote::kSocketFull;
-    }
-    if (chunk.last) return Wrote::kWhole;
-  }
-  return Wrote::kTurnOver;
-}
-
-void Outbound::Send(Connection* connection, const MessageParts& message, bool binary, SharedBody* shared,
+void Outbound::Send(Connection* connection, Opcode opcode, std::string_view head, Payload* payload,
                     bool returnable) {
-  size_t sent = 0;
-  bool only_the_turn = false;
-  const auto share = [&]() -> const SharedBody& {
-    if (*shared == nullptr && message.body_size > 0) {
-      *shared = std::make_shared<SharedBytes>(std::string_view(message.body, message.body_size), budget_);
-    }
-    return *shared;
-  };
-  if (connection->outbound == nullptr && turn_left_ == 0) {
-    only_the_turn = true;
-  } else if (connection->outbound == nullptr && !(returnable && WebSockets::PeerHasGone(*connection))) {
-    switch (WriteNow(connection, message, binary, &sent)) {
-      case Wrote::kWhole:
-        if (returnable && !connection->closing && connection->hub_class->rules().kept.messages != 0) {
-          Keep(connection, {.head = std::string(message.head), .body = share()});
-        }
-        return;
-      case Wrote::kFailed:
-        if (!returnable) return;
-        break;  // it waits for the end of the connection, which is near, and goes back then
-      case Wrote::kSocketFull:
-        if (!connection->closing) break;
-        // This frame was one too many.
-        if (returnable) {
-          Return(EventKind::kUndelivered, connection->handle, connection->hub, message.head, share());
-        }
-        return;
-      case Wrote::kTurnOver:
-        only_the_turn = true;
-        break;
-    }
-  }  // else, to a client that has gone, it waits for the end of the connection, and goes back then
-  metrics_->deliveries_queued->Increment();
-  const bool is_first = connection->outbound == nullptr;
-  OutboundQueue::Frame frame{.head = std::string(message.head),
-                             .body = share(),
-                             .binary = binary,
-                             .returnable = returnable,
-                             .written = sent};
-  const auto crossing = QueueOf(connection)->Push(std::move(frame), MarksOf(*connection));
-  if (only_the_turn) {
-    StandInLine(connection);
-  } else if (is_first) {
-    WebSockets::WantWritable(connection);
+  TurnOutput::Body body = Compressed(connection->window_bits, head, payload);
+  const bool compressed = body != TurnOutput::kNoBody;
+  if (compressed) {
+    head = {};
+  } else {
+    body = BodyOf(payload);
   }
-  OnCrossing(connection, crossing);
+  if (connection->outbound == nullptr)
+    return turn_.Add(connection, opcode, head, body, returnable, compressed);
+  metrics_->deliveries_queued->Increment();
+  Push(connection, {.opcode = opcode,
+                    .head = std::string(head),
+                    .body = turn_.Share(body),
+                    .returnable = returnable,
+                    .compressed = compressed});
+}
+
+TurnOutput::Body Outbound::Compressed(uint8_t window_bits, std::string_view head, Payload* payload) {
+  if (window_bits == 0 || (!head.empty() && !payload->for_few)) return TurnOutput::kNoBody;
+  if (head.empty() && payload->window_bits == window_bits) return payload->compressed;
+  const std::string_view parts[] = {head, payload->bytes};
+  scratch_.clear();
+  const bool smaller = deflater_.Deflate(parts, window_bits, &scratch_) == Deflater::Result::kSmaller;
+  const TurnOutput::Body compressed = smaller ? turn_.AddBody(scratch_) : TurnOutput::kNoBody;
+  if (head.empty()) {
+    payload->window_bits = window_bits;
+    payload->compressed = compressed;
+  }
+  return compressed;
+}
+
+void Outbound::Decompress(OutboundQueue::Frame* frame) {
+  frame->head.clear();
+  inflater_.Inflate(frame->body->view(), SIZE_MAX, &frame->head);  // it is our own
+  frame->body.reset();
+  frame->compressed = false;
+}
+
+void Outbound::SendControl(Connection* connection, Opcode opcode, std::string_view payload) {
+  if (connection->outbound == nullptr) {
+    return turn_.Add(connection, opcode, payload, TurnOutput::kNoBody, false);
+  }
+  Push(connection, {.opcode = opcode, .head = std::string(payload)});
+}
+
+void Outbound::Push(Connection* connection, OutboundQueue::Frame frame) {
+  const auto crossing = QueueOf(connection)->Push(std::move(frame), MarksOf(*connection));
+  if (!connection->closing) OnCrossing(connection, crossing);
+}
+
+void Outbound::WriteTurn() {
+  // Writing may bring more: a question whether what went out has come.
+  for (size_t i = 0; i < turn_.sockets(); ++i) {
+    if (Connection* connection = turn_.socket(i)) WriteTurn(connection);
+  }
+  turn_.Clear();
+}
+
+void Outbound::WriteTurn(Connection* connection) {
+  TurnOutput::Message message = turn_.Take(connection);
+  size_t sent = 0;  // of the first
+  while (message != TurnOutput::kEnd && connection->outbound == nullptr && turn_left_ > 0) {
+    batch_.Clear();
+    bool returnable = false;
+    size_t from = sent;
+    for (auto next = message; next != TurnOutput::kEnd; next = turn_.Next(next), from = 0) {
+      const WireMessage wire = turn_.Wire(next);
+      returnable = returnable || turn_.IsReturnable(next);
+      if (from + wire.AppendTo(&batch_, from, wire.wire_size()) < wire.wire_size()) break;
+    }
+    // To a client that has gone it is not written: it goes back at the end of the connection, which is near.
+    if (returnable && WebSockets::PeerHasGone(*connection)) return QueueRest(connection, message, sent);
+    ssize_t left = WriteBatchTo(connection);
+    const bool is_all = left == static_cast<ssize_t>(batch_.size());
+    while (left > 0) {
+      const auto missing = static_cast<ssize_t>(turn_.Wire(message).wire_size() - sent);
+      if (left < missing) {
+        sent += static_cast<size_t>(left);
+        break;
+      }
+      left -= missing;
+      sent = 0;
+      const TurnOutput::Message whole = std::exchange(message, turn_.Next(message));
+      const bool is_kept = turn_.IsReturnable(whole) && connection->hub_class->rules().kept.messages != 0;
+      if (is_kept || turn_.opcode(whole) == Opcode::kClose) OnSent(connection, turn_.ToFrame(whole, 0));
+    }
+    if (!is_all) {
+      QueueRest(connection, message, sent);
+      return sockets_->WantWritable(connection, true);
+    }
+  }
+  if (message == TurnOutput::kEnd) return;
+  const bool only_the_turn = connection->outbound == nullptr;
+  QueueRest(connection, message, sent);
+  if (only_the_turn && connection->outbound != nullptr) StandInLine(connection);
+}
+
+void Outbound::QueueRest(Connection* connection, TurnOutput::Message message, size_t sent) {
+  const bool was_closing = connection->closing;
+  for (; message != TurnOutput::kEnd; message = turn_.Next(message), sent = 0) {
+    OutboundQueue::Frame frame = turn_.ToFrame(message, sent);
+    if (connection->closing && !was_closing) {  // the one before was one too many
+      if (frame.returnable) Return(EventKind::kUndelivered, *connection, std::move(frame));
+      continue;
+    }
+    if (!IsControl(frame.opcode)) metrics_->deliveries_queued->Increment();
+    Push(connection, std::move(frame));
+  }
+}
+
+ssize_t Outbound::WriteBatchTo(Connection* connection) {
+  turn_left_ -= std::min(turn_left_, batch_.size() + kWriteCost);
+  metrics_->writes->Increment();
+  return sockets_->Write(connection, batch_);
+}
+
+void Outbound::OnSent(Connection* connection, OutboundQueue::Frame frame) {
+  if (frame.opcode == Opcode::kClose) {
+    connection->close_sent = true;
+    if (connection->deaf) Finish(connection);
+  } else if (!connection->closing) {
+    frame.sent = 0;
+    Keep(connection, std::move(frame));
+  }
 }
 
 void Outbound::OnCrossing(Connection* connection, OutboundQueue::Crossing crossing) {
@@ -355,63 +415,49 @@ void Outbound::AppendBacklog(const Connection& connection, EventKind kind) {
   events_->Append(connection, kind, BacklogPayload(waiting));
 }
 
-bool Outbound::OnWritable(Connection* connection) {
-  if (connection->outbound == nullptr || connection->close_sent) return false;
-  connection->outbound->Flushed(SteadyMs());
-  if (connection->outbound->has_chunk() && (turn_left_ == 0 || !line_.empty())) {
-    StandInLine(connection);
-    return false;
-  }
-  // A client that has gone may have said so: that is to be read before the error that a write would bring.
-  if (!connection->IsHeld() && WebSockets::PeerHasGone(*connection)) return false;
-  WriteSome(connection, kLeast);
-  const OutboundQueue* queue = connection->outbound.get();
-  if (!connection->closing || queue == nullptr || queue->bytes() > 0 || queue->has_chunk()) return false;
-  if (!queue->close().has_value()) return false;
-  WebSockets::CloseNow(connection, queue->close()->code, queue->close()->reason);
-  connection->close_sent = true;
-  return true;
+void Outbound::OnWritable(Connection* connection) {
+  if (connection->outbound == nullptr) return sockets_->WantWritable(connection, false);
+  if (turn_left_ == 0 || !line_.empty()) return StandInLine(connection);
+  WriteSome(connection);
 }
 
 void Outbound::StandInLine(Connection* connection) {
-  if (!std::exchange(connection->outbound->in_line, true)) line_.push_back(connection->handle);
+  if (std::exchange(connection->outbound->in_line, true)) return;
+  line_.push_back(connection->handle);
+  sockets_->WantWritable(connection, false);
 }
 
 bool Outbound::OnTurnEnd() {
+  WriteTurn();
   turn_left_ = kTurnBytes;
   // The other half is for what the next turn brings.
   while (!line_.empty() && turn_left_ > kTurnBytes / 2) {
     Connection* connection = table_->Find(line_.front());
     line_.pop_front();
-    if (connection == nullptr || connection->outbound == nullptr || connection->close_sent) continue;
+    if (connection == nullptr || connection->outbound == nullptr) continue;
     connection->outbound->in_line = false;
-    if (WebSockets::HasBuffered(*connection)) continue;  // OnWritable comes
     WriteSome(connection);
-    if (connection->closing) WebSockets::WantWritable(connection);
   }
-  return !line_.empty();
+  return !line_.empty() || turn_.sockets() > 0;  // the last of a line may have brought more to say
 }
 
-void Outbound::WriteSome(Connection* connection, size_t at_least) {
+void Outbound::WriteSome(Connection* connection) {
   OutboundQueue* queue = connection->outbound.get();
-  bool buffered = false;
-  size_t spent = 0;
-  while (queue->has_chunk() && !buffered && spent < OutboundQueue::kChunk) {
-    if (queue->next_is_returnable() && WebSockets::PeerHasGone(*connection)) return;
-    const size_t room = WebSockets::Room(connection, OutboundQueue::kChunk);
-    if (room == 0 && at_least == 0) break;
-    const OutboundChunk chunk = queue->NextChunk(&scratch_, std::max(room, std::exchange(at_least, 0)));
-    const WebSockets::Written written = Write(connection, chunk);
-    if (written == WebSockets::Written::kFailed) return;
-    buffered = written == WebSockets::Written::kBuffered;
-    if (auto whole = queue->ChunkWritten(buffered, SteadyMs(), chunk.size))
-      Keep(connection, *std::move(whole));
-    spent += chunk.size + kWriteCost;
+  batch_.Clear();
+  const bool returnable = queue->Gather(&batch_, kShare);
+  // A client that has gone may have said so: that is to be read before the error that a write would bring.
+  if ((returnable || !connection->held) && WebSockets::PeerHasGone(*connection)) {
+    return sockets_->WantWritable(connection, false);
   }
-  if (connection->closing && spent > 0) PostponeGivingUp(connection);
-  if (queue->has_chunk() && !buffered) WebSockets::WantWritable(connection);
+  const ssize_t sent = WriteBatchTo(connection);
+  if (sent < 0) return sockets_->WantWritable(connection, false);
+  sent_scratch_.clear();
+  queue->Sent(static_cast<size_t>(sent), SteadyMs(), &sent_scratch_);
+  if (connection->closing && sent > 0) PostponeGivingUp(connection);
   const OutboundQueue::Crossing crossing = queue->Settle(MarksOf(*connection));
-  if (queue->idle()) DropQueue(connection);
+  sockets_->WantWritable(connection, !queue->empty());
+  if (queue->empty()) DropQueue(connection);
+  for (OutboundQueue::Frame& frame : sent_scratch_) OnSent(connection, std::move(frame));
   if (!connection->closing) OnCrossing(connection, crossing);
 }
 
@@ -447,39 +493,66 @@ void Outbound::MakeRoom() {
 void Outbound::GiveUp(Connection* connection) {
   if (!connection->closing) return Close(connection, CloseCause::kOutboundFull, 1013, "Too slow");
   // It has had its time to take what comes before the close.
+  sockets_->Kill(connection);
   Clear(connection, EventKind::kUndelivered);
-  WebSockets::Kill(connection);
-  DropQueue(connection);  // what the library has of it goes in a moment, with the socket
+  DropQueue(connection);
 }
 
 void Outbound::Close(Connection* connection, CloseCause cause, uint16_t code, std::string_view reason) {
   if (connection->closing) return;
+  WriteTurn(connection);
+  if (connection->closing) return;
   events_->AppendClose(*connection, code, reason);
   // What was written waits for how the connection ends, unless something goes back that comes after it.
-  if (connection->outbound != nullptr && connection->outbound->has_chunk()) {
-    Clear(connection, EventKind::kUndelivered);
+  if (connection->outbound != nullptr) Clear(connection, EventKind::kUndelivered);
+  // What comes after a message that may not be is not waited for, nor the answer behind it.
+  if (cause == CloseCause::kTooLarge || cause == CloseCause::kInvalidUtf8 ||
+      cause == CloseCause::kProtocolError) {
+    connection->deaf = true;
   }
-  StartClosing(connection, cause, {code, std::string(reason)});
+  StartClosing(connection, cause, code, reason);
 }
 
 void Outbound::CloseForHub(Connection* connection, std::string_view payload) {
   CloseView close;
   ReadClosePayload(payload, &close);
-  StartClosing(connection, CloseCause::kHub,
-               {IsSendable(close.code) ? close.code : uint16_t{1000}, std::string(close.reason)});
+  StartClosing(connection, CloseCause::kHub, IsCloseCode(close.code) ? close.code : uint16_t{1000},
+               close.reason);
 }
 
-void Outbound::StartClosing(Connection* connection, CloseCause cause, OutboundQueue::Close close) {
+void Outbound::StartClosing(Connection* connection, CloseCause cause, uint16_t code,
+                            std::string_view reason) {
   connection->closing = true;
   metrics_->Closed(cause);
   connection->partial.reset();
-  QueueOf(connection)->SetClose(std::move(close));
-  if (connection->IsHeld()) WebSockets::SetReading(connection, true);  // to see the client's close frame
+  SendControl(connection, Opcode::kClose, CloseFramePayload(code, reason));
+  sockets_->SetReading(connection, true);  // to see the client's close frame
   PostponeGivingUp(connection);
-  WebSockets::WantWritable(connection);
+}
+
+void Outbound::OnPing(Connection* connection, std::string_view payload) {
+  if (connection->closing) return;
+  if (connection->outbound != nullptr) return connection->outbound->PushPong(payload);
+  turn_.Add(connection, Opcode::kPong, payload, TurnOutput::kNoBody, false);
+}
+
+void Outbound::OnPeerClose(Connection* connection, uint16_t code, std::string_view reason) {
+  if (connection->closing) {
+    if (connection->close_sent) Finish(connection);
+    return;
+  }
+  Ended(connection, CloseCause::kClient, code, reason);
+  SendControl(connection, Opcode::kClose, CloseFramePayload(code, reason));
+}
+
+void Outbound::OnWrong(Connection* connection, uint16_t code, std::string_view what) {
+  if (connection->close_sent) return Finish(connection);
+  Close(connection, code == 1007 ? CloseCause::kInvalidUtf8 : CloseCause::kProtocolError, code, what);
 }
 
 void Outbound::Ended(Connection* connection, CloseCause cause, uint16_t code, std::string_view reason) {
+  if (connection->closing) return;
+  WriteTurn(connection);
   if (connection->closing) return;
   connection->closing = true;
   connection->partial.reset();
@@ -487,14 +560,20 @@ void Outbound::Ended(Connection* connection, CloseCause cause, uint16_t code, st
   events_->AppendClose(*connection, code, reason, cause == CloseCause::kClient);
   PostponeGivingUp(connection);
   // It has taken its leave, and what it had got with it.
-  if (cause == CloseCause::kClient && (code == 1000 || code == 1005)) ForgetKept(connection);
+  if (cause == CloseCause::kClient && (code == 1000 || code == kNoCloseCode)) ForgetKept(connection);
   Clear(connection, Written(*connection));
 }
 
 void Outbound::Gone(Connection* connection) {
-  Ended(connection, CloseCause::kBroken, 1006, {});
+  QueueRest(connection, turn_.Take(connection), 0);
+  Ended(connection, CloseCause::kBroken, kBrokenCloseCode, {});
   Clear(connection, Written(*connection));
   DropQueue(connection);
+}
+
+void Outbound::Finish(Connection* connection) {
+  sockets_->Finish(connection);
+  timers_->Schedule(connection, SteadyMs() + std::min(kLingerMs, close_timeout_ms_));
 }
 
 void Outbound::PostponeGivingUp(Connection* connection) {

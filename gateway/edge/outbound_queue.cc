@@ -13,22 +13,6 @@ constexpr size_t kSample = 8;
 
 }  // namespace
 
-OutboundChunk ChunkOf(const MessageParts& message, bool binary, size_t from, size_t most,
-                      std::string* scratch) {
-  const size_t left = message.size() - from;
-  const size_t size = std::min(left, most);
-  OutboundChunk chunk{nullptr, size, from == 0, size == left, binary};
-  if (from >= message.head.size() && message.body != nullptr) {
-    chunk.data = message.body + (from - message.head.size());
-    return chunk;
-  }
-  const std::string_view head = message.head.substr(from, size);
-  scratch->assign(kFrameHeadroom, '\0');
-  scratch->append(head).append(message.body, size - head.size());
-  chunk.data = scratch->data() + kFrameHeadroom;
-  return chunk;
-}
-
 OutboundQueue::OutboundQueue(OutboundBudget* budget, int64_t now_ms)
     : budget_(budget), still_since_ms_(now_ms) {
   Count();
@@ -41,42 +25,50 @@ OutboundQueue::~OutboundQueue() {
 
 // Keeps the sums of all queues right; at the end of all that changes this one.
 void OutboundQueue::Count() {
-  const uint64_t memory = kEmptyQueue + own_ + buffered_;
+  const uint64_t memory = kEmptyQueue + own_;
   budget_->memory += memory - counted_memory_;
-  budget_->queued += bytes() - counted_queued_;
+  budget_->queued += bytes_ - counted_queued_;
   counted_memory_ = memory;
-  counted_queued_ = bytes();
-}
-
-MessageParts OutboundQueue::PartsOf(const Frame& frame) {
-  MessageParts parts{.head = frame.head};
-  if (frame.body != nullptr) {
-    parts.body = frame.body->data();
-    parts.body_size = frame.body->size();
-  }
-  return parts;
+  counted_queued_ = bytes_;
 }
 
 size_t OutboundQueue::Own(const Frame& frame) { return sizeof(Frame) + frame.head.capacity(); }
 
+size_t OutboundQueue::PayloadLeft(const Frame& frame) {
+  const WireMessage wire = frame.wire();
+  return wire.PayloadWithin(frame.end) - wire.PayloadWithin(frame.sent);
+}
+
+void OutboundQueue::Forget(const Frame& frame) {
+  own_ -= Own(frame);
+  bytes_ -= PayloadLeft(frame);
+  if (!IsControl(frame.opcode)) --messages_;
+}
+
 OutboundQueue::Crossing OutboundQueue::Push(Frame frame, const OutboundMarks& marks) {
-  bytes_ += frame.size() - frame.written;
+  bytes_ += PayloadLeft(frame);
   own_ += Own(frame);
-  if (frame.written > 0) buffered_messages_ = 0;  // its last bytes are here
+  if (!IsControl(frame.opcode)) ++messages_;
   frames_.push_back(std::move(frame));
   Count();
   return Up(marks);
 }
 
-OutboundQueue::Crossing OutboundQueue::Buffered(size_t size, const OutboundMarks& marks) {
-  buffered_ += size;
-  buffered_messages_ = 1;
+void OutboundQueue::PushPong(std::string_view payload) {
+  const size_t place = begun() ? 1 : 0;
+  Frame pong{.opcode = Opcode::kPong, .head = std::string(payload)};
+  if (place < frames_.size() && frames_[place].opcode == Opcode::kPong) {
+    Forget(frames_[place]);
+    frames_.erase(frames_.begin() + static_cast<ptrdiff_t>(place));
+  }
+  bytes_ += PayloadLeft(pong);
+  own_ += Own(pong);
+  frames_.insert(frames_.begin() + static_cast<ptrdiff_t>(place), std::move(pong));
   Count();
-  return Up(marks);
 }
 
 OutboundQueue::Crossing OutboundQueue::Up(const OutboundMarks& marks) {
-  if (marks.limit != 0 && bytes() > marks.limit) return Crossing::kLimit;
+  if (marks.limit != 0 && bytes_ > marks.limit) return Crossing::kLimit;
   const Backlog now = waiting();
   const bool pause =
       paused_at_.has_value()
@@ -88,38 +80,41 @@ OutboundQueue::Crossing OutboundQueue::Up(const OutboundMarks& marks) {
   return Crossing::kPause;
 }
 
-OutboundChunk OutboundQueue::NextChunk(std::string* scratch, size_t most) const {
-  const Frame& frame = frames_.front();
-  return ChunkOf(PartsOf(frame), frame.binary, frame.written, std::min(most, kChunk), scratch);
+bool OutboundQueue::Gather(WriteBatch* batch, size_t most) const {
+  bool returnable = false;
+  size_t left = most;
+  for (const Frame& frame : frames_) {
+    const WireMessage wire = frame.wire();
+    const size_t wanted = std::min(frame.end, wire.wire_size()) - frame.sent;
+    const size_t taken = wire.AppendTo(batch, frame.sent, frame.sent + std::min(wanted, left));
+    returnable = returnable || (taken > 0 && frame.returnable);
+    left -= taken;
+    if (taken < wanted) break;
+  }
+  return returnable;
 }
 
-std::optional<OutboundQueue::Frame> OutboundQueue::ChunkWritten(bool buffered, int64_t now_ms, size_t most) {
-  Frame& frame = frames_.front();
-  const size_t left = frame.size() - frame.written;
-  const size_t size = std::min({left, most, kChunk});
-  bytes_ -= size;
-  if (buffered) buffered_ += size;
-  if (buffered && size == left) ++buffered_messages_;
-  frame.written += size;
-  std::optional<Frame> whole;
-  if (size == left) {
-    own_ -= Own(frame);
-    if (frame.returnable) whole = std::move(frame);
+void OutboundQueue::Sent(size_t bytes, int64_t now_ms, std::vector<Frame>* whole) {
+  if (bytes > 0) still_since_ms_ = now_ms;
+  while (bytes > 0) {
+    Frame& frame = frames_.front();
+    const size_t left = std::min(frame.end, frame.wire().wire_size()) - frame.sent;
+    if (bytes < left) {
+      bytes_ -= PayloadLeft(frame);
+      frame.sent += bytes;
+      bytes_ += PayloadLeft(frame);
+      break;
+    }
+    bytes -= left;
+    Forget(frame);
+    if (frame.returnable || frame.opcode == Opcode::kClose) whole->push_back(std::move(frame));
     frames_.pop_front();
   }
-  still_since_ms_ = now_ms;
-  Count();
-  return whole;
-}
-
-void OutboundQueue::Flushed(int64_t now_ms) {
-  if (buffered_ > 0) still_since_ms_ = now_ms;
-  buffered_ = buffered_messages_ = 0;
   Count();
 }
 
 OutboundQueue::Crossing OutboundQueue::Settle(const OutboundMarks& marks) {
-  if (!paused_at_.has_value() || (marks.pause != 0 && bytes() > marks.resume) ||
+  if (!paused_at_.has_value() || (marks.pause != 0 && bytes_ > marks.resume) ||
       (marks.pause_messages != 0 && waiting().messages > marks.resume_messages)) {
     return Crossing::kNone;
   }
@@ -129,22 +124,33 @@ OutboundQueue::Crossing OutboundQueue::Settle(const OutboundMarks& marks) {
 
 std::vector<OutboundQueue::Frame> OutboundQueue::Clear() {
   std::vector<Frame> returned;
+  std::deque<Frame> kept;
   for (Frame& frame : frames_) {
+    if (frame.opcode == Opcode::kClose) {
+      kept.push_back(std::move(frame));
+      continue;
+    }
+    if (const size_t end = frame.wire().EndOfFrame(frame.sent); end > frame.sent) {
+      Frame rest = frame;
+      rest.returnable = false;
+      rest.end = std::min(end, frame.end);
+      kept.push_back(std::move(rest));
+    }
     if (frame.returnable) returned.push_back(std::move(frame));
   }
   frames_.clear();
-  bytes_ = own_ = 0;
+  bytes_ = own_ = messages_ = 0;
+  for (Frame& frame : kept) Push(std::move(frame), {});
   Count();
   return returned;
 }
 
 std::vector<OutboundQueue::Frame> OutboundQueue::TakeReturnable() {
-  if (!frames_.empty() && frames_.front().written > 0 && frames_.front().returnable) return Clear();
+  if (begun() && frames_.front().returnable) return Clear();
   std::vector<Frame> returned;
   std::erase_if(frames_, [&](Frame& frame) {
     if (!frame.returnable) return false;
-    bytes_ -= frame.size();
-    own_ -= Own(frame);
+    Forget(frame);
     returned.push_back(std::move(frame));
     return true;
   });

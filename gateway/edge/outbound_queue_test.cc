@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <deque>
 #include <memory>
@@ -19,71 +21,117 @@ using Crossing = OutboundQueue::Crossing;
 using Frame = OutboundQueue::Frame;
 constexpr OutboundMarks kMarks{.pause = 1000, .resume = 500, .limit = 2000};
 
+// What a message looks like on the wire.
+std::string Framed(std::string_view text, Opcode opcode = Opcode::kText) {
+  std::string bytes(1, static_cast<char>(0x80 | static_cast<int>(opcode)));
+  if (text.size() < 126) {
+    bytes.push_back(static_cast<char>(text.size()));
+  } else {
+    bytes.append({126, static_cast<char>(text.size() >> 8), static_cast<char>(text.size() & 0xff)});
+  }
+  return bytes.append(text);
+}
+
 class OutboundQueueTest : public testing::Test {
  protected:
+  OutboundQueueTest() { EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends_), 0); }
+  ~OutboundQueueTest() override {
+    close(ends_[0]);
+    close(ends_[1]);
+  }
   SharedBody Body(std::string_view text) { return std::make_shared<SharedBytes>(text, &budget_); }
   Frame Text(std::string_view text) { return {.body = Body(text)}; }
   Frame Returnable(std::string_view text) { return {.body = Body(text), .returnable = true}; }
   Frame Bytes(size_t size) { return Text(std::string(size, 'x')); }
-  // What is to be written next.
-  OutboundChunk Next() { return queue_.NextChunk(&scratch_); }
-  std::string NextText() { return {Next().data, Next().size}; }
   static std::vector<std::string> Texts(const std::vector<Frame>& frames) {
     std::vector<std::string> texts;
     for (const Frame& frame : frames) texts.push_back(frame.head + std::string(frame.body->view()));
     return texts;
   }
-  void Written(int chunks = 1) {
-    for (int i = 0; i < chunks; ++i) queue_.ChunkWritten(false, 0);
+  // Writes the next bytes, at most so many, and says which.
+  std::string Write(size_t most = 65'536, int64_t now_ms = 0) {
+    WriteBatch batch;
+    queue_.Gather(&batch, most);
+    EXPECT_LE(batch.size(), most);
+    EXPECT_EQ(batch.empty() ? 0 : batch.SendTo(ends_[0]), static_cast<ssize_t>(batch.size()));
+    std::string written(batch.size(), '\0');
+    for (size_t at = 0; at < written.size();)
+      at += static_cast<size_t>(read(ends_[1], &written[at], written.size() - at));
+    queue_.Sent(written.size(), now_ms, &whole_);
+    return written;
+  }
+  // Of messages that are short enough for one header of two bytes, or long enough for one of four.
+  void Written(int messages = 1) {
+    for (int i = 0; i < messages; ++i) {
+      const uint32_t before = queue_.waiting().messages;
+      while (queue_.waiting().messages == before) ASSERT_FALSE(Write(1).empty());
+    }
   }
 
   OutboundBudget budget_;
   OutboundQueue queue_{&budget_, 0};
-  std::string scratch_;
+  std::vector<Frame> whole_;
+  int ends_[2];
 };
 
-TEST_F(OutboundQueueTest, GivesFramesInOrder) {
+TEST_F(OutboundQueueTest, GivesMessagesInOrder) {
   queue_.Push(Text("one"), kMarks);
-  queue_.Push({.body = Body("two"), .binary = true}, kMarks);
-  EXPECT_EQ(NextText(), "one");
-  EXPECT_TRUE(Next().first && Next().last && !Next().binary);
-  Written();
-  EXPECT_EQ(NextText(), "two");
-  EXPECT_TRUE(Next().binary);
-  Written();
-  EXPECT_TRUE(queue_.idle());
-}
-
-TEST_F(OutboundQueueTest, PutsHeadAndBodyTogether) {
-  const SharedBody body = Body("body");
-  queue_.Push({.head = "head ", .body = body}, kMarks);
+  queue_.Push({.opcode = Opcode::kBinary, .body = Body("two")}, kMarks);
+  queue_.Push({.head = "head ", .body = Body("body")}, kMarks);
   queue_.Push({.head = "alone"}, kMarks);
-  queue_.Push({.body = body}, kMarks);
   queue_.Push({}, kMarks);
-  for (const char* text : {"head body", "alone", "body", ""}) {
-    EXPECT_EQ(NextText(), text);
-    EXPECT_TRUE(Next().first && Next().last);
-    Written();
-  }
-  EXPECT_TRUE(queue_.idle());
+  EXPECT_EQ(Write(), Framed("one") + Framed("two", Opcode::kBinary) + Framed("head body") + Framed("alone") +
+                         Framed(""));
+  EXPECT_TRUE(queue_.empty());
 }
 
-TEST_F(OutboundQueueTest, PutsLongHeadsAndBodiesTogetherPieceByPiece) {
+TEST_F(OutboundQueueTest, GoesOnWhereAWriteStopped) {
+  const std::string large(WireMessage::kWhole + 1, 'l');
+  const auto push = [&] {
+    queue_.Push(Text("one"), kMarks);
+    queue_.Push({.head = "head ", .body = Body("body")}, kMarks);
+    queue_.Push({.head = "h", .body = Body(large)}, {});
+    queue_.Push({.opcode = Opcode::kPing, .head = "?"}, {});
+  };
+  push();
   std::string whole;
-  for (size_t i = 0; i < 5 * OutboundQueue::kChunk; ++i) whole.push_back(static_cast<char>('a' + i % 23));
-  for (const size_t head : {size_t{1}, OutboundQueue::kChunk - 1, OutboundQueue::kChunk,
-                            OutboundQueue::kChunk + 1, 3 * OutboundQueue::kChunk, whole.size()}) {
-    queue_.Push({.head = whole.substr(0, head), .body = Body(whole.substr(head))}, {});
-    std::string seen;
-    while (queue_.has_chunk()) {
-      EXPECT_EQ(Next().first, seen.empty());
-      EXPECT_LE(Next().size, OutboundQueue::kChunk);
-      seen += NextText();
-      EXPECT_EQ(Next().last, seen.size() == whole.size());
-      Written();
-    }
-    EXPECT_TRUE(seen == whole) << head;
+  while (!queue_.empty()) whole += Write();
+  for (const size_t step : {999, 1000, 20'000}) {
+    push();
+    std::string all;
+    while (!queue_.empty()) all += Write(step);
+    EXPECT_TRUE(all == whole) << step;
+    EXPECT_EQ(queue_.bytes(), 0u);
   }
+}
+
+TEST_F(OutboundQueueTest, SaysWhatWentWholeAndMayBeWantedBack) {
+  queue_.Push(Returnable("one"), {});
+  queue_.Push(Text("two"), {});
+  queue_.Push(Returnable("three"), {});
+  queue_.Push({.opcode = Opcode::kClose, .head = "\x03\xe8"}, {});
+  Write(5 + 5 + 3);
+  EXPECT_THAT(Texts(whole_), ElementsAre("one"));
+  Write();
+  ASSERT_EQ(whole_.size(), 3u);
+  EXPECT_EQ(whole_[1].body->view(), "three");
+  EXPECT_EQ(whole_[2].opcode, Opcode::kClose);
+}
+
+TEST_F(OutboundQueueTest, APongGoesBeforeWhatWasNotBegunAndTakesTheLastOnesPlace) {
+  queue_.Push(Text("one"), {});
+  queue_.Push(Text("two"), {});
+  Write(1);
+  queue_.PushPong("a");
+  queue_.PushPong("b");
+  EXPECT_EQ(Write(), Framed("one").substr(1) + Framed("b", Opcode::kPong) + Framed("two"));
+  queue_.Push(Text("three"), {});
+  queue_.PushPong("c");
+  queue_.PushPong("d");
+  EXPECT_EQ(queue_.waiting().messages, 1u);
+  EXPECT_EQ(Write(1), "\x8a");
+  queue_.PushPong("e");
+  EXPECT_EQ(Write(), Framed("d", Opcode::kPong).substr(1) + Framed("e", Opcode::kPong) + Framed("three"));
 }
 
 TEST_F(OutboundQueueTest, ClearingGivesBackWhatIsReturnable) {
@@ -92,7 +140,36 @@ TEST_F(OutboundQueueTest, ClearingGivesBackWhatIsReturnable) {
   queue_.Push(Returnable("three"), kMarks);
   EXPECT_THAT(Texts(queue_.Clear()), ElementsAre("one", "three"));
   EXPECT_EQ(queue_.bytes(), 0u);
-  EXPECT_FALSE(queue_.has_chunk());
+  EXPECT_TRUE(queue_.empty());
+}
+
+TEST_F(OutboundQueueTest, ClearingLeavesTheRestOfAFrameAndTheClose) {
+  const std::string large(WireMessage::kWhole + 1, 'l');
+  queue_.Push({.head = "h", .body = Body(large)}, {});
+  const std::string begun = Write(100);
+  queue_.Push(Returnable("two"), {});
+  queue_.Push({.opcode = Opcode::kClose, .head = "\x03\xe8"}, {});
+  EXPECT_THAT(Texts(queue_.Clear()), ElementsAre("two"));
+  const std::string rest = Write();
+  const std::string close = Framed("\x03\xe8", Opcode::kClose);
+  EXPECT_EQ(begun.size() + rest.size(), 4 + WireMessage::kFragment + close.size())
+      << "one fragment, and no more";
+  EXPECT_TRUE(rest.ends_with(close));
+  EXPECT_TRUE(queue_.empty());
+}
+
+TEST_F(OutboundQueueTest, KnowsOfWhatIsClearedWhetherItsClientStillGetsIt) {
+  queue_.Push(Returnable("one"), {});
+  queue_.Push(Returnable("two"), {});
+  Write(3);
+  std::vector<Frame> returned = queue_.Clear();
+  EXPECT_THAT(Texts(returned), ElementsAre("one", "two"));
+  EXPECT_TRUE(returned[0].IsEnding());
+  EXPECT_FALSE(returned[1].IsEnding());
+  EXPECT_EQ(Write(), Framed("one").substr(3));
+  queue_.Push(Returnable(std::string(WireMessage::kWhole + 1, 'x')), {});
+  Write(3);
+  EXPECT_FALSE(queue_.Clear().front().IsEnding()) << "of a fragment";
 }
 
 TEST_F(OutboundQueueTest, TakingTheReturnableLeavesTheRest) {
@@ -100,36 +177,18 @@ TEST_F(OutboundQueueTest, TakingTheReturnableLeavesTheRest) {
   queue_.Push(Text("two"), kMarks);
   EXPECT_THAT(Texts(queue_.TakeReturnable()), ElementsAre("one"));
   EXPECT_EQ(queue_.bytes(), 3u);
-  EXPECT_EQ(NextText(), "two");
+  EXPECT_EQ(Write(), Framed("two"));
 }
 
-TEST_F(OutboundQueueTest, NothingFollowsAFrameThatWasBegunAndTakenBack) {
-  queue_.Push(Returnable(std::string(OutboundQueue::kChunk + 1, 'x')), {});
+TEST_F(OutboundQueueTest, NoMessageFollowsOneThatWasBegunAndTakenBack) {
+  const std::string large(WireMessage::kWhole + 1, 'x');
+  queue_.Push(Returnable(large), {});
   queue_.Push(Text("two"), {});
-  Written();
-  EXPECT_THAT(Texts(queue_.TakeReturnable()), ElementsAre(std::string(OutboundQueue::kChunk + 1, 'x')));
-  EXPECT_FALSE(queue_.has_chunk());
+  Write(WireMessage::kFragment);
+  EXPECT_THAT(Texts(queue_.TakeReturnable()), ElementsAre(large));
+  EXPECT_EQ(Write().size(), 4u) << "the end of its fragment";
+  EXPECT_TRUE(queue_.empty());
   EXPECT_EQ(queue_.bytes(), 0u);
-}
-
-TEST_F(OutboundQueueTest, CutsALongMessageIntoFragments) {
-  queue_.Push(Bytes(2 * OutboundQueue::kChunk + 5), {});
-  size_t seen = 0;
-  for (const size_t size : {OutboundQueue::kChunk, OutboundQueue::kChunk, size_t{5}}) {
-    EXPECT_EQ(Next().size, size);
-    EXPECT_EQ(Next().first, seen == 0);
-    seen += size;
-    EXPECT_EQ(Next().last, seen == 2 * OutboundQueue::kChunk + 5);
-    Written();
-  }
-  EXPECT_FALSE(queue_.has_chunk());
-}
-
-TEST_F(OutboundQueueTest, GoesOnWhereTheFirstWriteStopped) {
-  queue_.Push({.head = "abc", .body = Body("def"), .written = 4}, kMarks);
-  EXPECT_EQ(queue_.bytes(), 2u);
-  EXPECT_EQ(NextText(), "ef");
-  EXPECT_FALSE(Next().first);
 }
 
 TEST_F(OutboundQueueTest, TellsEachMarkOnce) {
@@ -142,17 +201,6 @@ TEST_F(OutboundQueueTest, TellsEachMarkOnce) {
   Written();
   EXPECT_EQ(queue_.Settle(kMarks), Crossing::kResume);
   EXPECT_EQ(queue_.Settle(kMarks), Crossing::kNone);
-}
-
-TEST_F(OutboundQueueTest, CountsWhatTheLibraryHoldsUntilItIsFlushed) {
-  EXPECT_EQ(queue_.Buffered(700, kMarks), Crossing::kNone);
-  EXPECT_EQ(queue_.Push(Bytes(400), kMarks), Crossing::kPause);
-  queue_.ChunkWritten(true, 0);
-  EXPECT_EQ(queue_.bytes(), 1100u);
-  EXPECT_FALSE(queue_.idle());
-  queue_.Flushed(0);
-  EXPECT_EQ(queue_.Settle(kMarks), Crossing::kResume);
-  EXPECT_TRUE(queue_.idle());
 }
 
 TEST_F(OutboundQueueTest, MarksOfZeroAreOff) { EXPECT_EQ(queue_.Push(Bytes(1 << 20), {}), Crossing::kNone); }
@@ -190,21 +238,14 @@ TEST_F(OutboundQueueTest, SaysPauseAgainAtEachDoubling) {
 }
 
 TEST_F(OutboundQueueTest, AMessageCountsUntilTheKernelHasAllOfIt) {
-  queue_.Buffered(600, kMarks);  // a message that the library has whole, but not written
+  queue_.Push(Bytes(600), kMarks);
   EXPECT_EQ(queue_.waiting(), (Backlog{.messages = 1, .bytes = 600}));
-  queue_.Push(Bytes(10), kMarks);
-  EXPECT_EQ(queue_.waiting().messages, 2u);
-  queue_.Flushed(0);
-  queue_.ChunkWritten(true, 0);
-  EXPECT_EQ(queue_.waiting(), (Backlog{.messages = 1, .bytes = 10}));
-  queue_.Flushed(0);
+  Write(603);
+  EXPECT_EQ(queue_.waiting(), (Backlog{.messages = 1, .bytes = 1}));
+  Write(1);
   EXPECT_EQ(queue_.waiting(), Backlog{});
-
-  queue_.Buffered(OutboundQueue::kChunk, {});  // the first chunk of one, and what is left of it
-  Frame rest = Bytes(OutboundQueue::kChunk + 5);
-  rest.written = OutboundQueue::kChunk;
-  queue_.Push(std::move(rest), {});
-  EXPECT_EQ(queue_.waiting(), (Backlog{.messages = 1, .bytes = OutboundQueue::kChunk + 5}));
+  queue_.Push({.body = Body("abcdef"), .sent = 4}, kMarks);
+  EXPECT_EQ(queue_.waiting(), (Backlog{.messages = 1, .bytes = 4})) << "of four bytes two were the header";
 }
 
 // --- Memory
@@ -233,13 +274,11 @@ TEST_F(OutboundQueueTest, MemoryIsCountedUntilItIsFree) {
     OutboundQueue other(&budget_, 0);
     other.Push({.head = "head", .body = Body(std::string(100'000, 'x')), .returnable = true}, {});
     other.Push({.head = std::string(100'000, 'h')}, {});
-    other.ChunkWritten(true, 0);
-    EXPECT_GT(budget_.memory, empty + 200'000 + OutboundQueue::kChunk) << "the library has a copy of its own";
-    other.Flushed(0);
+    EXPECT_GT(budget_.memory, empty + 200'000);
     EXPECT_EQ(other.TakeReturnable().size(), 1u);
     other.Push(Text("a"), {});
     other.Clear();
-    other.Buffered(1000, {});
+    other.PushPong("pong");
   }
   EXPECT_EQ(budget_.memory, empty);
   EXPECT_EQ(budget_.queued, 0u);
@@ -273,24 +312,21 @@ TEST_F(OutboundQueueTest, HoldsItsPartOfWhatItShares) {
 }
 
 TEST_F(OutboundQueueTest, KnowsSinceWhenItsSocketTakesNothing) {
-  queue_.Push(Bytes(2 * OutboundQueue::kChunk), {});
+  queue_.Push(Bytes(1000), {});
   EXPECT_EQ(queue_.still_since_ms(), 0);
-  queue_.Flushed(5);
-  EXPECT_EQ(queue_.still_since_ms(), 0) << "nothing was buffered";
-  queue_.ChunkWritten(true, 7);
+  queue_.Sent(0, 5, &whole_);
+  EXPECT_EQ(queue_.still_since_ms(), 0) << "it took nothing";
+  Write(10, 7);
   EXPECT_EQ(queue_.still_since_ms(), 7);
-  queue_.Flushed(9);
-  EXPECT_EQ(queue_.still_since_ms(), 9);
 }
 
-TEST_F(OutboundQueueTest, SharesOneBufferAmongRecipients) {
+TEST_F(OutboundQueueTest, SharesOneBodyAmongRecipients) {
   const SharedBody body = Body("0123456789");
   OutboundQueue other(&budget_, 0);
   queue_.Push({.body = body}, kMarks);
   other.Push({.body = body}, kMarks);
-  EXPECT_EQ(Next().data, other.NextChunk(&scratch_).data);
   EXPECT_EQ(body.use_count(), 3);
-  Written();
+  Write();
   other.Clear();
   EXPECT_EQ(body.use_count(), 1);
 }

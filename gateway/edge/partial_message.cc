@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 namespace dormouse {
 namespace {
@@ -20,29 +21,51 @@ bool PartialMessage::Append(std::string_view piece, int64_t now_ms) {
 }
 
 bool PartialMessage::Keep(std::string_view piece) {
-  const size_t size = bytes_.size() + piece.size();
-  if (size > held_) {
-    // Grows as a string does, but asks first. Never by what a frame's header promises.
-    const uint64_t wanted = std::max<uint64_t>(size, 2 * held_);
-    if (budget_->used_ - held_ + wanted > budget_->limit_) return false;
-    budget_->used_ += wanted - held_;
-    held_ = wanted;
-    bytes_.reserve(wanted);
+  const std::string_view fits = piece.substr(0, room_);
+  const std::string_view rest = piece.substr(fits.size());
+  uint64_t wanted = 0;
+  if (!rest.empty()) {
+    // Never by what a frame's header promises.
+    wanted = std::max<uint64_t>(rest.size(), std::min(held_, kBlock));
+    if (budget_->used_ + wanted > budget_->limit_) return false;
+    budget_->used_ += wanted;
+    held_ += wanted;
   }
-  bytes_.append(piece);
+  if (!fits.empty()) blocks_.back().append(fits);
+  room_ -= fits.size();
+  if (!rest.empty()) {
+    if (blocks_.empty() || held_ > kGrowing) blocks_.emplace_back();
+    std::string& block = blocks_.back();
+    block.reserve(block.size() + wanted);
+    block.append(rest);
+    room_ = wanted - rest.size();
+  }
+  kept_ += piece.size();
   return true;
+}
+
+std::string PartialMessage::Take() {
+  std::string whole;
+  if (blocks_.size() == 1) {
+    whole = std::move(blocks_.front());
+  } else {
+    whole.reserve(kept_);
+    for (const std::string& block : blocks_) whole.append(block);
+  }
+  Release();
+  return whole;
 }
 
 void PartialMessage::Skip(std::string_view piece, int64_t now_ms) {
   const uint64_t held = held_;
-  const bool has_all = bytes_.size() == size_;
-  if (bytes_.size() > kHead) {
-    const std::string head(bytes_, 0, kHead);
+  const bool has_all = kept_ == size_;
+  if (kept_ > kHead) {
+    std::string head;
+    for (size_t i = 0; head.size() < kHead; ++i) head.append(blocks_[i], 0, kHead - head.size());
     Release();
-    std::string().swap(bytes_);
     Keep(head);
   } else if (has_all) {
-    Keep(piece.substr(0, kHead - bytes_.size()));  // where there is no memory left, it does without
+    Keep(piece.substr(0, kHead - kept_));  // where there is no memory left, it does without
   }
   size_ += piece.size();
   if (held_ > 0 && (held_ != held || size_ - headway_size_ >= kHeadway)) MakeHeadway(now_ms);
@@ -68,7 +91,8 @@ void PartialMessage::MakeHeadway(int64_t now_ms) {
 void PartialMessage::Release() {
   unlink();
   budget_->used_ -= held_;
-  held_ = 0;
+  held_ = kept_ = room_ = 0;
+  std::vector<std::string>().swap(blocks_);
 }
 
 PartialMessage* PartialBudget::Costliest(int64_t now_ms) {

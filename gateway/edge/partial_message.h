@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace dormouse {
 
@@ -34,8 +35,9 @@ class PartialMessage
   void Skip(std::string_view piece, int64_t now_ms);
 
   uint64_t owner() const { return owner_; }
-  const std::string& bytes() const { return bytes_; }  // that were kept
-  uint64_t size() const { return size_; }              // of what came, skipped or not
+  // What was kept, in one; nothing is kept any more.
+  std::string Take();
+  uint64_t size() const { return size_; }  // of what came, skipped or not
   // When the first piece came, or when its socket was read again after a pause of our making.
   int64_t started_ms() const { return started_ms_; }
   void Restart(int64_t now_ms);
@@ -46,6 +48,11 @@ class PartialMessage
   double Cost(int64_t now_ms) const;
 
  private:
+  // A message is one string up to the first of these sizes, and then lies in blocks that grow with it up to
+  // the second: copied whenever it grows, of a hundred that come along together, all would be in one turn.
+  static constexpr uint64_t kGrowing = 8'192;
+  static constexpr uint64_t kBlock = 65'536;
+
   bool Keep(std::string_view piece);
   void MakeHeadway(int64_t now_ms);
   void Release();
@@ -57,7 +64,9 @@ class PartialMessage
   uint64_t held_ = 0;  // of the budget
   int64_t headway_ms_ = 0;
   uint64_t headway_size_ = 0;  // size_ then
-  std::string bytes_;
+  std::vector<std::string> blocks_;
+  uint64_t kept_ = 0;  // bytes in them
+  size_t room_ = 0;    // in the last of them
 };
 
 // Memory that the partial messages of all sockets may take, and what they take. Outlives them.

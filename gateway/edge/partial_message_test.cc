@@ -16,18 +16,33 @@ TEST(PartialMessage, IsPutTogetherWithinTheBudget) {
     EXPECT_EQ(a.started_ms(), 5);
     EXPECT_TRUE(a.Append("one", 6));
     EXPECT_TRUE(a.Append(" two", 7));
-    EXPECT_EQ(a.bytes(), "one two");
     EXPECT_EQ(a.size(), 7u);
     EXPECT_GE(budget.used(), 7u);
     PartialMessage b(&budget, 2, 5);
     EXPECT_FALSE(b.Append(std::string(99, 'b'), 8));
-    EXPECT_EQ(b.bytes(), "");
     EXPECT_TRUE(b.Append(std::string(80, 'b'), 9));
     EXPECT_FALSE(b.Append("growing doubles it", 10));
     EXPECT_LE(budget.used(), 100u);
+    EXPECT_EQ(a.Take(), "one two");
+    EXPECT_EQ(b.Take(), std::string(80, 'b'));
+    EXPECT_EQ(budget.used(), 0u);
   }
   EXPECT_EQ(budget.used(), 0u);
   EXPECT_EQ(budget.Costliest(11), nullptr);
+}
+
+TEST(PartialMessage, IsWholeHoweverItCame) {
+  PartialBudget budget(10'000'000);
+  PartialMessage message(&budget, 1, 0);
+  std::string all;
+  for (size_t i = 0; all.size() < 1'000'000; ++i) {
+    const std::string piece(i * 37 % 5'000, static_cast<char>('a' + i % 26));
+    ASSERT_TRUE(message.Append(piece, 0));
+    all += piece;
+    ASSERT_GE(budget.used(), all.size());
+    ASSERT_LE(budget.used(), 2 * all.size() + 65'536);
+  }
+  EXPECT_EQ(message.Take(), all);
 }
 
 TEST(PartialMessage, OfWhatIsTooLargeTheHeadIsKeptAndTheRestCounted) {
@@ -35,15 +50,15 @@ TEST(PartialMessage, OfWhatIsTooLargeTheHeadIsKeptAndTheRestCounted) {
   PartialMessage from_the_start(&budget, 1, 0);
   for (int i = 0; i < 100; ++i) from_the_start.Skip(std::string(500, static_cast<char>('0' + i % 10)), 0);
   EXPECT_EQ(from_the_start.size(), 50'000u);
-  EXPECT_EQ(from_the_start.bytes().size(), PartialMessage::kHead);
-  EXPECT_EQ(from_the_start.bytes().substr(0, 501), std::string(500, '0') + "1");
   PartialMessage in_the_end(&budget, 2, 0);
   EXPECT_TRUE(in_the_end.Append(std::string(20'000, 'x'), 0));
   in_the_end.Skip(std::string(20'000, 'y'), 0);
   EXPECT_EQ(in_the_end.size(), 40'000u);
-  EXPECT_EQ(in_the_end.bytes(), std::string(PartialMessage::kHead, 'x'));
   EXPECT_LE(budget.used(), 4 * PartialMessage::kHead);
-  EXPECT_LE(in_the_end.bytes().capacity(), 2 * PartialMessage::kHead);
+  const std::string head = from_the_start.Take();
+  EXPECT_EQ(head.size(), PartialMessage::kHead);
+  EXPECT_EQ(head.substr(0, 501), std::string(500, '0') + "1");
+  EXPECT_EQ(in_the_end.Take(), std::string(PartialMessage::kHead, 'x'));
 }
 
 TEST(PartialMessage, WhereThereIsNoMemoryForAHeadItDoesWithout) {
@@ -51,14 +66,13 @@ TEST(PartialMessage, WhereThereIsNoMemoryForAHeadItDoesWithout) {
   PartialMessage message(&budget, 1, 0);
   message.Skip(std::string(700, 'x'), 0);
   message.Skip(std::string(700, 'y'), 0);
-  EXPECT_EQ(message.bytes(), std::string(700, 'x'));
   message.Skip(std::string(100, 'z'), 0);
-  EXPECT_EQ(message.bytes(), std::string(700, 'x')) << "no head with a hole in it";
   EXPECT_EQ(message.size(), 1500u);
   PartialMessage other(&budget, 2, 0);
   other.Skip(std::string(700, 'x'), 0);
-  EXPECT_EQ(other.bytes(), "");
   EXPECT_EQ(budget.Costliest(1)->owner(), 1u) << "who holds nothing need not go";
+  EXPECT_EQ(other.Take(), "");
+  EXPECT_EQ(message.Take(), std::string(700, 'x')) << "no head with a hole in it";
 }
 
 class CostliestTest : public testing::Test {

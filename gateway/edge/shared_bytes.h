@@ -12,7 +12,6 @@
 #include <utility>
 
 #include "gateway/link/shared_tail.h"
-#include "proto/packed.h"
 
 namespace dormouse {
 
@@ -29,23 +28,18 @@ struct OutboundBudget {
 class SharedBytes {
  public:
   SharedBytes(std::string_view bytes, OutboundBudget* budget)
-      : bytes_(std::make_shared<std::string>()), budget_(budget), number_(budget->bodies++) {
-    bytes_->reserve(kFrameHeadroom + bytes.size());
-    bytes_->append(kFrameHeadroom, '\0');
-    bytes_->append(bytes);
+      : bytes_(std::make_shared<std::string>(bytes)), budget_(budget), number_(budget->bodies++) {
     budget_->memory += memory();
   }
   ~SharedBytes() { budget_->memory -= memory(); }
   SharedBytes(const SharedBytes&) = delete;
   SharedBytes& operator=(const SharedBytes&) = delete;
 
-  // The kFrameHeadroom bytes before it may be overwritten if they are restored.
-  char* data() const { return bytes_->data() + kFrameHeadroom; }
-  size_t size() const { return bytes_->size() - kFrameHeadroom; }
-  std::string_view view() const { return {data(), size()}; }
+  size_t size() const { return bytes_->size(); }
+  std::string_view view() const { return *bytes_; }
   // The same bytes for events, which may need them longer than sockets do; they are not counted here then.
   SharedTail AsTail() {
-    return {.bytes = {bytes_, data()}, .size = size(), .counts = !std::exchange(is_tail_, true)};
+    return {.bytes = {bytes_, bytes_->data()}, .size = size(), .counts = !std::exchange(is_tail_, true)};
   }
 
   size_t memory() const { return bytes_->capacity() + kOverhead; }

@@ -291,11 +291,14 @@ TEST_F(SlowClientsTest, HubsGetBackWholeWhatTheClosedDidNotTake) {
   }
   for (const auto& [client, connection] : {std::pair(&first, a), std::pair(&second, b)}) {
     std::vector<int> all = ReadNumbers(client);
-    for (size_t at = 1; all.size() < kMessages;) {
-      const FakeLinks::Event event = links_->WaitForKind(EventKind::kUndelivered, at + 1, &at);
-      if (event.connection != connection) continue;
-      all.push_back(std::stoi(event.payload));
-      ASSERT_EQ(event.payload.size(), std::to_string(all.back()).size() + 100'000);
+    for (size_t at = 1; all.size() < kMessages; ++at) {
+      const FakeLinks::Event event = links_->WaitForEvent(at);
+      if (event.connection != connection || !IsReturn(event.kind)) continue;
+      const int number = std::stoi(event.payload);
+      ASSERT_EQ(event.payload.size(), std::to_string(number).size() + 100'000);
+      // The end of the one that was begun may have gone out, or not.
+      if (event.kind == EventKind::kUnconfirmed && number < static_cast<int>(all.size())) continue;
+      all.push_back(number);
     }
     for (int i = 0; i < kMessages; ++i) ASSERT_EQ(all[static_cast<size_t>(i)], i);
   }

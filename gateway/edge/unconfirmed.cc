@@ -11,7 +11,7 @@ Unconfirmed::~Unconfirmed() { budget_->kept -= memory_; }
 bool Unconfirmed::Keep(OutboundQueue::Frame frame, const KeptBounds& bounds, int64_t now_ms) {
   if (empty()) since_ms_ = now_ms;
   ++written_;
-  Kept kept{.head = std::move(frame.head), .body = std::move(frame.body)};
+  Kept kept{.head = std::move(frame.head), .body = std::move(frame.body), .compressed = frame.compressed};
   kept.head.shrink_to_fit();
   size_t memory = sizeof(Kept) + kept.head.capacity();
   // Of a body that others share, too, each counts its part as of now. Who hands it over may hold it as well.
@@ -70,8 +70,10 @@ std::vector<OutboundQueue::Frame> Unconfirmed::Take() {
   std::vector<OutboundQueue::Frame> taken;
   taken.reserve(size());
   for (size_t i = first_; i < frames_.size(); ++i) {
-    taken.push_back(
-        {.head = std::move(frames_[i].head), .body = std::move(frames_[i].body), .returnable = true});
+    taken.push_back({.head = std::move(frames_[i].head),
+                     .body = std::move(frames_[i].body),
+                     .returnable = true,
+                     .compressed = frames_[i].compressed});
   }
   frames_.clear();
   budget_->kept -= memory_;

@@ -74,6 +74,7 @@ class Unconfirmed {
     std::string head;
     SharedBody body;
     uint32_t memory = 0;  // as counted
+    bool compressed = false;
 
     size_t size() const { return head.size() + (body == nullptr ? 0 : body->size()); }
   };

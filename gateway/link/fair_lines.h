@@ -3,19 +3,23 @@
 // himself, and not others behind him; every other turn is for one that has just formed. A connection's events
 // stay in order.
 //
+// What comes back from sockets stands there, too: of each it is known which batch must not be acknowledged
+// before it was sent.
+//
 // Plain data; one thread.
 #pragma once
 
 #include <absl/container/flat_hash_map.h>
-#include <absl/functional/function_ref.h>
 
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <map>
+#include <optional>
 #include <string>
-#include <vector>
 
 #include "common/shard.h"
+#include "gateway/link/shared_tail.h"
 #include "proto/packed.h"
 
 namespace dormouse {
@@ -30,22 +34,32 @@ class FairLines {
     EventView event;  // hub and payload: of the strings, as of view()
     std::string hub;
     std::string payload;
+    SharedTail tail = {};  // of the payload
+    uint64_t before = 0;   // of the lane's batches, the one that it must be sent before; 0: none
 
     EventView view() const;
-    // What it is counted as, here.
-    size_t bytes() const { return sizeof(*this) + hub.size() + payload.size(); }
+    // Memory that it is counted as, here.
+    size_t bytes() const { return own() + (tail.counts ? tail.size : 0); }
+    // What it takes of its line's turn.
+    size_t cost() const { return own() + tail.size; }
+
+   private:
+    size_t own() const { return sizeof(*this) + hub.size() + payload.size(); }
   };
 
   bool empty() const { return lines_.empty(); }
   bool Has(uint64_t connection) const { return !lines_.empty() && lines_.contains(connection); }
-  // Takes a copy, behind the others of its connection. Returns its bytes().
-  size_t Append(const EventView& event);
+  // Takes a copy, behind the others of its connection; `before`: as Waiting's. Returns its bytes().
+  size_t Append(const EventView& event, SharedTail tail = {}, uint64_t before = 0);
   // Whose turn it is. Not when empty.
   Waiting Next();
-  // All of one connection, in order, out of turn; none if it has no line.
-  std::deque<Waiting> Take(uint64_t connection);
-  // Lines of a shard that has gone to another lane move there.
-  void Move(ShardId shard, FairLines* to);
+  // Lines of a shard that has gone to another lane move there; what has to be sent before a batch, from now
+  // on before `before`.
+  void Move(ShardId shard, FairLines* to, uint64_t before);
+  // The batches are numbered anew: the same for all that is here.
+  void Renumber(uint64_t before);
+  // The first batch that something here must be sent before.
+  std::optional<uint64_t> first_before() const;
 
  private:
   struct Line {
@@ -56,6 +70,8 @@ class FairLines {
   };
 
   void Form(uint64_t connection, Line* line);
+  void SetBefore(Line* line, uint64_t before);  // of the returns in it
+  void Uncount(uint64_t before);
 
   absl::flat_hash_map<uint64_t, Line> lines_;  // by connection; none is empty
   struct Turn {
@@ -66,6 +82,7 @@ class FairLines {
   std::deque<Turn> new_;
   std::deque<Turn> old_;
   uint64_t formed_ = 0;
+  std::map<uint64_t, size_t> before_;  // how many there are by Waiting::before, if any
   bool new_had_turn_ = false;
 };
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,11 @@ namespace {
 
 void Append(FairLines* lines, uint64_t connection, const std::string& payload, ShardId shard = 1) {
   lines->Append({.shard = shard, .connection = connection, .hub = "echo/a", .payload = payload});
+}
+
+SharedTail TailOf(const std::string& bytes, bool counts) {
+  const auto shared = std::make_shared<std::string>(bytes);
+  return {.bytes = {shared, shared->data()}, .size = shared->size(), .counts = counts};
 }
 
 std::string Large(char of) { return std::string(FairLines::kTurnBytes * 10, of); }
@@ -64,20 +70,47 @@ TEST(FairLinesTest, WhatHasWaitedIsNotStarvedByNewLines) {
   EXPECT_TRUE(served);
 }
 
-TEST(FairLinesTest, AConnectionCanLeaveOutOfTurn) {
+TEST(FairLinesTest, AShareOfBytesThatOthersHaveCostsItsTurnToo) {
   FairLines lines;
-  Append(&lines, 1, "first");
-  Append(&lines, 2, "other");
-  Append(&lines, 1, "second");
-  const std::deque<FairLines::Waiting> taken = lines.Take(1);
-  ASSERT_EQ(taken.size(), 2u);
-  EXPECT_EQ(taken[0].view().payload, "first");
-  EXPECT_EQ(taken[1].view().payload, "second");
-  EXPECT_TRUE(lines.Take(1).empty());
-  Append(&lines, 1, "third");
-  EXPECT_EQ(lines.Next().view().payload, "other");
-  EXPECT_EQ(lines.Next().view().payload, "third");
-  EXPECT_TRUE(lines.empty());
+  const std::string much = Large('x');
+  for (int i = 0; i < 3; ++i) {
+    const EventView event{.shard = 1, .connection = 1, .hub = "echo/a", .payload = "head"};
+    EXPECT_LT(lines.Append(event, TailOf(much, false)), much.size());
+  }
+  Append(&lines, 2, "small");
+  EXPECT_EQ(lines.Next().event.connection, 2u);
+}
+
+TEST(FairLinesTest, KnowsBeforeWhichBatchWhatComesBackMustGo) {
+  FairLines lines, other;
+  EXPECT_FALSE(lines.first_before());
+  const auto give_back = [&](uint64_t connection, ShardId shard, uint64_t before) {
+    const EventView event{.kind = EventKind::kUndelivered,
+                          .shard = shard,
+                          .connection = connection,
+                          .hub = "echo/a",
+                          .payload = "frame"};
+    lines.Append(event, {}, before);
+  };
+  Append(&lines, 1, "frame");
+  EXPECT_FALSE(lines.first_before());
+  give_back(1, 1, 5);
+  give_back(2, 2, 5);
+  give_back(3, 1, 7);
+  EXPECT_EQ(lines.first_before(), 5u);
+  lines.Move(1, &other, 3);
+  EXPECT_EQ(lines.first_before(), 5u);
+  EXPECT_EQ(other.first_before(), 3u);
+  lines.Next();
+  EXPECT_FALSE(lines.first_before());
+  other.Renumber(9);
+  EXPECT_EQ(other.first_before(), 9u);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(other.first_before(), 9u);
+    const FairLines::Waiting next = other.Next();
+    EXPECT_EQ(next.before, IsReturn(next.event.kind) ? 9u : 0u);
+  }
+  EXPECT_FALSE(other.first_before());
 }
 
 TEST(FairLinesTest, LinesOfAShardMove) {
@@ -86,7 +119,7 @@ TEST(FairLinesTest, LinesOfAShardMove) {
   Append(&from, 2, "b", 8);
   Append(&from, 3, "c", 7);
   Append(&to, 4, "d", 9);
-  from.Move(7, &to);
+  from.Move(7, &to, 0);
   EXPECT_EQ(from.Next().view().payload, "b");
   EXPECT_TRUE(from.empty());
   std::vector<std::string> moved;

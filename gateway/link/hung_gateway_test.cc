@@ -33,6 +33,10 @@ class HungGatewayTest : public testing::Test {
     TestStatekeeper::Setup setup{.addresses = {"unix:" + path_}, .unix_path = path_, .shards = kShards};
     setup.links = links;
     setup.on_event = [](TestStatekeeper* self, const Taken& event) {
+      if (event.kind == EventKind::kUndelivered) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        return self->Release(event, {});
+      }
       std::vector<ConnectionId> to = {event.from};
       if (event.hub == "echo/both") to.push_back({kFar, UuidLow(1)});
       self->Release(event, {TestStatekeeper::To(to, event.payload)});
@@ -126,6 +130,27 @@ TEST_F(HungGatewayTest, IsNotWhatASlowOneIs) {
     SendToFar(700'000);
     while (Kept() > 2'000'000) std::this_thread::yield();
   }
+  EXPECT_THAT(statekeeper_->GetGone(), IsEmpty());
+}
+
+// Its acknowledgements wait until all of that was sent, which takes as long as the hub needs for it.
+TEST_F(HungGatewayTest, IsNotOneThatGivesMuchBack) {
+  Start({.gateway_grace = Duration(500)});
+  constexpr uint64_t kReturns = 80;
+  far_->thread().Run([&] {
+    far_->on_delivery = [&](const DeliveryView&) {
+      for (uint64_t i = 0; i < kReturns; ++i) {
+        far_->links().Append({.kind = EventKind::kUndelivered,
+                              .connection = UuidLow(i),
+                              .hub = "echo/other",
+                              .payload = std::string(1'000'000, 'x')});
+      }
+    };
+  });
+  const int64_t begin = SteadyMs();
+  SendToFar(10);
+  ASSERT_TRUE(statekeeper_->facts.Await([&] { return statekeeper_->taken.size() >= kReturns; }));
+  EXPECT_GE(SteadyMs() - begin, 1'000);
   EXPECT_THAT(statekeeper_->GetGone(), IsEmpty());
 }
 

@@ -86,6 +86,7 @@ class LaneLink final : private StreamUser {
   bool waiting() const { return stream_ == nullptr; }
   // The last batch that OnBatch was given.
   uint64_t received_through() const { return received_through_; }
+  uint64_t acknowledged_through() const { return acknowledged_through_; }
   // Opens a stream where none is and its time has come.
   void Tick(int64_t steady_ms);
   void Close();

@@ -166,6 +166,44 @@ TEST_F(LinkTest, WhoHasMuchUnderWayWaitsBehindHimself) {
   for (const auto& [connection, numbers] : said) EXPECT_EQ(numbers, "0123");
 }
 
+TEST_F(LinkTest, NobodyWaitsBehindWhatComesBackFromManySockets) {
+  TestStatekeeper::Setup setup = Standard();
+  std::promise<void> begun, go_on;
+  std::atomic<bool> first = true;
+  setup.on_event = [&](TestStatekeeper* self, const Taken& event) {
+    if (first.exchange(false)) {
+      begun.set_value();
+      go_on.get_future().wait();
+    }
+    self->Release(event, {});
+  };
+  TestStatekeeper statekeeper(setup);
+  ASSERT_TRUE(statekeeper.Start());
+  TestGateway gateway(Gateway());
+  ASSERT_TRUE(gateway.AwaitReady());
+  constexpr size_t kSockets = 40;
+  const auto much = std::make_shared<std::string>(1'000'000, 'x');
+  gateway.thread().Run([&] {
+    for (size_t i = 0; i < kSockets; ++i) {
+      gateway.links().AppendWithTail(
+          {.kind = EventKind::kUndelivered, .connection = UuidLow(i), .hub = "echo/a", .payload = "head"},
+          {.bytes = {much, much->data()}, .size = much->size(), .counts = i == 0});
+    }
+  });
+  begun.get_future().wait();
+  // Both in the hub to which it comes back, and in another.
+  gateway.Append("echo/a", "one word", kSockets);
+  gateway.Append("echo/b", "another", kSockets + 1);
+  for (int turn = 0; turn < 10; ++turn) gateway.thread().Run([] {});
+  go_on.set_value();
+  ASSERT_TRUE(gateway.AwaitSettled());
+  const std::vector<Taken> taken = statekeeper.GetTaken();
+  ASSERT_EQ(taken.size(), kSockets + 2);
+  EXPECT_LT(std::ranges::find(taken, "one word", &Taken::payload) - taken.begin(), 5);
+  EXPECT_LT(std::ranges::find(taken, "another", &Taken::payload) - taken.begin(), 5);
+  EXPECT_EQ(std::ranges::count(taken, "head" + *much, &Taken::payload), kSockets);
+}
+
 TEST_F(LinkTest, WhatFollowsOfAConnectionInLineStaysBehindIt) {
   TestStatekeeper statekeeper(Standard());
   ASSERT_TRUE(statekeeper.Start());

@@ -64,7 +64,7 @@ class RecallTest : public testing::Test {
       gateway->links().Append({.kind = EventKind::kUndelivered,
                                .connection = delivery.recipient(i),
                                .hub = hub,
-                               .payload = delivery.payload_view()});
+                               .payload = delivery.payload});
     }
   }
 
@@ -157,6 +157,23 @@ TEST_F(RecallTest, TheAcknowledgementDoesNotOvertakeWhatComesBackHoweverMuchWait
   statekeeper_->thread().Run([&] {
     EXPECT_THAT(returned_, ElementsAre("one", "two"));
     EXPECT_EQ(returned_before_[0], 2u);
+  });
+}
+
+// What comes back of many sockets at once takes its turns; the acknowledgement waits for all of it.
+TEST_F(RecallTest, ItEndsOnceEverythingIsBackHoweverMuchThatIs) {
+  Start();
+  constexpr size_t kMessages = 30;
+  constexpr size_t kConnections = 3;
+  statekeeper_->thread().Run([&] {
+    for (size_t i = 0; i < kMessages; ++i)
+      Send({Closed(1), Closed(2), Closed(3)}, std::to_string(i) + std::string(300'000, 'x'));
+    Recall(1);
+  });
+  ASSERT_TRUE(AwaitRecalls(1));
+  statekeeper_->thread().Run([&] {
+    EXPECT_EQ(returned_before_[0], kConnections * kMessages);
+    EXPECT_THAT(recalled_, IsEmpty());
   });
 }
 

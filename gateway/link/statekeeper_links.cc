@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <iterator>
 #include <map>
 #include <utility>
 
@@ -133,33 +134,23 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
   Room AppendWithTail(EventView event, SharedTail tail) override {
     if (IsTooLarge(event, tail.size)) return Room::kNone;
     Shard& shard = ShardFor(&event);
+    // Megabytes may come back at once, of a hundred sockets that did not read: nobody is to wait behind them.
+    if (IsReturn(event.kind)) return StandInLine(&shard, event, std::move(tail));
     Lane& lane = *shard.lane;
-    if (lane.lines.Has(event.connection)) {
-      switch (event.kind) {
-        case EventKind::kText:
-        case EventKind::kBinary:
-        case EventKind::kClose:
-          return StandInLine(&shard, event);
-        case EventKind::kUndelivered:
-        case EventKind::kUnconfirmed:
-        case EventKind::kLost:
-          // It cannot wait: the acknowledgement of what it came with does not (GoesFirst).
-          for (const FairLines::Waiting& each : lane.lines.Take(event.connection)) LeaveLine(&lane, each);
-          break;
-        default:  // not in order with frames
-          break;
-      }
-    }
+    const bool in_order_with_frames =
+        event.kind == EventKind::kText || event.kind == EventKind::kBinary || event.kind == EventKind::kClose;
+    if (in_order_with_frames && lane.lines.Has(event.connection))
+      return StandInLine(&shard, event, std::move(tail));
     lane.unsettled_bytes += shard.log.Append(event, std::move(tail));
     ++unsettled_;
     Enqueue(event.shard);
-    if (IsReturn(event.kind)) GoesFirst(&lane, event.shard, shard.epoch);
     return RoomFor(&shard);
   }
 
   Room AppendInLine(EventView event) override {
     if (IsTooLarge(event, 0)) return Room::kNone;
-    return StandInLine(&ShardFor(&event), event);
+    Shard& shard = ShardFor(&event);
+    return StandInLine(&shard, event, {});
   }
 
   bool IsCongested(std::string_view hub) const override {
@@ -219,6 +210,7 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
 
   void OnGreeted(Lane* lane, bool resumed) {
     lane->first.clear();
+    lane->lines.Renumber(FirstUnacknowledged(*lane));
     lane->sent = lane->dealt_with = 0;
     for (size_t i = 0; i < shards_.size(); ++i) {
       if (shards_[i].lane == lane) Resend(static_cast<ShardId>(i), !resumed);
@@ -259,8 +251,7 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
     TakeNumbered(lane, batch);
     // One at a time: what it passes, or has passed it, is not to wait for the rest of a large batch.
     while (batch->size() < kBatchBytes && lane->LineGoes(batch->size())) {
-      const FairLines::Waiting next = lane->lines.Next();
-      LeaveLine(lane, next);
+      LeaveLine(lane, lane->lines.Next());
       TakeNumbered(lane, batch);
     }
     lane->sent += static_cast<uint32_t>(batch->size());
@@ -274,9 +265,14 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
       const Shard& shard = shards_[front.shard];
       const bool told =
           shard.epoch >= front.epoch && (shard.lane != lane || shard.log.sent_through() >= front.sequence);
-      if (!told) return std::min(received_through, front.batch - 1);
+      if (!told) {
+        received_through = std::min(received_through, front.batch - 1);
+        break;
+      }
       lane->first.pop_front();
     }
+    if (const auto before = lane->lines.first_before())
+      received_through = std::min(received_through, *before - 1);
     return received_through;
   }
 
@@ -527,9 +523,10 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
     return shard->congested ? Room::kCongested : Room::kPlenty;
   }
 
-  Room StandInLine(Shard* shard, const EventView& event) {
+  Room StandInLine(Shard* shard, const EventView& event, SharedTail tail) {
     Lane& lane = *shard->lane;
-    const size_t bytes = lane.lines.Append(event);
+    const uint64_t before = IsReturn(event.kind) ? NextBatch(lane) : 0;
+    const size_t bytes = lane.lines.Append(event, std::move(tail), before);
     lane.unsettled_bytes += bytes;
     shard->in_line_bytes += bytes;
     ++unsettled_;
@@ -538,13 +535,23 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
   }
 
   // It is numbered now.
-  void LeaveLine(Lane* lane, const FairLines::Waiting& event) {
+  void LeaveLine(Lane* lane, FairLines::Waiting event) {
     EventView view = event.view();
     Shard& shard = ShardFor(&view);
     shard.in_line_bytes -= event.bytes();
     lane->unsettled_bytes -= event.bytes();
-    lane->unsettled_bytes += shard.log.Append(view);
+    lane->unsettled_bytes += shard.log.Append(view, std::move(event.tail));
     Enqueue(view.shard);
+    if (event.before != 0) GoesBefore(event.before, lane, view.shard, shard.epoch);
+  }
+
+  // The batch that the lane's next delivery comes with, or that is being delivered; 0: the shard of what
+  // stands there has no owner.
+  static uint64_t NextBatch(const Lane& lane) {
+    return lane.link == nullptr ? 0 : lane.link->received_through() + 1;
+  }
+  static uint64_t FirstUnacknowledged(const Lane& lane) {
+    return lane.link == nullptr ? 0 : lane.link->acknowledged_through() + 1;
   }
 
   // Numbered events of shards in turn, up to the size of a batch.
@@ -566,7 +573,7 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
     Shard& shard = shards_[id];
     shard.lane->unsettled_bytes -= shard.bytes();
     if (shard.lane != lane) {
-      shard.lane->lines.Move(id, &lane->lines);
+      shard.lane->lines.Move(id, &lane->lines, FirstUnacknowledged(*lane));
       LookAtLinesLater(*lane);
     }
     --shard.lane->shards;
@@ -591,17 +598,22 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
   // What the shard's owner in this epoch has not been told yet goes before the acknowledgement of the lane's
   // next batch.
   void GoesFirst(Lane* lane, ShardId id, uint32_t epoch) {
-    if (lane->link == nullptr) return;
-    const Lane::Precedence entry{lane->link->received_through() + 1, id, epoch,
-                                 shards_[id].log.last_sequence()};
-    if (!lane->first.empty()) {
-      Lane::Precedence& last = lane->first.back();
-      if (last.batch == entry.batch && last.shard == id && last.epoch == epoch) {
-        last.sequence = entry.sequence;
+    if (lane->link != nullptr) GoesBefore(NextBatch(*lane), lane, id, epoch);
+  }
+
+  void GoesBefore(uint64_t batch, Lane* lane, ShardId id, uint32_t epoch) {
+    const uint64_t last_sequence = shards_[id].log.last_sequence();
+    // What stood in line is not of the latest batch.
+    auto at = lane->first.end();
+    while (at != lane->first.begin() && std::prev(at)->batch > batch) --at;
+    if (at != lane->first.begin()) {
+      Lane::Precedence& last = *std::prev(at);
+      if (last.batch == batch && last.shard == id && last.epoch == epoch) {
+        last.sequence = last_sequence;
         return;
       }
     }
-    lane->first.push_back(entry);
+    lane->first.insert(at, {batch, id, epoch, last_sequence});
   }
 
   void Enqueue(ShardId id) {

@@ -3,7 +3,7 @@
 // each once.
 //
 //   edge --Append--> shard's replay queue --> lane's batch --> stream
-//        --AppendInLine--> the connection's line --^
+//        --AppendInLine, what comes back--> the connection's line --^
 //   stream --> dedupe (cause, epoch) --> Edge::OnDelivery --> acknowledgement with the next batch
 //
 // Threading: everything on the gateway's loop thread; the gRPC thread (proto/completion_thread.h) only moves
@@ -35,10 +35,10 @@ class StatekeeperLinks {
   class Edge {
    public:
     virtual ~Edge() = default;
-    // Write it to its sockets, in order, now: delivery.payload has kFrameHeadroom writable bytes before it
-    // and is valid until the call returns, as is everything in `delivery`. What is returnable (`return_to`)
-    // and does not reach its socket is to come back with Append, as kUndelivered, before the call returns or
-    // when it is known. Else unknown recipients are passed over, as are kinds of delivery that are not known.
+    // Write it to its sockets, in order, before the turn ends; everything in `delivery` is valid until the
+    // call returns. What is returnable (`return_to`) and does not reach its socket is to come back with
+    // Append, as kUndelivered, before the call returns or when it is known. Else unknown recipients are
+    // passed over, as are kinds of delivery that are not known.
     virtual void OnDelivery(const DeliveryView& delivery) = 0;
     // The classes' edge profiles, at the start and after each change.
     virtual void OnProfiles(const std::vector<link::ClassProfile>& profiles, uint32_t shard_count) = 0;
@@ -78,7 +78,8 @@ class StatekeeperLinks {
   // Takes the event (never drops it); shard, sequence and epoch are filled in here. Needs profiles, so only
   // after the first OnProfiles. Hub name and payload together: at most kMaxEventBytes, else it says kNone.
   virtual Room Append(EventView event) = 0;
-  // The same of an event whose payload ends with `tail`, which it shares with others.
+  // The same of an event whose payload ends with `tail`, which it shares with others. What comes back from
+  // sockets (IsReturn) stands in line, as with AppendInLine.
   virtual Room AppendWithTail(EventView event, SharedTail tail) = 0;
   // The same of a frame whose connection has much under way, or will with this: it waits until the lane has
   // dealt with what it was sent before, and others pass it. Everything that follows it of the same connection

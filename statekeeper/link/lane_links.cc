@@ -259,6 +259,8 @@ bool LaneLinks::TakeEvents(Gateway* gateway, uint32_t* begin) {
       taken = {.epoch = event.epoch, .first = event.sequence, .through = 0, .tracked = {}, .commits = 0};
     }
     taken.through = event.sequence;
+    // Its acknowledgements wait for what comes back, and that comes no faster than it is dealt with here.
+    if (IsReturn(event.kind)) gateway->silent_looks = 0;
     if (IsReturn(event.kind) && IsReturnedTwice(*gateway, event)) {
       Release(
           {.cause = {gateway->id, event.shard, event.sequence}, .shard = event.shard, .epoch = event.epoch});

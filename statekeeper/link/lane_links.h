@@ -93,7 +93,7 @@ class LaneLinks final : public GatewayLinks, private StreamInbox::Owner {
     Outbox outbox;
     bool flush_wanted = false;  // it is in to_flush_
     // Whether it hangs: how many looks in a row found something unacknowledged, and no acknowledgement since
-    // the first of them.
+    // the first of them, nor anything that came back from its sockets.
     uint32_t silent_looks = 0;
     uint64_t acknowledged_at_look = 0;
     int64_t afresh_ms = std::numeric_limits<int64_t>::min() / 2;  // when it last started so, steady clock

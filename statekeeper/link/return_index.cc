@@ -72,7 +72,7 @@ void ReturnIndex::Read(char* begin, const char* end) {
   while (begin != end && ReadDelivery(&begin, end, &delivery)) {
     if (delivery.return_to.empty() || delivery.recipient_count == 0) continue;
     const auto index = static_cast<uint32_t>(shared_.size());
-    shared_.push_back({.payload = std::string(delivery.payload_view()),
+    shared_.push_back({.payload = std::string(delivery.payload),
                        .heads = std::string(delivery.heads),
                        .left = delivery.recipient_count});
     bytes_ += shared_.back().bytes() + kFrameBytes * delivery.recipient_count;

@@ -27,7 +27,8 @@ class Crowd {
   void Open(size_t count, const std::function<std::string(size_t index)>& path,
             std::string_view welcome = {});
 
-  void Send(size_t index, std::string_view text) { sockets_->Send(index, text); }
+  // `count` times, in one write.
+  void Send(size_t index, std::string_view text, size_t count = 1) { sockets_->Send(index, text, count); }
 
   // Waits for events and handles them; `on_frame` for each frame that has come.
   void Turn(const FrameCallback& on_frame);

@@ -1,6 +1,7 @@
 // Load on class echo: opens connections over a number of hubs, and measures
 //
-//   echo   throughput and latency with one message in flight per connection, processor time per message
+//   echo   throughput and latency with a message (or more) in flight per connection, processor time per
+//          message; also of another message, and on another server: --message, --expect, --welcome
 //   idle   what an open, silent connection costs: memory, and the processor time of opening it; with
 //          --metrics also what it costs when its hub has fallen asleep
 //   wake   the latency of the first message to a sleeping hub
@@ -36,11 +37,15 @@ struct Config {
   size_t connections = 64;
   size_t hubs = 8;
   size_t size = 60;     // bytes of a message
-  double seconds = 5;   // echo
-  double warm_up = 1;   // echo
-  std::string metrics;  // wake: HOST:PORT of the statekeeper's admin port
-  int rounds = 5;       // wake
-  std::string paths;    // burst: a file, a hub's path a line, with a connection each
+  std::string message;  // empty: one for class echo, of that size
+  std::string expect = R"({"type":"echo")";
+  std::string welcome = R"({"type":"welcome")";
+  size_t in_flight = 1;  // echo: messages of a connection
+  double seconds = 5;    // echo
+  double warm_up = 1;    // echo
+  std::string metrics;   // wake: HOST:PORT of the statekeeper's admin port
+  int rounds = 5;        // wake
+  std::string paths;     // burst: a file, a hub's path a line, with a connection each
 };
 
 // Connections spread over hubs, and the message that each of them sends.
@@ -51,20 +56,22 @@ class EchoCrowd {
                   [&](size_t index) { return config.path + std::to_string(index % config.hubs); }) {}
 
   EchoCrowd(const Config& config, size_t connections, const std::function<std::string(size_t index)>& path)
-      : crowd_(config.target) {
-    message_ = R"({"type":"message","message":")";
-    const size_t frame = message_.size() + 2;
-    message_.append(config.size > frame ? config.size - frame : 1, 'x').append("\"}");
-    crowd_.Open(connections, path, R"({"type":"welcome")");
+      : crowd_(config.target), message_(config.message), expect_(config.expect) {
+    if (message_.empty()) {
+      message_ = R"({"type":"message","message":")";
+      const size_t frame = message_.size() + 2;
+      message_.append(config.size > frame ? config.size - frame : 1, 'x').append("\"}");
+    }
+    crowd_.Open(connections, path, config.welcome);
   }
 
-  void Send(size_t index) { crowd_.Send(index, message_); }
+  void Send(size_t index, size_t count = 1) { crowd_.Send(index, message_, count); }
 
   // Waits for events and handles them; `on_echo(index)` for each reply.
   template <typename OnEcho>
   void Echoes(OnEcho on_echo) {
     crowd_.Turn([&](size_t index, std::string_view text) {
-      ExpectStart(text, R"({"type":"echo")");
+      ExpectStart(text, expect_);
       on_echo(index);
     });
   }
@@ -74,6 +81,7 @@ class EchoCrowd {
  private:
   Crowd crowd_;
   std::string message_;
+  const std::string expect_;
 };
 
 void Echo(const Config& config) {
@@ -90,8 +98,10 @@ void Echo(const Config& config) {
   double now = start;
   for (size_t i = 0; i < crowd.size(); ++i) {
     sent[i] = Now();
-    crowd.Send(i);
+    crowd.Send(i, config.in_flight);
   }
+  // A connection says its next messages together, when all of the last ones have been answered.
+  std::vector<size_t> open(crowd.size(), config.in_flight);
   while (measured_from == 0 || now < measured_from + config.seconds) {
     crowd.Echoes([&](size_t index) {
       now = Now();
@@ -99,8 +109,10 @@ void Echo(const Config& config) {
         ++replies;
         latencies.push_back(static_cast<float>(now - sent[index]));
       }
+      if (--open[index] > 0) return;
+      open[index] = config.in_flight;
       sent[index] = now;
-      crowd.Send(index);
+      crowd.Send(index, config.in_flight);
     });
     now = Now();
     if (measured_from == 0 && now > start + config.warm_up) {
@@ -236,6 +248,14 @@ int Main(int argc, char** argv) {
   }
   burst->add_option("--paths", config.paths, "File of hubs' paths, a connection each")->required();
   for (CLI::App* mode : {echo, wake, burst}) mode->add_option("--size", config.size, "Bytes of a message");
+  for (CLI::App* mode : {echo, idle}) {
+    mode->add_option("--welcome", config.welcome,
+                     "How the first frame of a connection begins; empty: there is none");
+  }
+  echo->add_option("--message", config.message, "What is said, instead of a message of that size");
+  echo->add_option("--expect", config.expect, "How the answer begins");
+  echo->add_option("--in-flight", config.in_flight, "Messages of a connection that wait for their answers")
+      ->check(CLI::PositiveNumber);
   echo->add_option("--seconds", config.seconds, "Time to measure")->check(CLI::PositiveNumber);
   echo->add_option("--warm-up", config.warm_up, "Seconds of load before that");
   idle->add_option("--metrics", config.metrics,

@@ -97,7 +97,7 @@ async def test_invalid_utf8(cluster, bad):
     path = "/ws/utf8"
     async with bystanders(cluster, path), actor(cluster.ws_url(path), "test/a") as a, \
             actor(cluster.ws_url(path), "test/b") as b:
-        frame = (b'{"id":"1","type":"hub:send","from":"test/a","pattern":"ask","payload":{"to":"test/b","type":"x","data":"'
+        frame = (b'{"id":"1","type":"hub:send","from":"test/a","pattern":"ask","payload":{"to":"test/b","type":"x","data":"long enough for a length of two bytes '
                  + bad + b'"}}')
         reply = await a.ask(frame)
         assert (reply["type"], reply["payload"]["code"]) == ("hub:error", "internal_error")

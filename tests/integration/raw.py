@@ -8,12 +8,25 @@ import select
 import socket
 import struct
 import time
+import typing
 
 
 def upgrade(connection, path):
     """Makes a WebSocket of a connection. What follows the server's answer is left to be read."""
-    connection.sendall((f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n").encode())
+    handshake(connection, path)
+    return connection
+
+
+def upgrade_request(path, fields=()):
+    """`fields`: more lines of the head."""
+    return "\r\n".join([f"GET {path} HTTP/1.1", "Host: 127.0.0.1", "Upgrade: websocket", "Connection: Upgrade",
+                        "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", *fields,
+                        "\r\n"]).encode()
+
+
+def handshake(connection, path, fields=()):
+    """The head of the server's answer, which is 101. What follows it is left to be read."""
+    connection.sendall(upgrade_request(path, fields))
     head = b""
     while not head.endswith(b"\r\n\r\n"):
         byte = connection.recv(1)
@@ -23,7 +36,14 @@ def upgrade(connection, path):
     if b" 101 " not in head.split(b"\r\n")[0]:
         raise ConnectionError(head.split(b"\r\n")[0].decode())
     assert b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in head
-    return connection
+    return head
+
+
+class ServerFrame(typing.NamedTuple):
+    opcode: int
+    final: bool
+    reserved: int  # the three bits behind FIN
+    payload: bytes
 
 
 class FrameReader:
@@ -35,12 +55,17 @@ class FrameReader:
 
     def next(self):
         """(opcode, whether it ends its message, payload)"""
+        frame = self.next_frame()
+        return frame.opcode, frame.final, frame.payload
+
+    def next_frame(self):
         first, length = self._take(2)
-        if length == 126:
-            length = struct.unpack("!H", self._take(2))[0]
-        elif length == 127:
-            length = struct.unpack("!Q", self._take(8))[0]
-        return first & 15, bool(first & 128), self._take(length)
+        assert length < 128, "servers do not mask"
+        if length >= 126:
+            least = 126 if length == 126 else 65536
+            length = int.from_bytes(self._take(2 if length == 126 else 8), "big")
+            assert length >= least, f"{length} is written in more bytes than it takes"
+        return ServerFrame(first & 15, bool(first & 128), first >> 4 & 7, self._take(length))
 
     def _take(self, size):
         if len(self.buffer) < size:
@@ -132,15 +157,21 @@ def masked(payload, final=True, opcode=1):
     return frame_head(len(payload), final, opcode) + payload
 
 
-def frame_head(size, final=True, opcode=1):
-    first = (128 if final else 0) | opcode
-    if size < 126:
-        head = struct.pack("!BB", first, 128 | size)
-    elif size < 65536:
-        head = struct.pack("!BBH", first, 128 | 126, size)
-    else:
-        head = struct.pack("!BBQ", first, 128 | 127, size)
-    return head + bytes(4)
+def frame_head(size, final=True, opcode=1, reserved=0, mask=bytes(4), length_bytes=None):
+    """A client's. `length_bytes`: 0, 2 or 8 behind the second byte, by default as few as can be. No mask: as a
+    server's."""
+    if length_bytes is None:
+        length_bytes = 0 if size < 126 else 2 if size < 65536 else 8
+    short = {0: size, 2: 126, 8: 127}[length_bytes]
+    return (bytes([(128 if final else 0) | reserved << 4 | opcode, (128 if mask else 0) | short]) +
+            (size.to_bytes(length_bytes, "big") if length_bytes else b"") + (mask or b""))
+
+
+def under_mask(payload, mask):
+    """Masked where it is not, and the other way round."""
+    size = len(payload)
+    key = (mask * (size // 4 + 1))[:size]
+    return (int.from_bytes(payload, "big") ^ int.from_bytes(key, "big")).to_bytes(size, "big")
 
 
 class Actor(Raw):

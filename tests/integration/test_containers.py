@@ -1,7 +1,6 @@
 """The image is built from a fresh clone, and docker-compose.yml makes a cluster of it, in containers of podman. Where
 podman cannot do that this test says why, and does not run."""
 
-import asyncio
 import contextlib
 import os
 import shutil
@@ -9,8 +8,10 @@ import signal
 import subprocess
 
 import clone
+import documented
 import pytest
 from cluster import http_get, ports, until
+from trust import Certificates
 from ws import echo
 
 _DEBIAN = "docker.io/library/debian:bookworm-slim"
@@ -37,18 +38,17 @@ def _why_not():
 
 
 class _Compose:
-    """A cluster of the image `image` and a clone's docker-compose.yml, on ports of its own."""
+    """A cluster of the image `image` and a clone's docker-compose.yml, on ports of its own. `environment`: options."""
 
-    def __init__(self, directory, image):
+    def __init__(self, directory, image, environment):
         self._clone = directory
         self.image = image
         self.name = f"dormouse-test-{os.getpid()}"
         self.gateways = [ports.choose(None, f"{self.name} gateway {number}") for number in (1, 2)]
-        self.admin = ports.choose(None, f"{self.name} admin")
         self._environment = {
             **os.environ, "DORMOUSE_IMAGE": image, "GATEWAY_1_PORT": str(self.gateways[0]),
-            "GATEWAY_2_PORT": str(self.gateways[1]), "STATEKEEPER_ADMIN_PORT": str(self.admin),
-            "GATEWAY_DESCRIPTORS": "4096", "DORMOUSE_DRAIN_WINDOW": "100ms"}
+            "GATEWAY_2_PORT": str(self.gateways[1]), "GATEWAY_DESCRIPTORS": "4096", "DORMOUSE_DRAIN_WINDOW": "100ms",
+            **environment}
 
     def __call__(self, *words):
         done = subprocess.run(["podman-compose", "-p", self.name, *words], cwd=self._clone, env=self._environment,
@@ -65,14 +65,24 @@ class _Compose:
     def kill(self, service):
         os.kill(int(self._inspect(service, "{{.State.Pid}}")), signal.SIGKILL)
 
-    def address(self, service, network):
+    def addresses(self, service):
+        """By network."""
         networks = "{{range $name, $it := .NetworkSettings.Networks}}{{$name}}={{$it.IPAddress}} {{end}}"
-        return dict(each.split("=") for each in self._inspect(service, networks).split())[f"{self.name}_{network}"]
+        return {name.removeprefix(f"{self.name}_"): address
+                for name, address in (each.split("=") for each in self._inspect(service, networks).split())}
 
-    def reaches(self, network, host, port):
-        """Whether a stranger's container in the network can connect."""
-        return _podman("run", "--rm", "--network", f"{self.name}_{network}", self.image,
-                       "timeout", "3", "bash", "-c", f": </dev/tcp/{host}/{port}")[0] == 0
+    def is_ready(self, service, port):
+        """What the container's health check asks."""
+        return _podman("exec", f"{self.name}_{service}_1", "wget", "-q", "-O-", "-T2", "-t1",
+                       f"http://127.0.0.1:{port}/readyz") == (0, "ready")
+
+    def reached(self, network, *targets):
+        """Those of the targets (HOST/PORT) to which a stranger's container in the network can connect."""
+        each_at_once = 'for each; do (timeout 3 bash -c ": </dev/tcp/$each" && echo "$each") & done 2>/dev/null; wait'
+        status, said = _podman("run", "--rm", "--network", f"{self.name}_{network}", self.image,
+                               "bash", "-c", each_at_once, "bash", *targets)
+        assert status == 0, said
+        return set(said.split()) & set(targets)
 
     def is_up(self):
         with contextlib.suppress(OSError):
@@ -80,31 +90,48 @@ class _Compose:
         return False
 
 
-@pytest.fixture(name="compose", scope="module")
-def _compose(tmp_path_factory):
+@pytest.fixture(name="built", scope="module")
+def _built(tmp_path_factory):
+    """A clone, with its secrets, and the name of the image that was built from it."""
     if why := _why_not():
         pytest.skip(why)
     directory = tmp_path_factory.mktemp("clone")
     image = f"localhost/dormouse-test:{os.getpid()}"
     clone.make(directory)
     subprocess.run([directory / "deploy" / "make-secrets"], check=True)
-    compose = _Compose(directory, image)
+    # The network is for Debian's packages. Without terminal or limit: a compiler is at work, for minutes.
+    subprocess.run(["podman", "build", "--isolation=chroot", "--network=host", "-f", "deploy/Dockerfile", "-t", image, "."],
+                   cwd=directory, stdin=subprocess.DEVNULL, check=True)
+    yield directory, image
+    _podman("image", "rm", image)
+
+
+@pytest.fixture(name="compose", scope="module", params=["secret", "tls"])
+def _compose(request, built, tmp_path_factory):
+    directory, image = built
+    environment = {}
+    if request.param == "tls":
+        environment = documented.environment()
+        (directory / "docker-compose.override.yml").write_text(documented.overrides()[0], encoding="utf-8")
+        certificates = Certificates(tmp_path_factory.mktemp("authority"))
+        for name in ("ca.pem", *(role + end for role in ("gateway", "statekeeper") for end in (".pem", ".key"))):
+            mounted = directory / "deploy" / "secrets" / name
+            shutil.copyfile(certificates.path(name if name == "ca.pem" else "dormouse-" + name), mounted)
+            mounted.chmod(0o644)
+    compose = _Compose(directory, image, environment)
     try:
-        # The network is for Debian's packages. Without terminal or limit: a compiler is at work, for minutes.
-        subprocess.run(["podman", "build", "--isolation=chroot", "--network=host", "-f", "deploy/Dockerfile", "-t", image,
-                        "."], cwd=directory, stdin=subprocess.DEVNULL, check=True)
         compose("up", "--detach", "--no-build")
         yield compose
     finally:
         compose("stop", "-t", "40")
         compose("down", "--volumes")
-        _podman("network", "rm", *(f"{compose.name}_{network}" for network in ("admin", "edge", "link", "store")))
-        _podman("image", "rm", image)
+        _podman("network", "rm", *(f"{compose.name}_{network}" for network in ("edge", "link", "store")))
 
 
 async def test_cluster_in_containers(compose):
     await until(compose.is_up, "both gateways have reached the statekeeper", timeout=60)
-    assert http_get(compose.admin, "/readyz")[0] == 200
+    for service, port in (("statekeeper", 7401), ("gateway-1", 8081), ("gateway-2", 8081)):
+        assert compose.is_ready(service, port)
     first, second = (f"ws://127.0.0.1:{port}/websocket/room" for port in compose.gateways)
     async with echo(first) as one, echo(second) as two:
         assert (await one.ask("x"))["connections"] == 2
@@ -116,14 +143,11 @@ async def test_cluster_in_containers(compose):
 async def test_who_reaches_whom_in_containers(compose):
     await until(compose.is_up, "both gateways have reached the statekeeper", timeout=60)
 
-    def reaches(*asked):
-        return asyncio.to_thread(compose.reaches, *asked)
+    def at_each_address(service, port):
+        """By its name, and by what somebody finds out."""
+        return {f"{host}/{port}" for host in (service, *compose.addresses(service).values())}
 
-    assert await reaches("edge", "gateway-1", 8080)
-    assert await reaches("link", "statekeeper", 7400), "as gateways do"
-    for service in ("statekeeper", "redis"):
-        assert not await reaches("edge", service, 7400)
-    # Podman keeps others out of internal networks only.
-    for network in ("link", "store"):
-        assert not await reaches("edge", compose.address("statekeeper", network), 7400), network
-    assert not await reaches("link", compose.address("redis", "store"), 6379)
+    clients = {"gateway-1/8080", "gateway-2/8080"}
+    private = at_each_address("statekeeper", 7400) | at_each_address("statekeeper", 7401) | at_each_address("redis", 6379)
+    assert compose.reached("edge", *clients, *private) == clients
+    assert compose.reached("link", "statekeeper/7400", *at_each_address("redis", 6379)) == {"statekeeper/7400"}

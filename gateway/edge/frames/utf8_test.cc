@@ -1,4 +1,4 @@
-#include "gateway/edge/utf8.h"
+#include "gateway/edge/frames/utf8.h"
 
 #include <gtest/gtest.h>
 
@@ -40,6 +40,25 @@ TEST(Utf8, RefusesWhatIsNot) {
       EXPECT_FALSE(IsValidUtf8(std::string(before, 'x') + text)) << before;
       EXPECT_FALSE(IsValidUtf8(text + std::string(before, 'x'))) << before;
     }
+  }
+}
+
+TEST(Utf8, TextMayComeInPieces) {
+  const std::string text = "caf\xc3\xa9 \xe2\x82\xac, \xf0\x9f\x90\xad and more than eight";
+  for (size_t cut = 0; cut <= text.size(); ++cut) {
+    Utf8Reader reader;
+    EXPECT_TRUE(reader.Take(text.substr(0, cut)));
+    EXPECT_EQ(reader.complete(), IsValidUtf8(text.substr(0, cut))) << cut;
+    EXPECT_TRUE(reader.Take(text.substr(cut)));
+    EXPECT_TRUE(reader.complete());
+  }
+}
+
+TEST(Utf8, TheFirstByteThatCannotBeIsFound) {
+  for (const std::string text : {"\xe0\x9f", "\xf0\x8f", "\xed\xa0", "\xf4\x90", "\xc3(", "\xf5", "\xc0"}) {
+    Utf8Reader reader;
+    for (size_t i = 0; i < text.size(); ++i)
+      EXPECT_EQ(reader.Take(text.substr(i, 1)), i + 1 < text.size()) << i;
   }
 }
 
