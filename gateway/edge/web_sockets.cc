@@ -47,8 +47,9 @@ void WebSockets::OnEvent(Connection* connection, int events) {
 }
 
 void WebSockets::OnTurnEnd() {
-  const std::vector<Connection*> ready = std::exchange(ready_, {});
-  for (size_t i = ready.size(); i-- > 0;) Handle(ready[i], std::exchange(ready[i]->ready_events, 0));
+  // Handling calls back nobody at once: what it feeds to the loop comes in a later turn.
+  for (size_t i = ready_.size(); i-- > 0;) Handle(ready_[i], std::exchange(ready_[i]->ready_events, 0));
+  ready_.clear();
 }
 
 void WebSockets::Handle(Connection* connection, int events) {

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "clients/load/sockets.h"
+#include "gateway/edge/frames/unmask.h"
 
 namespace dormouse::bench {
 namespace {
@@ -55,19 +56,10 @@ size_t Echo(char* bytes, size_t size, std::string* out) {
     header = 8;
   }
   if (size < header + length) return 0;
-  uint64_t mask;
+  uint32_t mask;
   std::memcpy(&mask, bytes + header - 4, 4);
-  std::memcpy(reinterpret_cast<char*>(&mask) + 4, bytes + header - 4, 4);
   char* payload = bytes + header;
-  size_t i = 0;
-  for (; i + 8 <= length; i += 8) {
-    uint64_t word;
-    std::memcpy(&word, payload + i, 8);
-    word ^= mask;
-    std::memcpy(payload + i, &word, 8);
-  }
-  for (; i < length; ++i)
-    payload[i] = static_cast<char>(payload[i] ^ static_cast<char>(mask >> (8 * (i % 8))));
+  Unmask(payload, length, mask);
   out->push_back(bytes[0]);
   if (length < 126) {
     out->push_back(static_cast<char>(length));
