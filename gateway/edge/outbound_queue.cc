@@ -39,6 +39,12 @@ size_t OutboundQueue::PayloadLeft(const Frame& frame) {
   return wire.PayloadWithin(frame.end) - wire.PayloadWithin(frame.sent);
 }
 
+void OutboundQueue::Add(const Frame& frame) {
+  own_ += Own(frame);
+  bytes_ += PayloadLeft(frame);
+  if (!IsControl(frame.opcode)) ++messages_;
+}
+
 void OutboundQueue::Forget(const Frame& frame) {
   own_ -= Own(frame);
   bytes_ -= PayloadLeft(frame);
@@ -46,9 +52,7 @@ void OutboundQueue::Forget(const Frame& frame) {
 }
 
 OutboundQueue::Crossing OutboundQueue::Push(Frame frame, const OutboundMarks& marks) {
-  bytes_ += PayloadLeft(frame);
-  own_ += Own(frame);
-  if (!IsControl(frame.opcode)) ++messages_;
+  Add(frame);
   frames_.push_back(std::move(frame));
   Count();
   return Up(marks);
@@ -61,8 +65,7 @@ void OutboundQueue::PushPong(std::string_view payload) {
     Forget(frames_[place]);
     frames_.erase(frames_.begin() + static_cast<ptrdiff_t>(place));
   }
-  bytes_ += PayloadLeft(pong);
-  own_ += Own(pong);
+  Add(pong);
   frames_.insert(frames_.begin() + static_cast<ptrdiff_t>(place), std::move(pong));
   Count();
 }

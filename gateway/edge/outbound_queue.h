@@ -101,6 +101,8 @@ class OutboundQueue {
  private:
   static size_t Own(const Frame& frame);
   static size_t PayloadLeft(const Frame& frame);
+  // To and from the sums below.
+  void Add(const Frame& frame);
   void Forget(const Frame& frame);
   Crossing Up(const OutboundMarks& marks);
   void Count();
