@@ -38,7 +38,7 @@ class AdminServer::Impl : private FrontDoor::Handler {
         loop_(ev_loop_new(EVBACKEND_EPOLL), ev_loop_destroy),
         front_door_(loop_.get(), {.deadline_ms = kDeadlineMs, .max_visitors = kMaxVisitors}, this),
         listener_(loop_.get(), [this](int fd, const IpAddress& peer, bool /*crowded*/) {
-          front_door_.Admit(fd, peer, {}, false);
+          front_door_.Admit(fd, peer, {}, {});
           return true;
         }) {
     ev_async_init(&stop_, [](struct ev_loop* loop, ev_async*, int) { ev_break(loop, EVBREAK_ALL); });

@@ -211,6 +211,9 @@ void AddAll(Table* table, Options* o) {
       "empty: all");
   table->Plain(kGateway, "trusted-proxies", &o->trusted_proxies,
                "Addresses or networks (10.0.0.0/8) whose X-Forwarded-For says who the client is");
+  table->Plain(kGateway, "proxy-protocol", &o->proxy_protocol,
+               "Expect the PROXY protocol (v1 or v2) of trusted-proxies, at the beginning of each of their "
+               "connections: it says who the client is (true)");
   table->Plain(kGateway, "max-connections", &o->max_connections,
                "Sockets that one gateway holds; 0: as many as its file descriptors allow");
   table->Plain(kGateway, "max-connections-per-address", &o->max_connections_per_address,
@@ -403,6 +406,9 @@ std::string Inconsistency(const Options& o) {
   }
   if (!(o.rate_limit >= 0)) return "--rate-limit must not be negative";
   if (!(o.echo_rate_limit >= 0)) return "--echo-rate-limit must not be negative";
+  if (o.proxy_protocol && o.trusted_proxies.empty()) {
+    return "--proxy-protocol needs --trusted-proxies: whose word is to count";
+  }
   if (o.connection_window < 1) return "--connection-window must be at least 1";
   if (std::string wrong; !ParseRoleLimits(o.role_limits, &wrong).has_value()) return wrong;
   if (!o.role_limits.empty() && o.auth_algorithm == "none") {

@@ -126,6 +126,7 @@ struct Options {
 
   bool hub_view = false;            // gateway
   std::string compression = "off";  // gateway
+  bool proxy_protocol = false;      // gateway
 };
 
 enum class Process { kGateway, kStatekeeper };

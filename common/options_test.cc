@@ -67,6 +67,7 @@ TEST(OptionsTest, WrongInputIsRefused) {
   EXPECT_GT(Parse({"--connection-window", "0"}, &options), 0);
   EXPECT_GT(Parse({"--auth-capabilities", "lax"}, &options), 0);
   EXPECT_GT(Parse({"--role-limits", "board=60", "--auth-algorithm", "HS256"}, &options), 0);
+  EXPECT_GT(Parse({"--proxy-protocol", "true"}, &options), 0) << "of whom?";
   EXPECT_GT(Parse({"--role-limits", "board=60/120"}, &options), 0) << "nobody has a role without a token";
   const std::string path = testing::TempDir() + "/options_test_bad.conf";
   std::ofstream(path) << "hibernate-aftr = \"7s\"\n";

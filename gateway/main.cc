@@ -151,6 +151,7 @@ int Run(const Options& options) {
                    .tokens = entry->tokens.get(),
                    .origins = entry->origins,
                    .proxies = entry->proxies,
+                   .proxy_protocol = options.proxy_protocol,
                    .max_connections = options.max_connections,
                    .max_connections_per_address = options.max_connections_per_address,
                    .inbound_buffer = options.inbound_buffer,

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "common/clock.h"
+#include "common/http/proxy_header.h"
 
 namespace dormouse {
 namespace {
@@ -44,22 +45,15 @@ const char* StatusText(int status) {
       return "Too Many Requests";
     case 431:
       return "Request Header Fields Too Large";
+    case 501:
+      return "Not Implemented";
     case 503:
       return "Service Unavailable";
+    case 505:
+      return "HTTP Version Not Supported";
     default:
       return "Error";
   }
-}
-
-std::string Serialize(const HttpReply& reply, bool with_body) {
-  std::string out = fmt::format(
-      "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nCache-Control: no-cache\r\n"
-      "X-Content-Type-Options: nosniff\r\n",
-      reply.status, StatusText(reply.status), reply.content_type, reply.body.size());
-  for (const auto& [name, value] : reply.headers) out += fmt::format("{}: {}\r\n", name, value);
-  out += "Connection: close\r\n\r\n";
-  if (with_body) out += reply.body;
-  return out;
 }
 
 }  // namespace
@@ -93,11 +87,11 @@ FrontDoor::Visitor* FrontDoor::Add(int fd) {
   return visitor;
 }
 
-void FrontDoor::Admit(int fd, const IpAddress& peer, AddressLimit::Seat seat, bool crowded) {
+void FrontDoor::Admit(int fd, const IpAddress& peer, AddressLimit::Seat seat, Arrival how) {
   Visitor* visitor = Add(fd);
   visitor->peer = peer;
   visitor->seat = std::move(seat);
-  visitor->crowded = crowded;
+  visitor->how = how;
   Read(visitor);  // under load the request is there already
 }
 
@@ -143,10 +137,41 @@ void FrontDoor::Read(Visitor* visitor) {
     }
     return;
   }
-  const size_t seen = visitor->bytes.size();
   visitor->bytes.append(buffer, static_cast<size_t>(size));
+  if (!visitor->how.proxied || TakeProxyHeader(visitor)) Judge(visitor);
+}
+
+// False: the rest of it is to come yet, or the visitor has been dealt with.
+bool FrontDoor::TakeProxyHeader(Visitor* visitor) {
+  const ProxyHeader header = ReadProxyHeader(visitor->bytes);
+  switch (header.state) {
+    case ProxyHeader::State::kIncomplete:
+      Watch(visitor, EV_READ);
+      return false;
+    case ProxyHeader::State::kBad:
+      handler_->OnBadProxyHeader();
+      Remove(visitor, true);
+      return false;
+    case ProxyHeader::State::kWhole:
+      break;
+  }
+  visitor->how.proxied = false;
+  visitor->bytes.erase(0, header.size);
+  if (!header.client.has_value()) return true;
+  visitor->peer = *header.client;
+  const std::optional<HttpReply> refusal = handler_->OnProxied(visitor->peer, &visitor->seat);
+  if (refusal.has_value()) Answer(visitor, *refusal, true);
+  return !refusal.has_value();
+}
+
+// Acts on what has been read, as far as it is clear what that is.
+void FrontDoor::Judge(Visitor* visitor) {
+  if (visitor->bytes.empty()) {
+    Watch(visitor, EV_READ);
+    return;
+  }
   // A request's first line would be waited for in vain.
-  if (const char first = visitor->bytes.front(); seen == 0 && !CanBeginRequest(first)) {
+  if (const char first = visitor->bytes.front(); visitor->looked_at == 0 && !CanBeginRequest(first)) {
     return Answer(
         visitor,
         {.status = 400,
@@ -154,31 +179,45 @@ void FrontDoor::Read(Visitor* visitor) {
                                         : "This is not an HTTP/1.1 request; send GET with a path.\n"},
         true);
   }
-  const size_t head = FindHeadEnd(visitor->bytes, seen);
+  const size_t head = FindHeadEnd(visitor->bytes, visitor->looked_at);
+  visitor->looked_at = visitor->bytes.size();
   if (head > limits_.max_head || (head == 0 && visitor->bytes.size() > limits_.max_head)) {
-    Answer(visitor, {.status = 431, .body = "The request's header is too large; send less than 16 KiB.\n"},
-           true);
-    return;
+    return Answer(visitor,
+                  {.status = 431, .body = "The request's header is too large; send less than 16 KiB.\n"},
+                  true);
   }
   if (head == 0) {
     Watch(visitor, EV_READ);
     return;
   }
   HttpRequest request;
+  HttpReply refusal;
   const std::string_view bytes = visitor->bytes;
-  if (!ParseHttpRequest(bytes.substr(0, head), &request)) {
-    Answer(visitor, {.status = 400, .body = "This is not an HTTP/1.1 request; send GET with a path.\n"},
-           true);
-    return;
-  }
+  if (!ParseHttpRequest(bytes.substr(0, head), &request, &refusal)) return Answer(visitor, refusal, true);
   ev_io_stop(loop_, &visitor->io);  // before the socket may get other watchers
-  const Visit visit{visitor->fd, visitor->peer, &visitor->seat, visitor->crowded, bytes.substr(head)};
+  const Visit visit{visitor->fd, visitor->peer, &visitor->seat, visitor->how.crowded, bytes.substr(head)};
   const bool with_body = request.method != "HEAD";
   if (const std::optional<HttpReply> reply = handler_->OnRequest(request, visit)) {
     Answer(visitor, *reply, with_body);
   } else {
     Remove(visitor, false);
   }
+}
+
+std::string FrontDoor::Serialize(const HttpReply& reply, bool with_body) {
+  std::string out = fmt::format(
+      "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nCache-Control: no-cache\r\n"
+      "X-Content-Type-Options: nosniff\r\nDate: {}\r\n",
+      reply.status, StatusText(reply.status), reply.content_type, reply.body.size(), date_.At(WallMs()));
+  bool upgrade = false;
+  for (const auto& [name, value] : reply.headers) {
+    out += fmt::format("{}: {}\r\n", name, value);
+    upgrade |= EqualsIgnoringCase(name, "upgrade");
+  }
+  // Who is on the way takes out what Connection names, and would pass the header on else (RFC 9110, 7.8).
+  out += upgrade ? "Connection: Upgrade, close\r\n\r\n" : "Connection: close\r\n\r\n";
+  if (with_body) out += reply.body;
+  return out;
 }
 
 void FrontDoor::Answer(Visitor* visitor, const HttpReply& reply, bool with_body) {

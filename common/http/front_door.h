@@ -17,6 +17,7 @@
 #include <string_view>
 
 #include "common/http/address_limit.h"
+#include "common/http/http_date.h"
 #include "common/http/http_reply.h"
 #include "common/http/http_request.h"
 #include "common/http/ip_address.h"
@@ -38,11 +39,17 @@ class FrontDoor {
     virtual ~Handler() = default;
     // The reply, or nothing if the handler took visit.fd.
     virtual std::optional<HttpReply> OnRequest(const HttpRequest& request, const Visit& visit) = 0;
+    // A proxy has said who its client is, to whom the visitor belongs from now on, and the `seat`. A reply:
+    // the client may not come in.
+    virtual std::optional<HttpReply> OnProxied(const IpAddress& /*client*/, AddressLimit::Seat* /*seat*/) {
+      return std::nullopt;
+    }
 
     // To be counted: how many visitors there are now; a request that did not come in time, or before too many
-    // others came; an answer.
+    // others came; one from a proxy that did not begin as it has to; an answer.
     virtual void OnVisitors(size_t /*count*/) {}
     virtual void OnCutOff() {}
+    virtual void OnBadProxyHeader() {}
     virtual void OnAnswered(int /*status*/) {}
   };
   struct Limits {
@@ -56,8 +63,12 @@ class FrontDoor {
   FrontDoor(const FrontDoor&) = delete;
   FrontDoor& operator=(const FrontDoor&) = delete;
 
+  struct Arrival {
+    bool crowded = false;  // few descriptors are left
+    bool proxied = false;  // has to begin with a PROXY header (proxy_header.h), which says who it really is
+  };
   // `seat` is given back when the visitor goes.
-  void Admit(int fd, const IpAddress& peer, AddressLimit::Seat seat, bool crowded);
+  void Admit(int fd, const IpAddress& peer, AddressLimit::Seat seat, Arrival how);
   // Answers without hearing the visitor. Of those only so many may take their time to read it: the rest is
   // turned away without a word.
   void TurnAway(int fd, const HttpReply& reply);
@@ -73,17 +84,21 @@ class FrontDoor {
     int fd = -1;
     ev_io io;
     State state = State::kReading;
-    bool crowded = false;
+    Arrival how;
     bool turned_away = false;
     IpAddress peer;
     AddressLimit::Seat seat;
-    std::string bytes;  // what was read, then what is to be written
+    std::string bytes;     // what was read, then what is to be written
+    size_t looked_at = 0;  // of what was read, for the head's end
     size_t written = 0;
   };
 
   Visitor* Add(int fd);
   void OnIo(Visitor* visitor);
   void Read(Visitor* visitor);
+  bool TakeProxyHeader(Visitor* visitor);
+  void Judge(Visitor* visitor);
+  std::string Serialize(const HttpReply& reply, bool with_body);
   void Answer(Visitor* visitor, const HttpReply& reply, bool with_body);
   void Write(Visitor* visitor);
   void Linger(Visitor* visitor);
@@ -96,6 +111,7 @@ class FrontDoor {
   const Limits limits_;
   Handler* handler_;
   LoopTimers timers_;
+  HttpDate date_;
   std::list<Visitor> visitors_;  // who came last is the first
   size_t turned_away_ = 0;
 };

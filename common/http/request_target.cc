@@ -9,7 +9,7 @@
 namespace dormouse {
 namespace {
 
-constexpr auto npos = std::string_view::npos;
+constexpr auto kNpos = std::string_view::npos;
 
 bool IsAlphanumeric(char c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
@@ -20,9 +20,9 @@ bool IsVisible(char c) { return static_cast<unsigned char>(c) > 0x20 && c != 0x7
 
 bool IsName(std::string_view text) {
   constexpr std::string_view kSymbols = "-._~!$&'()*+,;=%";
-  return !text.empty() && PercentDecode(text).has_value() &&
-         std::all_of(text.begin(), text.end(),
-                     [&](char c) { return IsAlphanumeric(c) || kSymbols.find(c) != npos; });
+  if (text.find('%') != kNpos && !PercentDecode(text).has_value()) return false;
+  return !text.empty() && std::all_of(text.begin(), text.end(),
+                                      [&](char c) { return IsAlphanumeric(c) || kSymbols.find(c) != kNpos; });
 }
 
 bool IsPort(std::string_view text) {
@@ -41,7 +41,7 @@ bool IsWebScheme(std::string_view text) {
 void SplitPath(std::string_view text, RequestTarget* target) {
   const size_t question = text.find('?');
   target->path = text.substr(0, question);
-  target->query = question == npos ? std::string_view() : text.substr(question + 1);
+  target->query = question == kNpos ? std::string_view() : text.substr(question + 1);
 }
 
 }  // namespace
@@ -50,10 +50,10 @@ bool IsHostAndPort(std::string_view text) {
   size_t host_end = text.find(':');
   if (text.starts_with('[')) {
     const size_t bracket = text.find(']');
-    if (bracket == npos) return false;
+    if (bracket == kNpos) return false;
     const std::string_view address = text.substr(1, bracket - 1);
     host_end = bracket + 1;
-    if (address.find(':') == npos || !IpAddress::Parse(address).has_value()) return false;
+    if (address.find(':') == kNpos || !IpAddress::Parse(address).has_value()) return false;
     if (host_end < text.size() && text[host_end] != ':') return false;
   } else if (!IsName(text.substr(0, host_end))) {
     return false;
@@ -65,7 +65,7 @@ const char* ReadTarget(std::string_view method, std::string_view text, RequestTa
   constexpr const char* kNone = "This is not an HTTP/1.1 request; send GET with a path.\n";
   *target = {};
   if (text.empty() || !std::all_of(text.begin(), text.end(), IsVisible)) return kNone;
-  if (text.find('#') != npos) return "What follows # stays with the client; leave it out of the request.\n";
+  if (text.find('#') != kNpos) return "What follows # stays with the client; leave it out of the request.\n";
   if (text == "*") {
     if (method != "OPTIONS") return "Only OPTIONS may ask for *; send a path.\n";
     target->path = text;
@@ -76,7 +76,7 @@ const char* ReadTarget(std::string_view method, std::string_view text, RequestTa
     return nullptr;
   }
   const size_t colon = text.find("://");
-  if (colon == npos || !IsWebScheme(text.substr(0, colon))) return kNone;
+  if (colon == kNpos || !IsWebScheme(text.substr(0, colon))) return kNone;
   text.remove_prefix(colon + 3);
   const size_t authority_end = std::min(text.find_first_of("/?"), text.size());
   target->authority = text.substr(0, authority_end);

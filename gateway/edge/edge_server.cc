@@ -36,6 +36,7 @@ HttpReply UpgradeRequired(std::string body) {
           .headers = {{"Upgrade", "websocket"}, {"Sec-WebSocket-Version", "13"}}};
 }
 
+constexpr std::string_view kMethods = "GET, HEAD, OPTIONS";
 constexpr std::string_view kHealthMethods = "GET, HEAD, POST, OPTIONS";
 
 HttpReply MethodNotAllowed(std::string_view allowed) {
@@ -174,40 +175,55 @@ void EdgeServer::OnForgotten(const std::vector<bool>& by_shard) {
 
 bool EdgeServer::OnAccept(int fd, const IpAddress& peer, bool crowded) {
   if (crowded) metrics_->accepts_crowded->Increment();
+  const bool from_proxy = config_.proxies.Contains(peer);
   AddressLimit::Seat seat;
-  if (!config_.proxies.Contains(peer)) {
-    auto taken = address_limit_.Take(peer);
-    if (!taken.has_value()) {
-      metrics_->Refused(RefusalCause::kAddressLimit);
-      front_door_.TurnAway(fd, TooManyFromAddress());
-      return !crowded;
-    }
-    seat = std::move(*taken);
+  if (const auto refusal = from_proxy ? std::nullopt : TakeSeat(peer, &seat)) {
+    front_door_.TurnAway(fd, *refusal);
+  } else {
+    front_door_.Admit(fd, peer, std::move(seat),
+                      {.crowded = crowded, .proxied = from_proxy && config_.proxy_protocol});
   }
-  front_door_.Admit(fd, peer, std::move(seat), crowded);
   return !crowded;
+}
+
+// The refusal where the client has as many as it may.
+std::optional<HttpReply> EdgeServer::TakeSeat(const IpAddress& client, AddressLimit::Seat* seat) {
+  auto taken = address_limit_.Take(client);
+  if (taken.has_value()) {
+    *seat = std::move(*taken);
+    return std::nullopt;
+  }
+  metrics_->Refused(RefusalCause::kAddressLimit);
+  return TooManyFromAddress();
+}
+
+// Behind it may be a second proxy of ours: then it is counted once its request says for whom.
+std::optional<HttpReply> EdgeServer::OnProxied(const IpAddress& client, AddressLimit::Seat* seat) {
+  return config_.proxies.Contains(client) ? std::nullopt : TakeSeat(client, seat);
 }
 
 std::optional<HttpReply> EdgeServer::OnRequest(const HttpRequest& request, const FrontDoor::Visit& visit) {
   IpAddress client = visit.peer;
   if (config_.proxies.Contains(client)) {
     client = config_.proxies.ClientOf(client, request);
-    auto taken = address_limit_.Take(client);
-    if (!taken.has_value()) {
-      metrics_->Refused(RefusalCause::kAddressLimit);
-      return TooManyFromAddress();
-    }
-    *visit.seat = std::move(*taken);
+    if (auto refusal = TakeSeat(client, visit.seat)) return refusal;
   }
   if (hub_view_.has_value() && HubView::Concerns(request)) return hub_view_->OnRequest(request, visit);
   const bool gets = request.method == "GET" || request.method == "HEAD";
-  if (request.path == "/health") {
-    return gets || request.method == "POST" || request.method == "OPTIONS" ? Health()
-                                                                           : MethodNotAllowed(kHealthMethods);
-  }
-  if (!gets) return MethodNotAllowed("GET, HEAD");
+  const bool asks = request.method == "OPTIONS";
+  if (request.path == "/health")
+    return gets || asks || request.method == "POST" ? Health() : MethodNotAllowed(kHealthMethods);
+  if (asks) return Options(request);
+  if (!gets) return MethodNotAllowed(kMethods);
   if (request.WantsWebSocket()) return OnUpgrade(request, visit, client);
   return OnPlainRequest(request);
+}
+
+// Load balancers ask so whether anybody is there (HAProxy's option httpchk), with any path.
+HttpReply EdgeServer::Options(const HttpRequest& request) {
+  HttpReply reply = request.path == "*" ? HttpReply{} : OnPlainRequest(request);
+  if (reply.status == 404) return reply;
+  return {.headers = {{"Allow", std::string(request.path == "*" ? kHealthMethods : kMethods)}}};
 }
 
 HttpReply EdgeServer::NotFound(std::string_view path) const {
@@ -242,6 +258,8 @@ std::optional<HttpReply> EdgeServer::OnUpgrade(const HttpRequest& request, const
   if (request.method != "GET" || request.minor_version < 1) {
     return Refusal(400, "A WebSocket is opened with GET and HTTP/1.1.\n");
   }
+  // Its bytes would be taken for frames.
+  if (request.has_body) return Refusal(400, "A WebSocket is opened without a body; send none.\n");
   if (request.Header("sec-websocket-version") != "13") {
     return UpgradeRequired("Only WebSocket version 13 is spoken here; send Sec-WebSocket-Version: 13.\n");
   }

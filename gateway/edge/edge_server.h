@@ -62,6 +62,7 @@ class EdgeServer : public StatekeeperLinks::Edge, private FrontDoor::Handler, pr
     const TokenAuthority* tokens = nullptr;  // nullptr: upgrades need no token; else outlives the server
     OriginList origins = {};
     TrustedProxies proxies = {};
+    bool proxy_protocol = false;   // what they send begins with a PROXY header
     uint32_t max_connections = 0;  // 0: as many as there are descriptors
     uint32_t max_connections_per_address = 0;
     uint64_t inbound_buffer = 256u << 20;   // bytes for messages that have come in part
@@ -102,10 +103,14 @@ class EdgeServer : public StatekeeperLinks::Edge, private FrontDoor::Handler, pr
   // FrontDoor::Handler
   std::optional<HttpReply> OnRequest(const HttpRequest& request, const FrontDoor::Visit& visit) override;
   void OnVisitors(size_t count) override { metrics_->half_open->Set(static_cast<double>(count)); }
+  std::optional<HttpReply> OnProxied(const IpAddress& client, AddressLimit::Seat* seat) override;
+  void OnBadProxyHeader() override { metrics_->Refused(RefusalCause::kProxyHeader); }
   void OnCutOff() override { metrics_->handshake_timeouts->Increment(); }
   void OnAnswered(int status) override { metrics_->HttpResponse(status); }
   std::optional<HttpReply> OnUpgrade(const HttpRequest& request, const FrontDoor::Visit& visit,
                                      const IpAddress& client);
+  std::optional<HttpReply> TakeSeat(const IpAddress& client, AddressLimit::Seat* seat);
+  HttpReply Options(const HttpRequest& request);
   HttpReply OnPlainRequest(const HttpRequest& request);
   HttpReply NotFound(std::string_view path) const;
 

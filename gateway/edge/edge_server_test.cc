@@ -108,17 +108,101 @@ TEST_F(EdgeServerTest, RefusesWithASentence) {
   EXPECT_EQ(status("POST /room HTTP/1.1\r\nHost: a\r\n\r\n"), "405");
   EXPECT_EQ(status("nonsense\r\n\r\n"), "400");
   EXPECT_EQ(status("GET / HTTP/1.1\r\nA: " + std::string(20'000, 'x') + "\r\n\r\n"), "431");
-  EXPECT_EQ(status("GET /room HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: "
+  EXPECT_EQ(status("GET /room HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: "
                    "websocket\r\nSec-WebSocket-Version: 8\r\n\r\n"),
             "426");
-  EXPECT_EQ(
-      status(
-          "GET /room HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-          "Sec-WebSocket-Key: short\r\n\r\n"),
-      "400");
+  EXPECT_EQ(status("GET /room HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: "
+                   "websocket\r\nSec-WebSocket-Version: 13\r\n"
+                   "Sec-WebSocket-Key: short\r\n\r\n"),
+            "400");
   EXPECT_THAT(TestClient(port()).Get("/room"), EndsWith("open it with one (ws:// or wss://).\n"));
   EXPECT_THAT(TestClient(port()).Get("/nowhere"), HasSubstr("There is nothing at /nowhere."));
   EXPECT_EQ(links_->event_count(), 0u);
+}
+
+TEST_F(EdgeServerTest, AnUpgradeThatCanBeReadInTwoWaysIsRefused) {
+  Start();
+  const auto refused = [&](const std::string& lines) {
+    TestClient client(port());
+    const std::string status = client.Upgrade("/room", lines).substr(9, 4);
+    return status + client.ReadRest();
+  };
+  EXPECT_THAT(refused("Content-Length: 5\r\n"), "400 A WebSocket is opened without a body; send none.\n");
+  EXPECT_THAT(refused("Transfer-Encoding: chunked\r\n"),
+              "400 A WebSocket is opened without a body; send none.\n");
+  EXPECT_THAT(refused("sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"),
+              "400 The header sec-websocket-key may be sent once only.\n");
+  EXPECT_THAT(refused("Sec-WebSocket-Version: 13\r\n"),
+              "400 The header Sec-WebSocket-Version may be sent once only.\n");
+  for (const char* lines : {"Host: b\r\n", "A : b\r\n", " folded\r\n", "A: b\x01\r\n", "A: b\rB: c\r\n",
+                            "A: b\nB: c\r\n", "Content-Length: 0\r\nContent-Length: 5\r\n",
+                            "Content-Length: 0\r\nTransfer-Encoding: chunked\r\n"}) {
+    EXPECT_THAT(refused(lines), StartsWith("400 ")) << lines;
+  }
+  const std::string good = TestClient::UpgradeRequest("/room");
+  for (const auto& [what, by] : {std::pair("Host: test\r\n", ""), std::pair("Host: test", "Host:"),
+                                 std::pair("Host: test", "Host: te st"), std::pair("/room", "/room#x"),
+                                 std::pair("/room", "ftp://a/room")}) {
+    std::string bad = good;
+    TestClient client(port());
+    client.SendRaw(bad.replace(bad.find(what), std::string_view(what).size(), by));
+    EXPECT_THAT(client.ReadHead(), StartsWith("HTTP/1.1 400 ")) << bad;
+  }
+  EXPECT_EQ(links_->event_count(), 0u);
+  TestClient client(port());
+  EXPECT_THAT(client.Upgrade("/room", "Content-Length: 0\r\n"), StartsWith("HTTP/1.1 101 ")) << "no body";
+}
+
+TEST_F(EdgeServerTest, ARequestMaySayItsWholeAddressAndComeAfterEmptyLines) {
+  Start();
+  for (const char* target : {"http://elsewhere.example/room/a", "ws://[::1]:8080/room/a"}) {
+    TestClient client(port());
+    client.SendRaw("\r\n\r\n" + TestClient::UpgradeRequest(target));
+    EXPECT_THAT(client.ReadHead(), StartsWith("HTTP/1.1 101 ")) << target;
+  }
+  EXPECT_EQ(links_->WaitForEvent(1).hub, "room/a");
+  TestClient impatient(port());
+  impatient.SendRaw("GET / HTTP/1.1\nHost: a\n");
+  EXPECT_THAT(impatient.ReadHead(), StartsWith("HTTP/1.1 400 ")) << "at once: it would never end";
+}
+
+TEST_F(EdgeServerTest, EveryAnswerHasADateAndUpgradesAreForThisHop) {
+  Start();
+  for (const char* path : {"/", "/health", "/room", "/nowhere", "/#"}) {
+    EXPECT_THAT(TestClient(port()).Get(path),
+                testing::ContainsRegex("\r\nDate: [A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} "
+                                       "[0-9]{2}:[0-9]{2}:[0-9]{2} GMT\r\n"))
+        << path;
+  }
+  EXPECT_THAT(
+      TestClient(port()).Get("/room"),
+      testing::AllOf(StartsWith("HTTP/1.1 426 Upgrade Required\r\n"), HasSubstr("\r\nUpgrade: websocket\r\n"),
+                     HasSubstr("\r\nSec-WebSocket-Version: 13\r\n"),
+                     HasSubstr("\r\nConnection: Upgrade, close\r\n")));
+  EXPECT_THAT(TestClient(port()).Get("/"), HasSubstr("\r\nConnection: close\r\n"));
+}
+
+TEST_F(EdgeServerTest, LoadBalancersAskWithOptions) {
+  Start();
+  const auto answer = [&](const std::string& request) {
+    TestClient client(port());
+    client.SendRaw(request);
+    return client.ReadRest();
+  };
+  // As HAProxy's option httpchk does.
+  EXPECT_THAT(answer("OPTIONS /health HTTP/1.0\r\n\r\n"), StartsWith("HTTP/1.1 200 OK\r\n"));
+  for (const char* target : {"/", "/room", "/app.js"}) {
+    EXPECT_THAT(answer("OPTIONS " + std::string(target) + " HTTP/1.0\r\n\r\n"),
+                testing::AllOf(StartsWith("HTTP/1.1 200 OK\r\n"),
+                               HasSubstr("\r\nAllow: GET, HEAD, OPTIONS\r\n"), EndsWith("\r\n\r\n")))
+        << target;
+  }
+  EXPECT_THAT(answer("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"),
+              testing::AllOf(StartsWith("HTTP/1.1 200 OK\r\n"),
+                             HasSubstr("\r\nAllow: GET, HEAD, POST, OPTIONS\r\n"), EndsWith("\r\n\r\n")));
+  EXPECT_THAT(answer("OPTIONS /nowhere HTTP/1.0\r\n\r\n"), StartsWith("HTTP/1.1 404 "));
+  EXPECT_THAT(answer("get / HTTP/1.1\r\nHost: a\r\n\r\n"),
+              testing::AllOf(StartsWith("HTTP/1.1 405 "), HasSubstr("\r\nAllow: GET, HEAD, OPTIONS\r\n")));
 }
 
 TEST_F(EdgeServerTest, SaysBusyUntilProfilesAreKnown) {
@@ -223,7 +307,7 @@ TEST_F(EdgeServerTest, HealthIsToldToWhoeverAsks) {
 TEST_F(EdgeServerTest, A404ListsTheRoutesThatThereAre) {
   Start();
   EXPECT_THAT(TestClient(port()).Get("/nowhere"),
-              HasSubstr("WebSockets open at /, /room, /room/NAME (class room), /plain/NAME (class plain)"));
+              HasSubstr("WebSockets open at /plain/NAME (class plain), /, /room, /room/NAME (class room)"));
   links_->Run([this] { edge_->OnProfiles({profiles_[1]}, 16); });
   const std::string less = TestClient(port()).Get("/nowhere");
   EXPECT_THAT(less, HasSubstr("WebSockets open at /plain/NAME (class plain)"));

@@ -218,5 +218,127 @@ TEST_F(EntryTest, BehindATrustedProxyTheForwardedAddressCounts) {
   EXPECT_EQ(StatusOf("X-Forwarded-For: 192.0.2.4\r\n", "127.0.0.2"), "429");
 }
 
+TEST_F(EntryTest, WhatClientsPretendOfTheirWayReachesNoHub) {
+  EdgeServer::Config config;
+  std::string wrong;
+  config.proxies = TrustedProxies::Parse({"127.0.0.1"}, &wrong).value();
+  Start("", config);
+  const std::string lies =
+      "X-Forwarded-For: 203.0.113.9\r\nX-Real-IP: 203.0.113.9\r\nForwarded: for=203.0.113.9\r\n"
+      "User-Agent: test\r\nOrigin: http://a\r\n";
+  for (const char* from : {"127.0.0.1", "127.0.0.2"}) {
+    ASSERT_EQ(StatusOf(lies, from), "101");
+    const link::OpenRequest open = NextOpened();
+    EXPECT_EQ(open.remote_address(), from == std::string("127.0.0.1") ? "203.0.113.9" : "127.0.0.2");
+    ASSERT_EQ(open.headers_size(), 2);
+    EXPECT_EQ(open.headers(0).name() + open.headers(1).name(), "originuser-agent");
+  }
+}
+
+class ProxyProtocolTest : public EntryTest {
+ protected:
+  void StartBehindProxy() {
+    EdgeServer::Config config;
+    config.max_connections_per_address = 1;
+    std::string wrong;
+    config.proxies = TrustedProxies::Parse({"127.0.0.1", "10.0.0.0/8"}, &wrong).value();
+    config.proxy_protocol = true;
+    Start("", config);
+  }
+  // "101", or another status, or "" where the socket was closed. `header`: as the proxy writes it.
+  std::string Through(const std::string& header, const std::string& headers = "",
+                      const char* from = "127.0.0.1") {
+    clients_.emplace_back(port(), 0, from);
+    clients_.back().SendRaw(header + TestClient::UpgradeRequest("/room", headers));
+    return clients_.back().ReadHead().substr(0, 12);
+  }
+  static std::string Text(const std::string& client) {
+    return "PROXY TCP4 " + client + " 192.0.2.99 1 2\r\n";
+  }
+  static std::string Binary(char command, const std::string& address) {
+    std::string header("\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c", 16);
+    header[12] = command;
+    return header + address + std::string(8, '\x01');
+  }
+};
+
+TEST_F(ProxyProtocolTest, TheClientIsWhoTheProxySaysAndIsCounted) {
+  StartBehindProxy();
+  EXPECT_EQ(Through(Text("192.0.2.1"), "X-Forwarded-For: 192.0.2.7\r\n"), "HTTP/1.1 101");
+  EXPECT_EQ(NextOpened().remote_address(), "192.0.2.1") << "what the client writes itself does not count";
+  EXPECT_EQ(Through(Text("192.0.2.1")), "HTTP/1.1 429");
+  EXPECT_EQ(Metric("dormouse_refusals_total", "address_limit"), 1);
+  EXPECT_EQ(Through(Binary('\x21', "\xc0\xa8\x02\x02")), "HTTP/1.1 101");
+  EXPECT_EQ(NextOpened().remote_address(), "192.168.2.2");
+  EXPECT_EQ(Through("PROXY TCP6 2001:db8::1 ::1 1 2\r\n"), "HTTP/1.1 101");
+  EXPECT_EQ(NextOpened().remote_address(), "2001:db8::1");
+  WaitForGauge(metrics_->connections, 3);
+  clients_.clear();
+  WaitForGauge(metrics_->connections, 0);
+  EXPECT_EQ(Through(Text("192.0.2.1")), "HTTP/1.1 101") << "a closed socket does not count";
+}
+
+TEST_F(ProxyProtocolTest, ItIsCountedBeforeItsRequest) {
+  StartBehindProxy();
+  TestClient first(port());
+  TestClient second(port());
+  first.SendRaw(Text("192.0.2.1"));
+  second.SendRaw(Text("192.0.2.1"));
+  const int64_t until = SteadyMs() + 4'000;  // before their time for a request is over
+  while (Metric("dormouse_refusals_total", "address_limit") == 0 && SteadyMs() < until) links_->Run([] {});
+  EXPECT_EQ(Metric("dormouse_refusals_total", "address_limit"), 1) << "whichever of the two was heard first";
+  EXPECT_EQ(Metric("dormouse_handshake_timeouts_total"), 0);
+}
+
+TEST_F(ProxyProtocolTest, ItComesInPieces) {
+  StartBehindProxy();
+  for (const std::string& header : {Text("192.0.2.1"), Binary('\x21', "\xc0\xa8\x02\x02")}) {
+    TestClient client(port());
+    for (const char c : header + TestClient::UpgradeRequest("/room")) client.SendRaw({&c, 1});
+    EXPECT_THAT(client.ReadHead(), StartsWith("HTTP/1.1 101 "));
+  }
+  EXPECT_EQ(NextOpened().remote_address(), "192.0.2.1");
+  EXPECT_EQ(NextOpened().remote_address(), "192.168.2.2");
+}
+
+TEST_F(ProxyProtocolTest, AProxyMaySpeakForItselfOrForAnother) {
+  StartBehindProxy();
+  EXPECT_EQ(Through(Binary('\x20', "\xc0\xa8\x02\x02")), "HTTP/1.1 101") << "LOCAL";
+  EXPECT_EQ(NextOpened().remote_address(), "127.0.0.1");
+  WaitForGauge(metrics_->connections, 1);
+  clients_.clear();
+  WaitForGauge(metrics_->connections, 0);
+  EXPECT_EQ(Through("PROXY UNKNOWN\r\n"), "HTTP/1.1 101");
+  EXPECT_EQ(NextOpened().remote_address(), "127.0.0.1");
+  EXPECT_EQ(Through(Text("10.0.0.1"), "X-Forwarded-For: 192.0.2.1\r\n"), "HTTP/1.1 101");
+  EXPECT_EQ(NextOpened().remote_address(), "192.0.2.1");
+  EXPECT_EQ(Through(Text("10.0.0.1"), "X-Forwarded-For: 192.0.2.1\r\n"), "HTTP/1.1 429");
+}
+
+TEST_F(ProxyProtocolTest, AProxyThatDoesNotBeginWithItIsClosedAtOnce) {
+  StartBehindProxy();
+  EXPECT_EQ(Through(""), "");
+  EXPECT_EQ(Through("PROXY TCP4 x\r\n"), "");
+  std::string large = Binary('\x21', "\xc0\xa8\x02\x02");
+  large[14] = '\x7f';
+  TestClient larger(port());
+  larger.SendRaw(large.substr(0, 16));
+  EXPECT_TRUE(larger.ReadsEnd());
+  TestClient endless(port());
+  endless.SendRaw("PROXY UNKNOWN " + std::string(107 - 14, 'x'));
+  EXPECT_TRUE(endless.ReadsEnd());
+  EXPECT_EQ(Metric("dormouse_refusals_total", "proxy_header"), 4);
+  EXPECT_EQ(Metric("dormouse_handshake_timeouts_total"), 0);
+  EXPECT_EQ(links_->event_count(), 0u);
+}
+
+TEST_F(ProxyProtocolTest, NobodyElseIsBelieved) {
+  StartBehindProxy();
+  EXPECT_EQ(Through(Text("192.0.2.1"), "", "127.0.0.2"), "HTTP/1.1 400");
+  EXPECT_EQ(Through(Binary('\x21', "\xc0\xa8\x02\x02"), "", "127.0.0.3"), "HTTP/1.1 400");
+  EXPECT_EQ(Through("", "", "127.0.0.4"), "HTTP/1.1 101");
+  EXPECT_EQ(NextOpened().remote_address(), "127.0.0.4");
+}
+
 }  // namespace
 }  // namespace dormouse

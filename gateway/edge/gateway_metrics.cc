@@ -19,7 +19,7 @@ constexpr std::array<const char*, kCloseCauses> kCloseCauseNames = {
     "invalid_utf8", "protocol_error", "partials_full", "slow_consumer", "going_away",   "outbound_full",
     "rate_limit",   "unreadable"};
 constexpr std::array<const char*, kRefusalCauses> kRefusalCauseNames = {"token", "origin", "address_limit",
-                                                                        "full"};
+                                                                        "full", "proxy_header"};
 
 // One counter per cause, so that each is there from the start, at zero.
 template <size_t kCount>

@@ -38,8 +38,9 @@ enum class RefusalCause : uint8_t {
   kOrigin,        // a page of another origin
   kAddressLimit,  // its address has as many sockets as it may
   kFull,          // the gateway has as many as it may, or as its descriptors allow
+  kProxyHeader,   // a proxy did not begin with a good PROXY header
 };
-inline constexpr size_t kRefusalCauses = 4;
+inline constexpr size_t kRefusalCauses = 5;
 
 class GatewayMetrics {
  public:

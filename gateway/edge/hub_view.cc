@@ -55,7 +55,11 @@ bool HubView::Concerns(const HttpRequest& request) {
 }
 
 std::optional<HttpReply> HubView::Refuse(const HttpRequest& request) const {
-  if (request.method != "GET" && request.method != "POST") return Say(405, "GET looks, POST lets it sleep.");
+  if (request.method != "GET" && request.method != "POST") {
+    HttpReply reply = Say(405, "GET looks, POST lets it sleep.");
+    reply.headers.emplace_back("Allow", "GET, POST");
+    return reply;
+  }
   if (!origins_.Admits(request.Header("origin"))) {
     return Say(403,
                "Pages of this origin may not look at hubs here; --allowed-origins lists those that may.");

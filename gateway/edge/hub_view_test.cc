@@ -44,7 +44,13 @@ TEST_F(HubViewTest, IsNotThereUnlessWanted) {
 TEST_F(HubViewTest, ListsTheRoutesOfTheClasses) {
   StartWithView();
   EXPECT_THAT(Say("/hub-view"), HasSubstr(R"({"classes":[{"name":"plain","routes":["/plain/{name}"]},)"
-                                          R"({"name":"room","routes":["/room","/room/{name}","/"]}]})"));
+                                          R"({"name":"room","routes":["/","/room","/room/{name}"]}]})"));
+}
+
+TEST_F(HubViewTest, SaysWhatItIsAskedWith) {
+  StartWithView();
+  EXPECT_THAT(Say("/hub-view/room", "PUT"),
+              testing::AllOf(StartsWith("HTTP/1.1 405 "), HasSubstr("\r\nAllow: GET, POST\r\n")));
 }
 
 TEST_F(HubViewTest, SaysWhatTheOwnerSays) {
@@ -86,10 +92,9 @@ TEST_F(HubViewTest, AsksNobodyAboutWhatIsNoHub) {
        {"/hub-view/nowhere", "/hub-view/room/", "/hub-view/room/a%2fb", "/hub-view/plain"}) {
     EXPECT_THAT(Say(path), StartsWith("HTTP/1.1 404 ")) << path;
   }
-  EXPECT_THAT(
-      Say("/hub-viewer"),
-      HasSubstr("There is nothing at /hub-viewer. WebSockets open at /, /room, /room/NAME (class room), "
-                "/plain/NAME (class plain); the web client is at /."));
+  EXPECT_THAT(Say("/hub-viewer"),
+              HasSubstr("There is nothing at /hub-viewer. WebSockets open at /plain/NAME (class plain), "
+                        "/, /room, /room/NAME (class room); the web client is at /."));
 }
 
 TEST_F(HubViewTest, AnswersInTimeWhenTheOwnerDoesNot) {

@@ -14,9 +14,10 @@ using testing::IsEmpty;
 class OfferedProtocolsTest : public testing::Test {
  protected:
   std::optional<OfferedProtocols> Read(const std::string& headers) {
-    head_ = "GET / HTTP/1.1\r\n" + headers + "\r\n";
+    head_ = "GET / HTTP/1.1\r\nHost: test\r\n" + headers + "\r\n";
     HttpRequest request;
-    EXPECT_TRUE(ParseHttpRequest(head_, &request)) << head_;
+    HttpReply refusal;
+    EXPECT_TRUE(ParseHttpRequest(head_, &request, &refusal)) << head_ << refusal.body;
     return ReadOfferedProtocols(request);
   }
   std::optional<OfferedProtocols> Offer(const std::string& list) {

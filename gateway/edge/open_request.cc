@@ -35,7 +35,9 @@ std::string MakeOpenRequest(const HttpRequest& request, const IpAddress& client,
   open.set_query(AsUtf8(request.query));
   open.set_remote_address(client.ToString());
   open.set_subprotocol(std::string(subprotocol));
-  for (const char* name : {"origin", "user-agent", "x-forwarded-for"}) {
+  // Not what proxies add, or clients pretend that they do (X-Forwarded-For and its like): `client` is what
+  // can be believed of that.
+  for (const char* name : {"origin", "user-agent"}) {
     const auto value = request.Header(name);
     if (!value.has_value()) continue;
     link::OpenRequest::Header* header = open.add_headers();

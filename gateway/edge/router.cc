@@ -13,19 +13,16 @@ namespace {
 
 constexpr std::string_view kNamePart = "{name}";
 
-std::string DescribeRoutes(const std::vector<link::ClassProfile>& profiles) {
+std::string DescribeRoutes(const Router::Routes& routes) {
   std::vector<std::string> classes;
-  for (const link::ClassProfile& profile : profiles) {
-    std::vector<std::string> paths;
-    for (const link::Route& route : profile.routes()) {
-      std::string_view path = route.path();
+  for (const auto& [name, paths] : routes) {
+    std::vector<std::string> shown;
+    for (std::string_view path : paths) {
       const bool named = path.ends_with(kNamePart);
       if (named) path.remove_suffix(kNamePart.size());
-      paths.push_back(std::string(path) + (named ? "NAME" : ""));
+      shown.push_back(std::string(path) + (named ? "NAME" : ""));
     }
-    std::ranges::sort(paths);
-    if (!paths.empty())
-      classes.push_back(fmt::format("{} (class {})", fmt::join(paths, ", "), profile.name()));
+    classes.push_back(fmt::format("{} (class {})", fmt::join(shown, ", "), name));
   }
   return classes.empty() ? "no path yet" : fmt::format("{}", fmt::join(classes, ", "));
 }
@@ -33,7 +30,6 @@ std::string DescribeRoutes(const std::vector<link::ClassProfile>& profiles) {
 }  // namespace
 
 void Router::SetProfiles(const std::vector<link::ClassProfile>& profiles) {
-  description_ = DescribeRoutes(profiles);
   exact_.clear();
   prefixes_.clear();
   routes_.clear();
@@ -55,6 +51,8 @@ void Router::SetProfiles(const std::vector<link::ClassProfile>& profiles) {
       }
     }
   }
+  for (auto& [name, paths] : routes_) std::ranges::sort(paths);
+  description_ = DescribeRoutes(routes_);
 }
 
 Router::Match Router::Find(std::string_view path) const {

@@ -17,11 +17,11 @@ class Router {
   // Replaces routes and rules. Classes stay where they are for the connections that point to them; one that
   // has left the profiles keeps its last rules and has no routes.
   void SetProfiles(const std::vector<link::ClassProfile>& profiles);
-  // "/ws/{name}", by class; for people.
+  // "/ws/{name}", by class; both in alphabetical order.
   using Routes = std::map<std::string, std::vector<std::string>>;
   const Routes& routes() const { return routes_; }
   bool has_profiles() const { return !classes_.empty(); }
-  // "/ws, /ws/NAME (class signal), ...": the routes, for people.
+  // "/ws, /ws/NAME (class signal), ...": the same for people, in the same order.
   const std::string& Describe() const { return description_; }
 
   enum class Result { kFound, kUnknownPath, kBadName };

@@ -55,6 +55,14 @@ TEST_F(RouterTest, KnowsNoOtherPath) {
   }
 }
 
+TEST_F(RouterTest, SaysInOneOrderWhatThereIs) {
+  EXPECT_EQ(router.Describe(), "/websocket, /websocket/NAME (class echo), /, /ws, /ws/NAME (class signal)");
+  EXPECT_EQ(router.routes(), (Router::Routes{{"echo", {"/websocket", "/websocket/{name}"}},
+                                             {"signal", {"/", "/ws", "/ws/{name}"}}}));
+  router.SetProfiles({});
+  EXPECT_EQ(router.Describe(), "no path yet");
+}
+
 TEST_F(RouterTest, NewProfilesReplaceRulesOfTheSameClass) {
   const HubClassEdge* signal = router.Find("/ws").hub_class;
   link::ClassProfile changed = Profile("signal", {{"/other", "x"}});

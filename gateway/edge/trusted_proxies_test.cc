@@ -15,9 +15,10 @@ TrustedProxies Proxies(const std::vector<std::string>& networks) {
 
 // The client of a request from 10.0.0.1 with these header lines; 10.0.0.0/8 and 2001:db8::/32 are proxies.
 std::string Client(const std::string& headers) {
-  const std::string head = "GET / HTTP/1.1\r\n" + headers + "\r\n";
+  const std::string head = "GET / HTTP/1.1\r\nHost: test\r\n" + headers + "\r\n";
   HttpRequest request;
-  EXPECT_TRUE(ParseHttpRequest(head, &request)) << head;
+  HttpReply refusal;
+  EXPECT_TRUE(ParseHttpRequest(head, &request, &refusal)) << head << refusal.body;
   return Proxies({"10.0.0.0/8", "2001:db8::/32"}).ClientOf(*IpAddress::Parse("10.0.0.1"), request).ToString();
 }
 

@@ -18,9 +18,10 @@ const std::string kBad(FakeAuthority::kBad);
 
 // "ok ACTOR", or the refusal: "STATUS CHALLENGE BODY".
 std::string Check(const std::string& headers) {
-  const std::string head = "GET /ws?token=" + kGood + " HTTP/1.1\r\n" + headers + "\r\n";
+  const std::string head = "GET /ws?token=" + kGood + " HTTP/1.1\r\nHost: test\r\n" + headers + "\r\n";
   HttpRequest request;
-  EXPECT_TRUE(ParseHttpRequest(head, &request)) << head;
+  HttpReply refusal;
+  EXPECT_TRUE(ParseHttpRequest(head, &request, &refusal)) << head << refusal.body;
   const auto offered = ReadOfferedProtocols(request);
   EXPECT_TRUE(offered.has_value());
   const FakeAuthority authority{};

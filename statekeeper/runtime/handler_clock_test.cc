@@ -4,11 +4,13 @@
 
 #include <thread>
 
+#include "common/thread_time.h"
 #include "statekeeper/runtime/over_limit.h"
 
 namespace dormouse {
 namespace {
 
+using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
 // Keeps the processor busy for so long of its own time.
@@ -48,12 +50,15 @@ TEST_F(HandlerClockTest, WaitingForTheStoreDoesNotCount) {
 }
 
 TEST_F(HandlerClockTest, BeingKeptOffTheProcessorDoesNotCount) {
+  const auto began = ThreadTime();
   for (int i = 0; i < 64; ++i) clock_.Begin(milliseconds(20));
   for (int i = 0; i < 5; ++i) {
     std::this_thread::sleep_for(milliseconds(20));
     clock_.Look();
   }
-  EXPECT_LE(yields_, 1);
+  // Of which being woken takes a part, on a busy machine.
+  const auto worked = ThreadTime() - began;
+  EXPECT_LE(yields_, worked / microseconds(100));
   EXPECT_LT(clock_.End(), milliseconds(20));
 }
 

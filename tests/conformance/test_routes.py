@@ -72,6 +72,8 @@ async def test_a_class_can_be_switched_off():
             async with connect(it.ws_url("/websocket")):
                 pass
         assert refused.value.status_code == 404
+        said = (await asyncio.to_thread(http_get, it.port(), "/websocket"))[1]
+        assert "WebSockets open at /, /ws, /ws/NAME (class signal);" in said, "what there is, and no more"
         async with actor(it.ws_url("/ws"), "test/a") as a:
             assert await a.addresses() == ["test/a"]
 

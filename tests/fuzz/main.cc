@@ -23,6 +23,7 @@
 #include "tests/fuzz/fuzz_target.h"
 
 // Of sanitizers, where the program has one: they end a process without a signal.
+// NOLINTNEXTLINE(bugprone-reserved-identifier)
 extern "C" __attribute__((weak)) void __sanitizer_set_death_callback(void (*callback)());
 
 namespace dormouse {
