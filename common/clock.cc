@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <ctime>
+#include <limits>
 
 #include "common/steered_clock.h"
 
@@ -54,11 +55,23 @@ int64_t SteadyMs() {
 }
 
 std::string Iso8601(int64_t wall_ms) {
-  const time_t seconds = wall_ms / 1000;
-  tm utc;
-  gmtime_r(&seconds, &utc);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", utc.tm_year + 1900, utc.tm_mon + 1,
-                     utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, wall_ms % 1000);
+  // Who writes times writes many of the same second.
+  struct Second {
+    time_t number = std::numeric_limits<time_t>::min();
+    std::string text;
+  };
+  thread_local Second last;
+  const time_t number = wall_ms / 1000;
+  if (number != last.number) {
+    tm utc;
+    gmtime_r(&number, &utc);
+    last = {number, fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.000Z", utc.tm_year + 1900,
+                                utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec)};
+  }
+  std::string text = last.text;
+  auto ms = static_cast<unsigned>(wall_ms % 1000);
+  for (size_t at = text.size() - 2; ms > 0; ms /= 10) text[at--] = static_cast<char>('0' + ms % 10);
+  return text;
 }
 
 }  // namespace dormouse

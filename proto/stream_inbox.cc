@@ -1,5 +1,6 @@
 #include "proto/stream_inbox.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "common/clock.h"
@@ -31,6 +32,29 @@ void StreamInbox::Close() {
   ev_async_stop(loop_, &wake_);
   handing_over_.clear();  // what there was no time for holds its streams, which wait for that
   handed_over_ = 0;
+  for (const auto& stream : std::exchange(adopted_, {})) stream->Abort();
+}
+
+void StreamInbox::Adopt(std::shared_ptr<LinkStream> stream) { adopted_.insert(std::move(stream)); }
+
+void StreamInbox::LetGo(const LinkStream* stream) {
+  const auto at = std::ranges::find(adopted_, stream, &std::shared_ptr<LinkStream>::get);
+  if (at == adopted_.end()) return;
+  const auto last = *at;  // not within the set
+  adopted_.erase(at);
+}
+
+void StreamInbox::Park(std::shared_ptr<LinkStream> stream) {
+  const std::lock_guard lock(mutex_);
+  if (!closed_) parked_.push_back(std::move(stream));
+}
+
+void StreamInbox::HandOverNow(Arrival& arrival) {
+  if (ev_is_active(&wake_)) owner_->OnArrival(arrival);
+}
+
+void StreamInbox::EndTurn() {
+  if (ev_is_active(&wake_)) owner_->OnArrivalsEnd();
 }
 
 bool StreamInbox::Put(Arrival arrival) {

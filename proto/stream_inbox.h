@@ -1,6 +1,8 @@
 // What arrived on a loop's streams: filled by the completion thread, emptied by the loop, which is woken once
 // for all that comes until it looks. Bounded in bytes: streams over the bound are read on only once the loop
 // has caught up, so that the other end sees the pressure.
+//
+// Streams that the loop reads itself (LocalStream) put nothing in: they hand over what they read.
 #pragma once
 
 #include <ev.h>
@@ -9,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -56,8 +59,23 @@ class StreamInbox {
   void Hold(bool hold);
 
   // On the loop's thread: nothing is handed over any more, what comes is dropped. Must be called before the
-  // end.
+  // end. Streams of the loop's own break off.
   void Close();
+
+  // --- For streams that the loop reads itself; on its thread.
+
+  struct ev_loop* loop() const {
+    return loop_;
+  }
+  // Keeps the stream, until it is let go of.
+  void Adopt(std::shared_ptr<LinkStream> stream);
+  void LetGo(const LinkStream* stream);
+  // Whether nothing is to be handed over now. Who was parked reads on when that is over.
+  bool held() const { return held_; }
+  void Park(std::shared_ptr<LinkStream> stream);
+  void HandOverNow(Arrival& arrival);
+  // What was there to be read has been handed over.
+  void EndTurn();
 
   // Completion thread. False: the stream must not be read on now; the inbox does that once there is room.
   bool Put(Arrival arrival);
@@ -82,6 +100,7 @@ class StreamInbox {
 
   // The loop's.
   bool held_ = false;
+  std::set<std::shared_ptr<LinkStream>, std::owner_less<>> adopted_;
   std::vector<Arrival> handing_over_;  // of which the first handed_over_ are
   size_t handed_over_ = 0;
 };

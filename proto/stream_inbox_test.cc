@@ -6,13 +6,15 @@
 #include <string>
 #include <vector>
 
+#include "proto/grpc_stream.h"
+
 namespace dormouse {
 namespace {
 
 // A stream whose operations end when the test says so.
-class FakeStream final : public LinkStream {
+class FakeStream final : public GrpcStream {
  public:
-  FakeStream(CompletionThread* thread, std::shared_ptr<StreamInbox> inbox) : LinkStream(thread) {
+  FakeStream(CompletionThread* thread, std::shared_ptr<StreamInbox> inbox) : GrpcStream(thread) {
     set_inbox(std::move(inbox));
   }
   void Open() { Begin(nullptr); }

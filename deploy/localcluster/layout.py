@@ -6,7 +6,7 @@
     DATA/cluster-secret    the cluster's, by which its processes know each other; the same
     DATA/run/cluster.json  what runs: pids, ports, options; there while the cluster is up
     DATA/run/supervisor.lock   held by the supervisor; the kernel lets go of it however the supervisor ends
-    DATA/run/*.sock        the processes' unix sockets
+    DATA/run/*.sock*       the processes' unix sockets
     DATA/logs/NAME.log     standard error of each process; NAME.log.1 is the one before
 
 All of it is for its user alone: state, secrets, what clients said. The directory itself is closed by the statekeeper.
@@ -19,8 +19,8 @@ import os
 import secrets
 import stat
 
-# A unix socket's path has 107 characters at most; the longest of ours is run/statekeeper-18446744073709551615.sock.
-MAX_PATH = 107 - len("/run/statekeeper-18446744073709551615.sock")
+# A unix socket's path has 107 characters at most; the longest of ours is run/statekeeper-0123456789abcdef.sock.255.
+MAX_PATH = 107 - len("/run/statekeeper-0123456789abcdef.sock.255")
 
 
 def _close(path):

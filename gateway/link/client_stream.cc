@@ -15,7 +15,7 @@ std::shared_ptr<ClientStream> ClientStream::Open(CompletionThread* thread, const
 
 ClientStream::ClientStream(CompletionThread* thread, const LinkChannel& channel, const std::string& method,
                            const grpc::ByteBuffer& first_message, std::shared_ptr<StreamInbox> inbox)
-    : LinkStream(thread), stub_(channel.grpc()), first_message_(first_message) {
+    : GrpcStream(thread), stub_(channel.grpc()), first_message_(first_message) {
   channel.Authorize(&call_context_);
   set_inbox(std::move(inbox));
   call_ = stub_.PrepareCall(&call_context_, method, queue());

@@ -1,5 +1,5 @@
-// The gateway's end of a stream: any method of service Edge, called with one first message. Both of its
-// methods are used alike: a method that only streams answers just gets no second message.
+// The gateway's end of a stream that gRPC carries: any method of service Edge, called with one first message.
+// Both of its methods are used alike: a method that only streams answers just gets no second message.
 #pragma once
 
 #include <grpcpp/client_context.h>
@@ -8,12 +8,12 @@
 #include <memory>
 #include <string>
 
+#include "proto/grpc_stream.h"
 #include "proto/link_channel.h"
-#include "proto/link_stream.h"
 
 namespace dormouse {
 
-class ClientStream final : public LinkStream {
+class ClientStream final : public GrpcStream {
  public:
   // Opens a stream. Its arrivals come to `inbox`; when it cannot be opened, that is Arrival::kClosed.
   static std::shared_ptr<ClientStream> Open(CompletionThread* thread, const LinkChannel& channel,

@@ -8,6 +8,8 @@
 
 #include "common/clock.h"
 #include "common/logging.h"
+#include "gateway/link/client_stream.h"
+#include "proto/local_stream.h"
 #include "proto/refused_event.h"
 
 namespace dormouse {
@@ -28,11 +30,19 @@ constexpr uint64_t kMaxUnacknowledged = 64;
 
 }  // namespace
 
-const LinkChannel& StatekeeperAddress::Channel(uint32_t attempt, int64_t steady_ms) {
+std::shared_ptr<LinkStream> StatekeeperAddress::Open(uint32_t lane, const grpc::ByteBuffer& greeting,
+                                                     uint32_t attempt, int64_t steady_ms,
+                                                     CompletionThread* thread,
+                                                     const std::shared_ptr<StreamInbox>& inbox) {
   const std::string& path = member_.unix_path();
+  const bool by_path = member_.address().empty() || attempt % 2 == 0;
+  if (by_path && !path.empty()) {
+    const std::string lane_socket = LaneSocket(path, lane);
+    if (access(lane_socket.c_str(), F_OK) == 0) return LocalStream::Connect(lane_socket, greeting, inbox);
+  }
   const bool has_unix = !path.empty() && access(path.c_str(), F_OK) == 0;
-  LinkTarget& target = member_.address().empty() || (has_unix && attempt % 2 == 0) ? unix_ : address_;
-  return target.Channel(attempt > 0, steady_ms);
+  LinkTarget& target = member_.address().empty() || (has_unix && by_path) ? unix_ : address_;
+  return ClientStream::Open(thread, target.Channel(attempt > 0, steady_ms), kMethod, greeting, inbox);
 }
 
 LaneLink::LaneLink(CompletionThread* thread, std::shared_ptr<StreamInbox> inbox, const std::string* identity,
@@ -57,8 +67,7 @@ void LaneLink::Tick(int64_t steady_ms) {
   hello->set_received_through(received_through_);
   hello->set_afresh(afresh_);
   FillStale();
-  stream_ = ClientStream::Open(thread_, statekeeper_->Channel(attempts_++, steady_ms), kMethod,
-                               ToBuffer(outgoing_), inbox_);
+  stream_ = statekeeper_->Open(lane_, ToBuffer(outgoing_), attempts_++, steady_ms, thread_, inbox_);
   stream_->set_context(static_cast<StreamUser*>(this));
 }
 

@@ -15,12 +15,15 @@
 #include <vector>
 
 #include "common/shard.h"
-#include "gateway/link/client_stream.h"
 #include "gateway/link/stream_user.h"
 #include "proto/link.pb.h"
 #include "proto/link_channel.h"
+#include "proto/link_stream.h"
 
 namespace dormouse {
+
+class CompletionThread;
+class StreamInbox;
 
 // A statekeeper process as the shard map describes it, and the ways to it.
 class StatekeeperAddress {
@@ -34,8 +37,12 @@ class StatekeeperAddress {
   const std::string& name() const {
     return member_.address().empty() ? member_.unix_path() : member_.address();
   }
-  // The unix socket where it is on this host, on odd attempts the address: the path may be another host's.
-  const LinkChannel& Channel(uint32_t attempt, int64_t steady_ms);
+  // Opens a stream to a lane: by the unix socket where it is on this host, on odd attempts by the address,
+  // for the path may be another host's. Its arrivals come to `inbox`; when it cannot be opened, that is
+  // Arrival::kClosed.
+  std::shared_ptr<LinkStream> Open(uint32_t lane, const grpc::ByteBuffer& greeting, uint32_t attempt,
+                                   int64_t steady_ms, CompletionThread* thread,
+                                   const std::shared_ptr<StreamInbox>& inbox);
 
  private:
   const link::Member member_;
@@ -121,7 +128,7 @@ class LaneLink final : private StreamUser {
   const uint32_t lane_;
   Owner* const owner_;
 
-  std::shared_ptr<ClientStream> stream_;
+  std::shared_ptr<LinkStream> stream_;
   bool greeted_ = false;
   uint32_t attempts_ = 0;  // since the last greeting
   int64_t open_at_ms_ = 0;

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <future>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -16,6 +17,7 @@
 #include "gateway/link/link_harness.h"
 #include "gateway/link/rude_gateway.h"
 #include "proto/link_channel.h"
+#include "proto/local_stream.h"
 #include "proto/statekeeper_sockets.h"
 #include "proto/testing/test_trust.h"
 
@@ -293,13 +295,21 @@ TEST_F(LinkTest, AShardWithMuchToSayLetsOthersOfItsLaneSpeak) {
   EXPECT_LT(terse - taken.begin(), 5);
 }
 
-TEST_F(LinkTest, CutStreamsLoseNothingAndRepeatNothing) {
+// By gRPC, and by the lane's own socket.
+class CutStreamsTest : public LinkTest, public testing::WithParamInterface<bool> {};
+INSTANTIATE_TEST_SUITE_P(Ways, CutStreamsTest, testing::Bool(),
+                         [](const auto& way) { return way.param ? "Local" : "Grpc"; });
+
+TEST_P(CutStreamsTest, LoseNothingAndRepeatNothing) {
   const std::string front = directory_ / "proxy.sock";
   TestStatekeeper::Setup setup = Standard();
   setup.unix_path = front;
   TestStatekeeper statekeeper(setup);
   ASSERT_TRUE(statekeeper.Start());
-  CuttingProxy proxy(front, path_);
+  CuttingProxy map_proxy(front, path_);
+  std::optional<CuttingProxy> lane_proxy;
+  if (GetParam()) lane_proxy.emplace(LaneSocket(front, 0), LaneSocket(path_, 0));
+  CuttingProxy& proxy = GetParam() ? *lane_proxy : map_proxy;
   StatekeeperLinks::Config config = Gateway();
   config.statekeepers = {"unix:" + front};
   TestGateway gateway(config);

@@ -72,12 +72,18 @@ LaneLinks::LaneLinks(Config config, uint32_t lanes, std::shared_ptr<const std::a
 
 LaneLinks::~LaneLinks() {
   for (ev_timer* timer : {&grace_timer_, &notes_timer_, &silence_timer_}) ev_timer_stop(loop_, timer);
-  inbox_->Close();
+  listeners_.clear();
   for (const auto& [id, gateway] : gateways_) {
     if (gateway->stream != nullptr) {
       gateway->stream->End(grpc::Status(grpc::StatusCode::UNAVAILABLE, "the statekeeper stops"));
     }
   }
+  inbox_->Close();
+}
+
+void LaneLinks::Listen(std::string path, LocalStream::Admit admit) {
+  auto listener = LocalListener::Listen(std::move(path), loop_, inbox_, std::move(admit));
+  if (listener != nullptr) listeners_.push_back(std::move(listener));
 }
 
 GatewayLinks::Traffic LaneLinks::traffic() const {

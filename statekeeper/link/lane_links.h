@@ -18,6 +18,7 @@
 #include "proto/link.pb.h"
 #include "proto/stream_inbox.h"
 #include "statekeeper/link/gateway_links.h"
+#include "statekeeper/link/local_listener.h"
 #include "statekeeper/link/outbox.h"
 #include "statekeeper/link/return_index.h"
 #include "statekeeper/link/settlement.h"
@@ -33,6 +34,8 @@ class LaneLinks final : public GatewayLinks, private StreamInbox::Owner {
 
   // Takes streams whose first message is a ToLane with a Hello that is meant for this lane.
   const std::shared_ptr<StreamInbox>& inbox() const { return inbox_; }
+  // Takes the streams of this host's gateways at `path`, too: those that `admit` lets in.
+  void Listen(std::string path, LocalStream::Admit admit);
 
   void Release(EventOutput output) override;
   void Recall(const ConnectionId& closed, ShardId shard, uint32_t epoch, Recalled done) override;
@@ -233,6 +236,7 @@ class LaneLinks final : public GatewayLinks, private StreamInbox::Owner {
   Receiver* const receiver_;
   const int64_t start_ms_;
   const std::shared_ptr<StreamInbox> inbox_;
+  std::vector<std::unique_ptr<LocalListener>> listeners_;
   ev_timer grace_timer_;
   ev_timer notes_timer_;
   ev_timer silence_timer_;

@@ -4,13 +4,9 @@
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
-#include <cstring>
 #include <mutex>
 #include <utility>
 
@@ -22,25 +18,13 @@
 #include "proto/statekeeper_sockets.h"
 #include "proto/watchers.h"
 #include "statekeeper/link/lane_links.h"
+#include "statekeeper/link/local_listener.h"
 #include "statekeeper/link/server_stream.h"
 
 namespace dormouse {
 namespace {
 
 using Service = link::Edge::WithRawMethod_WatchShards<link::Edge::WithRawMethod_Link<link::Edge::Service>>;
-
-// Whether somebody accepts connections there. gRPC would take the path away from them.
-bool IsServed(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof(address.sun_path)) return false;  // gRPC refuses it
-  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const bool served =
-      fd >= 0 && connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
-  if (fd >= 0) close(fd);
-  return served;
-}
 
 class Server final : public LinkServer, private ServerStream::Acceptor {
  public:
@@ -61,6 +45,15 @@ class Server final : public LinkServer, private ServerStream::Acceptor {
     config.incarnation = config_.incarnation;
     config.lane = lane;
     auto links = std::make_unique<LaneLinks>(config, config_.lanes, shard_count_, loop, receiver);
+    for (const std::string& address : config_.addresses) {
+      if (!IsUnixTarget(address)) continue;
+      links->Listen(LaneSocket(address.substr(kUnixScheme.size()), lane),
+                    [this, lane](const grpc::ByteBuffer& first_message) {
+                      uint32_t meant = 0;
+                      const grpc::Status status = JudgeGreeting(first_message, &meant);
+                      return status.ok() && meant != lane ? NoGreeting() : status;
+                    });
+    }
     const std::lock_guard lock(mutex_);
     inboxes_[lane] = links->inbox();
     return links;
@@ -72,6 +65,7 @@ class Server final : public LinkServer, private ServerStream::Acceptor {
     std::vector<int> ports(config_.addresses.size(), 0);
     for (size_t i = 0; i < ports.size(); ++i) {
       const std::string& address = config_.addresses[i];
+      // gRPC would take the path away from whoever serves it.
       if (IsUnixTarget(address) && IsServed(address.substr(kUnixScheme.size()))) {
         *error = "cannot listen on " + address + ": another process does";
         return false;
@@ -123,27 +117,36 @@ class Server final : public LinkServer, private ServerStream::Acceptor {
     service_.RequestLink(context, call, queue, static_cast<grpc::ServerCompletionQueue*>(queue), tag);
   }
 
-  std::shared_ptr<StreamInbox> FindInbox(const grpc::ByteBuffer& first_message,
-                                         grpc::Status* status) override {
+  static grpc::Status NoGreeting() {
+    return {grpc::StatusCode::INVALID_ARGUMENT, "not a greeting to one of this statekeeper's lanes"};
+  }
+
+  // Whether a stream that begins so may go on, and to which lane it goes. Any thread.
+  grpc::Status JudgeGreeting(const grpc::ByteBuffer& first_message, uint32_t* lane) const {
     link::ToLane message;
     const bool parsed = FromBuffer(first_message, &message);
     const link::ToLane::Hello& hello = message.hello();
+    *lane = hello.lane();
     if (!parsed || hello.identity().size() != kGatewayIdentitySize || hello.lane() >= config_.lanes) {
       SPDLOG_ERROR("Refusing a stream: its first message is not a greeting to one of {} lanes",
                    config_.lanes);
-      *status = {grpc::StatusCode::INVALID_ARGUMENT, "not a greeting to one of this statekeeper's lanes"};
-    } else if (hello.incarnation() != config_.incarnation) {
-      *status = {grpc::StatusCode::FAILED_PRECONDITION, "another statekeeper listens here now"};
-    } else if (shard_count_->load() == 0) {
-      *status = {grpc::StatusCode::UNAVAILABLE, "no shard map yet"};
-    } else {
-      const std::lock_guard lock(mutex_);
-      if (inboxes_[hello.lane()] == nullptr) {
-        *status = {grpc::StatusCode::UNAVAILABLE, "the lane is not there yet"};
-      }
-      return inboxes_[hello.lane()];
+      return NoGreeting();
     }
-    return nullptr;
+    if (hello.incarnation() != config_.incarnation) {
+      return {grpc::StatusCode::FAILED_PRECONDITION, "another statekeeper listens here now"};
+    }
+    if (shard_count_->load() == 0) return {grpc::StatusCode::UNAVAILABLE, "no shard map yet"};
+    return grpc::Status::OK;
+  }
+
+  std::shared_ptr<StreamInbox> FindInbox(const grpc::ByteBuffer& first_message,
+                                         grpc::Status* status) override {
+    uint32_t lane = 0;
+    *status = JudgeGreeting(first_message, &lane);
+    if (!status->ok()) return nullptr;
+    const std::lock_guard lock(mutex_);
+    if (inboxes_[lane] == nullptr) *status = {grpc::StatusCode::UNAVAILABLE, "the lane is not there yet"};
+    return inboxes_[lane];
   }
 
   const Config config_;

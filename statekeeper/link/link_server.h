@@ -1,5 +1,7 @@
-// The gRPC server of a statekeeper (service Edge of link.proto): accepts gateways' streams and moves messages
-// between them and each lane's GatewayLinks. One completion-queue thread for all streams.
+// The server of a statekeeper (service Edge of link.proto): accepts gateways' streams and moves messages
+// between them and each lane's GatewayLinks. gRPC's streams share one completion-queue thread. Beside each
+// unix socket on which it listens, each lane has one of its own for the streams of this host's gateways
+// (LocalStream), which its loop takes itself.
 //
 // Threading: create, start and destroy on the main thread; lanes get their GatewayLinks before Start.
 #pragma once

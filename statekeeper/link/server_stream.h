@@ -7,11 +7,11 @@
 #include <functional>
 #include <memory>
 
-#include "proto/link_stream.h"
+#include "proto/grpc_stream.h"
 
 namespace dormouse {
 
-class ServerStream final : public LinkStream {
+class ServerStream final : public GrpcStream {
  public:
   using Call = grpc::ServerAsyncReaderWriter<grpc::ByteBuffer, grpc::ByteBuffer>;
 
@@ -31,7 +31,7 @@ class ServerStream final : public LinkStream {
   static void Accept(CompletionThread* thread, Acceptor* acceptor);
 
   ServerStream(CompletionThread* thread, Acceptor* acceptor)
-      : LinkStream(thread), thread_(thread), acceptor_(acceptor), call_(&call_context_) {}
+      : GrpcStream(thread), thread_(thread), acceptor_(acceptor), call_(&call_context_) {}
 
   void End(const grpc::Status& why) override;
   void Abort() override { call_context_.TryCancel(); }

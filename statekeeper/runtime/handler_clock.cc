@@ -10,30 +10,44 @@ namespace {
 
 // After which others get a turn.
 constexpr std::chrono::microseconds kTurn{200};
-// So that of what others have worked little is taken for that of a turn at whose beginning nobody looked.
-constexpr unsigned kHandlersPerLook = 64;
+// What a turn took is all that the thread has worked since somebody looked. That is no longer ago at its
+// beginning, so of what others have worked little is taken for its own.
+constexpr std::chrono::milliseconds kLookEvery{1};
 
-struct Thread {
-  HandlerClock::Time looked_at = ThreadTime();
-  unsigned handlers = 0;
+// When somebody looked last, and what the thread had worked by then.
+struct LastLook {
+  HandlerClock::Clock::time_point time;
+  HandlerClock::Time worked{};
 };
-thread_local Thread thread;
+thread_local LastLook last_look;
 
-// Of a turn that took so long on the steady clock, what it had of the processor.
-HandlerClock::Time WorkIn(HandlerClock::Time turn) {
-  if (turn < kTurn) return turn;
-  const HandlerClock::Time now = ThreadTime();
-  return std::min(turn, now - std::exchange(thread.looked_at, now));
+// Returns what the thread has worked since the last look.
+HandlerClock::Time LookAgain(HandlerClock::Clock::time_point now) {
+  const HandlerClock::Time worked = ThreadTime();
+  const HandlerClock::Time since = worked - last_look.worked;
+  last_look = {now, worked};
+  return since;
+}
+
+// What a turn from `began` to `now` had of the processor.
+HandlerClock::Time WorkIn(HandlerClock::Clock::time_point began, HandlerClock::Clock::time_point now) {
+  const HandlerClock::Time turn = now - began;
+  return turn < kTurn ? turn : std::min(turn, LookAgain(now));
 }
 
 }  // namespace
 
 void HandlerClock::Begin(Time budget) {
-  if (++thread.handlers % kHandlersPerLook == 0) thread.looked_at = ThreadTime();
   budget_ = budget;
   used_ = {};
   Continue();
   began_ = turn_began_;
+}
+
+void HandlerClock::Continue() {
+  exact_ = false;
+  turn_began_ = Clock::now();
+  if (turn_began_ - last_look.time >= kLookEvery) LookAgain(turn_began_);
 }
 
 HandlerClock::Time HandlerClock::End() {
@@ -44,19 +58,18 @@ HandlerClock::Time HandlerClock::End() {
 
 void HandlerClock::Look() {
   const Clock::time_point now = Clock::now();
-  if (const Time turn = now - turn_began_; turn >= kTurn) {
-    const Time work = WorkIn(turn);
+  if (now - turn_began_ >= kTurn) {
+    const Time work = WorkIn(turn_began_, now);
     used_ += work;
-    if (exact_ && work >= kTurn / 2) {
-      yield_();
-      thread.looked_at = ThreadTime();
-    }
+    const bool yields = exact_ && work >= kTurn / 2;
+    if (yields) yield_();
     Continue();
+    if (yields) LookAgain(turn_began_);
     exact_ = true;
   }
   if (budget_ > Time::zero() && used_ > budget_) throw OverLimit(Hub::Failure::kOverBudget);
 }
 
-void HandlerClock::Pause() { used_ += WorkIn(Clock::now() - turn_began_); }
+void HandlerClock::Pause() { used_ += WorkIn(turn_began_, Clock::now()); }
 
 }  // namespace dormouse

@@ -3,7 +3,7 @@
 // Waiting does not count: for the store, for other hubs that run, for a processor. The steady clock is cheap
 // enough to be read at every call of a handler. The thread's processor time, which tells work from waiting
 // for a processor, costs a system call, so it is read when the steady clock says that something took long,
-// and for one handler in many.
+// and every now and then.
 //
 // One lane's thread.
 #pragma once
@@ -36,10 +36,7 @@ class HandlerClock {
 
   // Around a wait.
   void Pause();
-  void Continue() {
-    exact_ = false;
-    turn_began_ = Clock::now();
-  }
+  void Continue();
 
   // What the handler has used so far.
   Time used() const { return used_ + (Clock::now() - turn_began_); }

@@ -35,7 +35,9 @@ TEST_F(HandlerClockTest, WhoWorksLetsOthersRunAtItsNextCall) {
     clock_.Look();
     clock_.Look();
   }
-  EXPECT_EQ(yields_, 2) << "when it is first seen to work nobody knows since when";
+  // When it is first seen to work it may not be known since when.
+  EXPECT_GE(yields_, 2);
+  EXPECT_LE(yields_, 3);
   EXPECT_GE(clock_.End(), milliseconds(5));
 }
 
@@ -50,8 +52,9 @@ TEST_F(HandlerClockTest, WaitingForTheStoreDoesNotCount) {
 }
 
 TEST_F(HandlerClockTest, BeingKeptOffTheProcessorDoesNotCount) {
+  std::this_thread::sleep_for(milliseconds(2));  // so that what was done before is known to be others' work
   const auto began = ThreadTime();
-  for (int i = 0; i < 64; ++i) clock_.Begin(milliseconds(20));
+  clock_.Begin(milliseconds(20));
   for (int i = 0; i < 5; ++i) {
     std::this_thread::sleep_for(milliseconds(20));
     clock_.Look();
@@ -60,6 +63,15 @@ TEST_F(HandlerClockTest, BeingKeptOffTheProcessorDoesNotCount) {
   const auto worked = ThreadTime() - began;
   EXPECT_LE(yields_, worked / microseconds(100));
   EXPECT_LT(clock_.End(), milliseconds(20));
+}
+
+TEST_F(HandlerClockTest, WhatOthersHaveWorkedDoesNotCount) {
+  clock_.Begin({});
+  clock_.End();
+  Work(milliseconds(40));
+  clock_.Begin({});
+  std::this_thread::sleep_for(milliseconds(30));
+  EXPECT_LT(clock_.End(), milliseconds(10));
 }
 
 TEST_F(HandlerClockTest, OverTheBudgetEveryCallThrows) {

@@ -74,7 +74,9 @@ class Page:
         return int(self.element("heartbeat").get_attribute("data-acks"))
 
     def choose(self, hub_class, hub_name, heartbeat="60"):
-        self.front().find_element(By.CSS_SELECTOR, f"label[for='class-{hub_class}']").click()
+        shown = self.until(lambda: self.front().find_elements(By.CSS_SELECTOR, f"label[for='class-{hub_class}']"),
+                           f"the page does not offer class {hub_class}")
+        shown[0].click()
         self.fill("hub-name", hub_name)
         self.fill("heartbeat-interval", heartbeat)
 

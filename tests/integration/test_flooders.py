@@ -56,7 +56,7 @@ class Flooder:
 async def test_flooders_wait_for_themselves():
     """Four clients that send without a pause take a lane all of its time; one beside them waits for a window of each,
     and not for all that they have to say. They lose nothing."""
-    count = 30_000
+    count = 100_000
     with Cluster(options={"lanes": "1"}) as cluster:
         async with echo(cluster.ws_url("/websocket/beside")) as client:
             flooders = [Flooder(cluster, f"/websocket/flood-{number}", count) for number in range(4)]
@@ -75,7 +75,7 @@ async def test_flooders_wait_for_themselves():
         for numbers in heard:
             assert numbers == list(range(count)), "nothing is lost"
         assert cluster.metrics(cluster.gateways[0])["dormouse_connection_windows_full_total"] > 0
-        assert len(waits) >= 20 and max(waits) < max(took / 5, 0.25), (len(waits), max(waits), took)
+        assert len(waits) >= 10 and max(waits) < max(took / 3, 0.25), (len(waits), max(waits), took)
 
 
 async def test_who_repeats_hub_connect_is_refused():
@@ -117,7 +117,8 @@ def test_unfinished_messages_are_no_innocents_loss(count, size, trickles):
     """Sockets that begin messages and do not end them use up the memory for such; who sends a message without
     dawdling is served all the same."""
     message = b'{"message":"' + b"i" * 200_000 + b'"}'
-    with Cluster(options={"inbound-buffer": "8MiB"}) as cluster, contextlib.ExitStack() as stack:
+    options = {"inbound-buffer": "8MiB", "connection-cpu": "0"}  # this is about memory: its messages are large
+    with Cluster(options=options) as cluster, contextlib.ExitStack() as stack:
         innocent = stack.enter_context(raw_websocket(cluster, "/websocket/innocent"))
         hoarders = []
         for number in range(count):

@@ -51,8 +51,8 @@ def _attacks(incarnation, gateway):
 
 
 def _incarnation(cluster):
-    names = os.listdir(os.path.join(cluster.data, "run"))
-    return int(next(re.fullmatch(r"statekeeper-([0-9a-f]{16})\.sock", name)[1] for name in names), 16)
+    names = " ".join(os.listdir(os.path.join(cluster.data, "run")))
+    return int(re.search(r"statekeeper-([0-9a-f]{16})\.sock", names)[1], 16)
 
 
 def _refusals(cluster):

@@ -1,10 +1,10 @@
-#include "proto/link_stream.h"
+#include "proto/grpc_stream.h"
 
 #include "proto/stream_inbox.h"
 
 namespace dormouse {
 
-bool LinkStream::Busy() {
+bool GrpcStream::Busy() {
   WriteState state = write_state_.load(std::memory_order_acquire);
   if (state == WriteState::kWriting &&
       write_state_.compare_exchange_strong(state, WriteState::kAwaited, std::memory_order_acq_rel)) {
@@ -13,12 +13,12 @@ bool LinkStream::Busy() {
   return state != WriteState::kFree;
 }
 
-void LinkStream::Write(const grpc::ByteBuffer& message) {
+void GrpcStream::Write(const grpc::ByteBuffer& message) {
   write_state_.store(WriteState::kWriting, std::memory_order_release);
   StartWrite(message, write_.Start());
 }
 
-void LinkStream::Begin(const grpc::ByteBuffer* first_message) {
+void GrpcStream::Begin(const grpc::ByteBuffer* first_message) {
   if (first_message == nullptr) {
     write_state_.store(WriteState::kFree, std::memory_order_release);
   } else {
@@ -27,17 +27,17 @@ void LinkStream::Begin(const grpc::ByteBuffer* first_message) {
   ReadNext();
 }
 
-void LinkStream::Closed(grpc::Status status) {
-  status_ = std::move(status);
+void GrpcStream::Closed(grpc::Status status) {
+  set_status(std::move(status));
   if (inbox_ != nullptr) inbox_->Put({Arrival::kClosed, shared_from_this()});
 }
 
-void LinkStream::FinishAfterWrite() {
+void GrpcStream::FinishAfterWrite() {
   const WriteState before = write_state_.exchange(WriteState::kEnding, std::memory_order_acq_rel);
   if (before == WriteState::kFree) OnFinish();
 }
 
-void LinkStream::ReadDone(bool ok) {
+void GrpcStream::ReadDone(bool ok) {
   if (!ok) {
     OnReadEnd();
     return;
@@ -52,7 +52,7 @@ void LinkStream::ReadDone(bool ok) {
   if (inbox_->Put(std::move(arrival))) ReadNext();
 }
 
-void LinkStream::WriteDone(bool ok) {
+void GrpcStream::WriteDone(bool ok) {
   if (!ok) return;  // broken: nobody writes again, and the end comes by way of the read
   WriteState state = write_state_.load(std::memory_order_acquire);
   while (state != WriteState::kEnding &&

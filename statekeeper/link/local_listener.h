@@ -1,0 +1,43 @@
+// Where one lane takes the streams of this host's gateways (LocalStream), on its own loop.
+//
+// Threading: the loop's thread, or before it runs.
+#pragma once
+
+#include <ev.h>
+
+#include <memory>
+#include <string>
+
+#include "proto/local_stream.h"
+#include "proto/stream_inbox.h"
+
+namespace dormouse {
+
+class LocalListener {
+ public:
+  // Takes the place of a socket that nobody serves any more. nullptr: the path cannot be had (it is too long,
+  // another process listens there, ...), and gateways come by gRPC. `loop` outlives the listener.
+  static std::unique_ptr<LocalListener> Listen(std::string path, struct ev_loop* loop,
+                                               std::shared_ptr<StreamInbox> inbox, LocalStream::Admit admit);
+
+  // Of Listen alone.
+  LocalListener(int fd, std::string path, struct ev_loop* loop, std::shared_ptr<StreamInbox> inbox,
+                LocalStream::Admit admit);
+  ~LocalListener();
+  LocalListener(const LocalListener&) = delete;
+  LocalListener& operator=(const LocalListener&) = delete;
+
+ private:
+  void OnReadable();
+
+  const std::string path_;
+  struct ev_loop* const loop_;
+  const std::shared_ptr<StreamInbox> inbox_;
+  const LocalStream::Admit admit_;
+  ev_io readable_;
+};
+
+// Whether somebody accepts connections at this path.
+bool IsServed(const std::string& path);
+
+}  // namespace dormouse
