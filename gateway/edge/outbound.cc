@@ -151,14 +151,18 @@ void Outbound::GiveBack(Connection* connection, EventKind kind,
     }
   };
   if (connection->unconfirmed != nullptr) {
-    const uint64_t lost = connection->unconfirmed->lost();
-    const std::vector<OutboundQueue::Frame> written = connection->unconfirmed->Take();
-    ForgetKept(connection);
-    if (lost > 0) {
+    const Unconfirmed::Taken written = connection->unconfirmed->Take(SteadyMs());
+    const auto say_lost = [&](uint64_t count, EventKind how) {
+      if (count == 0) return;
       events_->AppendLost(*connection,
-                          {.count = lost, .older = true, .unconfirmed = kind == EventKind::kUnconfirmed});
+                          {.count = count, .older = true, .unconfirmed = how == EventKind::kUnconfirmed});
+    };
+    say_lost(written.lost_answered, EventKind::kUnconfirmed);
+    say_lost(written.lost_open, kind);
+    ForgetKept(connection);
+    for (size_t i = 0; i < written.frames.size(); ++i) {
+      give(written.frames[i], i < written.answered ? EventKind::kUnconfirmed : kind);
     }
-    for (const OutboundQueue::Frame& frame : written) give(frame, kind);
   }
   // The rest of a frame that was begun still goes out, unless all is over: its client may have it then.
   const bool is_over = connection->killed || !ev_is_active(&connection->io);
@@ -195,11 +199,15 @@ void Outbound::Ask(Connection* connection) {
 }
 
 void Outbound::OnHeard(Connection* connection) {
-  if (connection->unconfirmed != nullptr && connection->unconfirmed->IsDue(SteadyMs())) Ask(connection);
+  if (connection->unconfirmed == nullptr) return;
+  if (connection->unconfirmed->Hear(SteadyMs())) Ask(connection);
+  if (connection->unconfirmed->empty()) ForgetKept(connection);
 }
 
 bool Outbound::MayClose(Connection* connection) {
-  if (connection->unconfirmed == nullptr || connection->asked_last) return true;
+  if (connection->unconfirmed == nullptr || !connection->unconfirmed->IsOpen() || connection->asked_last) {
+    return true;
+  }
   connection->asked_last = true;
   Ask(connection);
   return false;
@@ -212,11 +220,7 @@ void Outbound::OnPong(Connection* connection, std::string_view payload) {
   } else {
     connection->asked_last = false;
   }
-  if (connection->unconfirmed->empty()) {
-    ForgetKept(connection);
-  } else {
-    with_kept_.splice(with_kept_.end(), with_kept_, connection->unconfirmed->place);
-  }
+  with_kept_.splice(with_kept_.end(), with_kept_, connection->unconfirmed->place);
 }
 
 void Outbound::ForgetKept(Connection* connection) {
@@ -227,10 +231,13 @@ void Outbound::ForgetKept(Connection* connection) {
 
 void Outbound::DropKept() {
   const uint64_t enough = budget_->limit - budget_->limit / 16;
-  for (size_t left = with_kept_.size();
-       left > 0 && (budget_->kept > enough / kKeptPart || budget_->memory > enough); --left) {
-    with_kept_.front()->unconfirmed->Drop();
-    with_kept_.splice(with_kept_.end(), with_kept_, with_kept_.begin());
+  // First what clients have most likely got.
+  for (void (Unconfirmed::*drop)() : {&Unconfirmed::DropAnswered, &Unconfirmed::Drop}) {
+    for (size_t left = with_kept_.size();
+         left > 0 && (budget_->kept > enough / kKeptPart || budget_->memory > enough); --left) {
+      (with_kept_.front()->unconfirmed.get()->*drop)();
+      with_kept_.splice(with_kept_.end(), with_kept_, with_kept_.begin());
+    }
   }
 }
 

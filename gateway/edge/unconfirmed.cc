@@ -9,7 +9,8 @@ namespace dormouse {
 Unconfirmed::~Unconfirmed() { budget_->kept -= memory_; }
 
 bool Unconfirmed::Keep(OutboundQueue::Frame frame, const KeptBounds& bounds, int64_t now_ms) {
-  if (empty()) since_ms_ = now_ms;
+  Confirm(now_ms);
+  if (!IsOpen()) since_ms_ = now_ms;
   ++written_;
   Kept kept{.head = std::move(frame.head), .body = std::move(frame.body), .compressed = frame.compressed};
   kept.head.shrink_to_fit();
@@ -53,32 +54,67 @@ bool Unconfirmed::Answer(std::string_view payload, int64_t now_ms) {
   uint64_t number = 0;
   if (payload.size() != sizeof(number)) return false;
   std::memcpy(&number, payload.data(), sizeof(number));
-  if (number <= confirmed_ || number > asked_) return false;
-  const uint64_t oldest = written_ - size() + 1;
-  for (uint64_t i = oldest; i <= number; ++i) DropOldest();
-  confirmed_ = number;
-  since_ms_ = now_ms;
+  if (number <= answered_ || number > asked_) return false;
+  Settle(now_ms);
+  answered_ = number;
+  answered_ms_ = since_ms_ = now_ms;
   return true;
 }
+
+void Unconfirmed::Settle(int64_t now_ms) {
+  if (now_ms - settling_ms_ >= kTakenAfterMs) taken_ = settling_;
+  if (taken_ < settling_ || settling_ == answered_) return;
+  settling_ = answered_;
+  settling_ms_ = answered_ms_;
+  if (now_ms - settling_ms_ >= kTakenAfterMs) taken_ = settling_;
+}
+
+bool Unconfirmed::Hear(int64_t now_ms) {
+  Confirm(now_ms);
+  Settle(now_ms);
+  if (spoken_ == confirmed_ && taken_ > spoken_) {
+    spoken_ = taken_;
+    spoken_ms_ = now_ms;
+  }
+  return IsOpen() && !asking() && now_ms - since_ms_ >= kAskAfterMs;
+}
+
+void Unconfirmed::Confirm(int64_t now_ms) {
+  if (spoken_ == confirmed_ || now_ms - spoken_ms_ < kEndedAfterMs) return;
+  DropUntil(spoken_);
+  confirmed_ = spoken_;
+}
+
+void Unconfirmed::DropUntil(uint64_t number) {
+  const uint64_t oldest = written_ - size() + 1;
+  for (uint64_t i = oldest; i <= number; ++i) DropOldest();
+}
+
+void Unconfirmed::DropAnswered() { DropUntil(answered_); }
 
 void Unconfirmed::Drop() {
   while (size() > 0) DropOldest();
   frames_.shrink_to_fit();
 }
 
-std::vector<OutboundQueue::Frame> Unconfirmed::Take() {
-  std::vector<OutboundQueue::Frame> taken;
-  taken.reserve(size());
+Unconfirmed::Taken Unconfirmed::Take(int64_t now_ms) {
+  Confirm(now_ms);
+  Taken taken;
+  taken.lost_answered = lost_answered();
+  taken.lost_open = lost_open();
+  taken.frames.reserve(size());
   for (size_t i = first_; i < frames_.size(); ++i) {
-    taken.push_back({.head = std::move(frames_[i].head),
-                     .body = std::move(frames_[i].body),
-                     .returnable = true,
-                     .compressed = frames_[i].compressed});
+    taken.frames.push_back({.head = std::move(frames_[i].head),
+                            .body = std::move(frames_[i].body),
+                            .returnable = true,
+                            .compressed = frames_[i].compressed});
   }
+  const uint64_t older = written_ - size();
+  taken.answered = answered_ > older ? answered_ - older : 0;
   frames_.clear();
   budget_->kept -= memory_;
   memory_ = first_ = bytes_ = unasked_bytes_ = 0;
-  confirmed_ = asked_ = written_;
+  confirmed_ = spoken_ = taken_ = settling_ = answered_ = asked_ = written_;
   return taken;
 }
 

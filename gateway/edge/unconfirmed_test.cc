@@ -18,15 +18,18 @@ class UnconfirmedTest : public testing::Test {
   bool Keep(const std::string& text, int64_t now_ms = 0) {
     return kept_.Keep({.head = text}, bounds_, now_ms);
   }
-  std::vector<std::string> Take() {
+  std::vector<std::string> Take(int64_t now_ms = 0) {
     std::vector<std::string> heads;
-    for (const OutboundQueue::Frame& frame : kept_.Take()) heads.push_back(frame.head);
+    const Unconfirmed::Taken taken = kept_.Take(now_ms);
+    for (const OutboundQueue::Frame& frame : taken.frames) heads.push_back(frame.head);
+    answered_ = taken.answered;
     return heads;
   }
 
   KeptBounds bounds_{.messages = 100, .bytes = 1u << 20};
   OutboundBudget budget_;
   Unconfirmed kept_{&budget_};
+  size_t answered_ = 0;  // of what was taken
 };
 
 TEST_F(UnconfirmedTest, KeepsInOrderWhatNobodyHasConfirmed) {
@@ -34,13 +37,13 @@ TEST_F(UnconfirmedTest, KeepsInOrderWhatNobodyHasConfirmed) {
   for (const char* text : {"one", "two", "three"}) EXPECT_FALSE(Keep(text));
   EXPECT_FALSE(kept_.empty());
   EXPECT_GT(budget_.kept, 0u);
-  EXPECT_EQ(kept_.lost(), 0u);
+  EXPECT_EQ(kept_.lost_open(), 0u);
   EXPECT_THAT(Take(), ElementsAre("one", "two", "three"));
   EXPECT_TRUE(kept_.empty());
   EXPECT_EQ(budget_.kept, 0u);
 }
 
-TEST_F(UnconfirmedTest, AnAnswerConfirmsWhatWasWrittenBeforeTheQuestion) {
+TEST_F(UnconfirmedTest, AnAnswerSaysWhatTheMachineHas) {
   Keep("one");
   Keep("two");
   const std::string first = kept_.Ask();
@@ -50,8 +53,55 @@ TEST_F(UnconfirmedTest, AnAnswerConfirmsWhatWasWrittenBeforeTheQuestion) {
   EXPECT_TRUE(kept_.Answer(first, 0));
   EXPECT_FALSE(kept_.Answer(first, 0)) << "a second time";
   EXPECT_TRUE(kept_.Answer(second, 0));
-  EXPECT_FALSE(kept_.empty());
-  EXPECT_THAT(Take(), ElementsAre("four"));
+  EXPECT_TRUE(kept_.IsOpen());
+  EXPECT_THAT(Take(), ElementsAre("one", "two", "three", "four"));
+  EXPECT_EQ(answered_, 3u);
+}
+
+TEST_F(UnconfirmedTest, AProgramThatSpeaksAWhileAfterTheAnswerHasTakenIt) {
+  constexpr int64_t kSpoken = 1000 + Unconfirmed::kTakenAfterMs;
+  Keep("one");
+  kept_.Answer(kept_.Ask(), 1000);
+  EXPECT_FALSE(kept_.Hear(kSpoken - 1));
+  Keep("two", kSpoken);
+  kept_.Hear(kSpoken);
+  EXPECT_THAT(Take(kSpoken + Unconfirmed::kEndedAfterMs), ElementsAre("two"));
+  EXPECT_EQ(answered_, 0u);
+}
+
+TEST_F(UnconfirmedTest, ButNotIfTheConnectionEndsWithThat) {
+  constexpr int64_t kSpoken = Unconfirmed::kTakenAfterMs;
+  Keep("one");
+  kept_.Answer(kept_.Ask(), 0);
+  kept_.Hear(kSpoken);
+  EXPECT_THAT(Take(kSpoken + Unconfirmed::kEndedAfterMs - 1), ElementsAre("one"));
+  EXPECT_EQ(answered_, 1u);
+}
+
+TEST_F(UnconfirmedTest, IsForgottenWhenMoreIsWrittenOrHeard) {
+  constexpr int64_t kSpoken = Unconfirmed::kTakenAfterMs;
+  for (const bool writes : {true, false}) {
+    Keep("one");
+    kept_.Answer(kept_.Ask(), 0);
+    kept_.Hear(kSpoken);
+    if (writes) {
+      Keep("two", kSpoken + Unconfirmed::kEndedAfterMs);
+      EXPECT_THAT(Take(), ElementsAre("two"));
+    } else {
+      kept_.Hear(kSpoken + Unconfirmed::kEndedAfterMs);
+      EXPECT_TRUE(kept_.empty());
+    }
+  }
+}
+
+TEST_F(UnconfirmedTest, AClientThatIsBusyBothWaysHasAllButTheLatest) {
+  constexpr int64_t kStep = Unconfirmed::kTakenAfterMs / 5;
+  for (int64_t i = 0; i < 400; ++i) {
+    Keep(std::to_string(i), i * kStep);
+    kept_.Answer(kept_.Ask(), i * kStep);
+    kept_.Hear(i * kStep);
+  }
+  EXPECT_LE(Take(400 * kStep).size(), static_cast<size_t>(2 * Unconfirmed::kEndedAfterMs / kStep + 10));
 }
 
 TEST_F(UnconfirmedTest, WhatWasNotAskedConfirmsNothing) {
@@ -68,16 +118,20 @@ TEST_F(UnconfirmedTest, WhatWasNotAskedConfirmsNothing) {
 TEST_F(UnconfirmedTest, BeyondItsBoundsTheOldestAreCountedOnly) {
   bounds_.messages = 3;
   for (int i = 0; i < 5; ++i) Keep(std::to_string(i));
-  EXPECT_EQ(kept_.lost(), 2u);
+  EXPECT_EQ(kept_.lost_open(), 2u);
   bounds_.bytes = 10;
   Keep("six bytes");
-  EXPECT_EQ(kept_.lost(), 4u);
+  EXPECT_EQ(kept_.lost_open(), 4u);
   Keep("more than ten bytes");
-  EXPECT_EQ(kept_.lost(), 7u);
+  EXPECT_EQ(kept_.lost_open(), 7u);
+  EXPECT_EQ(kept_.lost_answered(), 0u);
   EXPECT_FALSE(kept_.empty());
-  EXPECT_TRUE(kept_.Answer(kept_.Ask(), 0)) << "the client has them all";
-  EXPECT_TRUE(kept_.empty());
-  EXPECT_EQ(kept_.lost(), 0u);
+  EXPECT_TRUE(kept_.Answer(kept_.Ask(), 0)) << "the machine has them all";
+  EXPECT_EQ(kept_.lost_open(), 0u);
+  EXPECT_EQ(kept_.lost_answered(), 7u);
+  kept_.Hear(Unconfirmed::kTakenAfterMs);
+  EXPECT_THAT(Take(Unconfirmed::kTakenAfterMs + Unconfirmed::kEndedAfterMs), IsEmpty());
+  EXPECT_EQ(kept_.lost_answered(), 0u);
 }
 
 TEST_F(UnconfirmedTest, ForgetsForWantOfMemoryAndSaysHowMany) {
@@ -86,11 +140,22 @@ TEST_F(UnconfirmedTest, ForgetsForWantOfMemoryAndSaysHowMany) {
   Keep("two");
   kept_.Drop();
   EXPECT_EQ(budget_.kept, 0u);
-  EXPECT_EQ(kept_.lost(), 2u);
+  EXPECT_EQ(kept_.lost_open(), 2u);
   EXPECT_TRUE(kept_.Answer(question, 0));
-  EXPECT_EQ(kept_.lost(), 1u);
+  EXPECT_EQ(kept_.lost_open(), 1u);
+  EXPECT_EQ(kept_.lost_answered(), 1u);
   Keep("three");
   EXPECT_THAT(Take(), ElementsAre("three"));
+}
+
+TEST_F(UnconfirmedTest, ForgetsWhatWasAnsweredAlone) {
+  Keep("one");
+  kept_.Answer(kept_.Ask(), 0);
+  Keep("two");
+  kept_.DropAnswered();
+  EXPECT_EQ(kept_.lost_answered(), 1u);
+  EXPECT_EQ(kept_.lost_open(), 0u);
+  EXPECT_THAT(Take(), ElementsAre("two"));
 }
 
 TEST_F(UnconfirmedTest, AsksWhenMuchIsThere) {
@@ -105,16 +170,16 @@ TEST_F(UnconfirmedTest, AsksWhenMuchIsThere) {
 
 TEST_F(UnconfirmedTest, AsksAClientThatIsHeardOnceSomethingHasBeenHereForAWhile) {
   constexpr int64_t kLater = 1000 + Unconfirmed::kAskAfterMs;
-  EXPECT_FALSE(kept_.IsDue(kLater)) << "there is nothing to ask for";
+  EXPECT_FALSE(kept_.Hear(kLater)) << "there is nothing to ask for";
   Keep("one", 1000);
-  EXPECT_FALSE(kept_.IsDue(kLater - 1));
-  EXPECT_TRUE(kept_.IsDue(kLater));
+  EXPECT_FALSE(kept_.Hear(kLater - 1));
+  EXPECT_TRUE(kept_.Hear(kLater));
   const std::string question = kept_.Ask();
-  EXPECT_FALSE(kept_.IsDue(kLater));
+  EXPECT_FALSE(kept_.Hear(kLater));
   Keep("two", kLater);
   EXPECT_TRUE(kept_.Answer(question, kLater));
-  EXPECT_FALSE(kept_.IsDue(kLater + Unconfirmed::kAskAfterMs - 1));
-  EXPECT_TRUE(kept_.IsDue(kLater + Unconfirmed::kAskAfterMs));
+  EXPECT_FALSE(kept_.Hear(kLater + Unconfirmed::kAskAfterMs - 1));
+  EXPECT_TRUE(kept_.Hear(kLater + Unconfirmed::kAskAfterMs));
 }
 
 TEST_F(UnconfirmedTest, EachOfThoseWhoShareABodyCountsItsPart) {
