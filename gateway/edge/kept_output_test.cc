@@ -258,5 +258,33 @@ TEST_F(KeptOutputTest, MemoryForItIsBoundedAndClosesNobody) {
   EXPECT_EQ(links_->WaitForEvent(last + 1).payload, std::string(100'000, 'x'));
 }
 
+TEST_F(KeptOutputTest, OfWhatMachinesAnsweredForThoseWhoHaveMuchLoseMost) {
+  EdgeServer::Config config;
+  config.outbound_buffer = 4u << 20;  // a 32nd of it
+  Start(kKeeps, config);
+  uint64_t quiet_connection = 0;
+  TestClient quiet = OpenWith(std::vector<std::string>(Unconfirmed::kAskMessages, "."), &quiet_connection);
+  quiet.Send(TestClient::kPong, ReadPing(&quiet));
+  uint64_t busy_connection = 0;
+  TestClient busy = OpenWith({}, &busy_connection);
+  for (const char text : {'x', 'y', 'z'}) {
+    DeliverReturnable(busy_connection, std::string(Unconfirmed::kAskBytes, text));
+    busy.ReadMessage();
+    busy.Send(TestClient::kPong, ReadPing(&busy));
+  }
+  busy.SendText("a sign that the pong was read");
+  links_->WaitForKind(EventKind::kText, 0);
+  DeliverReturnable(busy_connection, "later");
+  busy.ReadMessage();
+
+  busy.Abort();
+  const size_t close = AwaitClose(busy_connection);
+  EXPECT_EQ(links_->WaitForEvent(close + 1).payload,
+            LostPayload({.count = 2, .older = true, .unconfirmed = true}));
+  EXPECT_EQ(links_->WaitForEvent(close + 2).payload, std::string(Unconfirmed::kAskBytes, 'z'));
+  quiet.Abort();
+  EXPECT_THAT(AwaitReturns(quiet_connection), testing::SizeIs(Unconfirmed::kAskMessages));
+}
+
 }  // namespace
 }  // namespace dormouse

@@ -230,15 +230,28 @@ void Outbound::ForgetKept(Connection* connection) {
 }
 
 void Outbound::DropKept() {
-  const uint64_t enough = budget_->limit - budget_->limit / 16;
-  // First what clients have most likely got.
-  for (void (Unconfirmed::*drop)() : {&Unconfirmed::DropAnswered, &Unconfirmed::Drop}) {
-    for (size_t left = with_kept_.size();
-         left > 0 && (budget_->kept > enough / kKeptPart || budget_->memory > enough); --left) {
-      (with_kept_.front()->unconfirmed.get()->*drop)();
-      with_kept_.splice(with_kept_.end(), with_kept_, with_kept_.begin());
+  const uint64_t most_answered = budget_->limit / kAnsweredPart;
+  const uint64_t most_kept = budget_->limit / kKeptPart;
+  const auto less = [](uint64_t most) { return most - most / 16; };
+  // First what clients have most likely got, of those who have most of it: what is a little stays.
+  if (budget_->answered > most_answered) {
+    const uint64_t share = most_answered / with_kept_.size();
+    for (const Connection* connection : with_kept_) {
+      if (connection->unconfirmed->answered_memory() > share) connection->unconfirmed->ThinAnswered();
     }
   }
+  const auto drop = [this](void (Unconfirmed::*what)(), const auto& is_enough) {
+    for (size_t left = with_kept_.size(); left > 0 && !is_enough(); --left) {
+      (with_kept_.front()->unconfirmed.get()->*what)();
+      with_kept_.splice(with_kept_.end(), with_kept_, with_kept_.begin());
+    }
+  };
+  const auto all_is_enough = [&] {
+    return budget_->kept <= less(most_kept) && budget_->memory <= less(budget_->limit);
+  };
+  drop(&Unconfirmed::DropAnswered,
+       [&] { return budget_->answered <= less(most_answered) && all_is_enough(); });
+  drop(&Unconfirmed::Drop, all_is_enough);
 }
 
 OutboundQueue* Outbound::QueueOf(Connection* connection) {

@@ -100,6 +100,9 @@ class Outbound {
   static constexpr size_t kShare = 65'536;
   // What part of the memory for what waits is for what was written.
   static constexpr uint64_t kKeptPart = 4;
+  // And what part for that of it which clients' machines have answered for: so much comes back at once where
+  // a gateway stops that serves busy clients, or their network does.
+  static constexpr uint64_t kAnsweredPart = 32;
 
   void DeliverFrame(const DeliveryView& delivery);
   void Admit(const DeliveryView& delivery);
@@ -162,7 +165,10 @@ class Outbound {
   void PostponeGivingUp(Connection* connection);
   // Makes room where too much waits.
   void KeepWithinBudget() {
-    if (budget_->kept > budget_->limit / kKeptPart || budget_->memory > budget_->limit) DropKept();
+    if (budget_->kept > budget_->limit / kKeptPart || budget_->answered > budget_->limit / kAnsweredPart ||
+        budget_->memory > budget_->limit) {
+      DropKept();
+    }
     if (budget_->memory > budget_->limit) MakeRoom();
   }
   void MakeRoom();

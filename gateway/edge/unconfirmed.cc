@@ -6,7 +6,10 @@
 
 namespace dormouse {
 
-Unconfirmed::~Unconfirmed() { budget_->kept -= memory_; }
+Unconfirmed::~Unconfirmed() {
+  budget_->kept -= memory_;
+  budget_->answered -= answered_memory_;
+}
 
 bool Unconfirmed::Keep(OutboundQueue::Frame frame, const KeptBounds& bounds, int64_t now_ms) {
   Confirm(now_ms);
@@ -30,7 +33,12 @@ bool Unconfirmed::Keep(OutboundQueue::Frame frame, const KeptBounds& bounds, int
 }
 
 void Unconfirmed::DropOldest() {
+  const bool is_answered = written_ - size() < answered_;
   Kept& oldest = frames_[first_++];
+  if (is_answered) {
+    answered_memory_ -= oldest.memory;
+    budget_->answered -= oldest.memory;
+  }
   bytes_ -= oldest.size();
   memory_ -= oldest.memory;
   budget_->kept -= oldest.memory;
@@ -56,6 +64,12 @@ bool Unconfirmed::Answer(std::string_view payload, int64_t now_ms) {
   std::memcpy(&number, payload.data(), sizeof(number));
   if (number <= answered_ || number > asked_) return false;
   Settle(now_ms);
+  const uint64_t older = written_ - size();
+  for (uint64_t i = std::max(answered_, older); i < number; ++i) {
+    const uint32_t memory = frames_[first_ + (i - older)].memory;
+    answered_memory_ += memory;
+    budget_->answered += memory;
+  }
   answered_ = number;
   answered_ms_ = since_ms_ = now_ms;
   return true;
@@ -90,6 +104,10 @@ void Unconfirmed::DropUntil(uint64_t number) {
   for (uint64_t i = oldest; i <= number; ++i) DropOldest();
 }
 
+void Unconfirmed::ThinAnswered() {
+  if (answered_ > 0) DropUntil(answered_ - 1);
+}
+
 void Unconfirmed::DropAnswered() { DropUntil(answered_); }
 
 void Unconfirmed::Drop() {
@@ -113,7 +131,8 @@ Unconfirmed::Taken Unconfirmed::Take(int64_t now_ms) {
   taken.answered = answered_ > older ? answered_ - older : 0;
   frames_.clear();
   budget_->kept -= memory_;
-  memory_ = first_ = bytes_ = unasked_bytes_ = 0;
+  budget_->answered -= answered_memory_;
+  memory_ = answered_memory_ = first_ = bytes_ = unasked_bytes_ = 0;
   confirmed_ = spoken_ = taken_ = settling_ = answered_ = asked_ = written_;
   return taken;
 }

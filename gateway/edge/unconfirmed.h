@@ -66,9 +66,13 @@ class Unconfirmed {
 
   // Nothing is kept, nothing was lost.
   bool empty() const { return written_ == confirmed_; }
-  // For want of memory: what was answered, or all.
+  // For want of memory: what was answered but the newest, which tells who has it that nothing is missing;
+  // what was answered; or all.
+  void ThinAnswered();
   void DropAnswered();
   void Drop();
+  // Of what was answered.
+  uint64_t answered_memory() const { return answered_memory_; }
   // How many are not kept any more, being older than those that are; of those that were answered, and of
   // those that were not.
   uint64_t lost_answered() const { return std::min(answered_, written_ - size()) - confirmed_; }
@@ -125,7 +129,8 @@ class Unconfirmed {
   int64_t answered_ms_ = 0;
   int64_t settling_ms_ = 0;
   int64_t spoken_ms_ = 0;
-  uint64_t memory_ = 0;  // as counted in the budget
+  uint64_t memory_ = 0;  // as counted in the budget; so is the next
+  uint64_t answered_memory_ = 0;
 };
 
 }  // namespace dormouse

@@ -150,12 +150,38 @@ TEST_F(UnconfirmedTest, ForgetsForWantOfMemoryAndSaysHowMany) {
 
 TEST_F(UnconfirmedTest, ForgetsWhatWasAnsweredAlone) {
   Keep("one");
-  kept_.Answer(kept_.Ask(), 0);
   Keep("two");
-  kept_.DropAnswered();
+  kept_.Answer(kept_.Ask(), 0);
+  Keep("three");
+  EXPECT_EQ(budget_.answered, kept_.answered_memory());
+  kept_.ThinAnswered();
+  EXPECT_GT(budget_.answered, 0u);
   EXPECT_EQ(kept_.lost_answered(), 1u);
+  kept_.DropAnswered();
+  EXPECT_EQ(budget_.answered, 0u);
+  EXPECT_EQ(kept_.lost_answered(), 2u);
   EXPECT_EQ(kept_.lost_open(), 0u);
-  EXPECT_THAT(Take(), ElementsAre("two"));
+  EXPECT_THAT(Take(), ElementsAre("three"));
+}
+
+TEST_F(UnconfirmedTest, CountsWhatWasAnsweredUntilItIsGone) {
+  const auto answer_two = [this] {
+    Keep("one");
+    Keep("two");
+    kept_.Answer(kept_.Ask(), 0);
+    EXPECT_GT(budget_.answered, 0u);
+  };
+  answer_two();
+  kept_.Hear(Unconfirmed::kTakenAfterMs);
+  kept_.Hear(Unconfirmed::kTakenAfterMs + Unconfirmed::kEndedAfterMs);
+  EXPECT_EQ(budget_.answered, 0u);
+  answer_two();
+  Take();
+  EXPECT_EQ(budget_.answered, 0u);
+  answer_two();
+  bounds_.messages = 1;
+  Keep("three");
+  EXPECT_EQ(budget_.answered, 0u);
 }
 
 TEST_F(UnconfirmedTest, AsksWhenMuchIsThere) {

@@ -1,5 +1,5 @@
-"""A page that the browser freezes, as it does with tabs that were hidden for a while: its program stands still, its browser goes on
-answering pings, and throws away what came meanwhile when it thaws."""
+"""A page that the browser freezes, as it does with tabs that were hidden for a while: its program stands still, its
+browser goes on answering pings, and throws away what came meanwhile when it thaws."""
 
 import pytest
 from cluster import SLOWNESS
