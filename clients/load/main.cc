@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "clients/load/run.h"
+#include "clients/load/check/run.h"
 
 namespace dormouse::load {
 namespace {
@@ -25,12 +25,12 @@ struct Arguments {
   Settings settings;
 };
 
-sockaddr_in GatewayAt(std::string url) {
+Endpoint GatewayAt(std::string url) {
   constexpr std::string_view kScheme = "ws://";
   if (!url.starts_with(kScheme)) throw std::runtime_error("'" + url + "' is not ws://HOST:PORT");
   url.erase(0, kScheme.size());
   if (url.ends_with('/')) url.pop_back();
-  return ParseAddress(url);
+  return ParseHostPort(url);
 }
 
 void WriteFile(const std::string& path, const std::function<void(std::ostream&)>& write) {

@@ -2,25 +2,23 @@
 // thread; callbacks come from within Turn().
 #pragma once
 
-#include <netinet/in.h>
-
+#include <chrono>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "clients/load/endpoint.h"
 #include "clients/load/web_socket.h"
 
 namespace dormouse::load {
 
-// "127.0.0.1:8080", "localhost:8080"; IPv4. Throws std::runtime_error.
-sockaddr_in ParseAddress(const std::string& text);
-
-// As many file descriptors as this process may have.
-void RaiseDescriptorLimit();
+// As many file descriptors as this process may have; returns how many.
+size_t RaiseDescriptorLimit();
 
 class Sockets {
  public:
-  // Callbacks may Send, but not Open and Close.
+  // Callbacks may Send, but not Open, Close and Break.
   class Handler {
    public:
     virtual ~Handler() = default;
@@ -35,12 +33,18 @@ class Sockets {
   Sockets(const Sockets&) = delete;
   Sockets& operator=(const Sockets&) = delete;
 
-  void Open(size_t index, const sockaddr_in& server, const std::string& path);
+  void Open(size_t index, const Endpoint& server, const Upgrade& upgrade);
+  // A text frame, `count` times. What is sent to a socket while its frames are being handled goes out behind
+  // the last of them, in one write.
   void Send(size_t index, std::string_view text, size_t count = 1);
   void Close(size_t index, int code) { sockets_[index].socket.Close(code); }
+  void Break(size_t index) { sockets_[index].socket.Break(); }
 
-  // Handles what has happened; waits for it for up to `timeout_ms`. False: nothing has.
-  bool Turn(int timeout_ms, Handler* handler);
+  // Turn also returns when this descriptor, somebody else's, is readable.
+  void AlsoAwait(int fd);
+
+  // Handles what has happened; waits for it for up to that long. False: nothing has.
+  bool Turn(std::chrono::nanoseconds timeout, Handler* handler);
 
   // Readable when Turn has something to do.
   int fd() const { return epoll_; }
@@ -52,9 +56,16 @@ class Sockets {
     uint32_t events = 0;  // that epoll waits for
   };
 
+  void Handle(size_t index, Handler* handler);
   void Watch(int operation, size_t index);
+  void WatchForWriting(size_t index);
+
+  static constexpr size_t kNone = SIZE_MAX;
 
   int epoll_;
+  size_t handled_ = kNone;
+  std::unique_ptr<WebSocket::Workspace> workspace_;
+  std::string frames_;
   std::vector<Watched> sockets_;
 };
 

@@ -1,12 +1,13 @@
 #include "tests/bench/crowd.h"
 
+#include <chrono>
 #include <stdexcept>
 
 namespace dormouse::bench {
 namespace {
 
 constexpr size_t kOpening = 128;
-constexpr int kPatienceMs = 30'000;
+constexpr std::chrono::seconds kPatience(30);
 
 }  // namespace
 
@@ -36,7 +37,10 @@ void Crowd::Open(size_t count, const std::function<std::string(size_t index)>& p
   size_t welcomed = 0;
   const size_t& done = welcome.empty() ? open_ : welcomed;
   while (done < count) {
-    for (; begun < count && begun < done + kOpening; ++begun) sockets_->Open(begun, server_, path(begun));
+    for (; begun < count && begun < done + kOpening; ++begun) {
+      const std::string asked = path(begun);
+      sockets_->Open(begun, server_, load::Upgrade{.path = asked});
+    }
     Turn([&](size_t, std::string_view text) {
       ExpectStart(text, welcome);
       ++welcomed;
@@ -46,7 +50,7 @@ void Crowd::Open(size_t count, const std::function<std::string(size_t index)>& p
 
 void Crowd::Turn(const FrameCallback& on_frame) {
   Watcher watcher(this, on_frame);
-  if (!sockets_->Turn(kPatienceMs, &watcher)) throw std::runtime_error("nothing came for 30 s");
+  if (!sockets_->Turn(kPatience, &watcher)) throw std::runtime_error("nothing came for 30 s");
 }
 
 }  // namespace dormouse::bench

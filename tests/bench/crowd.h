@@ -2,8 +2,6 @@
 // is wrong, silence for half a minute included. One thread.
 #pragma once
 
-#include <netinet/in.h>
-
 #include <functional>
 #include <optional>
 #include <string>
@@ -20,7 +18,7 @@ class Crowd {
  public:
   using FrameCallback = std::function<void(size_t index, std::string_view text)>;
 
-  explicit Crowd(const std::string& target) : server_(load::ParseAddress(target)) {}
+  explicit Crowd(const std::string& target) : server_(load::ParseHostPort(target)) {}
 
   // Once: opens `count` connections, a bounded number at a time, each at the path that `path` gives for its
   // index. With a `welcome` it also waits for each one's first frame, which has to begin so.
@@ -38,7 +36,7 @@ class Crowd {
  private:
   class Watcher;
 
-  sockaddr_in server_;
+  load::Endpoint server_;
   std::optional<load::Sockets> sockets_;  // once Open
   size_t open_ = 0;                       // of them
 };

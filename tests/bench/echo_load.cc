@@ -10,7 +10,6 @@
 //
 // One figure a line: NAME VALUE UNIT. One process serves up to about 19,000 connections (its file
 // descriptors).
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -23,9 +22,10 @@
 #include <thread>
 #include <vector>
 
+#include "clients/load/metrics_page.h"
+#include "tests/bench/cpu_meter.h"
 #include "tests/bench/crowd.h"
 #include "tests/bench/figures.h"
-#include "tests/bench/process_stats.h"
 
 namespace dormouse::bench {
 namespace {
@@ -127,35 +127,10 @@ void Echo(const Config& config) {
   meter.Print("echo.cpu", millions, "CPU-s/M messages");
 }
 
-// The sum of a metric's values on an admin port.
-double ReadMetric(const std::string& address, const std::string& name) {
-  const sockaddr_in server = load::ParseAddress(address);
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  std::string said;
-  const std::string request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-  if (connect(fd, reinterpret_cast<const sockaddr*>(&server), sizeof(server)) == 0 &&
-      send(fd, request.data(), request.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(request.size())) {
-    char buffer[16384];
-    for (ssize_t got; (got = recv(fd, buffer, sizeof(buffer), 0)) > 0;)
-      said.append(buffer, static_cast<size_t>(got));
-  }
-  close(fd);
-  double sum = 0;
-  bool found = false;
-  for (size_t at = said.find("\n" + name); at != std::string::npos; at = said.find("\n" + name, at + 1)) {
-    const size_t after = at + 1 + name.size();
-    if (said[after] != ' ' && said[after] != '{') continue;  // the name of another begins so
-    sum += std::stod(said.substr(said.find(' ', after)));
-    found = true;
-  }
-  if (!found) throw std::runtime_error("no metric " + name + " at " + address);
-  return sum;
-}
-
 // Until no hub is in the statekeeper's memory.
 void AwaitSleep(const std::string& address) {
   const double deadline = Now() + 120;
-  while (ReadMetric(address, "dormouse_hubs_awake") > 0) {
+  while (load::ReadMetric(address, "dormouse_hubs_awake") > 0) {
     if (Now() > deadline) throw std::runtime_error("the hubs do not fall asleep");
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }

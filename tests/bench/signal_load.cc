@@ -15,9 +15,9 @@
 #include <string>
 #include <vector>
 
+#include "tests/bench/cpu_meter.h"
 #include "tests/bench/crowd.h"
 #include "tests/bench/figures.h"
-#include "tests/bench/process_stats.h"
 
 namespace dormouse::bench {
 namespace {

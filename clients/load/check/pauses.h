@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "clients/load/ledger.h"
+#include "clients/load/check/ledger.h"
 
 namespace dormouse::load {
 

@@ -2,23 +2,21 @@
 // at everything that was promised, and judges. One thread.
 #pragma once
 
-#include <netinet/in.h>
-
 #include <deque>
 #include <functional>
 #include <string>
 #include <vector>
 
-#include "clients/load/client.h"
+#include "clients/load/check/client.h"
+#include "clients/load/check/mix.h"
+#include "clients/load/check/report.h"
 #include "clients/load/commands.h"
-#include "clients/load/mix.h"
-#include "clients/load/report.h"
 #include "clients/load/sockets.h"
 
 namespace dormouse::load {
 
 struct Settings {
-  std::vector<sockaddr_in> gateways;
+  std::vector<Endpoint> gateways;
   uint32_t connections = 0;
   uint32_t hubs = 1;
   double asleep = 0;  // share of the hubs

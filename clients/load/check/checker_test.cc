@@ -1,5 +1,5 @@
 // Made-up histories, each with one promise that is kept or broken.
-#include "clients/load/checker.h"
+#include "clients/load/check/checker.h"
 
 #include <gmock/gmock.h>
 

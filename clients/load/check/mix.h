@@ -4,7 +4,7 @@
 #include <deque>
 #include <vector>
 
-#include "clients/load/client.h"
+#include "clients/load/check/client.h"
 
 namespace dormouse::load {
 

@@ -1,4 +1,4 @@
-#include "clients/load/client.h"
+#include "clients/load/check/client.h"
 
 #include <algorithm>
 #include <functional>
@@ -31,7 +31,8 @@ Client::Client(Stage* stage, ClientId id, uint32_t topic)
 
 void Client::Begin() {
   state_ = State::kOpening;
-  stage_->sockets->Open(id_, stage_->gateways[gateway_], stage_->hub_path + std::to_string(hub()));
+  const std::string path = stage_->hub_path + std::to_string(hub());
+  stage_->sockets->Open(id_, stage_->gateways[gateway_], Upgrade{.path = path});
 }
 
 void Client::OnOpen() {

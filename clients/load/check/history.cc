@@ -1,4 +1,4 @@
-#include "clients/load/history.h"
+#include "clients/load/check/history.h"
 
 #include <ostream>
 

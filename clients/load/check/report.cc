@@ -1,4 +1,4 @@
-#include "clients/load/report.h"
+#include "clients/load/check/report.h"
 
 #include <cstdio>
 #include <utility>

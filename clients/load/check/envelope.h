@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "clients/load/history.h"
+#include "clients/load/check/history.h"
 #include "statekeeper/classes/json/json_reader.h"
 
 namespace dormouse::load {

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "clients/load/checker.h"
-#include "clients/load/pauses.h"
+#include "clients/load/check/checker.h"
+#include "clients/load/check/pauses.h"
 
 namespace dormouse::load {
 

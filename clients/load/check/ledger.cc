@@ -1,4 +1,4 @@
-#include "clients/load/ledger.h"
+#include "clients/load/check/ledger.h"
 
 #include <algorithm>
 

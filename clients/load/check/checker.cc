@@ -1,4 +1,4 @@
-#include "clients/load/checker.h"
+#include "clients/load/check/checker.h"
 
 #include <algorithm>
 #include <cstdio>

@@ -3,8 +3,6 @@
 // thread.
 #pragma once
 
-#include <netinet/in.h>
-
 #include <optional>
 #include <queue>
 #include <random>
@@ -13,9 +11,9 @@
 #include <utility>
 #include <vector>
 
-#include "clients/load/checker.h"
-#include "clients/load/envelope.h"
-#include "clients/load/history.h"
+#include "clients/load/check/checker.h"
+#include "clients/load/check/envelope.h"
+#include "clients/load/check/history.h"
 #include "clients/load/sockets.h"
 
 namespace dormouse::load {
@@ -24,7 +22,7 @@ namespace dormouse::load {
 struct Stage {
   History* history;
   Sockets* sockets;
-  std::vector<sockaddr_in> gateways;
+  std::vector<Endpoint> gateways;
   OnClose on_close = OnClose::kNone;
   std::string hub_path;  // the hub's number is put behind it
   std::mt19937_64 random;

@@ -1,4 +1,4 @@
-#include "clients/load/run.h"
+#include "clients/load/check/run.h"
 
 #include <algorithm>
 #include <chrono>
@@ -84,7 +84,7 @@ void Run::Turn() {
   commands_.Await(sockets_.fd(), kTurnMs);
   stage_.now = Now() - kStart;
   TakeCommands();
-  sockets_.Turn(0, this);
+  sockets_.Turn(std::chrono::nanoseconds::zero(), this);
   while (!stage_.timers.empty() && stage_.timers.top().first <= stage_.now) {
     const ClientId due = stage_.timers.top().second;
     stage_.timers.pop();

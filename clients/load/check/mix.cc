@@ -1,4 +1,4 @@
-#include "clients/load/mix.h"
+#include "clients/load/check/mix.h"
 
 #include <algorithm>
 

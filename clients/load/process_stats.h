@@ -4,15 +4,14 @@
 #include <unistd.h>
 
 #include <cstdint>
+#include <cstdlib>
 #include <ctime>
 #include <fstream>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
-#include "tests/bench/figures.h"
-
-namespace dormouse::bench {
+namespace dormouse::load {
 
 // Processor time of all its threads since it started, in seconds. (/proc/PID/stat counts in steps of 10 ms.)
 inline double CpuSeconds(int pid) {
@@ -43,32 +42,12 @@ inline std::vector<Watched> ParseWatched(const std::vector<std::string>& words) 
   std::vector<Watched> out;
   for (const std::string& word : words) {
     const size_t equals = word.find('=');
-    if (equals == std::string::npos) throw std::runtime_error("'" + word + "' is not NAME=PID");
-    out.push_back({word.substr(0, equals), std::stoi(word.substr(equals + 1))});
+    if (equals == std::string::npos || std::atoi(word.c_str() + equals + 1) <= 0) {
+      throw std::runtime_error("'" + word + "' is not NAME=PID of a process");
+    }
+    out.push_back({word.substr(0, equals), std::atoi(word.c_str() + equals + 1)});
   }
   return out;
 }
 
-// The processor time that processes use from Start on.
-class CpuMeter {
- public:
-  explicit CpuMeter(std::vector<Watched> watched) : watched_(std::move(watched)) { Start(); }
-
-  void Start() {
-    before_.clear();
-    for (const Watched& process : watched_) before_.push_back(CpuSeconds(process.pid));
-  }
-
-  // A line NAME.PROCESS for each: seconds divided by `per`.
-  void Print(const std::string& name, double per, const char* unit) const {
-    for (size_t i = 0; i < watched_.size(); ++i) {
-      bench::Print(name + "." + watched_[i].name, (CpuSeconds(watched_[i].pid) - before_[i]) / per, unit);
-    }
-  }
-
- private:
-  std::vector<Watched> watched_;
-  std::vector<double> before_;
-};
-
-}  // namespace dormouse::bench
+}  // namespace dormouse::load

@@ -24,7 +24,7 @@
 #include <string>
 #include <vector>
 
-#include "clients/load/ledger.h"
+#include "clients/load/check/ledger.h"
 
 namespace dormouse::load {
 

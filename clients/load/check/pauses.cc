@@ -1,4 +1,4 @@
-#include "clients/load/pauses.h"
+#include "clients/load/check/pauses.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "clients/load/envelope.h"
+#include "clients/load/check/envelope.h"
 
 #include <charconv>
 

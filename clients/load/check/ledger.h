@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "clients/load/history.h"
+#include "clients/load/check/history.h"
 
 namespace dormouse::load {
 
