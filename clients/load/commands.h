@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace dormouse::load {
@@ -24,6 +25,8 @@ class Commands {
   bool ended() const { return ended_; }
   // Whether a signal to stop has come.
   bool signalled() const { return signalled_; }
+  // Whether one has come since the last call.
+  bool TakeSignal() { return std::exchange(signalled_, false); }
 
  private:
   void Read();

@@ -1,112 +1,137 @@
-// dormouse-load: clients of signal hubs, many in one process, that write down what they do and what they get,
-// and say in the end whether everything that was promised to them came true. See clients/README.md.
-#include <CLI/CLI.hpp>
+// dormouse-load: puts load on a cluster, in one of several scenarios, checks every reply, and says what it
+// took. See clients/README.md.
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <csignal>
 #include <cstdio>
+#include <cstring>
+#include <ctime>
+#include <exception>
 #include <fstream>
-#include <map>
 #include <stdexcept>
 #include <string>
-#include <vector>
 
-#include "clients/load/check/run.h"
+#include "clients/load/check/command_line.h"
+#include "clients/load/command_line.h"
+#include "clients/load/engine/director.h"
+#include "clients/load/exit_status.h"
+#include "clients/load/report/result.h"
 
 namespace dormouse::load {
 namespace {
 
-enum ExitStatus { kKept = 0, kBroken = 1, kUsage = 2, kNotConnected = 3 };
+constexpr char kUsageText[] =
+    "usage: dormouse-load SCENARIO [OPTION...]\n"
+    "\n"
+    "  echo     requests and replies: throughput, latency, processor time\n"
+    "  idle     silent connections: memory, processor time, whether each is there in the end\n"
+    "  wake     requests to hubs that sleep\n"
+    "  fanout   one publishes to many\n"
+    "  mesh     actors send to each other\n"
+    "  connect  connections open, are greeted and close\n"
+    "  storm    all sockets are lost at once, and come back\n"
+    "  day      most hubs sleep, some talk; clients join and leave\n"
+    "  check    mixed traffic of signal hubs, written down and compared with what was promised\n"
+    "\n"
+    "dormouse-load SCENARIO --help lists the options. Without a scenario it is check.\n"
+    "Exit status: 0 all as it should be, 1 not, 2 wrong usage, 3 the connections could not be opened.\n";
 
-struct Arguments {
-  std::vector<std::string> urls;
-  std::string report;
-  std::string history;
-  double duration = 0;
-  double quiet = 2;
-  double timeout = 15;
-  Settings settings;
-};
-
-Endpoint GatewayAt(std::string url) {
-  constexpr std::string_view kScheme = "ws://";
-  if (!url.starts_with(kScheme)) throw std::runtime_error("'" + url + "' is not ws://HOST:PORT");
-  url.erase(0, kScheme.size());
-  if (url.ends_with('/')) url.pop_back();
-  return ParseHostPort(url);
+std::string MachineText() {
+  utsname system{};
+  uname(&system);
+  std::ifstream file("/proc/cpuinfo");
+  std::string model;
+  for (std::string line; model.empty() && std::getline(file, line);) {
+    if (line.starts_with("model name")) model = line.substr(line.find(':') + 2);
+  }
+  const double memory =
+      static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
+  char text[400];
+  std::snprintf(text, sizeof(text), "%ld processors (%.200s), %.1f GiB, %.20s %.80s",
+                sysconf(_SC_NPROCESSORS_ONLN), model.c_str(), memory / (1 << 30), system.sysname,
+                system.release);
+  return text;
 }
 
-void WriteFile(const std::string& path, const std::function<void(std::ostream&)>& write) {
+std::string NowText() {
+  const time_t now = time(nullptr);
+  tm parts{};
+  gmtime_r(&now, &parts);
+  char text[40];
+  std::strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S UTC", &parts);
+  return text;
+}
+
+std::string AboutText(const Settings& settings) {
+  const uint32_t workers = settings.threads * settings.processes;
+  std::string text =
+      std::to_string(settings.connections) + " connections, " + std::to_string(settings.hubs) + " hubs, ";
+  text += settings.script ? "a script" : "class " + settings.hub_class;
+  return text + ", " + std::to_string(workers) + (workers == 1 ? " load thread" : " load threads");
+}
+
+// Where people can read along. What is secret is none of their business.
+std::string CommandText(int argc, char** argv) {
+  std::string text = "dormouse-load";
+  bool secret = false;
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = secret ? "..." : argv[i];
+    secret = word == "--token";
+    text += " " + (word.starts_with("--token=") ? "--token=..." : word);
+  }
+  return text;
+}
+
+void WriteFile(const std::string& path, const std::string& text) {
+  if (path.empty()) return;
   std::ofstream file(path);
-  write(file);
+  file << text << '\n';
   file.close();
   if (!file) throw std::runtime_error("cannot write " + path);
 }
 
-ExitStatus Execute(const Arguments& arguments) {
-  RaiseDescriptorLimit();
-  Run run(arguments.settings);
-  if (!run.Gather()) {
-    std::fprintf(stderr, "dormouse-load: %s\n", run.trouble().c_str());
+int RunScenario(const Scenario& scenario, int argc, char** argv) {
+  int status = kUsage;
+  const std::optional<Settings> settings = ReadCommandLine(scenario, argc - 1, argv + 1, &status);
+  if (!settings.has_value()) return status;
+  // Before it takes minutes.
+  WriteFile(settings->json, "");
+  WriteFile(settings->report, "");
+  Result result;
+  result.scenario = scenario.name;
+  result.command = CommandText(argc, argv);
+  result.when = NowText();
+  result.version = DORMOUSE_VERSION;
+  result.machine = MachineText();
+  result.about = AboutText(*settings);
+  try {
+    Crew crew(scenario, *settings);
+    Director director(*settings, &crew, ParseWatched(settings->watch), &result);
+    scenario.direct(&director);
+  } catch (const NotConnected& error) {
+    std::fprintf(stderr, "dormouse-load: %s\n", error.what());
     return kNotConnected;
   }
-  run.Work();
-  run.Finish();
-  const Report report = run.Judge();
-  WriteFile(arguments.report, [&](std::ostream& out) { out << ToJson(report) << '\n'; });
-  if (!arguments.history.empty()) {
-    WriteFile(arguments.history, [&](std::ostream& out) { run.history().Write(out); });
-  }
-  std::fputs(ToText(report).c_str(), stdout);
-  return report.verdict.kept() ? kKept : kBroken;
+  WriteFile(settings->json, ToJson(result));
+  WriteFile(settings->report, ToHtml(result));
+  std::fputs(ToText(result).c_str(), stdout);
+  return result.wrong() == 0 ? kKept : kBroken;
 }
 
 int Main(int argc, char** argv) {
-  Arguments arguments;
-  Settings& settings = arguments.settings;
-  CLI::App app(
-      "Clients that check what they are promised. Lines on standard input: mark NAME, stop; its end stops, "
-      "too.",
-      "dormouse-load");
-  app.option_defaults()->always_capture_default();
-  app.add_option("--url", arguments.urls, "Gateways: ws://HOST:PORT[,ws://...]")->required()->delimiter(',');
-  app.add_option("--connections", settings.connections, "WebSockets")->required()->check(CLI::PositiveNumber);
-  app.add_option("--hubs", settings.hubs, "Hubs that they are spread over")->check(CLI::PositiveNumber);
-  app.add_option("--asleep", settings.asleep, "Share of the hubs that is left asleep, but for a rare message")
-      ->check(CLI::Range(0.0, 1.0));
-  app.add_option("--rate", settings.rate, "Operations a second, of all clients together")
-      ->check(CLI::NonNegativeNumber);
-  app.add_option("--seed", settings.seed, "What chance begins with; names the hubs, too");
-  app.add_option("--report", arguments.report, "File for the report, as JSON")->required();
-  app.add_option("--history", arguments.history, "File for all that happened, a JSON object a line");
-  const std::map<std::string, OnClose> ways = {
-      {"none", OnClose::kNone}, {"resume", OnClose::kResume}, {"register", OnClose::kRegister}};
-  app.add_option("--on-close", settings.rules.on_close,
-                 "What a client does whose socket is lost: none (that breaks a promise), resume, register")
-      ->transform(CLI::CheckedTransformer(ways));
-  app.add_option("--duration", arguments.duration,
-                 "Seconds to go on for after `ready`; the end of standard input does not stop then")
-      ->check(CLI::NonNegativeNumber);
-  app.add_option("--quiet", arguments.quiet, "Seconds that sleeping hubs are left silent before `ready`")
-      ->check(CLI::NonNegativeNumber);
-  app.add_option("--timeout", arguments.timeout, "Seconds in which everything is to be answered")
-      ->check(CLI::PositiveNumber);
-  app.add_flag("--strict-duplicates", settings.rules.strict_duplicates,
-               "What comes twice breaks a promise, too");
-  try {
-    app.parse(argc, argv);
-    for (const std::string& url : arguments.urls) settings.gateways.push_back(GatewayAt(url));
-    if (settings.connections < settings.hubs) {
-      throw std::runtime_error("--connections must be at least --hubs: each hub has one or more");
-    }
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kKept : kUsage;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "dormouse-load: %s\n", error.what());
-    return kUsage;
+  signal(SIGPIPE, SIG_IGN);
+  const char* const first = argc > 1 ? argv[1] : "--help";
+  if (std::strcmp(first, "--help") == 0 || std::strcmp(first, "-h") == 0 || std::strcmp(first, "help") == 0) {
+    std::fputs(kUsageText, argc > 1 ? stdout : stderr);
+    return argc > 1 ? kKept : kUsage;
   }
-  const auto micros = [](double seconds) { return static_cast<Micros>(seconds * 1e6); };
-  settings.duration = micros(arguments.duration);
-  settings.quiet = micros(arguments.quiet);
-  settings.rules.timeout = micros(arguments.timeout);
-  return Execute(arguments);
+  if (std::strcmp(first, "check") == 0) return check::CheckMain(argc - 1, argv + 1);
+  if (first[0] == '-') return check::CheckMain(argc, argv);
+  const Scenario* const scenario = FindScenario(first);
+  if (scenario != nullptr) return RunScenario(*scenario, argc, argv);
+  std::fprintf(stderr, "dormouse-load: there is no scenario '%s'.\n\n%s", first, kUsageText);
+  return kUsage;
 }
 
 }  // namespace

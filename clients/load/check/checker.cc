@@ -4,7 +4,7 @@
 #include <cstdio>
 #include <unordered_map>
 
-namespace dormouse::load {
+namespace dormouse::load::check {
 namespace {
 
 constexpr size_t kWords = 50;
@@ -332,4 +332,4 @@ class Checker {
 
 Verdict Check(const Ledger& ledger, const Rules& rules) { return Checker(ledger, rules).Run(); }
 
-}  // namespace dormouse::load
+}  // namespace dormouse::load::check

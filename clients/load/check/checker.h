@@ -26,7 +26,7 @@
 
 #include "clients/load/check/ledger.h"
 
-namespace dormouse::load {
+namespace dormouse::load::check {
 
 enum class OnClose : uint8_t { kNone, kResume, kRegister };
 
@@ -67,4 +67,4 @@ struct Verdict {
 
 Verdict Check(const Ledger& ledger, const Rules& rules);
 
-}  // namespace dormouse::load
+}  // namespace dormouse::load::check

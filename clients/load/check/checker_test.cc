@@ -6,7 +6,7 @@
 #include <functional>
 #include <vector>
 
-namespace dormouse::load {
+namespace dormouse::load::check {
 namespace {
 
 using testing::AllOf;
@@ -454,4 +454,4 @@ TEST_F(CheckerTest, PutsTheFirstFiftyIntoWordsAndCountsTheRest) {
 }
 
 }  // namespace
-}  // namespace dormouse::load
+}  // namespace dormouse::load::check

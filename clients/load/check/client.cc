@@ -6,7 +6,7 @@
 
 #include "statekeeper/classes/json/json_writer.h"
 
-namespace dormouse::load {
+namespace dormouse::load::check {
 namespace {
 
 // Between attempts: 100 ms, 200 ms, 400 ms ... as all our clients have it, but not beyond 5 s: somebody waits
@@ -237,4 +237,4 @@ void Client::ToggleTopic(uint32_t topic) {
 
 void Client::Subscribe(uint32_t topic) { Ask(Kind::kSubscribe, Topic(topic), topic); }
 
-}  // namespace dormouse::load
+}  // namespace dormouse::load::check

@@ -16,7 +16,7 @@
 #include "clients/load/check/history.h"
 #include "clients/load/sockets.h"
 
-namespace dormouse::load {
+namespace dormouse::load::check {
 
 // What the clients of a run share. Owned by the run.
 struct Stage {
@@ -111,4 +111,4 @@ class Client {
   std::vector<Pending> pending_;
 };
 
-}  // namespace dormouse::load
+}  // namespace dormouse::load::check

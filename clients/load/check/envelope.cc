@@ -4,7 +4,7 @@
 
 #include "statekeeper/classes/json/json_writer.h"
 
-namespace dormouse::load {
+namespace dormouse::load::check {
 namespace {
 
 constexpr std::string_view kAddresses = "load/";
@@ -104,4 +104,4 @@ std::optional<Reply> ReadReply(std::string_view text) {
   return reply;
 }
 
-}  // namespace dormouse::load
+}  // namespace dormouse::load::check

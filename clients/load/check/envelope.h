@@ -8,7 +8,7 @@
 #include "clients/load/check/history.h"
 #include "statekeeper/classes/json/json_reader.h"
 
-namespace dormouse::load {
+namespace dormouse::load::check {
 
 // "load/7"
 std::string AddressOf(ClientId client);
@@ -39,4 +39,4 @@ struct Reply {
 // Nothing: it is no frame of a hub.
 std::optional<Reply> ReadReply(std::string_view text);
 
-}  // namespace dormouse::load
+}  // namespace dormouse::load::check

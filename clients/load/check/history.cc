@@ -4,7 +4,7 @@
 
 #include "statekeeper/classes/json/json_writer.h"
 
-namespace dormouse::load {
+namespace dormouse::load::check {
 namespace {
 
 // One line for each kind of record.
@@ -121,4 +121,4 @@ void History::Write(std::ostream& out) const {
   }
 }
 
-}  // namespace dormouse::load
+}  // namespace dormouse::load::check

@@ -15,7 +15,7 @@
 #include <variant>
 #include <vector>
 
-namespace dormouse::load {
+namespace dormouse::load::check {
 
 using ClientId = uint32_t;
 using OperationId = uint64_t;
@@ -125,4 +125,4 @@ class History {
   std::unordered_map<std::string, uint32_t> numbers_;  // of words_
 };
 
-}  // namespace dormouse::load
+}  // namespace dormouse::load::check

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace dormouse::load {
+namespace dormouse::load::check {
 namespace {
 
 // What the hub sent that long before a socket was lost may have been on its way still.
@@ -130,4 +130,4 @@ Ledger::Ledger(const History& read)
   Reader(this).Read();
 }
 
-}  // namespace dormouse::load
+}  // namespace dormouse::load::check

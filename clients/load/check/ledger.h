@@ -9,7 +9,7 @@
 
 #include "clients/load/check/history.h"
 
-namespace dormouse::load {
+namespace dormouse::load::check {
 
 constexpr Micros kNever = -1;
 constexpr Micros kForever = std::numeric_limits<Micros>::max();
@@ -68,4 +68,4 @@ struct Ledger {
   }
 };
 
-}  // namespace dormouse::load
+}  // namespace dormouse::load::check

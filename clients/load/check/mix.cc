@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace dormouse::load {
+namespace dormouse::load::check {
 namespace {
 
 // Shares in percent; what is left of a hundred are sends.
@@ -82,4 +82,4 @@ ClientId Mix::Target(uint32_t hub) {
   return hub;
 }
 
-}  // namespace dormouse::load
+}  // namespace dormouse::load::check

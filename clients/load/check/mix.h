@@ -6,7 +6,7 @@
 
 #include "clients/load/check/client.h"
 
-namespace dormouse::load {
+namespace dormouse::load::check {
 
 // Clients and hubs of a run: client i is of hub i mod hubs; the hubs from `awake` on are left asleep.
 struct Plan {
@@ -47,4 +47,4 @@ class Mix {
   std::deque<Client>& clients_;
 };
 
-}  // namespace dormouse::load
+}  // namespace dormouse::load::check

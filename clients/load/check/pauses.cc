@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace dormouse::load {
+namespace dormouse::load::check {
 namespace {
 
 constexpr Micros kWindow = 10'000'000;
@@ -90,4 +90,4 @@ Percentiles Latency(const Ledger& ledger, bool heartbeats) {
   return PercentilesOf(std::move(waits));
 }
 
-}  // namespace dormouse::load
+}  // namespace dormouse::load::check

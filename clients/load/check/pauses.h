@@ -10,7 +10,7 @@
 
 #include "clients/load/check/ledger.h"
 
-namespace dormouse::load {
+namespace dormouse::load::check {
 
 // The mark that says when the undisturbed time begins.
 constexpr char kReady[] = "ready";
@@ -41,4 +41,4 @@ std::vector<Pause> Pauses(const Ledger& ledger);
 // Of all asks that were answered, in two groups.
 Percentiles Latency(const Ledger& ledger, bool heartbeats);
 
-}  // namespace dormouse::load
+}  // namespace dormouse::load::check

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-namespace dormouse::load {
+namespace dormouse::load::check {
 namespace {
 
 using testing::ElementsAre;
@@ -92,4 +92,4 @@ TEST_F(PausesTest, LeavesOutWhatNoHubAnswers) {
 }
 
 }  // namespace
-}  // namespace dormouse::load
+}  // namespace dormouse::load::check

@@ -5,7 +5,7 @@
 
 #include "statekeeper/classes/json/json_writer.h"
 
-namespace dormouse::load {
+namespace dormouse::load::check {
 namespace {
 
 std::string Decimal(double value) {
@@ -124,4 +124,4 @@ std::string ToText(const Report& report) {
   return text + (verdict.kept() ? "kept\n" : "broken\n");
 }
 
-}  // namespace dormouse::load
+}  // namespace dormouse::load::check

@@ -7,7 +7,7 @@
 #include "clients/load/check/checker.h"
 #include "clients/load/check/pauses.h"
 
-namespace dormouse::load {
+namespace dormouse::load::check {
 
 struct Report {
   Verdict verdict;
@@ -23,4 +23,4 @@ struct Report {
 std::string ToJson(const Report& report);
 std::string ToText(const Report& report);
 
-}  // namespace dormouse::load
+}  // namespace dormouse::load::check

@@ -6,7 +6,7 @@
 #include <cstdio>
 #include <ctime>
 
-namespace dormouse::load {
+namespace dormouse::load::check {
 namespace {
 
 constexpr Micros kSecond = 1'000'000;
@@ -316,4 +316,4 @@ Report Run::Judge() const {
   return report;
 }
 
-}  // namespace dormouse::load
+}  // namespace dormouse::load::check

@@ -13,7 +13,7 @@
 #include "clients/load/commands.h"
 #include "clients/load/sockets.h"
 
-namespace dormouse::load {
+namespace dormouse::load::check {
 
 struct Settings {
   std::vector<Endpoint> gateways;
@@ -93,4 +93,4 @@ class Run : private Sockets::Handler {
   std::vector<std::vector<uint32_t>> listed_;  // by hub: versions of its clients, as listed so far
 };
 
-}  // namespace dormouse::load
+}  // namespace dormouse::load::check
