@@ -10,6 +10,7 @@
 #include "clients/load/engine/source_addresses.h"
 #include "clients/load/exit_status.h"
 #include "clients/load/process_stats.h"
+#include "clients/load/report/numbers.h"
 #include "clients/load/sockets.h"
 #include "clients/load/talk/script.h"
 #include "clients/load/tls_stream.h"
@@ -20,6 +21,22 @@ namespace {
 // Descriptors of a load process that are no connections.
 constexpr size_t kOtherDescriptors = 200;
 constexpr uint32_t kMostWorkers = 256;
+
+// CLI11's own say what is wrong with numbers of three hundred digits.
+CLI::Validator Number(double least, double most, bool with_least = true) {
+  const auto check = [=](std::string& text) -> std::string {
+    char* end = nullptr;
+    const double value = std::strtod(text.c_str(), &end);
+    if (!text.empty() && *end == 0 && value <= most && (with_least ? value >= least : value > least))
+      return "";
+    std::string wanted = with_least ? Exact(least) + " or more" : "more than " + Exact(least);
+    if (most < 1e15) wanted += ", up to " + Exact(most);
+    return "'" + text + "' will not do: say a number, " + wanted;
+  };
+  return CLI::Validator(check, "", "");
+}
+const CLI::Validator kPositive = Number(0, HUGE_VAL, false);
+const CLI::Validator kNotNegative = Number(0, HUGE_VAL);
 
 // What has another form on the command line.
 struct Words {
@@ -85,60 +102,60 @@ class Options {
   }
   void AddDriver() {
     app_.add_option("--threads", settings_.threads, "Threads of a load process")
-        ->check(CLI::Range(1U, kMostWorkers));
+        ->check(Number(1, kMostWorkers));
     app_.add_option("--processes", settings_.processes,
                     "Load processes; 0: as many as the connections take, of which a process holds its "
                     "descriptors less "
                     "200")
-        ->check(CLI::Range(0U, kMostWorkers));
+        ->check(Number(0, kMostWorkers));
     app_.add_option(
         "--sources", words_.sources,
         "Source addresses of 127.1.0.0/16 that connections come from: a number, 0 for the one that the "
         "kernel chooses, or auto: one for 20,000 connections where all gateways are on loopback");
     app_.add_option("--opening", settings_.opening, "Connections that are on their way to be ready at a time")
-        ->check(CLI::PositiveNumber);
+        ->check(kPositive);
     app_.add_option("--connect-timeout", words_.connect_timeout,
-                    "Seconds until all connections have to be ready")
-        ->check(CLI::PositiveNumber);
+                    "Seconds until all connections have to be ready, beyond 2 ms for each of them")
+        ->check(kPositive);
     app_.add_option("--timeout", words_.timeout,
                     "Seconds that the last replies are waited for; then they are missing")
-        ->check(CLI::PositiveNumber);
+        ->check(kPositive);
   }
   void AddConnections(const char* what = "Connections") {
-    app_.add_option("--connections", settings_.connections, what)->check(CLI::PositiveNumber);
+    app_.add_option("--connections", settings_.connections, what)->check(kPositive);
   }
   void AddHubs(const char* what = "Hubs that they are spread over") {
-    app_.add_option("--hubs", settings_.hubs, what)->check(CLI::PositiveNumber);
+    app_.add_option("--hubs", settings_.hubs, what)->check(kPositive);
   }
   void AddPerHub(const char* what, uint32_t usual, uint32_t least) {
     settings_.per_hub = usual;
     words_.per_hub = true;
-    app_.add_option("--per-hub", settings_.per_hub, what)->check(CLI::Range(least, 1'000'000U));
+    app_.add_option("--per-hub", settings_.per_hub, what)->check(Number(least, 1'000'000));
   }
   void AddInFlight() {
     app_.add_option("--in-flight", settings_.in_flight,
                     "Requests of a connection that wait for their replies")
-        ->check(CLI::Range(1U, 65'536U));
+        ->check(Number(1, 65'536));
   }
   void AddRate(const char* what, double usual) {
     settings_.rate = usual;
-    app_.add_option("--rate", settings_.rate, what)->check(CLI::NonNegativeNumber);
+    app_.add_option("--rate", settings_.rate, what)->check(kNotNegative);
   }
   void AddSize(const char* what) {
-    app_.add_option("--size", settings_.size, what)->check(CLI::Range(size_t{50}, size_t{1} << 20));
+    app_.add_option("--size", settings_.size, what)->check(Number(50, 1 << 20));
   }
   void AddDuration(const char* what, double usual) {
     words_.duration = usual;
-    app_.add_option("--duration", words_.duration, what)->check(CLI::PositiveNumber);
+    app_.add_option("--duration", words_.duration, what)->check(kPositive);
   }
   void AddWarmUp() {
     app_.add_option("--warm-up", words_.warm_up, "Seconds of load before it is measured")
-        ->check(CLI::NonNegativeNumber);
+        ->check(kNotNegative);
   }
   void AddBeats() {
     app_.add_option("--heartbeat", words_.beat_interval,
                     "Seconds between two heartbeats of a connection; 0: none")
-        ->check(CLI::NonNegativeNumber);
+        ->check(kNotNegative);
   }
   void AddVerify() {
     app_.add_option("--verify", words_.verify,
@@ -148,14 +165,14 @@ class Options {
   }
   void AddRounds(const char* what, uint32_t usual) {
     settings_.rounds = usual;
-    app_.add_option("--rounds", settings_.rounds, what)->check(CLI::PositiveNumber);
+    app_.add_option("--rounds", settings_.rounds, what)->check(kPositive);
   }
   void AddMetrics(const char* what) { app_.add_option("--metrics", settings_.metrics, what)->delimiter(','); }
   void AddSleep() {
     app_.add_option("--sleep", words_.sleep_for,
                     "Seconds after which hubs are believed to sleep, where there are no --metrics: more than "
                     "hibernate-after")
-        ->check(CLI::PositiveNumber);
+        ->check(kPositive);
   }
   CLI::App* app() { return &app_; }
   Settings* settings() { return &settings_; }
@@ -220,7 +237,7 @@ void AddMesh(Options* options) {
   options->AddRate("Messages a second, of all actors; 0: each sends again when its last one is through", 0);
   options->app()
       ->add_option("--ask", options->settings()->ask_share, "Share of the messages that want a receipt")
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(Number(0, 1));
   options->AddSize("Bytes of a message's text");
   options->AddWarmUp();
   options->AddDuration("Seconds to measure", 5);
@@ -263,16 +280,16 @@ void AddDay(Options* options) {
   options->AddClasses();
   options->app()
       ->add_option("--asleep", options->settings()->asleep, "Share of the hubs that nobody talks to")
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(Number(0, 1));
   options->AddRate("Requests a second to the hubs that are awake", 500);
   options->AddSize("Bytes of a request; class signal: of its data");
   options->app()
       ->add_option("--wakes", options->settings()->wakes, "Requests a second to hubs that sleep")
-      ->check(CLI::NonNegativeNumber);
+      ->check(kNotNegative);
   options->app()
       ->add_option("--joins", options->settings()->joins,
                    "Clients a second that leave, and come back 2 s later")
-      ->check(CLI::NonNegativeNumber);
+      ->check(kNotNegative);
   options->AddBeats();
   options->AddVerify();
   options->app()->add_flag("--come-back", options->settings()->come_back,
@@ -309,6 +326,7 @@ constexpr Entry kEntries[] = {
 // Where nothing else is said.
 constexpr uint32_t kSourcesOfConnect = 64;
 constexpr uint32_t kInFlightOfDay = 64;
+constexpr Nanos kConnectTimeoutOfEach = 2 * kMillisecond;
 
 void Complete(Settings* settings, const Words& words) {
   if (settings->scenario == "fanout") {
@@ -348,7 +366,8 @@ void Complete(Settings* settings, const Words& words) {
   settings->duration = FromSeconds(words.duration);
   settings->warm_up = FromSeconds(words.warm_up);
   settings->timeout = FromSeconds(words.timeout);
-  settings->connect_timeout = FromSeconds(words.connect_timeout);
+  settings->connect_timeout =
+      FromSeconds(words.connect_timeout) + settings->connections * kConnectTimeoutOfEach;
   settings->sleep_for = FromSeconds(words.sleep_for);
   settings->beats = words.beat_interval > 0;
   settings->beat_interval = FromSeconds(words.beat_interval);

@@ -126,6 +126,10 @@ int Main(int argc, char** argv) {
     std::fputs(kUsageText, argc > 1 ? stdout : stderr);
     return argc > 1 ? kKept : kUsage;
   }
+  if (std::strcmp(first, "--version") == 0) {
+    std::puts("dormouse-load " DORMOUSE_VERSION);
+    return kKept;
+  }
   if (std::strcmp(first, "check") == 0) return check::CheckMain(argc - 1, argv + 1);
   if (first[0] == '-') return check::CheckMain(argc, argv);
   const Scenario* const scenario = FindScenario(first);

@@ -28,7 +28,7 @@ enum Count : uint8_t {
   kReady,        // connections that are ready now
   kSockets,      // those that have come to be ready, ever
   kFailedTries,  // sockets that could not be opened, and were tried again
-  kHopeless,     // connections that were refused for good
+  kHopeless,     // connections that are refused for good, or lost and not opened again
   kLost,         // connections that were lost, or broken on purpose
   kReplies,      // requests that were answered
   kBeats,        // heartbeats that were
@@ -75,7 +75,7 @@ struct Board {
   std::atomic<uint32_t> published;
   Publication publications[kPublications];
 
-  Step step() const { return static_cast<Step>(command.load() & 0xff); }
+  static Step StepOf(uint32_t command) { return static_cast<Step>(command & 0xff); }
 };
 
 }  // namespace dormouse::load

@@ -221,6 +221,8 @@ void Connections::OnEnd(size_t index, bool was_open, const WebSocket::End& end) 
   slot_->Count(kLost);
   if (when_lost_ == WhenLost::kFault) {
     Say(Fault::kClosed, connection, why);
+    slot_->SayFailure("closed with " + why);
+    slot_->Count(kHopeless);
     states_[connection].life = Life::kOver;
   } else {
     ComeBackLater(connection);

@@ -71,6 +71,14 @@ void Director::TakeCommands() {
   if (commands_.TakeSignal()) ++stops_;
 }
 
+void Director::Begin(Step step) {
+  crew_.Command(step);
+  if (step != Step::kAct || is_ready_) return;
+  is_ready_ = true;
+  std::puts("ready");
+  std::fflush(stdout);
+}
+
 bool Director::Await(Nanos patience) {
   const uint64_t stops = stops_;
   Pass(Now() + patience, true, stops);
@@ -142,7 +150,8 @@ void Director::StopMeasuring() {
 void Director::Finish() {
   // What is left of an interval would be a sample of next to nothing.
   if (result_.samples.empty()) result_.samples.push_back(sampler_.Take());
-  Do(Step::kClose, settings_.timeout);
+  if (!Do(Step::kClose, settings_.timeout))
+    Fail(Fault::kMissing, 1, "the load processes do not come to their end");
   if (terminal_) std::fputs("\r\033[K", stderr);
   for (size_t kind = 0; kind < kFaults; ++kind) {
     uint64_t sum = failed_[kind];

@@ -28,8 +28,9 @@ class Director {
 
   // Opens all connections, or throws NotConnected.
   void Open();
-  // Tells all workers to take a step, without waiting for it.
-  void Begin(Step step) { crew_.Command(step); }
+  // Tells all workers to take a step, without waiting for it. The first that is the scenario's own is told to
+  // the user: "ready".
+  void Begin(Step step);
   // Until all have done it. False: not within `patience`, or the user has asked for the end meanwhile.
   bool Await(Nanos patience);
   bool Do(Step step, Nanos patience) {
@@ -88,6 +89,7 @@ class Director {
   Nanos next_sample_;
   Nanos next_progress_;
   const bool terminal_;
+  bool is_ready_ = false;
   uint64_t stops_ = 0;  // that the user has asked for
   std::array<uint64_t, kFaults> failed_{};
   Totals from_;

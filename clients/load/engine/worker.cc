@@ -28,14 +28,15 @@ void Play(const Scenario& scenario, Workplace* place, int commanded, int reports
       (void)!read(commanded, &count, sizeof(count));
       command = latest;
       reported = false;
-      part->Begin(place->board->step());
+      part->Begin(Board::StepOf(command));
     }
     const Nanos due = std::min(part->Act(Now()), connections.due());
     if (!reported && part->IsDone()) {
       place->slot->done.store(command);
       Report(reports);
       reported = true;
-      if (place->board->step() == Step::kClose) return;
+      // Not what the board says by now: that may be the next one.
+      if (Board::StepOf(command) == Step::kClose) return;
     }
     connections.Turn(std::clamp<Nanos>(due == kNever ? kNever : due - Now(), 0, kLongestTurn));
   }

@@ -6,7 +6,7 @@
 namespace dormouse::load {
 namespace {
 
-constexpr int kName = 26;
+constexpr int kName = 30;
 
 std::string Line(const std::string& name, const std::string& rest) {
   std::string line = "  " + name;

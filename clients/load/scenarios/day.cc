@@ -26,6 +26,7 @@ class DayPart : public Part {
         awake_hubs_(
             std::max(1U, static_cast<uint32_t>(std::lround(settings().hubs * (1 - settings().asleep))))),
         random_(settings().seed << 32 | place->worker) {
+    if (settings().come_back) connections().SetWhenLost(Connections::WhenLost::kComeBack);
     for (uint32_t i = 0; i < connections().size(); ++i) {
       (Talks(i) ? talkers_ : sleepers_).push_back(i);
     }
@@ -61,7 +62,6 @@ class DayPart : public Part {
   void OnStep(Step step) override {
     talks_ = wakes_ = beats_ = joins_ = Pace();
     if (step == Step::kAct) {
-      if (settings().come_back) connections().SetWhenLost(Connections::WhenLost::kComeBack);
       const Nanos now = Now();
       const double workers = place_.plan.workers;
       const double share = connections().size() / static_cast<double>(place_.plan.connections);

@@ -14,9 +14,8 @@ class StormPart : public Part {
 
  private:
   void OnStep(Step step) override {
-    if (step != Step::kAct) return;
     connections().SetWhenLost(Connections::WhenLost::kComeBack);
-    if (settings().lost_by_server) return;
+    if (step != Step::kAct || settings().lost_by_server) return;
     for (uint32_t i = 0; i < connections().size(); ++i) {
       if (connections().is_ready(i)) connections().Break(i);
     }

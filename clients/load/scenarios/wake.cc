@@ -24,8 +24,8 @@ class WakePart : public Part {
   void OnStep(Step step) override {
     if (step != Step::kAct) return;
     hub_ = 0;
-    Ask(kAsleep);
     ++round_;
+    Ask(kAsleep);
   }
   bool HasActed() override { return hub_ * settings().per_hub >= connections().size(); }
 
