@@ -111,7 +111,7 @@ class Options {
     app_.add_option(
         "--sources", words_.sources,
         "Source addresses of 127.1.0.0/16 that connections come from: a number, 0 for the one that the "
-        "kernel chooses, or auto: one for 20,000 connections where all gateways are on loopback");
+        "kernel chooses, or auto: one for 7,000 connections where all gateways are on loopback");
     app_.add_option("--opening", settings_.opening, "Connections that are on their way to be ready at a time")
         ->check(kPositive);
     app_.add_option("--connect-timeout", words_.connect_timeout,

@@ -63,12 +63,14 @@ std::string NowText() {
   return text;
 }
 
+std::string Counted(uint32_t count, const std::string& thing) {
+  return std::to_string(count) + " " + thing + (count == 1 ? "" : "s");
+}
+
 std::string AboutText(const Settings& settings) {
-  const uint32_t workers = settings.threads * settings.processes;
-  std::string text =
-      std::to_string(settings.connections) + " connections, " + std::to_string(settings.hubs) + " hubs, ";
-  text += settings.script ? "a script" : "class " + settings.hub_class;
-  return text + ", " + std::to_string(workers) + (workers == 1 ? " load thread" : " load threads");
+  return Counted(settings.connections, "connection") + ", " + Counted(settings.hubs, "hub") + ", " +
+         (settings.script ? "a script" : "class " + settings.hub_class) + ", " +
+         Counted(settings.threads * settings.processes, "load thread");
 }
 
 // Where people can read along. What is secret is none of their business.

@@ -287,6 +287,15 @@ async def test_who_cannot_connect_says_so(tmp_path):
     assert "0 of 64 connections are ready; one that failed: connect: Connection refused" in said
 
 
+@pytest.mark.parametrize("words", [("check",), ()], ids=["named", "not named"])
+async def test_without_a_scenario_it_is_check(tmp_path, words):
+    process = await asyncio.create_subprocess_exec(
+        os.path.join(BIN, "dormouse-load"), *words, "--url", "ws://127.0.0.1:1", "--connections", "1", "--report",
+        str(tmp_path / "report"), stdin=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
+    _, complained = await asyncio.wait_for(process.communicate(), WAIT)
+    assert (process.returncode, b"0 of 1 clients are connected" in complained) == (3, True), complained
+
+
 async def test_a_refusal_for_good_is_not_tried_again(tmp_path):
     async def handler(ws):
         async for text in ws:

@@ -256,4 +256,4 @@ def test_every_option_is_documented():
 
 def test_every_scenario_is_documented():
     for scenario in SCENARIOS:
-        assert f"$ dormouse-load {scenario} " in _section(), scenario
+        assert f"    $ dormouse-load {scenario}" in _section(), scenario
