@@ -28,7 +28,9 @@ inline uint64_t ResidentBytes(int pid) {
   std::ifstream file("/proc/" + std::to_string(pid) + "/statm");
   uint64_t total = 0;
   uint64_t resident = 0;
-  if (!(file >> total >> resident)) throw std::runtime_error("there is no process " + std::to_string(pid));
+  // One that has ended, and that nobody has asked about, has none.
+  if (!(file >> total >> resident) || resident == 0)
+    throw std::runtime_error("there is no process " + std::to_string(pid));
   return resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
 }
 

@@ -82,7 +82,6 @@ class Connections : private Sockets::Handler, private Voice {
 
   // A fault of a connection, in words.
   void Say(Fault fault, uint32_t connection, const std::string& text);
-  Slot* slot() { return slot_; }
   Sockets* sockets() { return &sockets_; }
 
  private:

@@ -150,6 +150,7 @@ void Director::StopMeasuring() {
 void Director::Finish() {
   // What is left of an interval would be a sample of next to nothing.
   if (result_.samples.empty()) result_.samples.push_back(sampler_.Take());
+  next_sample_ = kNever;
   if (!Do(Step::kClose, settings_.timeout))
     Fail(Fault::kMissing, 1, "the load processes do not come to their end");
   if (terminal_) std::fputs("\r\033[K", stderr);
