@@ -411,7 +411,7 @@ class TestStatekeeper {
       }
       if (owner->setup_.record) owner->facts.Change([&] { owner->taken.push_back(taken); });
     }
-    void OnGatewayGone(GatewayId gateway) override {
+    void OnGatewayGone(GatewayId gateway, const std::vector<std::string>&) override {
       owner->facts.Change([&] { owner->gone.push_back(gateway); });
     }
     void OnGatewayBack(GatewayId gateway) override {

@@ -89,8 +89,10 @@ class GatewayLinks {
     // The views live until the call returns. Only events in the epoch in which this lane owns their shard
     // come (see Own). Each must be Released exactly once, in any order; after Disown it may also be dropped.
     virtual void OnEvent(GatewayId gateway, const EventView& event) = 0;
-    // The gateway did not come back within the grace period: its sockets are gone.
-    virtual void OnGatewayGone(GatewayId gateway) = 0;
+    // The gateway did not come back within the grace period: its sockets are gone. `owed`: the hubs
+    // ("CLASS/NAME") some of whose returnable output it has not acknowledged, to be recalled before the next
+    // grace period ends.
+    virtual void OnGatewayGone(GatewayId gateway, const std::vector<std::string>& owed) = 0;
     // A gateway that this process gave up before has linked again, or has started afresh: it may not have got
     // what it was sent. Before any of its events.
     virtual void OnGatewayBack(GatewayId /*gateway*/) {}

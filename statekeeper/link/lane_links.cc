@@ -452,7 +452,10 @@ void LaneLinks::GiveUp(GatewayId id, const char* why) {
   given_up_.push_back(id);
   if (given_up_.size() > kMaxGivenUp) given_up_.pop_front();
   ForgetFences(gateway.get());
-  receiver_->OnGatewayGone(id);
+  std::vector<std::string> owed;
+  if (legacy != nullptr)
+    owed.assign(legacy->returns.back().hubs().begin(), legacy->returns.back().hubs().end());
+  receiver_->OnGatewayGone(id, owed);
   for (const auto& [batch, settlement] : gateway->awaiting) Advance(settlement);
   // What was delivered, but was to be settled behind others: nobody will be told so any more.
   for (const Taken& taken : gateway->taken) {

@@ -38,6 +38,7 @@ std::vector<std::string> ReturnIndex::Take(uint64_t connection) {
   }
   for (const size_t hash : hashes) ++taken_[{connection, hash}];
   frames_.erase(found);
+  if (frames_.empty()) ForgetHubs();
   return out;
 }
 
@@ -64,7 +65,13 @@ void ReturnIndex::Restart() {
   seen_ = {};
   shared_.clear();
   frames_.clear();
+  ForgetHubs();
   bytes_ = 0;
+}
+
+void ReturnIndex::ForgetHubs() {
+  hubs_.clear();
+  hub_bytes_ = 0;
 }
 
 void ReturnIndex::Read(char* begin, const char* end) {
@@ -76,6 +83,9 @@ void ReturnIndex::Read(char* begin, const char* end) {
                        .heads = std::string(delivery.heads),
                        .left = delivery.recipient_count});
     bytes_ += shared_.back().bytes() + kFrameBytes * delivery.recipient_count;
+    if (hubs_.emplace(delivery.return_to).second) {
+      hub_bytes_ += sizeof(std::string) + delivery.return_to.size();
+    }
     uint32_t head_at = 0;
     for (uint32_t i = 0; i < delivery.recipient_count; ++i) {
       frames_[delivery.recipient(i)].push_back({index, head_at, delivery.head_size(i)});

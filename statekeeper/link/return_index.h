@@ -11,6 +11,7 @@
 #pragma once
 
 #include <absl/container/flat_hash_map.h>
+#include <absl/container/flat_hash_set.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -37,9 +38,11 @@ class ReturnIndex {
   bool WasTaken(uint64_t connection, std::string_view frame);
   // Forgets the frames: they may be acknowledged from now on.
   void Restart();
+  // The hubs to which frames return that were read; none once all were taken.
+  const absl::flat_hash_set<std::string>& hubs() const { return hubs_; }
 
   // Memory that it takes, about.
-  uint64_t bytes() const { return bytes_ + taken_.size() * kTakenBytes; }
+  uint64_t bytes() const { return bytes_ + hub_bytes_ + taken_.size() * kTakenBytes; }
 
  private:
   static constexpr uint64_t kFrameBytes = 24;
@@ -58,12 +61,15 @@ class ReturnIndex {
     uint32_t head_size = 0;
   };
   void Read(char* begin, const char* end);
+  void ForgetHubs();
   std::string TakeFrame(const Frame& frame);
 
   Outbox::Seen seen_;
   std::vector<Shared> shared_;
   absl::flat_hash_map<uint64_t, std::vector<Frame>> frames_;
   uint64_t bytes_ = 0;  // of these
+  absl::flat_hash_set<std::string> hubs_;
+  uint64_t hub_bytes_ = 0;
   // How often each was taken, by connection and hash.
   absl::flat_hash_map<std::pair<uint64_t, size_t>, uint32_t> taken_;
 };

@@ -8,14 +8,17 @@
 namespace dormouse {
 namespace {
 
+using testing::Contains;
 using testing::ElementsAre;
 using testing::IsEmpty;
+using testing::UnorderedElementsAre;
 
 void Append(Outbox* outbox, std::vector<Recipient> to, std::string_view payload,
             std::string_view return_to = "test/hub") {
   AppendDelivery(
       {.cause = {}, .return_to = return_to, .recipients = to, .has_heads = true, .payload = payload},
       outbox->deliveries());
+  if (!return_to.empty()) outbox->MarkReturnable();
   outbox->Filled();
 }
 
@@ -32,6 +35,20 @@ TEST(ReturnIndexTest, GivesWhatIsUnacknowledgedAndReturnableOldestFirst) {
   EXPECT_THAT(index.Take(&outbox, 1), ElementsAre("one b", "open c"));
   EXPECT_THAT(index.Take(&outbox, 2), ElementsAre("two b"));
   EXPECT_THAT(index.Take(&outbox, 1), IsEmpty());
+}
+
+TEST(ReturnIndexTest, KnowsWhoseTheyAreUntilAllAreTaken) {
+  Outbox outbox;
+  Append(&outbox, {{1, ""}}, "a", "test/a");
+  Append(&outbox, {{1, ""}, {2, ""}}, "b", "test/b");
+  Append(&outbox, {{3, ""}}, "not returnable", "");
+  ReturnIndex index;
+  ASSERT_TRUE(index.Absorb(std::move(outbox), 1'000'000));
+  EXPECT_THAT(index.hubs(), UnorderedElementsAre("test/a", "test/b"));
+  index.Take(1);
+  EXPECT_THAT(index.hubs(), Contains("test/b"));
+  index.Take(2);
+  EXPECT_THAT(index.hubs(), IsEmpty());
 }
 
 TEST(ReturnIndexTest, SeesWhatWasAddedSinceAlsoToABatchThatWasOpen) {

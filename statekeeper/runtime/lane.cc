@@ -214,12 +214,13 @@ void Lane::OnEvent(GatewayId gateway, const EventView& event) {
     return Refuse({event.shard, event.epoch}, taken, "This could not be handed on");
   }
   if (event.repeated) taken.attempts = shard->attempts;
-  if (!shard->waiting.empty() || !MayServe(*shard)) {
-    shard->waiting.push_back({std::string(event.hub), std::move(taken)});
-    if (!shard->retired) AwaitLease();
-    return;
-  }
-  Take(event.hub, event.shard, shard, std::move(taken));
+  Handle(event.hub, event.shard, shard, std::move(taken));
+}
+
+void Lane::Handle(std::string_view hub, ShardId id, ServedShard* shard, HubEvent event) {
+  if (shard->waiting.empty() && MayServe(*shard)) return Take(hub, id, shard, std::move(event));
+  shard->waiting.push_back({std::string(hub), std::move(event)});
+  if (!shard->retired) AwaitLease();
 }
 
 void Lane::Take(std::string_view hub, ShardId id, ServedShard* shard, HubEvent event) {
@@ -452,10 +453,21 @@ void Lane::Release(EventOutput output) {
   links_->Release(std::move(output));
 }
 
-void Lane::OnGatewayGone(GatewayId gateway) {
+void Lane::OnGatewayGone(GatewayId gateway, const std::vector<std::string>& owed) {
   SPDLOG_INFO("lane {}: gateway {:x} is gone", config_.lane, gateway);
   metrics_.gateways_given_up.Increment();
   EndConnectionsOfGoneGateways();
+  // A hub that sleeps hears of it when it wakes. That is too late for what it sent before it fell asleep: the
+  // gateway may be back by then, with its sockets, and without that.
+  for (const std::string& hub : owed) {
+    const ShardId id = ShardOf(hub, config_.shard_count);
+    ServedShard* shard = Find(id);
+    if (shard == nullptr || shard->hubs.contains(hub)) continue;
+    HubEvent gone;
+    gone.kind = HubEvent::Kind::kGatewayGone;
+    gone.gateway = gateway;
+    Handle(hub, id, shard, std::move(gone));
+  }
 }
 
 void Lane::OnGatewayBack(GatewayId gateway) {

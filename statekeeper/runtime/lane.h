@@ -129,7 +129,7 @@ class Lane : public GatewayLinks::Receiver, private HubHost {
  private:
   // GatewayLinks::Receiver
   void OnEvent(GatewayId gateway, const EventView& event) override;
-  void OnGatewayGone(GatewayId gateway) override;
+  void OnGatewayGone(GatewayId gateway, const std::vector<std::string>& owed) override;
   void OnGatewayBack(GatewayId gateway) override;
   void OnLaterEpoch(const ShardEpoch& known) override {
     if (config_.spoken_of) config_.spoken_of(known);
@@ -191,8 +191,9 @@ class Lane : public GatewayLinks::Receiver, private HubHost {
   bool MayServe(const ServedShard& shard) const { return !shard.retired && config_.lease->IsGood(); }
   // No hub will hear of it. Closes its connection, if there is a reason to be told.
   void Refuse(const ShardEpoch& shard, const HubEvent& event, std::string_view close_reason);
-  // Hands an event to its hub: now, or, if that sleeps and there is no room to wake it, in its turn. The
-  // class exists.
+  // Hands an event to its hub, once the shard may be served.
+  void Handle(std::string_view hub, ShardId id, ServedShard* shard, HubEvent event);
+  // The same now, or, if the hub sleeps and there is no room to wake it, in its turn. The class exists.
   void Take(std::string_view hub, ShardId id, ServedShard* shard, HubEvent event);
   void HandleWaiting(ShardId id);
   void AwaitLease();

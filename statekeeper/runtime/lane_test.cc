@@ -65,6 +65,7 @@ struct Wire {
   size_t settled = 0;
   GatewayId gone = 0;
   bool report_gone = false;
+  std::vector<std::string> owed;  // by that gateway, to these hubs
   bool report_back = false;
   std::vector<std::string> rolls;  // "HUB at GATEWAY: HANDLE..."
   std::vector<ShardEpoch> fenced;
@@ -148,11 +149,13 @@ class FakeLinks : public GatewayLinks {
     auto* self = static_cast<FakeLinks*>(watcher->data);
     std::deque<std::pair<GatewayId, std::string>> events;
     GatewayId gone = 0;
+    std::vector<std::string> owed;
     bool back = false;
     {
       const std::scoped_lock lock(self->wire_->mutex);
       events.swap(self->wire_->events);
       if (std::exchange(self->wire_->report_gone, false)) gone = self->wire_->gone;
+      owed = self->wire_->owed;
       back = std::exchange(self->wire_->report_back, false);
     }
     for (const auto& [gateway, packed] : events) {
@@ -161,7 +164,7 @@ class FakeLinks : public GatewayLinks {
       ASSERT_TRUE(ReadEvent(&rest, &event));
       self->receiver_->OnEvent(gateway, event);
     }
-    if (gone != 0) self->receiver_->OnGatewayGone(gone);
+    if (gone != 0) self->receiver_->OnGatewayGone(gone, owed);
     if (back) self->receiver_->OnGatewayBack(2);
   }
 
@@ -507,6 +510,25 @@ TEST_F(LaneTest, SocketsOfAVanishedGatewayEnd) {
     ASSERT_TRUE(Await([&](const Wire& wire) { return wire.settled == 3 + i; }));
   }
   EXPECT_EQ(wire_.sent.back(), "1:hello 1 of 1");
+}
+
+// What was on its way is to be recalled while that is still known.
+TEST_F(LaneTest, AHubThatSleepsIsToldOfAVanishedGatewayThatOwesItSomething) {
+  StartLane(Duration(50));
+  for (const char* hub : {"owed", "other"}) Post(EventKind::kOpen, hub, 1, "", 2);
+  ASSERT_TRUE(Await([](const Wire& wire) { return wire.settled == 2; }));
+  ASSERT_TRUE(AwaitMetric("dormouse_hubs_awake", 0));
+  const double wakes = Metric("dormouse_hub_wakes_total");
+  {
+    const std::scoped_lock lock(wire_.mutex);
+    wire_.gone = 2;
+    wire_.report_gone = true;
+    wire_.owed = {"echo/owed"};
+  }
+  links_->Wake();
+  ASSERT_TRUE(AwaitMetric("dormouse_hub_wakes_total", wakes + 1));
+  EXPECT_TRUE(AwaitMetric("dormouse_hubs_awake", 0));
+  EXPECT_EQ(Metric("dormouse_hub_wakes_total"), wakes + 1);
 }
 
 TEST_F(LaneTest, ALaneWhoseShardsAreTakenSaysSoOnceOfEachAndSettlesNothing) {
