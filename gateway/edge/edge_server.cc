@@ -359,8 +359,6 @@ void EdgeServer::OnWrong(Connection* connection, uint16_t code, std::string_view
 
 void EdgeServer::OnWritable(Connection* connection) { outbound_->OnWritable(connection); }
 
-void EdgeServer::OnHandled(Connection* connection) { outbound_->WriteTurn(connection); }
-
 void EdgeServer::OnGone(Connection* connection) {
   inbound_->OnEnd(connection);
   outbound_->Gone(connection);

@@ -122,7 +122,6 @@ class EdgeServer : public StatekeeperLinks::Edge, private FrontDoor::Handler, pr
   void OnPeerClose(Connection* connection, uint16_t code, std::string_view reason) override;
   void OnWrong(Connection* connection, uint16_t code, std::string_view what) override;
   void OnWritable(Connection* connection) override;
-  void OnHandled(Connection* connection) override;
   void OnGone(Connection* connection) override;
 
   void OnTimer(Connection* connection);

@@ -79,8 +79,6 @@ class Outbound {
   void OnWrong(Connection* connection, uint16_t code, std::string_view what);
   // As WebSockets::Handler's.
   void OnWritable(Connection* connection);
-  // Writes what this turn has for a socket by now: while the processor still has it at hand.
-  void WriteTurn(Connection* connection);
   // The socket is closed, the record is about to be freed.
   void Gone(Connection* connection);
 
@@ -126,8 +124,9 @@ class Outbound {
   // After all that was sent before.
   void SendControl(Connection* connection, Opcode opcode, std::string_view payload);
   void Push(Connection* connection, OutboundQueue::Frame frame);
-  // Writes what this turn has for all.
+  // Writes what this turn has for all, or for one.
   void WriteTurn();
+  void WriteTurn(Connection* connection);
   // What of a message list is left waits from now on.
   void QueueRest(Connection* connection, TurnOutput::Message message, size_t sent);
   // Bytes that went out, of the batch; -1: the connection is broken.

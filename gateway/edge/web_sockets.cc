@@ -56,7 +56,6 @@ void WebSockets::Handle(Connection* connection, int events) {
   if (connection->killed) return Gone(connection);
   if ((events & (EV_READ | EV_CUSTOM)) != 0 && !Read(connection, (events & EV_READ) != 0)) return;
   if ((events & EV_WRITE) != 0 && !connection->killed) handler_->OnWritable(connection);
-  if (!connection->killed) handler_->OnHandled(connection);
 }
 
 // False: the connection is gone.

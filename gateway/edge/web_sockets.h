@@ -39,8 +39,6 @@ class WebSockets {
     virtual void OnWrong(Connection* connection, uint16_t code, std::string_view what) = 0;
     // It takes bytes, as asked for by WantWritable.
     virtual void OnWritable(Connection* connection) = 0;
-    // What has happened to it in this turn was handled.
-    virtual void OnHandled(Connection* connection) = 0;
     // The last call for this connection: the socket is over, the record is the handler's to free.
     virtual void OnGone(Connection* connection) = 0;
   };
