@@ -147,6 +147,17 @@ void Director::StopMeasuring() {
   result_.measured_to = ToSeconds(to_.at - sampler_.began());
 }
 
+void Director::MeasureActing() {
+  Begin(Step::kAct);
+  Wait(settings_.warm_up);
+  StartMeasuring();
+  Wait(settings_.duration);
+  StopMeasuring();
+  Do(Step::kSettle, settings_.timeout);
+}
+
+void Director::Verify() { Do(Step::kVerify, settings_.timeout + FromSeconds(settings_.connections * 1e-3)); }
+
 void Director::Finish() {
   // What is left of an interval would be a sample of next to nothing.
   if (result_.samples.empty()) result_.samples.push_back(sampler_.Take());

@@ -49,6 +49,12 @@ class Director {
   void StartMeasuring();
   void StopMeasuring();
 
+  // The middle of most scenarios: lets all act, measures them once they are warm, and waits for what is on
+  // its way.
+  void MeasureActing();
+  // Every connection has to show that it is alive.
+  void Verify();
+
   // Waits for what is on its way, closes everything, and adds what was wrong. Once.
   void Finish();
 

@@ -3,7 +3,6 @@
 #include "clients/load/talk/echo_talk.h"
 #include "clients/load/talk/raw_talk.h"
 #include "clients/load/talk/script_talk.h"
-#include "clients/load/talk/signal_talk.h"
 
 namespace dormouse::load {
 namespace {
@@ -20,13 +19,7 @@ std::unique_ptr<Talk> TalkOf(Workplace* place) {
   if (settings.script) return std::make_unique<ScriptTalk>(voice, settings.script, first, count);
   if (settings.hub_class == "raw") return std::make_unique<RawTalk>(voice, first, settings.size);
   if (settings.hub_class == "echo") return std::make_unique<EchoTalk>(voice, first, count, settings.size);
-  return std::make_unique<SignalTalk>(voice, SignalTalk::Options{.first = first,
-                                                                 .count = count,
-                                                                 .size = settings.size,
-                                                                 .actors = settings.actors,
-                                                                 .tokens = &settings.tokens,
-                                                                 .topic = "",
-                                                                 .resume = settings.resume});
+  return std::make_unique<SignalTalk>(voice, SignalOptionsOf(*place));
 }
 
 }  // namespace
@@ -38,6 +31,17 @@ Workplace::Workplace(const Settings& run, uint32_t number, Board* shared, Slot* 
       board(shared),
       slot(own),
       connections(run, plan.FirstOf(number), plan.FirstOf(number + 1) - plan.FirstOf(number), own) {}
+
+SignalTalk::Options SignalOptionsOf(const Workplace& place) {
+  const Settings& settings = place.settings;
+  return {.first = place.connections.first(),
+          .count = place.connections.size(),
+          .size = settings.size,
+          .actors = settings.actors,
+          .tokens = &settings.tokens,
+          .topic = {},
+          .resume = settings.resume};
+}
 
 Part::Part(Workplace* place) : Part(place, TalkOf(place)) {}
 

@@ -7,6 +7,7 @@
 #include "clients/load/engine/board.h"
 #include "clients/load/engine/connections.h"
 #include "clients/load/engine/settings.h"
+#include "clients/load/talk/signal_talk.h"
 
 namespace dormouse::load {
 
@@ -21,6 +22,9 @@ struct Workplace {
   Slot* const slot;
   Connections connections;
 };
+
+// How a worker's connections speak to class signal; without a topic.
+SignalTalk::Options SignalOptionsOf(const Workplace& place);
 
 class Part : public Connections::Owner {
  public:

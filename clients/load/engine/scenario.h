@@ -16,6 +16,12 @@ struct Scenario {
   void (*direct)(Director* director);
 };
 
+// A Scenario's `part` where nothing but its class is special.
+template <typename ItsPart>
+std::unique_ptr<Part> NewPart(Workplace* place) {
+  return std::make_unique<ItsPart>(place);
+}
+
 // nullptr: there is none of that name.
 const Scenario* FindScenario(const char* name);
 

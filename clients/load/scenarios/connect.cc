@@ -39,15 +39,9 @@ class ConnectPart : public Part {
 };
 
 void Direct(Director* director) {
-  const Settings& settings = director->settings();
   director->Open();
   director->result()->figures.clear();  // those were not measured
-  director->Begin(Step::kAct);
-  director->Wait(settings.warm_up);
-  director->StartMeasuring();
-  director->Wait(settings.duration);
-  director->StopMeasuring();
-  director->Do(Step::kSettle, settings.timeout);
+  director->MeasureActing();
   const uint64_t greeted = director->Measured(kSockets);
   director->Add("greeted", static_cast<double>(greeted), "connections");
   director->Add("rate", static_cast<double>(greeted) / director->measured_seconds(), "connections/s");
@@ -58,8 +52,6 @@ void Direct(Director* director) {
 
 }  // namespace
 
-const Scenario kConnect = {
-    "connect", [](Workplace* place) -> std::unique_ptr<Part> { return std::make_unique<ConnectPart>(place); },
-    Direct};
+const Scenario kConnect = {"connect", NewPart<ConnectPart>, Direct};
 
 }  // namespace dormouse::load

@@ -107,15 +107,9 @@ class DayPart : public Part {
 };
 
 void Direct(Director* director) {
-  const Settings& settings = director->settings();
   director->Open();
-  director->Begin(Step::kAct);
-  director->Wait(settings.warm_up);
-  director->StartMeasuring();
-  director->Wait(settings.duration);
-  director->StopMeasuring();
-  director->Do(Step::kSettle, settings.timeout);
-  director->Do(Step::kVerify, settings.timeout + FromSeconds(settings.connections * 1e-3));
+  director->MeasureActing();
+  director->Verify();
   const uint64_t replies = director->Measured(kReplies);
   director->Add("replies", static_cast<double>(replies), "");
   director->Add("heartbeats", static_cast<double>(director->Measured(kBeats)), "");
@@ -135,8 +129,6 @@ void Direct(Director* director) {
 
 }  // namespace
 
-const Scenario kDay = {
-    "day", [](Workplace* place) -> std::unique_ptr<Part> { return std::make_unique<DayPart>(place); },
-    Direct};
+const Scenario kDay = {"day", NewPart<DayPart>, Direct};
 
 }  // namespace dormouse::load

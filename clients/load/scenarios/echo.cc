@@ -56,12 +56,7 @@ class EchoPart : public Part {
 void Direct(Director* director) {
   const Settings& settings = director->settings();
   director->Open();
-  director->Begin(Step::kAct);
-  director->Wait(settings.warm_up);
-  director->StartMeasuring();
-  director->Wait(settings.duration);
-  director->StopMeasuring();
-  director->Do(Step::kSettle, settings.timeout);
+  director->MeasureActing();
   const uint64_t replies = director->Measured(kReplies);
   director->Add("replies", static_cast<double>(replies), "");
   director->Add("rate", static_cast<double>(replies) / director->measured_seconds(), "replies/s");
@@ -74,8 +69,6 @@ void Direct(Director* director) {
 
 }  // namespace
 
-const Scenario kEcho = {
-    "echo", [](Workplace* place) -> std::unique_ptr<Part> { return std::make_unique<EchoPart>(place); },
-    Direct};
+const Scenario kEcho = {"echo", NewPart<EchoPart>, Direct};
 
 }  // namespace dormouse::load

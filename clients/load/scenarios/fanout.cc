@@ -1,12 +1,12 @@
 // One publishes, many hear it, at as many gateways as there are: how long until each has it, and until the
 // last.
+#include <utility>
 #include <vector>
 
 #include "clients/load/engine/director.h"
 #include "clients/load/engine/pace.h"
 #include "clients/load/scenarios/scenarios.h"
 #include "clients/load/sequence.h"
-#include "clients/load/talk/signal_talk.h"
 
 namespace dormouse::load {
 namespace {
@@ -117,16 +117,11 @@ class FanoutPart : public Part {
 };
 
 std::unique_ptr<Part> MakePart(Workplace* place) {
-  const Settings& settings = place->settings;
+  SignalTalk::Options options = SignalOptionsOf(*place);
+  options.topic = "load";
+  options.publisher = kPublisher;
   return std::make_unique<FanoutPart>(
-      place, std::make_unique<SignalTalk>(place->connections.voice(),
-                                          SignalTalk::Options{.first = place->connections.first(),
-                                                              .count = place->connections.size(),
-                                                              .size = settings.size,
-                                                              .actors = settings.actors,
-                                                              .tokens = &settings.tokens,
-                                                              .topic = "load",
-                                                              .publisher = kPublisher}));
+      place, std::make_unique<SignalTalk>(place->connections.voice(), std::move(options)));
 }
 
 void Direct(Director* director) {

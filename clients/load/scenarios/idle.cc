@@ -71,7 +71,7 @@ void Direct(Director* director) {
   director->Wait(settings.duration);
   director->StopMeasuring();
   director->Do(Step::kSettle, settings.timeout);
-  director->Do(Step::kVerify, settings.timeout + FromSeconds(settings.connections * 1e-3));
+  director->Verify();
   if (settings.beats) {
     director->Add("heartbeats", static_cast<double>(director->Measured(kBeats)), "");
     director->AddLatency(0, "heartbeat", "from the moment that a heartbeat was meant for to its answer");
@@ -83,8 +83,6 @@ void Direct(Director* director) {
 
 }  // namespace
 
-const Scenario kIdle = {
-    "idle", [](Workplace* place) -> std::unique_ptr<Part> { return std::make_unique<IdlePart>(place); },
-    Direct};
+const Scenario kIdle = {"idle", NewPart<IdlePart>, Direct};
 
 }  // namespace dormouse::load

@@ -136,26 +136,13 @@ class MeshPart : public Part {
 };
 
 std::unique_ptr<Part> MakePart(Workplace* place) {
-  const Settings& settings = place->settings;
   return std::make_unique<MeshPart>(
-      place, std::make_unique<SignalTalk>(place->connections.voice(),
-                                          SignalTalk::Options{.first = place->connections.first(),
-                                                              .count = place->connections.size(),
-                                                              .size = settings.size,
-                                                              .actors = settings.actors,
-                                                              .tokens = &settings.tokens,
-                                                              .topic = ""}));
+      place, std::make_unique<SignalTalk>(place->connections.voice(), SignalOptionsOf(*place)));
 }
 
 void Direct(Director* director) {
-  const Settings& settings = director->settings();
   director->Open();
-  director->Begin(Step::kAct);
-  director->Wait(settings.warm_up);
-  director->StartMeasuring();
-  director->Wait(settings.duration);
-  director->StopMeasuring();
-  director->Do(Step::kSettle, settings.timeout);
+  director->MeasureActing();
   const uint64_t messages = director->Measured(kDeliveries);
   director->Add("messages", static_cast<double>(messages), "");
   director->Add("asks", static_cast<double>(director->Measured(kReplies)), "");

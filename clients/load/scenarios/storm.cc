@@ -62,7 +62,7 @@ void Direct(Director* director) {
   }
   director->StopMeasuring();
   director->Do(Step::kSettle, settings.timeout);
-  director->Do(Step::kVerify, settings.timeout + FromSeconds(settings.connections * 1e-3));
+  director->Verify();
   const Histogram times =
       director->AddLatency(0, "return", "from the loss to when a client was where it was");
   director->Add("lost", static_cast<double>(director->Measured(kLost)), "sockets");
@@ -81,8 +81,6 @@ void Direct(Director* director) {
 
 }  // namespace
 
-const Scenario kStorm = {
-    "storm", [](Workplace* place) -> std::unique_ptr<Part> { return std::make_unique<StormPart>(place); },
-    Direct};
+const Scenario kStorm = {"storm", NewPart<StormPart>, Direct};
 
 }  // namespace dormouse::load

@@ -83,8 +83,6 @@ void Direct(Director* director) {
 
 }  // namespace
 
-const Scenario kWake = {
-    "wake", [](Workplace* place) -> std::unique_ptr<Part> { return std::make_unique<WakePart>(place); },
-    Direct};
+const Scenario kWake = {"wake", NewPart<WakePart>, Direct};
 
 }  // namespace dormouse::load
