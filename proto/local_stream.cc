@@ -1,17 +1,15 @@
 #include "proto/local_stream.h"
 
-#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <utility>
 
+#include "common/unix_address.h"
 #include "proto/link.pb.h"
 #include "proto/link_channel.h"
 #include "proto/stream_inbox.h"
@@ -53,12 +51,10 @@ std::string PrintEnd(const grpc::Status& why, uint32_t mark) {
 
 // A connection, or -1.
 int Dial(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof(address.sun_path)) return -1;
-  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  const auto address = UnixAddress(path);
+  if (!address.has_value()) return -1;
   const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (fd >= 0 && connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) return fd;
+  if (fd >= 0 && connect(fd, reinterpret_cast<const sockaddr*>(&*address), sizeof(*address)) == 0) return fd;
   if (fd >= 0) close(fd);
   return -1;
 }

@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstdint>
+
+#include "common/http/request_target.h"
 
 namespace dormouse {
 namespace {
@@ -18,12 +19,8 @@ constexpr size_t kBinaryFixed = 16;
 
 constexpr ProxyHeader kBad{.state = State::kBad};
 
-bool IsPort(std::string_view text) {
-  unsigned port = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-  return error == std::errc() && end == text.data() + text.size() && port <= 65'535 &&
-         (text.size() == 1 || text.front() != '0');
-}
+// As it is written there: without zeros before it.
+bool IsPlainPort(std::string_view text) { return IsPort(text) && (text.size() == 1 || text.front() != '0'); }
 
 // "TCP4 192.0.2.1 198.51.100.1 51234 443"
 ProxyHeader ReadText(std::string_view bytes) {
@@ -43,7 +40,7 @@ ProxyHeader ReadText(std::string_view bytes) {
   }
   const auto& [family, source, destination, source_port, destination_port] = words;
   if (family != "TCP4" && family != "TCP6") return kBad;
-  if (!IsPort(source_port) || !IsPort(destination_port)) return kBad;
+  if (!IsPlainPort(source_port) || !IsPlainPort(destination_port)) return kBad;
   for (const std::string_view address : {source, destination}) {
     if ((address.find(':') != kNpos) != (family == "TCP6") || !IpAddress::Parse(address).has_value())
       return kBad;

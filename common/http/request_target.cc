@@ -25,13 +25,6 @@ bool IsName(std::string_view text) {
                                       [&](char c) { return IsAlphanumeric(c) || kSymbols.find(c) != kNpos; });
 }
 
-bool IsPort(std::string_view text) {
-  if (text.empty()) return true;  // "host:" is written, too
-  unsigned port = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-  return error == std::errc() && end == text.data() + text.size() && port <= 65'535;
-}
-
 bool IsWebScheme(std::string_view text) {
   constexpr std::string_view kSchemes[] = {"http", "https", "ws", "wss"};
   return std::any_of(std::begin(kSchemes), std::end(kSchemes),
@@ -46,6 +39,12 @@ void SplitPath(std::string_view text, RequestTarget* target) {
 
 }  // namespace
 
+bool IsPort(std::string_view text) {
+  unsigned port = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+  return error == std::errc() && end == text.data() + text.size() && port <= 65'535;
+}
+
 bool IsHostAndPort(std::string_view text) {
   size_t host_end = text.find(':');
   if (text.starts_with('[')) {
@@ -58,7 +57,9 @@ bool IsHostAndPort(std::string_view text) {
   } else if (!IsName(text.substr(0, host_end))) {
     return false;
   }
-  return host_end >= text.size() || IsPort(text.substr(host_end + 1));
+  if (host_end >= text.size()) return true;
+  const std::string_view port = text.substr(host_end + 1);
+  return port.empty() || IsPort(port);  // "host:" is written, too
 }
 
 const char* ReadTarget(std::string_view method, std::string_view text, RequestTarget* target) {

@@ -15,6 +15,9 @@ struct RequestTarget {
 // `*target`, views into `text` or literals; else a sentence about what is wrong.
 const char* ReadTarget(std::string_view method, std::string_view text, RequestTarget* target);
 
+// Digits of a number of 65,535 at most.
+bool IsPort(std::string_view text);
+
 // HOST[:PORT], never empty: a name, an IPv4 address or an IPv6 address in brackets (RFC 3986, 3.2.2).
 bool IsHostAndPort(std::string_view text);
 

@@ -1,31 +1,19 @@
 #include "statekeeper/link/local_listener.h"
 
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
-#include <optional>
 #include <utility>
 
 #include "common/logging.h"
+#include "common/unix_address.h"
 
 namespace dormouse {
-namespace {
-
-std::optional<sockaddr_un> AddressOf(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof(address.sun_path)) return std::nullopt;
-  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-  return address;
-}
-
-}  // namespace
 
 bool IsServed(const std::string& path) {
-  const auto address = AddressOf(path);
+  const auto address = UnixAddress(path);
   if (!address.has_value()) return false;
   const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const bool served =
@@ -37,7 +25,7 @@ bool IsServed(const std::string& path) {
 std::unique_ptr<LocalListener> LocalListener::Listen(std::string path, struct ev_loop* loop,
                                                      std::shared_ptr<StreamInbox> inbox,
                                                      LocalStream::Admit admit) {
-  const auto address = AddressOf(path);
+  const auto address = UnixAddress(path);
   if (!address.has_value() || IsServed(path)) return nullptr;
   unlink(path.c_str());
   const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

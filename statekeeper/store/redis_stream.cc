@@ -4,12 +4,13 @@
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 #include <utility>
+
+#include "common/unix_address.h"
 
 namespace dormouse {
 namespace {
@@ -52,15 +53,13 @@ void RedisStream::Start() {
     if (tls_ == nullptr) return End(std::move(trouble));
   }
   if (!server_.unix_path.empty()) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (server_.unix_path.size() >= sizeof(address.sun_path)) {
-      return End({"the path of its socket is too long: " + std::to_string(sizeof(address.sun_path) - 1) +
-                      " bytes are the most",
-                  true});
+    const auto address = UnixAddress(server_.unix_path);
+    if (!address.has_value()) {
+      return End(
+          {"the path of its socket is too long: " + std::to_string(kMaxUnixPath) + " bytes are the most",
+           true});
     }
-    std::memcpy(address.sun_path, server_.unix_path.c_str(), server_.unix_path.size() + 1);
-    return Open(reinterpret_cast<const sockaddr*>(&address), sizeof(address));
+    return Open(reinterpret_cast<const sockaddr*>(&*address), sizeof(*address));
   }
   if (IsNumericAddress(server_.address.host)) return ConnectTo(server_.address.host);
   lookup_ = std::make_unique<HostLookup>(
