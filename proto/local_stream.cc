@@ -218,7 +218,7 @@ bool LocalStream::Busy() {
 
 void LocalStream::Write(const grpc::ByteBuffer& message) {
   if (fd_ < 0) return;
-  message.DumpToSingleSlice(&out_);
+  if (!message.TrySingleSlice(&out_).ok()) message.DumpToSingleSlice(&out_);  // the latter copies
   WriteHead(static_cast<uint32_t>(out_.size()), out_head_);
   out_sent_ = 0;
   writing_ = true;

@@ -47,6 +47,8 @@ constexpr uint8_t kHeadsFlag = 2;
 
 }  // namespace
 
+size_t EventBytes(const EventView& event) { return kEventHeader + event.hub.size() + event.payload.size(); }
+
 void AppendEvent(const EventView& event, std::string* batch, size_t more) {
   const size_t payload = event.payload.size() + more;
   const size_t size = kEventHeader + event.hub.size() + payload;

@@ -56,6 +56,8 @@ struct EventView {
   bool repeated = false;
 };
 
+// What AppendEvent appends.
+size_t EventBytes(const EventView& event);
 // `more`: bytes that belong behind `event.payload` and are left to the caller to append.
 void AppendEvent(const EventView& event, std::string* batch, size_t more = 0);
 // Takes the first record off `*batch`. False when it is broken (then nothing of the rest can be read).

@@ -15,6 +15,8 @@ namespace {
 // For a class that does not say: no socket may make the gateway hold more than this.
 constexpr uint64_t kDefaultMaxMessageSize = 1u << 20;
 constexpr uint64_t kDefaultOutboundLimit = 8u << 20;
+// A longer frame is for its hub to answer: to look through it for what an answer needs costs too much.
+constexpr size_t kMaxAnswered = 64u << 10;
 // Of what the edge repeats: more than any address or id has. A longer one is for the hub to judge.
 constexpr size_t kMaxField = 4096;
 
@@ -131,6 +133,7 @@ bool EdgeRules::IsRateExempt(std::string_view frame) const {
 }
 
 const EdgeRules::Response* EdgeRules::FindResponse(std::string_view frame) const {
+  if (frame.size() > kMaxAnswered) return nullptr;
   bool parsed = false;
   MayBe may_be(frame);
   for (const Response& response : responses_) {

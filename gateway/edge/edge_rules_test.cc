@@ -70,6 +70,16 @@ TEST(EdgeRules, TheFirstRuleThatAppliesWins) {
   EXPECT_EQ(Answer(rules, R"x({"type":"hub:heartbeat","from":"@(a/b)"})x"), "canonical \"@(a/b)\"");
 }
 
+TEST(EdgeRules, LeavesLongFramesToTheHub) {
+  const EdgeRules rules(Profile(kHeartbeat));
+  const auto heartbeat = [](size_t padding) {
+    return R"({"type":"hub:heartbeat","from":"a","payload":null,"padding":")" + std::string(padding, 'x') +
+           "\"}";
+  };
+  EXPECT_TRUE(Answer(rules, heartbeat(60'000)).has_value());
+  EXPECT_FALSE(Answer(rules, heartbeat(65'536)).has_value());
+}
+
 TEST(EdgeRules, LeavesEverythingElseToTheHub) {
   const EdgeRules rules(Profile(kHeartbeat));
   for (const char* frame : {

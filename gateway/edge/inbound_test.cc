@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <string_view>
@@ -175,6 +176,62 @@ TEST_F(WholeMessagesTest, WhoIsClosedBeforeItHadItsTurnIsGone) {
   for (TestClient& client : clients_) client.Abort();
   WaitForGauge(metrics_->connections, 0);
   EXPECT_EQ(metrics_->inbound_partial_bytes->Value(), 0);
+}
+
+// --- Long messages on their way
+
+TEST_F(InboundTest, OfManyLongMessagesATurnReadsOnlySomeAndShortOnesFirst) {
+  Start();
+  links_->Run([this] {
+    edge_->OnProfiles({Profile(R"(name: "room" routes { path: "/room" hub_name: "lobby" }
+                                  max_message_size: 1000000)")},
+                      16);
+  });
+  constexpr size_t kClients = 40;
+  constexpr size_t kBegun = 20'000;
+  constexpr size_t kMore = 60'000;
+  const std::string frame = TestClient::FrameBytes(TestClient::kText, std::string(600'000, 'x'));
+  std::vector<TestClient> clients;
+  for (size_t i = 0; i < kClients; ++i) {
+    clients.push_back(Open());
+    clients.back().SendRaw(std::string_view(frame).substr(0, kBegun));
+  }
+  TestClient other = Open();
+  links_->WaitForEvent(kClients);
+  const double head = static_cast<double>(frame.size() - 600'000);
+  WaitForGauge(metrics_->inbound_partial_bytes, kClients * (kBegun - head));
+
+  struct Turn {
+    double bytes;   // of unfinished messages
+    size_t events;  // that hubs have been told
+  };
+  std::vector<Turn> turns;
+  ev_prepare at_end;
+  struct Look {
+    const GatewayMetrics* metrics;
+    const FakeLinks* links;
+    std::vector<Turn>* turns;
+  } look{metrics_.get(), links_.get(), &turns};
+  ev_prepare_init(&at_end, [](struct ev_loop*, ev_prepare* prepare, int) {
+    const auto* from = static_cast<Look*>(prepare->data);
+    from->turns->push_back({from->metrics->inbound_partial_bytes->Value(), from->links->event_count()});
+  });
+  at_end.data = &look;
+  ev_set_priority(&at_end, EV_MINPRI);
+  links_->Run([&] {
+    ev_prepare_start(loop_, &at_end);
+    for (TestClient& client : clients) client.SendRaw(std::string_view(frame).substr(kBegun, kMore));
+    other.SendText("a word");
+  });
+  EXPECT_EQ(links_->WaitForKind(EventKind::kText, kClients).payload, "a word");
+  WaitForGauge(metrics_->inbound_partial_bytes, kClients * (kBegun + kMore - head));
+  links_->Run([&] { ev_prepare_stop(loop_, &at_end); });
+
+  constexpr double kMost = 200'000;  // some reads
+  for (size_t i = 1; i < turns.size(); ++i) EXPECT_LE(turns[i].bytes - turns[i - 1].bytes, kMost) << i;
+  const auto heard = std::ranges::find_if(turns, [](const Turn& turn) { return turn.events > kClients + 1; });
+  ASSERT_NE(heard, turns.end());
+  EXPECT_LE(heard->bytes - turns.front().bytes, kMost) << "a short message waits for long ones";
 }
 
 // --- The rate

@@ -48,8 +48,25 @@ void WebSockets::OnEvent(Connection* connection, int events) {
 
 void WebSockets::OnTurnEnd() {
   // Handling calls back nobody at once: what it feeds to the loop comes in a later turn.
-  for (size_t i = ready_.size(); i-- > 0;) Handle(ready_[i], std::exchange(ready_[i]->ready_events, 0));
+  for (size_t i = ready_.size(); i-- > 0;) {
+    if (ready_[i]->reader.remaining() > kRead) {
+      with_much_.push_back(ready_[i]);
+    } else {
+      HandleReady(ready_[i]);
+    }
+  }
   ready_.clear();
+  for (size_t left = kMuchBytes; !with_much_.empty() && left > 0;) {
+    Connection* connection = with_much_.front();
+    with_much_.pop_front();
+    left -= std::min<size_t>(left, std::min<uint64_t>(connection->reader.remaining(), kMostRead));
+    HandleReady(connection);
+  }
+  if (!with_much_.empty()) ev_idle_start(loop_, &again_);
+}
+
+void WebSockets::HandleReady(Connection* connection) {
+  Handle(connection, std::exchange(connection->ready_events, 0));
 }
 
 void WebSockets::Handle(Connection* connection, int events) {

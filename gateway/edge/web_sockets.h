@@ -13,6 +13,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <span>
 #include <string>
@@ -80,10 +81,14 @@ class WebSockets {
   // A read takes this at least, and as much as is missing of the frame under way up to the other.
   static constexpr size_t kRead = 4'096;
   static constexpr size_t kMostRead = 65'536;
+  // Of sockets that are in the midst of a long frame, all together, in a turn of the loop: who says little is
+  // not to wait until a hundred others have been read.
+  static constexpr size_t kMuchBytes = 128u << 10;
   // For what was left unread, such as what came with the request.
   static constexpr size_t kBuffer = kMostRead + 32'768;
 
   void OnEvent(Connection* connection, int events);
+  void HandleReady(Connection* connection);
   void Handle(Connection* connection, int events);
   bool Read(Connection* connection, bool from_socket);
   bool OnEnd(Connection* connection);
@@ -94,8 +99,9 @@ class WebSockets {
 
   struct ev_loop* loop_;
   Handler* handler_;
-  ev_idle again_;                   // active: the loop is to turn once more before it waits
-  std::vector<Connection*> ready_;  // the last first; each once
+  ev_idle again_;                      // active: the loop is to turn once more before it waits
+  std::vector<Connection*> ready_;     // the last first; each once, here or in the other
+  std::deque<Connection*> with_much_;  // in the midst of a long frame; the next first
   const std::unique_ptr<char[]> buffer_ = std::make_unique<char[]>(kBuffer);
 };
 

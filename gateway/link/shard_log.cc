@@ -14,13 +14,13 @@ constexpr size_t kKeptCapacity = 64;
 }  // namespace
 
 size_t ShardLog::Append(EventView event, SharedTail tail) {
-  thread_local std::string encoded;  // grows once; the record itself is allocated at its size
-  encoded.clear();
   event.sequence = last_sequence() + 1;
-  AppendEvent(event, &encoded, tail.size);
-  events_.push_back({.record = std::string(encoded)});
+  std::string record;
+  record.reserve(EventBytes(event));
+  AppendEvent(event, &record, tail.size);
+  size_t bytes = record.size() + kOverhead;
+  events_.push_back({.record = std::move(record)});
   ++unsettled_;
-  size_t bytes = encoded.size() + kOverhead;
   if (tail.size > 0) {
     if (tail.counts) bytes += tail.size;
     tails_.emplace(event.sequence, std::move(tail));
