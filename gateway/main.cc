@@ -16,6 +16,7 @@
 
 #include "common/admin_server.h"
 #include "common/descriptor_limit.h"
+#include "common/freed_memory.h"
 #include "common/gateway_identity.h"
 #include "common/http/port_sharers.h"
 #include "common/logging.h"
@@ -136,6 +137,7 @@ int Run(const Options& options) {
   if (!entry.has_value() || !way.has_value() || !web_root.has_value()) return 1;
   const GrpcLog grpc_log(nullptr);
   RaiseDescriptorLimit();
+  KeepSomeFreedMemory();
   std::signal(SIGPIPE, SIG_IGN);
   struct ev_loop* loop = ev_default_loop(EVBACKEND_EPOLL);
 

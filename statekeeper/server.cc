@@ -15,6 +15,7 @@
 
 #include "common/admin_server.h"
 #include "common/descriptor_limit.h"
+#include "common/freed_memory.h"
 #include "common/ids.h"
 #include "common/lease.h"
 #include "common/logging.h"
@@ -80,6 +81,7 @@ std::string WhyNotListening(const Options& options, const LinkCredentials& crede
 
 int Run(const Options& options, const RegisterClasses& register_classes) {
   RaiseDescriptorLimit();
+  KeepSomeFreedMemory();
   const uint64_t incarnation = NewGatewayId();
   const uint32_t lane_count = std::min(
       options.shards, options.lanes != 0 ? options.lanes : std::max(1u, std::thread::hardware_concurrency()));

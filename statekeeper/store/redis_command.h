@@ -12,8 +12,9 @@ namespace dormouse {
 // For commands whose arguments are appended one by one; their number comes first in the protocol.
 class RedisCommandBuilder {
  public:
-  explicit RedisCommandBuilder(size_t arguments) {
-    command_.reserve(32 * arguments);  // rather than growing step by step
+  // `bytes`: about how many the long ones among them have.
+  explicit RedisCommandBuilder(size_t arguments, size_t bytes = 0) {
+    command_.reserve(32 * arguments + bytes);  // rather than growing step by step
     fmt::format_to(std::back_inserter(command_), FMT_STRING("*{}\r\n"), arguments);
   }
   void Append(std::string_view argument) { Append(argument, {}); }

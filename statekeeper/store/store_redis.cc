@@ -45,6 +45,12 @@ bool ParseMember(std::string_view member, Row* row) {
   return true;
 }
 
+size_t BytesOf(const HubCommit& hub) {
+  size_t bytes = 0;
+  for (const RowWrite& row : hub.rows) bytes += row.key.size() + (row.value ? row.value->size() : 0);
+  return bytes;
+}
+
 class RedisStore : public Store {
  public:
   RedisStore(const StoreConfig& config, const std::vector<std::string>* script_hashes,
@@ -59,8 +65,7 @@ class RedisStore : public Store {
     for (size_t i = 0; i < commit.hubs.size(); ++i) {
       const HubCommit& hub = commit.hubs[i];
       const size_t hub_writes = hub.rows.size() + 1;
-      size_t hub_bytes = 0;
-      for (const RowWrite& row : hub.rows) hub_bytes += row.key.size() + (row.value ? row.value->size() : 0);
+      const size_t hub_bytes = BytesOf(hub);
       if (i > begin && (writes + hub_writes > kWritesPerScript || bytes + hub_bytes > kBytesPerScript)) {
         parts.push_back(std::span(commit.hubs).subspan(begin, i - begin));
         begin = i;
@@ -199,8 +204,12 @@ class RedisStore : public Store {
   std::string CommitCommand(std::string_view shard_key, const ShardCommit& commit,
                             std::span<const HubCommit> hubs) const {
     size_t arguments = 3 + 3 + 3;
-    for (const HubCommit& hub : hubs) arguments += 1 + 3 + 2 * hub.rows.size();
-    RedisCommandBuilder command(arguments);
+    size_t bytes = 0;
+    for (const HubCommit& hub : hubs) {
+      arguments += 1 + 3 + 2 * hub.rows.size();
+      bytes += BytesOf(hub);
+    }
+    RedisCommandBuilder command(arguments, bytes);
     AppendEvalsha(&command, kCommit, 3 + hubs.size());
     command.Append(shard_key);
     command.Append(AlarmsKey(config_.key_prefix, commit.shard));
