@@ -1,16 +1,15 @@
 """What looking into a large registry costs, and whether other hubs of the same lane notice.
 
 One statekeeper with one lane. A signal hub with tens of thousands of registered actors answers hub:discover and
-hub:list_actors, one request after another, while dormouse_echo_load sends to an echo hub of the same lane.
+hub:list_actors, one request after another, while dormouse-load sends to an echo hub of the same lane.
 """
 
 import asyncio
 import contextlib
-import os
-import subprocess
 import time
 
-from cluster import BIN, Cluster
+import driver
+from cluster import Cluster
 from ws import actor
 
 # Nobody's rate is limited, nobody expires.
@@ -119,14 +118,12 @@ async def _busy(client, kind, payload):
 
 
 async def _echo(cluster, seconds):
-    process = await asyncio.create_subprocess_exec(
-        os.path.join(BIN, "dormouse_echo_load"), "echo", "--target", f"127.0.0.1:{cluster.port()}", "--connections", "1",
-        "--hubs", "1", "--seconds", str(seconds), "--warm-up", "0.3", stdout=subprocess.PIPE)
-    said, _ = await process.communicate()
-    assert process.returncode == 0, said
-    return {line.split()[0]: float(line.split()[1]) for line in said.decode().splitlines()}
+    """Its latency."""
+    found = await asyncio.to_thread(driver.play, "echo", "--url", cluster.ws_url(""), "--connections", 1, "--hubs", 1,
+                                    "--duration", seconds, "--warm-up", 0.3)
+    return found.latencies["latency"]
 
 
 def _show_echo(beside, figures):
     for share in ("p50", "p99", "max"):
-        show(f"discovery.echo-beside.{beside}.{share}", figures[f"echo.latency.{share}"], "us")
+        show(f"discovery.echo-beside.{beside}.{share}", figures[f"{share}_ms"] * 1000, "us")

@@ -231,7 +231,7 @@ class _Burst:
         with open(file, "w", encoding="ascii") as out:
             out.write("\n".join(paths) + "\n")
         self._driver = subprocess.Popen(
-            [os.path.join(BIN, "dormouse_echo_load"), "burst", "--target", f"127.0.0.1:{cluster.port()}",
+            [os.path.join(BIN, "dormouse_burst_load"), "--target", f"127.0.0.1:{cluster.port()}",
              "--paths", file],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._driver.stdout.readline() == "ready\n"

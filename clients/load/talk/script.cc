@@ -49,6 +49,22 @@ bool Holds(JsonSlice whole, JsonSlice part) {
   return whole == part;
 }
 
+// A text that is no JSON has its ends of lines written as \r and \n.
+std::string WithEndsOfLines(const std::string& text) {
+  if (IsJsonObject(text)) return text;
+  std::string out;
+  for (size_t at = 0; at < text.size(); ++at) {
+    const std::string_view two = std::string_view(text).substr(at, 2);
+    if (two == "\\r" || two == "\\n") {
+      out.push_back(two == "\\r" ? '\r' : '\n');
+      ++at;
+    } else {
+      out.push_back(text[at]);
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 Script Script::Parse(const std::string& text) {
@@ -68,10 +84,12 @@ Script Script::Parse(const std::string& text) {
     line.erase(0, begin);
     line.erase(line.find_last_not_of(" \t\r") + 1);
     const std::string verb = line.substr(0, line.find(' '));
-    const std::string rest = verb.size() == line.size() ? "" : line.substr(verb.size() + 1);
+    const std::string rest = verb.size() == line.size() ? "" : WithEndsOfLines(line.substr(verb.size() + 1));
     std::vector<Line>& part = in_loop ? script.loop_ : script.greeting_;
     if (verb == "loop" && !in_loop && rest.empty()) {
       in_loop = true;
+    } else if (verb == "skip" && rest.empty()) {
+      part.push_back({.verb = Verb::kSkip, .text = ""});
     } else if (verb == "wait") {
       int64_t wait_ms = -1;
       const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), wait_ms);
@@ -88,7 +106,7 @@ Script Script::Parse(const std::string& text) {
       part.push_back({.verb = verb == "send" ? Verb::kSend : Verb::kExpect, .text = rest});
       (verb == "send" ? sends : expects) |= in_loop;
     } else {
-      wrong("'" + line + "' is none of: send TEXT, expect TEXT, ignore TEXT, wait MS, loop (once)");
+      wrong("'" + line + "' is none of: send TEXT, expect TEXT, skip, ignore TEXT, wait MS, loop (once)");
     }
   }
   if (!sends || !expects) {

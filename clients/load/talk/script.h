@@ -1,6 +1,7 @@
 // What connections say and expect, from a file, so that any hub class can be talked to:
 //
 //   # a comment
+//   skip
 //   expect {"type": "welcome"}
 //   send {"type": "join", "name": "guest-{i}"}
 //   ignore {"type": "joined"}
@@ -10,9 +11,10 @@
 //   wait 100
 //
 // Lines before `loop` are played once a socket, those behind it for each request. What is expected has to
-// come as the next frame: a JSON object with these members at least, or this very text. Frames that match an
-// `ignore` may come at any time. {i} is the connection's number, {n} that of the request, {random} 16 letters
-// that belong to both.
+// come as the next frame: a JSON object with these members at least, or this very text, in which \r and \n
+// stand for themselves. `skip` takes the next frame, whatever it says; those that match an `ignore` may come
+// at any time. {i} is the connection's number, {n} that of the request, {random} 16 letters that belong to
+// both.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +26,7 @@ namespace dormouse::load {
 
 class Script {
  public:
-  enum class Verb : uint8_t { kSend, kExpect, kWait };
+  enum class Verb : uint8_t { kSend, kExpect, kSkip, kWait };
   struct Line {
     Verb verb = Verb::kSend;
     std::string text;

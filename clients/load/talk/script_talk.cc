@@ -21,6 +21,10 @@ Heard ScriptTalk::Play(uint32_t connection) {
       voice_->Remind(connection, Now() + line.wait_ms * kMillisecond);
       return {};
     }
+    if (line.verb == Script::Verb::kSkip) {
+      place.skips = true;
+      return {};
+    }
     std::string text = Filled(line.text, first_ + connection, place.number);
     if (line.verb == Script::Verb::kExpect) {
       place.expected = std::move(text);
@@ -38,7 +42,7 @@ Heard ScriptTalk::Play(uint32_t connection) {
 
 Heard ScriptTalk::OnFrame(uint32_t connection, std::string_view text) {
   Place& place = places_[connection];
-  if (!place.expected.empty() && Matches(place.expected, text)) {
+  if (std::exchange(place.skips, false) || (!place.expected.empty() && Matches(place.expected, text))) {
     place.expected.clear();
     ++place.line;
     return Play(connection);

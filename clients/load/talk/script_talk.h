@@ -27,6 +27,7 @@ class ScriptTalk : public Talk {
     size_t line = 0;
     bool greets = true;
     bool waits = false;         // for time to pass
+    bool skips = false;         // waits for a frame, whatever it says
     uint32_t number = 0;        // of the request that is under way, or of the next
     uint32_t asked = 0;         // requests in all
     std::string expected = {};  // empty: nothing

@@ -36,6 +36,20 @@ TEST(ScriptTest, HasAGreetingAndALoop) {
   EXPECT_EQ(script.loop()[1].wait_ms, 20);
 }
 
+TEST(ScriptTest, HasEndsOfLinesInTextsThatAreNoJson) {
+  const Script script = Script::Parse(
+      "skip\n"
+      "send PING\\r\\n\n"
+      "loop\n"
+      "send {\"text\":\"a\\n\"}\n"
+      "expect a\n");
+  ASSERT_EQ(script.greeting().size(), 2U);
+  EXPECT_EQ(script.greeting()[0].verb, Script::Verb::kSkip);
+  EXPECT_EQ(script.greeting()[1].text, "PING\r\n");
+  EXPECT_EQ(script.loop()[0].text, "{\"text\":\"a\\n\"}");
+  EXPECT_THAT(WhatIsWrongWith("skip two\n"), testing::HasSubstr("'skip two' is none of"));
+}
+
 TEST(ScriptTest, SaysWhatIsWrong) {
   EXPECT_THAT(WhatIsWrongWith("say hello\n"),
               testing::StartsWith("line 1 of the script: 'say hello' is none of"));

@@ -36,7 +36,7 @@ def play(stage):
         # Four standard deviations of a sum of coin tosses that succeed once in four times.
         stage.promise(abs(len(moved) - fair) <= 4 * (fair * 0.75) ** 0.5,
                       f"{len(moved)} shards moved, a quarter would be {fair:g}")
-        stage.check_pause("join", p99=0.1)
+        stage.check_pause("join", p99=stage.planned_pause)
         refused = stage.reports[-1]["failed_retryable"]
         stage.promise(refused == 0, f"no request fails when one joins, but {refused} did")
         stage.check_shards()

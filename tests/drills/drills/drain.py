@@ -15,6 +15,6 @@ def play(stage):
             status = leaver.end(15, timeout=25)
             stage.promise(status == 0, f"it ended with {status}")
             stage.wait(2, 3)
-        stage.check_pause("drain", p99=0.1)
-        stage.check_pause("stop", p99=0.1)
+        stage.check_pause("drain", p99=stage.planned_pause)
+        stage.check_pause("stop", p99=stage.planned_pause)
         stage.check_shards()

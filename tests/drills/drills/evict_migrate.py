@@ -7,5 +7,5 @@ def play(stage):
             traffic.mark("evict")
             stage.ctl("evict", "--statekeeper", stage.link(stage.any_statekeeper()), "--mode", "migrate")
             stage.wait(2, 3)
-        stage.check_pause("evict", p99=0.1)
+        stage.check_pause("evict", p99=stage.planned_pause)
         stage.check_shards()

@@ -13,6 +13,6 @@ def play(stage):
                 stage.check_shards()
                 stage.wait(0.5, 1.5)
         for number in range(len(cluster.statekeepers)):
-            stage.check_pause(f"stop-{number}", p99=0.1)
+            stage.check_pause(f"stop-{number}", p99=stage.planned_pause)
         refused = stage.reports[-1]["failed_retryable"]
         stage.promise(refused == 0, f"no client notices, but {refused} requests were refused")

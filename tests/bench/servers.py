@@ -1,0 +1,210 @@
+"""Servers that do the same job, each started afresh on a free port of loopback: ours, and those that one could take
+instead. A server that cannot be had on this machine says why."""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+
+import ports
+from cluster import BIN, REPOSITORY, Cluster
+
+_PEERS = os.path.join(REPOSITORY, "tests", "bench", "peers")
+_PACKAGES = os.path.join(REPOSITORY, "build", "peers")
+_NPM = {"workerd": "1.20261117.1", "ws": "8.23.0"}
+
+
+class Missing(Exception):
+    """It cannot be had here; in words."""
+
+
+class Server:
+    """`talk`: what dormouse-load has to be told of it. `pids`: name -> process, once it runs."""
+    talk = ("--class", "raw")
+    can_pipeline = True  # several requests of a socket at a time
+    sleeps = False
+
+    def __init__(self):
+        self.url = ""
+        self.pids = {}
+        self.version = ""
+
+    @contextlib.contextmanager
+    def running(self, store):
+        """Starts it, with `store` where it keeps something."""
+        raise NotImplementedError
+
+    def wake_words(self):
+        """What dormouse-load wake has to know, to see its hubs asleep."""
+        raise NotImplementedError
+
+
+class Bare(Server):
+    """a bare epoll echo (bare_echo.cc): what the sockets alone cost"""
+    name = "bare"
+
+    @contextlib.contextmanager
+    def running(self, store):
+        self.version = "of this tree"
+        with _process([os.path.join(BIN, "dormouse_bare_echo")], stdout=subprocess.PIPE) as process:
+            self._is(process, int(process.stdout.readline()))
+            yield
+
+    def _is(self, process, port):
+        self.url = f"ws://127.0.0.1:{port}"
+        self.pids = {self.name: process.pid}
+
+
+class Dormouse(Server):
+    """a gateway and a statekeeper, class echo"""
+    name = "dormouse"
+    talk = ("--class", "echo")
+    sleeps = True
+
+    @contextlib.contextmanager
+    def running(self, store):
+        self.version = "of this tree"
+        with Cluster(store=store, options={"hibernate-after": "10s"}) as cluster:
+            self.url = cluster.ws_url("")
+            self.pids = {"gateway": cluster.gateways[0].pid, "statekeeper": cluster.statekeeper.pid}
+            self._admin = cluster.admin_statekeeper
+            yield
+
+    def wake_words(self):
+        return ("--metrics", f"127.0.0.1:{self._admin}")
+
+
+class Ws(Bare):
+    """the package ws on Node: says back frames"""
+    name = "ws"
+
+    @contextlib.contextmanager
+    def running(self, store):
+        node = shutil.which("node") or shutil.which("nodejs")
+        if node is None:
+            raise Missing("there is no node")
+        packages = _npm_package(self.name)
+        self.version = f"{_NPM[self.name]}, node {_output(node, '--version')}"
+        with _process([node, os.path.join(_PEERS, "echo.mjs"), packages], stdout=subprocess.PIPE) as process:
+            self._is(process, int(process.stdout.readline()))
+            yield
+
+
+class Workerd(Bare):
+    """workerd with a Durable Object that does what our class echo does (peers/job.js), hibernating"""
+    name = "workerd"
+    talk = ("--class", "echo")
+    sleeps = True
+
+    @contextlib.contextmanager
+    def running(self, store):
+        program = os.path.join(_npm_package(self.name), "node_modules", "workerd", "bin", "workerd")
+        self.version = _output(program, "--version").removeprefix("workerd ")
+        port = _free_port()
+        command = [program, "serve", os.path.join(_PEERS, "workerd.capnp"), "--socket-addr", f"http=127.0.0.1:{port}"]
+        with _process(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            _await_port(process, port)
+            self._is(process, port)
+            yield
+
+    def wake_words(self):
+        return ("--sleep", "15")  # it lets objects sleep after ten seconds
+
+
+class Nats(Bare):
+    """nats-server over WebSocket: clients that hear what they publish"""
+    name = "nats"
+    talk = ("--script", os.path.join(_PEERS, "nats.script"))
+    can_pipeline = False
+
+    @contextlib.contextmanager
+    def running(self, store):
+        program = _debian_program("nats-server")
+        self.version = _output(program, "--version").removeprefix("nats-server: v")
+        port = _free_port()
+        with tempfile.TemporaryDirectory(prefix="dormouse-bench-") as directory:
+            config = os.path.join(directory, "nats.conf")
+            with open(config, "w", encoding="ascii") as out:
+                out.write(f'listen: "127.0.0.1:{_free_port()}"\n'
+                          f'websocket {{ listen: "127.0.0.1:{port}", no_tls: true, compression: false }}\n')
+            with _process([program, "-c", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+                _await_port(process, port)
+                self._is(process, port)
+                yield
+
+
+ALL = (Bare, Dormouse, Ws, Nats, Workerd)
+
+
+@contextlib.contextmanager
+def _process(command, **how):
+    with subprocess.Popen(command, text=True, **how) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _output(*command):
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def _get(place, command):
+    try:
+        subprocess.run(command, cwd=place, check=True, capture_output=True, text=True, timeout=300)
+    except subprocess.TimeoutExpired:
+        raise Missing(f"{' '.join(command[:2])} took too long") from None
+    except subprocess.CalledProcessError as error:
+        said = (error.stderr.strip() or "it failed without a word").splitlines()
+        raise Missing(f"{' '.join(command[:2])}: {said[0]}") from None
+
+
+def _npm_package(name):
+    """The directory whose node_modules has it."""
+    wanted = f"{name}@{_NPM[name]}"
+    place = os.path.join(_PACKAGES, wanted)
+    if os.path.exists(os.path.join(place, "installed")):
+        return place
+    if shutil.which("npm") is None:
+        raise Missing("there is no npm")
+    os.makedirs(place, exist_ok=True)
+    _get(place, ["npm", "install", "--prefix", ".", "--no-audit", "--no-fund", "--loglevel=error", "--fetch-retries=1",
+                 wanted])
+    with open(os.path.join(place, "installed"), "w", encoding="ascii"):
+        pass
+    return place
+
+
+def _debian_program(name):
+    """Of the package of that name: as it is, or unpacked without its service, which would start by itself."""
+    place = os.path.join(_PACKAGES, name)
+    path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", os.path.join(place, "usr", "sbin")])
+    if (program := shutil.which(name, path=path)) is not None:
+        return program
+    os.makedirs(place, exist_ok=True)
+    _get(place, ["apt-get", "download", "-q", name])
+    _get(place, ["sh", "-c", "dpkg-deb -x ./*.deb ."])
+    if (program := shutil.which(name, path=path)) is None:
+        raise Missing(f"there is no program {name} in the package")
+    return program
+
+
+def _free_port():
+    return ports.choose(None, _PEERS)
+
+
+def _await_port(process, port):
+    end = time.monotonic() + 20
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            if process.poll() is not None:
+                raise Missing(f"it ended at once, with {process.returncode}") from None
+            if time.monotonic() > end:
+                raise Missing("it did not listen within 20 s") from None
+            time.sleep(0.02)
