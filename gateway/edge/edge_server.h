@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "common/admin_server.h"
+#include "common/freed_memory.h"
 #include "common/http/address_limit.h"
 #include "common/http/front_door.h"
 #include "common/http/listener.h"
@@ -143,6 +144,7 @@ class EdgeServer : public StatekeeperLinks::Edge, private FrontDoor::Handler, pr
   AddressLimit address_limit_;
   PartialBudget partials_;
   OutboundBudget waiting_;
+  TrimAfterFlood trim_;
   ConnectionTable table_;
   HubSockets of_hubs_;
   LoopTimers timers_;

@@ -200,6 +200,19 @@ def test_what_waits_for_all_readers_is_bounded():
         close_all(silent)
 
 
+def test_what_waited_is_given_back_when_its_readers_have_gone():
+    with Cluster(options={"rate-limit": "0", "connection-cpu": "0", "max-message-size": "1MiB"}) as cluster:
+        gateway = cluster.gateways[0]
+        before = gateway.rss()
+        silent = [reluctant(cluster, f"/websocket/silent-{i}") for i in range(100)]
+        for connection in silent:
+            connection.sendall(text_frame(b"x" * 900_000))
+        wait_until(lambda: cluster.metrics(gateway)["dormouse_outbound_queued_bytes"] > 60 * MIB, "much waits")
+        grown = gateway.rss() - before
+        close_all(silent)
+        wait_until(lambda: gateway.rss() - before < grown / 3, "most of the memory is given back", timeout=20)
+
+
 def test_a_large_fan_out_lets_others_be_answered():
     with Cluster(options={"rate-limit": "0", "connection-cpu": "0", "max-message-size": "2MiB",
                           "max-output": "2GiB"}) as cluster:
