@@ -53,7 +53,7 @@ _WAKE = [_latency("asleep", "p50", "asleep "), _latency("asleep", "p99", "asleep
 def rows(scale):
     """`scale`: what durations and crowds are divided by."""
     seconds = 5 / scale
-    idle = 10_000 // scale
+    idle = 8_000 // scale  # workerd takes two descriptors for each
     hubs = 200 // scale
     return [
         Row("echo: 64 connections, one message in flight each", "echo", ("--connections", 64, "--hubs", 8), _ECHO, seconds),

@@ -123,6 +123,15 @@ bool Script::IsIgnored(std::string_view frame, uint32_t connection, uint32_t num
   return false;
 }
 
+std::string_view Script::WithoutIgnored(std::string_view frame) const {
+  for (const std::string& ignored : ignored_) {
+    if (IsJsonObject(ignored)) continue;
+    while (frame.size() > ignored.size() && frame.starts_with(ignored)) frame.remove_prefix(ignored.size());
+    while (frame.size() > ignored.size() && frame.ends_with(ignored)) frame.remove_suffix(ignored.size());
+  }
+  return frame;
+}
+
 std::string Filled(std::string_view text, uint32_t connection, uint32_t number) {
   std::string filled;
   for (size_t at = 0; at < text.size();) {

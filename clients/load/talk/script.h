@@ -13,8 +13,8 @@
 // Lines before `loop` are played once a socket, those behind it for each request. What is expected has to
 // come as the next frame: a JSON object with these members at least, or this very text, in which \r and \n
 // stand for themselves. `skip` takes the next frame, whatever it says; those that match an `ignore` may come
-// at any time. {i} is the connection's number, {n} that of the request, {random} 16 letters that belong to
-// both.
+// at any time, and a text to be ignored may be stuck to another one. {i} is the connection's number, {n} that
+// of the request, {random} 16 letters that belong to both.
 #pragma once
 
 #include <cstdint>
@@ -40,6 +40,8 @@ class Script {
   const std::vector<Line>& loop() const { return loop_; }
 
   bool IsIgnored(std::string_view frame, uint32_t connection, uint32_t number) const;
+  // The frame without texts to be ignored that are stuck to its front or end, as servers do that say lines.
+  std::string_view WithoutIgnored(std::string_view frame) const;
 
  private:
   std::vector<Line> greeting_;

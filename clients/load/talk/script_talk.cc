@@ -42,6 +42,7 @@ Heard ScriptTalk::Play(uint32_t connection) {
 
 Heard ScriptTalk::OnFrame(uint32_t connection, std::string_view text) {
   Place& place = places_[connection];
+  text = script_->WithoutIgnored(text);
   if (std::exchange(place.skips, false) || (!place.expected.empty() && Matches(place.expected, text))) {
     place.expected.clear();
     ++place.line;

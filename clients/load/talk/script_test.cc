@@ -94,6 +94,14 @@ TEST(ScriptTest, AnObjectMatchesOnesWithItsMembers) {
   EXPECT_FALSE(Matches("{}", "no JSON"));
 }
 
+TEST(ScriptTest, TakesOffWhatIsIgnored) {
+  const Script script = Script::Parse("ignore PING\\r\\n\nloop\nsend a\nexpect a\n");
+  EXPECT_EQ(script.WithoutIgnored("MSG a\r\nPING\r\n"), "MSG a\r\n");
+  EXPECT_EQ(script.WithoutIgnored("PING\r\nPING\r\nMSG a\r\n"), "MSG a\r\n");
+  EXPECT_EQ(script.WithoutIgnored("PING\r\n"), "PING\r\n");
+  EXPECT_EQ(script.WithoutIgnored("PING"), "PING");
+}
+
 TEST(ScriptTest, IgnoresWhatItIsToldTo) {
   const Script script =
       Script::Parse("ignore {\"type\":\"joined\"}\nignore beat {i}\nloop\nsend a\nexpect a\n");
