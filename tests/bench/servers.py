@@ -9,8 +9,7 @@ import subprocess
 import tempfile
 import time
 
-import ports
-from cluster import BIN, REPOSITORY, Cluster
+from cluster import BIN, REPOSITORY, Cluster, ports
 
 _PEERS = os.path.join(REPOSITORY, "tests", "bench", "peers")
 _PACKAGES = os.path.join(REPOSITORY, "build", "peers")
