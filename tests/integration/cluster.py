@@ -65,7 +65,7 @@ class Cluster:
         os.makedirs(self.data, exist_ok=True)
         self.options = {"drain-window": "100ms", **(options or {})}
         if SLOWNESS > 1:  # what a message may cost is meant for a release build
-            self.options.setdefault("connection-cpu", "0")
+            self.options.setdefault("connection-cpu", "500ms")
         kinds = {"redis": Redis, "rediss": TlsRedis}
         self.redis = kinds[store](self.directory) if store in kinds else None if isinstance(store, str) else store
         self._store = self.redis.url if self.redis else store
