@@ -13,7 +13,7 @@ from cluster import Cluster
 from ws import actor
 
 # Nobody's rate is limited, nobody expires.
-OPTIONS = {"lanes": "1", "rate-limit": "0", "idle-timeout": "0", "max-actor-ttl": "24h", "actor-ttl": "24h"}
+OPTIONS = {"lanes": "1", "rate-limit": "0", "connection-cpu": "0", "idle-timeout": "0", "max-actor-ttl": "24h", "actor-ttl": "24h"}
 
 REQUESTS = {
     "glob": ("hub:discover", {"pattern": "*/7*"}),
