@@ -153,7 +153,7 @@ def _output(*command):
 
 def _get(place, command):
     try:
-        subprocess.run(command, cwd=place, check=True, capture_output=True, text=True, timeout=300)
+        subprocess.run(command, cwd=place, check=True, capture_output=True, text=True, timeout=120)
     except subprocess.TimeoutExpired:
         raise Missing(f"{' '.join(command[:2])} took too long") from None
     except subprocess.CalledProcessError as error:
@@ -171,7 +171,7 @@ def _npm_package(name):
         raise Missing("there is no npm")
     os.makedirs(place, exist_ok=True)
     _get(place, ["npm", "install", "--prefix", ".", "--no-audit", "--no-fund", "--loglevel=error", "--fetch-retries=1",
-                 wanted])
+                 "--fetch-timeout=20000", wanted])
     with open(os.path.join(place, "installed"), "w", encoding="ascii"):
         pass
     return place
