@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "common/clock.h"
+
 namespace dormouse {
 
 // Keeps some megabytes of it for what comes next. Left to itself the allocator gives the memory of each large
@@ -23,13 +25,13 @@ inline void KeepSomeFreedMemory() {
 // value; one thread, which stands still while the system takes it back (some milliseconds per 100 MB).
 class TrimAfterFlood {
  public:
-  // Call now and then: so many bytes are held.
-  void Held(size_t bytes, int64_t steady_ms) {
+  // Call it as often as you like: so many bytes are held.
+  void Held(size_t bytes) {
     most_ = std::max(most_, bytes);
-    if (most_ < kFlood || bytes > most_ / 4 || steady_ms < not_before_ms_) return;
+    if (most_ < kFlood || bytes > most_ / 4 || SteadyMs() < not_before_ms_) return;
     malloc_trim(0);
     most_ = bytes;
-    not_before_ms_ = steady_ms + kRestMs;
+    not_before_ms_ = SteadyMs() + kRestMs;
   }
 
  private:

@@ -51,8 +51,7 @@ size_t EventBytes(const EventView& event) { return kEventHeader + event.hub.size
 
 void AppendEvent(const EventView& event, std::string* batch, size_t more) {
   const size_t payload = event.payload.size() + more;
-  const size_t size = kEventHeader + event.hub.size() + payload;
-  Put(static_cast<uint32_t>(size), batch);
+  Put(static_cast<uint32_t>(EventBytes(event) + more), batch);
   Put(static_cast<uint8_t>(event.kind), batch);
   Put(event.repeated ? kRepeatedFlag : uint8_t{0}, batch);
   Put(event.shard, batch);

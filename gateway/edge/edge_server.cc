@@ -454,7 +454,7 @@ void EdgeServer::OnTurnEnd() {
   metrics_->outbound_queued_bytes->Set(static_cast<double>(waiting_.queued));
   metrics_->outbound_buffer_bytes->Set(static_cast<double>(waiting_.memory));
   metrics_->events_unsettled->Set(static_cast<double>(unsettled));
-  trim_.Held(waiting_.memory + partials_.used(), SteadyMs());
+  trim_.Held(waiting_.memory + partials_.used());
   if (!ready_ || !IsReady()) UpdateReadiness();  // while it is not ready, the reason may change
   if (draining_ && drained_ != nullptr && table_.size() == 0) {
     if (unsettled == 0) {
