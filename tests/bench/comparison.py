@@ -32,7 +32,9 @@ class Row:
     measures: list  # the first is the one that ratios are of
     seconds: float = 0  # of load; 0: the scenario ends by itself
     pipelines: bool = False
+    heartbeats: bool = False  # are all that is said
     sleeps: bool = False
+    ours_alone: bool = False
 
 
 def _latency(of, share, name=""):
@@ -46,6 +48,8 @@ _CONNECT = [Measure("processor", "us per connection", lambda found, server: foun
 _IDLE = [Measure("memory", "bytes per connection", lambda found, server: found.sum("memory", server.pids)),
          Measure("opening", "processor us per connection",
                  lambda found, server: found.sum("opening.cpu", server.pids))]
+_ASLEEP = [Measure(name, "bytes per hub and connection", lambda found, server, name=name: found.figures[f"memory.{name}"])
+           for name in ("gateway", "statekeeper")]
 _WAKE = [_latency("asleep", "p50", "asleep "), _latency("asleep", "p99", "asleep "), _latency("awake", "p50", "awake "),
          _latency("awake", "p99", "awake ")]
 
@@ -64,9 +68,13 @@ def rows(scale):
         Row("echo: 5,000 messages a second over 1,000 connections", "echo",
             ("--connections", 1000, "--hubs", 100, "--rate", 5000), _ECHO, seconds),
         Row("echo: one connection, one message in flight", "echo", ("--connections", 1, "--hubs", 1), _ECHO, seconds),
+        Row("heartbeats: 1,000 connections, one in flight each", "echo", ("--connections", 1000, "--hubs", 100), _ECHO, seconds,
+            heartbeats=True),
         Row("connections that come and go, 16 at a time, up to the greeting", "connect", (), _CONNECT, seconds),
         Row(f"{idle:,} connections that are silent", "idle",
             ("--connections", idle, "--heartbeat", 0, "--duration", 1), _IDLE),
+        Row(f"{idle:,} sleeping hubs with a connection each", "idle",
+            ("--connections", idle, "--hubs", idle, "--heartbeat", 0, "--duration", 1), _ASLEEP, sleeps=True, ours_alone=True),
         Row(f"first message to each of {hubs} sleeping hubs, and one right behind it", "wake",
             ("--hubs", hubs, "--rounds", 1), _WAKE, sleeps=True),
     ]
@@ -94,11 +102,12 @@ def measure(store, quick, rounds, names=()):
 
 
 def _can(kind, row):
-    return (kind.can_pipeline or not row.pipelines) and (kind.sleeps or not row.sleeps)
+    return ((kind.can_pipeline or not row.pipelines) and (kind.heartbeats or not row.heartbeats)
+            and (kind.sleeps or not row.sleeps) and (kind.name == OURS or not row.ours_alone))
 
 
 def _play(row, server, store, values, servers, missing):
-    words = [*row.words, *server.talk]
+    words = [*row.words, *(server.heartbeats if row.heartbeats else server.talk)]
     if row.seconds:
         words += ["--duration", row.seconds, "--warm-up", min(1, row.seconds)]
     try:
@@ -155,21 +164,27 @@ def readable(value):
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
+def table_rows(row):
+    """(server, with how often it failed; the texts of its columns)."""
+    shown = columns(row)
+    for server, values in row["values"].items():
+        failed = f" ({len(values['failed'])} failed)" if values.get("failed") else ""
+        yield server + failed, [text(server) for _, text in shown]
+
+
 def table(result):
     """As Markdown."""
-    lines = [f"{result['when']}, {result['machine']}, store {result['store']}; medians of {result['rounds']} rounds.", ""]
-    lines += [f"- {name} ({each['version']}): {each['about']}" for name, each in result["servers"].items()]
-    lines += [f"- {name}: left out: {why}" for name, why in result["missing"].items()]
+    said = [f"{result['when']}, {result['machine']}, store {result['store']}; medians of {result['rounds']} rounds.", ""]
+    said += [f"- {name} ({each['version']}): {each['about']}" for name, each in result["servers"].items()]
+    said += [f"- {name}: left out: {why}" for name, why in result["missing"].items()]
     for row in result["rows"]:
         if not row["values"]:
             continue
-        shown = columns(row)
-        lines += ["", f"### {row['name'][0].upper()}{row['name'][1:]}", "",
-                  "| server | " + " | ".join(heading for heading, _ in shown) + " |", "|---|" + "---:|" * len(shown)]
-        for server, values in row["values"].items():
-            failed = f" ({len(values['failed'])} failed)" if values.get("failed") else ""
-            lines.append(f"| {server}{failed} | " + " | ".join(text(server) for _, text in shown) + " |")
-    return "\n".join(lines) + "\n"
+        headings = [heading for heading, _ in columns(row)]
+        said += ["", f"### {row['name'][0].upper()}{row['name'][1:]}", "",
+                 "| server | " + " | ".join(headings) + " |", "|---|" + "---:|" * len(headings)]
+        said += [f"| {server} | " + " | ".join(texts) + " |" for server, texts in table_rows(row)]
+    return "\n".join(said) + "\n"
 
 
 # --- Against a saved run

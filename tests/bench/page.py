@@ -2,7 +2,7 @@
 
 import html
 
-from comparison import OURS, columns, median, readable
+from comparison import OURS, columns, median, readable, table_rows
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c2430; --faint: #5c6878; --paper: #fff; --line: #d8dee6; --bar: #9fb0c4;
@@ -50,25 +50,22 @@ def _bars(row, measure, unit):
     shown = [(server, median(row, server, measure)) for server in row["values"]]
     shown = [(server, value) for server, value in shown if value is not None]
     longest = max((value for _, value in shown), default=0) or 1
-    lines = []
+    drawn = []
     for at, (server, value) in enumerate(shown):
         top = at * _STEP
         length = max(1, value / longest * (_WIDTH - _LABEL - 60))
         kind = ' class="ours"' if server == OURS else ""
-        lines.append(f'<text x="0" y="{top + 12}">{server}</text>'
+        drawn.append(f'<text x="0" y="{top + 12}">{server}</text>'
                      f'<rect{kind} x="{_LABEL}" y="{top}" width="{length:.1f}" height="{_BAR}"/>'
                      f'<text x="{_LABEL + length + 5:.1f}" y="{top + 12}">{readable(value)}</text>')
     caption = html.escape(f"{measure}, {unit}")
     return (f'<figure><figcaption>{caption}</figcaption><svg viewBox="0 0 {_WIDTH} {max(1, len(shown)) * _STEP}" role="img" '
-            f'aria-label="{caption}">{"".join(lines)}</svg></figure>')
+            f'aria-label="{caption}">{"".join(drawn)}</svg></figure>')
 
 
 def _table(row):
-    shown = columns(row)
-    head = "".join(f"<th>{html.escape(heading)}</th>" for heading, _ in shown)
-    lines = [f'<div class="scroll"><table><thead><tr><th></th>{head}</tr></thead><tbody>']
-    for server, values in row["values"].items():
-        cells = "".join(f"<td>{text(server)}</td>" for _, text in shown)
-        failed = f" ({len(values['failed'])} failed)" if values.get("failed") else ""
-        lines.append(f'<tr><th scope="row">{server}{failed}</th>{cells}</tr>')
-    return "\n".join([*lines, "</tbody></table></div>"])
+    head = "".join(f"<th>{html.escape(heading)}</th>" for heading, _ in columns(row))
+    said = [f'<div class="scroll"><table><thead><tr><th></th>{head}</tr></thead><tbody>']
+    said += [f'<tr><th scope="row">{server}</th>{"".join(f"<td>{text}</td>" for text in texts)}</tr>'
+             for server, texts in table_rows(row)]
+    return "\n".join([*said, "</tbody></table></div>"])

@@ -7,12 +7,12 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import time
 
-from cluster import BIN, REPOSITORY, Cluster, ports
+from cluster import BIN, REPOSITORY, Cluster, ports, wait_until
 
 _PEERS = os.path.join(REPOSITORY, "tests", "bench", "peers")
 _PACKAGES = os.path.join(REPOSITORY, "build", "peers")
+_ECHO_HEARTBEATS = ("--script", os.path.join(_PEERS, "heartbeat.script"))
 _NPM = {"workerd": "1.20261117.1", "ws": "8.23.0"}
 
 
@@ -21,8 +21,10 @@ class Missing(Exception):
 
 
 class Server:
-    """`talk`: what dormouse-load has to be told of it. `pids`: name -> process, once it runs."""
+    """`talk`: what dormouse-load has to be told of it; `heartbeats`: that it may only send heartbeats (None: it has none).
+    `pids`: name -> process, once it runs."""
     talk = ("--class", "raw")
+    heartbeats = ("--script", os.path.join(_PEERS, "said_back.script"))
     can_pipeline = True  # several requests of a socket at a time
     sleeps = False
 
@@ -48,8 +50,20 @@ class Bare(Server):
     @contextlib.contextmanager
     def running(self, store):
         self.version = "of this tree"
-        with _process([os.path.join(BIN, "dormouse_bare_echo")], stdout=subprocess.PIPE) as process:
+        with self._saying_its_port([os.path.join(BIN, "dormouse_bare_echo")]):
+            yield
+
+    @contextlib.contextmanager
+    def _saying_its_port(self, command):
+        with _process(command, stdout=subprocess.PIPE) as process:
             self._is(process, int(process.stdout.readline()))
+            yield
+
+    @contextlib.contextmanager
+    def _listening(self, command, port):
+        with _process(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            _await_port(process, port)
+            self._is(process, port)
             yield
 
     def _is(self, process, port):
@@ -61,6 +75,7 @@ class Dormouse(Server):
     """a gateway and a statekeeper, class echo"""
     name = "dormouse"
     talk = ("--class", "echo")
+    heartbeats = _ECHO_HEARTBEATS
     sleeps = True
 
     @contextlib.contextmanager
@@ -87,8 +102,7 @@ class Ws(Bare):
             raise Missing("there is no node")
         packages = _npm_package(self.name)
         self.version = f"{_NPM[self.name]}, node {_output(node, '--version')}"
-        with _process([node, os.path.join(_PEERS, "echo.mjs"), packages], stdout=subprocess.PIPE) as process:
-            self._is(process, int(process.stdout.readline()))
+        with self._saying_its_port([node, os.path.join(_PEERS, "echo.mjs"), packages]):
             yield
 
 
@@ -96,6 +110,7 @@ class Workerd(Bare):
     """workerd with a Durable Object that does what our class echo does (peers/job.js), hibernating"""
     name = "workerd"
     talk = ("--class", "echo")
+    heartbeats = _ECHO_HEARTBEATS
     sleeps = True
 
     @contextlib.contextmanager
@@ -104,9 +119,7 @@ class Workerd(Bare):
         self.version = _output(program, "--version").removeprefix("workerd ")
         port = _free_port()
         command = [program, "serve", os.path.join(_PEERS, "workerd.capnp"), "--socket-addr", f"http=127.0.0.1:{port}"]
-        with _process(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-            _await_port(process, port)
-            self._is(process, port)
+        with self._listening(command, port):
             yield
 
     def wake_words(self):
@@ -117,6 +130,7 @@ class Nats(Bare):
     """nats-server over WebSocket: clients that hear what they publish"""
     name = "nats"
     talk = ("--script", os.path.join(_PEERS, "nats.script"))
+    heartbeats = None
     can_pipeline = False
 
     @contextlib.contextmanager
@@ -129,9 +143,7 @@ class Nats(Bare):
             with open(config, "w", encoding="ascii") as out:
                 out.write(f'listen: "127.0.0.1:{_free_port()}"\n'
                           f'websocket {{ listen: "127.0.0.1:{port}", no_tls: true, compression: false }}\n')
-            with _process([program, "-c", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-                _await_port(process, port)
-                self._is(process, port)
+            with self._listening([program, "-c", config], port):
                 yield
 
 
@@ -196,14 +208,16 @@ def _free_port():
 
 
 def _await_port(process, port):
-    end = time.monotonic() + 20
-    while True:
+    def listens():
+        if process.poll() is not None:
+            raise Missing(f"it ended at once, with {process.returncode}")
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
+            return True
         except OSError:
-            if process.poll() is not None:
-                raise Missing(f"it ended at once, with {process.returncode}") from None
-            if time.monotonic() > end:
-                raise Missing("it did not listen within 20 s") from None
-            time.sleep(0.02)
+            return False
+
+    try:
+        wait_until(listens, "it listens", timeout=20)
+    except AssertionError as why:
+        raise Missing(str(why)) from None

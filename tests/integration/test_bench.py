@@ -85,6 +85,9 @@ def test_each_server_does_the_job(kind):
             assert server.version
             found = driver.play("echo", "--url", server.url, *server.talk, "--connections", 4, "--hubs", 2,
                                 "--duration", 0.3, "--warm-up", 0.1, watched=server.pids)
+            if server.heartbeats:
+                driver.play("echo", "--url", server.url, *server.heartbeats, "--connections", 4, "--hubs", 2,
+                            "--duration", 0.3, "--warm-up", 0.1)
             greeted = driver.play("connect", "--url", server.url, *server.talk, "--connections", 4, "--duration", 0.3,
                                   "--warm-up", 0.1, watched=server.pids)
     except servers.Missing as why:
