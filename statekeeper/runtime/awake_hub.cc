@@ -32,6 +32,8 @@ constexpr size_t kGoneAtOnce = 64;
 constexpr int kEventsPerTurn = 64;
 constexpr int64_t kTurnMs = 5;
 constexpr size_t kRowsPerTurn = 200;
+// Written and not yet durable, of one hub: no event begins beyond that.
+constexpr size_t kMaxBytesInFlight = 1u << 20;
 
 constexpr std::string_view kClosedByOperator = "Going Away";
 
@@ -162,7 +164,7 @@ void AwakeHub::RunQueue() {
       wait = WaitingRoom::Line::kReady;
       continue;
     }
-    if (!MayBegin()) break;
+    if (bytes_in_flight_ >= kMaxBytesInFlight || !MayBegin()) break;  // OnCommitted goes on
     if (handled++ == 1) end_ms = SteadyMs() + kTurnMs;
     HubEvent event = std::move(queue_.front());
     queue_.pop_front();
@@ -547,16 +549,20 @@ void AwakeHub::Complete(HubEvent event, HubContext* context) {
     return Fail(std::move(event), Hub::Failure::kStore);
   }
   if (wrote) {
+    size_t bytes = 0;
+    for (const RowWrite& write : change.writes)
+      bytes += write.key.size() + (write.value ? write.value->size() : 0);
+    bytes_in_flight_ += bytes;
     for (RowWrite& write : change.writes)
       pending_rows_.insert_or_assign(std::move(write.key), std::move(write.value));
     if (change.next_due) pending_due_ = change.next_due;
     if (!std::exchange(commit_soon_, true)) host_->CommitSoon(shared_from_this());
     change.writes.clear();
-    in_flight_.push_back(
-        {next_commit_, true, std::move(event), std::move(output), std::move(questions), std::move(change)});
+    in_flight_.push_back({next_commit_, true, std::move(event), std::move(output), std::move(questions),
+                          std::move(change), bytes});
   } else if (!in_flight_.empty()) {
     in_flight_.push_back(
-        {in_flight_.back().commit, false, std::move(event), std::move(output), std::move(questions), {}});
+        {in_flight_.back().commit, false, std::move(event), std::move(output), std::move(questions), {}, 0});
   } else {
     ReleaseOutput(std::move(output), questions, event);
   }
@@ -630,9 +636,10 @@ void AwakeHub::OnCommitted(uint64_t number, StoreStatus status) {
   while (!in_flight_.empty() && in_flight_.front().commit <= number) {
     InFlight done = std::move(in_flight_.front());
     in_flight_.pop_front();
+    bytes_in_flight_ -= done.bytes;
     ReleaseOutput(std::move(done.output), done.questions, done.event);
   }
-  if (!queue_.empty()) Pump();  // a suspect that may begin now
+  if (!queue_.empty()) Pump();  // what waited for this commit
   SleepIfDrowsy();
 }
 
@@ -645,6 +652,7 @@ void AwakeHub::FailInFlight() {
   pending_rows_.clear();
   pending_due_.reset();
   std::deque<InFlight> taken_back = std::exchange(in_flight_, {});
+  bytes_in_flight_ = 0;
   for (auto it = taken_back.rbegin(); it != taken_back.rend(); ++it) state_.Revert(std::move(it->undo));
   for (auto it = taken_back.rbegin(); it != taken_back.rend(); ++it) {
     if (!it->wrote) queue_.push_front(std::move(it->event));
@@ -782,6 +790,7 @@ void AwakeHub::Depose() {
   suspicion_ = Suspicion::kNone;
   queue_.clear();
   in_flight_.clear();
+  bytes_in_flight_ = 0;
   unsettled_.clear();
   pending_rows_.clear();
   pending_due_.reset();

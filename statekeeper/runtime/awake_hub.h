@@ -10,8 +10,9 @@
 // where there is none it waits for its turn (HubHost::RunSoon). A handler that finds that out on its way is
 // taken back and begun anew then. One that needs no store runs at once, whatever others wait for.
 //
-// Events do not wait for commits; they pipeline. When a commit fails, everything that ran on top of it is
-// taken back: what wrote is answered with OnFailure, what did not write runs again. Since the fate of a
+// Events do not wait for commits; they pipeline, until what a hub has on its way to the store is a lot: then
+// they wait, for hubs of one lane share its way there. When a commit fails, everything that ran on top of it
+// is taken back: what wrote is answered with OnFailure, what did not write runs again. Since the fate of a
 // failed commit is unknown, the hub reads itself anew before it next writes.
 //
 // Suspects. An event may end the process; then it is replayed to the next owner, and so on. After two owners
@@ -124,6 +125,7 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
     EventOutput output;
     HubContext::Questions questions;
     HubState::Change undo;  // `undo` part only
+    size_t bytes = 0;       // written
   };
 
   // Runs what there is to do, unless that is under way, or has to wait.
@@ -238,6 +240,7 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
   int64_t wake_us_ = 0;
 
   std::deque<InFlight> in_flight_;
+  size_t bytes_in_flight_ = 0;
   std::map<std::string, std::optional<std::string>> pending_rows_;  // writes of this turn
   std::optional<int64_t> pending_due_;
   bool commit_soon_ = false;

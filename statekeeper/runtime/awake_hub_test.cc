@@ -344,14 +344,19 @@ class AwakeHubTest : public testing::Test, public HubHost {
       room_.Next(open).hub->Run();
     }
   }
+  // Goes on with what yielded or waits, and ends the turn. False: nothing had yielded.
+  bool Turn() {
+    const std::vector<Fiber*> yielded = std::exchange(yielded_, {});
+    for (Fiber* fiber : yielded) fibers_.Resume(fiber);
+    LetIn();
+    commits_.Flush();
+    return !yielded.empty();
+  }
   // Ends turns and answers the store until nothing moves.
   void Settle() {
     for (int i = 0; i < 1000; ++i) {
-      const std::vector<Fiber*> yielded = std::exchange(yielded_, {});
-      for (Fiber* fiber : yielded) fibers_.Resume(fiber);
-      LetIn();
-      commits_.Flush();
-      if (store_.waiting() == 0 && yielded.empty() && yielded_.empty() && room_.empty()) return;
+      const bool yielded = Turn();
+      if (store_.waiting() == 0 && !yielded && yielded_.empty() && room_.empty()) return;
       if (store_.waiting() > 0) store_.Step();
     }
     FAIL() << "does not settle";
@@ -847,6 +852,43 @@ TEST_F(AwakeHubTest, OutputLeavesOnlyWhenTheWritesAreDurable) {
   EXPECT_THAT(Sent(), ElementsAre("1:done put a 1", "1:echo after"));
   store_.Step();
   EXPECT_THAT(Sent(), ElementsAre("1:done put b 2"));
+}
+
+// Other hubs of the lane share its way to the store.
+TEST_F(AwakeHubTest, EventsWaitWhileMuchIsOnItsWayToTheStore) {
+  Open(1);
+  Settle();
+  Sent();
+  for (const char row : std::string("abcdefghijkl")) Say(1, std::string("big ") + row + " 120000");
+  Say(1, "echo");
+  while (Turn() || !yielded_.empty() || !room_.empty()) {
+  }
+  EXPECT_THAT(Sent(), IsEmpty());
+  EXPECT_EQ(store_.waiting(), 1u);
+  store_.Step();
+  const std::vector<std::string> sent = Sent();
+  EXPECT_EQ(sent.size(), 9u);  // which are more than a MiB
+  EXPECT_EQ(sent.back(), "1:done big i 120000");
+  while (Turn() || !yielded_.empty() || !room_.empty()) {
+  }
+  EXPECT_EQ(store_.waiting(), 1u);
+  store_.Step();
+  EXPECT_THAT(Sent(),
+              ElementsAre("1:done big j 120000", "1:done big k 120000", "1:done big l 120000", "1:echo"));
+}
+
+TEST_F(AwakeHubTest, WhatFailsMakesRoomForOthersOnTheirWayToTheStore) {
+  Open(1);
+  Settle();
+  Sent();
+  for (const char row : std::string("abcdefghi")) Say(1, std::string("big ") + row + " 120000");
+  Say(1, "echo");
+  while (Turn() || !yielded_.empty() || !room_.empty()) {
+  }
+  EXPECT_THAT(Sent(), IsEmpty());
+  store_.FailStep(StoreStatus::kError);
+  Settle();
+  EXPECT_THAT(Sent(), Contains("1:echo"));
 }
 
 TEST_F(AwakeHubTest, APureMessageCostsNoCallOfTheStore) {

@@ -317,7 +317,7 @@ void RedisConnection::OnReplicasTimer(ev::timer&, int) {
 }
 
 void RedisConnection::Send(std::string_view command, bool only_reads) {
-  stream_->Send(command);
+  stream_->SendLasting(command);
   ++commands_;
   if (only_reads) return;
   last_change_ = commands_;

@@ -58,7 +58,8 @@ class RedisConnection final : private RedisStream::Owner {
   RedisConnection(const RedisConnection&) = delete;
   RedisConnection& operator=(const RedisConnection&) = delete;
 
-  // A command in the protocol's format; while ready() only. It leaves with Flush.
+  // A command in the protocol's format; while ready() only. It leaves with Flush. A long one
+  // (RedisOutput::kReferredBytes) stays until OnReply, OnTaken or OnBroken.
   void Send(std::string_view command, bool only_reads = false);
   void Flush();
 

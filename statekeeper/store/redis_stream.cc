@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -16,8 +17,8 @@ namespace dormouse {
 namespace {
 
 constexpr size_t kReadBytes = 32u << 10;
-constexpr size_t kKeptBytes = 64u << 10;  // of the memory for output, once it has left
-constexpr char kTlsAlert = 0x15;          // the first byte of what a server for TLS says to who speaks none
+constexpr size_t kPiecesPerWrite = 8;
+constexpr char kTlsAlert = 0x15;  // the first byte of what a server for TLS says to who speaks none
 constexpr const char* kSpeakTls = "it wants TLS at this port: write rediss in place of redis in the URL";
 
 void Set(int socket, int level, int option, int value) {
@@ -153,10 +154,9 @@ void RedisStream::Connected() {
   if (tls_ != nullptr && tls_->HasUnread()) readable_.feed_event(ev::READ);
 }
 
-void RedisStream::Send(std::string_view command) {
-  output_.append(command);
-  ++sent_;
-}
+void RedisStream::SendLasting(std::string_view command) { output_.Refer(command, ++sent_); }
+
+void RedisStream::Send(std::string_view command) { output_.Add(command, ++sent_); }
 
 // At once, rather than when the loop has found out that the socket is writable: saves two system calls.
 void RedisStream::Flush() {
@@ -164,16 +164,8 @@ void RedisStream::Flush() {
 }
 
 void RedisStream::Write() {
-  while (written_ < output_.size()) {
-    const std::string_view left = std::string_view(output_).substr(written_);
-    std::optional<size_t> taken;
-    if (tls_ != nullptr) {
-      taken = tls_->Write(left);
-    } else if (const ssize_t size = send(socket_, left.data(), left.size(), MSG_NOSIGNAL); size >= 0) {
-      taken = size;
-    } else if (WouldBlock()) {
-      taken = 0;
-    }
+  while (!output_.empty()) {
+    const std::optional<size_t> taken = WriteSome();
     if (!taken) {
       // Why is in what the server may have said before; that comes first.
       write_failed_ = true;
@@ -185,12 +177,21 @@ void RedisStream::Write() {
       writable_.start(socket_, ev::WRITE);
       return;
     }
-    written_ += *taken;
+    output_.Take(*taken);
   }
   writable_.stop();
-  written_ = 0;
-  output_.clear();
-  if (output_.capacity() > kKeptBytes) output_.shrink_to_fit();
+}
+
+std::optional<size_t> RedisStream::WriteSome() {
+  if (tls_ != nullptr) return tls_->Write(output_.front());
+  std::array<iovec, kPiecesPerWrite> parts;
+  msghdr message{};
+  message.msg_iov = parts.data();
+  message.msg_iovlen = output_.Gather(parts);
+  const ssize_t size = sendmsg(socket_, &message, MSG_NOSIGNAL);
+  if (size >= 0) return size;
+  if (WouldBlock()) return 0;
+  return std::nullopt;
 }
 
 void RedisStream::Read() {
@@ -233,7 +234,7 @@ bool RedisStream::TakeAnswers(std::string_view bytes) {
       return false;
     }
     if (reply == nullptr) return true;
-    ++answered_;
+    output_.Release(++answered_);
     owner_->OnAnswer(RedisReply(static_cast<redisReply*>(reply)));
     if (alive.expired()) return false;
   }

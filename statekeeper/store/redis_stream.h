@@ -11,11 +11,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "statekeeper/store/host_lookup.h"
+#include "statekeeper/store/redis_output.h"
 #include "statekeeper/store/redis_reply.h"
 #include "statekeeper/store/redis_tls.h"
 #include "statekeeper/store/redis_url.h"
@@ -56,6 +58,8 @@ class RedisStream {
   // A command in the protocol's format; when it is connected. It leaves with Flush, which calls nobody:
   // should it fail, OnEnded follows from the loop.
   void Send(std::string_view command);
+  // The same for a command that stays until it is answered, or the stream is gone: a long one is not copied.
+  void SendLasting(std::string_view command);
   void Flush();
 
   // Commands without an answer.
@@ -75,6 +79,8 @@ class RedisStream {
   void Connected();
   void Write();
   void Read();
+  // How many bytes the connection took; nothing: it has ended.
+  std::optional<size_t> WriteSome();
   // False: this object may be gone.
   bool TakeAnswers(std::string_view bytes);
   void End(RedisTrouble trouble);
@@ -88,8 +94,7 @@ class RedisStream {
   int socket_ = -1;
   std::unique_ptr<RedisTls> tls_;  // null: plain
   const std::unique_ptr<redisReader, decltype(&redisReaderFree)> reader_;
-  std::string output_;
-  size_t written_ = 0;  // of output_
+  RedisOutput output_;
   bool write_failed_ = false;
   uint64_t sent_ = 0;
   uint64_t answered_ = 0;
