@@ -291,7 +291,7 @@ def _parse(words):
                        help="address for clients; 0.0.0.0: all of this machine's (default: 127.0.0.1)")
     start.add_argument("--detach", action="store_true", help="return when ready; go on in the background")
     start.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
-                       help="any option of the processes (deploy/README.md lists them); can be repeated")
+                       help="any option of the processes (deploy/configure.md lists them); can be repeated")
     command("status", status, "Show the processes; exit status 0 if all of them are ready.")
     command("restart", restart, "Stop one process in order and start it again, of the binary that is there now."
             ).add_argument("name", metavar="NAME", help="the process, as status names it")

@@ -2,6 +2,7 @@
 
 import os
 import re
+import subprocess
 
 from cluster import REPOSITORY
 
@@ -31,7 +32,7 @@ def test_option_table_is_the_one_of_the_source():
                           _read("common", "options.cc"), re.S)
     assert len(declared) > 25
     rows = [[cell.strip() for cell in line.strip("|").split("|")]
-            for line in _read("deploy", "README.md").splitlines() if line.startswith("| `")]
+            for line in _read("deploy", "configure.md").splitlines() if line.startswith("| `")]
     table = {row[0].strip("`"): row[1:] for row in rows if len(row) == 5}
     for kind, user, name, field, sentence in declared:
         sentence = re.sub(r'"\s*"', "", sentence)
@@ -50,3 +51,29 @@ def test_compose_passes_every_option_on():
     # It says itself where things listen, where they find each other and where they keep things.
     decided = {"data", "listen", "admin", "statekeepers", "web-root", "store", "advertise"}
     assert passed_on == {"DORMOUSE_" + name.upper().replace("-", "_") for name in declared - decided}
+
+
+def _anchors(text):
+    """What links can point to in a page."""
+    titles = re.findall(r"^#+ (.*)$", re.sub(r"^ {4}.*$", "", text, flags=re.M), re.M)
+    return {re.sub(r"[^\w\- ]", "", re.sub(r"[`*]|\]\(.*?\)", "", title).lower()).replace(" ", "-") for title in titles}
+
+
+def test_links_between_the_pages_lead_somewhere():
+    pages = [name for name in subprocess.run(["git", "ls-files", "*.md"], cwd=REPOSITORY, capture_output=True, text=True,
+                                             check=True).stdout.splitlines()]
+    assert len(pages) > 10
+    broken, seen = [], 0
+    for page in pages:
+        for target in re.findall(r"\]\(([^)\s]+)\)", _read(page)):
+            if re.match(r"\w+:", target):
+                continue
+            seen += 1
+            path, _, anchor = target.partition("#")
+            path = os.path.normpath(os.path.join(os.path.dirname(page), path)) if path else page
+            if not os.path.exists(os.path.join(REPOSITORY, path)):
+                broken.append((page, target))
+            elif anchor and anchor not in _anchors(_read(path)):
+                broken.append((page, target))
+    assert seen > 30
+    assert not broken
