@@ -53,6 +53,12 @@ def test_compose_passes_every_option_on():
     assert passed_on == {"DORMOUSE_" + name.upper().replace("-", "_") for name in declared - decided}
 
 
+def test_the_newest_version_in_the_changelog_is_the_one_of_the_build():
+    version = re.search(r"^project\(dormouse VERSION ([\d.]+) ", _read("CMakeLists.txt"), re.M)[1]
+    headings = re.findall(r"^## \[?([\d.]+)\]? - (unreleased|\d{4}-\d\d-\d\d)$", _read("CHANGELOG.md"), re.M)
+    assert headings[0][0] == version
+
+
 def _anchors(text):
     """What links can point to in a page."""
     titles = re.findall(r"^#+ (.*)$", re.sub(r"^ {4}.*$", "", text, flags=re.M), re.M)
