@@ -135,6 +135,26 @@ async def test_each_idle_connection_has_to_answer(tmp_path):
     assert report["figures"]["verified"]["value"] == 19
 
 
+async def test_connections_that_are_ready_send_heartbeats_while_others_are_opened(tmp_path):
+    """Opening many takes longer than servers put up with silence: here nobody else comes in before the first is heard."""
+    heard = asyncio.Event()
+
+    async def admit(path, _headers):
+        if not path.endswith("-0"):
+            await heard.wait()
+
+    async def handler(ws):
+        async for text in ws:
+            heard.set()
+            await ws.send(text)
+    async with websockets.serve(handler, "127.0.0.1", 0, ping_interval=None, process_request=admit) as server:
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        status, said, report = await load(tmp_path, "idle", "--url", url, "--class", "raw", "--connections", "3", "--hubs",
+                                          "3", "--duration", "0.2", "--heartbeat", "0.3", "--timeout", str(SLOWNESS))
+    assert (status, report["faults"]) == (0, NOTHING), said
+    assert report["figures"]["verified"]["value"] == 3
+
+
 async def test_a_heartbeat_that_nobody_answers_is_missing(tmp_path):
     async def handler(ws):
         async for text in ws:

@@ -1,5 +1,7 @@
 #include "clients/load/engine/part.h"
 
+#include <algorithm>
+
 #include "clients/load/talk/echo_talk.h"
 #include "clients/load/talk/raw_talk.h"
 #include "clients/load/talk/script_talk.h"
@@ -51,6 +53,10 @@ Part::Part(Workplace* place, std::unique_ptr<Talk> talk) : place_(*place), talk_
 
 void Part::Begin(Step step) {
   step_ = step;
+  opening_beats_ =
+      step == Step::kOpen && BeatsWhileOpening() && talk_->has_beats()
+          ? Pace(Now() + settings().beat_interval, connections().size() / ToSeconds(settings().beat_interval))
+          : Pace();
   if (step == Step::kOpen) connections().OpenAll();
   OnStep(step);
   if (step == Step::kVerify) VerifySome();
@@ -58,6 +64,18 @@ void Part::Begin(Step step) {
     connections().CountMissing();
     for (uint32_t i = 0; i < connections().size(); ++i) connections().Close(i);
   }
+}
+
+Nanos Part::DoWhatIsDue(Nanos now) { return std::min(BeatWhileOpening(now), Act(now)); }
+
+Nanos Part::BeatWhileOpening(Nanos now) {
+  while (opening_beats_.due() <= now) {
+    const Nanos at = opening_beats_.due();
+    const auto connection = static_cast<uint32_t>(opening_beats_.done() % connections().size());
+    opening_beats_.Take(now);
+    if (connections().is_ready(connection)) connections().Beat(connection, at);
+  }
+  return opening_beats_.due();
 }
 
 bool Part::IsDone() {
@@ -96,6 +114,7 @@ void Part::OnReply(uint32_t connection, uint32_t number, Nanos asked) {
 }
 
 void Part::OnBeat(uint32_t connection, Nanos asked) {
+  if (step_ == Step::kOpen) return;
   if (step_ != Step::kVerify) return OnHeartbeat(connection, asked);
   place_.slot->Count(kVerified);
   VerifySome();

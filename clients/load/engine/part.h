@@ -6,6 +6,7 @@
 
 #include "clients/load/engine/board.h"
 #include "clients/load/engine/connections.h"
+#include "clients/load/engine/pace.h"
 #include "clients/load/engine/settings.h"
 #include "clients/load/talk/signal_talk.h"
 
@@ -36,10 +37,15 @@ class Part : public Connections::Owner {
   // Whether the step has come to its end here.
   bool IsDone();
   // Does what is due, and says when the next thing is.
-  virtual Nanos Act(Nanos /*now*/) { return kNever; }
+  Nanos DoWhatIsDue(Nanos now);
 
  protected:
   virtual void OnStep(Step /*step*/) {}
+  // The scenario's part of what is due.
+  virtual Nanos Act(Nanos /*now*/) { return kNever; }
+  // Whether connections that are ready send heartbeats while the others are opened: that may take longer than
+  // servers put up with silence.
+  virtual bool BeatsWhileOpening() const { return settings().beats; }
   // Of Step::kAct.
   virtual bool HasActed() { return true; }
   virtual void OnAnswer(uint32_t /*connection*/, uint32_t /*number*/, Nanos /*asked*/) {}
@@ -62,10 +68,12 @@ class Part : public Connections::Owner {
   void OnReply(uint32_t connection, uint32_t number, Nanos asked) final;
   void OnBeat(uint32_t connection, Nanos asked) final;
   void VerifySome();
+  Nanos BeatWhileOpening(Nanos now);
 
   const std::unique_ptr<Talk> talk_;
   Step step_ = Step::kNone;
   uint32_t to_verify_ = 0;  // the next
+  Pace opening_beats_;
 };
 
 }  // namespace dormouse::load

@@ -30,7 +30,7 @@ void Play(const Scenario& scenario, Workplace* place, int commanded, int reports
       reported = false;
       part->Begin(Board::StepOf(command));
     }
-    const Nanos due = std::min(part->Act(Now()), connections.due());
+    const Nanos due = std::min(part->DoWhatIsDue(Now()), connections.due());
     if (!reported && part->IsDone()) {
       place->slot->done.store(command);
       Report(reports);

@@ -21,6 +21,8 @@ class WakePart : public Part {
   }
 
  private:
+  // Where the edge does not answer them, they would keep hubs awake.
+  bool BeatsWhileOpening() const override { return false; }
   void OnStep(Step step) override {
     if (step != Step::kAct) return;
     hub_ = 0;
