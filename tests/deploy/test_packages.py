@@ -1,0 +1,217 @@
+"""deploy/package makes Debian packages of the build under test; in a bare Debian they install, their services start as
+systemd would start them and carry an echo, and purging leaves nothing but the user. Where there can be no such Debian
+this says why, and does not run."""
+
+import asyncio
+import glob
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import time
+
+import as_unit
+import pytest
+from cluster import BIN, REPOSITORY
+from debian_chroot import Chroot, Unreachable, why_not
+from process import Process, http_get, wait_until
+from ws import echo
+
+_NAMES = {"dormouse-gateway", "dormouse-statekeeper", "dormouse-ctl"}
+_SERVERS = ("dormouse-statekeeper", "dormouse-gateway")
+_ADMIN = {"dormouse-gateway": 8081, "dormouse-statekeeper": 7401}
+_UNITS = "/lib/systemd/system/"
+
+
+def _made(*words, **more):
+    """What a command says; fails with it where the command does."""
+    done = subprocess.run(words, cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, check=False, **more)
+    assert done.returncode == 0, f"{' '.join(words)}:\n{done.stdout[-4000:]}"
+    return done.stdout
+
+
+@pytest.fixture(name="packages", scope="module")
+def _packages(tmp_path_factory):
+    """Package -> its file."""
+    if os.path.basename(os.path.dirname(BIN)) != "release":
+        pytest.skip("packages are made of release builds")
+    tools = subprocess.run(["deploy/install", "package", "package-test"], cwd=REPOSITORY, stdin=subprocess.DEVNULL,
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if tools.returncode != 0:
+        pytest.skip(f"what packages are made with is not there: {tools.stdout.strip().splitlines()[-1]}")
+    output = tmp_path_factory.mktemp("packages")
+    listed = _made("deploy/package", "--bin", BIN, "--output", str(output)).splitlines()
+    names = {os.path.basename(path).partition("_")[0]: path for path in listed}
+    return {name: path for name, path in names.items() if not name.endswith("-dbgsym")}
+
+
+class _Service:
+    """A service of the chroot, started as its unit says."""
+
+    def __init__(self, chroot, name, directory):
+        self._chroot = chroot
+        unit = chroot.path(f"{_UNITS}{name}.service")
+        program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "as_unit.py")
+        self.process = Process(name, [sys.executable, program, chroot.root, unit], directory,
+                               prefix=chroot.namespaces)
+        self._admin = _ADMIN[name]
+
+    def start(self):
+        self.process.start()
+        wait_until(self._is_ready, f"{self.process.name} is ready:\n{self.process.log_text()}", timeout=30)
+
+    def _is_ready(self):
+        assert self.process.running(), self.process.log_text()
+        try:
+            return self._chroot.in_network(http_get, self._admin, "/readyz")[0] == 200
+        except OSError:
+            return False
+
+    def status(self, name):
+        """A line of /proc/PID/status, as words."""
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as file:
+            return next(line.split()[1:] for line in file if line.startswith(name + ":"))
+
+
+@pytest.fixture(name="chroot", scope="module")
+def _chroot(packages, tmp_path_factory):
+    """A bare Debian in which the packages are installed."""
+    if why := why_not():
+        pytest.skip(why)
+    directory = tmp_path_factory.mktemp("chroot")
+    try:
+        with Chroot(directory) as chroot:
+            for path in packages.values():
+                shutil.copy(path, chroot.path("/root"))
+            try:
+                chroot.apt("update")
+                chroot.apt("install", "--download-only", *(f"/root/{os.path.basename(path)}" for path in packages.values()))
+            except AssertionError as error:
+                pytest.skip(f"Debian's mirror cannot be reached: {str(error).strip().splitlines()[-1]}")
+            chroot.apt("install", "--no-install-recommends", *(f"/root/{os.path.basename(path)}" for path in packages.values()))
+            yield chroot
+    except Unreachable as error:
+        pytest.skip(f"Debian's mirror cannot be reached: {error}")
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def test_packages_are_what_they_say(packages):
+    assert packages.keys() == _NAMES
+    with open(os.path.join(REPOSITORY, "CMakeLists.txt"), encoding="utf-8") as file:
+        version = re.search(r"^project\(dormouse VERSION (\S+)", file.read(), re.M)[1]
+    for name, path in packages.items():
+        assert _made("dpkg-deb", "--field", path, "Version").startswith(version)
+        depends = _made("dpkg-deb", "--field", path, "Depends")
+        assert ("libgrpc++" in depends, "libc6" in depends) == (True, True), name
+        assert ("libsqlite3-0" in depends) == (name == "dormouse-statekeeper")
+
+
+def test_lintian_finds_no_errors(packages):
+    changes = glob.glob(os.path.join(os.path.dirname(packages["dormouse-ctl"]), "*.changes"))
+    said = subprocess.run(["lintian", "--allow-root", "--fail-on", "error,warning", *changes], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, check=False)
+    assert said.returncode == 0, said.stdout
+
+
+def test_what_is_installed_is_roots_and_for_all_to_read(chroot):
+    for name in _NAMES:
+        chroot("dpkg", "--verify", name)
+        for path in chroot("dpkg", "-L", name).split("\n"):
+            info = os.lstat(chroot.path(path)) if path.startswith("/") else None
+            if info is None or stat.S_ISLNK(info.st_mode):
+                continue
+            wanted = 0o755 if stat.S_ISDIR(info.st_mode) or path.startswith("/usr/bin/") else 0o644
+            assert (info.st_uid, info.st_gid, oct(info.st_mode & 0o7777)) == (0, 0, oct(wanted)), path
+    conffiles = chroot("dpkg-query", "-W", "-f", "${Conffiles}\n", *_NAMES)
+    assert set(re.findall(r"^ (\S+) ", conffiles, re.M)) == {"/etc/dormouse/gateway.toml", "/etc/dormouse/statekeeper.toml"}
+    entry = chroot("getent", "passwd", "dormouse").strip().split(":")
+    assert int(entry[2]) < 1000 and entry[5:] == ["/var/lib/dormouse", "/usr/sbin/nologin"]
+    assert chroot("passwd", "--status", "dormouse").split()[1] == "L"
+
+
+def test_configuration_is_every_option_at_its_default(chroot):
+    for name in _SERVERS:
+        path = f"/etc/dormouse/{name.removeprefix('dormouse-')}.toml"
+        configured = chroot(name, "--config", path, "--check-config").splitlines()
+        assert [line for line in configured if line not in chroot(name, "--check-config").splitlines()] == [
+            'data = "/var/lib/dormouse"']
+        # Each line is a default indeed: with all of them in effect nothing is different.
+        with open(chroot.path(path), encoding="utf-8") as file:
+            everything = re.sub(r"^# ([a-z][\w-]* = (?!\[\]))", r"\1", file.read(), flags=re.M)
+        with open(chroot.path("/root/everything.toml"), "w", encoding="utf-8") as file:
+            file.write(everything)
+        assert len(re.findall(r"^\w", everything, re.M)) > 20
+        assert chroot(name, "--config", "/root/everything.toml", "--check-config").splitlines() == configured
+
+
+def test_units(chroot):
+    for name in (*_SERVERS, "dormouse-gateway@8082"):
+        file = re.sub("@.*", "@", name) + ".service"
+        assert chroot("systemd-analyze", "verify", "--man=no", f"{name}.service" if "@" in name else _UNITS + file) == ""
+        said = chroot("systemd-analyze", "security", "--offline=true", "--threshold=20", _UNITS + file)
+        exposure = re.search(r"Overall exposure level for .*: (\S+) (\w+)", said)
+        print(f"{file}: exposure {exposure[1]} {exposure[2]}")
+        assert float(exposure[1]) < 2
+    # What both may not do is the same, so that one is not forgotten in one of them.
+    units = [as_unit.read_unit(chroot.path(f"{_UNITS}{name}.service")) for name in _SERVERS]
+    differ = {key for key in units[0].keys() | units[1].keys() if units[0].get(key) != units[1].get(key)}
+    assert differ == {"ExecStart", "ExecReload", "TimeoutStopSec", "LimitNOFILE", "StateDirectory", "StateDirectoryMode",
+                      "PrivateUsers"}
+
+
+def test_units_wait_longer_than_servers_take_to_stop(chroot):
+    for name, option in (("dormouse-gateway", "drain-window"), ("dormouse-statekeeper", "stop-timeout")):
+        seconds = int(as_unit.read_unit(chroot.path(f"{_UNITS}{name}.service"))["TimeoutStopSec"][0].removesuffix("s"))
+        default = re.search(rf'^{option} = "(\d+)s"$', chroot(name, "--check-config"), re.M)[1]
+        assert seconds >= int(default) + 30
+
+
+def test_installed_servers_are_a_cluster(chroot, tmp_path):
+    # The gateway first: it waits for a statekeeper to come.
+    gateway, statekeeper = (_Service(chroot, name, str(tmp_path)) for name in reversed(_SERVERS))
+    gateway.process.start()
+    try:
+        statekeeper.start()
+        gateway.start_time = time.monotonic()
+        wait_until(gateway._is_ready, "the gateway has found the statekeeper", timeout=30)  # pylint: disable=protected-access
+        for service in (gateway, statekeeper):
+            assert service.status("Uid") == [str(os.stat(chroot.path("/var/lib/dormouse")).st_uid)] * 4
+            assert service.status("CapBnd") == service.status("CapEff") == ["0" * 16]
+            assert (service.status("NoNewPrivs"), service.status("Seccomp")) == (["1"], ["2"])
+
+        async def talk():
+            async with echo("ws://127.0.0.1:8080/websocket/room") as client:
+                return await client.ask("hello")
+        assert chroot.in_network(asyncio.run, talk())["message"] == "hello"
+        assert chroot.in_network(http_get, 8080, "/")[1].startswith("<!doctype html>")
+        assert chroot.in_network(http_get, 8080, "/dormouse/index.js")[0] == 200
+        assert "all as it should be" in chroot.inside("dormouse-load", "echo", "--connections", "8", "--duration", "1")
+        assert " serving " in chroot.inside("dormousectl", "members")
+        assert "echo/room" in chroot.inside("dormousectl", "hubs")
+        for path, mode in (("", 0o700), ("/run", 0o700), ("/dormouse.db", 0o600)):
+            assert os.stat(chroot.path("/var/lib/dormouse" + path)).st_mode & 0o777 == mode
+    finally:
+        # As systemd does, by After=: gateways first.
+        statuses = [service.process.end(15, timeout=60) for service in (gateway, statekeeper) if service.process.running()]
+    assert statuses == [0, 0]
+
+
+def test_removing_keeps_configuration_and_state_and_purging_nothing(chroot):
+    with open(chroot.path("/etc/dormouse/gateway.toml"), "a", encoding="utf-8") as file:
+        file.write('log-level = "debug"\n')
+
+    def found():
+        return [path for path in chroot("find", "/", "-xdev", "-name", "*dormouse*", "-not", "-path", "/root/*").split()
+                if not path.startswith("/proc")]
+    chroot.apt("remove", *_NAMES)
+    assert not glob.glob(chroot.path("/usr/bin/dormouse*")) and not glob.glob(chroot.path(_UNITS + "dormouse*"))
+    assert os.path.exists(chroot.path("/var/lib/dormouse/dormouse.db"))
+    with open(chroot.path("/etc/dormouse/gateway.toml"), encoding="utf-8") as file:
+        assert file.read().endswith('log-level = "debug"\n')
+    chroot.apt("purge", *_NAMES)
+    assert found() == []
+    assert chroot("getent", "passwd", "dormouse") != ""  # what Debian's policy wants to stay
