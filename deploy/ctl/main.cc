@@ -34,7 +34,8 @@ constexpr char kFooter[] =
     "statekeeper or shard; 5 not in time.";
 
 struct Words {
-  std::vector<std::string> statekeepers = {"unix:./dormouse-data/run"};
+  // Of a checkout's cluster, and of Debian's packages.
+  std::vector<std::string> statekeepers = {"unix:./dormouse-data/run", "unix:/var/lib/dormouse/run"};
   LinkCredentials::Files files = {{"key", ""}, {{"certificate", ""}, {"private-key", ""}, {"ca", ""}}};
   std::string timeout;
   bool json = false;

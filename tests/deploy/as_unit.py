@@ -12,8 +12,6 @@ import signal
 import subprocess
 import sys
 
-import seccomp
-
 _PR_SET_PDEATHSIG, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 24, 38
 _CLONE_NEWNS = 0x20000
 _PROT_WRITE, _PROT_EXEC, _SHM_EXEC = 2, 4, 0o100000
@@ -67,6 +65,7 @@ def _calls(root, names):
 
 def _filter(root, options):
     """A seccomp filter of SystemCallFilter, RestrictAddressFamilies and MemoryDenyWriteExecute."""
+    import seccomp  # of Debian's python3-seccomp, which the test installs  # pylint: disable=import-outside-toplevel
     allowed = set()
     for words in options["SystemCallFilter"]:
         if words.startswith("~"):

@@ -89,6 +89,7 @@ class Chroot:
 
     def __enter__(self):
         subprocess.run(["tar", "--numeric-owner", "-C", self.root, "-xf", _bootstrap()], check=True)
+        os.chmod(self.root, 0o755)
         shutil.copyfile("/etc/resolv.conf", self.path("/etc/resolv.conf"))
         with open(self.path("/etc/apt/apt.conf.d/proxy"), "w", encoding="utf-8") as file:
             file.write("\n".join([*_proxies(), ""]))

@@ -186,7 +186,7 @@ def test_installed_servers_are_a_cluster(chroot, tmp_path):
             async with echo("ws://127.0.0.1:8080/websocket/room") as client:
                 return await client.ask("hello")
         assert chroot.in_network(asyncio.run, talk())["message"] == "hello"
-        assert chroot.in_network(http_get, 8080, "/")[1].startswith("<!doctype html>")
+        assert chroot.in_network(http_get, 8080, "/")[1].startswith("<!DOCTYPE html>")
         assert chroot.in_network(http_get, 8080, "/dormouse/index.js")[0] == 200
         assert "all as it should be" in chroot.inside("dormouse-load", "echo", "--connections", "8", "--duration", "1")
         assert " serving " in chroot.inside("dormousectl", "members")
