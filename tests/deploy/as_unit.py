@@ -6,6 +6,7 @@ What is not done here (_LEFT_TO_SYSTEMD) needs systemd or a whole system; an opt
 import ctypes
 import errno
 import os
+import re
 import resource
 import shlex
 import signal
@@ -17,23 +18,24 @@ _CLONE_NEWNS = 0x20000
 _PROT_WRITE, _PROT_EXEC, _SHM_EXEC = 2, 4, 0o100000
 _FAMILIES = {"AF_UNIX": 1, "AF_INET": 2, "AF_INET6": 10, "AF_NETLINK": 16}
 _LEFT_TO_SYSTEMD = {
-    "Type", "ExecReload", "TimeoutStopSec", "Restart", "RestartSec", "RestartPreventExitStatus", "PrivateUsers",
-    "PrivateDevices", "ProtectClock", "ProtectControlGroups", "ProtectHome", "ProtectHostname", "ProtectKernelLogs",
-    "ProtectKernelModules", "ProtectKernelTunables", "ProtectProc", "RestrictNamespaces", "RestrictRealtime",
-    "RestrictSUIDSGID", "LockPersonality", "SystemCallArchitectures"}
+    "Type", "ExecReload", "ExecStopPost", "TimeoutStopSec", "Restart", "RestartSec", "RestartPreventExitStatus",
+    "PrivateUsers", "PrivateDevices", "ProtectClock", "ProtectControlGroups", "ProtectHome", "ProtectHostname",
+    "ProtectKernelLogs", "ProtectKernelModules", "ProtectKernelTunables", "ProtectProc", "RestrictNamespaces",
+    "RestrictRealtime", "RestrictSUIDSGID", "LockPersonality", "SystemCallArchitectures"}
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def read_unit(path):
-    """Option of [Service] -> its values, in order."""
+    """Option of [Service] -> its values, in order. Of an instance, name@instance.service, what its template says."""
     options, section = {}, ""
-    with open(path, encoding="utf-8") as file:
+    template, instance = re.fullmatch(r"(.*@|.*?)(?:(?<=@)(\w*))?\.service", path).groups()
+    with open(template + ".service", encoding="utf-8") as file:
         for line in (line.strip() for line in file):
             if line.startswith("["):
                 section = line
             elif section == "[Service]" and line and line[0] not in "#;":
                 name, _, value = line.partition("=")
-                options.setdefault(name, []).append(value)
+                options.setdefault(name, []).append(value.replace("%i", instance or ""))
     return options
 
 

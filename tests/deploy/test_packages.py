@@ -7,6 +7,7 @@ import glob
 import os
 import re
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 from cluster import BIN, REPOSITORY
 from debian_chroot import Chroot, Unreachable, why_not
 from process import Process, http_get, wait_until
+from systemd_machine import Machine, NoMachine
 from ws import echo
 
 _NAMES = {"dormouse-gateway", "dormouse-statekeeper", "dormouse-ctl"}
@@ -57,7 +59,7 @@ class _Service:
         program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "as_unit.py")
         self.process = Process(name, [sys.executable, program, chroot.root, unit], directory,
                                prefix=chroot.namespaces)
-        self._admin = _ADMIN[name]
+        self._admin = _ADMIN[name] if name in _ADMIN else int(name.partition("@")[2])
 
     def start(self):
         self.process.start()
@@ -172,12 +174,14 @@ def test_units_wait_longer_than_servers_take_to_stop(chroot):
 
 def test_installed_servers_are_a_cluster(chroot, tmp_path):
     # The gateway first: it waits for a statekeeper to come.
-    gateway, statekeeper = (_Service(chroot, name, str(tmp_path)) for name in reversed(_SERVERS))
+    gateway, statekeeper, another = services = [_Service(chroot, name, str(tmp_path)) for name in (
+        "dormouse-gateway", "dormouse-statekeeper", "dormouse-gateway@8082")]
     gateway.process.start()
     try:
         statekeeper.start()
         wait_until(gateway.is_ready, "the gateway has found the statekeeper", timeout=30)
-        for service in (gateway, statekeeper):
+        another.start()  # at the same port
+        for service in services:
             assert service.status("Uid") == [str(os.stat(chroot.path("/var/lib/dormouse")).st_uid)] * 4
             assert service.status("CapBnd") == service.status("CapEff") == ["0" * 16]
             assert (service.status("NoNewPrivs"), service.status("Seccomp")) == (["1"], ["2"])
@@ -195,8 +199,67 @@ def test_installed_servers_are_a_cluster(chroot, tmp_path):
             assert os.stat(chroot.path("/var/lib/dormouse" + path)).st_mode & 0o777 == mode
     finally:
         # As systemd does, by After=: gateways first.
-        statuses = [service.process.end(15, timeout=60) for service in (gateway, statekeeper) if service.process.running()]
-    assert statuses == [0, 0]
+        statuses = [service.process.end(signal.SIGTERM, timeout=60) for service in (gateway, another, statekeeper)
+                    if service.process.running()]
+    assert statuses == [0, 0, 0]
+
+
+def test_services_under_systemd(chroot):
+    try:
+        with Machine(chroot.root) as machine:
+            _check_services(machine)
+    except NoMachine as why:
+        pytest.skip(str(why))
+
+
+def _check_services(machine):
+    def shown(name, what):
+        return machine("systemctl", "show", "--value", "--property", what, name)
+
+    def serves():
+        return " serving " in machine.try_to("dormousectl", "members")[1]
+
+    def talks():
+        return "all as it should be" in machine.try_to("dormouse-load", "echo", "--connections", "8", "--duration", "1")[1]
+    # They have started with the machine.
+    wait_until(talks, "the services answer", timeout=60)
+    for name in _SERVERS:
+        status = machine("cat", f"/proc/{shown(name, 'MainPID')}/status")
+        assert re.search(r"^CapBnd:\t0+$", status, re.M) and re.search(r"^Seccomp:\t2$", status, re.M)
+    assert machine.try_to("setpriv", "--reuid=dormouse", "--clear-groups", "dormousectl", "members")[0] == 0
+    assert machine.try_to("setpriv", "--reuid=nobody", "--clear-groups", "dormousectl", "members")[0] == 3
+
+    # Who is killed comes back, and leaves nothing.
+    first = machine("sh", "-c", "ls /var/lib/dormouse/run")
+    machine("systemctl", "kill", "--signal=KILL", "dormouse-statekeeper")
+    wait_until(lambda: shown("dormouse-statekeeper", "NRestarts") == "1", "systemd starts it again")
+    wait_until(serves, "it serves again", timeout=30)
+    sockets = machine("sh", "-c", "ls /var/lib/dormouse/run")
+    assert first and not set(first.split()) & set(sockets.split())
+
+    # More gateways follow the first.
+    machine("systemctl", "start", "dormouse-gateway@8082")
+    before = shown("dormouse-gateway@8082", "MainPID")
+    machine("systemctl", "restart", "dormouse-gateway")
+    wait_until(lambda: shown("dormouse-gateway@8082", "MainPID") not in ("0", before), "its instance has restarted")
+
+    # A file that is wrong: refused by one that runs; one that starts stays down.
+    machine("sh", "-c", "echo 'lisen = \"x\"' >>/etc/dormouse/gateway.toml")
+    assert machine.try_to("systemctl", "reload", "dormouse-gateway")[0] != 0
+    assert shown("dormouse-gateway", "ActiveState") == "active"
+    machine.try_to("systemctl", "restart", "dormouse-gateway")
+    wait_until(lambda: shown("dormouse-gateway", "ActiveState") == "failed", "it gives up")
+    assert shown("dormouse-gateway", "NRestarts") == "0"
+    assert "there is no option lisen; is it to be listen?" in machine("journalctl", "--unit=dormouse-gateway")
+
+    # Gateways stop first.
+    machine("sed", "-i", "$d", "/etc/dormouse/gateway.toml")
+    machine("systemctl", "start", "dormouse-gateway")
+    wait_until(talks, "the services answer", timeout=30)
+    machine("systemctl", "stop", *reversed(_SERVERS))
+    ends = re.findall(r"systemd\[1\]: (Stopped|Stopping) (dormouse-\w+)\.service", machine("journalctl"))
+    assert ends.index(("Stopping", "dormouse-statekeeper"), -4) > ends.index(("Stopped", "dormouse-gateway"), -4)
+    assert [shown(name, "Result") for name in _SERVERS] == ["success", "success"]
 
 
 def test_removing_keeps_configuration_and_state_and_purging_nothing(chroot):
