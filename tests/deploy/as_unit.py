@@ -1,5 +1,5 @@
-"""as_unit.py ROOT UNIT: becomes what UNIT's ExecStart says, below ROOT and under what the unit lets it do, as systemd would
-have it: user, directories, capabilities, read-only files, system calls. For where no systemd runs: in a chroot.
+"""as_unit.py ROOT UNIT: becomes what UNIT's ExecStart says, below ROOT and under what the unit lets it do, as systemd
+would have it: user, directories, capabilities, read-only files, system calls. For where no systemd runs: in a chroot.
 
 What is not done here (_LEFT_TO_SYSTEMD) needs systemd or a whole system; an option that is not known is an error."""
 

@@ -1,5 +1,5 @@
-"""A bare Debian 12 in a directory, in a mount and a network namespace of its own: what is started there finds every port
-free, and nothing of it is left when the test has ended, however that is.
+"""A bare Debian 12 in a directory, in a mount and a network namespace of its own: what is started there finds every
+port free, and nothing of it is left when the test has ended, however that is.
 
     why_not()                                  # what keeps this machine from it; nothing: it can be done
     with Chroot(directory) as chroot:
@@ -34,8 +34,8 @@ def _run(*words, **more):
 
 def _mirror():
     """That which this machine takes its own packages from."""
-    _, said = _run("apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", f"Codename: {_RELEASE}",
-                   "Component: main")
+    _, said = _run("apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages",
+                   f"Codename: {_RELEASE}", "Component: main")
     return (said.split() or ["http://deb.debian.org/debian"])[0]
 
 
@@ -96,8 +96,8 @@ class Chroot:
         # An idle process keeps the namespaces; the mounts in them go when it does.
         self._keeper = subprocess.Popen(
             ["unshare", "--mount", "--net", "sh", "-c",
-             'mount --bind "$0" "$0" && mount --rbind /dev "$0/dev" && mount --rbind /proc "$0/proc" && ip link set lo up &&'
-             ' echo up && exec sleep infinity', self.root],
+             'mount --bind "$0" "$0" && mount --rbind /dev "$0/dev" && mount --rbind /proc "$0/proc" &&'
+             ' ip link set lo up && echo up && exec sleep infinity', self.root],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, preexec_fn=die_with_parent, start_new_session=True)
         assert self._keeper.stdout.readline() == b"up\n", "no namespaces: see the error above"
         self._network = concurrent.futures.ThreadPoolExecutor(1, initializer=self._enter_network)

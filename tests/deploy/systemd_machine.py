@@ -30,7 +30,8 @@ class Machine:
     def __enter__(self):
         if not shutil.which("podman"):
             raise NoMachine("podman is not installed")
-        with subprocess.Popen(["tar", "--one-file-system", "-C", self._root, "-c", "."], stdout=subprocess.PIPE) as packed:
+        tar = ["tar", "--one-file-system", "-C", self._root, "-c", "."]
+        with subprocess.Popen(tar, stdout=subprocess.PIPE) as packed:
             done = subprocess.run(["podman", "import", "-", self._image], stdin=packed.stdout, stdout=subprocess.PIPE,
                                   stderr=subprocess.STDOUT, text=True, check=False)
         try:

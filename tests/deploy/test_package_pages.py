@@ -19,8 +19,8 @@ import programs  # noqa: E402  # pylint: disable=wrong-import-position
 @pytest.fixture(name="made", scope="module")
 def _made(tmp_path_factory):
     out = tmp_path_factory.mktemp("generated")
-    subprocess.run([sys.executable, _GENERATE, "--bin", BIN, "--out", out, "--version", "1.2.3", "--date", "2026-01-31"],
-                   check=True)
+    subprocess.run([sys.executable, _GENERATE, "--bin", BIN, "--out", out, "--version", "1.2.3",
+                    "--date", "2026-01-31"], check=True)
     return out
 
 
@@ -33,7 +33,8 @@ def test_pages_have_every_option_and_command(made):
         page = _page(made, program.name).replace("\\-", "-")
         titles = re.findall(r"^\.SH (.*)$", page, re.M)
         assert titles[:3] == ["NAME", "SYNOPSIS", "DESCRIPTION"] and titles[-1] == "SEE ALSO", program.name
-        said = subprocess.run([os.path.join(BIN, program.name), "--help"], stdout=subprocess.PIPE, text=True, check=True).stdout
+        said = subprocess.run([os.path.join(BIN, program.name), "--help"], stdout=subprocess.PIPE, text=True,
+                              check=True).stdout
         options = set(re.findall(r"^  (?:-\w,)?(--[\w-]+)", said, re.M))
         assert options and program.name != "dormouse-load" or len(help_text.ask(BIN, program.name).commands) > 5
         assert options <= set(re.findall(r"\\fB(--[\w-]+)\\fR", page)), program.name
@@ -47,7 +48,7 @@ def test_pages_are_as_man_wants_them(made):
         pytest.skip("neither man nor mandoc is installed")
     for page in made.glob("*.[1-8]"):
         for command in checks:
-            said = subprocess.run([*command, page], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False,
+            said = subprocess.run([*command, page], capture_output=True, text=True, check=False,
                                   env={**os.environ, "LC_ALL": "C.UTF-8", "MANWIDTH": "80"})
             complaints = said.stderr if command[0] == "man" else said.stdout
             assert (said.returncode, complaints) == (0, ""), page.name

@@ -28,8 +28,8 @@ _UNITS = "/lib/systemd/system/"
 
 def _made(*words, **more):
     """What a command says; fails with it where the command does."""
-    done = subprocess.run(words, cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True, check=False, **more)
+    done = subprocess.run(words, cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, check=False, **more)
     assert done.returncode == 0, f"{' '.join(words)}:\n{done.stdout[-4000:]}"
     return done.stdout
 
@@ -48,6 +48,15 @@ def _packages(tmp_path_factory):
     listed = _made("deploy/package", "--bin", BIN, "--output", str(output),
                    env={**os.environ, "DEB_BUILD_OPTIONS": "noautodbgsym"}).splitlines()
     return {os.path.basename(path).partition("_")[0]: path for path in listed}
+
+
+@pytest.fixture(name="lintian", scope="module")
+def _lintian(packages):
+    """(exit status, errors and warnings) of Debian's checker, which on a busy machine takes longer than a test may."""
+    changes = glob.glob(os.path.join(os.path.dirname(packages["dormouse-ctl"]), "*.changes"))
+    said = subprocess.run(["lintian", "--allow-root", "--fail-on", "error,warning", *changes], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, check=False)
+    return said.returncode, said.stdout
 
 
 class _Service:
@@ -88,17 +97,28 @@ def _chroot(packages, tmp_path_factory):
         with Chroot(directory) as chroot:
             for path in packages.values():
                 shutil.copy(path, chroot.path("/root"))
+            files = [f"/root/{os.path.basename(path)}" for path in packages.values()]
             try:
                 chroot.apt("update")
-                chroot.apt("install", "--download-only", *(f"/root/{os.path.basename(path)}" for path in packages.values()))
+                chroot.apt("install", "--download-only", *files)
             except AssertionError as error:
                 pytest.skip(f"Debian's mirror cannot be reached: {str(error).strip().splitlines()[-1]}")
-            chroot.apt("install", "--no-install-recommends", *(f"/root/{os.path.basename(path)}" for path in packages.values()))
+            chroot.apt("install", "--no-install-recommends", *files)
             yield chroot
     except Unreachable as error:
         pytest.skip(f"Debian's mirror cannot be reached: {error}")
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(name="machine", scope="module")
+def _machine(chroot):
+    """That Debian, started by systemd."""
+    try:
+        with Machine(chroot.root) as machine:
+            yield machine
+    except NoMachine as why:
+        pytest.skip(str(why))
 
 
 def test_packages_are_what_they_say(packages):
@@ -112,11 +132,8 @@ def test_packages_are_what_they_say(packages):
         assert ("libsqlite3-0" in depends) == (name == "dormouse-statekeeper")
 
 
-def test_lintian_finds_no_errors(packages):
-    changes = glob.glob(os.path.join(os.path.dirname(packages["dormouse-ctl"]), "*.changes"))
-    said = subprocess.run(["lintian", "--allow-root", "--fail-on", "error,warning", *changes], stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True, check=False)
-    assert said.returncode == 0, said.stdout
+def test_lintian_finds_nothing(lintian):
+    assert lintian == (0, "")
 
 
 def test_what_is_installed_is_roots_and_for_all_to_read(chroot):
@@ -129,7 +146,8 @@ def test_what_is_installed_is_roots_and_for_all_to_read(chroot):
             wanted = 0o755 if stat.S_ISDIR(info.st_mode) or path.startswith("/usr/bin/") else 0o644
             assert (info.st_uid, info.st_gid, oct(info.st_mode & 0o7777)) == (0, 0, oct(wanted)), path
     conffiles = chroot("dpkg-query", "-W", "-f", "${Conffiles}\n", *_NAMES)
-    assert set(re.findall(r"^ (\S+) ", conffiles, re.M)) == {"/etc/dormouse/gateway.toml", "/etc/dormouse/statekeeper.toml"}
+    assert set(re.findall(r"^ (\S+) ", conffiles, re.M)) == {f"/etc/dormouse/{name}.toml"
+                                                            for name in ("gateway", "statekeeper")}
     entry = chroot("getent", "passwd", "dormouse").strip().split(":")
     assert int(entry[2]) < 1000 and entry[5:] == ["/var/lib/dormouse", "/usr/sbin/nologin"]
     assert chroot("passwd", "--status", "dormouse").split()[1] == "L"
@@ -153,7 +171,8 @@ def test_configuration_is_every_option_at_its_default(chroot):
 def test_units(chroot):
     for name in (*_SERVERS, "dormouse-gateway@8082"):
         file = re.sub("@.*", "@", name) + ".service"
-        assert chroot("systemd-analyze", "verify", "--man=no", f"{name}.service" if "@" in name else _UNITS + file) == ""
+        unit = f"{name}.service" if "@" in name else _UNITS + file
+        assert chroot("systemd-analyze", "verify", "--man=no", unit) == ""
         said = chroot("systemd-analyze", "security", "--offline=true", "--threshold=20", _UNITS + file)
         exposure = re.search(r"Overall exposure level for .*: (\S+) (\w+)", said)
         print(f"{file}: exposure {exposure[1]} {exposure[2]}")
@@ -161,13 +180,14 @@ def test_units(chroot):
     # What both may not do is the same, so that one is not forgotten in one of them.
     units = [as_unit.read_unit(chroot.path(f"{_UNITS}{name}.service")) for name in _SERVERS]
     differ = {key for key in units[0].keys() | units[1].keys() if units[0].get(key) != units[1].get(key)}
-    assert differ == {"ExecStart", "ExecReload", "TimeoutStopSec", "LimitNOFILE", "StateDirectory", "StateDirectoryMode",
-                      "PrivateUsers"}
+    assert differ == {"ExecStart", "ExecReload", "TimeoutStopSec", "LimitNOFILE", "StateDirectory",
+                      "StateDirectoryMode", "PrivateUsers", "ExecStopPost"}
 
 
 def test_units_wait_longer_than_servers_take_to_stop(chroot):
     for name, option in (("dormouse-gateway", "drain-window"), ("dormouse-statekeeper", "stop-timeout")):
-        seconds = int(as_unit.read_unit(chroot.path(f"{_UNITS}{name}.service"))["TimeoutStopSec"][0].removesuffix("s"))
+        unit = as_unit.read_unit(chroot.path(f"{_UNITS}{name}.service"))
+        seconds = int(unit["TimeoutStopSec"][0].removesuffix("s"))
         default = re.search(rf'^{option} = "(\d+)s"$', chroot(name, "--check-config"), re.M)[1]
         assert seconds >= int(default) + 30
 
@@ -204,62 +224,61 @@ def test_installed_servers_are_a_cluster(chroot, tmp_path):
     assert statuses == [0, 0, 0]
 
 
-def test_services_under_systemd(chroot):
-    try:
-        with Machine(chroot.root) as machine:
-            _check_services(machine)
-    except NoMachine as why:
-        pytest.skip(str(why))
+def _shown(machine, name, what):
+    return machine("systemctl", "show", "--value", "--property", what, name)
 
 
-def _check_services(machine):
-    def shown(name, what):
-        return machine("systemctl", "show", "--value", "--property", what, name)
+def _talks(machine):
+    said = machine.try_to("dormouse-load", "echo", "--connections", "8", "--duration", "1")[1]
+    return "all as it should be" in said
 
-    def serves():
-        return " serving " in machine.try_to("dormousectl", "members")[1]
 
-    def talks():
-        return "all as it should be" in machine.try_to("dormouse-load", "echo", "--connections", "8", "--duration", "1")[1]
-    # They have started with the machine.
-    wait_until(talks, "the services answer", timeout=60)
+def test_services_start_with_the_machine(machine):
+    wait_until(lambda: _talks(machine), "the services answer", timeout=60)
     for name in _SERVERS:
-        status = machine("cat", f"/proc/{shown(name, 'MainPID')}/status")
+        status = machine("cat", f"/proc/{_shown(machine, name, 'MainPID')}/status")
         assert re.search(r"^CapBnd:\t0+$", status, re.M) and re.search(r"^Seccomp:\t2$", status, re.M)
-    assert machine.try_to("setpriv", "--reuid=dormouse", "--clear-groups", "dormousectl", "members")[0] == 0
-    assert machine.try_to("setpriv", "--reuid=nobody", "--clear-groups", "dormousectl", "members")[0] == 3
+    for user, status in (("dormouse", 0), ("nobody", 3)):
+        assert machine.try_to("setpriv", f"--reuid={user}", "--clear-groups", "dormousectl", "members")[0] == status
 
-    # Who is killed comes back, and leaves nothing.
-    first = machine("sh", "-c", "ls /var/lib/dormouse/run")
+
+def test_a_service_that_is_killed_comes_back_and_leaves_nothing(machine):
+    def sockets():
+        return set(machine("ls", "/var/lib/dormouse/run").split())
+    before = sockets()
     machine("systemctl", "kill", "--signal=KILL", "dormouse-statekeeper")
-    wait_until(lambda: shown("dormouse-statekeeper", "NRestarts") == "1", "systemd starts it again")
-    wait_until(serves, "it serves again", timeout=30)
-    sockets = machine("sh", "-c", "ls /var/lib/dormouse/run")
-    assert first and not set(first.split()) & set(sockets.split())
+    wait_until(lambda: _shown(machine, "dormouse-statekeeper", "NRestarts") == "1", "systemd starts it again")
+    wait_until(lambda: " serving " in machine.try_to("dormousectl", "members")[1], "it serves again", timeout=30)
+    assert before and not before & sockets()
 
-    # More gateways follow the first.
+
+def test_more_gateways_restart_with_the_first(machine):
     machine("systemctl", "start", "dormouse-gateway@8082")
-    before = shown("dormouse-gateway@8082", "MainPID")
+    before = _shown(machine, "dormouse-gateway@8082", "MainPID")
     machine("systemctl", "restart", "dormouse-gateway")
-    wait_until(lambda: shown("dormouse-gateway@8082", "MainPID") not in ("0", before), "its instance has restarted")
+    wait_until(lambda: _shown(machine, "dormouse-gateway@8082", "MainPID") not in ("0", before), "it restarts, too")
 
-    # A file that is wrong: refused by one that runs; one that starts stays down.
+
+def test_a_wrong_file_stops_no_service_that_runs_and_lets_none_start(machine):
     machine("sh", "-c", "echo 'lisen = \"x\"' >>/etc/dormouse/gateway.toml")
-    assert machine.try_to("systemctl", "reload", "dormouse-gateway")[0] != 0
-    assert shown("dormouse-gateway", "ActiveState") == "active"
-    machine.try_to("systemctl", "restart", "dormouse-gateway")
-    wait_until(lambda: shown("dormouse-gateway", "ActiveState") == "failed", "it gives up")
-    assert shown("dormouse-gateway", "NRestarts") == "0"
-    assert "there is no option lisen; is it to be listen?" in machine("journalctl", "--unit=dormouse-gateway")
+    try:
+        assert machine.try_to("systemctl", "reload", "dormouse-gateway")[0] != 0
+        assert _shown(machine, "dormouse-gateway", "ActiveState") == "active"
+        machine.try_to("systemctl", "restart", "dormouse-gateway")
+        wait_until(lambda: _shown(machine, "dormouse-gateway", "ActiveState") == "failed", "it gives up")
+        assert _shown(machine, "dormouse-gateway", "NRestarts") == "0"
+        assert "there is no option lisen; is it to be listen?" in machine("journalctl", "--unit=dormouse-gateway")
+    finally:
+        machine("sed", "-i", "$d", "/etc/dormouse/gateway.toml")
+        machine("systemctl", "start", "dormouse-gateway")
 
-    # Gateways stop first.
-    machine("sed", "-i", "$d", "/etc/dormouse/gateway.toml")
-    machine("systemctl", "start", "dormouse-gateway")
-    wait_until(talks, "the services answer", timeout=30)
+
+def test_gateways_stop_before_statekeepers(machine):
+    wait_until(lambda: _talks(machine), "the services answer", timeout=30)
     machine("systemctl", "stop", *reversed(_SERVERS))
-    ends = re.findall(r"systemd\[1\]: (Stopped|Stopping) (dormouse-\w+)\.service", machine("journalctl"))
-    assert ends.index(("Stopping", "dormouse-statekeeper"), -4) > ends.index(("Stopped", "dormouse-gateway"), -4)
-    assert [shown(name, "Result") for name in _SERVERS] == ["success", "success"]
+    ends = re.findall(r"systemd\[1\]: (Stopped|Stopping) (dormouse-\w+)\.service", machine("journalctl"))[-4:]
+    assert ends.index(("Stopping", "dormouse-statekeeper")) > ends.index(("Stopped", "dormouse-gateway"))
+    assert [_shown(machine, name, "Result") for name in _SERVERS] == ["success", "success"]
 
 
 def test_removing_keeps_configuration_and_state_and_purging_nothing(chroot):

@@ -71,18 +71,22 @@ def test_figures_are_those_that_were_measured():
         assert figure(name) == float(measured.replace(",", "")), f"{name}: tests/bench/RESULTS.md has {measured}"
 
 
+def _sized(connections, messages, hubs, *more):
+    return _rows("--connections", str(connections), "--messages", str(messages), "--hubs", str(hubs), *more)
+
+
 def test_what_it_depends_on():
-    few = _rows("--connections", "40000", "--messages", "100", "--hubs", "100")
+    few = _sized(40000, 100, 100)
     assert (few["gateways"], few["statekeepers"]) == ("3", "3")
     # More sockets a gateway, fewer of them; more messages than their processors can take, more.
-    assert _rows("--connections", "40000", "--messages", "100", "--hubs", "100", "--per-gateway", "40000")["gateways"] == "2"
-    busy = _rows("--connections", "40000", "--messages", "100000", "--hubs", "100")
+    assert _sized(40000, 100, 100, "--per-gateway", "40000")["gateways"] == "2"
+    busy = _sized(40000, 100000, 100)
     assert int(busy["gateways"]) > 3 and float(busy["gateways: processors of each"]) <= 0.5
-    assert int(_rows("--connections", "40000", "--messages", "900000", "--hubs", "100", "--cores", "2")["statekeepers"]) > 3
+    assert int(_sized(40000, 900000, 100, "--cores", "2")["statekeepers"]) > 3
     # Hubs that nobody talks to sleep.
-    assert _rows("--connections", "9", "--messages", "0", "--hubs", "1000")["hubs awake"] == "0"
-    assert int(_rows("--connections", "9", "--messages", "900", "--hubs", "1000", "--active", "0.1")["hubs awake"]) == 100
-    file = _rows("--connections", "1000", "--messages", "100", "--hubs", "100", "--store", "file")
+    assert _sized(9, 0, 1000)["hubs awake"] == "0"
+    assert _sized(9, 900, 1000, "--active", "0.1")["hubs awake"] == "100"
+    file = _sized(1000, 100, 100, "--store", "file")
     assert file["statekeepers"] == "1" and "the file" in file and "Redis" not in file
 
 

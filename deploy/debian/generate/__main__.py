@@ -1,5 +1,5 @@
-"""python3 deploy/debian/generate --bin DIR --out DIR --version VERSION --date YYYY-MM-DD: makes of what the programs in DIR
-say of themselves their manual pages (PROGRAM.8), configuration files (gateway.toml) and completions (bash/PROGRAM,
+"""python3 deploy/debian/generate --bin DIR --out DIR --version VERSION --date YYYY-MM-DD: makes of what the programs in
+DIR say of themselves their manual pages (PROGRAM.8), configuration files (gateway.toml) and completions (bash/PROGRAM,
 zsh/_PROGRAM, fish/PROGRAM.fish)."""
 
 import argparse

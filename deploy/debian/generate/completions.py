@@ -1,5 +1,5 @@
-"""Completions of command lines, for bash, zsh and fish. Names of hubs and ids of statekeepers are asked of the cluster, if
-one answers at once."""
+"""Completions of command lines, for bash, zsh and fish. Names of hubs and ids of statekeepers are asked of the cluster,
+if one answers at once."""
 
 import re
 
@@ -49,7 +49,8 @@ def _identifier(name):
 
 _BASH = r"""# bash completion for {name}. Made from --help by deploy/debian/generate.
 _{id}() {{
-  local cur=${{COMP_WORDS[COMP_CWORD]}} prev=${{COMP_WORDS[COMP_CWORD - 1]}} command='' word i words='' options='' operand=''
+  local cur=${{COMP_WORDS[COMP_CWORD]}} prev=${{COMP_WORDS[COMP_CWORD - 1]}}
+  local command='' word i words='' options='' operand=''
   # --option=value is three words here.
   if [[ $cur == = ]]; then
     cur=''

@@ -26,8 +26,8 @@ def _values(checked):
 
 
 def write(program, command, checked):
-    """The file of a programs.Program whose --help says `command`. `checked`: what it prints with --check-config where it
-    is told nothing else."""
+    """The file of a programs.Program whose --help says `command`. `checked`: what it prints with --check-config where
+    it is told nothing else."""
     values = _values(checked)
     texts = {option.name.removeprefix("--"): option.text for option in command.options}
     missing = values.keys() - texts.keys()

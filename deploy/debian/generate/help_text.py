@@ -40,7 +40,8 @@ class Unreadable(Exception):
 
 
 # Words that CLI11 puts behind an option's type, none of which is a part of the value.
-_REMARKS = re.compile(r"\s*(?:\(Env:(?P<variable>\w+)\)|(?P<required>REQUIRED)|(?:Needs|Excludes): .*|(?P<repeated>\.\.\.(?!\])))")
+_REMARKS = re.compile(r"\s*(?:\(Env:(?P<variable>\w+)\)|(?P<required>REQUIRED)|(?:Needs|Excludes): .*"
+                      r"|(?P<repeated>\.\.\.(?!\])))")
 # Values that have no type.
 _UNNAMED = {"--config": "FILE"}
 # A type with what its value has to be like, as in FLOAT:POSITIVE and TEXT:{a,b}.

@@ -83,7 +83,8 @@ def write(program, command, version, date):
     if command.commands:
         out += ".SH COMMANDS\n" + _commands(command)
     if program.files:
-        out += ".SH FILES\n" + "".join(f".TP\n.I {path}\n{_wrapped(_escape(_sentence(text)))}\n" for path, text in program.files)
+        out += ".SH FILES\n" + "".join(f".TP\n.I {path}\n{_wrapped(_escape(_sentence(text)))}\n"
+                                       for path, text in program.files)
     if program.examples:
         out += ".SH EXAMPLES\n" + "".join(f".TP\n{_escape(what)}:\n{_escape(line)}\n"
                                           for what, line in program.examples)

@@ -54,8 +54,8 @@ def _server(name, stops, **fields):
 
 
 PROGRAMS = (
-    _server("dormouse-gateway", "SIGTERM makes it close its sockets (1001), spread over drain-window, settle what they had "
-            "under way, and end. A second one hurries it.",
+    _server("dormouse-gateway", "SIGTERM makes it close its sockets (1001), spread over drain-window, settle what they "
+            "had under way, and end. A second one hurries it.",
             summary="hold WebSockets, and let the hubs behind them sleep",
             see_also=("dormouse-statekeeper(8)", "dormousectl(1)", "dormouse-load(1)")),
     _server("dormouse-statekeeper", "SIGTERM makes it hand its shards over to the other statekeepers, for at most "
@@ -75,9 +75,9 @@ right to open its socket: root and the user dormouse have it.""",
     Program(
         name="dormouse-load", section=1, summary="put load on a Dormouse cluster, and check every reply",
         description="""\
-Opens as many WebSockets as a machine holds, in one of several scenarios, checks that each reply is right, comes once and in
-order, and says what it took. Lines on standard input: "mark NAME" notes that something happens now, "stop" ends the load
-early, with all checks; so do SIGINT and SIGTERM.""",
+Opens as many WebSockets as a machine holds, in one of several scenarios, checks that each reply is right, comes once and
+in order, and says what it took. Lines on standard input: "mark NAME" notes that something happens now, "stop" ends the
+load early, with all checks; so do SIGINT and SIGTERM.""",
         examples=(("A thousand sockets, two thousand requests a second for five seconds",
                    "dormouse-load echo --connections 1000 --hubs 100 --rate 2000"),),
         see_also=("dormouse-gateway(8)", "dormousectl(1)")),
