@@ -5,10 +5,14 @@
 """
 
 import os
+import resource
 import shutil
 import subprocess
 
 from process import wait_until
+
+
+_PROCESSES = 4096
 
 
 class NoMachine(Exception):
@@ -37,9 +41,11 @@ class Machine:
         try:
             if done.returncode != 0:
                 raise NoMachine(f"podman imports no image: {done.stdout.strip()[-200:]}")
-            # Units make namespaces of their own.
+            # Units make namespaces of their own. Podman's own limits are more than some machines grant.
+            limits = [f"--ulimit={name}={hard}:{hard}" for name, hard in (
+                ("nofile", resource.getrlimit(resource.RLIMIT_NOFILE)[1]), ("nproc", _PROCESSES))]
             status, said = _run("podman", "run", "--detach", "--name", self._name, "--privileged", "--systemd=always",
-                                "--network=none", self._image, "/lib/systemd/systemd")
+                                "--network=none", *limits, self._image, "/lib/systemd/systemd")
             if status != 0:
                 raise NoMachine(f"podman starts no systemd here: {said[-200:]}")
             wait_until(self._is_up, "systemd is up", timeout=60)
