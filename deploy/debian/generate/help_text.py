@@ -128,8 +128,11 @@ def parse(words, said):
 def _said(directory, words):
     # Without variables that would show as defaults.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("DORMOUSE_")}
-    done = subprocess.run([os.path.join(directory, words[0]), *words[1:], "--help"], stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, text=True, env=environment, check=False)
+    try:
+        done = subprocess.run([os.path.join(directory, words[0]), *words[1:], "--help"], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, text=True, env=environment, check=False)
+    except OSError as error:
+        raise Unreadable(f"{error.filename} cannot be started: {error.strerror}") from None
     if done.returncode != 0 or not done.stdout:
         raise Unreadable(f"{' '.join(words)} --help ended with {done.returncode}")
     # CLI11 prints enumerators of characters as those.
