@@ -5,18 +5,21 @@ import base64
 import http.server
 import json
 import os
+import socket
 import ssl
 import subprocess
 import threading
 
 _TOKEN = "the-token-of-the-account"
 _NAMESPACE = "dormouse"
+_IP_FREEBIND = 15
 
 
 class SecretsApi:
     """`secrets`: name -> {key: bytes}. `directory` gets what a pod has of its account, and the API's own key."""
 
-    def __init__(self, directory, names):
+    def __init__(self, directory, names, address="127.0.0.1", port=0):
+        """`address`: may be one that this machine has not yet."""
         self.secrets = {name: {} for name in names}
         self.versions = {name: 1 for name in names}
         self.changes = []  # names, in order
@@ -25,8 +28,9 @@ class SecretsApi:
         os.makedirs(self.account)
         key, certificate = os.path.join(directory, "api.key"), os.path.join(self.account, "ca.crt")
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                        "-days", "2", "-subj", "/CN=kubernetes", "-addext", "subjectAltName=IP:127.0.0.1",
-                        "-keyout", key, "-out", certificate], capture_output=True, check=True)
+                        "-days", "2", "-subj", "/CN=kubernetes", "-keyout", key, "-out", certificate,
+                        "-addext", "subjectAltName=IP:127.0.0.1,DNS:kubernetes.default.svc"],
+                       capture_output=True, check=True)
         for name, content in (("token", _TOKEN), ("namespace", _NAMESPACE)):
             with open(os.path.join(self.account, name), "w", encoding="ascii") as file:
                 file.write(content)
@@ -51,11 +55,14 @@ class SecretsApi:
             def log_message(self, *_):
                 pass
 
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = http.server.ThreadingHTTPServer((address, port), Handler, bind_and_activate=False)
+        self._server.socket.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)
+        self._server.server_bind()
+        self._server.server_activate()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-        self.url = f"https://127.0.0.1:{self._server.server_address[1]}"
+        self.url = f"https://{address}:{self._server.server_address[1]}"
 
     def __enter__(self):
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
