@@ -163,12 +163,16 @@ class Pod:
         probe = self._container["readinessProbe"]
         if "exec" in probe:
             return self.execute(*probe["exec"]["command"])[0] == 0
-        wanted = probe["httpGet"]
+        return self.readiness().startswith("ready")
+
+    def readiness(self):
+        """What it answers to its readinessProbe; nothing: it does not."""
+        wanted = self._container["readinessProbe"]["httpGet"]
         (port,) = [each["containerPort"] for each in self._container["ports"] if each["name"] == wanted["port"]]
         try:
-            return http_get(port, wanted["path"], host=self.address)[0] == 200
+            return http_get(port, wanted["path"], host=self.address)[1]
         except OSError:
-            return False
+            return ""
 
     def evict(self):
         """Stops it as a kubelet does: preStop, SIGTERM, and SIGKILL when the grace period is over. Returns the exit

@@ -81,8 +81,8 @@ class _Cluster:
         spec["containers"][0]["env"] += [{"name": "DORMOUSE_HIBERNATE_AFTER", "value": "1s"},
                                          {"name": "DORMOUSE_DRAIN_WINDOW", "value": "2s"}]
 
-    def statekeeper(self, ordinal):
-        return self._pods.play(*_STATEKEEPER, ordinal, change=self._quick)
+    def statekeeper(self, ordinal, change=lambda spec: None):
+        return self._pods.play(*_STATEKEEPER, ordinal, change=lambda spec: (self._quick(spec), change(spec)))
 
     def gateway(self, address=None):
         return self._pods.play(*_GATEWAY, address=address, change=self._quick)
@@ -178,6 +178,35 @@ def test_gateways_are_drained(cluster, tmp_path):
         report = traffic.stop()
     assert not report["broken"], report["broken"]
     assert set(report["closes"]) == {"1001"} and report["reconnects"] == report["resumed"] > 30, report
+
+
+def test_one_that_owns_nothing_is_not_ready(cluster):
+    """A new statekeeper that the others cannot reach stops an update: it gets nothing, and they keep what they have."""
+    def unreachable(spec):
+        (entry,) = [each for each in spec["containers"][0]["env"] if each["name"] == "DORMOUSE_ADVERTISE"]
+        entry["value"] = "$(POD_IP):1"
+
+    pod = cluster.statekeeper(2, unreachable)
+    try:
+        wait_until(lambda: "the other statekeepers cannot reach it" in pod.readiness(), "it says why", timeout=60)
+        owned = [int(line.split()[3]) for line in _members(cluster.statekeepers[0]) if pod.address not in line]
+        assert sum(owned) == 1024, owned
+        assert not pod.is_ready()
+        cluster.until_ready(*cluster.statekeepers)
+    finally:
+        pod.remove()
+    wait_until(lambda: len(_members(cluster.statekeepers[0])) == 2, "it is forgotten", timeout=30)
+
+
+def test_a_gateway_dies(cluster, tmp_path):
+    """Its container is started again; its clients resume their sessions, at the other one or there."""
+    with Traffic(cluster, tmp_path, connections=40, hubs=8, rate=20, seed=4, on_close="resume") as traffic:
+        os.kill(cluster.gateways[0].pid, 9)
+        wait_until(lambda: cluster.gateways[0].restarts == 1, "the container was started again", timeout=30)
+        cluster.until_ready(*cluster.gateways)
+        report = traffic.stop()
+    assert not report["broken"], report["broken"]
+    assert 0 < report["reconnects"] == report["resumed"] < 40, report
 
 
 def test_redis_keeps_what_it_was_told(cluster, tmp_path):

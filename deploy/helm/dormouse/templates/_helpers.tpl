@@ -43,7 +43,8 @@ labels: {{- include "dormouse.labels" . | nindent 2 }}
 {{- end -}}
 
 {{- define "dormouse.image" -}}
-{{- include "dormouse.imageOf" (mergeOverwrite (dict "tag" .Chart.AppVersion) (omit .Values.image "tag") (empty .Values.image.tag | ternary dict (dict "tag" .Values.image.tag))) -}}
+{{- $tag := .Values.image.tag | default .Chart.AppVersion -}}
+{{- include "dormouse.imageOf" (merge (dict "tag" $tag) .Values.image) -}}
 {{- end -}}
 
 {{- define "dormouse.serviceAccount" -}}

@@ -42,11 +42,12 @@
 {{/* The value of a duration option of a tier in seconds: (dict "root" $ "part" TIER "option" NAME "default" "10s"). */}}
 {{- define "dormouse.optionSeconds" -}}
 {{- $config := include "dormouse.config" . | fromYaml -}}
-{{- include "dormouse.seconds" (dict "option" .option "text" (hasKey $config .option | ternary (get $config .option) .default)) -}}
+{{- $text := hasKey $config .option | ternary (get $config .option) .default -}}
+{{- include "dormouse.seconds" (dict "option" .option "text" $text) -}}
 {{- end -}}
 
-{{/* The least that the pods of a tier need from SIGTERM to their end, in seconds: what it says it takes, 5 s in which the last
-     events are settled, and 10 s for a machine that is busy. */}}
+{{/* The least that the pods of a tier need from SIGTERM to their end, in seconds: what it says it takes, 5 s in which the
+     last events are settled, and 10 s for a machine that is busy. */}}
 {{- define "dormouse.leastGrace" -}}
 {{- if eq .part "gateway" -}}
 {{- $window := include "dormouse.optionSeconds" (merge (dict "option" "drain-window" "default" "10s") .) -}}

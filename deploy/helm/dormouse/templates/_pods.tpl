@@ -3,10 +3,11 @@
 {{/* How processes trust each other: the Secret that a tier is shown. */}}
 {{- define "dormouse.linkSecret" -}}
 {{- $links := .root.Values.links -}}
-{{- if eq $links.trust "secret" -}}
-{{- eq $links.source "existing" | ternary $links.clusterSecret (include "dormouse.name" (dict "root" .root "part" "cluster")) -}}
+{{- $is_shared := eq $links.trust "secret" -}}
+{{- if eq $links.source "existing" -}}
+{{- $is_shared | ternary $links.clusterSecret (get $links (printf "%sSecret" .part)) -}}
 {{- else -}}
-{{- eq $links.source "existing" | ternary (get $links (printf "%sSecret" .part)) (include "dormouse.name" (dict "root" .root "part" (printf "link-%s" .part))) -}}
+{{- include "dormouse.name" (dict "root" .root "part" ($is_shared | ternary "cluster" (printf "link-%s" .part))) -}}
 {{- end -}}
 {{- end -}}
 
@@ -131,8 +132,8 @@ imagePullSecrets: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end -}}
 
-{{/* Both processes say at their admin port whether they live, and whether they are fit for traffic. What hangs is not killed in
-     haste: its sockets, or its hubs' memory, go with it. */}}
+{{/* Both processes say at their admin port whether they live, and whether they are fit for traffic. What hangs is not
+     killed in haste: its sockets, or its hubs' memory, go with it. */}}
 {{- define "dormouse.probes" -}}
 startupProbe:
   httpGet: {path: /healthz, port: admin}

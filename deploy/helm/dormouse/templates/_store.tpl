@@ -1,11 +1,13 @@
 {{/* Where the state is: the Redis of the chart, or store.url. */}}
 
 {{- define "dormouse.storeUrl" -}}
-{{- .Values.redis.enabled | ternary (printf "redis://%s:6379" (include "dormouse.name" (dict "root" . "part" "redis"))) .Values.store.url -}}
+{{- $redis := include "dormouse.name" (dict "root" . "part" "redis") -}}
+{{- .Values.redis.enabled | ternary (printf "redis://%s:6379" $redis) .Values.store.url -}}
 {{- end -}}
 
 {{- define "dormouse.storeSecret" -}}
-{{- .Values.redis.enabled | ternary (include "dormouse.name" (dict "root" . "part" "redis")) .Values.store.existingSecret -}}
+{{- $redis := include "dormouse.name" (dict "root" . "part" "redis") -}}
+{{- .Values.redis.enabled | ternary $redis .Values.store.existingSecret -}}
 {{- end -}}
 
 {{/* What the Secret has: option by key. */}}
@@ -14,7 +16,13 @@
 STORE_PASSWORD_FILE: password
 {{- else if .Values.store.existingSecret -}}
 {{- with .Values.store -}}
-{{- range $option, $key := dict "STORE_PASSWORD_FILE" .passwordKey "STORE_SENTINEL_PASSWORD_FILE" .sentinelPasswordKey "STORE_CA" .caKey "STORE_CERTIFICATE" .certificateKey "STORE_KEY" .privateKeyKey }}
+{{- $keys := dict
+  "STORE_PASSWORD_FILE" .passwordKey
+  "STORE_SENTINEL_PASSWORD_FILE" .sentinelPasswordKey
+  "STORE_CA" .caKey
+  "STORE_CERTIFICATE" .certificateKey
+  "STORE_KEY" .privateKeyKey -}}
+{{- range $option, $key := $keys }}
 {{- if $key }}
 {{ $option }}: {{ $key }}
 {{- end }}
