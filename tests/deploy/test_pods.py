@@ -6,6 +6,7 @@ import os
 import sys
 import time
 
+import chart
 import manifests
 import podman_pods
 import pytest
@@ -126,6 +127,17 @@ def test_containers_are_restricted(cluster):
         # The limit holds: this machine's podman has told the kernel.
         limit = pod.spec["containers"][0]["resources"]["limits"]["memory"]
         assert int(do("inspect", "--format", "{{.HostConfig.Memory}}", pod.container)) == int(limit[:-2]) << 20
+
+
+def test_the_test_of_helm_passes(cluster, image, pods, tmp_path):
+    assert cluster.gateways
+    test = chart.objects(tmp_path)["Pod", "dormouse-test"]
+    (container,) = test["spec"]["containers"]
+    # There is no Service that would lead from its port to that of gateways.
+    command = [word.replace("//dormouse-gateway:80", "//dormouse-gateway:8080") for word in container["command"]]
+    assert command != container["command"]
+    said = do("run", "--rm", "--network", pods.prefix, "--read-only", "--cap-drop=all", image, *command)
+    assert "all as it should be" in said, said
 
 
 def test_statekeepers_serve_whom_they_know(cluster, image, pods):
