@@ -13,10 +13,11 @@ import shutil
 import subprocess
 import tempfile
 
+import clone
 import yaml
 from cluster import BIN, REPOSITORY, http_get
 
-DEBIAN = "docker.io/library/debian:bookworm-slim"
+_DEBIAN = "docker.io/library/debian:bookworm-slim"
 # Where a container's own limits may not be raised, nor its cgroup be made by systemd.
 _CONFIGURATION = """\
 [containers]
@@ -44,32 +45,42 @@ def do(*words, timeout=120):
     return said
 
 
+def one_of(*images):
+    """The first of these that is here; none: the first."""
+    return next((image for image in images if podman("image", "exists", image)[0] == 0), images[0])
+
+
 @functools.cache
 def why_not(*images):
     """What keeps podman from it here; nothing: it can."""
     for program, package in (("podman", "podman"), ("catatonit", "catatonit")):
         if not shutil.which(program, path=os.environ["PATH"] + ":/usr/libexec/podman:/usr/lib/podman"):
             return f"{program} is not installed (apt-get install {package})"
-    for image in (DEBIAN, *images):
+    for image in (_DEBIAN, *images):
         if podman("image", "exists", image)[0] != 0:
             return f"podman has no image {image}, and tests fetch none (podman pull {image})"
-    status, said = podman("run", "--rm", DEBIAN, "true")
+    status, said = podman("run", "--rm", _DEBIAN, "true")
     if status != 0 and "CONTAINERS_CONF" not in os.environ:
         with tempfile.NamedTemporaryFile("w", prefix="dormouse-containers-", suffix=".conf", delete=False) as file:
             file.write(_CONFIGURATION)
         _environment["CONTAINERS_CONF"] = file.name
-        status, said = podman("run", "--rm", DEBIAN, "true")
+        status, said = podman("run", "--rm", _DEBIAN, "true")
     return f"podman runs no containers here: {said.splitlines()[-1:]}" if status else ""
 
 
 def build(name, directory):
     """The image of deploy/Dockerfile, with the programs of this build in place of what its stage `build` compiles."""
     source = os.path.join(directory, "src")
+    os.mkdir(source)
+    clone.make(source)
     programs = os.path.join(source, "build", "release", "bin")
     os.makedirs(programs)
     for program in ("dormouse-gateway", "dormouse-statekeeper", "dormousectl", "dormouse-load"):
         shutil.copy2(os.path.join(BIN, program), programs)
-    shutil.copytree(os.path.join(REPOSITORY, "clients"), os.path.join(source, "clients"), symlinks=True)
+    with open(os.path.join(REPOSITORY, "deploy", "Dockerfile"), encoding="utf-8") as file:
+        written = re.findall(r"^RUN (.+) > /src/(build/\S+)$", file.read(), re.M)
+    for command, path in written:  # what that stage writes besides
+        subprocess.run(f"{command} > {path}", shell=True, cwd=source, stdin=subprocess.DEVNULL, check=True)
     # The network is for Debian's packages.
     do("build", "--isolation=chroot", "--network=host", "--build-context", f"build={directory}", "-f",
        os.path.join(REPOSITORY, "deploy", "Dockerfile"), "-t", name, REPOSITORY, timeout=3600)
@@ -197,10 +208,11 @@ class Pod:
 class Pods:
     """Pods of manifests, as podman plays them. `objects`: by kind and name."""
 
-    def __init__(self, objects, image):
+    def __init__(self, objects, images):
+        """`images`: what is played in place of those that the objects name."""
         self.objects = objects
         self.contents = {name: each["data"] for (kind, name), each in objects.items() if kind == "ConfigMap"}
-        self._image = image
+        self._images = images
         self.prefix = f"dormouse-test-{os.getpid()}"
         self._directory = tempfile.mkdtemp(prefix="dormouse-pods-")
         self._made = 0
@@ -234,8 +246,7 @@ class Pods:
             template["spec"].setdefault("volumes", []).append(
                 {"name": volume, "persistentVolumeClaim": {"claimName": f"{volume}-{name}-{ordinal}"}})
         for container in template["spec"]["containers"]:
-            if container["image"].startswith("dormouse:"):
-                container["image"] = self._image
+            container["image"] = self._images[container["image"].rpartition(":")[0]]
         if change is not None:
             change(template["spec"])
         self._made += 1

@@ -69,14 +69,9 @@ def _schema():
         return json.load(file)
 
 
-def _options():
-    """Those that deploy/configure.md lists."""
-    with open(os.path.join(REPOSITORY, "deploy", "configure.md"), encoding="utf-8") as file:
-        return set(re.findall(r"^\| `([a-z-]+)` \|[^|]*\|[^|]+\| (?:both|gateway|statekeeper) \|", file.read(), re.M))
-
-
 def test_options_are_those_of_the_processes():
-    assert _schema()["definitions"]["options"]["properties"].keys() == _options()
+    status, said = run(os.path.join(REPOSITORY, "deploy", "helm", "options"), "--check")
+    assert status == 0, said
 
 
 def test_each_value_is_explained():
@@ -150,7 +145,7 @@ def test_wrong_values_are_refused(values, words, tmp_path):
 def test_options_arrive(tmp_path):
     made = chart.objects(tmp_path, {
         "config": {"hibernate-after": "3s", "trusted-proxies": ["10.0.0.0/8", "fd00::/8"], "rate-limit": 0.5,
-                   "max-connections": 12345678, "hub-view": True, "inbound-buffer": None},
+                   "max-connections": 12345678, "hub-view": True},
         "gateway": {"config": {"log-level": "debug"}}, "statekeeper": {"config": {"hibernate-after": "4s"}}})
     gateway = chart.environment(made["Deployment", "dormouse-gateway"])
     statekeeper = chart.environment(made["StatefulSet", "dormouse-statekeeper"])
@@ -159,7 +154,6 @@ def test_options_arrive(tmp_path):
     assert gateway["DORMOUSE_RATE_LIMIT"] == "0.5"
     assert gateway["DORMOUSE_MAX_CONNECTIONS"] == "12345678"
     assert gateway["DORMOUSE_HUB_VIEW"] == "true"
-    assert "DORMOUSE_INBOUND_BUFFER" not in gateway
     assert gateway["DORMOUSE_LOG_LEVEL"] == "debug" and "DORMOUSE_LOG_LEVEL" not in statekeeper
 
 
@@ -181,6 +175,11 @@ def test_pods_have_time_to_stop(window, grace, tmp_path):
     specs = {kind: spec for kind, name, spec in pods(made.values()) if "redis" not in name}
     assert specs["Deployment"]["terminationGracePeriodSeconds"] == grace
     assert specs["StatefulSet"]["terminationGracePeriodSeconds"] == 60
+
+
+def test_null_takes_a_default_away(tmp_path):
+    made = chart.objects(tmp_path, {"config": {"max-connections": None}})
+    assert "DORMOUSE_MAX_CONNECTIONS" not in chart.environment(made["Deployment", "dormouse-gateway"])
 
 
 def test_another_job_has_another_name(tmp_path):

@@ -3,6 +3,7 @@ checked traffic through them while they are replaced, killed and evicted. Where 
 does not run. podman_pods.py says in what it is not Kubernetes."""
 
 import os
+import shutil
 import sys
 import time
 
@@ -17,7 +18,8 @@ from secrets_api import SecretsApi
 sys.path.insert(0, os.path.join(REPOSITORY, "tests", "drills"))
 from traffic import Traffic  # noqa: E402  # pylint: disable=wrong-import-position
 
-_REDIS = "docker.io/library/redis:7"
+# As it is published, or made of Debian's package.
+_REDIS = ("docker.io/library/redis:7", "localhost/dormouse-test-redis:latest")
 _STATEKEEPER = ("StatefulSet", "dormouse-statekeeper")
 _GATEWAY = ("Deployment", "dormouse-gateway")
 _ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -25,7 +27,9 @@ _ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 @pytest.fixture(name="image", scope="module")
 def _image(tmp_path_factory):
-    if why := podman_pods.why_not(_REDIS):
+    if not shutil.which("podman"):
+        pytest.skip("podman is not installed (apt-get install podman)")
+    if why := podman_pods.why_not(podman_pods.one_of(*_REDIS)):
         pytest.skip(why)
     name = f"localhost/dormouse-test-pods:{os.getpid()}"
     podman_pods.build(name, tmp_path_factory.mktemp("stage"))
@@ -35,7 +39,8 @@ def _image(tmp_path_factory):
 
 @pytest.fixture(name="pods", scope="module")
 def _pods(image):
-    with Pods(manifests.build("overlays/dev"), image) as pods:
+    images = {"dormouse": image, "docker.io/library/redis": podman_pods.one_of(*_REDIS)}
+    with Pods(manifests.build("overlays/dev"), images) as pods:
         yield pods
 
 
