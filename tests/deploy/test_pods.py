@@ -226,11 +226,15 @@ def test_a_gateway_dies(cluster, tmp_path):
     assert 0 < report["reconnects"] == report["resumed"] < 40, report
 
 
-def test_redis_keeps_what_it_was_told(cluster, tmp_path):
-    """Its process dies and is started again; no socket closes, and what was acknowledged is there."""
+def test_redis_keeps_what_it_was_told(cluster, pods, tmp_path):
+    """Its process dies and is started again; its pod goes, and another one has the volume. No socket closes, and what
+    was acknowledged is there."""
     with Traffic(cluster, tmp_path, connections=40, hubs=8, rate=10, seed=3) as traffic:
         os.kill(cluster.redis.pid, 9)
         wait_until(lambda: cluster.redis.restarts == 1, "the container was started again", timeout=30)
+        cluster.until_ready(cluster.redis, *cluster.statekeepers)
+        assert cluster.redis.evict() == 0
+        cluster.redis = pods.play("StatefulSet", "dormouse-redis")
         cluster.until_ready(cluster.redis, *cluster.statekeepers)
         report = traffic.stop()
     assert not report["broken"] and not report["closes"], report["broken"]
