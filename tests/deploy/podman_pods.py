@@ -3,6 +3,7 @@ their own.
 
 Debian's podman 4.3 plays a Pod as Kubernetes would but for a few things; `translated` is what is done about them."""
 
+import atexit
 import copy
 import functools
 import ipaddress
@@ -63,6 +64,7 @@ def why_not(*images):
     if status != 0 and "CONTAINERS_CONF" not in os.environ:
         with tempfile.NamedTemporaryFile("w", prefix="dormouse-containers-", suffix=".conf", delete=False) as file:
             file.write(_CONFIGURATION)
+        atexit.register(os.unlink, file.name)
         _environment["CONTAINERS_CONF"] = file.name
         status, said = podman("run", "--rm", _DEBIAN, "true")
     return f"podman runs no containers here: {said.splitlines()[-1:]}" if status else ""
