@@ -179,6 +179,7 @@ int Run(const Options& options, const RegisterClasses& register_classes) {
   ownership_config.credentials = credentials;
   ownership_config.lanes = lane_count;
   ownership_config.shard_count = options.shards;
+  ownership_config.cluster_id = stores->cluster_id();
   ownership_config.member_ttl = options.member_ttl;
   ownership_config.shared = stores->shared();
   ownership_config.classes = Profiles(classes);

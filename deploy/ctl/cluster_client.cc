@@ -96,11 +96,27 @@ void ClusterClient::Find() {
                                        : ""));
 }
 
+void ClusterClient::FindUntil(Deadline deadline) {
+  while (true) {
+    try {
+      return Find();
+    } catch (const Failure& failure) {
+      if (failure.exit() != Exit::kNobody || std::chrono::system_clock::now() + kPause >= deadline) throw;
+    }
+    std::this_thread::sleep_for(kPause);
+  }
+}
+
 void ClusterClient::ThrowUnlessMoving(const grpc::Status& status, Deadline deadline) const {
   const bool late = std::chrono::system_clock::now() + kPause >= deadline;
   if (status.error_code() == StatusCode::ABORTED && !late) return;
   std::string sentence = status.error_message();
-  if (status.error_code() == StatusCode::ABORTED || status.error_code() == StatusCode::DEADLINE_EXCEEDED) {
+  if (status.error_code() == StatusCode::UNIMPLEMENTED) {
+    sentence =
+        "A statekeeper that this concerns is of an older version, which cannot do that: upgrade all of "
+        "them first.";
+  } else if (status.error_code() == StatusCode::ABORTED ||
+             status.error_code() == StatusCode::DEADLINE_EXCEEDED) {
     sentence += fmt::format(" (waited {}; --timeout says how long)", FormatDuration(timeout_));
   } else if (status.error_code() == StatusCode::UNAVAILABLE) {
     sentence = fmt::format("{} does not answer any more: {}", address_, sentence);

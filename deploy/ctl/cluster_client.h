@@ -43,6 +43,23 @@ class ClusterClient {
     }
   }
 
+  // The same, for as long as it may take; where the statekeeper goes away meanwhile, of any other.
+  template <typename Request, typename Reply>
+  Reply AskAnyone(Method<Request, Reply> method, const Request& request) {
+    Deadline deadline = std::chrono::system_clock::now() + timeout_;
+    while (true) {
+      Reply reply;
+      const grpc::Status status = Try(method, request, deadline, &reply);
+      if (status.ok()) return reply;
+      if (status.error_code() == grpc::StatusCode::UNAVAILABLE) {
+        FindUntil(deadline);
+      } else {
+        ThrowUnlessMoving(status, deadline);
+      }
+      std::this_thread::sleep_for(kPause);
+    }
+  }
+
   // Once, for no longer than that; nothing where it fails.
   template <typename Request, typename Reply>
   std::optional<Reply> TryOnce(Method<Request, Reply> method, const Request& request, Duration patience) {
@@ -53,6 +70,8 @@ class ClusterClient {
 
   // As they were when the statekeeper was found.
   const admin::MembersReply& members() const { return members_; }
+
+  Duration timeout() const { return timeout_; }
 
   // Looks for a statekeeper that answers, anew.
   void Find();
@@ -68,6 +87,8 @@ class ClusterClient {
     channel_.Authorize(&context);
     return (stub_.get()->*method)(&context, request, reply);
   }
+  // Until one answers, or that time.
+  void FindUntil(Deadline deadline);
   void ThrowUnlessMoving(const grpc::Status& status, Deadline deadline) const;
 
   const std::vector<std::string> statekeepers_;

@@ -3,22 +3,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <map>
 #include <optional>
 #include <utility>
 
 #include "common/clock.h"
+#include "deploy/ctl/say.h"
 
 namespace dormouse {
 namespace {
 
 using Stub = admin::Admin::StubInterface;
-
-void Print(const std::string& text) { std::fputs(text.c_str(), stdout); }
-
-// What people are to know of an answer, apart from it.
-void Remark(const std::string& sentence) { std::fprintf(stderr, "dormousectl: %s\n", sentence.c_str()); }
 
 // False: the limit is reached.
 bool AddPages(ClusterClient* cluster, admin::HubsRequest request, uint64_t limit, HubList* list) {

@@ -162,9 +162,9 @@ TEST_F(DormousectlTest, PrintsOneJsonDocumentWithNamesThatStay) {
   EXPECT_THAT(NamesOf(hubs["hubs"][0]), ElementsAre("hub", "shard", "awake", "idle_ms"));
   EXPECT_TRUE(hubs["complete"].GetBool());
 
-  const auto hub = Json("hub " + HubOf(0),
-                        {"hub", "shard", "epoch", "statekeeper", "awake", "idle_ms", "sockets", "gateways",
-                         "alarm_due", "alarm_due_ms", "state_bytes", "waiting_events", "counts"});
+  const auto hub = Json("hub " + HubOf(0), {"hub", "shard", "epoch", "statekeeper", "awake", "idle_ms",
+                                            "sockets", "gateways", "alarm_due", "alarm_due_ms", "state_bytes",
+                                            "waiting_events", "half_restored", "counts"});
   EXPECT_EQ(hub["sockets"].GetInt(), 2);
   EXPECT_EQ(hub["alarm_due_ms"].GetInt64(), 4'000'000'000'000);
   EXPECT_STREQ(hub["counts"][0]["name"].GetString(), "registrations");
@@ -317,6 +317,83 @@ TEST_F(DormousectlTest, AsksAgainWhileAShardMoves) {
   });
   EXPECT_EQ(Ctl("hibernate " + HubOf(1)).exit, 0);
   EXPECT_GE(two_.asked().size(), 2u) << shard;
+}
+
+TEST_F(DormousectlTest, CopiesHubsIntoAFileAndBack) {
+  FakeHub small{false, {}, {{"!meta", ""}, {"u/a", "1"}, {"u/b", std::string("\0\xff", 2)}}};
+  FakeHub large = small;
+  for (int i = 0; i < 20; ++i) large.rows["u/" + std::to_string(i)] = "x";
+  one_.AddHub(HubOf(0), small);
+  two_.AddHub(HubOf(1), large);
+  two_.SetPageRows(4);
+  two_.LoseEveryPage(9);  // the first reading of it comes to nothing
+  const std::string file = files_.Path("backup");
+  Outcome outcome = Ctl("backup " + file);
+  EXPECT_EQ(outcome.exit, 0) << outcome.error;
+  EXPECT_THAT(outcome.out, AllOf(ContainsRegex("holds +2 hubs, 26 rows"), HasSubstr("checksums")));
+  EXPECT_THAT(two_.asked(), testing::Contains("read " + HubOf(1) + " 5").Times(1));
+  EXPECT_EQ(Run("verify " + file + " --statekeeper 127.0.0.1:1").out, outcome.out);
+  EXPECT_EQ(
+      Json("verify " + file, {"file", "backup", "cluster", "version", "stored_format", "shards", "begun",
+                              "begun_ms", "ended", "ended_ms", "hubs", "rows", "bytes", "file_bytes"})["hubs"]
+          .GetInt(),
+      2);
+
+  outcome = Ctl("restore " + file);
+  EXPECT_EQ(outcome.exit, 1);
+  EXPECT_THAT(outcome.error, HasSubstr("This cluster has hubs, such as " + HubOf(0)));
+  one_.AddHub(HubOf(0), {false, {}, {{"u/later", "1"}}});
+  two_.AddHub(HubOf(1), {false, {}, {{"u/later", "1"}}});
+  EXPECT_EQ(Ctl("restore --keep " + file).out, "Restored 0 hubs; 2 exist and were left alone.\n");
+  EXPECT_EQ(one_.Look(HubOf(0)).rows.count("u/later"), 1u);
+  EXPECT_EQ(Ctl("restore --replace --hub " + HubOf(1) + " " + file).out, "Restored 1 hub.\n");
+  EXPECT_EQ(two_.Look(HubOf(1)).rows, large.rows);
+  EXPECT_EQ(one_.Look(HubOf(0)).rows.count("u/later"), 1u);
+  const auto restored = Json("restore --replace " + file, {"restored", "restored_before", "kept"});
+  EXPECT_EQ(restored["restored"].GetInt(), 2);
+  EXPECT_EQ(one_.Look(HubOf(0)).rows, small.rows);
+  EXPECT_FALSE(std::filesystem::exists(file + ".restore"));
+}
+
+TEST_F(DormousectlTest, GoesOnWithARestore) {
+  one_.AddHub(HubOf(0), {false, {}, {{"u/a", "1"}}});
+  two_.AddHub(HubOf(1), {false, {}, {{"u/a", "1"}}});
+  const std::string file = files_.Path("backup");
+  ASSERT_EQ(Ctl("backup " + file).exit, 0);
+  two_.Answer(OperatorStatus::kBusy);
+  Outcome outcome = Ctl("restore --replace " + file);
+  EXPECT_EQ(outcome.exit, 1);
+  EXPECT_THAT(outcome.error, HasSubstr("the same command goes on"));
+  EXPECT_TRUE(std::filesystem::exists(file + ".restore"));
+  two_.Answer(OperatorStatus::kOk);
+  outcome = Ctl("restore --replace " + file);
+  EXPECT_EQ(outcome.exit, 0) << outcome.error;
+  EXPECT_THAT(outcome.error, HasSubstr("goes on with a restore that was interrupted"));
+  // One that waits for its shard's owner to settle.
+  two_.Answer(OperatorStatus::kNotOwner);
+  const std::jthread settles([&] {
+    const size_t before = two_.asked().size();
+    while (two_.asked().size() < before + 2) std::this_thread::yield();
+    two_.Answer(OperatorStatus::kOk);
+  });
+  EXPECT_EQ(Ctl("restore --replace --hub " + HubOf(1) + " " + file).out, "Restored 1 hub.\n");
+}
+
+TEST_F(DormousectlTest, ExportsAHubAsLinesAndImportsIt) {
+  two_.AddHub(HubOf(1), {false, {}, {{"c/socket", "?"}, {"u/a", "1"}, {"u/b", "\xff"}}});
+  two_.SetPageRows(2);
+  const Outcome out = Ctl("export " + HubOf(1));
+  EXPECT_EQ(Lines(out.out).size(), 3u);
+  EXPECT_THAT(out.out, HasSubstr("{\"key\":\"b\",\"value_base64\":\"/w==\"}\n"));
+  const std::string file = files_.Write("hub.jsonl", out.out);
+  const Outcome exists = Ctl("import " + HubOf(1) + " " + file);
+  EXPECT_EQ(exists.exit, 1);
+  EXPECT_THAT(exists.error, HasSubstr("exists already. --replace"));
+  EXPECT_EQ(Ctl("import --replace " + HubOf(1) + " - <" + file).out, HubOf(1) + " has 2 rows.\n");
+  EXPECT_EQ(two_.Look(HubOf(1)).rows.count("c/socket"), 0u);
+  EXPECT_EQ(two_.Look(HubOf(1)).rows.at("u/b"), "\xff");
+  EXPECT_EQ(Ctl("export echo/nobody").exit, 4);
+  EXPECT_EQ(Ctl("import echo/nobody " + files_.Path("none")).exit, 1);
 }
 
 TEST_F(DormousectlTest, TopCountsBetweenPictures) {

@@ -15,6 +15,7 @@
 #include "common/shard.h"
 #include "deploy/ctl/cluster_client.h"
 #include "deploy/ctl/commands.h"
+#include "deploy/ctl/copies.h"
 
 namespace dormouse {
 namespace {
@@ -52,6 +53,10 @@ struct Words {
   bool wait = false;
   bool once = false;
   std::string interval = "1s";
+
+  BackupOptions backup;
+  RestoreOptions restore;
+  ImportOptions import;
 };
 
 using Action = std::function<void(ClusterClient*, Form)>;
@@ -87,6 +92,7 @@ class Commands {
   Commands(CLI::App* app, Words* words, Action* action) : app_(app), words_(words), action_(action) {
     AddViews();
     AddChanges();
+    AddCopies();
   }
 
  private:
@@ -172,6 +178,50 @@ class Commands {
     drain->add_flag("--wait", w->wait, "Return when nothing is left there")->excludes(undo);
   }
 
+  void AddCopies() {
+    Words* w = words_;
+    CLI::App* backup = Add(
+        "backup", "Copy the state of all hubs into a file, while they go on",
+        [w](auto* cluster, Form form) { Backup(cluster, w->backup, form); }, kPatience);
+    backup->add_option("file", w->backup.file, "The file; FILE.part until it is whole")
+        ->required()
+        ->type_name("FILE");
+    backup->add_flag("--afresh", w->backup.afresh, "Do not go on with a FILE.part that was interrupted");
+    backup->add_flag("--fast", w->backup.fast, "Without pauses, in which hubs have the store for themselves");
+
+    CLI::App* verify =
+        Add("verify", "Whether a backup file is whole, and what is in it; needs no cluster", nullptr);
+    verify->add_option("file", w->backup.file, "The file")->required()->type_name("FILE");
+
+    CLI::App* restore = Add(
+        "restore", "Put the hubs of a backup file into a cluster",
+        [w](auto* cluster, Form form) { Restore(cluster, w->restore, form); }, kPatience);
+    restore->add_option("file", w->restore.file, "The file")->required()->type_name("FILE");
+    CLI::Option* replace =
+        restore->add_flag("--replace", w->restore.replace, "Put them in the place of hubs that exist");
+    restore->add_flag("--keep", w->restore.keep, "Leave hubs that exist as they are")->excludes(replace);
+    restore->add_flag("--afresh", w->restore.afresh, "Do not go on with a restore that was interrupted");
+    restore->add_option("--hub", w->restore.hubs, "Only these hubs")
+        ->check(kHub)
+        ->delimiter(',')
+        ->type_name("CLASS/NAME[,...]");
+
+    CLI::App* out = Add(
+        "export", "What one hub keeps, and its alarm, as JSON lines on standard output",
+        [w](auto* cluster, Form) { Export(cluster, w->hub); }, kPatience);
+    out->add_option("hub", w->hub, "The hub")->required()->check(kHub)->type_name("CLASS/NAME");
+
+    CLI::App* in = Add(
+        "import", "Make a hub of JSON lines",
+        [w](auto* cluster, Form form) { Import(cluster, w->import, form); }, kPatience);
+    in->add_option("hub", w->import.hub, "The hub")->required()->check(kHub)->type_name("CLASS/NAME");
+    in->add_option("file", w->import.file, "The file; -: standard input")->required()->type_name("FILE");
+    in->add_flag("--replace", w->import.replace,
+                 "Put it in the place of a hub that exists; its sockets are closed");
+  }
+
+  static constexpr char kPatience[] = "60s";
+
   CLI::App* const app_;
   Words* const words_;
   Action* const action_;
@@ -222,7 +272,8 @@ int Run(int argc, char** argv) {
       ->type_name("FILE");
   AddCertificate(&app, &words.files.certificates);
   app.add_option("--timeout", words.timeout,
-                 "Longest time that an answer may take (default: 10s; of evict and drain: 60s)")
+                 "Longest time that an answer may take (default: 10s; of evict, drain and what copies "
+                 "hubs: 60s)")
       ->check(kDuration)
       ->type_name("DURATION");
   app.add_flag("--json", words.json, "Print one JSON document, for scripts");
@@ -245,6 +296,10 @@ int Run(int argc, char** argv) {
   }
   if (!data.empty()) words.statekeepers = {"unix:" + data + "/run"};
   try {
+    if (!action) {
+      Verify(words.backup.file, words.json ? Form::kJson : Form::kTable);
+      return static_cast<int>(Exit::kDone);
+    }
     ClusterClient cluster(words.statekeepers, words.files, ParseDuration(words.timeout));
     action(&cluster, words.json ? Form::kJson : Form::kTable);
     return static_cast<int>(Exit::kDone);

@@ -236,13 +236,15 @@ std::string ShowHub(const admin::HubReply& hub, int64_t now_ms, Form form) {
                            : json.Null("alarm_due").Null("alarm_due_ms");
     json.Int("state_bytes", static_cast<int64_t>(hub.state_bytes()))
         .Int("waiting_events", static_cast<int64_t>(hub.waiting_events()))
+        .Bool("half_restored", hub.half_restored())
         .Objects("counts", hub.counts(), [&](const admin::HubReply::Count& count) {
           json.Text("name", count.name()).Int("value", count.value());
         });
     return json.Finish();
   }
   Table table({"hub", hub.hub()});
-  table.Add({"state", AwakeText(hub.awake(), hub.idle_ms())});
+  table.Add({"state", hub.half_restored() ? "half restored: it serves nobody until a restore has ended"
+                                          : AwakeText(hub.awake(), hub.idle_ms())});
   table.Add({"statekeeper", hub.owner()});
   table.Add({"shard", fmt::format("{}, epoch {}", hub.shard(), hub.epoch())});
   table.Add({"sockets", HumanNumber(hub.sockets())});
@@ -324,6 +326,61 @@ std::string ShowDrained(const admin::DrainRequest& request, const admin::DrainRe
     return fmt::format("{} has handed over everything and can be stopped.\n", reply.member());
   return fmt::format("{} hands over its shards; dormousectl members shows how many are left.\n",
                      reply.member());
+}
+
+std::string ShowRestored(const RestoredCount& count, Form form) {
+  if (form == Form::kJson) {
+    Json json;
+    json.Int("restored", static_cast<int64_t>(count.restored))
+        .Int("restored_before", static_cast<int64_t>(count.before))
+        .Int("kept", static_cast<int64_t>(count.kept));
+    return json.Finish();
+  }
+  std::string text = fmt::format("Restored {}", Plural(count.restored, "hub"));
+  if (count.before > 0)
+    text += fmt::format(", beside {} before it was interrupted", HumanNumber(count.before));
+  if (count.kept > 0) text += fmt::format("; {} exist and were left alone", HumanNumber(count.kept));
+  return text + ".\n";
+}
+
+std::string ShowBackup(const std::string& file, const BackupSummary& summary, Form form) {
+  const auto& [header, end, size] = summary;
+  if (form == Form::kJson) {
+    Json json;
+    json.Text("file", file)
+        .Text("backup", fmt::format("{:016x}", header.id()))
+        .Text("cluster", header.cluster())
+        .Text("version", header.version())
+        .Int("stored_format", header.stored_format())
+        .Int("shards", header.shards())
+        .Time("begun", header.begun_ms())
+        .Time("ended", end.ended_ms())
+        .Int("hubs", static_cast<int64_t>(end.hubs()))
+        .Int("rows", static_cast<int64_t>(end.rows()))
+        .Int("bytes", static_cast<int64_t>(end.bytes()))
+        .Int("file_bytes", static_cast<int64_t>(size));
+    return json.Finish();
+  }
+  Table table({"file", file});
+  table.Add({"taken", fmt::format("from {} to {}", Iso8601(header.begun_ms()), Iso8601(end.ended_ms()))});
+  table.Add({"of", fmt::format("cluster {}, {} shards, Dormouse {}, format {}", header.cluster(),
+                               header.shards(), header.version(), header.stored_format())});
+  table.Add({"holds", fmt::format("{}, {}, {}", Plural(end.hubs(), "hub"), Plural(end.rows(), "row"),
+                                  HumanSize(end.bytes()))});
+  table.Add({"checksums", "right"});
+  return table.Text();
+}
+
+std::string ShowImported(const std::string& hub, size_t rows, const std::optional<int64_t>& alarm_ms,
+                         Form form) {
+  if (form == Form::kJson) {
+    Json json;
+    json.Text("hub", hub).Int("rows", static_cast<int64_t>(rows));
+    alarm_ms ? json.Time("alarm", *alarm_ms) : json.Null("alarm").Null("alarm_ms");
+    return json.Finish();
+  }
+  return fmt::format("{} has {}{}.\n", hub, Plural(rows, "row"),
+                     alarm_ms ? ", and its alarm at " + Iso8601(*alarm_ms) : "");
 }
 
 std::string ShowLoad(const std::vector<LoadRow>& rows, int64_t now_ms, Form form) {

@@ -13,9 +13,11 @@
 #include "statekeeper/admin/find_member.h"
 #include "statekeeper/admin/forwarder.h"
 #include "statekeeper/admin/hub_closer.h"
+#include "statekeeper/admin/hub_copies.h"
 #include "statekeeper/admin/hub_page.h"
 #include "statekeeper/admin/load.h"
 #include "statekeeper/admin/operator_status.h"
+#include "statekeeper/store/stored_format.h"
 
 namespace dormouse {
 namespace {
@@ -64,6 +66,9 @@ class Service final : public LinkService {
     Take(&Async::RequestEvict, &Service::Evict);
     Take(&Async::RequestDrain, &Service::Drain);
     Take(&Async::RequestLoad, &Service::Load);
+    Take(&Async::RequestReadHubs, &Service::ReadHubs);
+    Take(&Async::RequestReadHub, &Service::ReadHub);
+    Take(&Async::RequestRestoreHubs, &Service::RestoreHubs);
   }
 
  private:
@@ -182,6 +187,37 @@ class Service final : public LinkService {
           });
   }
 
+  void ReadHubs(const Context& context, const admin::ReadHubsRequest& request,
+                const Call<admin::ReadHubsReply>& call) {
+    Route(
+        context, request, call, &Stub::AsyncReadHubs,
+        [&request](const ClusterView& view, grpc::Status* status) {
+          return FindOwner(view, request.shard(), status);
+        },
+        [this, &request, &call](const ClusterView&) { AnswerReadHubs(operators_, request, call); });
+  }
+
+  void ReadHub(const Context& context, const admin::ReadHubRequest& request,
+               const Call<admin::ReadHubReply>& call) {
+    RouteHub(context, request, call, &Stub::AsyncReadHub,
+             [this, &request, &call](const auto&, const auto&) { AnswerReadHub(operators_, request, call); });
+  }
+
+  void RestoreHubs(const Context& context, const admin::RestoreHubsRequest& request,
+                   const Call<admin::RestoreHubsReply>& call) {
+    const std::string first = request.hubs().empty() ? "" : request.hubs(0).part().hub();
+    Route(
+        context, request, call, &Stub::AsyncRestoreHubs,
+        [&first](const ClusterView& view, grpc::Status* status) {
+          return FindOwnerOfHub(view, first, status);
+        },
+        [this, &context, &request, &call, &first](const ClusterView&) {
+          if (runs_.insert(request.run()).second)
+            Note(context, fmt::format("restore {:016x}, beginning with {}", request.run(), first));
+          AnswerRestoreHubs(operators_, request, call);
+        });
+  }
+
   // `find(view, &status)`: the member that the question concerns. `here(view)`: answers, where that is
   // this one.
   template <typename Request, typename Reply, typename Find, typename Here>
@@ -222,6 +258,8 @@ class Service final : public LinkService {
   static admin::MembersReply ListMembers(const ClusterView& view) {
     admin::MembersReply reply;
     reply.set_shard_count(view.shard_count);
+    reply.set_cluster(view.cluster_id);
+    reply.set_stored_format(kStoredFormat);
     uint32_t owned = 0;
     for (const MemberView& member : view.members) {
       admin::Member* out = reply.add_members();
@@ -280,6 +318,7 @@ class Service final : public LinkService {
     if (report.alarm_due_ms.has_value()) reply.set_alarm_due_ms(*report.alarm_due_ms);
     reply.set_state_bytes(report.state_bytes);
     reply.set_waiting_events(report.waiting_events);
+    reply.set_half_restored(report.half_restored);
     for (const auto& [name, value] : report.counts) {
       admin::HubReply::Count* count = reply.add_counts();
       count->set_name(name);
@@ -396,6 +435,7 @@ class Service final : public LinkService {
   const std::shared_ptr<prometheus::Registry> registry_;
   Async service_;
   CompletionThread* thread_ = nullptr;
+  std::set<uint64_t> runs_;  // restores that the log tells of; the completion thread's
 };
 
 }  // namespace

@@ -25,6 +25,8 @@ inline grpc::Status ToGrpc(OperatorStatus status, std::string_view what) {
                           what)};
     case OperatorStatus::kBusy:
       return {StatusCode::DEADLINE_EXCEEDED, fmt::format("{} did not come to rest in time.", what)};
+    case OperatorStatus::kCrowded:
+      return {StatusCode::ABORTED, fmt::format("{}: its statekeeper has too much to do right now.", what)};
     case OperatorStatus::kStore:
       break;
   }

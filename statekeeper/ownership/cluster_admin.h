@@ -39,6 +39,7 @@ struct ClusterView {
   // All, by number; owners that do not live any more are not among the members.
   std::vector<ShardEntry> shards;
   std::vector<std::string> classes = {};  // of hubs, that there are
+  std::string cluster_id = {};            // StoreFactory::cluster_id
 };
 
 class ClusterAdmin {

@@ -495,6 +495,7 @@ link::ShardMap Ownership::NewMap() {
 ClusterView Ownership::NewView() const {
   ClusterView view;
   view.shard_count = config_.shard_count;
+  view.cluster_id = config_.cluster_id;
   for (const link::ClassProfile& profile : config_.classes) view.classes.push_back(profile.name());
   for (const Member& member : members_) {
     MemberView& shown = view.members.emplace_back();

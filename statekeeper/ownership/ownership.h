@@ -57,6 +57,7 @@ class Ownership final : public ClusterAdmin {
     std::shared_ptr<const LinkCredentials> credentials = nullptr;
     uint32_t lanes = 1;
     uint32_t shard_count = 1024;
+    std::string cluster_id = {};  // StoreFactory::cluster_id
     Duration member_ttl{3'000};
     bool shared = true;  // false: no other process can use the store, all shards are this one's
     std::vector<link::ClassProfile> classes = {};  // for the shard map

@@ -124,7 +124,9 @@ void AwakeHub::Run(bool may_wait) {
 }
 
 void AwakeHub::Pump() {
-  if (deposed_ || running_ || waits_ || (queue_.empty() && questions_.empty() && !commit_failed_)) return;
+  if (deposed_ || suspended_ || running_ || waits_ ||
+      (queue_.empty() && questions_.empty() && !commit_failed_))
+    return;
   FiberPool* const fibers = host_->fibers();
   if (!state_.loaded() && state_.may_wait() && !fibers->MaySuspend()) return WaitFor(LineForRoom());
   if (!fibers->MayRun()) return WaitFor(WaitingRoom::Line::kReady);
@@ -148,7 +150,7 @@ void AwakeHub::RunQueue() {
   std::optional<WaitingRoom::Line> wait;
   int handled = 0;
   int64_t end_ms = 0;  // the first may have waited for the store
-  while (!deposed_ && !wait) {
+  while (!deposed_ && !suspended_ && !wait) {
     if (commit_failed_) FailInFlight();
     if (!questions_.empty()) {
       if (host_->fibers()->MaySuspend()) {
@@ -191,6 +193,11 @@ void AwakeHub::SleepIfDrowsy() {
 
 void AwakeHub::Load() {
   state_.Load();
+  if (state_.meta().restoring() != 0) {
+    // What is there is not all of it: as if the store were away.
+    state_.Unload();
+    throw StoreAway();
+  }
   LearnSuspicion();
   QueueRollCalls();
   for (HubEvent& gone : GoneGateways()) queue_.push_front(std::move(gone));
@@ -797,8 +804,23 @@ void AwakeHub::Depose() {
   for (const auto& question : std::exchange(questions_, {})) question(OperatorStatus::kNotOwner);
 }
 
+bool AwakeHub::ForgetState() {
+  if (running_ || commit_soon_ || commit_failed_ || !in_flight_.empty()) return false;
+  state_.Unload();
+  hub_.reset();
+  condemned_.reset();
+  ++alarm_generation_;  // an alarm that is being settled was another one
+  return true;
+}
+
+void AwakeHub::Resume() {
+  suspended_ = false;
+  if (deposed_ || running_ || waits_) return;
+  if (!queue_.empty() || !questions_.empty() || commit_failed_) WaitFor(LineForRoom());
+}
+
 bool AwakeHub::CanSleep() const {
-  return !running_ && !waits_ && queue_.empty() && questions_.empty() && in_flight_.empty() &&
+  return !running_ && !suspended_ && !waits_ && queue_.empty() && questions_.empty() && in_flight_.empty() &&
          !commit_soon_ && unsettled_.empty() && !alarm_delivered_ && open_questions_ == 0;
 }
 

@@ -100,6 +100,15 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
   void ListConnections(std::string after, size_t limit,
                        LaneOperator::Answer<std::vector<ConnectionReport>> done);
 
+  // --- For a restore (lane_restore.cc), which changes the hub's rows under it.
+  // Begins nothing more until Resume; what comes waits.
+  void Suspend() { suspended_ = true; }
+  bool is_suspended() const { return suspended_; }
+  // Suspended: forgets what it has read. False: not yet, something is under way.
+  bool ForgetState();
+  // On a fiber or not.
+  void Resume();
+
   // Whether nothing would be lost if this object went away now.
   bool CanSleep() const;
   // Whether nothing that has happened since it woke is a reason to stay (Context::DoNotStayAwake).
@@ -226,8 +235,9 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
   std::unique_ptr<Hub> hub_;  // nullptr: to be made (OnWake) before the next event
 
   std::deque<HubEvent> queue_;
-  bool running_ = false;       // a fiber works on the queue, maybe suspended
-  bool waits_ = false;         // for Run
+  bool running_ = false;  // a fiber works on the queue, maybe suspended
+  bool waits_ = false;    // for Run
+  bool suspended_ = false;
   size_t open_questions_ = 0;  // recalls and confirms that no gateway has answered
   // Of operators: run on a fiber, and may wait for the store. With kNotOwner: nothing can be read any more.
   std::deque<std::function<void(OperatorStatus)>> questions_;

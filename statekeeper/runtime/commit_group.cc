@@ -23,6 +23,7 @@ void CommitGroup::Flush() {
       commit.hubs.push_back(std::move(pending.commit));
     }
     if (members.empty()) continue;
+    if (callbacks_.leaving) callbacks_.leaving(commit);
     store_->Commit(std::move(commit), [this, shard, members = std::move(members)](StoreStatus status) {
       OnAnswer(shard, members, status);
     });

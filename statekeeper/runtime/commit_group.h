@@ -25,6 +25,8 @@ class CommitGroup {
     std::function<void(const ShardEpoch&)> fenced;
     // One commit was answered; before its hubs hear of it.
     std::function<void(const ShardEpoch&, StoreStatus)> answered;
+    // Goes to the store next. May be left out.
+    std::function<void(const ShardCommit&)> leaving = {};
   };
 
   CommitGroup(Store* store, Callbacks callbacks) : store_(store), callbacks_(std::move(callbacks)) {}

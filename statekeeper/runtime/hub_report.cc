@@ -10,6 +10,7 @@ HubReport ReportOf(const stored::HubMeta& meta) {
   }
   if (meta.alarm_due_ms() != 0) report.alarm_due_ms = meta.alarm_due_ms();
   report.state_bytes = meta.state_bytes();
+  report.half_restored = meta.restoring() != 0;
   return report;
 }
 

@@ -25,6 +25,13 @@ int64_t BytesOf(const std::string& row, const std::optional<std::string>& value)
 
 }  // namespace
 
+int64_t NextDue(const stored::HubMeta& meta) {
+  const int64_t alarm = std::max(meta.alarm_due_ms(), meta.alarm_due_ms() == 0 ? 0 : meta.alarm_retry_ms());
+  const int64_t check = meta.check_due_ms();
+  if (alarm == 0) return check;
+  return check == 0 ? alarm : std::min(alarm, check);
+}
+
 HubState::HubState(Config config, Store* store, FiberPool* fibers, HandlerClock* clock)
     : config_(std::move(config)), store_(store), fibers_(fibers), clock_(clock) {}
 
@@ -317,14 +324,6 @@ void HubState::RearmCheck(int64_t now_ms) {
       static_cast<int64_t>(std::hash<std::string>()(config_.hub) % static_cast<size_t>(interval / 10 + 1));
   meta_.set_check_due_ms(now_ms + interval + spread);
   meta_changed_ = true;
-}
-
-int64_t HubState::NextDue() const {
-  const int64_t alarm =
-      std::max(meta_.alarm_due_ms(), meta_.alarm_due_ms() == 0 ? 0 : meta_.alarm_retry_ms());
-  const int64_t check = meta_.check_due_ms();
-  if (alarm == 0) return check;
-  return check == 0 ? alarm : std::min(alarm, check);
 }
 
 void HubState::SetCalledRoll(uint32_t epoch, uint32_t generation) {

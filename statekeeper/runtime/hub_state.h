@@ -34,6 +34,9 @@ class StoreAway : public std::exception {
   const char* what() const noexcept override { return "the store is not available"; }
 };
 
+// When the store should next wake a hub that has this meta row; 0: never.
+int64_t NextDue(const stored::HubMeta& meta);
+
 class HubState {
  public:
   struct Config {
@@ -102,7 +105,7 @@ class HubState {
   }
   void RearmCheck(int64_t now_ms);
   // When the store should next wake this hub; 0: never.
-  int64_t NextDue() const;
+  int64_t NextDue() const { return dormouse::NextDue(meta_); }
 
   // --- The roll call.
   bool HasCalledRoll(uint32_t epoch, uint32_t generation) const {

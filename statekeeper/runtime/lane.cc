@@ -94,13 +94,8 @@ void Lane::Run(std::promise<void> started) {
       store_.get(), CommitGroup::Callbacks{
                         [this](ShardId shard, int64_t due_ms) { alarms_->Note(shard, due_ms); },
                         [this](const ShardEpoch& shard) { OnFenced(shard); },
-                        [this](const ShardEpoch& shard, StoreStatus status) {
-                          metrics_.commits.Increment();
-                          if (status != StoreStatus::kOk) return metrics_.commit_failures.Increment();
-                          const ServedShard* served = Find(shard.shard);
-                          if (served != nullptr && served->epoch == shard.epoch)
-                            links_->SetCommits(shard.shard, store_->Commits(shard));
-                        },
+                        [this](const ShardEpoch& shard, StoreStatus status) { NoteCommit(shard, status); },
+                        [this](const ShardCommit& commit) { readings_.Note(commit); },
                     });
   alarms_ = std::make_unique<AlarmClock>(
       loop_, store_.get(), [this](const DueAlarm& alarm, ShardId shard) { OnAlarm(alarm, shard); });

@@ -53,7 +53,9 @@
 #include "statekeeper/runtime/awake_hub.h"
 #include "statekeeper/runtime/commit_group.h"
 #include "statekeeper/runtime/fiber.h"
+#include "statekeeper/runtime/hub_copy.h"
 #include "statekeeper/runtime/hub_host.h"
+#include "statekeeper/runtime/hub_readings.h"
 #include "statekeeper/runtime/lane_metrics.h"
 #include "statekeeper/runtime/lane_operator.h"
 #include "statekeeper/runtime/lane_requests.h"
@@ -117,6 +119,9 @@ class Lane : public GatewayLinks::Receiver, private HubHost {
                        LaneOperator::Answer<std::vector<ConnectionReport>> done);
   void HibernateHub(const std::string& hub, LaneOperator::Done done);
   void CloseHub(const std::string& hub, LaneOperator::Done done);
+  void ReadHubs(ShardId shard, const std::string& after, LaneOperator::Answer<HubsPage> done);
+  void ReadHub(const std::string& hub, uint64_t reading, uint32_t page, LaneOperator::Answer<HubPage> done);
+  void RestoreHub(std::shared_ptr<HubRestore> restore, LaneOperator::Answer<RestoreOutcome> done);
 
   // For readiness; any thread.
   struct StoreReport {
@@ -217,6 +222,30 @@ class Lane : public GatewayLinks::Receiver, private HubHost {
                   LaneOperator::Done done);
   void CountShards();
 
+  // --- Copies of hubs (lane_backup.cc, lane_restore.cc); all but the first three on a fiber.
+  // A served shard, and room for a fiber that waits for the store.
+  OperatorStatus MayCopy(ShardId shard, ShardEpoch* epoch);
+  void NoteCommit(const ShardEpoch& shard, StoreStatus status);
+  static OperatorStatus StatusOf(StoreStatus status);
+  // With the same accounts as what hubs commit.
+  StoreStatus CommitCopy(ShardCommit commit);
+  OperatorStatus ReadShardOnFiber(ShardId shard, const std::string& after, HubsPage* page);
+  OperatorStatus ReadOnFiber(const ShardEpoch& shard, uint64_t reading, uint32_t number, HubPage* page);
+  OperatorStatus RestoreOnFiber(const HubRestore& restore, const ShardEpoch& shard, RestoreOutcome* outcome);
+  OperatorStatus RestoreFirst(const HubRestore& restore, const ShardEpoch& shard, RestoreOutcome* outcome);
+  OperatorStatus RestoreNext(const HubRestore& restore, const ShardEpoch& shard, RestoreOutcome* outcome);
+  // Whether it came to rest: then it is suspended until LetGo, and has forgotten what it knew.
+  bool HoldStill(const std::string& hub, const ShardEpoch& shard);
+  void LetGo(const std::string& hub, const ShardEpoch& shard);
+  // Marks the hub as one that is being restored.
+  StoreStatus Mark(const HubRestore& restore, const ShardEpoch& shard);
+  StoreStatus RemoveRows(const HubRestore& restore, const ShardEpoch& shard);
+  StoreStatus WriteRows(const HubRestore& restore, const ShardEpoch& shard);
+  // With these rows and the meta row the hub is complete.
+  StoreStatus Finish(const HubRestore& restore, const ShardEpoch& shard, HubCommit commit);
+  // Gateways have sockets that the hub may not know any more.
+  void AskForSockets(const std::string& hub, const ShardEpoch& shard);
+
   // Watchers call a member function.
   template <typename Watcher, void (Lane::*method)()>
   static void Call(struct ev_loop*, Watcher* watcher, int) {
@@ -245,6 +274,7 @@ class Lane : public GatewayLinks::Receiver, private HubHost {
   std::unique_ptr<CommitGroup> commits_;
   std::unique_ptr<AlarmClock> alarms_;
   std::unique_ptr<Awaited> awaited_;
+  HubReadings readings_;
 
   std::unordered_map<ShardId, ServedShard> shards_;
   std::list<AwakeHub*> by_idle_time_;  // all hubs in memory, idlest first

@@ -18,11 +18,12 @@ constexpr size_t kMostAtOnce = 1000;
 constexpr Duration kHibernatePatience{2'000};
 constexpr Duration kClosePatience{30'000};
 
-OperatorStatus StatusOf(StoreStatus status) {
+}  // namespace
+
+OperatorStatus Lane::StatusOf(StoreStatus status) {
+  if (status == StoreStatus::kFenced) return OperatorStatus::kNotOwner;
   return status == StoreStatus::kOk ? OperatorStatus::kOk : OperatorStatus::kStore;
 }
-
-}  // namespace
 
 OperatorStatus Lane::FindFor(const std::string& hub, ShardEpoch* shard) {
   shard->shard = ShardOf(hub, config_.shard_count);

@@ -14,6 +14,7 @@
 
 #include "common/ids.h"
 #include "common/shard.h"
+#include "statekeeper/runtime/hub_copy.h"
 
 namespace dormouse {
 
@@ -23,6 +24,7 @@ enum class OperatorStatus {
   kNoSuchHub,  // no such class, or nothing is known of the hub
   kBusy,       // it did not come to rest in time
   kStore,      // the store did not answer
+  kCrowded,    // too much is under way; ask again
 };
 
 struct HubSummary {
@@ -39,6 +41,7 @@ struct HubReport {
   int64_t idle_ms = 0;
   uint64_t sockets = 0;
   std::vector<std::pair<GatewayId, uint64_t>> sockets_by_gateway;
+  bool half_restored = false;           // a restore has begun to write it and has not ended
   std::optional<int64_t> alarm_due_ms;  // wall clock
   uint64_t state_bytes = 0;             // of the hub class's rows
   size_t waiting_events = 0;
@@ -76,6 +79,16 @@ class LaneOperator {
   // Closes all its sockets with 1001 "Going Away" (to the hub they end as if the network had ended them, so
   // that sessions can be resumed), then drops it from memory.
   virtual void CloseHub(std::string hub, Done done) = 0;
+
+  // --- Copies (hub_copy.h). They are made in the store: nothing is woken, and of a hub in memory they show
+  // what it has committed, never part of an event.
+  virtual void ReadHubs(ShardId shard, std::string after, Answer<HubsPage> done) = 0;
+  // `reading` 0: the first page.
+  virtual void ReadHub(std::string hub, uint64_t reading, uint32_t page, Answer<HubPage> done) = 0;
+  // Puts a hub into the store. One that is in memory forgets what it knew, and sockets that the new state
+  // does not know are closed. A small hub is there at once; of one that comes in parts no event is handled
+  // until the last is there.
+  virtual void RestoreHub(HubRestore restore, Answer<RestoreOutcome> done) = 0;
 };
 
 }  // namespace dormouse

@@ -88,4 +88,20 @@ void LaneShards::CloseHub(std::string hub, Done done) {
   if (!lane->TryPost([=] { lane->CloseHub(hub, done); })) done(OperatorStatus::kBusy);
 }
 
+void LaneShards::ReadHubs(ShardId shard, std::string after, Answer<HubsPage> done) {
+  Lane* const lane = LaneOf(shard);
+  if (!lane->TryPost([=] { lane->ReadHubs(shard, after, done); })) done(OperatorStatus::kCrowded, {});
+}
+
+void LaneShards::ReadHub(std::string hub, uint64_t reading, uint32_t page, Answer<HubPage> done) {
+  Lane* const lane = LaneOf(hub);
+  if (!lane->TryPost([=] { lane->ReadHub(hub, reading, page, done); })) done(OperatorStatus::kCrowded, {});
+}
+
+void LaneShards::RestoreHub(HubRestore restore, Answer<RestoreOutcome> done) {
+  Lane* const lane = LaneOf(restore.hub);
+  const auto shared = std::make_shared<HubRestore>(std::move(restore));
+  if (!lane->TryPost([=] { lane->RestoreHub(shared, done); })) done(OperatorStatus::kCrowded, {});
+}
+
 }  // namespace dormouse

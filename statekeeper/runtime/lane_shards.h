@@ -33,6 +33,9 @@ class LaneShards final : public ShardServers, public LaneOperator {
                        Answer<std::vector<ConnectionReport>> done) override;
   void HibernateHub(std::string hub, Done done) override;
   void CloseHub(std::string hub, Done done) override;
+  void ReadHubs(ShardId shard, std::string after, Answer<HubsPage> done) override;
+  void ReadHub(std::string hub, uint64_t reading, uint32_t page, Answer<HubPage> done) override;
+  void RestoreHub(HubRestore restore, Answer<RestoreOutcome> done) override;
 
  private:
   Lane* LaneOf(ShardId shard) const { return lanes_[shard % lanes_.size()]; }

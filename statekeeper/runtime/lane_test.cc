@@ -3,6 +3,7 @@
 #include "statekeeper/runtime/lane.h"
 
 #include <ev.h>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -27,12 +28,27 @@ using ::testing::ElementsAre;
 
 constexpr ShardId kShards = 8;
 
-// Echoes; "alarm MS": an alarm in so many milliseconds, which broadcasts "ring".
+// Echoes; "alarm MS": an alarm in so many milliseconds, which broadcasts "ring". "fill N": stores so many
+// rows; "bump X": changes the first and the last of 2,500, removes one and adds one, in one event; "get":
+// answers with the first.
+std::string RowOf(int number) { return fmt::format("{:05}", number); }
+
 class EchoHub : public Hub {
   void OnMessage(Context& context, const Connection& connection, const Message& message) override {
     if (message.data.starts_with("alarm ")) {
       context.SetAlarm(context.now_ms() + std::stoll(std::string(message.data.substr(6))));
     }
+    const std::string text(message.data);
+    if (text.starts_with("fill ")) {
+      for (int i = 0; i < std::stoi(text.substr(5)); ++i) context.Put(RowOf(i), "0");
+    }
+    if (text.starts_with("bump ")) {
+      context.Put(RowOf(0), text.substr(5));
+      context.Put(RowOf(2'499), text.substr(5));
+      context.Delete(RowOf(10));
+      context.Put("added", text.substr(5));
+    }
+    if (text == "get") context.Send(connection.id, Message::Text(context.Get(RowOf(0)).value_or("nothing")));
     if (message.data == "upkeep") {
       context.Put("upkeep", "done");
       context.DoNotStayAwake();
@@ -368,6 +384,48 @@ class LaneTest : public testing::Test {
       lane_->ListConnections(hub, "", 10, [&](OperatorStatus, const auto& connections) {
         answer.set_value(connections.size());
       });
+    });
+    return answer.get_future().get();
+  }
+  HubPage ReadPage(const std::string& hub, uint64_t reading, uint32_t page,
+                   OperatorStatus* status = nullptr) {
+    std::promise<HubPage> answer;
+    OnLane([&] {
+      lane_->ReadHub(hub, reading, page, [&](OperatorStatus said, HubPage read) {
+        if (status != nullptr) *status = said;
+        answer.set_value(std::move(read));
+      });
+    });
+    return answer.get_future().get();
+  }
+  using Rows = std::map<std::string, std::string>;
+  static void Apply(const HubPage& page, Rows* rows) {
+    for (const Row& row : page.rows) (*rows)[row.key] = row.value;
+    for (const RowWrite& change : page.changes) {
+      rows->erase(change.key);
+      if (change.value) (*rows)[change.key] = *change.value;
+    }
+  }
+  Rows ReadAll(const std::string& hub) {
+    Rows rows;
+    HubPage page = ReadPage(hub, 0, 0);
+    Apply(page, &rows);
+    for (uint32_t number = 1; page.reading != 0 && !page.lost; ++number) {
+      page = ReadPage(hub, page.reading, number);
+      Apply(page, &rows);
+    }
+    EXPECT_FALSE(page.lost);
+    return rows;
+  }
+  RestoreOutcome Restore(HubRestore restore, OperatorStatus* status = nullptr) {
+    restore.hub = "echo/" + restore.hub;
+    std::promise<RestoreOutcome> answer;
+    OnLane([&] {
+      lane_->RestoreHub(std::make_shared<HubRestore>(restore),
+                        [&](OperatorStatus said, RestoreOutcome outcome) {
+                          if (status != nullptr) *status = said;
+                          answer.set_value(outcome);
+                        });
     });
     return answer.get_future().get();
   }
@@ -958,6 +1016,179 @@ TEST_F(LaneTest, AnOperatorIsToldWhatIsWrong) {
   Describe("echo/never", &status);
   EXPECT_EQ(status, OperatorStatus::kNotOwner);
   EXPECT_EQ(Ask(&Lane::HibernateHub, "echo/never"), OperatorStatus::kNotOwner);
+}
+
+// --- Copies.
+
+TEST_F(LaneTest, ReadsAHubThatIsBeingWrittenAsOfOneCommit) {
+  StartLane(Duration(60'000));
+  Post(EventKind::kOpen, "a", 1);
+  Post(EventKind::kText, "a", 1, "fill 2500");
+  ASSERT_TRUE(AwaitSent("1:fill 2500 of 1"));
+  Rows rows;
+  HubPage page = ReadPage("echo/a", 0, 0);
+  EXPECT_EQ(page.rows.size(), 1'000u);
+  EXPECT_FALSE(page.complete);
+  Apply(page, &rows);
+  Post(EventKind::kText, "a", 1, "bump 1");
+  ASSERT_TRUE(AwaitSent("1:bump 1 of 1"));
+  page = ReadPage("echo/a", page.reading, 1);
+  Apply(page, &rows);
+  Post(EventKind::kText, "a", 1, "bump 2");
+  ASSERT_TRUE(AwaitSent("1:bump 2 of 1"));
+  page = ReadPage("echo/a", page.reading, 2);
+  Apply(page, &rows);
+  EXPECT_TRUE(page.complete);
+  EXPECT_EQ(rows["u/00000"], "2");
+  EXPECT_EQ(rows["u/02499"], "2");
+  EXPECT_EQ(rows["u/added"], "2");
+  EXPECT_FALSE(rows.contains("u/00010"));
+  EXPECT_EQ(rows, ReadAll("echo/a"));
+  // The reading is over.
+  EXPECT_TRUE(ReadPage("echo/a", page.reading, 3).lost);
+}
+
+TEST_F(LaneTest, AReadingIsLostWithTheShardAndWithAnAnswer) {
+  StartLane(Duration(60'000));
+  Post(EventKind::kOpen, "a", 1);
+  Post(EventKind::kText, "a", 1, "fill 2500");
+  ASSERT_TRUE(AwaitSent("1:fill 2500 of 1"));
+  HubPage page = ReadPage("echo/a", 0, 0);
+  EXPECT_TRUE(ReadPage("echo/a", page.reading, 0).lost);  // asked for again: its answer did not arrive
+  EXPECT_TRUE(ReadPage("echo/a", page.reading, 1).lost);
+  // Another owner may have written since.
+  page = ReadPage("echo/a", 0, 0);
+  page = ReadPage("echo/a", page.reading, 1);
+  TakeAll();
+  OperatorStatus status = OperatorStatus::kOk;
+  ReadPage("echo/a", page.reading, 2, &status);
+  EXPECT_EQ(status, OperatorStatus::kNotOwner);
+  Serve();
+  EXPECT_EQ(ReadPage("echo/none", 0, 0, &status).rows.size(), 0u);
+  EXPECT_EQ(status, OperatorStatus::kNoSuchHub);
+}
+
+TEST_F(LaneTest, ReadsHubsOfAShardAndNamesTheLargeOne) {
+  StartLane(Duration(60'000));
+  std::vector<std::string> hubs;
+  for (int i = 0; hubs.size() < 3; ++i) {
+    if (ShardOfHub(std::to_string(i)) == 0) hubs.push_back(std::to_string(i));
+  }
+  std::sort(hubs.begin(), hubs.end());
+  for (const std::string& hub : hubs) {
+    Post(EventKind::kOpen, hub, 1);
+    const std::string fill = hub == hubs[1] ? "fill 1500" : "fill 5";
+    const size_t settled = Settled();
+    Post(EventKind::kText, hub, 1, fill);
+    ASSERT_TRUE(Await([&](const Wire& wire) { return wire.settled > settled + 1; }));
+  }
+  const auto read = [this](const std::string& after) {
+    std::promise<HubsPage> answer;
+    OnLane([&] {
+      lane_->ReadHubs(0, after, [&](OperatorStatus, HubsPage page) { answer.set_value(std::move(page)); });
+    });
+    return answer.get_future().get();
+  };
+  HubsPage page = read("");
+  ASSERT_EQ(page.hubs.size(), 1u);
+  EXPECT_EQ(page.hubs[0].hub, "echo/" + hubs[0]);
+  EXPECT_EQ(page.hubs[0].rows.front().key, kMetaRow);
+  EXPECT_EQ(page.through, "echo/" + hubs[0]);
+  EXPECT_EQ(page.large, "echo/" + hubs[1]);
+  EXPECT_FALSE(page.complete);
+  page = read("echo/" + hubs[1]);
+  ASSERT_EQ(page.hubs.size(), 1u);
+  EXPECT_EQ(page.hubs[0].hub, "echo/" + hubs[2]);
+  EXPECT_TRUE(page.complete);
+}
+
+stored::HubMeta MetaWithAlarm(int64_t due_ms) {
+  stored::HubMeta meta;
+  meta.set_alarm_due_ms(due_ms);
+  meta.set_state_bytes(100);
+  meta.set_roll_epoch(7);
+  return meta;
+}
+
+TEST_F(LaneTest, ARestoredHubForgetsWhatItKnew) {
+  StartLane(Duration(60'000));
+  Post(EventKind::kOpen, "a", 1);
+  Post(EventKind::kText, "a", 1, "bump old");
+  Post(EventKind::kText, "a", 1, "get");
+  ASSERT_TRUE(AwaitSent("1:old"));
+  HubRestore restore{.hub = "a", .run = 5, .first = true, .last = true, .rows = {{"u/00000", "new"}}};
+  restore.meta = MetaWithAlarm(WallMs()).SerializeAsString();
+  EXPECT_EQ(Restore(restore), RestoreOutcome::kExists);
+  Post(EventKind::kText, "a", 1, "get");
+  ASSERT_TRUE(Await([](const Wire& wire) { return std::ranges::count(wire.sent, "1:old") == 2; }));
+  restore.replace = true;
+  EXPECT_EQ(Restore(restore), RestoreOutcome::kDone);
+  EXPECT_EQ(Restore(restore), RestoreOutcome::kAlready);
+  // Its socket is unknown now, and each gateway is asked for those that it has.
+  ASSERT_TRUE(Await([](const Wire& wire) { return wire.rolls.size() >= 2; }));
+  Post(EventKind::kText, "a", 1, "get");
+  ASSERT_TRUE(Await([](const Wire& wire) {
+    return std::ranges::any_of(wire.sent,
+                               [](const std::string& sent) { return sent.ends_with("Unknown connection"); });
+  }));
+  Post(EventKind::kOpen, "a", 2);
+  Post(EventKind::kText, "a", 2, "get");
+  ASSERT_TRUE(AwaitSent("2:new"));
+  EXPECT_EQ(ReadAll("echo/a").count("u/added"), 0u);
+}
+
+TEST_F(LaneTest, ARestoredAlarmRings) {
+  StartLane(Duration(60'000));
+  HubRestore restore{.hub = "a", .run = 5, .first = true, .last = true, .rows = {{"u/00000", "new"}}};
+  restore.meta = MetaWithAlarm(WallMs() + 20).SerializeAsString();
+  EXPECT_EQ(Restore(restore), RestoreOutcome::kDone);
+  EXPECT_EQ(Metric("dormouse_hubs_awake"), 0);
+  EXPECT_TRUE(AwaitMetric("dormouse_alarms_total", 1));
+}
+
+TEST_F(LaneTest, AHubInPartsServesNobodyUntilTheLast) {
+  StartLane(Duration(60'000));
+  Post(EventKind::kOpen, "a", 1);
+  Post(EventKind::kText, "a", 1, "fill 2000");
+  ASSERT_TRUE(AwaitSent("1:fill 2000 of 1"));
+  HubRestore part{.hub = "a", .run = 5, .replace = true, .first = true, .rows = {}};
+  for (int i = 0; i < 1'000; ++i) part.rows.push_back({"u/" + RowOf(i), "first"});
+  EXPECT_EQ(Restore(part), RestoreOutcome::kDone);
+  const size_t settled = Settled();
+  Post(EventKind::kText, "a", 1, "get");
+  ASSERT_TRUE(Await([&](const Wire& wire) { return wire.settled > settled; }));
+  EXPECT_THAT(Sent(), testing::Not(testing::Contains("1:first")));
+  OperatorStatus status = OperatorStatus::kOk;
+  // Another restore cannot go on with it.
+  HubRestore last{
+      .hub = "a", .run = 6, .last = true, .rows = {{"u/00000", "last"}, {"u/00001", std::nullopt}}};
+  last.meta = MetaWithAlarm(0).SerializeAsString();
+  EXPECT_EQ(Restore(last), RestoreOutcome::kNotBegun);
+  last.run = 5;
+  EXPECT_EQ(Restore(last, &status), RestoreOutcome::kDone);
+  EXPECT_EQ(status, OperatorStatus::kOk);
+  EXPECT_EQ(Restore(last), RestoreOutcome::kAlready);
+  Post(EventKind::kOpen, "a", 2);
+  Post(EventKind::kText, "a", 2, "get");
+  ASSERT_TRUE(AwaitSent("2:last"));
+  const Rows rows = ReadAll("echo/a");
+  EXPECT_EQ(rows.count("u/00001"), 0u);
+  EXPECT_EQ(rows.count("u/01500"), 0u);
+  EXPECT_EQ(rows.at("u/00999"), "first");
+}
+
+TEST_F(LaneTest, RefusesToRestoreWhatItCannotRead) {
+  StartLane(Duration(60'000));
+  HubRestore restore{.hub = "a", .run = 5, .first = true, .last = true, .rows = {{"z/0", "?"}}};
+  EXPECT_EQ(Restore(restore), RestoreOutcome::kBadRow);
+  restore.rows = {{"u/0", "v"}};
+  restore.meta = "\xff\xff";
+  EXPECT_EQ(Restore(restore), RestoreOutcome::kUnreadable);
+  TakeAll();
+  OperatorStatus status = OperatorStatus::kOk;
+  restore.meta.reset();
+  Restore(restore, &status);
+  EXPECT_EQ(status, OperatorStatus::kNotOwner);
 }
 
 }  // namespace

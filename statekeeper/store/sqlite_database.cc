@@ -10,7 +10,9 @@
 #include <utility>
 
 #include "common/clock.h"
+#include "common/ids.h"
 #include "common/logging.h"
+#include "statekeeper/store/stored_format.h"
 
 namespace dormouse {
 namespace {
@@ -170,23 +172,16 @@ bool SqliteDatabase::OpenFile(std::string* error) {
     return false;
   }
 
-  sqlite3_stmt* statement = nullptr;
   std::string stored;
+  std::string format;
   const std::string wanted = std::to_string(shard_count_);
-  sqlite3_prepare_v2(db_,
-                     "INSERT INTO meta (name, value) VALUES ('shards', ?) "
-                     "ON CONFLICT DO UPDATE SET value = value RETURNING value",
-                     -1, &statement, nullptr);
-  {
-    Query query(statement);
-    if (query.Text(wanted).Next()) stored = query.Bytes(0);
-    query.Next();
-  }
-  const bool failed = sqlite3_finalize(statement) != SQLITE_OK || stored.empty();
-  if (failed) {
+  if (!KeepFirst("shards", wanted, &stored) || !KeepFirst("format", std::to_string(kStoredFormat), &format) ||
+      !KeepFirst("cluster", NewSecretHex(8), &cluster_id_)) {
     *error = fmt::format("The store {} cannot be written: {}.", path, sqlite3_errmsg(db_));
     return false;
   }
+  *error = WhyNotReadable("The store " + path, format);
+  if (!error->empty()) return false;
   if (stored != wanted) {
     *error = fmt::format(
         "The store {} holds a cluster of {} shards, but this process is set to {}. The number of shards "
@@ -197,6 +192,20 @@ bool SqliteDatabase::OpenFile(std::string* error) {
   }
   file_.Remember();
   return true;
+}
+
+bool SqliteDatabase::KeepFirst(const std::string& name, const std::string& value, std::string* kept) {
+  sqlite3_stmt* statement = nullptr;
+  sqlite3_prepare_v2(db_,
+                     "INSERT INTO meta (name, value) VALUES (?, ?) "
+                     "ON CONFLICT DO UPDATE SET value = value RETURNING value",
+                     -1, &statement, nullptr);
+  {
+    Query query(statement);
+    if (query.Text(name).Text(value).Next()) *kept = query.Bytes(0);
+    query.Next();
+  }
+  return sqlite3_finalize(statement) == SQLITE_OK && !kept->empty();
 }
 
 void SqliteDatabase::CloseFile(bool abandon) {

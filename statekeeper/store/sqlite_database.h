@@ -53,6 +53,9 @@ class SqliteDatabase {
   StoreStatus Publish(const std::vector<ShardEntry>& entries);
   StoreStatus Release(const std::string& owner, const std::vector<ShardEpoch>& shards);
 
+  // See StoreFactory.
+  const std::string& cluster_id() const { return cluster_id_; }
+
   std::string error() const;
   // Counts the stores that this object has had.
   uint64_t serial() const { return serial_; }
@@ -100,6 +103,8 @@ class SqliteDatabase {
 
   SqliteDatabase(const std::string& path, uint32_t shard_count) : file_(path), shard_count_(shard_count) {}
   bool OpenFile(std::string* error);
+  // Writes down what is not there under that name; `*kept`: what is.
+  bool KeepFirst(const std::string& name, const std::string& value, std::string* kept);
   // `abandon`: what its log holds is not to go anywhere any more.
   void CloseFile(bool abandon);
   // Another store is at the path, or none. False: it is not open, trouble_ says why.
@@ -113,6 +118,7 @@ class SqliteDatabase {
   const uint32_t shard_count_;
   sqlite3* db_ = nullptr;  // null: the file was lost, and there is no other yet
   uint64_t serial_ = 1;
+  std::string cluster_id_;
   std::string trouble_;  // beside SQLite's own
   sqlite3_stmt* statements_[kStatements] = {};
 };

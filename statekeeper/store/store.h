@@ -176,10 +176,13 @@ class StoreFactory {
   virtual std::unique_ptr<ClusterStore> NewClusterStore(struct ev_loop* loop) = 0;
   // Whether several processes can share the store. False: this one owns all shards.
   virtual bool shared() const = 0;
+  // An id that was made at the cluster's first start, and is stored with it.
+  virtual std::string cluster_id() const { return ""; }
 };
 
 // Connects, and checks what the whole cluster shares: the number of shards is stored at the first start and
-// must be the same at every later one; a file is locked for this process alone. Blocks for at most
+// must be the same at every later one; the format of what is stored (stored_format.h) must be one that this
+// version reads; a file is locked for this process alone. Blocks for at most
 // `config.timeout`. On failure returns nullptr and sets `*error` to a sentence for the operator: what is
 // wrong and what to do.
 std::unique_ptr<StoreFactory> OpenStore(const StoreConfig& config, std::string* error);

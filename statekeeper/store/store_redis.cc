@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "common/clock.h"
+#include "common/ids.h"
 #include "statekeeper/store/acknowledged_commits.h"
 #include "statekeeper/store/cluster_store_redis.h"
 #include "statekeeper/store/redis_calls.h"
@@ -17,6 +18,7 @@
 #include "statekeeper/store/redis_command.h"
 #include "statekeeper/store/redis_layout.h"
 #include "statekeeper/store/redis_reply.h"
+#include "statekeeper/store/stored_format.h"
 
 namespace dormouse {
 namespace {
@@ -272,19 +274,37 @@ class RedisStoreFactory : public StoreFactory {
     bool done = false;
     StoreStatus status = StoreStatus::kUnavailable;
     std::string stored;
+    std::string format;
     const std::string wanted = fmt::to_string(config_.shard_count);
     const std::string key = ClusterKey(config_.key_prefix);
-    redis->Call(key, RedisCommand("HSETNX", key, "shards", wanted), [](StoreStatus, const redisReply*) {});
-    redis->Call(key, RedisCommand("HGET", key, "shards"), [&](StoreStatus answer, const redisReply* reply) {
-      done = true;
-      status = answer;
-      if (answer == StoreStatus::kOk && reply->type == REDIS_REPLY_STRING) stored = Text(*reply);
-    });
+    const std::pair<const char*, std::string> first[] = {
+        {"shards", wanted}, {"format", fmt::to_string(kStoredFormat)}, {"cluster", NewSecretHex(8)}};
+    for (const auto& [name, value] : first) {
+      redis->Call(key, RedisCommand("HSETNX", key, name, value), [](StoreStatus, const redisReply*) {});
+    }
+    redis->Call(key, RedisCommand("HMGET", key, "shards", "format", "cluster"),
+                [&](StoreStatus answer, const redisReply* reply) {
+                  done = true;
+                  status = answer;
+                  if (answer != StoreStatus::kOk) return;
+                  std::string* const into[] = {&stored, &format, &cluster_id_};
+                  size_t at = 0;
+                  for (const redisReply* value : Elements(*reply)) {
+                    if (value->type == REDIS_REPLY_STRING) *into[at] = Text(*value);
+                    ++at;
+                  }
+                });
     RunUntil(loop.get(), *redis, &done);
     if (status == StoreStatus::kOk) AwaitOthers(loop.get(), *redis);
     if (status == StoreStatus::kOk && !redis->eviction().empty()) {
       *error = redis->eviction() + '.';
       return false;
+    }
+    if (status == StoreStatus::kOk && !format.empty()) {
+      *error = WhyNotReadable(
+          fmt::format("Redis at {}, under the prefix \"{}\",", server_.Address(), config_.key_prefix),
+          format);
+      if (!error->empty()) return false;
     }
     if (status == StoreStatus::kOk && stored == wanted) {
       script_hashes_ = redis->script_hashes();
@@ -317,6 +337,7 @@ class RedisStoreFactory : public StoreFactory {
                                 std::span(script_hashes_).subspan(kScripts));
   }
   bool shared() const override { return true; }
+  std::string cluster_id() const override { return cluster_id_; }
 
  private:
   RedisConfig Config(bool watch_eviction) const {
@@ -326,6 +347,7 @@ class RedisStoreFactory : public StoreFactory {
 
   const StoreConfig config_;
   const RedisUrl server_;
+  std::string cluster_id_;
   std::vector<std::string> script_hashes_;
 };
 

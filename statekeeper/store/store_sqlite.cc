@@ -90,7 +90,7 @@ class SqliteStore : public Store {
 class SqliteStoreFactory : public StoreFactory {
  public:
   SqliteStoreFactory(const StoreConfig& config, std::unique_ptr<SqliteDatabase> database)
-      : config_(config), worker_(std::move(database)) {}
+      : config_(config), cluster_id_(database->cluster_id()), worker_(std::move(database)) {}
 
   std::unique_ptr<Store> NewStore(struct ev_loop* loop) override {
     return std::make_unique<SqliteStore>(loop, config_, &worker_);
@@ -99,9 +99,11 @@ class SqliteStoreFactory : public StoreFactory {
     return NewSqliteClusterStore(loop, config_, &worker_);
   }
   bool shared() const override { return false; }
+  std::string cluster_id() const override { return cluster_id_; }
 
  private:
   const StoreConfig config_;
+  const std::string cluster_id_;
   SqliteWorker worker_;
 };
 

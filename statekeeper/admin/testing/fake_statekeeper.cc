@@ -92,6 +92,21 @@ void FakeStatekeeper::AddHub(const std::string& hub, FakeHub state) {
   hubs_[hub] = std::move(state);
 }
 
+FakeHub FakeStatekeeper::Look(const std::string& hub) const {
+  const std::lock_guard lock(mutex_);
+  return Find(hub);
+}
+
+void FakeStatekeeper::SetPageRows(size_t rows) {
+  const std::lock_guard lock(mutex_);
+  page_rows_ = rows;
+}
+
+void FakeStatekeeper::LoseEveryPage(size_t nth) {
+  const std::lock_guard lock(mutex_);
+  lose_every_ = nth;
+}
+
 void FakeStatekeeper::Answer(OperatorStatus status) {
   const std::lock_guard lock(mutex_);
   status_ = status;
@@ -223,6 +238,67 @@ void FakeStatekeeper::CloseHub(std::string hub, Done done) {
       done(status);
     };
   });
+}
+
+void FakeStatekeeper::ReadHubs(ShardId shard, std::string after, LaneOperator::Answer<HubsPage> done) {
+  Reply(fmt::format("read {}", shard), [&] {
+    HubsPage page;
+    page.complete = true;
+    page.through = after;
+    for (auto hub = hubs_.upper_bound(after); hub != hubs_.end(); ++hub) {
+      if (ShardOf(hub->first, FakeCluster::kShards) != shard) continue;
+      if (hub->second.rows.size() > page_rows_) {
+        page.large = hub->first;
+        page.complete = false;
+        break;
+      }
+      page.through = hub->first;
+      WholeHub whole{hub->first, {}};
+      for (const auto& [key, value] : hub->second.rows) whole.rows.push_back({key, value});
+      page.hubs.push_back(std::move(whole));
+    }
+    return [done = std::move(done), status = status_, page = std::move(page)] { done(status, page); };
+  });
+}
+
+void FakeStatekeeper::ReadHub(std::string hub, uint64_t /*reading*/, uint32_t number,
+                              LaneOperator::Answer<HubPage> done) {
+  Reply(fmt::format("read {} {}", hub, number), [&] {
+    HubPage page;
+    page.lost = lose_every_ != 0 && ++pages_read_ % lose_every_ == 0;
+    const FakeHub state = Find(hub);
+    auto row = state.rows.begin();
+    std::advance(row, std::min(state.rows.size(), number * page_rows_));
+    for (; row != state.rows.end() && page.rows.size() < page_rows_; ++row)
+      page.rows.push_back({row->first, row->second});
+    page.complete = row == state.rows.end();
+    page.reading = page.complete ? 0 : 1;
+    return [done = std::move(done), status = StatusOf(hub), page = std::move(page)] { done(status, page); };
+  });
+}
+
+void FakeStatekeeper::RestoreHub(HubRestore restore, LaneOperator::Answer<RestoreOutcome> done) {
+  Reply("restore " + restore.hub, [&] {
+    const RestoreOutcome outcome = status_ == OperatorStatus::kOk ? Put(restore) : RestoreOutcome::kDone;
+    return [done = std::move(done), status = status_, outcome] { done(status, outcome); };
+  });
+}
+
+RestoreOutcome FakeStatekeeper::Put(const HubRestore& restore) {
+  if (restore.first) {
+    const auto restored = restored_.find(restore.hub);
+    if (restored != restored_.end() && restored->second == restore.run) return RestoreOutcome::kAlready;
+    if (hubs_.contains(restore.hub) && !restore.replace) return RestoreOutcome::kExists;
+    hubs_[restore.hub] = {};
+  }
+  FakeHub& hub = hubs_[restore.hub];
+  for (const RowWrite& row : restore.rows) {
+    hub.rows.erase(row.key);
+    if (row.value) hub.rows[row.key] = *row.value;
+  }
+  if (restore.meta) hub.rows["!meta"] = *restore.meta;
+  if (restore.last) restored_[restore.hub] = restore.run;
+  return RestoreOutcome::kDone;
 }
 
 }  // namespace dormouse

@@ -25,6 +25,7 @@ namespace dormouse {
 struct FakeHub {
   bool awake = false;
   std::vector<ConnectionReport> connections = {};
+  std::map<std::string, std::string> rows = {};  // by key, as in the store
 };
 
 // What all statekeepers of a cluster see. Any thread.
@@ -61,6 +62,11 @@ class FakeStatekeeper : private ClusterAdmin, private LaneOperator {
   prometheus::Registry* registry() { return registry_.get(); }
 
   void AddHub(const std::string& hub, FakeHub state);
+  FakeHub Look(const std::string& hub) const;  // as it is now; empty: there is none
+  // Rows of a page of ReadHub; a hub of more is none of ReadHubs.
+  void SetPageRows(size_t rows);
+  // From now on every so manyth page of a hub says that the ones before are lost; 0: none.
+  void LoseEveryPage(size_t nth);
   // What every question about a hub is answered with from now on; kOk: as it is.
   void Answer(OperatorStatus status);
   void FailWith(const std::string& error);  // Evict and Drain
@@ -84,10 +90,14 @@ class FakeStatekeeper : private ClusterAdmin, private LaneOperator {
                        LaneOperator::Answer<std::vector<ConnectionReport>> done) override;
   void HibernateHub(std::string hub, Done done) override;
   void CloseHub(std::string hub, Done done) override;
+  void ReadHubs(ShardId shard, std::string after, Answer<HubsPage> done) override;
+  void ReadHub(std::string hub, uint64_t reading, uint32_t page, Answer<HubPage> done) override;
+  void RestoreHub(HubRestore restore, Answer<RestoreOutcome> done) override;
 
   // Notes what was asked, and answers it unless silent: `answer` runs with mutex_ held, what it returns
   // without.
   void Reply(const std::string& asked, const std::function<std::function<void()>()>& answer);
+  RestoreOutcome Put(const HubRestore& restore);          // mutex_ held
   FakeHub Find(const std::string& hub) const;             // mutex_ held
   OperatorStatus StatusOf(const std::string& hub) const;  // mutex_ held
 
@@ -101,6 +111,10 @@ class FakeStatekeeper : private ClusterAdmin, private LaneOperator {
   std::map<std::string, FakeHub> hubs_;
   OperatorStatus status_ = OperatorStatus::kOk;
   std::string error_;
+  size_t page_rows_ = 1000;
+  size_t lose_every_ = 0;
+  size_t pages_read_ = 0;
+  std::map<std::string, uint64_t> restored_;  // by hub: the run
   bool silent_ = false;
   bool holding_ = false;
   std::vector<std::string> asked_;

@@ -1,0 +1,175 @@
+// dormousectl backup and verify (copies.h).
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <random>
+#include <thread>
+#include <utility>
+
+#include "common/clock.h"
+#include "common/ids.h"
+#include "deploy/ctl/backup_file.h"
+#include "deploy/ctl/copies.h"
+#include "deploy/ctl/say.h"
+#include "deploy/ctl/table.h"
+#include "proto/stored.pb.h"
+#include "statekeeper/runtime/row_names.h"
+
+namespace dormouse {
+namespace {
+
+using Stub = admin::Admin::StubInterface;
+
+constexpr int kMostAttempts = 20;
+constexpr int64_t kLongestPauseMs = 1'000;
+constexpr int64_t kProgressMs = 2'000;
+
+bool IsHalfRestored(const backup::HubPart& part) {
+  stored::HubMeta meta;
+  return part.first() && !part.rows().empty() && part.rows(0).key() == kMetaRow &&
+         meta.ParseFromString(part.rows(0).value()) && meta.restoring() != 0;
+}
+
+class Copier {
+ public:
+  Copier(ClusterClient* cluster, BackupWriter* writer, bool fast)
+      : cluster_(cluster), writer_(writer), fast_(fast) {}
+
+  void CopyShard(uint32_t shard, std::string after) {
+    admin::ReadHubsRequest request;
+    request.set_shard(shard);
+    bool wrote = !after.empty();
+    while (true) {
+      request.set_after(after);
+      Begin();
+      admin::ReadHubsReply reply = cluster_->AskAnyone(&Stub::ReadHubs, request);
+      backup::Chunk chunk;
+      chunk.set_shard(shard);
+      chunk.set_shard_ends(reply.complete());
+      for (backup::HubPart& hub : *reply.mutable_hubs()) {
+        if (IsHalfRestored(hub)) {
+          LeaveOut(hub.hub());
+        } else {
+          *chunk.add_parts() = std::move(hub);
+        }
+      }
+      wrote = wrote || !chunk.parts().empty();
+      if (wrote) writer_->Add(chunk);
+      Pause();
+      if (reply.complete()) return;
+      after = reply.through();
+      if (reply.large().empty()) continue;
+      wrote = CopyLarge(shard, reply.large()) || wrote;
+      after = reply.large();
+    }
+  }
+
+  uint64_t left_out() const { return left_out_; }
+
+ private:
+  // A hub of many pages. False: it is not in the file.
+  bool CopyLarge(uint32_t shard, const std::string& hub) {
+    for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
+      admin::ReadHubRequest request;
+      request.set_hub(hub);
+      while (true) {
+        Begin();
+        admin::ReadHubReply reply;
+        try {
+          reply = cluster_->AskAnyone(&Stub::ReadHub, request);
+        } catch (const Failure& failure) {
+          if (failure.exit() != Exit::kNotFound) throw;
+          writer_->DropOpenHub();
+          return false;  // it has gone meanwhile
+        }
+        if (reply.lost()) break;
+        if (IsHalfRestored(reply.part())) {
+          LeaveOut(hub);
+          return false;
+        }
+        const bool last = reply.part().last();
+        backup::Chunk chunk;
+        chunk.set_shard(shard);
+        *chunk.add_parts() = std::move(*reply.mutable_part());
+        writer_->Add(chunk);
+        Pause();
+        if (last) return true;
+        request.set_reading(reply.reading());
+        request.set_page(request.page() + 1);
+      }
+      writer_->DropOpenHub();
+    }
+    throw Failure(
+        Exit::kFailed,
+        fmt::format("Hub {} changes faster than it can be read, or its shard keeps changing hands.", hub));
+  }
+
+  void LeaveOut(const std::string& hub) {
+    ++left_out_;
+    Remark(fmt::format("hub {} is half restored; it is left out.", hub));
+  }
+
+  void Begin() { begun_ms_ = SteadyMs(); }
+
+  // As long as what was done took: so at most half of the time of any part of the cluster goes into this.
+  void Pause() {
+    const int64_t now_ms = SteadyMs();
+    if (isatty(STDERR_FILENO) != 0 && now_ms - told_ms_ >= kProgressMs) {
+      told_ms_ = now_ms;
+      Remark(
+          fmt::format("{} hubs, {}", HumanNumber(writer_->count().hubs), HumanSize(writer_->count().bytes)));
+    }
+    if (fast_) return;
+    std::this_thread::sleep_for(
+        std::chrono::milliseconds(std::min<int64_t>(now_ms - begun_ms_, kLongestPauseMs)));
+  }
+
+  ClusterClient* const cluster_;
+  BackupWriter* const writer_;
+  const bool fast_;
+  uint64_t left_out_ = 0;
+  int64_t begun_ms_ = 0;
+  int64_t told_ms_ = SteadyMs();
+};
+
+}  // namespace
+
+void Backup(ClusterClient* cluster, const BackupOptions& options, Form form) {
+  const admin::MembersReply& members = cluster->members();
+  if (members.shard_count() == 0 || members.stored_format() == 0) {
+    throw Failure(Exit::kFailed,
+                  "The statekeeper that answers is of an older version, which takes no backups: "
+                  "upgrade all of them first.");
+  }
+  backup::FileHeader header;
+  header.set_id(NewGatewayId());
+  header.set_begun_ms(WallMs());
+  header.set_version(DORMOUSE_VERSION);
+  header.set_stored_format(members.stored_format());
+  header.set_shards(members.shard_count());
+  header.set_cluster(members.cluster());
+  const uint32_t shards = members.shard_count();
+  BackupWriter writer(options.file, header, options.afresh);
+  const BackupWriter::Place place = writer.place();
+  if (place.resumed) {
+    Remark(fmt::format("goes on after {} hubs that {}.part has from before; --afresh begins anew.",
+                       HumanNumber(writer.count().hubs), options.file));
+  }
+  Copier copier(cluster, &writer, options.fast);
+  for (uint32_t shard = place.shard; shard < shards; ++shard) {
+    copier.CopyShard(shard, shard == place.shard ? place.after : "");
+  }
+  writer.Finish(WallMs());
+  Print(ShowBackup(options.file, VerifyBackup(options.file), form));
+  if (copier.left_out() > 0) {
+    Remark(fmt::format("{} hubs were half restored and are not in it: let the restore end, and take another.",
+                       copier.left_out()));
+  }
+}
+
+void Verify(const std::string& file, Form form) { Print(ShowBackup(file, VerifyBackup(file), form)); }
+
+}  // namespace dormouse

@@ -1,0 +1,89 @@
+"""deploy/upgrade.md: the statekeepers of a working cluster change their version one by one, and back.
+
+Needs the programs of the version before: DORMOUSE_BEFORE_BIN names their directory (dormouse-crash-statekeeper and
+dormouse-gateway).
+"""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+
+import pytest
+from cluster import BIN, SLOWNESS, Cluster, until
+from ws import WAIT, connect
+
+BEFORE = os.environ.get("DORMOUSE_BEFORE_BIN", "")
+pytestmark = pytest.mark.skipif(not BEFORE, reason="DORMOUSE_BEFORE_BIN does not name the programs of the version before")
+HUBS = 20
+
+
+class _Client:
+    """Sends, and checks that each answer comes, once and in order."""
+
+    def __init__(self, number):
+        self.path = f"/crash/roll-{number}"
+        self.answered = 0
+
+    async def talk(self, url):
+        async with connect(url) as client:
+            while True:
+                await client.send(str(self.answered))
+                assert await asyncio.wait_for(client.protocol.recv(), WAIT) == str(self.answered)
+                self.answered += 1
+                await asyncio.sleep(0.005)
+
+
+def _change(cluster, number, directory):
+    """As a supervisor does it."""
+    process = cluster.statekeepers[number]
+    assert cluster.kill_statekeeper(signal.SIGTERM, number) == 0
+    at = next(i for i, word in enumerate(process.command) if word.endswith("dormouse-crash-statekeeper"))
+    process.command[at] = os.path.join(directory, "dormouse-crash-statekeeper")
+    cluster.start_statekeeper(statekeeper=number)
+
+
+async def _all_answered(clients, tasks):
+    before = [client.answered for client in clients]
+    await until(lambda: all(client.answered > count + 5 for client, count in zip(clients, before)), "all go on")
+    assert not any(task.done() for task in tasks), [task for task in tasks if task.done()]
+
+
+async def test_rolling_upgrade_and_back(tmp_path):
+    options = {"member-ttl": "1s", "rate-limit": "0"}
+    with Cluster(store="redis", statekeepers=2, gateways=2, options=options, start=False,
+                 statekeeper_program="dormouse-crash-statekeeper") as cluster:
+        for process in cluster.statekeepers + cluster.gateways:
+            process.command = [word.replace(BIN + "/", BEFORE + "/") for word in process.command]
+            process.start()
+        cluster.wait_ready()
+
+        def ctl(*words):
+            done = subprocess.run(cluster.ctl_command(*words), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE, timeout=100 * SLOWNESS, check=False)
+            return done.returncode, (done.stdout or done.stderr).decode()
+
+        clients = [_Client(number) for number in range(HUBS)]
+        tasks = [asyncio.ensure_future(client.talk(cluster.ws_url(client.path, number % 2)))
+                 for number, client in enumerate(clients)]
+        try:
+            await until(lambda: all(client.answered for client in clients), "all are answered")
+            file = str(tmp_path / "backup")
+            status, said = ctl("backup", file)
+            assert status == 1 and "older version" in said, said
+            for directory, number in ((BIN, 0), (BEFORE, 0), (BIN, 0), (BIN, 1), (BEFORE, 1), (BIN, 1)):
+                _change(cluster, number, directory)
+                await _all_answered(clients, tasks)
+                if (directory, number) == (BEFORE, 1):
+                    status, said = ctl("backup", "--timeout", "5s", file)
+                    assert status == 1 and "older version" in said, said
+            for number in range(2):
+                status, said = ctl("--json", "backup", "--afresh", f"{file}-{number}")
+                assert status == 0, said
+                assert json.loads(said)["hubs"] == HUBS
+            await _all_answered(clients, tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
