@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <chrono>
-#include <random>
+#include <future>
+#include <optional>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "common/clock.h"
 #include "common/ids.h"
@@ -24,6 +26,8 @@ namespace {
 using Stub = admin::Admin::StubInterface;
 
 constexpr int kMostAttempts = 20;
+constexpr uint32_t kShardsAtOnce = 16;
+constexpr Duration kPatience{10'000};  // with those, before each is asked for by itself
 constexpr int64_t kLongestPauseMs = 1'000;
 constexpr int64_t kProgressMs = 2'000;
 
@@ -38,14 +42,41 @@ class Copier {
   Copier(ClusterClient* cluster, BackupWriter* writer, bool fast)
       : cluster_(cluster), writer_(writer), fast_(fast) {}
 
-  void CopyShard(uint32_t shard, std::string after) {
+  // From `first` on, and before `end`; of the first one, hubs after that name.
+  void CopyShards(uint32_t first, uint32_t end, const std::string& after) {
+    if (first < end && !after.empty()) CopyShard(first++, after, std::nullopt);
+    while (first < end) {
+      // Most shards are small: what takes time is to ask.
+      const uint32_t count = std::min(end - first, kShardsAtOnce);
+      Begin();
+      std::vector<std::future<std::optional<admin::ReadHubsReply>>> pages;
+      for (uint32_t i = 0; i < count; ++i) {
+        pages.push_back(std::async(std::launch::async, [this, shard = first + i] {
+          admin::ReadHubsRequest request;
+          request.set_shard(shard);
+          return cluster_->TryOnce(&Stub::ReadHubs, request, kPatience);
+        }));
+      }
+      std::vector<std::optional<admin::ReadHubsReply>> replies;
+      for (auto& page : pages) replies.push_back(page.get());
+      Pause();
+      for (std::optional<admin::ReadHubsReply>& reply : replies) CopyShard(first++, "", std::move(reply));
+    }
+  }
+
+  uint64_t left_out() const { return left_out_; }
+
+ private:
+  // `page`: its first, if there is an answer already.
+  void CopyShard(uint32_t shard, std::string after, std::optional<admin::ReadHubsReply> page) {
     admin::ReadHubsRequest request;
     request.set_shard(shard);
     bool wrote = !after.empty();
     while (true) {
       request.set_after(after);
       Begin();
-      admin::ReadHubsReply reply = cluster_->AskAnyone(&Stub::ReadHubs, request);
+      admin::ReadHubsReply reply = page ? *std::move(page) : cluster_->AskAnyone(&Stub::ReadHubs, request);
+      page.reset();
       backup::Chunk chunk;
       chunk.set_shard(shard);
       chunk.set_shard_ends(reply.complete());
@@ -67,9 +98,6 @@ class Copier {
     }
   }
 
-  uint64_t left_out() const { return left_out_; }
-
- private:
   // A hub of many pages. False: it is not in the file.
   bool CopyLarge(uint32_t shard, const std::string& hub) {
     for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
@@ -159,9 +187,7 @@ void Backup(ClusterClient* cluster, const BackupOptions& options, Form form) {
                        HumanNumber(writer.count().hubs), options.file));
   }
   Copier copier(cluster, &writer, options.fast);
-  for (uint32_t shard = place.shard; shard < shards; ++shard) {
-    copier.CopyShard(shard, shard == place.shard ? place.after : "");
-  }
+  copier.CopyShards(place.shard, shards, place.after);
   writer.Finish(WallMs());
   Print(ShowBackup(options.file, VerifyBackup(options.file), form));
   if (copier.left_out() > 0) {

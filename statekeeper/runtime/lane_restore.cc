@@ -37,13 +37,13 @@ stored::HubMeta MetaIn(const RowPage& page) {
 
 // The hub's meta row as it is to be, and the hub's place among the alarms.
 void AddMeta(const HubRestore& restore, HubCommit* commit) {
-  if (!restore.meta) {
+  if (!restore.meta && restore.first && restore.rows.empty()) {  // nothing is left of it
     commit->rows.push_back({kMetaRow, std::nullopt});
     commit->alarm_due_ms = 0;
     return;
   }
   stored::HubMeta meta;
-  meta.ParseFromString(*restore.meta);  // it can be: RestoreHub looked
+  if (restore.meta) meta.ParseFromString(*restore.meta);  // it can be: RestoreHub looked
   // Of owners that this state has never had: its gateways are asked for their sockets when it wakes.
   meta.clear_roll_epoch();
   meta.clear_roll_generation();

@@ -1116,7 +1116,8 @@ TEST_F(LaneTest, ARestoredHubForgetsWhatItKnew) {
   Post(EventKind::kText, "a", 1, "bump old");
   Post(EventKind::kText, "a", 1, "get");
   ASSERT_TRUE(AwaitSent("1:old"));
-  HubRestore restore{.hub = "a", .run = 5, .first = true, .last = true, .rows = {{"u/00000", "new"}}};
+  HubRestore restore{
+      .hub = "a", .run = 5, .first = true, .last = true, .rows = {{"u/00000", "new"}}, .meta = {}};
   restore.meta = MetaWithAlarm(WallMs()).SerializeAsString();
   EXPECT_EQ(Restore(restore), RestoreOutcome::kExists);
   Post(EventKind::kText, "a", 1, "get");
@@ -1139,7 +1140,8 @@ TEST_F(LaneTest, ARestoredHubForgetsWhatItKnew) {
 
 TEST_F(LaneTest, ARestoredAlarmRings) {
   StartLane(Duration(60'000));
-  HubRestore restore{.hub = "a", .run = 5, .first = true, .last = true, .rows = {{"u/00000", "new"}}};
+  HubRestore restore{
+      .hub = "a", .run = 5, .first = true, .last = true, .rows = {{"u/00000", "new"}}, .meta = {}};
   restore.meta = MetaWithAlarm(WallMs() + 20).SerializeAsString();
   EXPECT_EQ(Restore(restore), RestoreOutcome::kDone);
   EXPECT_EQ(Metric("dormouse_hubs_awake"), 0);
@@ -1151,7 +1153,7 @@ TEST_F(LaneTest, AHubInPartsServesNobodyUntilTheLast) {
   Post(EventKind::kOpen, "a", 1);
   Post(EventKind::kText, "a", 1, "fill 2000");
   ASSERT_TRUE(AwaitSent("1:fill 2000 of 1"));
-  HubRestore part{.hub = "a", .run = 5, .replace = true, .first = true, .rows = {}};
+  HubRestore part{.hub = "a", .run = 5, .replace = true, .first = true, .rows = {}, .meta = {}};
   for (int i = 0; i < 1'000; ++i) part.rows.push_back({"u/" + RowOf(i), "first"});
   EXPECT_EQ(Restore(part), RestoreOutcome::kDone);
   const size_t settled = Settled();
@@ -1160,8 +1162,11 @@ TEST_F(LaneTest, AHubInPartsServesNobodyUntilTheLast) {
   EXPECT_THAT(Sent(), testing::Not(testing::Contains("1:first")));
   OperatorStatus status = OperatorStatus::kOk;
   // Another restore cannot go on with it.
-  HubRestore last{
-      .hub = "a", .run = 6, .last = true, .rows = {{"u/00000", "last"}, {"u/00001", std::nullopt}}};
+  HubRestore last{.hub = "a",
+                  .run = 6,
+                  .last = true,
+                  .rows = {{"u/00000", "last"}, {"u/00001", std::nullopt}},
+                  .meta = {}};
   last.meta = MetaWithAlarm(0).SerializeAsString();
   EXPECT_EQ(Restore(last), RestoreOutcome::kNotBegun);
   last.run = 5;
@@ -1179,7 +1184,7 @@ TEST_F(LaneTest, AHubInPartsServesNobodyUntilTheLast) {
 
 TEST_F(LaneTest, RefusesToRestoreWhatItCannotRead) {
   StartLane(Duration(60'000));
-  HubRestore restore{.hub = "a", .run = 5, .first = true, .last = true, .rows = {{"z/0", "?"}}};
+  HubRestore restore{.hub = "a", .run = 5, .first = true, .last = true, .rows = {{"z/0", "?"}}, .meta = {}};
   EXPECT_EQ(Restore(restore), RestoreOutcome::kBadRow);
   restore.rows = {{"u/0", "v"}};
   restore.meta = "\xff\xff";

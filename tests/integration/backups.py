@@ -75,15 +75,34 @@ def _record(kind, message):
     return struct.pack("<II", len(message), zlib.crc32(kind + message)) + kind + message
 
 
+PART_ROWS = 500
+
+
+def _part(hub, rows, first, last):
+    return _field(2, _field(1, hub) + _field(2, int(first)) + _field(3, int(last)) + b"".join(
+        _field(4, _field(1, key) + _field(2, value)) for key, value in rows))
+
+
+def _chunks(hubs, at_once):
+    """A large hub is in parts, each in a chunk of its own."""
+    small = []
+    for hub, rows in sorted(hubs.items()):
+        rows = sorted(rows.items())
+        if len(rows) <= PART_ROWS:
+            small.append(_part(hub, rows, True, True))
+        else:
+            yield from (_part(hub, rows[at:at + PART_ROWS], at == 0, at + PART_ROWS >= len(rows))
+                        for at in range(0, len(rows), PART_ROWS))
+    for at in range(0, len(small), at_once):
+        yield b"".join(small[at:at + at_once])
+
+
 def write(path, hubs, shards=1024, stored_format=1, version=1, at_once=100):
     """A backup of `hubs`, NAME -> rows, all of them in the first shard."""
     header = fixed64(1, 7) + _field(3, "0.1.0") + _field(4, stored_format) + _field(5, shards) + _field(6, "test")
     data = MAGIC + struct.pack("<I", version) + _record(b"H", header)
-    parts = [_field(2, _field(1, hub) + _field(2, 1) + _field(3, 1) + b"".join(
-        _field(4, _field(1, key) + _field(2, value)) for key, value in sorted(rows.items())))
-        for hub, rows in sorted(hubs.items())]
-    for first in range(0, len(parts), at_once):
-        data += _record(b"C", b"".join(parts[first:first + at_once]) + _field(3, int(first + at_once >= len(parts))))
+    for chunk in _chunks(hubs, at_once):
+        data += _record(b"C", chunk)
     end = _field(1, len(hubs)) + _field(2, sum(map(len, hubs.values()))) + _field(5, hashlib.sha256(data).digest())
     with open(path, "wb") as file:
         file.write(data + _record(b"E", end))

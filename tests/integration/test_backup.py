@@ -188,12 +188,12 @@ async def test_interrupted_in_the_middle(kind, tmp_path):
 
         began = restored()
         process = await start(cluster, "restore", made)
-        await until(lambda: process.returncode is not None or restored() > began + 100, "the restore is under way")
+        await until(lambda: process.returncode is not None or restored() > began + 100, "the restore is under way", 60)
         assert process.returncode is None, await process.communicate()
         process.kill()
         await process.wait()
         process = await start(cluster, "--json", "restore", made)
-        await until(lambda: process.returncode is not None or restored() > began + 300, "it has gone on")
+        await until(lambda: process.returncode is not None or restored() > began + 300, "it has gone on", 60)
         assert process.returncode is None, await process.communicate()
         cluster.kill_statekeeper()
         cluster.start_statekeeper()
@@ -316,10 +316,11 @@ async def test_large_hub_serves_nobody_while_it_is_restored(tmp_path):
 
 async def test_half_restored_hub(tmp_path):
     made, file = str(tmp_path / "made"), str(tmp_path / "backup")
-    backups.write(made, {"crash/large": {b"u/%06d" % number: b"x" * 1000 for number in range(8 * LARGE)}}, at_once=1)
+    backups.write(made, {"crash/large": {b"u/%06d" % number: b"x" * 1000 for number in range(8 * LARGE)}})
     with Cluster(store="redis", **CRASH) as cluster:
         process = await start(cluster, "restore", made)
-        await until(lambda: cluster.metrics(cluster.statekeeper)["dormouse_commits_total"] > 10, "it has begun")
+        await until(lambda: cluster.metrics(cluster.statekeeper)["dormouse_commits_total"] > 10, "it has begun", timeout=60)
+        assert process.returncode is None, await process.communicate()
         process.kill()
         await process.wait()
         assert "half restored" in run(cluster, "hub", "crash/large")

@@ -90,9 +90,9 @@ class FakeStatekeeper : private ClusterAdmin, private LaneOperator {
                        LaneOperator::Answer<std::vector<ConnectionReport>> done) override;
   void HibernateHub(std::string hub, Done done) override;
   void CloseHub(std::string hub, Done done) override;
-  void ReadHubs(ShardId shard, std::string after, Answer<HubsPage> done) override;
-  void ReadHub(std::string hub, uint64_t reading, uint32_t page, Answer<HubPage> done) override;
-  void RestoreHub(HubRestore restore, Answer<RestoreOutcome> done) override;
+  void ReadHubs(ShardId shard, std::string after, LaneOperator::Answer<HubsPage> done) override;
+  void ReadHub(std::string hub, uint64_t reading, uint32_t page, LaneOperator::Answer<HubPage> done) override;
+  void RestoreHub(HubRestore restore, LaneOperator::Answer<RestoreOutcome> done) override;
 
   // Notes what was asked, and answers it unless silent: `answer` runs with mutex_ held, what it returns
   // without.
