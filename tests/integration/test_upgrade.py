@@ -15,7 +15,8 @@ from cluster import BIN, SLOWNESS, Cluster, until
 from ws import WAIT, connect
 
 BEFORE = os.environ.get("DORMOUSE_BEFORE_BIN", "")
-pytestmark = pytest.mark.skipif(not BEFORE, reason="DORMOUSE_BEFORE_BIN does not name the programs of the version before")
+pytestmark = pytest.mark.skipif(
+    not BEFORE, reason="DORMOUSE_BEFORE_BIN does not name the programs of the version before")
 HUBS = 20
 
 
@@ -25,10 +26,11 @@ class _Client:
     def __init__(self, number):
         self.path = f"/crash/roll-{number}"
         self.answered = 0
+        self.stopped = False
 
     async def talk(self, url):
         async with connect(url) as client:
-            while True:
+            while not self.stopped:
                 await client.send(str(self.answered))
                 assert await asyncio.wait_for(client.protocol.recv(), WAIT) == str(self.answered)
                 self.answered += 1
@@ -84,6 +86,6 @@ async def test_rolling_upgrade_and_back(tmp_path):
                 assert json.loads(said)["hubs"] == HUBS
             await _all_answered(clients, tasks)
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            for client in clients:  # a cancellation may get lost in wait_for
+                client.stopped = True
+            await asyncio.gather(*tasks)
