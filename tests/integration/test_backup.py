@@ -10,6 +10,7 @@ import re
 import signal
 import sqlite3
 import subprocess
+import tempfile
 import time
 
 import backups
@@ -256,9 +257,8 @@ def test_on_redis_of_many_servers(kind, tmp_path):
     made, file = str(tmp_path / "made"), str(tmp_path / "backup")
     hubs = made_hubs(300)
     backups.write(made, hubs)
-    directory = tmp_path / "cluster"
-    directory.mkdir()
-    with Cluster(store=kind(str(directory)), directory=str(directory), gateways=0, **CRASH) as cluster:
+    directory = tempfile.mkdtemp(prefix="dormouse-test-")  # short enough for sockets, and the cluster's to remove
+    with Cluster(store=kind(directory), directory=directory, gateways=0, **CRASH) as cluster:
         run(cluster, "restore", made)
         run(cluster, "backup", file)
         assert without_meta(backups.read(file)) == without_meta(hubs)

@@ -1,6 +1,6 @@
 """deploy/upgrade.md: the statekeepers of a working cluster change their version one by one, and back.
 
-Needs the programs of the version before: DORMOUSE_BEFORE_BIN names their directory (dormouse-crash-statekeeper and
+Needs the programs of the version before: DORMOUSE_TEST_BEFORE names their directory (dormouse-crash-statekeeper and
 dormouse-gateway).
 """
 
@@ -12,11 +12,12 @@ import subprocess
 
 import pytest
 from cluster import BIN, SLOWNESS, Cluster, until
+from process import die_with_parent
 from ws import WAIT, connect
 
-BEFORE = os.environ.get("DORMOUSE_BEFORE_BIN", "")
+BEFORE = os.environ.get("DORMOUSE_TEST_BEFORE", "")
 pytestmark = pytest.mark.skipif(
-    not BEFORE, reason="DORMOUSE_BEFORE_BIN does not name the programs of the version before")
+    not BEFORE, reason="DORMOUSE_TEST_BEFORE does not name the programs of the version before")
 HUBS = 20
 
 
@@ -61,10 +62,13 @@ async def test_rolling_upgrade_and_back(tmp_path):
             process.start()
         cluster.wait_ready()
 
-        def ctl(*words):
-            done = subprocess.run(cluster.ctl_command(*words), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                  stderr=subprocess.PIPE, timeout=100 * SLOWNESS, check=False)
-            return done.returncode, (done.stdout or done.stderr).decode()
+        async def ctl(*words):
+            """While the clients go on."""
+            process = await asyncio.create_subprocess_exec(
+                *cluster.ctl_command(*words), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE, preexec_fn=die_with_parent)
+            out, error = await asyncio.wait_for(process.communicate(), 100 * SLOWNESS)
+            return process.returncode, (out or error).decode()
 
         clients = [_Client(number) for number in range(HUBS)]
         tasks = [asyncio.ensure_future(client.talk(cluster.ws_url(client.path, number % 2)))
@@ -72,16 +76,16 @@ async def test_rolling_upgrade_and_back(tmp_path):
         try:
             await until(lambda: all(client.answered for client in clients), "all are answered")
             file = str(tmp_path / "backup")
-            status, said = ctl("backup", file)
+            status, said = await ctl("backup", file)
             assert status == 1 and "older version" in said, said
             for directory, number in ((BIN, 0), (BEFORE, 0), (BIN, 0), (BIN, 1), (BEFORE, 1), (BIN, 1)):
                 _change(cluster, number, directory)
                 await _all_answered(clients, tasks)
                 if (directory, number) == (BEFORE, 1):
-                    status, said = ctl("backup", "--timeout", "5s", file)
+                    status, said = await ctl("backup", "--timeout", "5s", file)
                     assert status == 1 and "older version" in said, said
             for number in range(2):
-                status, said = ctl("--json", "backup", "--afresh", f"{file}-{number}")
+                status, said = await ctl("--json", "backup", "--afresh", f"{file}-{number}")
                 assert status == 0, said
                 assert json.loads(said)["hubs"] == HUBS
             await _all_answered(clients, tasks)
