@@ -1,7 +1,6 @@
 // How hubs, alarms and ownership lie in Redis, and the scripts that read and write them.
 //
-//   PREFIX:cluster                     hash    what the whole cluster shares: shards -> S; format (stored_format.h);
-//   cluster: its id
+//   PREFIX:cluster                     hash    what the cluster shares: shards, format, cluster (its id)
 //   {PREFIX:SHARD}:shard               hash    owner, epoch: the shard's record, the fence of every commit;
 //   commits (so far); crashes, crashed (time of the last one in ms), released (1 when its owner has ended
 //   well)
