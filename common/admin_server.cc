@@ -14,6 +14,7 @@
 #include "common/clock.h"
 #include "common/http/front_door.h"
 #include "common/http/listener.h"
+#include "common/process_metrics.h"
 #include "common/thread_time.h"
 
 namespace dormouse {
@@ -32,9 +33,10 @@ constexpr std::chrono::nanoseconds kCollectingCredit = std::chrono::milliseconds
 class AdminServer::Impl : private FrontDoor::Handler {
  public:
   Impl(const std::string& address, std::shared_ptr<prometheus::Registry> registry,
-       std::function<Readiness()> readiness)
+       std::function<Readiness()> readiness, const ConfigurationInEffect* configuration)
       : registry_(std::move(registry)),
         readiness_(std::move(readiness)),
+        configuration_(configuration),
         loop_(ev_loop_new(EVBACKEND_EPOLL), ev_loop_destroy),
         front_door_(loop_.get(), {.deadline_ms = kDeadlineMs, .max_visitors = kMaxVisitors}, this),
         listener_(loop_.get(), [this](int fd, const IpAddress& peer, bool /*crowded*/) {
@@ -71,7 +73,10 @@ class AdminServer::Impl : private FrontDoor::Handler {
     if (request.path == "/metrics") {
       return HttpReply{.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = Metrics()};
     }
-    return HttpReply{.status = 404, .body = "Here are /healthz, /readyz and /metrics.\n"};
+    if (request.path == "/config" && configuration_ != nullptr) {
+      return HttpReply{.content_type = "application/json", .body = AsJson(*configuration_->Get()) + "\n"};
+    }
+    return HttpReply{.status = 404, .body = "Here are /healthz, /readyz, /metrics and /config.\n"};
   }
 
   const std::string& Metrics() {
@@ -83,7 +88,9 @@ class AdminServer::Impl : private FrontDoor::Handler {
     credit_ = std::min(credit_, kCollectingCredit);
     if (credit_.count() > 0) {
       const auto begun = ThreadTime();
-      metrics_ = prometheus::TextSerializer().Serialize(registry_->Collect());
+      std::vector<prometheus::MetricFamily> families = registry_->Collect();
+      AddProcessMetrics(&families);
+      metrics_ = prometheus::TextSerializer().Serialize(families);
       credit_ -= ThreadTime() - begun;
     }
     return metrics_;
@@ -91,6 +98,7 @@ class AdminServer::Impl : private FrontDoor::Handler {
 
   const std::shared_ptr<prometheus::Registry> registry_;
   const std::function<Readiness()> readiness_;
+  const ConfigurationInEffect* const configuration_;
   const std::unique_ptr<struct ev_loop, void (*)(struct ev_loop*)> loop_;
   FrontDoor front_door_;
   Listener listener_;
@@ -102,8 +110,8 @@ class AdminServer::Impl : private FrontDoor::Handler {
 };
 
 AdminServer::AdminServer(const std::string& address, std::shared_ptr<prometheus::Registry> registry,
-                         std::function<Readiness()> readiness)
-    : impl_(std::make_unique<Impl>(address, std::move(registry), std::move(readiness))) {}
+                         std::function<Readiness()> readiness, const ConfigurationInEffect* configuration)
+    : impl_(std::make_unique<Impl>(address, std::move(registry), std::move(readiness), configuration)) {}
 
 AdminServer::~AdminServer() = default;
 

@@ -1,5 +1,5 @@
-// The admin port of a process: /healthz (alive), /readyz (fit for traffic), /metrics (Prometheus text
-// format).
+// The admin port of a process: /healthz (alive), /readyz (fit for traffic), /metrics (Prometheus text format;
+// what a process has to say of itself as such is added here), /config (the configuration in effect, as JSON).
 //
 // Whatever others do at this port, an answer takes milliseconds: one thread of its own, an event loop, waits
 // for nobody. Only so many visitors are there at a time; when one more comes, who came first must go. The
@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "common/configuration.h"
+
 namespace dormouse {
 
 class AdminServer {
@@ -25,9 +27,10 @@ class AdminServer {
   };
 
   // `address` is "HOST:PORT"; port 0 asks the kernel for a free one. Aborts start-up with a clear message (an
-  // exception of type std::runtime_error) when the port cannot be had.
+  // exception of type std::runtime_error) when the port cannot be had. `configuration` outlives it; nullptr:
+  // there is nothing at /config.
   AdminServer(const std::string& address, std::shared_ptr<prometheus::Registry> registry,
-              std::function<Readiness()> readiness);
+              std::function<Readiness()> readiness, const ConfigurationInEffect* configuration = nullptr);
   ~AdminServer();
   AdminServer(const AdminServer&) = delete;
   AdminServer& operator=(const AdminServer&) = delete;

@@ -115,7 +115,8 @@ TEST_F(AdminServerTest, WhoAsksWithoutAPauseIsToldSoonAfter) {
   counter.Increment();
   const int64_t deadline = SteadyMs() + 20'000;
   bool told = false;
-  while (!told && SteadyMs() < deadline) told = Get("/metrics").find("\ndormouse_now 1\n") != std::string::npos;
+  while (!told && SteadyMs() < deadline)
+    told = Get("/metrics").find("\ndormouse_now 1\n") != std::string::npos;
   EXPECT_TRUE(told);
 }
 
@@ -155,6 +156,27 @@ TEST_F(AdminServerTest, APortIsForOneProcess) {
   } catch (const std::runtime_error& error) {
     EXPECT_THAT(error.what(), AllOf(HasSubstr(taken), HasSubstr("--admin")));
   }
+}
+
+TEST_F(AdminServerTest, SaysWhatTheProcessIs) {
+  const std::string text = Get("/metrics");
+  const auto value = [&text](const std::string& name) {
+    const size_t at = text.find("\n" + name + " ");
+    return at == std::string::npos ? -1 : std::stod(text.substr(at + name.size() + 2));
+  };
+  EXPECT_GT(value("process_resident_memory_bytes"), 1 << 20);
+  EXPECT_GE(value("process_virtual_memory_bytes"), value("process_resident_memory_bytes"));
+  EXPECT_GE(value("process_cpu_seconds_total"), 0);
+  EXPECT_GE(value("process_open_fds"), 4);
+  EXPECT_LE(value("process_open_fds"), value("process_max_fds"));
+  EXPECT_GE(value("process_threads"), 2);
+  const double now = static_cast<double>(WallMs()) / 1000;
+  EXPECT_NEAR(value("process_start_time_seconds"), now, 600);
+  EXPECT_THAT(text, HasSubstr("dormouse_build_info{version=\"" DORMOUSE_VERSION "\",commit=\""));
+}
+
+TEST_F(AdminServerTest, HasNoConfigurationUnlessItIsGivenOne) {
+  EXPECT_THAT(Get("/config"), StartsWith("HTTP/1.1 404 "));
 }
 
 }  // namespace

@@ -1,23 +1,13 @@
 #include "common/options.h"
 
-#include <fmt/format.h>
-#include <unistd.h>
-
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cctype>
-#include <cstdio>
-#include <cstdlib>
-#include <functional>
-#include <sstream>
+#include <iterator>
 #include <stdexcept>
 #include <string_view>
-#include <type_traits>
-#include <utility>
 
-#include "common/hidden_passwords.h"
+#include "common/option_table.h"
 #include "common/role_limits.h"
-#include "common/unknown_options.h"
 
 namespace dormouse {
 namespace {
@@ -57,104 +47,33 @@ std::string FormatWithUnit(uint64_t value, const Unit (&units)[N]) {
   return "0";
 }
 
-// DORMOUSE_ + the option's name in capitals.
-std::string EnvironmentName(const std::string& option) {
-  std::string out = "DORMOUSE_";
-  for (const char c : option) out.push_back(c == '-' ? '_' : static_cast<char>(std::toupper(c)));
-  return out;
+// What may change while a process runs (SIGHUP).
+constexpr std::string_view kChangeable[] = {
+    // both
+    "log-level", "log-format",
+    // gateway
+    "drain-window", "compression", "allowed-origins", "trusted-proxies", "max-connections",
+    "max-connections-per-address", "handshake-timeout", "inbound-buffer", "outbound-buffer",
+    "connection-window",
+    // statekeeper
+    "max-awake", "hibernate-after", "max-attachment", "max-state", "max-output", "max-changes",
+    "handler-budget", "connection-cpu",
+    // hub classes
+    "idle-timeout", "idle-grace", "cleanup-interval", "heartbeat-interval", "signal-heartbeat-interval",
+    "edge-heartbeats", "max-message-size", "rate-limit", "rate-burst", "echo-rate-limit", "echo-rate-burst",
+    "role-limits", "outbound-pause", "outbound-resume", "outbound-limit", "outbound-pause-messages",
+    "outbound-resume-messages", "auth-refresh", "auth-capabilities", "connect-timeout", "resume-window",
+    "resume-messages", "resume-bytes", "max-absent", "max-actors", "actor-ttl", "max-actor-ttl",
+    "broadcast-limit", "max-subscriptions", "max-topics", "topic-wildcards"};
+
+}  // namespace
+
+bool MayChange(std::string_view option) {
+  return std::ranges::find(kChangeable, option) != std::end(kChangeable);
 }
 
-// Registers the table with CLI11. Options that the other process uses are accepted, and left out of --help.
-class Table {
- public:
-  enum User { kGateway = 1, kStatekeeper = 2, kBoth = 3 };
-
-  Table(CLI::App* app, Process process)
-      : app_(app), me_(process == Process::kGateway ? kGateway : kStatekeeper) {}
-
-  template <typename T>
-  void Plain(User user, const std::string& name, T* value, const std::string& help) {
-    Finish(user, name, help, app_->add_option("--" + name, *value)->capture_default_str(),
-           [value] { return Printed(*value); });
-  }
-  void Time(User user, const std::string& name, Duration* value, const std::string& help) {
-    Converted(
-        user, name, help, FormatDuration(*value),
-        [value](const std::string& text) { *value = ParseDuration(text); },
-        [value] { return Printed(FormatDuration(*value)); });
-  }
-  void Size(User user, const std::string& name, uint64_t* value, const std::string& help) {
-    Converted(
-        user, name, help, FormatSize(*value), [value](const std::string& text) { *value = ParseSize(text); },
-        [value] { return Printed(FormatSize(*value)); });
-  }
-  const std::vector<std::string>& names() const { return names_; }
-  // What is in effect for this process, as a config file would say it; without passwords.
-  std::string Print() const {
-    std::string text;
-    for (const auto& [name, print] : printers_) {
-      const std::string value = print();
-      if (value == "[]") text += "# ";  // which is not read as it is printed
-      text += name + " = " + WithoutPasswords(value) + "\n";
-    }
-    return text;
-  }
-
- private:
-  static std::string Printed(const std::string& value) { return '"' + value + '"'; }
-  static std::string Printed(bool value) { return value ? "true" : "false"; }
-  template <typename Number>
-  requires std::is_arithmetic_v<Number>
-  static std::string Printed(Number value) { return fmt::format("{}", value); }
-  static std::string Printed(const std::vector<std::string>& values) {
-    std::string text;
-    for (const std::string& value : values) text += (text.empty() ? "" : ", ") + Printed(value);
-    return "[" + text + "]";
-  }
-
-  void Converted(User user, const std::string& name, const std::string& help,
-                 const std::string& shown_default, std::function<void(const std::string&)> set,
-                 std::function<std::string()> print) {
-    auto* option = app_->add_option_function<std::string>(
-        "--" + name, [name, set = std::move(set)](const std::string& text) {
-          try {
-            set(text);
-          } catch (const std::invalid_argument& error) {
-            throw CLI::ValidationError("--" + name, error.what());
-          }
-        });
-    Finish(user, name, help, option->default_str(shown_default), std::move(print));
-  }
-  void Finish(User user, const std::string& name, const std::string& help, CLI::Option* option,
-              std::function<std::string()> print) {
-    option->description(help + " [" + EnvironmentName(name) + "]");
-    if ((user & me_) == 0) {
-      option->group("");
-    } else {
-      printers_.emplace_back(name, std::move(print));
-    }
-    names_.push_back(name);
-  }
-
-  CLI::App* app_;
-  User me_;
-  std::vector<std::string> names_;
-  std::vector<std::pair<std::string, std::function<std::string()>>> printers_;
-};
-
-// The file that is named on the command line or in the environment; empty: none.
-std::string ConfigFile(const std::vector<std::string>& words) {
-  constexpr std::string_view kFlag = "--config";
-  for (size_t i = 0; i < words.size(); ++i) {
-    if (words[i] == kFlag && i + 1 < words.size()) return words[i + 1];
-    if (words[i].starts_with(std::string(kFlag) + "=")) return words[i].substr(kFlag.size() + 1);
-  }
-  const char* named = std::getenv(EnvironmentName("config").c_str());
-  return named == nullptr ? "" : named;
-}
-
-void AddAll(Table* table, Options* o) {
-  using enum Table::User;
+void DeclareOptions(OptionTable* table, Options* o) {
+  using enum OptionTable::User;
   table->Plain(kBoth, "data", &o->data, "Directory of this cluster's data, sockets and logs");
   table->Plain(kBoth, "listen", &o->listen,
                "HOST:PORT to serve on (gateway: clients; statekeeper: gateways, other statekeepers and "
@@ -162,6 +81,8 @@ void AddAll(Table* table, Options* o) {
   table->Plain(kBoth, "admin", &o->admin,
                "HOST:PORT for /healthz, /readyz and /metrics; port 0 takes a free one");
   table->Plain(kBoth, "log-level", &o->log_level, "trace, debug, info, warn, error or off");
+  table->Plain(kBoth, "log-format", &o->log_format,
+               "text (lines for people), or json (each line is a JSON object)");
   table->Plain(
       kBoth, "auth-algorithm", &o->auth_algorithm,
       "Signature that clients' tokens (JWT) must have: none (no token is asked for), HS256, RS256 or ES256");
@@ -365,8 +286,12 @@ void AddAll(Table* table, Options* o) {
                "Let subscriptions of class signal use + (one level) and # (the rest) as MQTT does");
 }
 
-// What no single option's parser can see. Returns what is wrong, or nothing.
 std::string Inconsistency(const Options& o) {
+  constexpr std::string_view kLevels[] = {"trace", "debug", "info", "warn", "error", "off"};
+  if (std::ranges::find(kLevels, o.log_level) == std::end(kLevels)) {
+    return "--log-level must be trace, debug, info, warn, error or off";
+  }
+  if (o.log_format != "text" && o.log_format != "json") return "--log-format must be text or json";
   if (o.shards < 1 || o.shards > 65'536) return "--shards must be 1-65536";
   if (o.max_handlers < 1) return "--max-handlers must be at least 1";
   if (o.max_handlers > 10'000) return "--max-handlers must be at most 10000: each is a stack of its own";
@@ -421,8 +346,6 @@ std::string Inconsistency(const Options& o) {
   return "";
 }
 
-}  // namespace
-
 Duration ParseDuration(const std::string& text) {
   return Duration(ParseWithUnit(text, kDurationUnits, "a duration: write 500ms, 30s, 5m or 1h"));
 }
@@ -433,76 +356,5 @@ uint64_t ParseSize(const std::string& text) {
   return ParseWithUnit(text, kSizeUnits, "a size: write 512, 64KiB, 1MiB or 1GiB");
 }
 std::string FormatSize(uint64_t bytes) { return FormatWithUnit(bytes, kSizeUnits); }
-
-int ParseOptions(int argc, char** argv, Process process, Options* options) {
-  const bool gateway = process == Process::kGateway;
-  options->listen = gateway ? "127.0.0.1:8080" : "";
-  options->admin = gateway ? "127.0.0.1:8081" : "127.0.0.1:7401";
-
-  CLI::App app(gateway ? "Dormouse gateway: holds the WebSockets." : "Dormouse statekeeper: holds the hubs.",
-               gateway ? "dormouse-gateway" : "dormouse-statekeeper");
-  app.set_version_flag("--version", DORMOUSE_VERSION);
-  app.set_config("--config", "", "File of the same options, one NAME = VALUE a line");
-  app.get_config_ptr()->envname(EnvironmentName("config"));
-  app.allow_config_extras(CLI::config_extras_mode::error);
-  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
-  Table table(&app, process);
-  AddAll(&table, options);
-  for (const char* list :
-       {"--statekeepers", "--allowed-origins", "--trusted-proxies", "--role-limits", "--disabled-classes"}) {
-    app.get_option(list)->multi_option_policy(CLI::MultiOptionPolicy::Throw)->delimiter(',');
-  }
-  app.footer("--set NAME=VALUE is the same as --NAME VALUE.");
-  bool check = false;
-  app.add_flag("--check-config", check,
-               "Print the options in effect as a config file, passwords hidden, and end")
-      ->configurable(false);
-
-  std::vector<std::string> words;
-  for (int i = 1; i < argc; ++i) {
-    const std::string word = argv[i];
-    if (word == "--set" && i + 1 < argc) {
-      words.push_back("--" + std::string(argv[++i]));
-    } else if (word.starts_with("--set=")) {
-      words.push_back("--" + word.substr(6));
-    } else {
-      words.push_back(word);
-    }
-  }
-  options->password_was_visible = HidePasswords(argc, argv);
-  // CLI11 would let the config file win over the environment; as words, variables win.
-  for (const std::string& name : table.names()) {
-    const char* value = std::getenv(EnvironmentName(name).c_str());
-    const bool given = std::any_of(words.begin(), words.end(), [&](const std::string& word) {
-      return word == "--" + name || word.starts_with("--" + name + "=");
-    });
-    if (value != nullptr && !given) words.push_back("--" + name + "=" + value);
-  }
-  std::string unknown = UnknownVariable(environ, table.names());
-  if (unknown.empty()) unknown = UnknownKey(ConfigFile(words), table.names());
-  if (!unknown.empty()) {
-    std::fprintf(stderr, "%s\n", unknown.c_str());
-    return 2;
-  }
-  try {
-    // It takes them in reverse.
-    app.parse(std::vector<std::string>(words.rbegin(), words.rend()));
-  } catch (const CLI::ParseError& error) {
-    std::ostringstream out;
-    std::ostringstream err;
-    const int status = app.exit(error, out, err);
-    std::fputs(WithoutPasswords(out.str()).c_str(), stdout);
-    std::fputs(WithoutPasswords(err.str()).c_str(), stderr);
-    return status;
-  }
-  if (const std::string wrong = Inconsistency(*options); !wrong.empty()) {
-    std::fprintf(stderr, "%s\nRun with --help for more information.\n", wrong.c_str());
-    return 2;
-  }
-  if (!check) return -1;
-  std::printf("# dormouse-%s %s\n%s", gateway ? "gateway" : "statekeeper", DORMOUSE_VERSION,
-              table.Print().c_str());
-  return 0;
-}
 
 }  // namespace dormouse

@@ -26,6 +26,7 @@ struct Options {
   std::string listen;  // default differs between the processes
   std::string admin;
   std::string log_level = "info";
+  std::string log_format = "text";
 
   // Who may come in. The same for both processes.
   std::string auth_algorithm = "none";

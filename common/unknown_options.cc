@@ -100,7 +100,8 @@ std::string UnknownVariable(const char* const* environment, const std::vector<st
   return "";
 }
 
-std::string UnknownKey(const std::string& path, const std::vector<std::string>& names) {
+std::vector<ConfigKey> ConfigKeys(const std::string& path) {
+  std::vector<ConfigKey> keys;
   std::ifstream file(path);
   std::string line;
   bool in_list = false;  // of several lines
@@ -112,14 +113,19 @@ std::string UnknownKey(const std::string& path, const std::vector<std::string>& 
     }
     const size_t equals = text.find('=');
     if (text.empty() || text[0] == '#' || text[0] == ';' || text[0] == '[') continue;
-    const std::string key(Trim(text.substr(0, equals)));
-    if (equals != std::string_view::npos) {
-      const std::string_view value = Trim(text.substr(equals + 1));
-      in_list = value.starts_with("[") && value.find(']') == std::string_view::npos;
-    }
+    keys.push_back({std::string(Trim(text.substr(0, equals))), number});
+    if (equals == std::string_view::npos) continue;
+    const std::string_view value = Trim(text.substr(equals + 1));
+    in_list = value.starts_with("[") && value.find(']') == std::string_view::npos;
+  }
+  return keys;
+}
+
+std::string UnknownKey(const std::string& path, const std::vector<std::string>& names) {
+  for (const auto& [key, line] : ConfigKeys(path)) {
     if (std::ranges::find(names, key) != names.end()) continue;
     const std::string nearest = Nearest(OptionName(key), names);
-    return fmt::format("{}:{}: there is no option {}{}", path, number, key,
+    return fmt::format("{}:{}: there is no option {}{}", path, line, key,
                        nearest.empty() ? "; --help shows all." : "; is it to be " + nearest + "?");
   }
   return "";

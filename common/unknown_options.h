@@ -12,6 +12,13 @@ namespace dormouse {
 // none that others set: tools of the product, or Kubernetes for a service called dormouse.
 std::string UnknownVariable(const char* const* environment, const std::vector<std::string>& names);
 
+// What a config file gives a value to, in its order. A file that cannot be read has nothing.
+struct ConfigKey {
+  std::string key;
+  int line = 0;
+};
+std::vector<ConfigKey> ConfigKeys(const std::string& path);
+
 // The same of the keys of a config file, with file and line. A file that cannot be read has none.
 std::string UnknownKey(const std::string& path, const std::vector<std::string>& names);
 

@@ -8,18 +8,22 @@
 #include <csignal>
 #include <exception>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "common/admin_server.h"
+#include "common/configuration.h"
 #include "common/descriptor_limit.h"
 #include "common/freed_memory.h"
 #include "common/gateway_identity.h"
 #include "common/http/port_sharers.h"
 #include "common/logging.h"
+#include "common/loop_lag.h"
 #include "common/options.h"
 #include "common/token_authority.h"
 #include "gateway/edge/edge_server.h"
@@ -62,22 +66,50 @@ class StopSignals {
   ev_signal interrupt_;
 };
 
-// What options say of who may come in. nullopt: one of them is wrong, which has been said.
+// SIGHUP has the configuration read again.
+class ReloadSignal {
+ public:
+  ReloadSignal(struct ev_loop* loop, std::function<void()> reload) : reload_(std::move(reload)) {
+    ev_signal_init(
+        &signal_,
+        [](struct ev_loop*, ev_signal* signal, int) { static_cast<ReloadSignal*>(signal->data)->reload_(); },
+        SIGHUP);
+    signal_.data = this;
+    ev_signal_start(loop, &signal_);
+  }
+
+ private:
+  const std::function<void()> reload_;
+  ev_signal signal_;
+};
+
+// What options say of who may come in. nullopt: one of them is wrong, `*wrong` says which.
 struct Entry {
-  std::unique_ptr<TokenAuthority> tokens;  // nullptr: upgrades need none
   OriginList origins;
   TrustedProxies proxies;
 };
-std::optional<Entry> ReadEntry(const Options& options) {
-  std::string wrong;
+std::optional<Entry> ReadEntry(const Options& options, std::string* wrong) {
   Entry entry;
-  if (auto origins = OriginList::Parse(options.allowed_origins, &wrong)) entry.origins = std::move(*origins);
-  if (auto proxies = TrustedProxies::Parse(options.trusted_proxies, &wrong))
+  if (auto origins = OriginList::Parse(options.allowed_origins, wrong)) entry.origins = std::move(*origins);
+  if (auto proxies = TrustedProxies::Parse(options.trusted_proxies, wrong))
     entry.proxies = std::move(*proxies);
-  if (options.auth_upgrade) entry.tokens = NewTokenAuthority(options, &wrong);
-  if (wrong.empty()) return entry;
-  SPDLOG_ERROR("{}", wrong);
-  return std::nullopt;
+  return wrong->empty() ? std::optional(std::move(entry)) : std::nullopt;
+}
+
+// What may change while the gateway runs is filled in.
+EdgeServer::Config EdgeConfig(const Options& options, Entry entry) {
+  EdgeServer::Config config;
+  config.drain_window_ms = options.drain_window.count();
+  config.handshake_timeout_ms = options.handshake_timeout.count();
+  config.origins = std::move(entry.origins);
+  config.proxies = std::move(entry.proxies);
+  config.max_connections = options.max_connections;
+  config.max_connections_per_address = options.max_connections_per_address;
+  config.inbound_buffer = options.inbound_buffer;
+  config.outbound_buffer = options.outbound_buffer;
+  config.connection_window = options.connection_window;
+  config.compression = options.compression == "deflate";
+  return config;
 }
 
 // The directory of the page. nullopt: that is none, which has been said.
@@ -130,11 +162,17 @@ std::string ClusterOf(const Options& options, const std::vector<std::string>& st
   return cluster;
 }
 
-int Run(const Options& options) {
-  const std::optional<Entry> entry = ReadEntry(options);
+int Run(ConfigurationInEffect* in_effect) {
+  const std::shared_ptr<const Configuration> configuration = in_effect->Get();
+  const Options& options = configuration->options();
+  std::string wrong;
+  std::optional<Entry> entry = ReadEntry(options, &wrong);
+  std::unique_ptr<TokenAuthority> tokens;  // nullptr: upgrades need none
+  if (wrong.empty() && options.auth_upgrade) tokens = NewTokenAuthority(options, &wrong);
+  if (!wrong.empty()) SPDLOG_ERROR("{}", configuration->Located(wrong));
   const std::optional<Way> way = ReadWay(options);
   const std::optional<std::string> web_root = ReadWebRoot(options);
-  if (!entry.has_value() || !way.has_value() || !web_root.has_value()) return 1;
+  if (!wrong.empty() || !way.has_value() || !web_root.has_value()) return 1;
   const GrpcLog grpc_log(nullptr);
   RaiseDescriptorLimit();
   KeepSomeFreedMemory();
@@ -144,40 +182,44 @@ int Run(const Options& options) {
   const std::string identity = NewGatewayIdentity();
   auto registry = std::make_shared<prometheus::Registry>();
   GatewayMetrics metrics(registry.get());
-  EdgeServer edge({.gateway = GatewayIdOf(identity),
-                   .listen = options.listen,
-                   .web_root = *web_root,
-                   .shipped_web_root = DefaultWebRoot(),
-                   .drain_window_ms = options.drain_window.count(),
-                   .handshake_timeout_ms = options.handshake_timeout.count(),
-                   .tokens = entry->tokens.get(),
-                   .origins = entry->origins,
-                   .proxies = entry->proxies,
-                   .proxy_protocol = options.proxy_protocol,
-                   .max_connections = options.max_connections,
-                   .max_connections_per_address = options.max_connections_per_address,
-                   .inbound_buffer = options.inbound_buffer,
-                   .outbound_buffer = options.outbound_buffer,
-                   .connection_window = options.connection_window,
-                   .compression = options.compression == "deflate",
-                   .hub_view = options.hub_view},
-                  loop, &metrics);
+  EdgeServer::Config edge_config = EdgeConfig(options, std::move(*entry));
+  edge_config.gateway = GatewayIdOf(identity);
+  edge_config.listen = options.listen;
+  edge_config.web_root = *web_root;
+  edge_config.shipped_web_root = DefaultWebRoot();
+  edge_config.tokens = tokens.get();
+  edge_config.proxy_protocol = options.proxy_protocol;
+  edge_config.hub_view = options.hub_view;
+  EdgeServer edge(std::move(edge_config), loop, &metrics);
   const std::unique_ptr<StatekeeperLinks> links =
       NewStatekeeperLinks({.identity = identity,
                            .statekeepers = way->statekeepers,
                            .credentials = way->credentials,
-                           .replay_buffer = options.replay_buffer},
+                           .replay_buffer = options.replay_buffer,
+                           .batch_deliveries = metrics.batch_deliveries},
                           loop, &edge);
   PortSharers sharers(ClusterOf(options, way->statekeepers));
-  std::string wrong = sharers.Claim(options.listen);
+  wrong = sharers.Claim(options.listen);
   if (wrong.empty()) wrong = edge.Start(links.get());
   if (!wrong.empty()) {
     SPDLOG_ERROR("{}", wrong);
     return 1;
   }
   sharers.Settle(edge.port());
-  const AdminServer admin(options.admin, registry, [&edge] { return edge.readiness(); });
+  const AdminServer admin(
+      options.admin, registry, [&edge] { return edge.readiness(); }, in_effect);
+  const LoopLag lag(loop, &LoopLag::NewHistogram(registry.get(), {}));
   const StopSignals signals(loop, &edge);
+  const ReloadSignal reload_signal(loop, [&] {
+    Reload(in_effect, [&](const Configuration& next, const std::vector<Configuration::Change>&) {
+      std::string unfit;
+      std::optional<Entry> changed = ReadEntry(next.options(), &unfit);
+      if (!changed.has_value()) return unfit;
+      SetLogging(next.options().log_level, next.options().log_format);
+      edge.Change(EdgeConfig(next.options(), std::move(*changed)));
+      return unfit;
+    });
+  });
   SPDLOG_INFO("listening on port {}, admin on port {}", edge.port(), admin.port());
   ev_run(loop, 0);
   SPDLOG_INFO("stopped");
@@ -188,15 +230,17 @@ int Run(const Options& options) {
 }  // namespace dormouse
 
 int main(int argc, char** argv) {
-  umask(S_IRWXG | S_IRWXO);  // whatever it comes to write is for this user alone
-  dormouse::Options options;
-  if (const int status = dormouse::ParseOptions(argc, argv, dormouse::Process::kGateway, &options);
-      status >= 0) {
-    return status;
-  }
-  dormouse::InitLogging("gateway", options.log_level);
+  umask(S_IRWXG | S_IRWXO);      // whatever it comes to write is for this user alone
+  std::signal(SIGHUP, SIG_IGN);  // until somebody can listen
+  int status = 0;
+  std::optional<dormouse::Configuration> configuration =
+      dormouse::Configuration::Read(argc, argv, dormouse::Process::kGateway, &status);
+  if (!configuration.has_value()) return status;
+  const dormouse::Options& options = configuration->options();
+  dormouse::InitLogging("gateway", options.log_level, options.log_format);
+  dormouse::ConfigurationInEffect in_effect(std::move(*configuration));
   try {
-    return dormouse::Run(options);
+    return dormouse::Run(&in_effect);
   } catch (const std::exception& error) {
     SPDLOG_ERROR("{}", error.what());
     return 1;

@@ -13,7 +13,7 @@ int main(int argc, char** argv) {
   std::unique_ptr<TokenAuthority> authority;
   return RunStatekeeper(argc, argv,
                         [&authority](const Options& options, HubClassRegistry* classes, std::string* error) {
-                          if (options.auth_algorithm != "none") {
+                          if (authority == nullptr && options.auth_algorithm != "none") {
                             authority = NewTokenAuthority(options, error);
                             if (authority == nullptr) return false;
                           }

@@ -3,17 +3,21 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
+#include <functional>
 #include <future>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "common/admin_server.h"
+#include "common/configuration.h"
 #include "common/descriptor_limit.h"
 #include "common/freed_memory.h"
 #include "common/ids.h"
@@ -43,7 +47,8 @@ constexpr Duration kStopPatience{5'000};
 
 int Fail(const std::string& message) {
   SPDLOG_ERROR("{}", message);
-  std::fprintf(stderr, "dormouse-statekeeper: %s\n", message.c_str());
+  // Also where nothing is logged; but not between JSON.
+  if (!LogIsJson()) std::fprintf(stderr, "dormouse-statekeeper: %s\n", message.c_str());
   return 1;
 }
 
@@ -79,7 +84,55 @@ std::string WhyNotListening(const Options& options, const LinkCredentials& crede
       options.listen, kHowToTrust);
 }
 
-int Run(const Options& options, const RegisterClasses& register_classes) {
+HubLimits LimitsOf(const Options& options) {
+  return {.max_attachment = options.max_attachment,
+          .max_state = options.max_state,
+          .max_output = options.max_output,
+          .max_changes = options.max_changes,
+          .handler_budget = options.handler_budget,
+          .connection_cpu = options.connection_cpu};
+}
+
+// What of a configuration may change while the statekeeper runs. Empty, or what is wrong; nothing has changed
+// then.
+std::string Change(const Options& options, const std::vector<Configuration::Change>& changes,
+                   const RegisterClasses& register_classes, prometheus::Registry* registry,
+                   const std::vector<std::unique_ptr<Lane>>& lanes, Ownership* ownership) {
+  // Hubs in memory are made anew by that: not where only the log changes.
+  const bool of_hubs = std::ranges::any_of(changes, [](const Configuration::Change& change) {
+    return change.option != "log-level" && change.option != "log-format";
+  });
+  std::shared_ptr<HubClassRegistry> classes;
+  if (of_hubs) {
+    classes = std::make_shared<HubClassRegistry>();
+    std::string wrong;
+    if (!register_classes(options, classes.get(), &wrong)) return wrong;
+    classes->UseMetrics(registry);
+    ownership->ChangeClasses(Profiles(*classes));
+  }
+  SetLogging(options.log_level, options.log_format);
+  for (const auto& lane : lanes) {
+    lane->Post([to = lane.get(), changed = Lane::Changes{.hibernate_after = options.hibernate_after,
+                                                         .limits = LimitsOf(options),
+                                                         .max_awake = options.max_awake,
+                                                         .classes = classes}] { to->Change(changed); });
+  }
+  return "";
+}
+
+// SIGHUP is answered with `reload`. Returns the one that says that the process is to end.
+int AwaitEnd(const std::function<void()>& reload) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, number);
+  int received = 0;
+  for (sigwait(&signals, &received); received == SIGHUP; sigwait(&signals, &received)) reload();
+  return received;
+}
+
+int Run(ConfigurationInEffect* in_effect, const RegisterClasses& register_classes) {
+  const std::shared_ptr<const Configuration> configuration = in_effect->Get();
+  const Options& options = configuration->options();
   RaiseDescriptorLimit();
   KeepSomeFreedMemory();
   const uint64_t incarnation = NewGatewayId();
@@ -134,6 +187,7 @@ int Run(const Options& options, const RegisterClasses& register_classes) {
   }
 
   auto registry = std::make_shared<prometheus::Registry>();
+  classes.UseMetrics(registry.get());
   std::shared_ptr<const LinkGate> gate;  // of the port, if there is one
   if (!options.listen.empty()) gate = std::make_shared<LinkGate>(credentials, admin_key, registry.get());
   const GrpcLog grpc_log([gate] {
@@ -153,12 +207,7 @@ int Run(const Options& options, const RegisterClasses& register_classes) {
     config.hibernate_after = options.hibernate_after;
     config.reap_interval = options.reap_interval;
     config.gateway_grace = options.gateway_grace;
-    config.limits = {.max_attachment = options.max_attachment,
-                     .max_state = options.max_state,
-                     .max_output = options.max_output,
-                     .max_changes = options.max_changes,
-                     .handler_budget = options.handler_budget,
-                     .connection_cpu = options.connection_cpu};
+    config.limits = LimitsOf(options);
     config.max_handlers = options.max_handlers;
     config.max_awake = options.max_awake;
     config.store_timeout = options.commit_timeout;
@@ -188,7 +237,7 @@ int Run(const Options& options, const RegisterClasses& register_classes) {
   ownership_config.new_store = [&stores](struct ev_loop* loop) { return stores->NewClusterStore(loop); };
   ownership = std::make_unique<Ownership>(std::move(ownership_config), &lease, &shards, registry.get());
 
-  operators = NewAdminService(credentials, ownership.get(), &shards, registry);
+  operators = NewAdminService(credentials, ownership.get(), &shards, registry, in_effect);
 
   LinkServer::Config server_config;
   server_config.addresses = {"unix:" + unix_path};
@@ -217,12 +266,13 @@ int Run(const Options& options, const RegisterClasses& register_classes) {
   std::atomic<bool> stopping{false};
   std::unique_ptr<AdminServer> admin;
   try {
-    admin = std::make_unique<AdminServer>(options.admin, registry, [&] {
+    const auto readiness = [&] {
       Fitness fitness{.stopping = stopping, .membership = ownership->NotReady()};
       fitness.store_is_silent = ownership->StoreIsSilent();
       for (const auto& lane : lanes) fitness.stores.push_back(lane->store_report());
       return JudgeFitness(fitness);
-    });
+    };
+    admin = std::make_unique<AdminServer>(options.admin, registry, readiness, in_effect);
   } catch (const std::runtime_error& failure) {
     stop_lanes(Duration(0));
     return Fail(failure.what());
@@ -231,12 +281,11 @@ int Run(const Options& options, const RegisterClasses& register_classes) {
   SPDLOG_INFO("statekeeper {:016x} joins with {} lanes on {}; admin on port {}", incarnation, lane_count,
               fmt::join(server_config.addresses, " and "), admin->port());
 
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  int received = 0;
-  sigwait(&signals, &received);
+  const int received = AwaitEnd([&] {
+    Reload(in_effect, [&](const Configuration& next, const std::vector<Configuration::Change>& changes) {
+      return Change(next.options(), changes, register_classes, registry.get(), lanes, ownership.get());
+    });
+  });
   SPDLOG_INFO("signal {}: handing over, and finishing what was begun", received);
   stopping = true;
   ownership->HandOver(options.stop_timeout);
@@ -250,10 +299,19 @@ int Run(const Options& options, const RegisterClasses& register_classes) {
 
 int RunStatekeeper(int argc, char** argv, const RegisterClasses& register_classes) {
   umask(S_IRWXG | S_IRWXO);  // state and sockets are for this user alone
-  Options options;
-  const int status = ParseOptions(argc, argv, Process::kStatekeeper, &options);
-  if (status >= 0) return status;
-  InitLogging("statekeeper", options.log_level);
+  // Every thread inherits this: signals are taken by sigwait in Run alone.
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, number);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+
+  int status = 0;
+  std::optional<Configuration> configuration =
+      Configuration::Read(argc, argv, Process::kStatekeeper, &status);
+  if (!configuration.has_value()) return status;
+  const Options& options = configuration->options();
+  InitLogging("statekeeper", options.log_level, options.log_format);
   if (options.password_was_visible) {
     SPDLOG_WARN(
         "A password stood on the command line, where others could see it until now (and whatever wrote it "
@@ -261,15 +319,8 @@ int RunStatekeeper(int argc, char** argv, const RegisterClasses& register_classe
         "show it still). Put it in a file, name that with store-password-file and write USER@HOST in "
         "--store.");
   }
-
-  // Every thread inherits this: signals are taken by sigwait in Run alone.
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);
-  return Run(options, register_classes);
+  ConfigurationInEffect in_effect(std::move(*configuration));
+  return Run(&in_effect, register_classes);
 }
 
 }  // namespace dormouse

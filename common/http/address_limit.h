@@ -46,6 +46,8 @@ class AddressLimit {
     Visitor* visitor_ = nullptr;
   };
 
+  // From now on. Sockets that came while there was no limit do not count.
+  void set_limit(uint32_t limit) { limit_ = limit; }
   // nullopt: the visitor has as many as it may.
   std::optional<Seat> Take(const IpAddress& address);
   size_t visitors() const { return visitors_.size(); }
@@ -58,7 +60,7 @@ class AddressLimit {
   };
   void GiveBack(Visitor* visitor);
 
-  const uint32_t limit_;
+  uint32_t limit_;
   std::unordered_map<uint64_t, Visitor, Hash> visitors_;
 };
 

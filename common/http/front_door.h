@@ -74,6 +74,8 @@ class FrontDoor {
   void TurnAway(int fd, const HttpReply& reply);
   // Answers one whose socket its handler took (Handler::OnRequest) to find out what to say.
   void Finish(int fd, AddressLimit::Seat seat, const HttpReply& reply);
+  // For who comes from now on.
+  void set_deadline_ms(int64_t deadline_ms) { limits_.deadline_ms = deadline_ms; }
   size_t size() const { return visitors_.size(); }
 
  private:
@@ -108,7 +110,7 @@ class FrontDoor {
   void PostponeDeadline(Visitor* visitor);
 
   struct ev_loop* loop_;
-  const Limits limits_;
+  Limits limits_;
   Handler* handler_;
   LoopTimers timers_;
   HttpDate date_;

@@ -1,6 +1,7 @@
 #include "deploy/ctl/commands.h"
 
 #include <fmt/format.h>
+#include <google/protobuf/util/json_util.h>
 
 #include <algorithm>
 #include <map>
@@ -8,6 +9,7 @@
 #include <utility>
 
 #include "common/clock.h"
+#include "deploy/ctl/admin_page.h"
 #include "deploy/ctl/say.h"
 
 namespace dormouse {
@@ -53,6 +55,43 @@ void Shards(ClusterClient* cluster, const std::string& owner, bool summary, Form
   request.set_owner(owner);
   const admin::ShardsReply reply = cluster->Ask(&Stub::Shards, request);
   Print(summary ? ShowShardSummary(reply, form) : ShowShards(reply, form));
+}
+
+void Config(ClusterClient* cluster, const ConfigQuery& query, Form form) {
+  std::vector<ConfigOf> all;
+  const auto ask = [&](const std::string& member) {
+    admin::ConfigRequest request;
+    request.set_member(member);
+    const admin::ConfigReply reply = cluster->Ask(&Stub::Config, request);
+    all.push_back({"statekeeper " + reply.member(), reply});
+  };
+  if (!query.statekeeper.empty()) {
+    ask(query.statekeeper);
+  } else {
+    for (const admin::Member& member : cluster->members().members()) ask(member.id());
+  }
+  for (const std::string& address : query.gateways) {
+    admin::ConfigReply reply;
+    google::protobuf::util::JsonParseOptions lenient;
+    lenient.ignore_unknown_fields = true;  // it may be of a later version
+    if (!google::protobuf::util::JsonStringToMessage(AdminPage(address, "/config", query.timeout), &reply,
+                                                     lenient)
+             .ok()) {
+      throw Failure(Exit::kFailed, fmt::format("what {} says at /config cannot be read", address));
+    }
+    all.push_back({fmt::format("{} at {}", reply.process(), address), reply});
+  }
+  if (query.changed) {
+    for (ConfigOf& each : all) {
+      auto* settings = each.reply.mutable_settings();
+      settings->erase(std::remove_if(settings->begin(), settings->end(),
+                                     [](const auto& setting) {
+                                       return setting.source() == "default" && setting.pending().empty();
+                                     }),
+                      settings->end());
+    }
+  }
+  Print(ShowConfig(all, form));
 }
 
 void Hubs(ClusterClient* cluster, const HubQuery& query, Form form) {

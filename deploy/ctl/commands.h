@@ -16,6 +16,17 @@ namespace dormouse {
 void Members(ClusterClient* cluster, Form form);
 void Shards(ClusterClient* cluster, const std::string& owner, bool summary, Form form);
 
+// `statekeeper`: only this one; else all. `gateways`: the admin ports (HOST:PORT) of gateways, who are asked,
+// too, each for no longer than `timeout`. `changed`: leaves out what
+// has its default.
+struct ConfigQuery {
+  std::string statekeeper;
+  std::vector<std::string> gateways;
+  bool changed = false;
+  Duration timeout{10'000};
+};
+void Config(ClusterClient* cluster, const ConfigQuery& query, Form form);
+
 struct HubQuery {
   std::string hub_class;  // empty: all
   bool awake = false;

@@ -113,6 +113,9 @@ TEST_F(DormousectlTest, ShowsTables) {
        AllOf(ContainsRegex(std::string("STATEKEEPER +ADDRESS +STATE +SHARDS +LANES +STARTED +VERSION\n") +
                            kOne + " +127.0.0.1:[0-9]+ +serving +4 +2 +[0-9]+ d .*ago +0.1.0"),
              HasSubstr("1 shard of 8 without a living owner"))},
+      {"config 11",
+       AllOf(ContainsRegex(std::string("statekeeper ") + kOne + ", no config file\nOPTION +VALUE +FROM\n"),
+             Not(HasSubstr(kTwo)))},
       {"shards", AllOf(ContainsRegex("SHARD +EPOCH +OWNER"),
                        ContainsRegex("7 +2 +3333333333334333 +the owner is gone"))},
       {"shards --owner 11", AllOf(HasSubstr(kOne), Not(HasSubstr(kTwo)))},
@@ -151,6 +154,10 @@ TEST_F(DormousectlTest, PrintsOneJsonDocumentWithNamesThatStay) {
   EXPECT_TRUE(members["members"][0]["asked"].GetBool());
   EXPECT_FALSE(members["members"][1]["asked"].GetBool());
 
+  const auto config = Json("config", {"processes"});
+  ASSERT_EQ(config["processes"].Size(), 2u);
+  EXPECT_THAT(NamesOf(config["processes"][0]),
+              testing::ElementsAre("process", "id", "version", "file", "settings"));
   const auto shards = Json("shards", {"shards"});
   EXPECT_EQ(shards["shards"].Size(), 8u);
   EXPECT_THAT(NamesOf(shards["shards"][0]), ElementsAre("shard", "epoch", "owner", "owner_lives", "avoid"));

@@ -13,6 +13,7 @@
 #include "common/logging.h"
 #include "common/options.h"
 #include "common/shard.h"
+#include "common/version.h"
 #include "deploy/ctl/cluster_client.h"
 #include "deploy/ctl/commands.h"
 #include "deploy/ctl/copies.h"
@@ -42,6 +43,7 @@ struct Words {
   bool json = false;
 
   std::string hub;
+  ConfigQuery config;
   HubQuery query;
   uint64_t limit = 0;
   std::string owner;
@@ -111,6 +113,19 @@ class Commands {
   void AddViews() {
     Words* w = words_;
     Add("members", "The living statekeepers", [](auto* cluster, Form form) { Members(cluster, form); });
+
+    CLI::App* config =
+        Add("config", "The options of each process as they are in effect, and where each is from",
+            [w](auto* cluster, Form form) {
+              w->config.timeout = ParseDuration(w->timeout);
+              Config(cluster, w->config, form);
+            });
+    config->add_option("statekeeper", w->config.statekeeper, "Only this one")->type_name("ID|ADDRESS");
+    config->add_option("--gateway", w->config.gateways, "Gateways, too, by their admin ports")
+        ->delimiter(',')
+        ->allow_extra_args(false)
+        ->type_name("HOST:PORT[,...]");
+    config->add_flag("--changed", w->config.changed, "Only what has not its default");
 
     CLI::App* shards = Add("shards", "Who owns which shard",
                            [w](auto* cluster, Form form) { Shards(cluster, w->owner, w->summary, form); });
@@ -255,7 +270,7 @@ int Run(int argc, char** argv) {
   Words words;
   Action action;
   CLI::App app("See and steer a running Dormouse cluster.", "dormousectl");
-  app.set_version_flag("--version", DORMOUSE_VERSION);
+  app.set_version_flag("--version", VersionText());
   app.require_subcommand(1);
   app.get_formatter()->column_width(32);
   app.footer(kFooter);

@@ -138,6 +138,40 @@ std::string ShowMembers(const admin::MembersReply& members, int64_t now_ms, Form
   return text;
 }
 
+std::string ShowConfig(const std::vector<ConfigOf>& all, Form form) {
+  if (form == Form::kJson) {
+    Json json;
+    json.Objects("processes", all, [&](const ConfigOf& each) {
+      const admin::ConfigReply& reply = each.reply;
+      json.Text("process", reply.process())
+          .Text("id", reply.member())
+          .Text("version", reply.version())
+          .Text("file", reply.file())
+          .Objects("settings", reply.settings(), [&](const admin::ConfigReply::Setting& setting) {
+            json.Text("name", setting.name())
+                .Text("value", setting.value())
+                .Text("source", setting.source())
+                .Text("from", setting.from())
+                .Bool("reloadable", setting.reloadable());
+            if (!setting.pending().empty()) json.Text("pending", setting.pending());
+          });
+    });
+    return json.Finish();
+  }
+  std::string text;
+  for (const ConfigOf& each : all) {
+    Table table({"OPTION", "VALUE", "FROM"});
+    for (const admin::ConfigReply::Setting& setting : each.reply.settings()) {
+      const std::string later =
+          setting.pending().empty() ? "" : fmt::format("; after a restart: {}", setting.pending());
+      table.Add({setting.name(), setting.value(), setting.from() + later});
+    }
+    text += fmt::format("{}{}, {}\n{}", text.empty() ? "" : "\n", each.who,
+                        each.reply.file().empty() ? "no config file" : each.reply.file(), table.Text());
+  }
+  return text;
+}
+
 std::string ShowShards(const admin::ShardsReply& shards, Form form) {
   if (form == Form::kJson) {
     Json json;

@@ -23,6 +23,11 @@ struct ConnectionList {
   std::vector<admin::ConnectionsReply::Connection> connections;
   bool complete = true;
 };
+// Of one process.
+struct ConfigOf {
+  std::string who;  // in words
+  admin::ConfigReply reply;
+};
 // Of one statekeeper; rates are per second.
 struct LoadRow {
   admin::Member member;
@@ -37,6 +42,7 @@ struct LoadRow {
 std::string ShowMembers(const admin::MembersReply& members, int64_t now_ms, Form form);
 std::string ShowShards(const admin::ShardsReply& shards, Form form);
 std::string ShowShardSummary(const admin::ShardsReply& shards, Form form);
+std::string ShowConfig(const std::vector<ConfigOf>& all, Form form);
 std::string ShowHubs(const HubList& list, Form form);
 std::string ShowHub(const admin::HubReply& hub, int64_t now_ms, Form form);
 std::string ShowConnections(const ConnectionList& list, int64_t now_ms, Form form);

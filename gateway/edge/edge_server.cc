@@ -137,6 +137,20 @@ std::string EdgeServer::Start(StatekeeperLinks* links) {
   return wrong;
 }
 
+void EdgeServer::Change(const Config& changed) {
+  config_.origins = changed.origins;
+  config_.proxies = changed.proxies;
+  config_.max_connections = changed.max_connections;
+  config_.compression = changed.compression;
+  config_.drain_window_ms = changed.drain_window_ms;
+  address_limit_.set_limit(changed.max_connections_per_address);
+  front_door_.set_deadline_ms(changed.handshake_timeout_ms);
+  partials_.set_limit(changed.inbound_buffer);
+  waiting_.limit = changed.outbound_buffer;
+  inbound_->set_window(changed.connection_window);
+  if (hub_view_.has_value()) hub_view_->set_origins(changed.origins);
+}
+
 // --- What comes from the links.
 
 void EdgeServer::OnDelivery(const DeliveryView& delivery) { outbound_->Deliver(delivery); }
@@ -249,9 +263,14 @@ HttpReply EdgeServer::OnPlainRequest(const HttpRequest& request) {
 
 std::optional<HttpReply> EdgeServer::OnUpgrade(const HttpRequest& request, const FrontDoor::Visit& visit,
                                                const IpAddress& client) {
-  if (draining_) return Busy("This gateway is stopping; connect again to reach another.\n");
-  if (!router_.has_profiles())
+  if (draining_) {
+    metrics_->Refused(RefusalCause::kStopping);
+    return Busy("This gateway is stopping; connect again to reach another.\n");
+  }
+  if (!router_.has_profiles()) {
+    metrics_->Refused(RefusalCause::kNotReady);
     return Busy("This gateway has not found a statekeeper yet; try again in a second.\n");
+  }
   Router::Match match = router_.Find(request.path);
   if (match.result == Router::Result::kUnknownPath) return NotFound(request.path);
   if (match.result == Router::Result::kBadName) return BadName();
@@ -454,6 +473,7 @@ void EdgeServer::OnTurnEnd() {
   metrics_->outbound_queued_bytes->Set(static_cast<double>(waiting_.queued));
   metrics_->outbound_buffer_bytes->Set(static_cast<double>(waiting_.memory));
   metrics_->events_unsettled->Set(static_cast<double>(unsettled));
+  metrics_->replay_buffer_bytes->Set(static_cast<double>(links_->unsettled_bytes()));
   trim_.Held(waiting_.memory + partials_.used());
   if (!ready_ || !IsReady()) UpdateReadiness();  // while it is not ready, the reason may change
   if (draining_ && drained_ != nullptr && table_.size() == 0) {

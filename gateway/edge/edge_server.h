@@ -87,6 +87,10 @@ class EdgeServer : public StatekeeperLinks::Edge, private FrontDoor::Handler, pr
   // at once.
   void Drain(std::function<void()> done);
 
+  // Takes over what of a configuration may change while sockets are open: who may come in, the limits, the
+  // drain window and compression. Sockets that are open stay, and are compressed as they were.
+  void Change(const Config& changed);
+
   // From any thread.
   AdminServer::Readiness readiness() const;
 
@@ -134,7 +138,7 @@ class EdgeServer : public StatekeeperLinks::Edge, private FrontDoor::Handler, pr
   void UpdateReadiness();
   void FinishDrain();
 
-  const Config config_;
+  Config config_;
   struct ev_loop* loop_;
   GatewayMetrics* metrics_;
   StatekeeperLinks* links_ = nullptr;

@@ -18,8 +18,8 @@ constexpr std::array<const char*, kCloseCauses> kCloseCauseNames = {
     "client",       "broken",         "hub",           "idle",          "not_admitted", "too_large",
     "invalid_utf8", "protocol_error", "partials_full", "slow_consumer", "going_away",   "outbound_full",
     "rate_limit",   "unreadable"};
-constexpr std::array<const char*, kRefusalCauses> kRefusalCauseNames = {"token", "origin", "address_limit",
-                                                                        "full", "proxy_header"};
+constexpr std::array<const char*, kRefusalCauses> kRefusalCauseNames = {
+    "token", "origin", "address_limit", "full", "proxy_header", "stopping", "not_ready"};
 
 // One counter per cause, so that each is there from the start, at zero.
 template <size_t kCount>
@@ -46,6 +46,8 @@ GatewayMetrics::GatewayMetrics(prometheus::Registry* registry)
       outbound_buffer_bytes(Gauge(registry, "dormouse_outbound_buffer_bytes",
                                   "Memory for what waits for slow sockets, shared bytes counted once")),
       events_unsettled(Gauge(registry, "dormouse_events_unsettled", "Events not settled by their hubs yet")),
+      replay_buffer_bytes(Gauge(registry, "dormouse_replay_buffer_bytes",
+                                "Memory for events that are not settled, of all statekeeper lanes")),
       opened(Counter(registry, "dormouse_connections_opened_total", "WebSockets opened")),
       handshake_timeouts(Counter(registry, "dormouse_handshake_timeouts_total",
                                  "Requests that did not come in time, or before too many others")),
@@ -70,6 +72,12 @@ GatewayMetrics::GatewayMetrics(prometheus::Registry* registry)
                   "not read them")),
       windows_full(Counter(registry, "dormouse_connection_windows_full_total",
                            "Times that a WebSocket was read no further until its hub had dealt with more")),
+      batch_deliveries(&prometheus::BuildHistogram()
+                            .Name("dormouse_batch_deliveries")
+                            .Help("Deliveries in a batch that a statekeeper lane sent")
+                            .Register(*registry)
+                            .Add({}, prometheus::Histogram::BucketBoundaries{1, 2, 4, 8, 16, 32, 64, 128, 256,
+                                                                             512, 1024})),
       closes_(CountersByReason(registry, "dormouse_closes_total", "WebSockets closed", kCloseCauseNames)),
       refusals_(CountersByReason(registry, "dormouse_refusals_total", "Clients that were not let in",
                                  kRefusalCauseNames)),

@@ -5,6 +5,7 @@
 #include <prometheus/counter.h>
 #include <prometheus/family.h>
 #include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 
 #include <array>
@@ -39,8 +40,10 @@ enum class RefusalCause : uint8_t {
   kAddressLimit,  // its address has as many sockets as it may
   kFull,          // the gateway has as many as it may, or as its descriptors allow
   kProxyHeader,   // a proxy did not begin with a good PROXY header
+  kStopping,      // the gateway stops
+  kNotReady,      // it has not found a statekeeper yet
 };
-inline constexpr size_t kRefusalCauses = 5;
+inline constexpr size_t kRefusalCauses = 7;
 
 class GatewayMetrics {
  public:
@@ -53,6 +56,7 @@ class GatewayMetrics {
   prometheus::Gauge* outbound_queued_bytes;
   prometheus::Gauge* outbound_buffer_bytes;
   prometheus::Gauge* events_unsettled;
+  prometheus::Gauge* replay_buffer_bytes;
   prometheus::Counter* opened;
   prometheus::Counter* handshake_timeouts;
   prometheus::Counter* accepts_crowded;
@@ -68,6 +72,7 @@ class GatewayMetrics {
   prometheus::Counter* oversized;
   prometheus::Counter* answers_dropped;
   prometheus::Counter* windows_full;
+  prometheus::Histogram* batch_deliveries;
 
   void Closed(CloseCause cause) { closes_[static_cast<size_t>(cause)]->Increment(); }
   void Refused(RefusalCause cause) { refusals_[static_cast<size_t>(cause)]->Increment(); }

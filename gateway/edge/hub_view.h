@@ -40,6 +40,8 @@ class HubView {
   HubView(const HubView&) = delete;
   HubView& operator=(const HubView&) = delete;
 
+  void set_origins(const OriginList& origins) { origins_ = origins; }
+
   static bool Concerns(const HttpRequest& request);
   // As FrontDoor::Handler::OnRequest: the reply, or nothing, when it comes later.
   std::optional<HttpReply> OnRequest(const HttpRequest& request, const FrontDoor::Visit& visit);
@@ -63,7 +65,7 @@ class HubView {
   const Router* const router_;
   StatekeeperLinks* const links_;
   const TokenAuthority* const tokens_;
-  const OriginList origins_;
+  OriginList origins_;
   TokenBucket questions_;
   std::map<uint64_t, Waiting> waiting_;  // by the question's number
   ev_timer timer_;                       // runs while somebody waits

@@ -52,6 +52,7 @@ class Inbound {
   void OnUncongested();
   // As StatekeeperLinks::Edge's.
   void OnSettled(const EventView& event);
+  void set_window(uint32_t window) { window_ = window; }
 
  private:
   // Bytes of messages from pieces that are handed on in a turn; one message may go beyond it.
@@ -78,7 +79,7 @@ class Inbound {
   TemplateValues Values(const Connection& connection) const;
 
   const GatewayId gateway_;
-  const uint32_t window_;
+  uint32_t window_;
   WebSockets* sockets_;
   ConnectionTable* table_;
   EventWriter* events_;

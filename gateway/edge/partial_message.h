@@ -76,6 +76,7 @@ class PartialBudget {
   PartialBudget(const PartialBudget&) = delete;
   PartialBudget& operator=(const PartialBudget&) = delete;
 
+  void set_limit(uint64_t limit) { limit_ = limit; }
   uint64_t used() const { return used_; }
   // The message of the highest cost, up to a factor of two; nullptr: none holds anything. Looks at one
   // message of each size.
@@ -88,7 +89,7 @@ class PartialBudget {
   // Messages that hold memory, by the number of bits of how much. Each list in the order of headway: who has
   // made none for longest is the first.
   std::array<List, 65> by_size_;
-  const uint64_t limit_;
+  uint64_t limit_;
   uint64_t used_ = 0;
 };
 

@@ -3,6 +3,7 @@
 #include <absl/functional/function_ref.h>
 #include <ev.h>
 #include <grpcpp/completion_queue.h>
+#include <prometheus/histogram.h>
 
 #include <algorithm>
 #include <deque>
@@ -99,6 +100,22 @@ struct Shard {
   uint64_t commits = 0;      // that were durable, by the word of an owner
   bool enqueued = false;     // is in lane->unsent
   bool congested = false;
+};
+
+// How many deliveries a batch has; those with notes alone do not count.
+class CountedBatch {
+ public:
+  explicit CountedBatch(prometheus::Histogram* histogram) : histogram_(histogram) {}
+  ~CountedBatch() {
+    if (histogram_ != nullptr && count_ > 0) histogram_->Observe(count_);
+  }
+  CountedBatch(const CountedBatch&) = delete;
+  CountedBatch& operator=(const CountedBatch&) = delete;
+  void Add() { ++count_; }
+
+ private:
+  prometheus::Histogram* const histogram_;
+  uint32_t count_ = 0;
 };
 
 class Links final : public StatekeeperLinks, private StreamInbox::Owner {
@@ -199,6 +216,12 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
 
   size_t unsettled() const override { return unsettled_; }
 
+  uint64_t unsettled_bytes() const override {
+    uint64_t bytes = nowhere_.unsettled_bytes;
+    for (const auto& [key, lane] : lanes_) bytes += lane->unsettled_bytes;
+    return bytes;
+  }
+
   // --- For Lane.
 
   void OnLooks(const Lane& lane, const link::ToGateway& message) {
@@ -296,10 +319,12 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
     std::string_view rest = record;
     EventView event;
     if (!ReadEvent(&rest, &event)) return true;
-    SPDLOG_ERROR(
-        "{} cannot read an event of hub {} (shard {}, sequence {}, kind {}, {} bytes): it is dropped",
-        lane->link->name(), event.hub, event.shard, event.sequence, static_cast<int>(event.kind),
-        event.payload.size());
+    {
+      const LogAbout about(
+          {.shard = event.shard, .hub = event.hub, .connection = ConnectionId{gateway_, event.connection}});
+      SPDLOG_ERROR("{} cannot read an event (sequence {}, kind {}, {} bytes): it is dropped",
+                   lane->link->name(), event.sequence, static_cast<int>(event.kind), event.payload.size());
+    }
     edge_->OnUnreadable(event);
     edge_->OnSettled(event);
     return true;
@@ -506,7 +531,8 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
   static bool IsTooLarge(const EventView& event, size_t tail) {
     const size_t payload = event.payload.size() + tail;
     if (event.hub.size() + payload <= kMaxEventBytes) return false;
-    SPDLOG_ERROR("Event of {} bytes for hub {} is too large to be forwarded", payload, event.hub);
+    const LogAbout about({.hub = event.hub});
+    SPDLOG_ERROR("an event of {} bytes is too large to be forwarded", payload);
     return true;
   }
 
@@ -671,8 +697,10 @@ class Links final : public StatekeeperLinks, private StreamInbox::Owner {
     char* at = deliveries->data();
     const char* const end = at + deliveries->size();
     DeliveryView delivery;
+    CountedBatch counted(config_.batch_deliveries);
     while (at != end) {
       if (!ReadDelivery(&at, end, &delivery)) return *sound = false;
+      counted.Add();
       if (delivery.shard >= shards_.size() || delivery.cause.shard >= shards_.size()) {
         *sound = false;
         continue;

@@ -24,6 +24,9 @@
 #include "proto/packed.h"
 
 struct ev_loop;
+namespace prometheus {
+class Histogram;
+}
 
 namespace dormouse {
 
@@ -64,6 +67,8 @@ class StatekeeperLinks {
     // left: so one alone takes half, many take nearly all, and there is always some for a shard that takes
     // little.
     uint64_t replay_buffer = 64u << 20;
+    // Told of each batch that comes, how many deliveries it has; outlives the links. nullptr: nobody asks.
+    prometheus::Histogram* batch_deliveries = nullptr;
   };
 
   static constexpr size_t kMaxEventBytes = 60u << 20;
@@ -115,6 +120,8 @@ class StatekeeperLinks {
 
   // Events not yet settled; 0 means that nothing would be lost with this process.
   virtual size_t unsettled() const = 0;
+  // What they take of the replay buffers of all lanes. Cheap enough to be asked in every turn.
+  virtual uint64_t unsettled_bytes() const { return 0; }
 };
 
 // Connects at once and keeps connected. `loop` and `edge` outlive the result.

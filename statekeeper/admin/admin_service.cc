@@ -1,6 +1,7 @@
 #include "statekeeper/admin/admin_service.h"
 
 #include <fmt/format.h>
+#include <prometheus/counter.h>
 
 #include <algorithm>
 #include <set>
@@ -8,8 +9,10 @@
 #include <vector>
 
 #include "common/logging.h"
+#include "common/version.h"
 #include "proto/admin.grpc.pb.h"
 #include "proto/unary_call.h"
+#include "statekeeper/admin/config_reply.h"
 #include "statekeeper/admin/find_member.h"
 #include "statekeeper/admin/forwarder.h"
 #include "statekeeper/admin/hub_closer.h"
@@ -47,17 +50,21 @@ auto ByMember(const std::string& name) {
 class Service final : public LinkService {
  public:
   Service(std::shared_ptr<const LinkCredentials> credentials, ClusterAdmin* cluster, LaneOperator* operators,
-          std::shared_ptr<prometheus::Registry> registry)
+          std::shared_ptr<prometheus::Registry> registry, const ConfigurationInEffect* configuration)
       : forwarder_(std::move(credentials)),
         cluster_(cluster),
         operators_(operators),
-        registry_(std::move(registry)) {}
+        registry_(std::move(registry)),
+        configuration_(configuration),
+        evictions_to_migrate_(Evictions(registry_.get(), "migrate")),
+        evictions_to_close_(Evictions(registry_.get(), "close")) {}
 
   // LinkService
   grpc::Service* service() override { return &service_; }
   void Serve(CompletionThread* thread) override {
     thread_ = thread;
     Take(&Async::RequestMembers, &Service::Members);
+    Take(&Async::RequestConfig, &Service::Config);
     Take(&Async::RequestShards, &Service::Shards);
     Take(&Async::RequestHubs, &Service::Hubs);
     Take(&Async::RequestHub, &Service::Hub);
@@ -85,6 +92,18 @@ class Service final : public LinkService {
                const Call<admin::MembersReply>& call) {
     Route(context, request, call, &Stub::AsyncMembers, FindSelf,
           [&call](const ClusterView& view) { call->Answer(ListMembers(view)); });
+  }
+
+  void Config(const Context& context, const admin::ConfigRequest& request,
+              const Call<admin::ConfigReply>& call) {
+    Route(context, request, call, &Stub::AsyncConfig, ByMember(request.member()),
+          [this, &call](const ClusterView& view) {
+            admin::ConfigReply reply;
+            if (configuration_ != nullptr) reply = ToProto(*configuration_->Get());
+            reply.set_version(VersionText());
+            reply.set_member(SelfId(view));
+            call->Answer(reply);
+          });
   }
 
   void Shards(const Context& context, const admin::ShardsRequest& request,
@@ -368,6 +387,7 @@ class Service final : public LinkService {
                  const Call<admin::EvictReply>& call) {
     std::vector<ShardId> shards;
     const bool closes = request.mode() == admin::EvictRequest::CLOSE;
+    (closes ? evictions_to_close_ : evictions_to_migrate_).Increment();
     if (request.has_hub() && closes) {
       CloseOne(request.hub(), SelfId(view), call);
       return;
@@ -429,10 +449,21 @@ class Service final : public LinkService {
     SPDLOG_INFO("operator at {}: {}", context.peer(), what);
   }
 
+  static prometheus::Counter& Evictions(prometheus::Registry* registry, const char* mode) {
+    return prometheus::BuildCounter()
+        .Name("dormouse_evictions_total")
+        .Help("Orders of operators to take hubs or shards away from this statekeeper")
+        .Register(*registry)
+        .Add({{"mode", mode}});
+  }
+
   const Forwarder forwarder_;
   ClusterAdmin* const cluster_;
   LaneOperator* const operators_;
   const std::shared_ptr<prometheus::Registry> registry_;
+  const ConfigurationInEffect* const configuration_;
+  prometheus::Counter& evictions_to_migrate_;
+  prometheus::Counter& evictions_to_close_;
   Async service_;
   CompletionThread* thread_ = nullptr;
   std::set<uint64_t> runs_;  // restores that the log tells of; the completion thread's
@@ -442,8 +473,10 @@ class Service final : public LinkService {
 
 std::unique_ptr<LinkService> NewAdminService(std::shared_ptr<const LinkCredentials> credentials,
                                              ClusterAdmin* cluster, LaneOperator* operators,
-                                             std::shared_ptr<prometheus::Registry> registry) {
-  return std::make_unique<Service>(std::move(credentials), cluster, operators, std::move(registry));
+                                             std::shared_ptr<prometheus::Registry> registry,
+                                             const ConfigurationInEffect* configuration) {
+  return std::make_unique<Service>(std::move(credentials), cluster, operators, std::move(registry),
+                                   configuration);
 }
 
 }  // namespace dormouse

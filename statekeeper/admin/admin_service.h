@@ -13,6 +13,7 @@
 
 #include <memory>
 
+#include "common/configuration.h"
 #include "proto/link_credentials.h"
 #include "statekeeper/link/link_service.h"
 #include "statekeeper/ownership/cluster_admin.h"
@@ -21,9 +22,11 @@
 namespace dormouse {
 
 // `credentials`: with which questions are passed on to statekeepers of other hosts; nullptr: none.
-// `registry`: where lanes count (runtime/lane_metrics.h).
+// `registry`: where lanes count (runtime/lane_metrics.h). `configuration` outlives it; nullptr: it is not
+// told.
 std::unique_ptr<LinkService> NewAdminService(std::shared_ptr<const LinkCredentials> credentials,
                                              ClusterAdmin* cluster, LaneOperator* operators,
-                                             std::shared_ptr<prometheus::Registry> registry);
+                                             std::shared_ptr<prometheus::Registry> registry,
+                                             const ConfigurationInEffect* configuration = nullptr);
 
 }  // namespace dormouse

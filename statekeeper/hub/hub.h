@@ -41,6 +41,10 @@
 #include "proto/link.pb.h"
 #include "proto/packed.h"
 
+namespace prometheus {
+class Registry;
+}
+
 namespace dormouse {
 
 // A frame, either way.
@@ -228,6 +232,10 @@ class HubClass {
   // What gateways are told: name, routes, edge rules. See link.proto.
   virtual const link::ClassProfile& profile() const = 0;
   virtual std::unique_ptr<Hub> NewHub() const = 0;
+  // Called once, before the first NewHub, where somebody wants metrics: what the class counts is registered
+  // here, with labels of few values (no names of hubs or clients). The registry outlives the class, and may
+  // have the same metrics already, of a former object of the class.
+  virtual void UseMetrics(prometheus::Registry* /*registry*/) {}
 };
 
 }  // namespace dormouse

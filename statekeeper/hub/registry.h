@@ -28,6 +28,9 @@ class HubClassRegistry {
     if (classes_.empty()) *error = "--disabled-classes leaves no hub class to be served";
     return !classes_.empty();
   }
+  void UseMetrics(prometheus::Registry* registry) {
+    for (const auto& [name, hub_class] : classes_) hub_class->UseMetrics(registry);
+  }
   // nullptr: there is no such class.
   const HubClass* Find(std::string_view name) const {
     const auto it = classes_.find(name);

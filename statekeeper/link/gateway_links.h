@@ -93,6 +93,8 @@ class GatewayLinks {
     // ("CLASS/NAME") some of whose returnable output it has not acknowledged, to be recalled before the next
     // grace period ends.
     virtual void OnGatewayGone(GatewayId gateway, const std::vector<std::string>& owed) = 0;
+    // For metrics: so many events came in one batch.
+    virtual void OnBatch(size_t /*events*/) {}
     // A gateway that this process gave up before has linked again, or has started afresh: it may not have got
     // what it was sent. Before any of its events.
     virtual void OnGatewayBack(GatewayId /*gateway*/) {}

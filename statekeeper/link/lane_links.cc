@@ -163,7 +163,8 @@ LaneLinks::Gateway* LaneLinks::Welcome(const link::ToLane::Hello& hello, Start* 
     const bool was_full = std::exchange(full_, gateways_.size() >= kMaxGateways);
     if (full_) {
       *status = {grpc::StatusCode::RESOURCE_EXHAUSTED, "too many gateways are linked"};
-      if (!was_full) SPDLOG_ERROR("Lane {} refuses gateways: it knows {}", config_.lane, gateways_.size());
+      const LogAbout about({.lane = config_.lane});
+      if (!was_full) SPDLOG_ERROR("gateways are refused: {} are known", gateways_.size());
       return nullptr;
     }
     gateway = Add(id);
@@ -187,9 +188,10 @@ bool LaneLinks::Continues(Gateway* gateway, uint64_t through) {
 }
 
 void LaneLinks::StartAfresh(Gateway* gateway, const link::ToLane::Hello& hello) {
+  const LogAbout about({.lane = config_.lane});
   SPDLOG_WARN(
-      "Gateway {:x} and lane {} start afresh{}: it received batches up to {}, of {} to {} that are here",
-      gateway->id, config_.lane, hello.afresh() ? " as it asks" : "", hello.received_through(),
+      "gateway {:x} and this lane start afresh{}: it received batches up to {}, of {} to {} that are here",
+      gateway->id, hello.afresh() ? " as it asks" : "", hello.received_through(),
       gateway->outbox.acknowledged() + 1, gateway->outbox.written_through());
   gateway->afresh_ms = SteadyMs();
   gateway->silent_looks = 0;
@@ -202,7 +204,8 @@ void LaneLinks::StartAfresh(Gateway* gateway, const link::ToLane::Hello& hello) 
 }
 
 void LaneLinks::Greet(Gateway* gateway, bool resumed) {
-  SPDLOG_INFO("Gateway {:x} linked to lane {} ({})", gateway->id, config_.lane, resumed ? "resumed" : "new");
+  const LogAbout about({.lane = config_.lane});
+  SPDLOG_INFO("gateway {:x} has linked ({})", gateway->id, resumed ? "resumed" : "new");
   link::ToGateway greeting;
   greeting.mutable_hello()->set_incarnation(config_.incarnation);
   greeting.mutable_hello()->set_resumed(resumed);
@@ -252,12 +255,14 @@ bool LaneLinks::TakeEvents(Gateway* gateway, uint32_t* begin) {
   std::string_view batch = incoming_.events();
   gateway->event_bytes += static_cast<uint32_t>(batch.size());
   EventView event;
+  size_t events = 0;
   while (!batch.empty()) {
     *begin = gateway->event_bytes - static_cast<uint32_t>(batch.size());
     if (!ReadEvent(&batch, &event) || !IsKnown(event.kind)) return false;
     if (event.shard >= shard_count || event.shard % lanes_ != config_.lane || event.sequence == 0) {
       return false;
     }
+    ++events;
     if (!IsInTurn(gateway, event)) continue;
     Taken& taken = gateway->taken[event.shard / lanes_];
     if (event.epoch == taken.epoch && event.sequence <= taken.through) continue;
@@ -274,6 +279,7 @@ bool LaneLinks::TakeEvents(Gateway* gateway, uint32_t* begin) {
     }
     receiver_->OnEvent(gateway->id, event);
   }
+  if (events > 0) receiver_->OnBatch(events);
   return true;
 }
 
@@ -303,7 +309,8 @@ void LaneLinks::Refuse(Gateway* gateway, const std::string& why, const std::stri
 
 void LaneLinks::Lost(Gateway* gateway) {
   // It may have stopped in order. If something waits for it, giving it up is worth a warning.
-  SPDLOG_INFO("Gateway {:x} is not linked to lane {} any more", gateway->id, config_.lane);
+  const LogAbout about({.lane = config_.lane});
+  SPDLOG_INFO("gateway {:x} is not linked any more", gateway->id);
   gateway->stream.reset();
   gateway->owned_unsaid.clear();  // its next stream begins with all
   gateway->looks.clear();
@@ -430,9 +437,12 @@ void LaneLinks::GiveUp(GatewayId id, const char* why) {
   const std::unique_ptr<Gateway> gateway = std::move(found->second);
   gateways_.erase(found);
   const bool in_order = gateway->stream == nullptr && gateway->outbox.bytes() == 0;
-  SPDLOG_LOGGER_CALL(spdlog::default_logger_raw(), in_order ? spdlog::level::info : spdlog::level::warn,
-                     "Lane {} gives gateway {:x} up: {}; {} bytes unacknowledged", config_.lane, id, why,
-                     gateway->outbox.bytes());
+  {
+    const LogAbout about({.lane = config_.lane});
+    SPDLOG_LOGGER_CALL(spdlog::default_logger_raw(), in_order ? spdlog::level::info : spdlog::level::warn,
+                       "gateway {:x} is given up: {}; {} bytes unacknowledged", id, why,
+                       gateway->outbox.bytes());
+  }
   if (gateway->stream != nullptr) {
     gateway->stream->set_context(nullptr);
     if (gateway->stream->Busy()) {

@@ -63,6 +63,7 @@ Ownership::Ownership(Config config, Lease* lease, ShardServers* servers, prometh
                 }},
                peer_calls_) {
   view_ = std::make_shared<const ClusterView>(ClusterView{config_.shard_count, {}, {}});
+  classes_ = config_.classes;
   self_.id = config_.id;
   self_.address = config_.address;
   self_.unix_path = config_.unix_path;
@@ -155,6 +156,13 @@ ClusterView Ownership::View() const {
     view = view_;
   }
   return *view;
+}
+
+void Ownership::ChangeClasses(std::vector<link::ClassProfile> classes) {
+  queue_->Post([this, classes = std::move(classes)]() mutable {
+    classes_ = std::move(classes);
+    map_is_new_ = true;  // the end of this turn publishes it
+  });
 }
 
 void Ownership::Evict(std::vector<ShardId> shards, std::function<void(std::string error)> done) {
@@ -488,7 +496,7 @@ link::ShardMap Ownership::NewMap() {
     map.add_owner(static_cast<uint32_t>((lives ? owner : members_.end()) - members_.begin()));
     map.add_epoch(known.epoch);
   }
-  for (const link::ClassProfile& profile : config_.classes) *map.add_classes() = profile;
+  for (const link::ClassProfile& profile : classes_) *map.add_classes() = profile;
   return map;
 }
 
@@ -496,7 +504,7 @@ ClusterView Ownership::NewView() const {
   ClusterView view;
   view.shard_count = config_.shard_count;
   view.cluster_id = config_.cluster_id;
-  for (const link::ClassProfile& profile : config_.classes) view.classes.push_back(profile.name());
+  for (const link::ClassProfile& profile : classes_) view.classes.push_back(profile.name());
   for (const Member& member : members_) {
     MemberView& shown = view.members.emplace_back();
     shown.id = PrintMemberId(member.id);

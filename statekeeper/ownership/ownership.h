@@ -95,6 +95,9 @@ class Ownership final : public ClusterAdmin {
   // say, which lanes know better.)
   bool StoreIsSilent() const { return store_is_silent_.load(std::memory_order_relaxed); }
 
+  // Gateways are told of these profiles from now on, of the same classes.
+  void ChangeClasses(std::vector<link::ClassProfile> classes);
+
   // ClusterAdmin
   ClusterView View() const override;
   void Evict(std::vector<ShardId> shards, std::function<void(std::string error)> done) override;
@@ -160,6 +163,7 @@ class Ownership final : public ClusterAdmin {
   std::string not_ready_ = "it has not reached the store yet";
 
   // The ownership's thread only, from here on.
+  std::vector<link::ClassProfile> classes_;
   std::unique_ptr<ClusterStore> store_;
   std::unique_ptr<Peers> peers_;
   std::unique_ptr<ShardKeeper> keeper_;

@@ -184,7 +184,8 @@ void ShardKeeper::OnFenced(const ShardEpoch& shard) {
 void ShardKeeper::OnSpokenOf(const ShardEpoch& known) {
   if (known.shard >= holds_.size()) return;
   if (known.epoch > kHighestEpoch) {
-    SPDLOG_ERROR("A gateway speaks of epoch {} of shard {}, which there cannot be", known.epoch, known.shard);
+    const LogAbout about({.shard = known.shard});
+    SPDLOG_ERROR("a gateway speaks of epoch {}, which there cannot be", known.epoch);
     return;
   }
   table_.Saw(known.shard, known.epoch);

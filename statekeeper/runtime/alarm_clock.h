@@ -42,6 +42,9 @@ class AlarmClock {
   // Something of the shard is due at that time (wall clock). Passed over where nothing is looked after.
   void Note(ShardId shard, int64_t due_ms);
 
+  // How many ring and are not Done.
+  size_t ringing() const { return ringing_.size(); }
+
   // The hub's handler has run; Done follows.
   void Ran(const std::string& hub);
   // The hub's alarm has been dealt with; what is due next for the hub, 0: nothing.

@@ -47,7 +47,7 @@ class Allowances {
   Time Rate() const;
   void Fill(Account* account, Clock::time_point now) const;
 
-  const Time per_second_;
+  Time per_second_;
   std::unordered_map<ConnectionId, Account> accounts_;
 };
 

@@ -56,13 +56,18 @@ void LogRefusedChange(const std::string& hub, size_t events) {
   static LogLimit limit;
   uint64_t left_out = 0;
   if (!limit.Take(&left_out)) return;
-  SPDLOG_WARN("hub {}: a commit failed; {} events are taken back{}", hub, events,
+  const LogAbout about({.hub = hub});
+  SPDLOG_WARN("a commit failed; {} events are taken back{}", events,
               left_out == 0 ? "" : fmt::format(" ({} more such commits were not noted)", left_out));
 }
 
 // What clients and the hub class's alarm do keeps a hub awake; what the runtime does about it does not.
 bool IsActivity(HubEvent::Kind kind) {
   return kind == HubEvent::Kind::kAlarm || kind == HubEvent::Kind::kCloseAll || kind <= HubEvent::Kind::kLost;
+}
+
+std::optional<ConnectionId> ConnectionOf(const HubEvent& event) {
+  return event.IsFromGateway() ? std::optional(event.connection()) : std::nullopt;
 }
 
 int64_t SteadyUs() {
@@ -93,7 +98,7 @@ AwakeHub::AwakeHub(std::string name, const ShardEpoch& shard, const HubClass* hu
       clock_([host] { host->Yield(); }),
       allowances_(host->limits().connection_cpu),
       state_({name_, host->reap_interval()}, host->store(), host->fibers(), &clock_),
-      surroundings_{name_, &state_, &clock_, [this] { return queue_.size(); }, host->limits()},
+      surroundings_{name_, &state_, &clock_, [this] { return queue_.size(); }, &host->limits()},
       idle_since_ms_(SteadyMs()),
       awake_since_us_(SteadyUs()) {}
 
@@ -166,14 +171,17 @@ void AwakeHub::RunQueue() {
       wait = WaitingRoom::Line::kReady;
       continue;
     }
-    if (bytes_in_flight_ >= kMaxBytesInFlight || !MayBegin()) break;  // OnCommitted goes on
+    // OnCommitted goes on.
+    if (bytes_in_flight_ >= kMaxBytesInFlight || !MayBegin() || AwaitsNewClass()) break;
     if (handled++ == 1) end_ms = SteadyMs() + kTurnMs;
     HubEvent event = std::move(queue_.front());
     queue_.pop_front();
     const Handled outcome = Handle(std::move(event));
     if (outcome == Handled::kCrowded) wait = LineForRoom();
-    if (outcome == Handled::kYes && wake_us_ == 0)
+    if (outcome == Handled::kYes && wake_us_ == 0) {
       wake_us_ = std::max<int64_t>(1, SteadyUs() - awake_since_us_);
+      host_->CountWake(wake_us_);
+    }
   }
   running_ = false;
   state_.set_may_wait(true);
@@ -218,6 +226,18 @@ void AwakeHub::EnsureHub() {
 
 bool AwakeHub::MustWaitForUnsettled(const HubEvent& event) const {
   return !unsettled_.empty() && (event.IsReturn() || event.kind == HubEvent::Kind::kRecalled);
+}
+
+void AwakeHub::ChangeClass(const HubClass* changed) { next_class_ = changed; }
+
+bool AwakeHub::AwaitsNewClass() {
+  // What it has asked gateways may take long, and its answers are for the object that asked.
+  if (next_class_ == nullptr || open_questions_ > 0) return false;
+  if (!in_flight_.empty()) return true;
+  hub_class_ = std::exchange(next_class_, nullptr);
+  hub_.reset();
+  allowances_ = Allowances(host_->limits().connection_cpu);
+  return false;
 }
 
 AwakeHub::Handled AwakeHub::Handle(HubEvent event) {
@@ -272,7 +292,8 @@ AwakeHub::Handled AwakeHub::Handle(HubEvent event) {
   } catch (const OverLimit& over) {
     failure = over.failure();
   } catch (const std::exception& error) {
-    SPDLOG_ERROR("hub {}: a handler failed: {}", name_, error.what());
+    const LogAbout about({.shard = shard_.shard, .hub = name_, .connection = ConnectionOf(event)});
+    SPDLOG_ERROR("a handler failed: {}", error.what());
     failure = Hub::Failure::kHandler;
   }
   if (context.over_limit()) failure = context.over_limit();
@@ -322,8 +343,8 @@ bool AwakeHub::RefuseForCost(HubEvent* event) {
 void AwakeHub::NoteLimit(Hub::Failure why) {
   for (const auto& [limit, option] : kOptions) {
     if (limit != why || !noted_limits_.insert(why).second) continue;
-    SPDLOG_WARN("hub {}: an event goes beyond {} and is refused; others like it will not be noted", name_,
-                option);
+    const LogAbout about({.shard = shard_.shard, .hub = name_});
+    SPDLOG_WARN("an event goes beyond {} and is refused; others like it will not be noted", option);
   }
 }
 
@@ -381,7 +402,10 @@ void AwakeHub::Dispatch(const HubEvent& event, HubContext* context) {
 void AwakeHub::HandleOpen(const HubEvent& event, HubContext* context) {
   link::OpenRequest request;
   request.ParseFromString(event.payload);
-  SPDLOG_DEBUG("hub {}: {} connects", name_, event.connection().ToString());
+  {
+    const LogAbout about({.shard = shard_.shard, .hub = name_, .connection = event.connection()});
+    SPDLOG_DEBUG("connects");
+  }
   state_.AddConnection(event.connection(), context->now_ms());
   const auto connection = state_.FindConnection(event.connection());
   hub_->OnConnect(*context, *connection, request);
@@ -415,8 +439,10 @@ void AwakeHub::HandleClose(const HubEvent& event, HubContext* context) {
   state_.RemoveConnection(event.connection());
   CloseView close{.code = kGoneAbnormally};
   ReadClosePayload(event.payload, &close);
-  SPDLOG_DEBUG("hub {}: {} is closed ({}{})", name_, event.connection().ToString(), close.code,
-               close.by_client ? ", by its client" : "");
+  {
+    const LogAbout about({.shard = shard_.shard, .hub = name_, .connection = event.connection()});
+    SPDLOG_DEBUG("is closed ({}{})", close.code, close.by_client ? ", by its client" : "");
+  }
   hub_->OnClose(*context, *connection, {close.code, close.by_client, close.reason});
 }
 
@@ -696,7 +722,8 @@ void AwakeHub::Fail(HubEvent event, Hub::Failure why, int64_t retry_after_ms) {
         hub_class_->NewHub()->OnFailure(context, connection == nullptr ? unknown : *connection,
                                         MessageOf(event), why);
       } catch (const std::exception& error) {
-        SPDLOG_WARN("hub {}: could not tell a client of a failed message: {}", name_, error.what());
+        const LogAbout about({.shard = shard_.shard, .hub = name_, .connection = event.connection()});
+        SPDLOG_WARN("could not tell a client of a failed message: {}", error.what());
       }
       state_.set_may_wait(may_wait);
       return ReleaseOutput(OutputOf(event, context.TakeOutputs()), context.TakeQuestions(), event);
@@ -771,9 +798,12 @@ void AwakeHub::FailAlarm(Hub::Failure why) {
       state_.SetAlarm(0);
     }
   } else if (state_.alarm_failures() < kAlarmRetries) {
+    host_->CountFailedAlarm(true);
     state_.RetryAlarmAt(now_ms + (kFirstAlarmRetryMs << state_.alarm_failures()));
   } else {
-    SPDLOG_ERROR("hub {}: OnAlarm failed {} times; the alarm is dropped", name_, kAlarmRetries + 1);
+    host_->CountFailedAlarm(false);
+    const LogAbout about({.shard = shard_.shard, .hub = name_});
+    SPDLOG_ERROR("OnAlarm failed {} times; the alarm is dropped", kAlarmRetries + 1);
     state_.SetAlarm(0);
   }
   state_.ReindexAlarm();

@@ -113,6 +113,11 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
   bool CanSleep() const;
   // Whether nothing that has happened since it woke is a reason to stay (Context::DoNotStayAwake).
   bool IsDrowsy() const { return !stays_awake_; }
+  // From the next event on that finds nothing of the hub's under way, the class is that one, with other
+  // rules, and the limits are the host's of then: what the hub has in memory is made anew, as if it had
+  // slept. Both classes live until hub_class() is the new one.
+  void ChangeClass(const HubClass* changed);
+  const HubClass* hub_class() const { return hub_class_; }
   // Since when nothing has happened here that counts as activity (SteadyMs).
   int64_t idle_since_ms() const { return idle_since_ms_; }
   const HubState& state() const { return state_; }
@@ -166,6 +171,8 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
   // Removes connections of the event's gateway (0: of all), and comes back later for more. `ended`: what to
   // do with each.
   void EndConnections(const HubEvent& gone, const std::function<void(const Connection&)>& ended);
+  // Whether the next event has to wait for a change of class; makes the change where nothing is in its way.
+  bool AwaitsNewClass();
   // Reads the hub, and queues what it has to do after its sleep.
   void Load();
   void EnsureHub();
@@ -226,7 +233,8 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
 
   const std::string name_;
   const ShardEpoch shard_;
-  const HubClass* const hub_class_;
+  const HubClass* hub_class_;
+  const HubClass* next_class_ = nullptr;  // see ChangeClass
   HubHost* const host_;
   HandlerClock clock_;
   Allowances allowances_;

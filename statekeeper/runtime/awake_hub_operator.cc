@@ -44,7 +44,8 @@ void AwakeHub::Describe(LaneOperator::Answer<HubReport> done) {
     } catch (const StoreAway&) {
       return done(OperatorStatus::kStore, {});
     } catch (const std::exception& error) {
-      SPDLOG_ERROR("hub {}: the hub class failed to describe it: {}", name_, error.what());
+      const LogAbout about({.shard = shard_.shard, .hub = name_});
+      SPDLOG_ERROR("the hub class failed to describe it: {}", error.what());
     }
     done(OperatorStatus::kOk, std::move(report));
   });

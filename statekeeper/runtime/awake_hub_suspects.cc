@@ -157,10 +157,10 @@ bool AwakeHub::IsCondemned(const HubEvent& event, bool* gave_up) {
                          event.kind == HubEvent::Kind::kGatewayGone;
   if (condemned_ && has_cause && condemned_->sequence() == event.sequence &&
       condemned_->gateway() == event.gateway) {
+    const LogAbout about({.shard = shard_.shard, .hub = name_});
     SPDLOG_ERROR(
-        "hub {}: {} (gateway {:x}, sequence {}) was under way when its owner died, of {} in a row; it is "
-        "given up",
-        name_, NameOf(event.kind), event.gateway, event.sequence, condemned_->attempts());
+        "{} (gateway {:x}, sequence {}) was under way when its owner died, of {} in a row; it is given up",
+        NameOf(event.kind), event.gateway, event.sequence, condemned_->attempts());
     host_->CountGivenUp();
     condemned_.reset();
     *gave_up = true;

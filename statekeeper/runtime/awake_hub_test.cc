@@ -415,6 +415,23 @@ class AwakeHubTest : public testing::Test, public HubHost {
   uint64_t sequence_ = 0;
 };
 
+TEST_F(AwakeHubTest, AnotherClassTakesOverWhenNothingIsUnderWay) {
+  Open(1);
+  Settle();
+  ScriptedClass other;
+  limits_.connection_cpu = Duration(7);
+  Say(1, "big a 10");  // on its way to the store
+  hub_->ChangeClass(&other);
+  hub_->Deliver(Event(HubEvent::Kind::kClose, 1, ClosePayload(1000, "")));
+  EXPECT_EQ(hub_->hub_class(), &class_);
+  EXPECT_THAT(class_.behaviour.log, Not(Contains("closed 1000")));
+  Settle();
+  EXPECT_EQ(hub_->hub_class(), &other);
+  EXPECT_THAT(Sent(), Contains("1:done big a 10")) << "by the class that it was said to";
+  EXPECT_THAT(class_.behaviour.log, Not(Contains("closed 1000")));
+  EXPECT_THAT(other.behaviour.log, Contains("closed 1000"));
+}
+
 TEST_F(AwakeHubTest, EventsThatArriveWhileItWakesRunInOrderAfterOneRead) {
   Open(1);
   Settle();

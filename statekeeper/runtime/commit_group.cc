@@ -7,6 +7,7 @@ namespace dormouse {
 
 void CommitGroup::Flush() {
   if (hubs_.empty()) return;
+  const auto begun = std::chrono::steady_clock::now();
   std::stable_sort(hubs_.begin(), hubs_.end(), [](const auto& a, const auto& b) {
     return std::pair(a->shard(), a->epoch()) < std::pair(b->shard(), b->epoch());
   });
@@ -24,15 +25,17 @@ void CommitGroup::Flush() {
     }
     if (members.empty()) continue;
     if (callbacks_.leaving) callbacks_.leaving(commit);
-    store_->Commit(std::move(commit), [this, shard, members = std::move(members)](StoreStatus status) {
-      OnAnswer(shard, members, status);
+    store_->Commit(std::move(commit), [this, shard, members = std::move(members), begun](StoreStatus status) {
+      OnAnswer(shard, members, status, begun);
     });
   }
   hubs_.clear();
 }
 
-void CommitGroup::OnAnswer(const ShardEpoch& shard, const std::vector<Member>& members, StoreStatus status) {
+void CommitGroup::OnAnswer(const ShardEpoch& shard, const std::vector<Member>& members, StoreStatus status,
+                           std::chrono::steady_clock::time_point begun) {
   callbacks_.answered(shard, status);
+  if (callbacks_.took) callbacks_.took(std::chrono::steady_clock::now() - begun);
   if (status == StoreStatus::kFenced) return callbacks_.fenced(shard);
   for (const Member& member : members) {
     if (status == StoreStatus::kOk && member.due_ms) callbacks_.indexed(shard.shard, *member.due_ms);

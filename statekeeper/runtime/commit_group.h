@@ -4,6 +4,7 @@
 // One lane's thread.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -27,6 +28,8 @@ class CommitGroup {
     std::function<void(const ShardEpoch&, StoreStatus)> answered;
     // Goes to the store next. May be left out.
     std::function<void(const ShardCommit&)> leaving = {};
+    // As `answered`: how long it took. May be left out.
+    std::function<void(std::chrono::nanoseconds)> took = {};
   };
 
   CommitGroup(Store* store, Callbacks callbacks) : store_(store), callbacks_(std::move(callbacks)) {}
@@ -41,7 +44,8 @@ class CommitGroup {
     uint64_t number;
     std::optional<int64_t> due_ms;
   };
-  void OnAnswer(const ShardEpoch& shard, const std::vector<Member>& members, StoreStatus status);
+  void OnAnswer(const ShardEpoch& shard, const std::vector<Member>& members, StoreStatus status,
+                std::chrono::steady_clock::time_point begun);
 
   Store* const store_;
   const Callbacks callbacks_;

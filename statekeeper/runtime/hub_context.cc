@@ -58,13 +58,13 @@ void HubContext::Look() {
 void HubContext::CountOutput(uint64_t recipients, uint64_t bytes_each, uint64_t bytes_of_heads) {
   const uint64_t once = kMessageOverhead + bytes_each + bytes_of_heads + recipients * kRecipientOverhead;
   output_bytes_ += once + recipients * bytes_each;
-  const bool too_much = hub_.limits.max_output != 0 && output_bytes_ > hub_.limits.max_output;
+  const bool too_much = hub_.limits->max_output != 0 && output_bytes_ > hub_.limits->max_output;
   if (too_much || once > GatewayLinks::kMaxOutputBytes) Refuse(Hub::Failure::kTooMuchOutput);
 }
 
 void HubContext::CountChange(uint64_t bytes) {
   changed_bytes_ += bytes;
-  if (hub_.limits.max_changes != 0 && changed_bytes_ > hub_.limits.max_changes) {
+  if (hub_.limits->max_changes != 0 && changed_bytes_ > hub_.limits->max_changes) {
     Refuse(Hub::Failure::kTooManyChanges);
   }
 }
@@ -172,8 +172,8 @@ std::vector<ConnectionId> HubContext::Connections(std::string_view tag) {
 
 void HubContext::SetAttachment(const ConnectionId& id, std::string_view attachment) {
   CheckWritable();
-  if (attachment.size() > hub_.limits.max_attachment) {
-    throw std::length_error("an attachment has at most " + std::to_string(hub_.limits.max_attachment) +
+  if (attachment.size() > hub_.limits->max_attachment) {
+    throw std::length_error("an attachment has at most " + std::to_string(hub_.limits->max_attachment) +
                             " bytes (option max-attachment)");
   }
   Look();

@@ -24,7 +24,7 @@ class HubContext : public Context {
     HubState* state;
     HandlerClock* clock;
     std::function<size_t()> waiting_events;
-    HubLimits limits;
+    const HubLimits* limits;  // between two calls they may change
   };
 
   HubContext(const Surroundings& hub, int64_t now_ms, Access access)
@@ -83,7 +83,7 @@ class HubContext : public Context {
   void SetAttachment(const ConnectionId& id, std::string_view attachment) override;
   void SetTags(const ConnectionId& id, std::vector<std::string> tags) override;
 
-  uint64_t state_room() const override { return hub_.state->RoomFor(hub_.limits.max_state); }
+  uint64_t state_room() const override { return hub_.state->RoomFor(hub_.limits->max_state); }
   std::optional<std::string> Get(std::string_view key) override;
   void Put(std::string_view key, std::string_view value) override;
   void Delete(std::string_view key) override;

@@ -57,6 +57,11 @@ class HubHost {
   // An event was given up; for metrics.
   virtual void CountGivenUp() = 0;
 
+  // For metrics: a hub's first event since it is in memory has ended; so long after the hub was to be woken.
+  virtual void CountWake(int64_t /*us*/) {}
+  // The same: an alarm's handler has failed. `again`: it will be tried again.
+  virtual void CountFailedAlarm(bool /*again*/) {}
+
   // Lets other hubs run; on a fiber.
   virtual void Yield() = 0;
 

@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <utility>
 
 #include "common/clock.h"
 #include "common/logging.h"
+#include "common/loop_lag.h"
 
 namespace dormouse {
 namespace {
@@ -96,6 +98,9 @@ void Lane::Run(std::promise<void> started) {
                         [this](const ShardEpoch& shard) { OnFenced(shard); },
                         [this](const ShardEpoch& shard, StoreStatus status) { NoteCommit(shard, status); },
                         [this](const ShardCommit& commit) { readings_.Note(commit); },
+                        [this](std::chrono::nanoseconds took) {
+                          metrics_.commit_seconds.Observe(std::chrono::duration<double>(took).count());
+                        },
                     });
   alarms_ = std::make_unique<AlarmClock>(
       loop_, store_.get(), [this](const DueAlarm& alarm, ShardId shard) { OnAlarm(alarm, shard); });
@@ -104,7 +109,10 @@ void Lane::Run(std::promise<void> started) {
   ev_timer_start(loop_, &grace_timer_);
   started.set_value();
 
-  ev_run(loop_, 0);
+  {
+    const LoopLag lag(loop_, &metrics_.loop_lag);
+    ev_run(loop_, 0);
+  }
 
   requests_.Close();
   config_.suspects->Leave(this);
@@ -141,6 +149,9 @@ void Lane::OnTurnEnd() {
   metrics_.unacknowledged_bytes.Set(static_cast<double>(traffic.unacknowledged_bytes));
   metrics_.hubs_waiting.Set(static_cast<double>(room_.size()));
   metrics_.hubs_awake.Set(static_cast<double>(by_idle_time_.size()));
+  metrics_.alarms_ringing.Set(static_cast<double>(alarms_->ringing()));
+  metrics_.event_bytes.Increment(static_cast<double>(std::exchange(event_bytes_, 0)));
+  metrics_.delivery_bytes.Increment(static_cast<double>(std::exchange(delivery_bytes_, 0)));
 }
 
 void Lane::ReportStore() {
@@ -150,8 +161,9 @@ void Lane::ReportStore() {
   if (now == store_report_) return;
   if (state != store_report_.state && store_was_well_) {
     constexpr std::array kStates = {"well again", "serving in part only", "refusing changes", "away"};
-    SPDLOG_WARN("lane {}: the store is {}{}{}", config_.lane, kStates[static_cast<size_t>(state)],
-                now.trouble.empty() ? "" : ": ", now.trouble);
+    const LogAbout about({.lane = config_.lane});
+    SPDLOG_WARN("the store is {}{}{}", kStates[static_cast<size_t>(state)], now.trouble.empty() ? "" : ": ",
+                now.trouble);
   }
   store_was_well_ |= state == StoreState::kWell;
   const std::lock_guard lock(store_report_mutex_);
@@ -172,7 +184,8 @@ ServedShard* Lane::Find(ShardId shard) {
 
 bool Lane::IsKnownClass(std::string_view hub) const {
   if (classes_->Find(HubClassOf(hub)) != nullptr) return true;
-  SPDLOG_WARN("lane {}: there is no hub class for '{}'", config_.lane, hub);
+  const LogAbout about({.lane = config_.lane, .hub = hub});
+  SPDLOG_WARN("there is no such hub class");
   return false;
 }
 
@@ -185,7 +198,8 @@ AwakeHub* Lane::Wake(std::string_view name, ShardId id, ServedShard* shard) {
     ev_timer_start(loop_, &hibernation_timer_);
   }
   metrics_.hubs_awake.Set(static_cast<double>(by_idle_time_.size()));
-  SPDLOG_DEBUG("hub {}: wakes", name);
+  const LogAbout about({.lane = config_.lane, .shard = id, .hub = name});
+  SPDLOG_DEBUG("wakes");
   metrics_.wakes.Increment();
   return shard->hubs.emplace(std::string(name), std::move(hub)).first->second.get();
 }
@@ -196,15 +210,20 @@ void Lane::OnEvent(GatewayId gateway, const EventView& event) {
   if (stopping_) return;  // not released: it stays with its gateway
   ServedShard* shard = Find(event.shard);
   if (shard == nullptr || event.epoch != shard->epoch) {
-    SPDLOG_DEBUG("lane {}: passed over an event of shard {}, epoch {}", config_.lane, event.shard,
-                 event.epoch);
+    const LogAbout about({.lane = config_.lane, .shard = event.shard});
+    SPDLOG_DEBUG("passed over an event of epoch {}", event.epoch);
     return;
   }
   metrics_.events.Increment();
+  event_bytes_ += event.payload.size();
   HubEvent taken = HubEvent::Of(gateway, event);
   if (ShardOf(event.hub, config_.shard_count) != event.shard) {
-    SPDLOG_ERROR("lane {}: gateway {:x} sent an event of hub {}, which is not of shard {}: it is dropped",
-                 config_.lane, gateway, event.hub, event.shard);
+    {
+      const LogAbout about(
+          {.lane = config_.lane, .shard = event.shard, .hub = event.hub, .connection = taken.connection()});
+      SPDLOG_ERROR("gateway {:x} sent an event of this hub, which is not of this shard: it is dropped",
+                   gateway);
+    }
     metrics_.unreadable.Increment();
     return Refuse({event.shard, event.epoch}, taken, "This could not be handed on");
   }
@@ -267,6 +286,7 @@ void Lane::OnAlarm(const DueAlarm& alarm, ShardId id) {
   // What it changes could not be made durable, and what changes nothing would have to wait behind it.
   if (!store_->healthy()) return alarms_->Done(hub, id, WallMs() + kAlarmLaterMs);
   metrics_.alarms.Increment();
+  metrics_.alarm_lateness.Observe(Seconds(WallMs() - alarm.due_ms));
   HubEvent event;
   event.kind = HubEvent::Kind::kAlarm;
   if (alarm.due_ms <= shard->claimed_ms) event.attempts = shard->attempts;
@@ -307,8 +327,8 @@ void Lane::Serve(const std::vector<TakenShard>& shards) {
   for (const TakenShard& each : shards) {
     if (const ServedShard* known = Find(each.shard); known != nullptr) {
       if (known->epoch > each.epoch) {
-        SPDLOG_WARN("lane {}: shard {} is served in epoch {} already, not in {}", config_.lane, each.shard,
-                    known->epoch, each.epoch);
+        const LogAbout about({.lane = config_.lane, .shard = each.shard});
+        SPDLOG_WARN("it is served in epoch {} already, not in {}", known->epoch, each.epoch);
         continue;
       }
       if (known->epoch == each.epoch) {
@@ -328,10 +348,11 @@ void Lane::Serve(const std::vector<TakenShard>& shards) {
     taken.push_back({each.shard, each.epoch});
   }
   if (suspect > 0) {
+    const LogAbout about({.lane = config_.lane});
     SPDLOG_WARN(
-        "lane {}: {} shards come from owners that died, {} or more in a row; what was under way there "
-        "is tried one by one",
-        config_.lane, suspect, config_.max_attempts - 1);
+        "{} shards come from owners that died, {} or more in a row; what was under way there is tried one by "
+        "one",
+        suspect, config_.max_attempts - 1);
   }
   CountShards();
   if (!resumed.empty()) Resume(resumed);
@@ -430,10 +451,13 @@ void Lane::Forget(ShardId id) {
 }
 
 void Lane::OnFenced(const ShardEpoch& shard) {
+  metrics_.commits_fenced.Increment();
   const ServedShard* served = Find(shard.shard);
   if (served == nullptr || served->epoch != shard.epoch) return;
-  SPDLOG_WARN("lane {}: shard {} has another owner, or is not what it was; what was not durable goes there",
-              config_.lane, shard.shard);
+  {
+    const LogAbout about({.lane = config_.lane, .shard = shard.shard});
+    SPDLOG_WARN("it has another owner, or is not what it was; what was not durable goes there");
+  }
   Forget(shard.shard);
   CountShards();
   config_.fenced(shard);
@@ -445,11 +469,15 @@ void Lane::CountShards() { metrics_.shards_owned.Set(static_cast<double>(shards_
 
 void Lane::Release(EventOutput output) {
   metrics_.deliveries.Increment(static_cast<double>(output.outputs.size()));
+  for (const Output& each : output.outputs) delivery_bytes_ += each.payload.size();
   links_->Release(std::move(output));
 }
 
 void Lane::OnGatewayGone(GatewayId gateway, const std::vector<std::string>& owed) {
-  SPDLOG_INFO("lane {}: gateway {:x} is gone", config_.lane, gateway);
+  {
+    const LogAbout about({.lane = config_.lane});
+    SPDLOG_INFO("gateway {:x} is gone", gateway);
+  }
   metrics_.gateways_given_up.Increment();
   EndConnectionsOfGoneGateways();
   // A hub that sleeps hears of it when it wakes. That is too late for what it sent before it fell asleep: the
@@ -466,7 +494,10 @@ void Lane::OnGatewayGone(GatewayId gateway, const std::vector<std::string>& owed
 }
 
 void Lane::OnGatewayBack(GatewayId gateway) {
-  SPDLOG_INFO("lane {}: gateway {:x} is back, though it was given up", config_.lane, gateway);
+  {
+    const LogAbout about({.lane = config_.lane});
+    SPDLOG_INFO("gateway {:x} is back, though it was given up", gateway);
+  }
   ++roll_generation_;  // for hubs that sleep
   for (AwakeHub* hub : std::vector<AwakeHub*>(by_idle_time_.begin(), by_idle_time_.end()))
     hub->CallRoll(gateway);
@@ -486,7 +517,8 @@ void Lane::EndConnectionsOfGoneGateways() {
 }
 
 void Lane::LeaveMemory(ServedShard* shard, AwakeHub* hub) {
-  SPDLOG_DEBUG("hub {}: falls asleep", hub->name());
+  const LogAbout about({.lane = config_.lane, .shard = hub->shard(), .hub = hub->name()});
+  SPDLOG_DEBUG("falls asleep");
   by_idle_time_.erase(hub->place);
   metrics_.hibernations.Increment();
   ++hibernated_since_trim_;
@@ -539,6 +571,25 @@ void Lane::LetIdlestSleep() {
       Touch(hub);
     }
   }
+}
+
+void Lane::Change(const Changes& changes) {
+  config_.hibernate_after = changes.hibernate_after;
+  config_.limits = changes.limits;
+  config_.max_awake = changes.max_awake;
+  if (changes.classes != nullptr) {
+    changed_classes_.push_back(changes.classes);
+    classes_ = changes.classes.get();
+    for (AwakeHub* hub : by_idle_time_) hub->ChangeClass(classes_->Find(HubClassOf(hub->name())));
+    std::erase_if(changed_classes_, [this](const auto& classes) {
+      return classes.get() != classes_ && std::ranges::none_of(by_idle_time_, [&](const AwakeHub* hub) {
+               return hub->hub_class() == classes->Find(HubClassOf(hub->name()));
+             });
+    });
+  }
+  if (stopping_) return;
+  ev_timer_stop(loop_, &hibernation_timer_);
+  OnHibernationTimer();
 }
 
 // --- Who waits.

@@ -105,6 +105,16 @@ class Lane : public GatewayLinks::Receiver, private HubHost {
   bool Post(LaneRequests::Request request) { return requests_.Post(std::move(request)); }
   bool TryPost(LaneRequests::Request request) { return requests_.TryPost(std::move(request)); }
 
+  // On the lane's thread: what may change while it runs. `classes`: those that there are, with other rules;
+  // nullptr: as they were.
+  struct Changes {
+    Duration hibernate_after{};
+    HubLimits limits;
+    uint32_t max_awake = 0;
+    std::shared_ptr<const HubClassRegistry> classes = nullptr;
+  };
+  void Change(const Changes& changes);
+
   // --- On the lane's thread: the lane's part of ShardServers (shard_servers.h).
   void Serve(const std::vector<TakenShard>& shards);
   void Retire(const std::vector<ShardId>& shards, Duration patience, std::function<void()> done);
@@ -140,6 +150,7 @@ class Lane : public GatewayLinks::Receiver, private HubHost {
     if (config_.spoken_of) config_.spoken_of(known);
   }
   void OnLookAt(const std::string& hub, bool sleep, Answer answer) override;
+  void OnBatch(size_t events) override { metrics_.batch_events.Observe(static_cast<double>(events)); }
 
   // HubHost
   Store* store() override { return store_.get(); }
@@ -164,6 +175,10 @@ class Lane : public GatewayLinks::Receiver, private HubHost {
   void AwaitSuspectTurn(std::shared_ptr<AwakeHub> hub) override;
   void EndSuspectTurn() override;
   void CountGivenUp() override { metrics_.given_up.Increment(); }
+  void CountWake(int64_t us) override { metrics_.wake_seconds.Observe(static_cast<double>(us) / 1e6); }
+  void CountFailedAlarm(bool again) override {
+    (again ? metrics_.alarm_retries : metrics_.alarms_dropped).Increment();
+  }
   void Yield() override;
   void AlarmRan(const AwakeHub& hub) override { alarms_->Ran(hub.name()); }
   void AlarmDone(const AwakeHub& hub, int64_t again_ms) override;
@@ -252,8 +267,10 @@ class Lane : public GatewayLinks::Receiver, private HubHost {
     (static_cast<Lane*>(watcher->data)->*method)();
   }
 
-  const Config config_;
-  const HubClassRegistry* const classes_;
+  Config config_;
+  const HubClassRegistry* classes_;
+  // Of Change, the newest last, and those before it that hubs in memory are of.
+  std::vector<std::shared_ptr<const HubClassRegistry>> changed_classes_;
   StoreFactory* const stores_;
   LaneMetrics metrics_;
   struct LoopDeleter {
@@ -291,6 +308,8 @@ class Lane : public GatewayLinks::Receiver, private HubHost {
   bool gone_waits_ = false;  // gateways vanished while the lease had run out
   bool stopping_ = false;
   int64_t stop_deadline_ms_ = 0;
+  uint64_t event_bytes_ = 0;     // of this turn, for metrics
+  uint64_t delivery_bytes_ = 0;  // the same
 
   ev_prepare turn_end_;
   ev_timer hibernation_timer_;

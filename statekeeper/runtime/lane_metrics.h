@@ -3,6 +3,7 @@
 
 #include <prometheus/counter.h>
 #include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 
 #include <cstdint>
@@ -14,12 +15,22 @@ struct LaneMetrics {
 
   prometheus::Gauge& hubs_awake;
   prometheus::Counter& wakes;
+  prometheus::Histogram& wake_seconds;
   prometheus::Counter& hibernations;
   prometheus::Counter& events;
+  prometheus::Counter& event_bytes;
+  prometheus::Histogram& batch_events;
   prometheus::Counter& deliveries;
+  prometheus::Counter& delivery_bytes;
   prometheus::Counter& commits;
   prometheus::Counter& commit_failures;
+  prometheus::Counter& commits_fenced;
+  prometheus::Histogram& commit_seconds;
   prometheus::Counter& alarms;
+  prometheus::Histogram& alarm_lateness;
+  prometheus::Gauge& alarms_ringing;
+  prometheus::Counter& alarm_retries;
+  prometheus::Counter& alarms_dropped;
   prometheus::Counter& given_up;
   prometheus::Counter& unreadable;
   prometheus::Gauge& hubs_waiting;
@@ -28,6 +39,7 @@ struct LaneMetrics {
   prometheus::Gauge& unacknowledged_bytes;
   prometheus::Counter& gateways_given_up;
   prometheus::Gauge& shards_owned;
+  prometheus::Histogram& loop_lag;
 };
 
 }  // namespace dormouse

@@ -4,7 +4,7 @@
 #include <functional>
 #include <string_view>
 
-#include "statekeeper/classes/json/json_writer.h"
+#include "common/json_writer.h"
 
 namespace dormouse::load::check {
 namespace {

@@ -3,7 +3,7 @@
 #include <charconv>
 
 #include "statekeeper/classes/json/json_reader.h"
-#include "statekeeper/classes/json/json_writer.h"
+#include "common/json_writer.h"
 
 namespace dormouse::load {
 namespace {

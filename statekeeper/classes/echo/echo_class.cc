@@ -5,10 +5,10 @@
 #include <utility>
 
 #include "common/clock.h"
+#include "common/json_writer.h"
 #include "common/log_limit.h"
 #include "common/logging.h"
 #include "statekeeper/classes/json/json_reader.h"
-#include "statekeeper/classes/json/json_writer.h"
 
 namespace dormouse {
 namespace {
@@ -68,9 +68,10 @@ class EchoHub : public Hub {
     if (info.by_client || info.code != kNormalClosure) return;
     uint64_t left_out = 0;
     if (!stale_->Take(&left_out)) return;
-    SPDLOG_INFO("hub echo/{}: Alarm triggered - checking for stale connections", context.hub_name());
-    SPDLOG_INFO("hub echo/{}: Closing stale connection via alarm: {}{}", context.hub_name(),
-                connection.id.ToString(),
+    const std::string hub = "echo/" + std::string(context.hub_name());
+    const LogAbout about({.hub = hub, .connection = connection.id});
+    SPDLOG_INFO("Alarm triggered - checking for stale connections");
+    SPDLOG_INFO("Closing stale connection via alarm: {}{}", connection.id.ToString(),
                 left_out == 0 ? "" : " (and " + std::to_string(left_out) + " before it)");
   }
 

@@ -440,6 +440,7 @@ void AbsentSessions::Finish(const ConnectionId& holder, Absence absence) {
   session.set_missed(Mailbox(context_, options_, holder).MissedBy(got, [&](std::string_view below) {
     return memory_.sent_log.CountBetween(*got, below, holder, context_.now_ms());
   }));
+  if (memory_.resume_metrics != nullptr) memory_.resume_metrics->Resumed(session.missed());
   session.set_used_token_hash(request.token_hash());
   session.set_used_token_holder(request.token_holder());
   const std::string token = IssueToken(options_, connection, &session);

@@ -10,6 +10,7 @@
 
 #include "common/ids.h"
 #include "statekeeper/classes/signal/flow_control.h"
+#include "statekeeper/classes/signal/resume_metrics.h"
 #include "statekeeper/classes/signal/sent_log.h"
 #include "statekeeper/classes/signal/throughput.h"
 
@@ -61,6 +62,8 @@ struct HubMemory {
   int64_t awake_since_ms = 0;
   uint64_t messages_in = 0;
   uint64_t messages_out = 0;  // each recipient's copy counted
+
+  ResumeMetrics* resume_metrics = nullptr;  // nullptr: nobody wants them
 
   // A socket that is open has been heard within this time (from options, constant).
   int64_t heard_within_ms = INT64_MAX;

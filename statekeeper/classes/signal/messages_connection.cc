@@ -3,8 +3,8 @@
 #include <optional>
 #include <string>
 
+#include "common/json_writer.h"
 #include "common/secrets.h"
-#include "statekeeper/classes/json/json_writer.h"
 #include "statekeeper/classes/signal/absent_sessions.h"
 #include "statekeeper/classes/signal/authentication.h"
 #include "statekeeper/classes/signal/connected.h"
@@ -146,6 +146,7 @@ void OnHubConnect(Call& call) {
   const ConnectRequest request = RequestOf(call);
   const std::string token = StringIn(call.request, "resumeToken");
   if (!AbsentSessions(call.context, call.options, call.memory).Resume(request, token)) {
+    if (!token.empty() && call.memory.resume_metrics != nullptr) call.memory.resume_metrics->Unknown();
     BeginSession(call.context, call.options, request);
   }
 }

@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "statekeeper/classes/json/json_writer.h"
+#include "common/json_writer.h"
 #include "statekeeper/classes/signal/messages.h"
 #include "statekeeper/classes/signal/pattern.h"
 #include "statekeeper/classes/signal/registry.h"

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <utility>
 
-#include "statekeeper/classes/json/json_writer.h"
+#include "common/json_writer.h"
 #include "statekeeper/classes/signal/absent_sessions.h"
 #include "statekeeper/classes/signal/authentication.h"
 #include "statekeeper/classes/signal/deadlines.h"
@@ -101,8 +101,9 @@ constexpr const char* kEnvelopeHint =
 
 }  // namespace
 
-SignalHub::SignalHub(const Options& options, const TokenAuthority* authority)
+SignalHub::SignalHub(const Options& options, const TokenAuthority* authority, ResumeMetrics* resume_metrics)
     : options_(options), authority_(authority) {
+  memory_.resume_metrics = resume_metrics;
   // The edge gives a silent socket some grace beyond the timeout; twice of that is enough for all delays.
   if (options.idle_timeout.count() > 0) memory_.heard_within_ms = 2 * options.idle_timeout.count();
 }
@@ -258,12 +259,18 @@ class SignalClass : public HubClass {
   SignalClass(const Options& options, const TokenAuthority* authority)
       : options_(options), authority_(authority), profile_(EdgeProfile(options)) {}
   const link::ClassProfile& profile() const override { return profile_; }
-  std::unique_ptr<Hub> NewHub() const override { return std::make_unique<SignalHub>(options_, authority_); }
+  std::unique_ptr<Hub> NewHub() const override {
+    return std::make_unique<SignalHub>(options_, authority_, resume_metrics_.get());
+  }
+  void UseMetrics(prometheus::Registry* registry) override {
+    resume_metrics_ = std::make_unique<ResumeMetrics>(registry);
+  }
 
  private:
   const Options options_;
   const TokenAuthority* const authority_;
   const link::ClassProfile profile_;
+  std::unique_ptr<ResumeMetrics> resume_metrics_;
 };
 
 }  // namespace

@@ -10,7 +10,8 @@ namespace dormouse::signal {
 class SignalHub : public Hub {
  public:
   // `options` and `authority` (nullptr: authentication is off) must outlive the hub.
-  SignalHub(const Options& options, const TokenAuthority* authority);
+  // The same of `resume_metrics`; nullptr: nothing is counted.
+  SignalHub(const Options& options, const TokenAuthority* authority, ResumeMetrics* resume_metrics);
 
   void OnWake(Context& context) override;
   void OnConnect(Context& context, const Connection& connection, const link::OpenRequest& request) override;

@@ -1,4 +1,4 @@
-#include "statekeeper/classes/json/json_writer.h"
+#include "common/json_writer.h"
 
 #include <charconv>
 #include <utility>
