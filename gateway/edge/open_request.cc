@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/trace_context.h"
 #include "gateway/edge/frames/utf8.h"
 #include "proto/link.pb.h"
 
@@ -43,6 +44,12 @@ std::string MakeOpenRequest(const HttpRequest& request, const IpAddress& client,
     link::OpenRequest::Header* header = open.add_headers();
     header->set_name(name);
     header->set_value(AsUtf8(*value));
+  }
+  // A trace that is none is not passed on (W3C Trace Context, 4.3).
+  if (const auto trace = request.Header(kTraceParent); trace && TraceContext::Parse(*trace)) {
+    link::OpenRequest::Header* header = open.add_headers();
+    header->set_name(std::string(kTraceParent));
+    header->set_value(std::string(*trace));
   }
   if (claims != nullptr) SetIdentity(*claims, open.mutable_identity());
   return open.SerializeAsString();

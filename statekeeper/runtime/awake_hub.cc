@@ -11,6 +11,7 @@
 #include "common/clock.h"
 #include "common/log_limit.h"
 #include "common/logging.h"
+#include "common/trace_context.h"
 #include "statekeeper/runtime/over_limit.h"
 
 namespace dormouse {
@@ -64,6 +65,16 @@ void LogRefusedChange(const std::string& hub, size_t events) {
 // What clients and the hub class's alarm do keeps a hub awake; what the runtime does about it does not.
 bool IsActivity(HubEvent::Kind kind) {
   return kind == HubEvent::Kind::kAlarm || kind == HubEvent::Kind::kCloseAll || kind <= HubEvent::Kind::kLost;
+}
+
+// The trace in which a client opened its socket; empty: none that was said.
+std::string_view TraceOf(const link::OpenRequest& request) {
+  for (const link::OpenRequest::Header& header : request.headers()) {
+    if (header.name() != kTraceParent) continue;
+    const auto context = TraceContext::Parse(header.value());
+    return context ? context->trace_id : "";
+  }
+  return "";
 }
 
 std::optional<ConnectionId> ConnectionOf(const HubEvent& event) {
@@ -292,7 +303,10 @@ AwakeHub::Handled AwakeHub::Handle(HubEvent event) {
   } catch (const OverLimit& over) {
     failure = over.failure();
   } catch (const std::exception& error) {
-    const LogAbout about({.shard = shard_.shard, .hub = name_, .connection = ConnectionOf(event)});
+    link::OpenRequest request;
+    if (event.kind == HubEvent::Kind::kOpen) request.ParseFromString(event.payload);
+    const LogAbout about(
+        {.shard = shard_.shard, .hub = name_, .connection = ConnectionOf(event), .trace = TraceOf(request)});
     SPDLOG_ERROR("a handler failed: {}", error.what());
     failure = Hub::Failure::kHandler;
   }
@@ -403,7 +417,8 @@ void AwakeHub::HandleOpen(const HubEvent& event, HubContext* context) {
   link::OpenRequest request;
   request.ParseFromString(event.payload);
   {
-    const LogAbout about({.shard = shard_.shard, .hub = name_, .connection = event.connection()});
+    const LogAbout about(
+        {.shard = shard_.shard, .hub = name_, .connection = event.connection(), .trace = TraceOf(request)});
     SPDLOG_DEBUG("connects");
   }
   state_.AddConnection(event.connection(), context->now_ms());

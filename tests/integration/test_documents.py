@@ -43,6 +43,17 @@ def test_option_table_is_the_one_of_the_source():
     assert {name for _, _, name, _, _ in declared} <= table.keys()
 
 
+def test_what_sighup_changes_is_what_the_source_says():
+    source = _read("common", "options.cc").partition("kChangeable[] = {")[2].partition("};")[0]
+    changeable = re.findall(r'"([\w-]+)"', source)
+    assert len(changeable) == len(set(changeable)) > 25
+    section = _read("deploy", "configure.md").partition("## Changing options without a restart")[2].partition("\n## ")[0]
+    listed = [name for line in section.splitlines() if line.startswith("| ") for name in re.findall(r"`([\w-]+)`", line)]
+    assert sorted(listed) == sorted(changeable)
+    declared = set(re.findall(r'table->\w+\(\s*k\w+,\s*"([\w-]+)"', _read("common", "options.cc")))
+    assert set(changeable) <= declared
+
+
 def test_compose_passes_every_option_on():
     declared = set(re.findall(r'table->\w+\(\s*k\w+,\s*"([\w-]+)"', _read("common", "options.cc")))
     assert len(declared) > 25

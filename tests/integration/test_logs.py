@@ -5,7 +5,7 @@ import re
 
 import pytest
 from cluster import Cluster
-from ws import actor, echo
+from ws import actor, connect, echo
 
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 
@@ -38,6 +38,18 @@ async def test_each_line_is_what_it_is_said_to_be(log_format):
             [said] = [line for line in map(json.loads, keeper.splitlines())
                       if line["message"] == "connects" and line["hub"] == "echo/attic"]
             assert said["connection"] == connection and isinstance(said["shard"], int)
+
+
+async def test_the_trace_of_an_opening_is_in_its_lines():
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    with Cluster(options={"log-format": "json", "log-level": "debug"}) as cluster:
+        url = cluster.ws_url("/websocket/traced")
+        for value in (f"00-{trace}-00f067aa0ba902b7-01", f"00-{trace}-0000000000000000-01", "what"):
+            async with connect(url, extra_headers={"traceparent": value}) as client:
+                await client.recv()
+        traces = [line.get("trace") for line in map(json.loads, cluster.statekeeper.log_text().splitlines())
+                  if line["message"] == "connects"]
+        assert traces == [trace, None, None]
 
 
 def test_a_failed_start_is_json_too():
