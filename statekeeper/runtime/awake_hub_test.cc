@@ -19,6 +19,7 @@ namespace {
 using testing::Contains;
 using testing::ElementsAre;
 using testing::IsEmpty;
+using testing::Not;
 
 constexpr GatewayId kGateway = 1;
 constexpr GatewayId kOtherGateway = 2;

@@ -17,7 +17,7 @@ async def test_each_line_is_what_it_is_said_to_be(log_format):
             await client.ask("a payload of mine")
             connection = client.id
         async with actor(cluster.ws_url("/ws/hall"), "test/a") as other:
-            await other.must("hub:publish", {"topic": "t", "data": "a payload of mine"})
+            await other.must("hub:publish", {"topic": "t", "type": "note", "data": "a payload of mine"})
             token = other.session["resumeToken"]
         await cluster.asleep()
         processes = (cluster.statekeeper, *cluster.gateways)
