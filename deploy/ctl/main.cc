@@ -124,7 +124,7 @@ class Commands {
     config->add_option("--gateway", w->config.gateways, "Gateways, too, by their admin ports")
         ->delimiter(',')
         ->allow_extra_args(false)
-        ->type_name("HOST:PORT[,...]");
+        ->type_name("ADDRESS[,ADDRESS...]");
     config->add_flag("--changed", w->config.changed, "Only what has not its default");
 
     CLI::App* shards = Add("shards", "Who owns which shard",
