@@ -5,7 +5,7 @@ import os
 import re
 
 _ROTATE_AT = 64 << 20  # bytes; one older file of that size is kept
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+")
+_TIME = re.compile(r'(?:\{"time":")?(\d{4}-\d\d-\d\dT[\d:.]+)')  # of text and of JSON
 
 
 def names(layout):
@@ -27,7 +27,7 @@ def merged(layout):
         with open(layout.log(name), encoding="utf-8", errors="replace") as file:
             for number, line in enumerate(file):
                 match = _TIME.match(line)
-                time = match[0] if match else time
+                time = match[1] if match else time
                 yield (time, name, number, line.rstrip("\n"))
 
     for _, name, _, line in heapq.merge(*(lines(name) for name in names(layout))):
