@@ -17,9 +17,9 @@
 
 namespace dormouse {
 
-// Called on the main thread: once before anything is started, and each time that options have changed while the
-// process runs (SIGHUP); then for the same classes, beside the former ones, which hubs still use for a while.
-// False: `*error` is a sentence for the operator.
+// Called on the main thread: once before anything is started, and each time that options have changed while
+// the process runs (SIGHUP); then for the same classes, beside the former ones, which hubs still use for a
+// while. False: `*error` is a sentence for the operator.
 using RegisterClasses =
     std::function<bool(const Options& options, HubClassRegistry* classes, std::string* error)>;
 

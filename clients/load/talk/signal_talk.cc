@@ -2,8 +2,8 @@
 
 #include <charconv>
 
-#include "statekeeper/classes/json/json_reader.h"
 #include "common/json_writer.h"
+#include "statekeeper/classes/json/json_reader.h"
 
 namespace dormouse::load {
 namespace {
