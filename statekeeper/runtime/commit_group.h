@@ -28,7 +28,7 @@ class CommitGroup {
     std::function<void(const ShardEpoch&, StoreStatus)> answered;
     // Goes to the store next. May be left out.
     std::function<void(const ShardCommit&)> leaving = {};
-    // As `answered`: how long it took. May be left out.
+    // A commit was answered: how long that took. May be left out.
     std::function<void(std::chrono::nanoseconds)> took = {};
   };
 
