@@ -18,6 +18,7 @@
 #include "common/hidden_passwords.h"
 #include "common/role_limits.h"
 #include "common/unknown_options.h"
+#include "common/version.h"
 
 namespace dormouse {
 namespace {
@@ -441,7 +442,7 @@ int ParseOptions(int argc, char** argv, Process process, Options* options) {
 
   CLI::App app(gateway ? "Dormouse gateway: holds the WebSockets." : "Dormouse statekeeper: holds the hubs.",
                gateway ? "dormouse-gateway" : "dormouse-statekeeper");
-  app.set_version_flag("--version", DORMOUSE_VERSION);
+  app.set_version_flag("--version", VersionText());
   app.set_config("--config", "", "File of the same options, one NAME = VALUE a line");
   app.get_config_ptr()->envname(EnvironmentName("config"));
   app.allow_config_extras(CLI::config_extras_mode::error);
@@ -500,7 +501,7 @@ int ParseOptions(int argc, char** argv, Process process, Options* options) {
     return 2;
   }
   if (!check) return -1;
-  std::printf("# dormouse-%s %s\n%s", gateway ? "gateway" : "statekeeper", DORMOUSE_VERSION,
+  std::printf("# dormouse-%s %s\n%s", gateway ? "gateway" : "statekeeper", VersionText().c_str(),
               table.Print().c_str());
   return 0;
 }

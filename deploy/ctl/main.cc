@@ -13,6 +13,7 @@
 #include "common/logging.h"
 #include "common/options.h"
 #include "common/shard.h"
+#include "common/version.h"
 #include "deploy/ctl/cluster_client.h"
 #include "deploy/ctl/commands.h"
 #include "deploy/ctl/copies.h"
@@ -255,7 +256,7 @@ int Run(int argc, char** argv) {
   Words words;
   Action action;
   CLI::App app("See and steer a running Dormouse cluster.", "dormousectl");
-  app.set_version_flag("--version", DORMOUSE_VERSION);
+  app.set_version_flag("--version", VersionText());
   app.require_subcommand(1);
   app.get_formatter()->column_width(32);
   app.footer(kFooter);
