@@ -12,6 +12,8 @@ std::string VersionText() {
   return DORMOUSE_VERSION + (commit.empty() ? "" : " (commit " + commit + ")");
 }
 
+std::string CommitText() { return told_commit; }
+
 bool TellCommit(const char* commit) {
   told_commit = commit;
   return true;

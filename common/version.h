@@ -5,12 +5,16 @@
 
 namespace dormouse {
 
-// "0.1.0 (commit 5d0df79ab12c)"; without the parentheses where the build did not know its commit. A commit that ends in
+// "0.1.0 (commit 5d0df79ab12c)"; without the parentheses where the build did not know its commit. A commit
+// that ends in
 // "-dirty" had changes beside it.
 std::string VersionText();
 
-// Called before main() by what commit.cmake writes. That is linked with programs alone: a new commit links those again,
-// and no test.
+// The commit alone; empty: unknown.
+std::string CommitText();
+
+// Called before main() by what commit.cmake writes. That is linked with programs alone: a new commit links
+// those again, and no test.
 bool TellCommit(const char* commit);
 
 }  // namespace dormouse
