@@ -1,5 +1,5 @@
-"""Prometheus and its tools, from Debian's packages. They are unpacked below build/ and not installed, for the packages start
-services of the machine's own."""
+"""Prometheus and its tools, from Debian's packages. They are unpacked below build/ and not installed, for the packages
+start services of the machine's own."""
 
 import glob
 import json
@@ -60,8 +60,8 @@ def selectors(expression):
 
 
 class Prometheus(Process):
-    """A Prometheus that asks the processes of a cluster each second, by the names that deploy/observe/prometheus.yml gives
-    them, and has its alert rules, which fire at once (`for` is left out)."""
+    """A Prometheus that asks the processes of a cluster each second, by the names that deploy/observe/prometheus.yml
+    gives them, and has its alert rules, which fire at once (`for` is left out)."""
 
     def __init__(self, cluster, port):
         self._port = port

@@ -29,8 +29,8 @@ def watched():
     """A cluster under load, and the Prometheus that watches it."""
     with Cluster(gateways=2, statekeepers=3, store="redis", options=_OPTIONS) as cluster:
         prometheus = monitoring.Prometheus(cluster, ports.choose(None, f"{cluster.directory} prometheus"))
-        load = Process("load", [os.path.join(BIN, "dormouse-load"), "day", "--connections", "60", "--hubs", "20", "--rate", "40",
-                                "--duration", "600", "--come-back", "--url", cluster.ws_url("")],
+        load = Process("load", [os.path.join(BIN, "dormouse-load"), "day", "--connections", "60", "--hubs", "20",
+                                "--rate", "40", "--duration", "600", "--come-back", "--url", cluster.ws_url("")],
                        cluster.directory)
         prometheus.start()
         load.start()
@@ -53,7 +53,8 @@ def _scene():
 
 
 def _ctl(cluster, *words):
-    return subprocess.run(cluster.ctl_command(*words), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    return subprocess.run(cluster.ctl_command(*words), stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          check=False)
 
 
 def test_every_query_of_the_board_returns_data(scene):
@@ -81,7 +82,8 @@ def test_every_query_of_the_board_returns_data(scene):
 
 def test_every_series_of_an_alert_is_there(scene):
     _, prometheus = scene
-    named = {selector: alert for alert, rule in monitoring.alerts().items() for selector in monitoring.selectors(rule["expr"])}
+    named = {selector: alert for alert, rule in monitoring.alerts().items()
+             for selector in monitoring.selectors(rule["expr"])}
     assert len(named) > 20
     missing = [(alert, selector) for selector, alert in named.items() if not prometheus.query(selector)]
     assert not missing
@@ -109,12 +111,12 @@ def test_alerts_fire_when_what_they_watch_breaks():
             wait_until(lambda before=before: prometheus.query(before), before, timeout=40)
         for _ in range(300):
             assert http_get(cluster.port(), "/websocket/x", {
-                "Origin": "https://evil.example", "Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13",
-                "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="})[0] == 403
+                "Origin": "https://evil.example", "Upgrade": "websocket", "Connection": "Upgrade",
+                "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="})[0] == 403
         with open(cluster.admin_key + ".other", "w", encoding="ascii") as file:
             file.write("x" * 32)
-        refused = subprocess.run([os.path.join(BIN, "dormousectl"), "--statekeeper", cluster.links[0], "--key", file.name, "members"],
-                                 capture_output=True, text=True, check=False)
+        refused = subprocess.run([os.path.join(BIN, "dormousectl"), "--statekeeper", cluster.links[0], "--key",
+                                  file.name, "members"], capture_output=True, text=True, check=False)
         assert refused.returncode == 1, refused.stderr
         fires("DormouseClientsRefused", "DormouseLinksRefused")
 

@@ -27,8 +27,9 @@ def _compose():
 def test_networks_hold_those_who_have_to_do_with_each_other(compose):
     members = {network: {name for name, service in compose["services"].items() if network in service["networks"]}
                for network in compose["networks"]}
-    assert members == {"outside": {"proxy", "prometheus", "alertmanager", "grafana", "load"}, "edge": {"proxy", "gateway"},
-                       "link": {"gateway", "statekeeper", "prometheus"}, "store": {"statekeeper", "redis", "secrets"}}
+    assert members == {"outside": {"proxy", "prometheus", "alertmanager", "grafana", "load"},
+                       "edge": {"proxy", "gateway"}, "link": {"gateway", "statekeeper", "prometheus"},
+                       "store": {"statekeeper", "redis", "secrets"}}
     # Podman lets networks that are not internal reach each other, so nothing of Dormouse is in one.
     assert {name for name, settings in compose["networks"].items() if settings and settings["internal"]} == {
         "edge", "link", "store"}
@@ -135,8 +136,9 @@ def test_certificate_names_what_clients_call_the_proxy(secrets):
     root, make = secrets
 
     def names():
-        return subprocess.run(["openssl", "x509", "-noout", "-ext", "subjectAltName", "-in", root / "for" / "proxy" / "proxy.pem"],
-                              capture_output=True, text=True, check=True).stdout.splitlines()[-1].strip()
+        return subprocess.run(["openssl", "x509", "-noout", "-ext", "subjectAltName", "-in",
+                               root / "for" / "proxy" / "proxy.pem"], capture_output=True, text=True,
+                              check=True).stdout.splitlines()[-1].strip()
 
     ours = "DNS:localhost, DNS:proxy, IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1"
     make(names="")
@@ -162,7 +164,8 @@ def test_page_of_secrets_names_those_that_are_handed_out():
     handed = set(re.findall(r"^ *hand \S+ \S+ ([a-z.-]+)", script, re.M))
     for names in re.findall(r"^for name in (.*?); do", script, re.M | re.S):
         handed |= set(names.split())
-    assert named == (handed - {"redis.conf"}) | {f"{role}.{end}" for role in ("gateway", "statekeeper") for end in ("pem", "key")}
+    links = {f"{role}.{end}" for role in ("gateway", "statekeeper") for end in ("pem", "key")}
+    assert named == (handed - {"redis.conf"}) | links
 
 
 def test_attached_networks(tmp_path):
@@ -171,6 +174,6 @@ def test_attached_networks(tmp_path):
                      "eth0\t00000000\t0100590A\t0003\t0\t0\t100\t00000000\t0\t0\t0\n"
                      "eth0\t0000590A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n"
                      "eth1\t000010AC\t00000000\t0001\t0\t0\t0\t0000F0FF\t0\t0\t0\n")
-    said = subprocess.run([os.path.join(REPOSITORY, "deploy", "image", "attached-networks"), route], capture_output=True,
-                          text=True, check=True).stdout
+    said = subprocess.run([os.path.join(REPOSITORY, "deploy", "image", "attached-networks"), route],
+                          capture_output=True, text=True, check=True).stdout
     assert said == "10.89.0.0/24,172.16.0.0/12\n"

@@ -54,8 +54,9 @@ class _Compose:
         self.port, self.prometheus, alertmanager = (
             ports.choose(None, f"{self.name} {what}") for what in ("proxy", "prometheus", "alertmanager"))
         self.environment = {
-            **os.environ, "DORMOUSE_IMAGE": image, "PUBLISH_PORT": str(self.port), "PROMETHEUS_PORT": str(self.prometheus),
-            "ALERTMANAGER_PORT": str(alertmanager), "GATEWAY_DESCRIPTORS": "4096", "PROXY_DESCRIPTORS": "8192",
+            **os.environ, "DORMOUSE_IMAGE": image, "PUBLISH_PORT": str(self.port),
+            "PROMETHEUS_PORT": str(self.prometheus), "ALERTMANAGER_PORT": str(alertmanager),
+            "GATEWAY_DESCRIPTORS": "4096", "PROXY_DESCRIPTORS": "8192",
             "DORMOUSE_DRAIN_WINDOW": "100ms", **environment,
             **{f"{name.upper()}_IMAGE": f"localhost/dormouse-test-{name}"
                for name in ("redis", "haproxy", "prometheus", "alertmanager")}}
@@ -93,7 +94,8 @@ class _Compose:
     def is_healthy(self):
         """Whether the health check of each container finds it well."""
         return all(_podman("healthcheck", "run", container)[0] == 0
-                   for service in ("redis", "statekeeper", "gateway", "proxy") for container in self.containers(service))
+                   for service in ("redis", "statekeeper", "gateway", "proxy")
+                   for container in self.containers(service))
 
     def reached(self, network, *targets):
         """Those of the targets (HOST/PORT) to which a stranger's container in the network can connect."""
@@ -105,7 +107,8 @@ class _Compose:
 
     def trust_the_proxy(self):
         """From now on connections believe the certificate that was made for it, and no other."""
-        certificates = re.search("-----BEGIN CERT.*", self.run(self.containers("proxy")[0], "cat", "/secrets/proxy.pem"), re.S)
+        file = self.run(self.containers("proxy")[0], "cat", "/secrets/proxy.pem")
+        certificates = re.search("-----BEGIN CERT.*", file, re.S)
         self._trusted = ssl.create_default_context(cadata=certificates[0])
 
     @contextlib.asynccontextmanager
@@ -205,12 +208,13 @@ async def test_who_reaches_whom_in_containers(compose):
 
 
 def test_containers_run_as_users_that_see_their_own_secrets(compose):
+    encrypted = (compose.clone / "deploy" / "secrets" / "ca.pem").exists()
+    links = {"ca.pem", "link.pem", "link.key"} if encrypted else set()
     for service, user, names in (("redis", 999, {"redis-password", "redis.conf"}), ("proxy", 99, {"proxy.pem"}),
                                  ("statekeeper", 10001, {"admin-key", "cluster-secret", "redis-password"}),
                                  ("gateway", 10001, {"cluster-secret"})):
         for container in compose.containers(service):
             assert compose.run(container, "id", "-u") == str(user)
-            links = {"ca.pem", "link.pem", "link.key"} if (compose.clone / "deploy" / "secrets" / "ca.pem").exists() else set()
             assert set(compose.run(container, "ls", "/secrets").split()) == names | (
                 links if service in ("statekeeper", "gateway") else set())
             assert _podman("exec", container, "touch", "/secrets/x")[0] != 0
@@ -251,16 +255,16 @@ def test_prometheus_finds_all_containers(compose):
 def _rolled(compose, tmp_path_factory):
     """(what dormouse-load found out meanwhile, what came before and after) of a rolling update of all statekeepers."""
     directory = tmp_path_factory.mktemp("roll")
-    report = directory / "day.json"
-    load = Process("load", [os.path.join(BIN, "dormouse-load"), "day", "--connections", "50", "--hubs", "20", "--rate", "20",
-                            "--duration", "900", "--sources", "0", "--url", f"wss://127.0.0.1:{compose.port}", "--insecure",
-                            "--json", str(report)], directory)
+    load = Process("load", [os.path.join(BIN, "dormouse-load"), "day", "--connections", "50", "--hubs", "20",
+                            "--rate", "20", "--duration", "900", "--sources", "0", "--insecure",
+                            "--url", f"wss://127.0.0.1:{compose.port}"], directory)
     load.start()
     wait_until(lambda: "ready" in load.log_text(), "the load has begun", timeout=60)
     names = compose.containers("statekeeper")
     before = [compose.inspect(name, "{{.Id}}") for name in names]
-    done = subprocess.run([compose.clone / "deploy" / "roll", "--project", compose.name, "statekeeper"], env=compose.environment,
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    done = subprocess.run([compose.clone / "deploy" / "roll", "--project", compose.name, "statekeeper"],
+                          env=compose.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, check=False)
     status = load.end(signal.SIGINT, timeout=60)
     assert done.returncode == 0, done.stdout
     return status, load.log_text(), before, [compose.inspect(name, "{{.Id}}") for name in names]
