@@ -17,6 +17,7 @@
 #include "clients/load/engine/director.h"
 #include "clients/load/exit_status.h"
 #include "clients/load/report/result.h"
+#include "common/version.h"
 
 namespace dormouse::load {
 namespace {
@@ -129,7 +130,7 @@ int Main(int argc, char** argv) {
     return argc > 1 ? kKept : kUsage;
   }
   if (std::strcmp(first, "--version") == 0) {
-    std::puts("dormouse-load " DORMOUSE_VERSION);
+    std::puts(("dormouse-load " + VersionText()).c_str());
     return kKept;
   }
   if (std::strcmp(first, "check") == 0) return check::CheckMain(argc - 1, argv + 1);

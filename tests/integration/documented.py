@@ -14,11 +14,6 @@ def indented(page):
     return [textwrap.dedent(block) for block in re.findall(r"(?:^ {4,}.*\n)+", text, re.M)]
 
 
-def overrides():
-    """Each docker-compose.override.yml."""
-    return [block for block in indented("containers.md") if re.search("^services:", block, re.M)]
-
-
 def environment():
     """The variables of each .env."""
     return dict(line.split("=", 1) for block in indented("containers.md") for line in block.splitlines()
