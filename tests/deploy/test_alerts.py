@@ -29,6 +29,17 @@ _CASES = {
     "DormouseHandOversSlow": ({
         f"dormouse_hand_over_seconds_bucket{{{_S},instance='a',le='{le}'}}": f"0x11 0+{fast}x11 {11 * fast}+{slow}x20"
         for le, fast, slow in (("0.05", 10, 0), ("0.25", 10, 0), ("2.5", 10, 10), ("+Inf", 10, 10))}, 115, 200),
+    "DormouseCommitsSlow": ({
+        f"dormouse_commit_seconds_bucket{{{_S},instance='a',lane='0',le='{le}'}}": f"0+{rate}x11 {11 * rate}+{later}x40"
+        for le, rate, later in (("0.01", 10, 0), ("0.1", 10, 2), ("1", 10, 10), ("+Inf", 10, 10))}, 55, 200),
+    "DormouseLoopsLag": ({
+        f"dormouse_loop_lag_seconds_bucket{{{_S},instance='a',lane='0',le='{le}'}}": f"0+{rate}x11 {11 * rate}+{later}x40"
+        for le, rate, later in (("0.01", 100, 50), ("1", 100, 100), ("+Inf", 100, 100))}, 55, 200),
+    "DormouseAlarmsDropped": ({f"dormouse_alarms_dropped_total{{{_S},instance='a',lane='0'}}": "0x11 1x20"}, 55, 65),
+    "DormouseRestarted": ({f"process_start_time_seconds{{{_S},instance='a'}}": "5x11 60x3 80x20"}, 70, 90),
+    "DormouseMemoryGrows": ({f"process_resident_memory_bytes{{{_G},instance='a'}}": "500000000x11 1000000000x40"}, 110, 130),
+    "DormouseDescriptorsShort": ({f"process_open_fds{{{_G},instance='a'}}": "100x11 950x40",
+                                  f"process_max_fds{{{_G},instance='a'}}": "1000x60"}, 85, 95),
     "DormouseHubsWaiting": ({f"dormouse_hubs_waiting{{{_S},instance='a',lane='0'}}": "0x11 5x2 0x5 3x20"}, 100, 140),
     "DormouseMessageGivenUp": ({f"dormouse_events_given_up_total{{{_S},instance='a',lane='0'}}": "0x11 1x20"}, 55, 65),
     "DormouseEventsUnreadable": ({f"dormouse_events_unreadable_total{{{_G},instance='a'}}": "0x11 2x20"}, 55, 65),
