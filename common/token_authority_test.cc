@@ -1,6 +1,10 @@
 // What is let in, and everything that is not.
 #include "common/token_authority.h"
 
+// clang-format off: it says which levels are compiled in, so it comes before spdlog's own headers
+#include "common/logging.h"
+// clang-format on
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <spdlog/sinks/ostream_sink.h>
@@ -9,7 +13,6 @@
 #include <sstream>
 #include <thread>
 
-#include "common/logging.h"
 #include "common/strict_json.h"
 #include "common/token_maker.h"
 
