@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 
@@ -15,6 +16,8 @@ using testing::IsEmpty;
 
 class ConfigurationTest : public testing::Test {
  protected:
+  ~ConfigurationTest() override { std::remove(path_.c_str()); }
+
   void Write(const std::string& text) const { std::ofstream(path_) << text; }
   std::optional<Configuration> Read(std::vector<std::string> words = {},
                                     Process process = Process::kStatekeeper) const {
@@ -32,7 +35,9 @@ class ConfigurationTest : public testing::Test {
     return {};
   }
 
-  const std::string path_ = testing::TempDir() + "/configuration_test.conf";
+  // Of this test alone: others run beside it.
+  const std::string path_ = testing::TempDir() + "/configuration_test_" +
+                            testing::UnitTest::GetInstance()->current_test_info()->name() + ".conf";
 };
 
 TEST_F(ConfigurationTest, SaysWhereEachValueIsFrom) {

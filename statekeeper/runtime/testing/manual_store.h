@@ -40,14 +40,22 @@ class ManualStore : public Store {
     while (!calls_.empty()) Step();
   }
   size_t range_calls() const { return range_calls_; }
+  // Keys and values of commits that are not answered yet.
+  size_t bytes_waiting() const { return bytes_waiting_; }
   // Rows of the commit that had most.
   size_t largest_commit() const { return largest_commit_; }
 
   void Commit(ShardCommit commit, CommitCallback done) override {
     size_t rows = 0;
-    for (const HubCommit& each : commit.hubs) rows += each.rows.size();
+    size_t bytes = 0;
+    for (const HubCommit& each : commit.hubs) {
+      rows += each.rows.size();
+      for (const RowWrite& row : each.rows) bytes += row.key.size() + row.value.value_or("").size();
+    }
     largest_commit_ = std::max(largest_commit_, rows);
-    calls_.push_back([this, commit = std::move(commit), done = std::move(done)](StoreStatus status) {
+    bytes_waiting_ += bytes;
+    calls_.push_back([this, bytes, commit = std::move(commit), done = std::move(done)](StoreStatus status) {
+      bytes_waiting_ -= bytes;
       if (status == StoreStatus::kOk || applied_though_failed_) Apply(commit);
       applied_though_failed_ = false;
       done(status);
@@ -107,6 +115,7 @@ class ManualStore : public Store {
 
   std::deque<std::function<void(StoreStatus)>> calls_;
   size_t range_calls_ = 0;
+  size_t bytes_waiting_ = 0;
   size_t largest_commit_ = 0;
   bool applied_though_failed_ = false;
 };
