@@ -94,6 +94,7 @@ _CASES = [
     ("dormouse-gateway", "--drain-w", {"--drain-window"}),
     ("dormouse-gateway", "--hub-view ", {"true", "false"}),
     ("dormouse-statekeeper", "--log-level tr", {"trace"}),
+    ("dormouse-gateway", "--log-format j", {"json"}),
 ]
 
 

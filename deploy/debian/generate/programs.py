@@ -48,7 +48,7 @@ def _server(name, stops, **fields):
         files=tuple((path.format(name=name, short=short), text.format(name=name)) for path, text in _SERVER_FILES),
         examples=(("Whether the configuration is right, and what is in effect",
                    f"{name} --config /etc/dormouse/{short}.toml --check-config"),),
-        choices={"log-level": ("trace", "debug", "info", "warn", "error", "off"),
+        choices={"log-level": ("trace", "debug", "info", "warn", "error", "off"), "log-format": ("text", "json"),
                  "auth-algorithm": ("none", "HS256", "RS256", "ES256"), "compression": ("off", "deflate"),
                  "auth-capabilities": ("original", "strict")}, **fields)
 
