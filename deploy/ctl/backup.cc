@@ -15,6 +15,7 @@
 #include "common/ids.h"
 #include "deploy/ctl/backup_file.h"
 #include "deploy/ctl/copies.h"
+#include "deploy/ctl/copy_failures.h"
 #include "deploy/ctl/say.h"
 #include "deploy/ctl/table.h"
 #include "proto/stored.pb.h"
@@ -25,7 +26,6 @@ namespace {
 
 using Stub = admin::Admin::StubInterface;
 
-constexpr int kMostAttempts = 20;
 constexpr uint32_t kShardsAtOnce = 16;
 constexpr Duration kPatience{10'000};  // with those, before each is asked for by itself
 constexpr int64_t kLongestPauseMs = 1'000;
@@ -100,7 +100,7 @@ class Copier {
 
   // A hub of many pages. False: it is not in the file.
   bool CopyLarge(uint32_t shard, const std::string& hub) {
-    for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
+    for (int reading = 0; reading < kMostReadings; ++reading) {
       admin::ReadHubRequest request;
       request.set_hub(hub);
       while (true) {
@@ -130,9 +130,7 @@ class Copier {
       }
       writer_->DropOpenHub();
     }
-    throw Failure(
-        Exit::kFailed,
-        fmt::format("Hub {} changes faster than it can be read, or its shard keeps changing hands.", hub));
+    throw CannotBeRead(hub);
   }
 
   void LeaveOut(const std::string& hub) {
@@ -168,9 +166,7 @@ class Copier {
 void Backup(ClusterClient* cluster, const BackupOptions& options, Form form) {
   const admin::MembersReply& members = cluster->members();
   if (members.shard_count() == 0 || members.stored_format() == 0) {
-    throw Failure(Exit::kFailed,
-                  "The statekeeper that answers is of an older version, which takes no backups: "
-                  "upgrade all of them first.");
+    throw IsOlder("takes no backups");
   }
   backup::FileHeader header;
   header.set_id(NewGatewayId());

@@ -10,6 +10,7 @@
 
 #include "common/clock.h"
 #include "deploy/ctl/copies.h"
+#include "deploy/ctl/copy_failures.h"
 #include "deploy/ctl/hub_lines.h"
 #include "deploy/ctl/restorer.h"
 #include "deploy/ctl/say.h"
@@ -21,14 +22,13 @@ namespace {
 
 using Stub = admin::Admin::StubInterface;
 
-constexpr int kMostAttempts = 20;
 constexpr size_t kBytesPerPart = 512u << 10;
 
 using Rows = std::map<std::string, std::string>;
 
 // All rows of a hub, the runtime's own, too.
 Rows ReadAll(ClusterClient* cluster, const std::string& hub) {
-  for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
+  for (int reading = 0; reading < kMostReadings; ++reading) {
     admin::ReadHubRequest request;
     request.set_hub(hub);
     Rows rows;
@@ -47,9 +47,7 @@ Rows ReadAll(ClusterClient* cluster, const std::string& hub) {
       request.set_page(request.page() + 1);
     }
   }
-  throw Failure(
-      Exit::kFailed,
-      fmt::format("Hub {} changes faster than it can be read, or its shard keeps changing hands.", hub));
+  throw CannotBeRead(hub);
 }
 
 HubLines ReadFile(const std::string& path) {
@@ -123,9 +121,7 @@ void Export(ClusterClient* cluster, const std::string& hub) {
 void Import(ClusterClient* cluster, const ImportOptions& options, Form form) {
   const HubLines lines = ReadFile(options.file);
   if (cluster->members().stored_format() == 0) {
-    throw Failure(Exit::kFailed,
-                  "The statekeeper that answers is of an older version, which cannot import: "
-                  "upgrade all of them first.");
+    throw IsOlder("cannot import");
   }
   Restorer restorer(cluster, {.run = NewRun(), .replace = options.replace, .patience = cluster->timeout()});
   PartSender sender(&restorer, options.hub);

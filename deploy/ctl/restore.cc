@@ -15,6 +15,7 @@
 #include "common/clock.h"
 #include "deploy/ctl/backup_file.h"
 #include "deploy/ctl/copies.h"
+#include "deploy/ctl/copy_failures.h"
 #include "deploy/ctl/restorer.h"
 #include "deploy/ctl/say.h"
 #include "deploy/ctl/table.h"
@@ -74,9 +75,7 @@ std::optional<std::string> AnyHub(ClusterClient* cluster) {
 void CheckFormat(const std::string& file, const backup::FileHeader& header,
                  const admin::MembersReply& members) {
   if (members.stored_format() == 0) {
-    throw Failure(Exit::kFailed,
-                  "The statekeeper that answers is of an older version, which cannot restore: "
-                  "upgrade all of them first.");
+    throw IsOlder("cannot restore");
   }
   if (header.stored_format() <= members.stored_format()) return;
   throw Failure(

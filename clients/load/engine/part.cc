@@ -66,16 +66,14 @@ void Part::Begin(Step step) {
   }
 }
 
-Nanos Part::DoWhatIsDue(Nanos now) { return std::min(BeatWhileOpening(now), Act(now)); }
+Nanos Part::DoWhatIsDue(Nanos now) { return std::min(Beat(&opening_beats_, now), Act(now)); }
 
-Nanos Part::BeatWhileOpening(Nanos now) {
-  while (opening_beats_.due() <= now) {
-    const Nanos at = opening_beats_.due();
-    const auto connection = static_cast<uint32_t>(opening_beats_.done() % connections().size());
-    opening_beats_.Take(now);
-    if (connections().is_ready(connection)) connections().Beat(connection, at);
+Nanos Part::Beat(Pace* beats, Nanos now) {
+  for (; beats->due() <= now; beats->Take(now)) {
+    const auto connection = static_cast<uint32_t>(beats->done() % connections().size());
+    if (connections().is_ready(connection)) connections().Beat(connection, beats->due());
   }
-  return opening_beats_.due();
+  return beats->due();
 }
 
 bool Part::IsDone() {

@@ -53,6 +53,9 @@ class Part : public Connections::Owner {
   // Something is under way beside requests and heartbeats.
   virtual bool IsBusy() { return false; }
 
+  // The heartbeats that are due, on the connections in turn; says when the next one is.
+  Nanos Beat(Pace* beats, Nanos now);
+
   // While the director measures.
   void Record(size_t series, Nanos wait) {
     if (place_.board->measuring.load(std::memory_order_relaxed)) place_.slot->series[series].Record(wait);
@@ -68,7 +71,6 @@ class Part : public Connections::Owner {
   void OnReply(uint32_t connection, uint32_t number, Nanos asked) final;
   void OnBeat(uint32_t connection, Nanos asked) final;
   void VerifySome();
-  Nanos BeatWhileOpening(Nanos now);
 
   const std::unique_ptr<Talk> talk_;
   Step step_ = Step::kNone;

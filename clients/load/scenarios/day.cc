@@ -41,17 +41,13 @@ class DayPart : public Part {
       Ask(sleepers_[random_() % sleepers_.size()], wakes_.due());
       wakes_.Take(now);
     }
-    while (beats_.due() <= now) {
-      const auto connection = static_cast<uint32_t>(beats_.done() % connections().size());
-      if (connections().is_ready(connection)) connections().Beat(connection, beats_.due());
-      beats_.Take(now);
-    }
+    const Nanos beat = Beat(&beats_, now);
     for (; joins_.due() <= now; joins_.Take(now))
       Leave(static_cast<uint32_t>(random_() % connections().size()), now);
     for (; !away_.empty() && away_.front().first <= now; away_.pop_front())
       connections().Open(away_.front().second);
     const Nanos back = away_.empty() ? kNever : away_.front().first;
-    return std::min({talks_.due(), wakes_.due(), beats_.due(), joins_.due(), back});
+    return std::min({talks_.due(), wakes_.due(), beat, joins_.due(), back});
   }
 
  private:

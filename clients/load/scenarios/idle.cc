@@ -13,15 +13,7 @@ class IdlePart : public Part {
  public:
   using Part::Part;
 
-  Nanos Act(Nanos now) override {
-    while (pace_.due() <= now) {
-      const Nanos at = pace_.due();
-      const auto connection = static_cast<uint32_t>(pace_.done() % connections().size());
-      pace_.Take(now);
-      if (connections().is_ready(connection)) connections().Beat(connection, at);
-    }
-    return pace_.due();
-  }
+  Nanos Act(Nanos now) override { return Beat(&pace_, now); }
 
  private:
   void OnStep(Step step) override {
