@@ -13,7 +13,7 @@
 #include <utility>
 
 #include "common/clock.h"
-#include "common/json_writer.h"
+#include "common/json/json_writer.h"
 
 namespace dormouse {
 namespace {

@@ -16,25 +16,25 @@
 #include <utility>
 #include <vector>
 
-#include "common/admin_server.h"
-#include "common/configuration.h"
+#include "common/auth/gateway_identity.h"
+#include "common/auth/token_authority.h"
+#include "common/config/configuration.h"
+#include "common/config/options.h"
 #include "common/descriptor_limit.h"
 #include "common/freed_memory.h"
-#include "common/gateway_identity.h"
+#include "common/http/admin_server.h"
 #include "common/http/port_sharers.h"
 #include "common/logging.h"
-#include "common/loop_lag.h"
-#include "common/options.h"
-#include "common/token_authority.h"
+#include "common/loop/loop_lag.h"
+#include "common/rpc/grpc_log.h"
+#include "common/rpc/link_credentials.h"
+#include "common/rpc/statekeeper_sockets.h"
 #include "gateway/edge/edge_server.h"
 #include "gateway/edge/gateway_metrics.h"
 #include "gateway/edge/origin_list.h"
 #include "gateway/edge/static_files.h"
 #include "gateway/edge/trusted_proxies.h"
 #include "gateway/link/statekeeper_links.h"
-#include "proto/grpc_log.h"
-#include "proto/link_credentials.h"
-#include "proto/statekeeper_sockets.h"
 
 namespace dormouse {
 namespace {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "common/admin_server.h"
+#include "common/http/admin_server.h"
 #include "statekeeper/runtime/lane.h"
 
 namespace dormouse {

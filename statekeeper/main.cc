@@ -3,7 +3,7 @@
 #include <memory>
 #include <string>
 
-#include "common/token_authority.h"
+#include "common/auth/token_authority.h"
 #include "statekeeper/classes/echo/echo_class.h"
 #include "statekeeper/classes/signal/signal_class.h"
 #include "statekeeper/server.h"

@@ -12,7 +12,7 @@
 #include <functional>
 #include <string>
 
-#include "common/options.h"
+#include "common/config/options.h"
 #include "statekeeper/hub/registry.h"
 
 namespace dormouse {

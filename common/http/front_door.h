@@ -21,7 +21,7 @@
 #include "common/http/http_reply.h"
 #include "common/http/http_request.h"
 #include "common/http/ip_address.h"
-#include "common/loop_timers.h"
+#include "common/loop/loop_timers.h"
 
 namespace dormouse {
 

@@ -1,9 +1,9 @@
-// Asks the admin port of a process (common/admin_server.h) for one of its pages.
+// Asks the admin port of a process (common/http/admin_server.h) for one of its pages.
 #pragma once
 
 #include <string>
 
-#include "common/options.h"
+#include "common/config/options.h"
 
 namespace dormouse {
 

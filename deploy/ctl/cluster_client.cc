@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "proto/statekeeper_sockets.h"
+#include "common/rpc/statekeeper_sockets.h"
 
 namespace dormouse {
 namespace {

@@ -12,11 +12,11 @@
 #include <thread>
 #include <vector>
 
-#include "common/options.h"
+#include "common/config/options.h"
+#include "common/rpc/link_channel.h"
+#include "common/rpc/link_credentials.h"
 #include "deploy/ctl/failure.h"
 #include "proto/admin.grpc.pb.h"
-#include "proto/link_channel.h"
-#include "proto/link_credentials.h"
 
 namespace dormouse {
 

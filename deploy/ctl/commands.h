@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "common/options.h"
+#include "common/config/options.h"
 #include "deploy/ctl/cluster_client.h"
 #include "deploy/ctl/show.h"
 

@@ -13,7 +13,7 @@
 #include <sstream>
 #include <thread>
 
-#include "common/token_maker.h"
+#include "common/auth/testing/token_maker.h"
 #include "deploy/ctl/table.h"
 #include "statekeeper/admin/testing/fake_statekeeper.h"
 

@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "common/config/options.h"
 #include "common/logging.h"
-#include "common/options.h"
 #include "common/shard.h"
 #include "common/version.h"
 #include "deploy/ctl/cluster_client.h"

@@ -13,7 +13,7 @@
 #include <string_view>
 
 #include "common/http/address_limit.h"
-#include "common/timer_wheel.h"
+#include "common/loop/timer_wheel.h"
 #include "gateway/edge/frames/frame_reader.h"
 #include "gateway/edge/outbound_queue.h"
 #include "gateway/edge/over_limit.h"

@@ -15,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-#include "gateway/edge/json_fields.h"
+#include "common/json/json_fields.h"
 #include "gateway/edge/outbound_queue.h"
 #include "gateway/edge/unconfirmed.h"
 #include "proto/link.pb.h"

@@ -22,13 +22,13 @@
 #include <string_view>
 #include <vector>
 
-#include "common/admin_server.h"
+#include "common/auth/token_authority.h"
 #include "common/freed_memory.h"
 #include "common/http/address_limit.h"
+#include "common/http/admin_server.h"
 #include "common/http/front_door.h"
 #include "common/http/listener.h"
-#include "common/loop_timers.h"
-#include "common/token_authority.h"
+#include "common/loop/loop_timers.h"
 #include "gateway/edge/connection_table.h"
 #include "gateway/edge/event_writer.h"
 #include "gateway/edge/gateway_metrics.h"

@@ -4,7 +4,7 @@
 #include <optional>
 #include <string_view>
 
-#include "common/token_authority.h"
+#include "common/auth/token_authority.h"
 
 namespace dormouse {
 

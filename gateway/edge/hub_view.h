@@ -22,8 +22,8 @@
 #include <string>
 #include <string_view>
 
+#include "common/auth/token_authority.h"
 #include "common/http/front_door.h"
-#include "common/token_authority.h"
 #include "gateway/edge/origin_list.h"
 #include "gateway/edge/router.h"
 #include "gateway/edge/token_bucket.h"

@@ -4,9 +4,9 @@
 #include <string>
 #include <string_view>
 
+#include "common/auth/token_authority.h"
 #include "common/http/http_request.h"
 #include "common/http/ip_address.h"
-#include "common/token_authority.h"
 
 namespace dormouse {
 

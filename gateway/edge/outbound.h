@@ -26,7 +26,7 @@
 #include <string_view>
 #include <vector>
 
-#include "common/loop_timers.h"
+#include "common/loop/loop_timers.h"
 #include "gateway/edge/connection_table.h"
 #include "gateway/edge/event_writer.h"
 #include "gateway/edge/frames/deflater.h"

@@ -8,9 +8,9 @@
 #include <cstdint>
 #include <variant>
 
+#include "common/auth/token_authority.h"
 #include "common/http/http_reply.h"
 #include "common/http/http_request.h"
-#include "common/token_authority.h"
 #include "gateway/edge/offered_protocols.h"
 
 namespace dormouse {

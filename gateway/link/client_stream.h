@@ -8,8 +8,8 @@
 #include <memory>
 #include <string>
 
-#include "proto/grpc_stream.h"
-#include "proto/link_channel.h"
+#include "common/rpc/grpc_stream.h"
+#include "common/rpc/link_channel.h"
 
 namespace dormouse {
 

@@ -8,8 +8,8 @@
 
 #include "common/clock.h"
 #include "common/logging.h"
+#include "common/rpc/local_stream.h"
 #include "gateway/link/client_stream.h"
-#include "proto/local_stream.h"
 #include "proto/refused_event.h"
 
 namespace dormouse {

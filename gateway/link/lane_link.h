@@ -14,11 +14,11 @@
 #include <string>
 #include <vector>
 
+#include "common/rpc/link_channel.h"
+#include "common/rpc/link_stream.h"
 #include "common/shard.h"
 #include "gateway/link/stream_user.h"
 #include "proto/link.pb.h"
-#include "proto/link_channel.h"
-#include "proto/link_stream.h"
 
 namespace dormouse {
 

@@ -19,9 +19,9 @@
 #include <utility>
 #include <vector>
 
-#include "common/gateway_identity.h"
+#include "common/auth/gateway_identity.h"
+#include "common/rpc/link_gate.h"
 #include "gateway/link/statekeeper_links.h"
-#include "proto/link_gate.h"
 #include "statekeeper/link/link_server.h"
 
 namespace dormouse {

@@ -11,15 +11,15 @@
 #include <set>
 #include <string>
 
+#include "common/rpc/link_channel.h"
+#include "common/rpc/local_stream.h"
+#include "common/rpc/statekeeper_sockets.h"
+#include "common/rpc/testing/test_trust.h"
 #include "common/shard.h"
 #include "common/temp_dir.h"
 #include "gateway/link/cutting_proxy.h"
 #include "gateway/link/link_harness.h"
 #include "gateway/link/rude_gateway.h"
-#include "proto/link_channel.h"
-#include "proto/local_stream.h"
-#include "proto/statekeeper_sockets.h"
-#include "proto/testing/test_trust.h"
 
 namespace dormouse {
 namespace {

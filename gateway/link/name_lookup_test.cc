@@ -16,9 +16,9 @@
 #include <utility>
 #include <vector>
 
+#include "common/rpc/testing/test_trust.h"
 #include "common/temp_dir.h"
 #include "gateway/link/link_harness.h"
-#include "proto/testing/test_trust.h"
 
 namespace dormouse {
 namespace {

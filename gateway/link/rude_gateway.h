@@ -7,11 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "common/rpc/link_channel.h"
+#include "common/rpc/stream_inbox.h"
 #include "gateway/link/client_stream.h"
 #include "gateway/link/link_harness.h"
 #include "proto/link.pb.h"
-#include "proto/link_channel.h"
-#include "proto/stream_inbox.h"
 
 namespace dormouse {
 

@@ -14,8 +14,8 @@
 #include <thread>
 #include <utility>
 
+#include "common/rpc/link_channel.h"
 #include "proto/link.grpc.pb.h"
-#include "proto/link_channel.h"
 
 namespace dormouse {
 

@@ -7,7 +7,7 @@
 
 #include "common/clock.h"
 #include "common/logging.h"
-#include "proto/statekeeper_sockets.h"
+#include "common/rpc/statekeeper_sockets.h"
 
 namespace dormouse {
 namespace {

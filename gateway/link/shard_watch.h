@@ -10,10 +10,10 @@
 #include <string>
 #include <vector>
 
+#include "common/rpc/link_channel.h"
 #include "gateway/link/client_stream.h"
 #include "gateway/link/stream_user.h"
 #include "proto/link.pb.h"
-#include "proto/link_channel.h"
 
 namespace dormouse {
 

@@ -11,17 +11,17 @@
 #include <map>
 #include <utility>
 
+#include "common/auth/gateway_identity.h"
 #include "common/clock.h"
-#include "common/gateway_identity.h"
 #include "common/logging.h"
+#include "common/rpc/link_channel.h"
+#include "common/rpc/stream_inbox.h"
 #include "common/shard.h"
 #include "gateway/link/fair_lines.h"
 #include "gateway/link/foreign_causes.h"
 #include "gateway/link/lane_link.h"
 #include "gateway/link/shard_log.h"
 #include "gateway/link/shard_watch.h"
-#include "proto/link_channel.h"
-#include "proto/stream_inbox.h"
 
 namespace dormouse {
 namespace {

@@ -6,8 +6,8 @@
 //        --AppendInLine, what comes back--> the connection's line --^
 //   stream --> dedupe (cause, epoch) --> Edge::OnDelivery --> acknowledgement with the next batch
 //
-// Threading: everything on the gateway's loop thread; the gRPC thread (proto/completion_thread.h) only moves
-// messages and wakes the loop.
+// Threading: everything on the gateway's loop thread; the gRPC thread (common/rpc/completion_thread.h) only
+// moves messages and wakes the loop.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +17,8 @@
 #include <string_view>
 #include <vector>
 
+#include "common/config/options.h"
 #include "common/ids.h"
-#include "common/options.h"
 #include "gateway/link/shared_tail.h"
 #include "proto/link.pb.h"
 #include "proto/packed.h"

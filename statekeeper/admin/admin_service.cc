@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "common/logging.h"
+#include "common/rpc/unary_call.h"
 #include "common/version.h"
 #include "proto/admin.grpc.pb.h"
-#include "proto/unary_call.h"
 #include "statekeeper/admin/config_reply.h"
 #include "statekeeper/admin/find_member.h"
 #include "statekeeper/admin/forwarder.h"

@@ -1,8 +1,8 @@
 // What operators ask of a statekeeper (service Admin of proto/admin.proto): answered here where it concerns
 // this one, else passed on to the statekeeper that it concerns.
 //
-// Who may ask is decided before (proto/link_gate.h): whoever comes by the unix socket, whose directory is the
-// user's own; over TCP operators and other statekeepers.
+// Who may ask is decided before (common/rpc/link_gate.h): whoever comes by the unix socket, whose directory
+// is the user's own; over TCP operators and other statekeepers.
 //
 // Threading: calls are taken on the completion thread, which never waits here. It is given to the server
 // before that starts, and destroyed after it, before `cluster` and `operators`. These may answer late, or
@@ -13,8 +13,8 @@
 
 #include <memory>
 
-#include "common/configuration.h"
-#include "proto/link_credentials.h"
+#include "common/config/configuration.h"
+#include "common/rpc/link_credentials.h"
 #include "statekeeper/link/link_service.h"
 #include "statekeeper/ownership/cluster_admin.h"
 #include "statekeeper/runtime/lane_operator.h"

@@ -15,11 +15,11 @@
 #include <set>
 #include <thread>
 
+#include "common/auth/shared_secret.h"
+#include "common/auth/testing/token_maker.h"
 #include "common/clock.h"
-#include "common/shared_secret.h"
-#include "common/token_maker.h"
+#include "common/rpc/link_channel.h"
 #include "proto/admin.grpc.pb.h"
-#include "proto/link_channel.h"
 #include "statekeeper/admin/testing/fake_statekeeper.h"
 
 namespace dormouse {

@@ -1,7 +1,7 @@
 // The configuration of this process as operators are told of it.
 #pragma once
 
-#include "common/configuration.h"
+#include "common/config/configuration.h"
 #include "proto/admin.pb.h"
 
 namespace dormouse {

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include "proto/link_channel.h"
+#include "common/rpc/link_channel.h"
 
 namespace dormouse {
 namespace {

@@ -12,10 +12,10 @@
 #include <string>
 #include <utility>
 
+#include "common/rpc/link_credentials.h"
+#include "common/rpc/unary_call.h"
+#include "common/rpc/unary_question.h"
 #include "proto/admin.grpc.pb.h"
-#include "proto/link_credentials.h"
-#include "proto/unary_call.h"
-#include "proto/unary_question.h"
 #include "statekeeper/ownership/cluster_admin.h"
 
 namespace dormouse {

@@ -12,8 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "common/rpc/unary_call.h"
 #include "proto/admin.pb.h"
-#include "proto/unary_call.h"
 #include "statekeeper/runtime/lane_operator.h"
 
 namespace dormouse {

@@ -5,8 +5,8 @@
 
 #include <memory>
 
+#include "common/rpc/unary_call.h"
 #include "proto/admin.pb.h"
-#include "proto/unary_call.h"
 #include "statekeeper/runtime/lane_operator.h"
 
 namespace dormouse {

@@ -4,8 +4,8 @@
 #include <memory>
 #include <vector>
 
+#include "common/rpc/unary_call.h"
 #include "proto/admin.pb.h"
-#include "proto/unary_call.h"
 #include "statekeeper/runtime/lane_operator.h"
 
 namespace dormouse {

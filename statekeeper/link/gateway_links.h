@@ -43,8 +43,8 @@
 #include <string>
 #include <vector>
 
+#include "common/config/options.h"
 #include "common/ids.h"
-#include "common/options.h"
 #include "common/shard.h"
 #include "proto/link.pb.h"
 #include "proto/packed.h"

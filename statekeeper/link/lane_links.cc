@@ -4,10 +4,10 @@
 #include <limits>
 #include <utility>
 
+#include "common/auth/gateway_identity.h"
 #include "common/clock.h"
-#include "common/gateway_identity.h"
 #include "common/logging.h"
-#include "proto/link_channel.h"
+#include "common/rpc/link_channel.h"
 #include "proto/refused_event.h"
 
 namespace dormouse {

@@ -15,8 +15,8 @@
 #include <utility>
 #include <vector>
 
+#include "common/rpc/stream_inbox.h"
 #include "proto/link.pb.h"
-#include "proto/stream_inbox.h"
 #include "statekeeper/link/gateway_links.h"
 #include "statekeeper/link/local_listener.h"
 #include "statekeeper/link/outbox.h"

@@ -10,13 +10,13 @@
 #include <mutex>
 #include <utility>
 
-#include "common/gateway_identity.h"
+#include "common/auth/gateway_identity.h"
 #include "common/logging.h"
+#include "common/rpc/link_channel.h"
+#include "common/rpc/link_gate.h"
+#include "common/rpc/statekeeper_sockets.h"
+#include "common/rpc/watchers.h"
 #include "proto/link.grpc.pb.h"
-#include "proto/link_channel.h"
-#include "proto/link_gate.h"
-#include "proto/statekeeper_sockets.h"
-#include "proto/watchers.h"
 #include "statekeeper/link/lane_links.h"
 #include "statekeeper/link/local_listener.h"
 #include "statekeeper/link/server_stream.h"

@@ -7,7 +7,7 @@
 
 #include <grpcpp/impl/codegen/service_type.h>
 
-#include "proto/completion_thread.h"
+#include "common/rpc/completion_thread.h"
 
 namespace dormouse {
 

@@ -8,8 +8,8 @@
 #include <memory>
 #include <string>
 
-#include "proto/local_stream.h"
-#include "proto/stream_inbox.h"
+#include "common/rpc/local_stream.h"
+#include "common/rpc/stream_inbox.h"
 
 namespace dormouse {
 

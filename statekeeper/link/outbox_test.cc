@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "proto/link_channel.h"
+#include "common/rpc/link_channel.h"
 
 namespace dormouse {
 namespace {

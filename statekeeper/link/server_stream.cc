@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "proto/stream_inbox.h"
+#include "common/rpc/stream_inbox.h"
 
 namespace dormouse {
 

@@ -7,7 +7,7 @@
 #include <functional>
 #include <memory>
 
-#include "proto/grpc_stream.h"
+#include "common/rpc/grpc_stream.h"
 
 namespace dormouse {
 

@@ -21,9 +21,9 @@
 #include <vector>
 
 #include "common/clock.h"
-#include "proto/grpc_log.h"
-#include "proto/link_channel.h"
-#include "proto/testing/test_trust.h"
+#include "common/rpc/grpc_log.h"
+#include "common/rpc/link_channel.h"
+#include "common/rpc/testing/test_trust.h"
 #include "statekeeper/link/link_server.h"
 
 namespace dormouse {

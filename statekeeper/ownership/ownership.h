@@ -32,8 +32,8 @@
 #include <thread>
 #include <vector>
 
+#include "common/config/options.h"
 #include "common/lease.h"
-#include "common/options.h"
 #include "proto/link.pb.h"
 #include "statekeeper/ownership/cluster_admin.h"
 #include "statekeeper/ownership/member.h"

@@ -10,7 +10,7 @@
 #include "common/clock.h"
 #include "common/free_port.h"
 #include "common/ids.h"
-#include "proto/testing/test_trust.h"
+#include "common/rpc/testing/test_trust.h"
 #include "statekeeper/link/link_server.h"
 #include "statekeeper/ownership/ownership.h"
 #include "statekeeper/ownership/testing/fake_shard_servers.h"

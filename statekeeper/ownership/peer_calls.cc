@@ -3,7 +3,7 @@
 #include <chrono>
 #include <utility>
 
-#include "proto/unary_question.h"
+#include "common/rpc/unary_question.h"
 
 namespace dormouse {
 

@@ -11,9 +11,9 @@
 #include <mutex>
 #include <set>
 
-#include "common/options.h"
-#include "proto/completion_thread.h"
-#include "proto/link_channel.h"
+#include "common/config/options.h"
+#include "common/rpc/completion_thread.h"
+#include "common/rpc/link_channel.h"
 #include "proto/peer.grpc.pb.h"
 
 namespace dormouse {

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "proto/link_channel.h"
+#include "common/rpc/link_channel.h"
 
 namespace dormouse {
 

@@ -8,9 +8,9 @@
 #include <memory>
 #include <mutex>
 
+#include "common/rpc/unary_call.h"
+#include "common/rpc/watchers.h"
 #include "proto/peer.grpc.pb.h"
-#include "proto/unary_call.h"
-#include "proto/watchers.h"
 #include "statekeeper/link/link_service.h"
 #include "statekeeper/ownership/member.h"
 #include "statekeeper/ownership/peer_calls.h"

@@ -17,8 +17,8 @@
 #include <string>
 #include <vector>
 
-#include "common/options.h"
-#include "proto/link_channel.h"
+#include "common/config/options.h"
+#include "common/rpc/link_channel.h"
 #include "proto/peer.grpc.pb.h"
 #include "statekeeper/ownership/member.h"
 #include "statekeeper/ownership/peer_calls.h"

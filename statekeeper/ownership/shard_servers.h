@@ -8,7 +8,7 @@
 #include <functional>
 #include <vector>
 
-#include "common/options.h"
+#include "common/config/options.h"
 #include "common/shard.h"
 
 namespace dormouse {

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "common/config/options.h"
 #include "common/ids.h"
-#include "common/options.h"
 #include "common/shard.h"
 #include "statekeeper/link/gateway_links.h"
 #include "statekeeper/runtime/fiber.h"

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "common/options.h"
+#include "common/config/options.h"
 
 namespace dormouse {
 

@@ -9,7 +9,7 @@
 
 #include "common/clock.h"
 #include "common/logging.h"
-#include "common/loop_lag.h"
+#include "common/loop/loop_lag.h"
 
 namespace dormouse {
 namespace {

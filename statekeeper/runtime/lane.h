@@ -42,8 +42,8 @@
 #include <utility>
 #include <vector>
 
+#include "common/config/options.h"
 #include "common/lease.h"
-#include "common/options.h"
 #include "common/shard.h"
 #include "statekeeper/hub/registry.h"
 #include "statekeeper/link/gateway_links.h"

@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "common/loop_lag.h"
+#include "common/loop/loop_lag.h"
 
 namespace dormouse {
 namespace {

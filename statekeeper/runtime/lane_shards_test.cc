@@ -11,6 +11,7 @@
 
 #include "common/temp_dir.h"
 #include "statekeeper/hub/registry.h"
+#include "statekeeper/open_store.h"
 
 namespace dormouse {
 namespace {

@@ -17,9 +17,10 @@
 
 #include "common/clock.h"
 #include "common/temp_dir.h"
+#include "statekeeper/open_store.h"
 #include "statekeeper/runtime/row_names.h"
 #include "statekeeper/store/cluster_store.h"
-#include "statekeeper/store/store_test_support.h"
+#include "statekeeper/store/testing/store_test_support.h"
 
 namespace dormouse {
 namespace {

@@ -18,7 +18,7 @@
 #include <string>
 #include <vector>
 
-#include "common/options.h"
+#include "common/config/options.h"
 #include "common/shard.h"
 #include "statekeeper/store/store.h"
 

@@ -8,10 +8,11 @@
 #include <optional>
 
 #include "common/clock.h"
+#include "statekeeper/open_store.h"
 #include "statekeeper/store/cluster_store.h"
-#include "statekeeper/store/redis_cluster_layout.h"
-#include "statekeeper/store/redis_layout.h"
-#include "statekeeper/store/store_test_support.h"
+#include "statekeeper/store/redis/redis_cluster_layout.h"
+#include "statekeeper/store/redis/redis_layout.h"
+#include "statekeeper/store/testing/store_test_support.h"
 
 namespace dormouse {
 namespace {

@@ -33,7 +33,7 @@
 #include <string>
 #include <vector>
 
-#include "common/options.h"
+#include "common/config/options.h"
 #include "common/shard.h"
 #include "statekeeper/store/redis_files.h"
 
@@ -179,12 +179,5 @@ class StoreFactory {
   // An id that was made at the cluster's first start, and is stored with it.
   virtual std::string cluster_id() const { return ""; }
 };
-
-// Connects, and checks what the whole cluster shares: the number of shards is stored at the first start and
-// must be the same at every later one; the format of what is stored (stored_format.h) must be one that this
-// version reads; a file is locked for this process alone. Blocks for at most
-// `config.timeout`. On failure returns nullptr and sets `*error` to a sentence for the operator: what is
-// wrong and what to do.
-std::unique_ptr<StoreFactory> OpenStore(const StoreConfig& config, std::string* error);
 
 }  // namespace dormouse

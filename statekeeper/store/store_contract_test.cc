@@ -5,8 +5,9 @@
 #include <algorithm>
 #include <map>
 
+#include "statekeeper/open_store.h"
 #include "statekeeper/store/store.h"
-#include "statekeeper/store/store_test_support.h"
+#include "statekeeper/store/testing/store_test_support.h"
 
 namespace dormouse {
 namespace {

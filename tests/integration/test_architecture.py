@@ -57,7 +57,7 @@ def _tests():
 @functools.cache
 def _hyphenated():
     """Options, drills and programs."""
-    options = re.findall(r'table->\w+\(\s*k\w+,\s*"([\w-]+)"', _read("common/options.cc"))
+    options = re.findall(r'table->\w+\(\s*k\w+,\s*"([\w-]+)"', _read("common/config/options.cc"))
     drills = [os.path.basename(path)[:-3].replace("_", "-") for path in _files()
               if re.fullmatch(r"tests/drills/drills/[a-z]\w*\.py", path)]
     programs = [name for path in _files() if path.endswith("CMakeLists.txt")

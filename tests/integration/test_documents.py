@@ -13,7 +13,7 @@ def _read(*path):
 
 
 def _shown(kind, value):
-    """A default of common/options.h as a user writes it."""
+    """A default of common/config/options.h as a user writes it."""
     value = value.strip('{}"').strip('"').replace("'", "")
     if kind == "Time":
         milliseconds = int(value)
@@ -27,9 +27,9 @@ def _shown(kind, value):
 
 
 def test_option_table_is_the_one_of_the_source():
-    defaults = dict(re.findall(r"^  [^\s/].*? (\w+?)(?: = |(?=\{))(.*);", _read("common", "options.h"), re.M))
+    defaults = dict(re.findall(r"^  [^\s/].*? (\w+?)(?: = |(?=\{))(.*);", _read("common", "config", "options.h"), re.M))
     declared = re.findall(r'table->(Plain|Time|Size)\(\s*k(\w+),\s*"([\w-]+)",\s*&o->(\w+),\s*"(.*?)"\);',
-                          _read("common", "options.cc"), re.S)
+                          _read("common", "config", "options.cc"), re.S)
     assert len(declared) > 25
     rows = [[cell.strip() for cell in line.strip("|").split("|")]
             for line in _read("deploy", "configure.md").splitlines() if line.startswith("| `")]
@@ -44,18 +44,18 @@ def test_option_table_is_the_one_of_the_source():
 
 
 def test_what_sighup_changes_is_what_the_source_says():
-    source = _read("common", "options.cc").partition("kChangeable[] = {")[2].partition("};")[0]
+    source = _read("common", "config", "options.cc").partition("kChangeable[] = {")[2].partition("};")[0]
     changeable = re.findall(r'"([\w-]+)"', source)
     assert len(changeable) == len(set(changeable)) > 25
     section = _read("deploy", "configure.md").partition("## Changing options without a restart")[2].partition("\n## ")[0]
     listed = [name for line in section.splitlines() if line.startswith("| ") for name in re.findall(r"`([\w-]+)`", line)]
     assert sorted(listed) == sorted(changeable)
-    declared = set(re.findall(r'table->\w+\(\s*k\w+,\s*"([\w-]+)"', _read("common", "options.cc")))
+    declared = set(re.findall(r'table->\w+\(\s*k\w+,\s*"([\w-]+)"', _read("common", "config", "options.cc")))
     assert set(changeable) <= declared
 
 
 def test_compose_passes_every_option_on():
-    declared = set(re.findall(r'table->\w+\(\s*k\w+,\s*"([\w-]+)"', _read("common", "options.cc")))
+    declared = set(re.findall(r'table->\w+\(\s*k\w+,\s*"([\w-]+)"', _read("common", "config", "options.cc")))
     assert len(declared) > 25
     compose = _read("docker-compose.yml")
     passed_on = set(re.findall(r"^  (DORMOUSE_\w+):$", compose.partition("x-service")[0], re.M))

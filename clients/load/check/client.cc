@@ -4,7 +4,7 @@
 #include <functional>
 #include <string_view>
 
-#include "common/json_writer.h"
+#include "common/json/json_writer.h"
 
 namespace dormouse::load::check {
 namespace {

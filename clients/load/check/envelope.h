@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "clients/load/check/history.h"
-#include "statekeeper/classes/json/json_reader.h"
+#include "common/json/json_reader.h"
 
 namespace dormouse::load::check {
 

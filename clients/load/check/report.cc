@@ -3,7 +3,7 @@
 #include <cstdio>
 #include <utility>
 
-#include "common/json_writer.h"
+#include "common/json/json_writer.h"
 
 namespace dormouse::load::check {
 namespace {

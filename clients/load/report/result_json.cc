@@ -1,6 +1,6 @@
 #include "clients/load/report/numbers.h"
 #include "clients/load/report/result.h"
-#include "common/json_writer.h"
+#include "common/json/json_writer.h"
 
 namespace dormouse::load {
 namespace {

@@ -8,7 +8,7 @@
 
 #include "clients/load/report/numbers.h"
 #include "clients/load/report/plot.h"
-#include "statekeeper/classes/json/json_reader.h"
+#include "common/json/json_reader.h"
 
 namespace dormouse::load {
 namespace {

@@ -4,7 +4,7 @@
 #include <sstream>
 #include <stdexcept>
 
-#include "statekeeper/classes/json/json_reader.h"
+#include "common/json/json_reader.h"
 
 namespace dormouse::load {
 namespace {

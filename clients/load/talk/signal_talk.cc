@@ -2,8 +2,8 @@
 
 #include <charconv>
 
-#include "common/json_writer.h"
-#include "statekeeper/classes/json/json_reader.h"
+#include "common/json/json_reader.h"
+#include "common/json/json_writer.h"
 
 namespace dormouse::load {
 namespace {

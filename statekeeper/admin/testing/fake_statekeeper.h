@@ -14,8 +14,8 @@
 #include <thread>
 #include <vector>
 
+#include "common/rpc/testing/test_trust.h"
 #include "common/temp_dir.h"
-#include "proto/testing/test_trust.h"
 #include "statekeeper/link/link_server.h"
 #include "statekeeper/ownership/cluster_admin.h"
 #include "statekeeper/runtime/lane_operator.h"

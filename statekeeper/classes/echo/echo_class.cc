@@ -5,10 +5,10 @@
 #include <utility>
 
 #include "common/clock.h"
-#include "common/json_writer.h"
+#include "common/json/json_reader.h"
+#include "common/json/json_writer.h"
 #include "common/log_limit.h"
 #include "common/logging.h"
-#include "statekeeper/classes/json/json_reader.h"
 
 namespace dormouse {
 namespace {

@@ -10,7 +10,7 @@
 
 #include <memory>
 
-#include "common/options.h"
+#include "common/config/options.h"
 #include "statekeeper/hub/hub.h"
 
 namespace dormouse {

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "common/clock.h"
-#include "statekeeper/classes/json/json_reader.h"
+#include "common/json/json_reader.h"
 #include "statekeeper/classes/testing/fake_edge.h"
 #include "statekeeper/hub/fake_context.h"
 

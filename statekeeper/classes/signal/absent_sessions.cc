@@ -5,8 +5,8 @@
 #include <utility>
 #include <vector>
 
-#include "common/secrets.h"
-#include "statekeeper/classes/json/json_reader.h"
+#include "common/auth/secrets.h"
+#include "common/json/json_reader.h"
 #include "statekeeper/classes/signal/connected.h"
 #include "statekeeper/classes/signal/deadlines.h"
 #include "statekeeper/classes/signal/envelope.h"

@@ -23,7 +23,7 @@
 #include <utility>
 #include <vector>
 
-#include "common/options.h"
+#include "common/config/options.h"
 #include "statekeeper/classes/signal/hub_memory.h"
 #include "statekeeper/classes/signal/stored.pb.h"
 #include "statekeeper/hub/hub.h"

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <utility>
 
-#include "common/json_writer.h"
+#include "common/json/json_writer.h"
 #include "statekeeper/classes/signal/capability.h"
 #include "statekeeper/classes/signal/pattern.h"
 #include "statekeeper/classes/signal/session.h"

@@ -8,8 +8,8 @@
 #include <memory>
 #include <string>
 
-#include "common/token_authority.h"
-#include "common/token_maker.h"
+#include "common/auth/testing/token_maker.h"
+#include "common/auth/token_authority.h"
 #include "statekeeper/classes/signal/signal_class.h"
 #include "statekeeper/hub/fake_context.h"
 

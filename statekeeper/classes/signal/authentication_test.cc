@@ -4,9 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "common/json_writer.h"
-#include "common/token_authority.h"
-#include "common/token_maker.h"
+#include "common/auth/testing/token_maker.h"
+#include "common/auth/token_authority.h"
+#include "common/json/json_writer.h"
 #include "statekeeper/classes/signal/signal_class.h"
 #include "statekeeper/classes/testing/frame.h"
 #include "statekeeper/hub/fake_context.h"

@@ -6,8 +6,8 @@
 #include <string>
 #include <string_view>
 
-#include "common/options.h"
-#include "common/token_authority.h"
+#include "common/auth/token_authority.h"
+#include "common/config/options.h"
 #include "statekeeper/classes/signal/address.h"
 #include "statekeeper/classes/signal/envelope.h"
 #include "statekeeper/classes/signal/errors.h"

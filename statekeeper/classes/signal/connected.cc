@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <string>
 
-#include "common/json_writer.h"
-#include "common/secrets.h"
+#include "common/auth/secrets.h"
+#include "common/json/json_writer.h"
 #include "statekeeper/classes/signal/envelope.h"
 #include "statekeeper/classes/signal/resume_token.h"
 #include "statekeeper/classes/signal/session.h"

@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "common/options.h"
+#include "common/config/options.h"
 #include "statekeeper/classes/signal/stored.pb.h"
 #include "statekeeper/hub/hub.h"
 

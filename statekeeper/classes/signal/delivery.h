@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "common/json_writer.h"
+#include "common/json/json_writer.h"
 #include "statekeeper/classes/signal/call.h"
 
 namespace dormouse::signal {

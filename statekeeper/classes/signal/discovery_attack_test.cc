@@ -1,7 +1,7 @@
 // Patterns of hub:discover that mean harm: each is refused, or costs a bounded time.
 #include <gmock/gmock.h>
 
-#include "common/json_writer.h"
+#include "common/json/json_writer.h"
 #include "statekeeper/classes/signal/hub_stage.h"
 #include "statekeeper/classes/signal/pattern.h"
 

@@ -6,8 +6,8 @@
 #include <string_view>
 #include <vector>
 
-#include "common/json_writer.h"
-#include "common/role_limits.h"
+#include "common/config/role_limits.h"
+#include "common/json/json_writer.h"
 #include "statekeeper/classes/signal/address.h"
 #include "statekeeper/classes/signal/envelope.h"
 #include "statekeeper/classes/signal/errors.h"

@@ -2,7 +2,7 @@
 // errors.
 #pragma once
 
-#include "common/options.h"
+#include "common/config/options.h"
 #include "proto/link.pb.h"
 
 namespace dormouse::signal {

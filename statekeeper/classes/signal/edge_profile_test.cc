@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "statekeeper/classes/json/json_reader.h"
+#include "common/json/json_reader.h"
 #include "statekeeper/classes/testing/fake_edge.h"
 
 namespace dormouse::signal {

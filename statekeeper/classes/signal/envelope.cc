@@ -1,7 +1,7 @@
 #include "statekeeper/classes/signal/envelope.h"
 
 #include "common/ids.h"
-#include "common/json_writer.h"
+#include "common/json/json_writer.h"
 
 namespace dormouse::signal {
 namespace {

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "statekeeper/classes/json/json_reader.h"
+#include "common/json/json_reader.h"
 
 namespace dormouse::signal {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "common/json_writer.h"
+#include "common/json/json_writer.h"
 
 namespace dormouse::signal {
 namespace {

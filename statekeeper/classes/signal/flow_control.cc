@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "common/json_writer.h"
+#include "common/json/json_writer.h"
 #include "statekeeper/classes/signal/call.h"
 
 namespace dormouse::signal {

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "common/options.h"
+#include "common/config/options.h"
 #include "statekeeper/classes/signal/signal_class.h"
 #include "statekeeper/classes/testing/frame.h"
 #include "statekeeper/hub/fake_context.h"

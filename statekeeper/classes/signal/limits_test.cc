@@ -1,7 +1,7 @@
 // What one message may ask for and make the hub do, and what a session that costs too much is told.
 #include <gmock/gmock.h>
 
-#include "common/json_writer.h"
+#include "common/json/json_writer.h"
 #include "statekeeper/classes/signal/hub_stage.h"
 
 namespace dormouse::signal {

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "common/ids.h"
-#include "statekeeper/classes/json/json_reader.h"
+#include "common/json/json_reader.h"
 #include "statekeeper/classes/signal/envelope.h"
 
 namespace dormouse::signal {

@@ -3,8 +3,8 @@
 #include <optional>
 #include <string>
 
-#include "common/json_writer.h"
-#include "common/secrets.h"
+#include "common/auth/secrets.h"
+#include "common/json/json_writer.h"
 #include "statekeeper/classes/signal/absent_sessions.h"
 #include "statekeeper/classes/signal/authentication.h"
 #include "statekeeper/classes/signal/connected.h"

@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "common/json_writer.h"
+#include "common/json/json_writer.h"
 #include "statekeeper/classes/signal/messages.h"
 #include "statekeeper/classes/signal/pattern.h"
 #include "statekeeper/classes/signal/registry.h"

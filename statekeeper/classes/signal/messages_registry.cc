@@ -5,8 +5,8 @@
 #include <string_view>
 #include <vector>
 
-#include "common/json_writer.h"
-#include "common/secrets.h"
+#include "common/auth/secrets.h"
+#include "common/json/json_writer.h"
 #include "statekeeper/classes/signal/absent_sessions.h"
 #include "statekeeper/classes/signal/messages.h"
 #include "statekeeper/classes/signal/permissions.h"

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "common/json_writer.h"
+#include "common/json/json_writer.h"
 #include "statekeeper/classes/signal/absent_sessions.h"
 #include "statekeeper/classes/signal/messages.h"
 #include "statekeeper/classes/signal/registry.h"

@@ -4,7 +4,7 @@
 #include <string>
 #include <variant>
 
-#include "common/json_writer.h"
+#include "common/json/json_writer.h"
 #include "statekeeper/classes/signal/delivery.h"
 #include "statekeeper/classes/signal/messages.h"
 #include "statekeeper/classes/signal/permissions.h"

@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "common/json_writer.h"
+#include "common/json/json_writer.h"
 #include "statekeeper/classes/signal/address.h"
 #include "statekeeper/classes/signal/envelope.h"
 #include "statekeeper/classes/signal/subscriptions.h"

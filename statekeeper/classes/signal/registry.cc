@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
-#include "common/secrets.h"
+#include "common/auth/secrets.h"
 #include "statekeeper/classes/signal/deadlines.h"
 #include "statekeeper/classes/signal/presence.h"
 #include "statekeeper/classes/signal/session.h"

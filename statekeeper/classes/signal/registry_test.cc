@@ -5,7 +5,7 @@
 
 #include <functional>
 
-#include "common/secrets.h"
+#include "common/auth/secrets.h"
 #include "statekeeper/classes/testing/stage.h"
 
 namespace dormouse::signal {

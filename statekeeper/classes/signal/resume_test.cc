@@ -3,7 +3,7 @@
 
 #include <tuple>
 
-#include "common/json_writer.h"
+#include "common/json/json_writer.h"
 #include "statekeeper/classes/signal/hub_stage.h"
 
 namespace dormouse::signal {

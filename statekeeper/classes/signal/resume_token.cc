@@ -1,6 +1,6 @@
 #include "statekeeper/classes/signal/resume_token.h"
 
-#include "common/secrets.h"
+#include "common/auth/secrets.h"
 
 namespace dormouse::signal {
 namespace {

@@ -5,8 +5,8 @@
 
 #include <memory>
 
-#include "common/options.h"
-#include "common/token_authority.h"
+#include "common/auth/token_authority.h"
+#include "common/config/options.h"
 #include "statekeeper/hub/hub.h"
 
 namespace dormouse {

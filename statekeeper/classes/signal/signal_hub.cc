@@ -7,7 +7,7 @@
 #include <string_view>
 #include <utility>
 
-#include "common/json_writer.h"
+#include "common/json/json_writer.h"
 #include "statekeeper/classes/signal/absent_sessions.h"
 #include "statekeeper/classes/signal/authentication.h"
 #include "statekeeper/classes/signal/deadlines.h"

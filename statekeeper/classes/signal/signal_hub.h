@@ -1,7 +1,7 @@
 // One signal hub: takes events apart and hands messages to their handlers.
 #pragma once
 
-#include "common/options.h"
+#include "common/config/options.h"
 #include "statekeeper/classes/signal/call.h"
 #include "statekeeper/hub/hub.h"
 

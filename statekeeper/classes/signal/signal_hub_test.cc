@@ -6,8 +6,8 @@
 
 #include <tuple>
 
-#include "common/json_writer.h"
-#include "statekeeper/classes/json/json_reader.h"
+#include "common/json/json_reader.h"
+#include "common/json/json_writer.h"
 #include "statekeeper/classes/signal/signal_class.h"
 #include "statekeeper/classes/testing/fake_edge.h"
 #include "statekeeper/classes/testing/frame.h"

@@ -7,7 +7,7 @@
 #include <ctime>
 #include <functional>
 
-#include "common/json_writer.h"
+#include "common/json/json_writer.h"
 #include "statekeeper/classes/signal/hub_stage.h"
 
 namespace dormouse::signal {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "statekeeper/classes/json/json_reader.h"
+#include "common/json/json_reader.h"
 
 namespace dormouse {
 namespace {

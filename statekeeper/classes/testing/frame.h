@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "statekeeper/classes/json/json_reader.h"
+#include "common/json/json_reader.h"
 
 namespace dormouse {
 

@@ -1,0 +1,134 @@
+#include "common/config/unknown_options.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <fstream>
+#include <numeric>
+#include <string_view>
+#include <utility>
+
+namespace dormouse {
+namespace {
+
+constexpr std::string_view kPrefix = "DORMOUSE_";
+// Of the tools beside the two processes.
+constexpr std::string_view kOthers[] = {"BIN", "CONFIG", "IMAGE", "STATEKEEPER", "TOKEN", "VERSION"};
+
+// How many characters are to be changed, added or taken away.
+size_t Distance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 0; i < a.size(); ++i) {
+    size_t diagonal = std::exchange(row[0], i + 1);
+    for (size_t j = 0; j < b.size(); ++j) {
+      const size_t changed = diagonal + (a[i] == b[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({changed, row[j] + 1, row[j + 1] + 1});
+    }
+  }
+  return row.back();
+}
+
+// Empty: none is near.
+std::string Nearest(const std::string& word, const std::vector<std::string>& names) {
+  std::string nearest;
+  size_t least = std::max<size_t>(2, word.size() / 3) + 1;
+  for (const std::string& name : names) {
+    const size_t distance = Distance(word, name);
+    if (distance < least) {
+      least = distance;
+      nearest = name;
+    }
+  }
+  return nearest;
+}
+
+// As an option would be written: lower case, dashes.
+std::string OptionName(std::string_view text) {
+  std::string name(text);
+  for (char& c : name) c = c == '_' ? '-' : static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return name;
+}
+
+std::string VariableName(const std::string& option) {
+  std::string name(kPrefix);
+  for (const char c : option) {
+    name.push_back(c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c))));
+  }
+  return name;
+}
+
+// DORMOUSE_GATEWAY_SERVICE_HOST, DORMOUSE_PORT=tcp://..., DORMOUSE_PORT_8080_TCP_ADDR: Kubernetes describes
+// the services of a namespace to all its containers.
+bool IsOfService(std::string_view name, std::string_view value) {
+  if (name.find("SERVICE_HOST") != std::string_view::npos ||
+      name.find("SERVICE_PORT") != std::string_view::npos)
+    return true;
+  const size_t port = name.find("PORT");
+  if (port == std::string_view::npos) return false;
+  if (value.find("://") != std::string_view::npos) return true;
+  const std::string_view rest = name.substr(port + 4);
+  return rest.size() > 1 && rest[0] == '_' && std::isdigit(static_cast<unsigned char>(rest[1])) != 0;
+}
+
+std::string_view Trim(std::string_view text) {
+  const size_t begin = text.find_first_not_of(" \t\r");
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(" \t\r") + 1 - begin);
+}
+
+}  // namespace
+
+std::string UnknownVariable(const char* const* environment, const std::vector<std::string>& names) {
+  for (; environment != nullptr && *environment != nullptr; ++environment) {
+    const std::string_view entry = *environment;
+    const size_t equals = entry.find('=');
+    if (!entry.starts_with(kPrefix) || equals == std::string_view::npos) continue;
+    const std::string_view name = entry.substr(kPrefix.size(), equals - kPrefix.size());
+    const std::string option = OptionName(name);
+    if (std::ranges::find(names, option) != names.end() || name.starts_with("TEST_") ||
+        std::ranges::find(kOthers, name) != std::end(kOthers) ||
+        IsOfService(name, entry.substr(equals + 1))) {
+      continue;
+    }
+    const std::string nearest = Nearest(option, names);
+    return fmt::format("The environment has {}{}, which is the variable of no option{}", kPrefix, name,
+                       nearest.empty() ? ": take it away." : "; is it to be " + VariableName(nearest) + "?");
+  }
+  return "";
+}
+
+std::vector<ConfigKey> ConfigKeys(const std::string& path) {
+  std::vector<ConfigKey> keys;
+  std::ifstream file(path);
+  std::string line;
+  bool in_list = false;  // of several lines
+  for (int number = 1; std::getline(file, line); ++number) {
+    const std::string_view text = Trim(line);
+    if (in_list) {
+      in_list = text.find(']') == std::string_view::npos;
+      continue;
+    }
+    const size_t equals = text.find('=');
+    if (text.empty() || text[0] == '#' || text[0] == ';' || text[0] == '[') continue;
+    keys.push_back({std::string(Trim(text.substr(0, equals))), number});
+    if (equals == std::string_view::npos) continue;
+    const std::string_view value = Trim(text.substr(equals + 1));
+    in_list = value.starts_with("[") && value.find(']') == std::string_view::npos;
+  }
+  return keys;
+}
+
+std::string UnknownKey(const std::string& path, const std::vector<std::string>& names) {
+  for (const auto& [key, line] : ConfigKeys(path)) {
+    if (std::ranges::find(names, key) != names.end()) continue;
+    const std::string nearest = Nearest(OptionName(key), names);
+    return fmt::format("{}:{}: there is no option {}{}", path, line, key,
+                       nearest.empty() ? "; --help shows all." : "; is it to be " + nearest + "?");
+  }
+  return "";
+}
+
+}  // namespace dormouse
