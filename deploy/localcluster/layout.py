@@ -13,6 +13,7 @@ All of it is for its user alone: state, secrets, what clients said. The director
 """
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -21,6 +22,7 @@ import stat
 
 # A unix socket's path has 107 characters at most; the longest of ours is run/statekeeper-0123456789abcdef.sock.255.
 MAX_PATH = 107 - len("/run/statekeeper-0123456789abcdef.sock.255")
+_RECORD_STEP = 4096  # bytes; a record has a multiple of that
 
 
 def _close(path):
@@ -94,16 +96,27 @@ class Layout:
             return None
 
     def write_record(self, record):
-        """Replaces the record; a reader sees the old one or the new one whole."""
+        """Replaces the record; a reader sees the old one or the new one whole. On a full disk it is written over the
+        old one, whose room it has: records are padded, so that one fits where another was."""
+        text = json.dumps(record, indent=1).encode()
+        text = text.ljust(-(-len(text) // _RECORD_STEP) * _RECORD_STEP)
         partial = self._record + ".new"
         try:
-            with open(partial, "w", encoding="utf-8") as file:
-                json.dump(record, file, indent=1)
+            with open(partial, "wb") as file:
+                file.write(text)
             os.replace(partial, self._record)
-        except OSError:
+        except OSError as error:
             with contextlib.suppress(FileNotFoundError):
                 os.remove(partial)
-            raise
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT) or not self._write_over(text):
+                raise
+
+    def _write_over(self, text):
+        try:
+            with open(self._record, "r+b", buffering=0) as file:
+                return os.fstat(file.fileno()).st_size == len(text) and os.pwrite(file.fileno(), text, 0) == len(text)
+        except OSError:
+            return False
 
     def remove_record(self):
         try:

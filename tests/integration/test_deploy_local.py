@@ -174,6 +174,39 @@ def test_a_full_disk_ends_nothing_for_good(local, store):
     assert "the record of what runs is written again" in said
 
 
+_FULL = """
+import os, sys
+sys.path.insert(0, sys.argv[1])
+from layout import Layout
+layout = Layout(sys.argv[2])
+layout.create()
+layout.write_record({"restarts": 1})
+with open(os.path.join(layout.data, "rest"), "wb", buffering=0) as rest:
+    try:
+        while rest.write(bytes(4096)):
+            pass
+    except OSError as error:
+        print(error.strerror)
+layout.write_record({"restarts": 2})
+print(layout.read_record())
+try:
+    layout.write_record({"more": "x" * 5000})
+except OSError as error:
+    print(error.strerror)
+print(layout.read_record())
+"""
+
+
+def test_the_record_is_true_on_a_full_disk(tmp_path):
+    """Of a real file system, which ends with the process."""
+    said = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c",
+         'mount -t tmpfs -o size=256k tmpfs "$4" && exec "$1" -c "$2" "$3" "$4"', "sh", "/usr/bin/python3", _FULL,
+         os.path.join(REPOSITORY, "deploy/localcluster"), tmp_path], capture_output=True, text=True, check=False)
+    no_room = "No space left on device"
+    assert said.stdout.splitlines() == [no_room, "{'restarts': 2}", no_room, "{'restarts': 2}"], said.stderr
+
+
 def test_all_of_it_is_for_its_user_alone(local, store):
     os.chmod(local.data, 0o755)
     status, said = local.up("--store", store)
