@@ -10,13 +10,13 @@
 #include "common/clock.h"
 #include "common/logging.h"
 #include "common/shard.h"
+#include "gateway/edge/door/handshake.h"
+#include "gateway/edge/door/offered_protocols.h"
+#include "gateway/edge/door/open_request.h"
+#include "gateway/edge/door/upgrade_auth.h"
 #include "gateway/edge/frames/deflate_offer.h"
-#include "gateway/edge/handshake.h"
-#include "gateway/edge/offered_protocols.h"
-#include "gateway/edge/open_request.h"
-#include "gateway/edge/upgrade_auth.h"
 
-namespace dormouse {
+namespace dormouse::edge {
 namespace {
 
 // A revolution of the wheel is 524 s: a longer idle timeout costs a second look at each connection.
@@ -116,7 +116,7 @@ EdgeServer::EdgeServer(Config config, struct ev_loop* loop, GatewayMetrics* metr
 }
 
 EdgeServer::~EdgeServer() {
-  table_.ForEach([this](Connection* connection) { sockets_.Drop(connection); });
+  table_.ForEach([this](Connection* connection) { sockets_.CloseSilently(connection); });
   ev_prepare_stop(loop_, &turn_end_);
   ev_idle_stop(loop_, &more_to_do_);
   ev_timer_stop(loop_, &settle_timer_);
@@ -323,7 +323,7 @@ std::optional<HttpReply> EdgeServer::OnUpgrade(const HttpRequest& request, const
       MakeOpenRequest(request, client, protocols->subprotocol, claims.has_value() ? &*claims : nullptr);
   std::string extensions;
   if (const auto deflate = config_.compression ? AcceptDeflate(request) : std::nullopt) {
-    connection->window_bits = deflate->parameters.server_window_bits;
+    connection->deflate_window_bits = deflate->parameters.server_window_bits;
     connection->reader.AllowCompressed();
     extensions = deflate->answer;
   }
@@ -345,8 +345,8 @@ void EdgeServer::OnOpen(Connection* connection) {
   int64_t look = kNever;
   if (rules.idle_timeout_ms != 0) look = opened + static_cast<int64_t>(rules.idle_timeout_ms);
   if (rules.admission_timeout_ms != 0) {
-    connection->admit_by_ms = opened + static_cast<int64_t>(rules.admission_timeout_ms);
-    look = std::min(look, connection->admit_by_ms);
+    connection->admission_deadline_ms = opened + static_cast<int64_t>(rules.admission_timeout_ms);
+    look = std::min(look, connection->admission_deadline_ms);
   }
   if (look != kNever && !connection->closing) timers_.Schedule(connection, look);
 }
@@ -371,9 +371,9 @@ void EdgeServer::OnPeerClose(Connection* connection, uint16_t code, std::string_
   outbound_->OnPeerClose(connection, code, reason);
 }
 
-void EdgeServer::OnWrong(Connection* connection, uint16_t code, std::string_view what) {
+void EdgeServer::OnProtocolError(Connection* connection, uint16_t code, std::string_view what) {
   inbound_->OnEnd(connection);
-  outbound_->OnWrong(connection, code, what);
+  outbound_->OnProtocolError(connection, code, what);
 }
 
 void EdgeServer::OnWritable(Connection* connection) { outbound_->OnWritable(connection); }
@@ -389,7 +389,7 @@ void EdgeServer::OnGone(Connection* connection) {
 void EdgeServer::OnTimer(Connection* connection) {
   if (connection->closing) {
     // Its client neither answers nor reads. Should even that not end it, look again.
-    sockets_.Kill(connection);
+    sockets_.Abort(connection);
     timers_.Schedule(connection, SteadyMs() + config_.close_timeout_ms);
   } else if (connection->draining) {
     if (!outbound_->MayClose(connection))
@@ -411,22 +411,22 @@ void EdgeServer::CheckDeadlines(Connection* connection) {
 
 // False: it was closed. `*look_again` becomes earlier where it has to. So is the next.
 bool EdgeServer::IsAdmittedInTime(Connection* connection, int64_t now, int64_t* look_again) {
-  if (connection->admit_by_ms == 0) return true;
+  if (connection->admission_deadline_ms == 0) return true;
   const EdgeRules& rules = connection->hub_class->rules();
   if (rules.admission_timeout_ms == 0) {  // any more
-    connection->admit_by_ms = 0;
+    connection->admission_deadline_ms = 0;
     return true;
   }
-  if (now >= connection->admit_by_ms) {
+  if (now >= connection->admission_deadline_ms) {
     // What the client said to be let in may be what is not read, on purpose.
     if (!connection->congested) {
       outbound_->Close(connection, CloseCause::kNotAdmitted, rules.admission_close_code,
                        rules.admission_close_reason);
       return false;
     }
-    connection->admit_by_ms = now + static_cast<int64_t>(rules.admission_timeout_ms);
+    connection->admission_deadline_ms = now + static_cast<int64_t>(rules.admission_timeout_ms);
   }
-  *look_again = std::min(*look_again, connection->admit_by_ms);
+  *look_again = std::min(*look_again, connection->admission_deadline_ms);
   return true;
 }
 
@@ -437,12 +437,13 @@ bool EdgeServer::IsHeardInTime(Connection* connection, int64_t now, int64_t* loo
   if (rules.idle_timeout_ms == 0) return true;
   const auto timeout = static_cast<int64_t>(rules.idle_timeout_ms);
   if (now - connection->last_seen_ms >= timeout) {
-    connection->last_seen_ms = std::max(connection->last_seen_ms, now - WebSockets::SilentMs(*connection));
+    connection->last_seen_ms =
+        std::max(connection->last_seen_ms, now - WebSockets::SinceLastDataMs(*connection));
   }
   int64_t since = connection->last_seen_ms;
   if (connection->partial != nullptr) since = std::min(since, connection->partial->started_ms());
   // One that is not read on purpose cannot be heard.
-  if (now - since >= timeout && !connection->IsHeld()) {
+  if (now - since >= timeout && !connection->IsBackpressured()) {
     if (!outbound_->MayClose(connection)) {
       *look_again = std::min(*look_again, now + Outbound::kAnswerMs);
       return true;
@@ -531,4 +532,4 @@ void EdgeServer::FinishDrain() {
   std::exchange(drained_, nullptr)();
 }
 
-}  // namespace dormouse
+}  // namespace dormouse::edge

@@ -29,22 +29,22 @@
 #include "common/http/front_door.h"
 #include "common/http/listener.h"
 #include "common/loop/loop_timers.h"
-#include "gateway/edge/connection_table.h"
-#include "gateway/edge/event_writer.h"
-#include "gateway/edge/gateway_metrics.h"
-#include "gateway/edge/hub_sockets.h"
-#include "gateway/edge/hub_view.h"
-#include "gateway/edge/inbound.h"
-#include "gateway/edge/origin_list.h"
-#include "gateway/edge/outbound.h"
-#include "gateway/edge/partial_message.h"
-#include "gateway/edge/router.h"
-#include "gateway/edge/static_files.h"
-#include "gateway/edge/trusted_proxies.h"
-#include "gateway/edge/web_sockets.h"
+#include "gateway/edge/buffers/partial_message.h"
+#include "gateway/edge/door/hub_view.h"
+#include "gateway/edge/door/origin_list.h"
+#include "gateway/edge/door/router.h"
+#include "gateway/edge/door/static_files.h"
+#include "gateway/edge/door/trusted_proxies.h"
+#include "gateway/edge/hubs/event_writer.h"
+#include "gateway/edge/hubs/hub_sockets.h"
+#include "gateway/edge/inbound/inbound.h"
+#include "gateway/edge/metrics/gateway_metrics.h"
+#include "gateway/edge/outbound/outbound.h"
+#include "gateway/edge/sockets/connection_table.h"
+#include "gateway/edge/sockets/web_sockets.h"
 #include "gateway/link/statekeeper_links.h"
 
-namespace dormouse {
+namespace dormouse::edge {
 
 class EdgeServer : public StatekeeperLinks::Edge, private FrontDoor::Handler, private WebSockets::Handler {
  public:
@@ -125,7 +125,7 @@ class EdgeServer : public StatekeeperLinks::Edge, private FrontDoor::Handler, pr
   void OnPing(Connection* connection, std::string_view payload) override;
   void OnPong(Connection* connection, std::string_view payload) override;
   void OnPeerClose(Connection* connection, uint16_t code, std::string_view reason) override;
-  void OnWrong(Connection* connection, uint16_t code, std::string_view what) override;
+  void OnProtocolError(Connection* connection, uint16_t code, std::string_view what) override;
   void OnWritable(Connection* connection) override;
   void OnGone(Connection* connection) override;
 
@@ -173,4 +173,4 @@ class EdgeServer : public StatekeeperLinks::Edge, private FrontDoor::Handler, pr
   AdminServer::Readiness readiness_;  // what the admin port's threads see
 };
 
-}  // namespace dormouse
+}  // namespace dormouse::edge

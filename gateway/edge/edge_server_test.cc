@@ -16,10 +16,10 @@
 #include <vector>
 
 #include "common/clock.h"
-#include "gateway/edge/edge_server_fixture.h"
-#include "gateway/edge/event_writer.h"
+#include "gateway/edge/hubs/event_writer.h"
+#include "gateway/edge/testing/edge_server_fixture.h"
 
-namespace dormouse {
+namespace dormouse::edge {
 namespace {
 
 using testing::EndsWith;
@@ -1100,4 +1100,4 @@ TEST_F(EdgeServerTest, AnEmptyGatewayDrainsAtOnceAndWaitsForSettlingOnlySoLong) 
 }
 
 }  // namespace
-}  // namespace dormouse
+}  // namespace dormouse::edge

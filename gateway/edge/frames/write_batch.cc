@@ -4,15 +4,15 @@
 
 #include <cstring>
 
-namespace dormouse {
+namespace dormouse::edge {
 
 bool WriteBatch::Append(std::string_view piece, Lifetime lifetime) {
   if (piece.empty()) return true;
   // Of what is longer than all that there is room for, nothing but that can be said: its owner asks for less.
-  if (size_ > 0 && size_ + piece.size() > kMost) return false;
+  if (size_ > 0 && size_ + piece.size() > kMaxBytes) return false;
   char* from = const_cast<char*>(piece.data());  // iovec is for reads, too
   if (lifetime == Lifetime::kCall || piece.size() < kLongPiece) {
-    if (copied_ + piece.size() > kCopies) return false;
+    if (copied_ + piece.size() > kCopiedBytes) return false;
     from = copies_.get() + copied_;
     std::memcpy(from, piece.data(), piece.size());
     copied_ += piece.size();
@@ -39,4 +39,4 @@ ssize_t WriteBatch::SendTo(int fd) const {
   return sendmsg(fd, &message, MSG_NOSIGNAL);
 }
 
-}  // namespace dormouse
+}  // namespace dormouse::edge

@@ -9,12 +9,12 @@
 #include <memory>
 #include <string_view>
 
-namespace dormouse {
+namespace dormouse::edge {
 
 class WriteBatch {
  public:
   // The most that it holds, and so the most that one socket gets of a write.
-  static constexpr size_t kMost = 262'144;
+  static constexpr size_t kMaxBytes = 262'144;
   // From here on a piece is not copied: the kernel's way to another piece costs as much.
   static constexpr size_t kLongPiece = 2'048;
 
@@ -33,14 +33,14 @@ class WriteBatch {
   ssize_t SendTo(int fd) const;
 
  private:
-  static constexpr size_t kCopies = 32'768;
+  static constexpr size_t kCopiedBytes = 32'768;
   static constexpr size_t kPieces = 64;
 
   size_t size_ = 0;
   size_t copied_ = 0;
   size_t count_ = 0;
   std::array<iovec, kPieces> pieces_;
-  const std::unique_ptr<char[]> copies_ = std::make_unique<char[]>(kCopies);
+  const std::unique_ptr<char[]> copies_ = std::make_unique<char[]>(kCopiedBytes);
 };
 
-}  // namespace dormouse
+}  // namespace dormouse::edge
