@@ -101,15 +101,15 @@ std::optional<Entry> ReadEntry(const Options& options, std::string* wrong) {
 edge::EdgeServer::Config EdgeConfig(const Options& options, Entry entry) {
   edge::EdgeServer::Config config;
   config.drain_window_ms = options.drain_window.count();
-  config.handshake_timeout_ms = options.handshake_timeout.count();
-  config.origins = std::move(entry.origins);
-  config.proxies = std::move(entry.proxies);
-  config.max_connections = options.max_connections;
-  config.max_connections_per_address = options.max_connections_per_address;
+  config.http.handshake_timeout_ms = options.handshake_timeout.count();
+  config.http.upgrades.origins = std::move(entry.origins);
+  config.http.proxies = std::move(entry.proxies);
+  config.http.max_connections = options.max_connections;
+  config.http.max_connections_per_address = options.max_connections_per_address;
   config.inbound_buffer = options.inbound_buffer;
   config.outbound_buffer = options.outbound_buffer;
   config.connection_window = options.connection_window;
-  config.compression = options.compression == "deflate";
+  config.http.upgrades.compression = options.compression == "deflate";
   return config;
 }
 
@@ -185,12 +185,12 @@ int Run(ConfigurationInEffect* in_effect) {
   edge::GatewayMetrics metrics(registry.get());
   edge::EdgeServer::Config edge_config = EdgeConfig(options, std::move(*entry));
   edge_config.gateway = GatewayIdOf(identity);
-  edge_config.listen = options.listen;
-  edge_config.web_root = *web_root;
-  edge_config.shipped_web_root = edge::DefaultWebRoot();
-  edge_config.tokens = tokens.get();
-  edge_config.proxy_protocol = options.proxy_protocol;
-  edge_config.hub_view = options.hub_view;
+  edge_config.http.listen = options.listen;
+  edge_config.http.web_root = *web_root;
+  edge_config.http.shipped_web_root = edge::DefaultWebRoot();
+  edge_config.http.upgrades.tokens = tokens.get();
+  edge_config.http.proxy_protocol = options.proxy_protocol;
+  edge_config.http.hub_view = options.hub_view;
   edge::EdgeServer edge(std::move(edge_config), loop, &metrics);
   const std::unique_ptr<StatekeeperLinks> links =
       NewStatekeeperLinks({.identity = identity,

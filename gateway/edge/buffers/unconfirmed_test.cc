@@ -213,7 +213,7 @@ TEST_F(UnconfirmedTest, EachOfThoseWhoShareABodyCountsItsPart) {
   std::vector<std::unique_ptr<Unconfirmed>> crowd;
   for (int i = 0; i < 10; ++i) {
     crowd.push_back(std::make_unique<Unconfirmed>(&budget_));
-    crowd.back()->Keep({.body = body}, bounds_, 0);
+    crowd.back()->Add({.body = body}, bounds_, 0);
   }
   EXPECT_LT(budget_.kept, 400'000u);
   crowd.clear();

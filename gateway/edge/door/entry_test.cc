@@ -23,7 +23,7 @@ class EntryTest : public EdgeServerTest {
  protected:
   void StartWithTokens() {
     EdgeServer::Config config;
-    config.tokens = &authority_;
+    config.http.upgrades.tokens = &authority_;
     Start("", config);
   }
   // "101", or another status.
@@ -120,7 +120,8 @@ TEST_F(EntryTest, TheLongestSubprotocolIsAnswered) {
 TEST_F(EntryTest, PagesOfOtherOriginsAreRefused) {
   EdgeServer::Config config;
   std::string wrong;
-  config.origins = OriginList::Parse({"https://app.example", "https://*.team.example"}, &wrong).value();
+  config.http.upgrades.origins =
+      OriginList::Parse({"https://app.example", "https://*.team.example"}, &wrong).value();
   Start("", config);
   EXPECT_EQ(StatusOf("Origin: https://app.example\r\n"), "101");
   EXPECT_EQ(StatusOf("Origin: https://a.team.example\r\n"), "101");
@@ -136,7 +137,7 @@ TEST_F(EntryTest, PagesOfOtherOriginsAreRefused) {
 
 TEST_F(EntryTest, AFullGatewaySaysSo) {
   EdgeServer::Config config;
-  config.max_connections = 2;
+  config.http.max_connections = 2;
   Start("", config);
   const TestClient half_open(port());  // does not count: it could keep everybody out for nothing
   EXPECT_EQ(StatusOf(""), "101");
@@ -152,8 +153,8 @@ TEST_F(EntryTest, AFullGatewaySaysSo) {
 
 TEST_F(EntryTest, AnAddressHasSoManySocketsWhateverTheyDo) {
   EdgeServer::Config config;
-  config.max_connections_per_address = 3;
-  config.handshake_timeout_ms = 60'000;
+  config.http.max_connections_per_address = 3;
+  config.http.handshake_timeout_ms = 60'000;
   Start("", config);
   EXPECT_EQ(StatusOf(""), "101");
   TestClient silent(port());
@@ -177,8 +178,8 @@ TEST_F(EntryTest, AnAddressHasSoManySocketsWhateverTheyDo) {
 
 TEST_F(EntryTest, ManyThatAreTurnedAwayCostNobodyAnything) {
   EdgeServer::Config config;
-  config.max_connections_per_address = 1;
-  config.handshake_timeout_ms = 60'000;
+  config.http.max_connections_per_address = 1;
+  config.http.handshake_timeout_ms = 60'000;
   Start("", config);
   links_->Echo(true);
   EXPECT_EQ(StatusOf(""), "101");
@@ -201,9 +202,9 @@ TEST_F(EntryTest, ManyThatAreTurnedAwayCostNobodyAnything) {
 
 TEST_F(EntryTest, BehindATrustedProxyTheForwardedAddressCounts) {
   EdgeServer::Config config;
-  config.max_connections_per_address = 1;
+  config.http.max_connections_per_address = 1;
   std::string wrong;
-  config.proxies = TrustedProxies::Parse({"127.0.0.1"}, &wrong).value();
+  config.http.proxies = TrustedProxies::Parse({"127.0.0.1"}, &wrong).value();
   Start("", config);
   const TestClient unread(
       port());  // the proxy's own sockets are not counted before they say for whom they are
@@ -221,7 +222,7 @@ TEST_F(EntryTest, BehindATrustedProxyTheForwardedAddressCounts) {
 TEST_F(EntryTest, WhatClientsPretendOfTheirWayReachesNoHub) {
   EdgeServer::Config config;
   std::string wrong;
-  config.proxies = TrustedProxies::Parse({"127.0.0.1"}, &wrong).value();
+  config.http.proxies = TrustedProxies::Parse({"127.0.0.1"}, &wrong).value();
   Start("", config);
   const std::string lies =
       "X-Forwarded-For: 203.0.113.9\r\nX-Real-IP: 203.0.113.9\r\nForwarded: for=203.0.113.9\r\n"
@@ -239,10 +240,10 @@ class ProxyProtocolTest : public EntryTest {
  protected:
   void StartBehindProxy() {
     EdgeServer::Config config;
-    config.max_connections_per_address = 1;
+    config.http.max_connections_per_address = 1;
     std::string wrong;
-    config.proxies = TrustedProxies::Parse({"127.0.0.1", "10.0.0.0/8"}, &wrong).value();
-    config.proxy_protocol = true;
+    config.http.proxies = TrustedProxies::Parse({"127.0.0.1", "10.0.0.0/8"}, &wrong).value();
+    config.http.proxy_protocol = true;
     Start("", config);
   }
   // "101", or another status, or "" where the socket was closed. `header`: as the proxy writes it.

@@ -17,7 +17,7 @@ constexpr char kNow[] = "Dormouse-Sleep: now\r\n";
 class HubViewTest : public EdgeServerTest {
  protected:
   void StartWithView(EdgeServer::Config config = {}) {
-    config.hub_view = true;
+    config.http.hub_view = true;
     Start("", config);
   }
   TestClient Ask(std::string_view path, std::string_view method = "GET",
@@ -127,9 +127,9 @@ TEST_F(HubViewTest, BoundsWhatAllThatLookCost) {
 TEST_F(HubViewTest, AsksForTheTokenAndTheOriginThatSocketsNeed) {
   const FakeAuthority authority;
   EdgeServer::Config config;
-  config.tokens = &authority;
+  config.http.upgrades.tokens = &authority;
   std::string wrong;
-  config.origins = *OriginList::Parse({"https://app.example"}, &wrong);
+  config.http.upgrades.origins = *OriginList::Parse({"https://app.example"}, &wrong);
   StartWithView(config);
   EXPECT_THAT(Say("/hub-view/room"), StartsWith("HTTP/1.1 401 "));
   EXPECT_THAT(Say("/hub-view"), StartsWith("HTTP/1.1 401 "));

@@ -1,5 +1,5 @@
-// Tells hubs what happens to their connections: one place that fills in an event's fields. On the loop's
-// thread.
+// Tells hubs what happens to their connections: one place that fills in an event's fields. Nothing of the
+// payload is copied here. On the loop's thread.
 #pragma once
 
 #include <string>
@@ -17,9 +17,12 @@ namespace dormouse::edge {
 class EventWriter {
  public:
   // What a connection may have under way without standing in a line of its own.
-  static constexpr size_t kMuchBytes = 64u << 10;
+  static constexpr size_t kFairBytes = 64u << 10;
 
-  EventWriter(StatekeeperLinks* links, GatewayMetrics* metrics) : links_(links), metrics_(metrics) {}
+  explicit EventWriter(GatewayMetrics* metrics) : metrics_(metrics) {}
+
+  // Before the first event; they outlive this.
+  void set_links(StatekeeperLinks* links) { links_ = links; }
 
   StatekeeperLinks::Room Append(const Connection& connection, EventKind kind, std::string_view payload = {}) {
     EventView event;
@@ -31,8 +34,8 @@ class EventWriter {
     metrics_->events->Increment();
     metrics_->event_bytes->Increment(static_cast<double>(payload.size()));
     const bool is_frame = kind == EventKind::kText || kind == EventKind::kBinary;
-    const bool much = is_frame && connection.unsettled_bytes + payload.size() > kMuchBytes;
-    return much ? links_->AppendInLine(event) : links_->Append(event);
+    const bool is_much = is_frame && connection.unsettled_bytes + payload.size() > kFairBytes;
+    return is_much ? links_->AppendInLine(event) : links_->Append(event);
   }
   // A returnable frame to this handle comes back. `tail`: its end, where others share it.
   // `kind`: kUndelivered or kUnconfirmed.
@@ -68,7 +71,7 @@ class EventWriter {
     links_->AppendWithTail(event, std::move(tail));
   }
 
-  StatekeeperLinks* links_;
+  StatekeeperLinks* links_ = nullptr;
   GatewayMetrics* metrics_;
 };
 

@@ -300,7 +300,7 @@ TEST_F(InboundTest, ARoleCountsFromWhenTheHubNamesIt) {
 TEST_F(InboundTest, ARoleCountsFromTheUpgradeOnAndSurvivesANewProfile) {
   const FakeAuthority authority;
   EdgeServer::Config config;
-  config.tokens = &authority;
+  config.http.upgrades.tokens = &authority;
   Start(kRoles, config);
   links_->Echo(true);
   TestClient client(port());

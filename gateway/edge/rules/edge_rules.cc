@@ -34,9 +34,9 @@ int IndexOf(const std::string& name, std::vector<std::string>* names) {
 std::string Quoted(const std::string& type) { return '"' + type + '"'; }
 
 // Whether a frame may be of a type. It is looked through once for what all types have in common.
-class MayBe {
+class TypeFilter {
  public:
-  explicit MayBe(std::string_view frame) : frame_(frame) {}
+  explicit TypeFilter(std::string_view frame) : frame_(frame) {}
 
   bool operator()(const std::string& quoted_type) {
     if (Contains(frame_, quoted_type)) return true;
@@ -126,18 +126,18 @@ const RateLimit& EdgeRules::RateLimitOf(const std::string* role) const {
 }
 
 bool EdgeRules::IsRateExempt(std::string_view frame) const {
-  MayBe may_be(frame);
+  TypeFilter filter(frame);
   return std::ranges::any_of(exempt_types_, [&](const auto& type) {
-    return may_be(type.second) && fields_->Read(frame) && fields_->field(0).Says(type.first);
+    return filter(type.second) && fields_->Read(frame) && fields_->field(0).Says(type.first);
   });
 }
 
 const EdgeRules::Response* EdgeRules::FindResponse(std::string_view frame) const {
   if (frame.size() > kMaxAnswered) return nullptr;
   bool parsed = false;
-  MayBe may_be(frame);
+  TypeFilter filter(frame);
   for (const Response& response : responses_) {
-    if (!may_be(response.quoted_type)) continue;
+    if (!filter(response.quoted_type)) continue;
     if (!parsed && !fields_->Read(frame)) return nullptr;
     parsed = true;
     if (Applies(response)) return &response;

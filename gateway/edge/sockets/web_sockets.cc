@@ -15,7 +15,7 @@
 
 namespace dormouse::edge {
 
-WebSockets::WebSockets(struct ev_loop* loop, Handler* handler) : loop_(loop), handler_(handler) {
+WebSockets::WebSockets(struct ev_loop* loop, Owner* owner) : loop_(loop), owner_(owner) {
   ev_idle_init(&keep_turning_,
                [](struct ev_loop* turning, ev_idle* idle, int) { ev_idle_stop(turning, idle); });
 }
@@ -36,9 +36,10 @@ bool WebSockets::Adopt(int fd, std::string_view answer, std::string_view rest, C
       fd, EV_READ);
   connection->io.data = this;
   ev_io_start(loop_, &connection->io);
-  if (!rest.empty()) connection->unread = std::make_unique<std::string>(rest);
-  handler_->OnOpen(connection);
-  if (connection->unread != nullptr) Reschedule(connection);
+  if (!rest.empty()) {
+    connection->unread = std::make_unique<std::string>(rest);
+    Reschedule(connection);
+  }
   return true;
 }
 
@@ -73,7 +74,7 @@ void WebSockets::HandleReady(Connection* connection) {
 void WebSockets::Handle(Connection* connection, int events) {
   if (connection->aborted) return Gone(connection);
   if ((events & (EV_READ | EV_CUSTOM)) != 0 && !Read(connection, (events & EV_READ) != 0)) return;
-  if ((events & EV_WRITE) != 0 && !connection->aborted) handler_->OnWritable(connection);
+  if ((events & EV_WRITE) != 0 && !connection->aborted) sender_->OnWritable(connection);
 }
 
 // False: the connection is gone.
@@ -119,21 +120,21 @@ void WebSockets::Parse(Connection* connection, std::span<char> bytes) {
         if (!bytes.empty()) connection->unread = std::make_unique<std::string>(bytes.data(), bytes.size());
         return;
       case FrameReader::Kind::kPiece:
-        handler_->OnPiece(connection, step);
+        receiver_->OnPiece(connection, step);
         break;
       case FrameReader::Kind::kPing:
-        handler_->OnPing(connection, step.data);
+        receiver_->OnPing(connection, step.data);
         break;
       case FrameReader::Kind::kPong:
-        handler_->OnPong(connection, step.data);
+        receiver_->OnPong(connection, step.data);
         break;
       case FrameReader::Kind::kClose:
         connection->input_ignored = true;
-        handler_->OnPeerClose(connection, step.code, step.data);
+        receiver_->OnPeerClose(connection, step.code, step.data);
         break;
       case FrameReader::Kind::kFail:
         connection->input_ignored = true;
-        handler_->OnProtocolError(connection, step.code, step.data);
+        receiver_->OnProtocolError(connection, step.code, step.data);
         break;
     }
   }
@@ -163,7 +164,7 @@ void WebSockets::SetReading(Connection* connection, bool on) {
   if (on && connection->unread != nullptr) Reschedule(connection);
 }
 
-void WebSockets::Finish(Connection* connection) {
+void WebSockets::EndOutput(Connection* connection) {
   if (connection->peer_ended) return Abort(connection);
   shutdown(connection->io.fd, SHUT_WR);
 }
@@ -183,7 +184,7 @@ void WebSockets::Gone(Connection* connection) {
   const int fd = connection->io.fd;
   ev_io_stop(loop_, &connection->io);
   connection->peer_ended = true;  // it is not to be watched again
-  handler_->OnGone(connection);
+  owner_->OnGone(connection);
   close(fd);
 }
 

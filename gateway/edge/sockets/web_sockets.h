@@ -27,30 +27,46 @@ namespace dormouse::edge {
 
 class WebSockets {
  public:
-  class Handler {
+  // What clients say.
+  class Receiver {
    public:
-    virtual ~Handler() = default;
-    virtual void OnOpen(Connection* connection) = 0;  // the 101 has been sent
+    virtual ~Receiver() = default;
     virtual void OnPiece(Connection* connection, const FrameReader::Step& piece) = 0;
     virtual void OnPing(Connection* connection, std::string_view payload) = 0;
     virtual void OnPong(Connection* connection, std::string_view payload) = 0;
     // The client's close frame (kNoCloseCode: without a code), or a breach of the protocol (`code`: what the
-    // client is to be told). Nothing more will be heard: answer, and Finish once the answer is written.
+    // client is to be told). Nothing more will be heard: answer, and EndOutput once the answer is written.
     virtual void OnPeerClose(Connection* connection, uint16_t code, std::string_view reason) = 0;
     virtual void OnProtocolError(Connection* connection, uint16_t code, std::string_view what) = 0;
-    // It takes bytes, as asked for by WantWritable.
+  };
+  // Who has more to write than a socket took.
+  class Sender {
+   public:
+    virtual ~Sender() = default;
+    // It takes bytes again, as asked for by WantWritable.
     virtual void OnWritable(Connection* connection) = 0;
-    // The last call for this connection: the socket is over, the record is the handler's to free.
+  };
+  // Who has the records.
+  class Owner {
+   public:
+    virtual ~Owner() = default;
+    // The last call for this connection: the socket is over, the record may be freed.
     virtual void OnGone(Connection* connection) = 0;
   };
 
-  WebSockets(struct ev_loop* loop, Handler* handler);
+  // All outlive this.
+  WebSockets(struct ev_loop* loop, Owner* owner);
+  // Before the first is adopted.
+  void SetEnds(Receiver* receiver, Sender* sender) {
+    receiver_ = receiver;
+    sender_ = sender;
+  }
   ~WebSockets() { ev_idle_stop(loop_, &keep_turning_); }
   WebSockets(const WebSockets&) = delete;
   WebSockets& operator=(const WebSockets&) = delete;
 
-  // Takes `fd`, sends the 101 (WriteUpgradeAnswer) and calls OnOpen; `rest`: what the client sent after its
-  // request. False: that failed, OnOpen was not called, the socket is closed.
+  // Takes `fd` and sends the 101 (`answer`); `rest`: what the client sent after its request. Nobody is called
+  // before this turn of the loop ends. False: that failed, the socket is closed.
   bool Adopt(int fd, std::string_view answer, std::string_view rest, Connection* connection);
 
   // Once a turn of the loop, before all else of its end: handles what has happened to sockets, in the order
@@ -63,8 +79,8 @@ class WebSockets {
   void SetReading(Connection* connection, bool on);
   // All is said: ends our half of the connection, and closes it once the client has ended its own (RFC 6455,
   // 7.1.1: else the kernel would take back what the client has not read).
-  void Finish(Connection* connection);
-  // Ends a connection without ceremony; OnGone follows.
+  void EndOutput(Connection* connection);
+  // Ends a connection without ceremony; Owner::OnGone follows.
   void Abort(Connection* connection);
   // Closes the socket, and calls nobody.
   void CloseSilently(Connection* connection);
@@ -98,7 +114,9 @@ class WebSockets {
   void Gone(Connection* connection);
 
   struct ev_loop* loop_;
-  Handler* handler_;
+  Owner* const owner_;
+  Receiver* receiver_ = nullptr;
+  Sender* sender_ = nullptr;
   ev_idle keep_turning_;                   // active: the loop is to turn once more before it waits
   std::vector<Connection*> ready_;         // the last first; each once, here or in the other
   std::deque<Connection*> in_long_frame_;  // in the midst of a long frame; the next first

@@ -68,8 +68,8 @@ class EdgeServerTest : public testing::Test {
     loop_ = ev_loop_new(EVBACKEND_EPOLL);
     metrics_ = std::make_unique<GatewayMetrics>(&registry_);
     config.gateway = kGateway;
-    config.listen = "127.0.0.1:0";
-    config.web_root = web_root_.path();
+    config.http.listen = "127.0.0.1:0";
+    config.http.web_root = web_root_.path();
     edge_ = std::make_unique<EdgeServer>(config, loop_, metrics_.get());
     links_ = std::make_unique<FakeLinks>(loop_, edge_.get());
     ASSERT_EQ(edge_->Start(links_.get()), "");
