@@ -51,7 +51,7 @@ size_t WireMessage::AppendTo(WriteBatch* batch, size_t from, size_t to) const {
     const size_t begin = fragment * stride;
     const size_t header_size = HeaderSize(FragmentSize(fragment));
     if (at < begin + header_size) {
-      char header[10];
+      char header[kMaxHeader];
       PutHeader(fragment, header);
       const size_t end = std::min(to, begin + header_size);
       if (!batch->Append({header + (at - begin), end - at}, WriteBatch::Lifetime::kCall)) break;

@@ -37,6 +37,12 @@ class WireMessage {
   // Where the frame ends that `wire` lies within; `wire` itself at the border of two.
   size_t EndOfFrame(size_t wire) const;
 
+  // The header of its first frame: writes it, and returns its size.
+  static constexpr size_t kMaxHeader = 10;
+  size_t WriteHeader(char* out) const {
+    PutHeader(0, out);
+    return HeaderSize(FragmentSize(0));
+  }
   // Adds the bytes from `from` up to `to`, or as far as the batch takes. Returns how many.
   size_t AppendTo(WriteBatch* batch, size_t from, size_t to) const;
 

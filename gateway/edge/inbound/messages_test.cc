@@ -82,7 +82,7 @@ TEST_F(MessagesTest, WhoHasMuchUnderWayStandsInLine) {
   links_->Settle(false);
   TestClient client = Open("/large/a");
   TestClient other = Open("/large/a");
-  const std::string half(EventWriter::kMuchBytes / 2, 'x');
+  const std::string half(EventWriter::kFairBytes / 2, 'x');
   for (int i = 0; i < 2; ++i) client.SendText(half);
   client.SendText("small");
   size_t at = 0;

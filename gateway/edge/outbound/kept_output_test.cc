@@ -187,6 +187,7 @@ TEST_F(KeptOutputTest, AProgramThatIsHeardAfterTheAnswerHasIt) {
   uint64_t connection = 0;
   TestClient client = OpenWith({std::string(Unconfirmed::kAskBytes, 'x')}, &connection);
   client.Send(TestClient::kPong, ReadPing(&client));
+  links_->Run([] {});  // the turn that wrote it is over, and the gauge says so
   // A while later, and there is nothing to await but the time.
   for (size_t at = 0; metrics_->outbound_buffer_bytes->Value() > 0; ++at) {
     client.SendText("a sign of life");

@@ -18,7 +18,9 @@ const OutboundWatermarks& WatermarksOf(const Connection& connection) {
 void Outbound::Deliver(const DeliveryView& delivery) {
   const Opcode opcode = delivery.kind == DeliveryKind::kBinary ? Opcode::kBinary : Opcode::kText;
   const bool returnable = !delivery.return_to.empty();
-  Payload payload{.bytes = delivery.payload, .for_few = delivery.recipient_count <= kFewRecipients};
+  Payload payload{.bytes = delivery.payload,
+                  .is_for_one = delivery.recipient_count == 1,
+                  .is_for_few = delivery.recipient_count <= kFewRecipients};
   size_t head_at = 0;
   uint32_t found = 0;
   for (uint32_t i = 0; i < delivery.recipient_count; ++i) {
@@ -58,14 +60,14 @@ void Outbound::ReturnWaiting(Connection* connection) {
 
 void Outbound::SendText(Connection* connection, std::string_view text) {
   if (connection->closing) return;
-  Payload none;
+  Payload none{.is_for_one = true};
   Send(connection, Opcode::kText, text, &none, false);
 }
 
 void Outbound::SendPong(Connection* connection, std::string_view payload) {
   if (connection->closing) return;
   if (connection->outbound_queue != nullptr) return connection->outbound_queue->PushPong(payload);
-  turn_.Add(connection, Opcode::kPong, payload, TurnOutput::kNoBody, false);
+  turn_.AddOwn(connection, Opcode::kPong, payload, {}, false);
 }
 
 void Outbound::AskForConfirmation(Connection* connection) {
@@ -85,6 +87,9 @@ void Outbound::Send(Connection* connection, Opcode opcode, std::string_view head
   const bool compressed = body != TurnOutput::kNoBody;
   if (compressed) {
     head = {};
+  } else if (payload->is_for_one && connection->outbound_queue == nullptr &&
+             head.size() + payload->bytes.size() <= TurnOutput::kMaxOwn) {
+    return turn_.AddOwn(connection, opcode, head, payload->bytes, returnable);
   } else {
     body = BodyOf(payload);
   }
@@ -99,7 +104,7 @@ void Outbound::Send(Connection* connection, Opcode opcode, std::string_view head
 }
 
 TurnOutput::Body Outbound::Compress(uint8_t window_bits, std::string_view head, Payload* payload) {
-  if (window_bits == 0 || (!head.empty() && !payload->for_few)) return TurnOutput::kNoBody;
+  if (window_bits == 0 || (!head.empty() && !payload->is_for_few)) return TurnOutput::kNoBody;
   if (head.empty() && payload->window_bits == window_bits) return payload->compressed;
   const std::string_view parts[] = {head, payload->bytes};
   scratch_.clear();
@@ -114,7 +119,7 @@ TurnOutput::Body Outbound::Compress(uint8_t window_bits, std::string_view head, 
 
 void Outbound::SendControl(Connection* connection, Opcode opcode, std::string_view payload) {
   if (connection->outbound_queue == nullptr) {
-    return turn_.Add(connection, opcode, payload, TurnOutput::kNoBody, false);
+    return turn_.AddOwn(connection, opcode, payload, {}, false);
   }
   Queue(connection, {.opcode = opcode, .head = std::string(payload)});
 }
@@ -140,16 +145,15 @@ void Outbound::WriteNow(Connection* connection) {
     bool returnable = false;
     size_t from = sent;
     for (auto next = message; next != TurnOutput::kEnd; next = turn_.Next(next), from = 0) {
-      const WireMessage wire = turn_.Wire(next);
       returnable = returnable || turn_.IsReturnable(next);
-      if (from + wire.AppendTo(&batch_, from, wire.wire_size()) < wire.wire_size()) break;
+      if (from + turn_.AppendTo(&batch_, next, from) < turn_.wire_size(next)) break;
     }
     // To a client that has gone it is not written: it goes back at the end of the connection, which is near.
     if (returnable && WebSockets::PeerHasClosed(*connection)) return QueueRest(connection, message, sent);
     ssize_t left = WriteBatchTo(connection);
     const bool is_all = left == static_cast<ssize_t>(batch_.size());
     while (left > 0) {
-      const auto missing = static_cast<ssize_t>(turn_.Wire(message).wire_size() - sent);
+      const auto missing = static_cast<ssize_t>(turn_.wire_size(message) - sent);
       if (left < missing) {
         sent += static_cast<size_t>(left);
         break;

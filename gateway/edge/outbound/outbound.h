@@ -97,8 +97,9 @@ class Outbound : public WebSockets::Sender {
 
   // What is sent to any number of sockets, and where it is kept for them once it has to be.
   struct Payload {
-    std::string_view bytes;
-    bool for_few = true;  // recipients: each may have it compressed with its own head
+    std::string_view bytes = {};
+    bool is_for_one = false;
+    bool is_for_few = true;  // recipients: each may have it compressed with its own head
     TurnOutput::Body body = TurnOutput::kNoBody;
     bool is_kept = false;
     TurnOutput::Body compressed = TurnOutput::kNoBody;  // without a head

@@ -1,7 +1,8 @@
 // What one turn of the loop has for sockets: gathered here, and written when the turn ends, so that all that
 // a socket gets of a turn leaves in one write.
 //
-// A body is kept once for all sockets that get it; a socket's own part of a message is its head. Nothing of
+// A body is kept once for all sockets that get it; a socket's own part of a message is its head. A short
+// message for one socket alone is kept as it goes out, header included, and is not copied again. Nothing of
 // this lives longer than the turn: what a socket does not take then waits in its queue (OutboundQueue).
 //
 // One thread.
@@ -16,6 +17,7 @@
 #include "gateway/edge/buffers/outbound_queue.h"
 #include "gateway/edge/buffers/shared_bytes.h"
 #include "gateway/edge/frames/wire_message.h"
+#include "gateway/edge/frames/write_batch.h"
 
 namespace dormouse::edge {
 
@@ -38,6 +40,11 @@ class TurnOutput {
   // The head is copied.
   void Add(Connection* connection, Opcode opcode, std::string_view head, Body body, bool returnable,
            bool compressed = false);
+  // The same of a message that nobody else gets, of at most kMaxOwn bytes. Both parts are copied. (A longer
+  // body is shared from the start, instead of being copied again if its socket has to wait.)
+  static constexpr size_t kMaxOwn = 4'096;
+  void AddOwn(Connection* connection, Opcode opcode, std::string_view head, std::string_view body,
+              bool returnable);
   // To be written, headers not counted.
   size_t bytes() const { return bytes_; }
 
@@ -51,8 +58,11 @@ class TurnOutput {
   // from now on comes after it.
   Message Take(Connection* connection);
   Message Next(Message message) const { return messages_[message].next; }
-  // Valid until something is added.
-  WireMessage Wire(Message message) const;
+  // Bytes of its frames, headers included.
+  size_t wire_size(Message message) const { return Wire(messages_[message]).wire_size(); }
+  // Adds those from `from` on, or as many as the batch takes; returns how many. The batch is to be written
+  // before anything is added here.
+  size_t AppendTo(WriteBatch* batch, Message message, size_t from) const;
   bool IsReturnable(Message message) const { return messages_[message].returnable; }
   Opcode opcode(Message message) const { return messages_[message].opcode; }
   // For a queue; `sent`: bytes that were written.
@@ -61,8 +71,6 @@ class TurnOutput {
   void Clear();
 
  private:
-  // A longer body is shared from the start, instead of being copied again for the first who has to wait.
-  static constexpr size_t kShortBody = 4'096;
   // What is kept of the buffer from turn to turn.
   static constexpr size_t kKeptBytes = 1u << 20;
 
@@ -74,6 +82,9 @@ class TurnOutput {
   struct Entry {
     size_t head_at;  // in copies_
     uint32_t head_size;
+    // Of one that nobody else gets: its header lies before the head, and its body behind it.
+    uint32_t header_size = 0;  // 0: it is none
+    uint32_t own_size = 0;
     Message next;
     Body body;
     Opcode opcode;
@@ -89,6 +100,11 @@ class TurnOutput {
   std::string_view HeadOf(const Entry& entry) const {
     return std::string_view(copies_).substr(entry.head_at, entry.head_size);
   }
+  std::string_view OwnBodyOf(const Entry& entry) const {
+    return std::string_view(copies_).substr(entry.head_at + entry.head_size, entry.own_size);
+  }
+  WireMessage Wire(const Entry& entry) const;
+  void Append(Connection* connection, const Entry& entry);
 
   OutboundBudget* const budget_;
   std::string copies_;
