@@ -29,11 +29,11 @@
 #include "common/rpc/grpc_log.h"
 #include "common/rpc/link_credentials.h"
 #include "common/rpc/statekeeper_sockets.h"
+#include "gateway/edge/door/origin_list.h"
+#include "gateway/edge/door/static_files.h"
+#include "gateway/edge/door/trusted_proxies.h"
 #include "gateway/edge/edge_server.h"
-#include "gateway/edge/gateway_metrics.h"
-#include "gateway/edge/origin_list.h"
-#include "gateway/edge/static_files.h"
-#include "gateway/edge/trusted_proxies.h"
+#include "gateway/edge/metrics/gateway_metrics.h"
 #include "gateway/link/statekeeper_links.h"
 
 namespace dormouse {
@@ -42,7 +42,7 @@ namespace {
 // SIGTERM and SIGINT drain the edge; a second one hurries it.
 class StopSignals {
  public:
-  StopSignals(struct ev_loop* loop, EdgeServer* edge) : loop_(loop), edge_(edge) {
+  StopSignals(struct ev_loop* loop, edge::EdgeServer* edge) : loop_(loop), edge_(edge) {
     for (auto [watcher, number] : {std::pair(&term_, SIGTERM), std::pair(&interrupt_, SIGINT)}) {
       ev_signal_init(
           watcher,
@@ -61,7 +61,7 @@ class StopSignals {
   }
 
   struct ev_loop* loop_;
-  EdgeServer* edge_;
+  edge::EdgeServer* edge_;
   ev_signal term_;
   ev_signal interrupt_;
 };
@@ -85,36 +85,37 @@ class ReloadSignal {
 
 // What options say of who may come in. nullopt: one of them is wrong, `*wrong` says which.
 struct Entry {
-  OriginList origins;
-  TrustedProxies proxies;
+  edge::OriginList origins;
+  edge::TrustedProxies proxies;
 };
 std::optional<Entry> ReadEntry(const Options& options, std::string* wrong) {
   Entry entry;
-  if (auto origins = OriginList::Parse(options.allowed_origins, wrong)) entry.origins = std::move(*origins);
-  if (auto proxies = TrustedProxies::Parse(options.trusted_proxies, wrong))
+  if (auto origins = edge::OriginList::Parse(options.allowed_origins, wrong))
+    entry.origins = std::move(*origins);
+  if (auto proxies = edge::TrustedProxies::Parse(options.trusted_proxies, wrong))
     entry.proxies = std::move(*proxies);
   return wrong->empty() ? std::optional(std::move(entry)) : std::nullopt;
 }
 
 // What may change while the gateway runs is filled in.
-EdgeServer::Config EdgeConfig(const Options& options, Entry entry) {
-  EdgeServer::Config config;
+edge::EdgeServer::Config EdgeConfig(const Options& options, Entry entry) {
+  edge::EdgeServer::Config config;
   config.drain_window_ms = options.drain_window.count();
-  config.handshake_timeout_ms = options.handshake_timeout.count();
-  config.origins = std::move(entry.origins);
-  config.proxies = std::move(entry.proxies);
-  config.max_connections = options.max_connections;
-  config.max_connections_per_address = options.max_connections_per_address;
+  config.http.handshake_timeout_ms = options.handshake_timeout.count();
+  config.http.upgrades.origins = std::move(entry.origins);
+  config.http.proxies = std::move(entry.proxies);
+  config.http.max_connections = options.max_connections;
+  config.http.max_connections_per_address = options.max_connections_per_address;
   config.inbound_buffer = options.inbound_buffer;
   config.outbound_buffer = options.outbound_buffer;
   config.connection_window = options.connection_window;
-  config.compression = options.compression == "deflate";
+  config.http.upgrades.compression = options.compression == "deflate";
   return config;
 }
 
 // The directory of the page. nullopt: that is none, which has been said.
 std::optional<std::string> ReadWebRoot(const Options& options) {
-  if (options.web_root.empty()) return DefaultWebRoot();
+  if (options.web_root.empty()) return edge::DefaultWebRoot();
   std::error_code error;
   const std::filesystem::directory_iterator readable(options.web_root, error);
   if (!error) return options.web_root;
@@ -181,16 +182,16 @@ int Run(ConfigurationInEffect* in_effect) {
 
   const std::string identity = NewGatewayIdentity();
   auto registry = std::make_shared<prometheus::Registry>();
-  GatewayMetrics metrics(registry.get());
-  EdgeServer::Config edge_config = EdgeConfig(options, std::move(*entry));
+  edge::GatewayMetrics metrics(registry.get());
+  edge::EdgeServer::Config edge_config = EdgeConfig(options, std::move(*entry));
   edge_config.gateway = GatewayIdOf(identity);
-  edge_config.listen = options.listen;
-  edge_config.web_root = *web_root;
-  edge_config.shipped_web_root = DefaultWebRoot();
-  edge_config.tokens = tokens.get();
-  edge_config.proxy_protocol = options.proxy_protocol;
-  edge_config.hub_view = options.hub_view;
-  EdgeServer edge(std::move(edge_config), loop, &metrics);
+  edge_config.http.listen = options.listen;
+  edge_config.http.web_root = *web_root;
+  edge_config.http.shipped_web_root = edge::DefaultWebRoot();
+  edge_config.http.upgrades.tokens = tokens.get();
+  edge_config.http.proxy_protocol = options.proxy_protocol;
+  edge_config.http.hub_view = options.hub_view;
+  edge::EdgeServer edge(std::move(edge_config), loop, &metrics);
   const std::unique_ptr<StatekeeperLinks> links =
       NewStatekeeperLinks({.identity = identity,
                            .statekeepers = way->statekeepers,

@@ -33,7 +33,7 @@ void AppendFrame(uint8_t opcode, std::string_view payload, std::string* out) {
   const size_t at = out->size();
   out->append(payload);
   // To mask is what it is to unmask.
-  Unmask(out->data() + at, payload.size(), kMask);
+  edge::Unmask(out->data() + at, payload.size(), kMask);
 }
 
 std::string RequestText(const Endpoint& server, const Upgrade& upgrade) {

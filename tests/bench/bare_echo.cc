@@ -59,7 +59,7 @@ size_t Echo(char* bytes, size_t size, std::string* out) {
   uint32_t mask;
   std::memcpy(&mask, bytes + header - 4, 4);
   char* payload = bytes + header;
-  Unmask(payload, length, mask);
+  edge::Unmask(payload, length, mask);
   out->push_back(bytes[0]);
   if (length < 126) {
     out->push_back(static_cast<char>(length));

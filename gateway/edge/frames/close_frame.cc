@@ -3,7 +3,7 @@
 #include "gateway/edge/frames/opcode.h"
 #include "gateway/edge/frames/utf8.h"
 
-namespace dormouse {
+namespace dormouse::edge {
 
 bool IsCloseCode(uint16_t code) {
   return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
@@ -29,4 +29,4 @@ std::string CloseFramePayload(uint16_t code, std::string_view reason) {
   return payload.append(reason.substr(0, size));
 }
 
-}  // namespace dormouse
+}  // namespace dormouse::edge

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-namespace dormouse {
+namespace dormouse::edge {
 
 // Of a close that names no code, and of a connection that ended without a close frame: never on the wire.
 inline constexpr uint16_t kNoCloseCode = 1005;
@@ -27,4 +27,4 @@ std::optional<CloseFrame> ReadCloseFrame(std::string_view payload);
 // empty.
 std::string CloseFramePayload(uint16_t code, std::string_view reason);
 
-}  // namespace dormouse
+}  // namespace dormouse::edge

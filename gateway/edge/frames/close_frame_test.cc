@@ -6,7 +6,7 @@
 
 #include "gateway/edge/frames/utf8.h"
 
-namespace dormouse {
+namespace dormouse::edge {
 namespace {
 
 TEST(CloseFrame, KnowsTheCodesThatMayBeSent) {
@@ -46,4 +46,4 @@ TEST(CloseFrame, CutsAReasonBetweenCharacters) {
 }
 
 }  // namespace
-}  // namespace dormouse
+}  // namespace dormouse::edge

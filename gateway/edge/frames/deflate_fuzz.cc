@@ -9,7 +9,7 @@
 #include "gateway/edge/frames/inflater.h"
 #include "tests/fuzz/fuzz_target.h"
 
-namespace dormouse {
+namespace dormouse::edge {
 namespace {
 
 void Offer(std::string_view value) {
@@ -21,7 +21,7 @@ void Offer(std::string_view value) {
   const auto accepted = AcceptDeflate(request);
   if (!accepted.has_value()) return;
   const int bits = accepted->parameters.server_window_bits;
-  Demand(bits >= kLeastWindowBits && bits <= kMostWindowBits, "there is such a window");
+  Demand(bits >= kMinWindowBits && bits <= kMaxWindowBits, "there is such a window");
   Demand(value.find("permessage-deflate") != std::string_view::npos, "it was offered");
   const std::string plain = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
   Demand(accepted->answer == plain ||
@@ -65,7 +65,7 @@ std::vector<std::string> FuzzSeeds() {
   for (int i = 0; i < 40; ++i) json += R"({"type":"event","seq":)" + std::to_string(i * 7919 % 10'007) + "},";
   const std::string_view parts[] = {json};
   std::string dynamic;
-  Deflater().Deflate(parts, kMostWindowBits, &dynamic);
+  Deflater().Deflate(parts, kMaxWindowBits, &dynamic);
   return {
       offer("permessage-deflate; client_max_window_bits"),
       offer(R"(foo; a="b, c", permessage-deflate; server_max_window_bits="10"; server_no_context_takeover)"),
@@ -83,24 +83,24 @@ std::vector<std::string> FuzzSeeds() {
   };
 }
 
-}  // namespace dormouse
+}  // namespace dormouse::edge
 
 // The first byte says what is tried, the second with which bound, or in which window.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using dormouse::kLeastWindowBits;
-  using dormouse::kMostWindowBits;
+  using dormouse::edge::kMaxWindowBits;
+  using dormouse::edge::kMinWindowBits;
   if (size < 2) return 0;
   const std::string_view rest(reinterpret_cast<const char*>(data) + 2, size - 2);
   switch (data[0] % 3) {
     case '0' % 3:
-      dormouse::Offer(rest);
+      dormouse::edge::Offer(rest);
       break;
     case '1' % 3:
-      dormouse::Inflate(rest, size_t{data[1]} * data[1]);
+      dormouse::edge::Inflate(rest, size_t{data[1]} * data[1]);
       break;
     default:
-      dormouse::ThereAndBack(rest, kLeastWindowBits + data[1] % (kMostWindowBits - kLeastWindowBits + 1),
-                             size_t{data[1]} * 7);
+      dormouse::edge::ThereAndBack(rest, kMinWindowBits + data[1] % (kMaxWindowBits - kMinWindowBits + 1),
+                                   size_t{data[1]} * 7);
   }
   return 0;
 }

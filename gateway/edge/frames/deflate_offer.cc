@@ -5,7 +5,7 @@
 #include <string_view>
 #include <utility>
 
-namespace dormouse {
+namespace dormouse::edge {
 namespace {
 
 struct Offer {
@@ -130,8 +130,8 @@ std::optional<Offer> ReadOffer(ExtensionList* list) {
 }
 
 std::optional<AcceptedDeflate> Accept(const Offer& offer) {
-  const uint8_t bits = offer.server_max_window_bits.value_or(kMostWindowBits);
-  if (bits < kLeastWindowBits) return std::nullopt;
+  const uint8_t bits = offer.server_max_window_bits.value_or(kMaxWindowBits);
+  if (bits < kMinWindowBits) return std::nullopt;
   AcceptedDeflate accepted = {
       .parameters = {.server_window_bits = bits},
       .answer = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"};
@@ -157,4 +157,4 @@ std::optional<AcceptedDeflate> AcceptDeflate(const HttpRequest& request) {
   return std::nullopt;
 }
 
-}  // namespace dormouse
+}  // namespace dormouse::edge

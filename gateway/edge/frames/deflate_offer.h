@@ -13,17 +13,17 @@
 
 #include "common/http/http_request.h"
 
-namespace dormouse {
+namespace dormouse::edge {
 
 // What a connection has to remember.
 struct DeflateParameters {
-  // Base two logarithm of the window that is compressed with, kLeastWindowBits to kMostWindowBits. Clients
+  // Base two logarithm of the window that is compressed with, kMinWindowBits to kMaxWindowBits. Clients
   // may use the largest, always.
   uint8_t server_window_bits;
 };
 // RFC 7692 has windows from 8 bits on; zlib refuses 8 for raw deflate.
-inline constexpr uint8_t kLeastWindowBits = 9;
-inline constexpr uint8_t kMostWindowBits = 15;
+inline constexpr uint8_t kMinWindowBits = 9;
+inline constexpr uint8_t kMaxWindowBits = 15;
 
 struct AcceptedDeflate {
   DeflateParameters parameters;
@@ -41,4 +41,4 @@ struct AcceptedDeflate {
 // smaller one of the client would make its messages larger and save nothing.
 std::optional<AcceptedDeflate> AcceptDeflate(const HttpRequest& request);
 
-}  // namespace dormouse
+}  // namespace dormouse::edge

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-namespace dormouse {
+namespace dormouse::edge {
 namespace {
 
 constexpr char kPlainAnswer[] = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
@@ -137,4 +137,4 @@ TEST(DeflateOffer, WhatIsMalformedIsDeclinedAlone) {
 }
 
 }  // namespace
-}  // namespace dormouse
+}  // namespace dormouse::edge

@@ -8,7 +8,7 @@
 #include <new>
 #include <utility>
 
-namespace dormouse {
+namespace dormouse::edge {
 namespace {
 
 constexpr int kLevel = 1;
@@ -28,8 +28,8 @@ Deflater::Deflater() : scratch_(std::make_unique<char[]>(kScratch)) {}
 Deflater::~Deflater() = default;
 
 z_stream_s* Deflater::StreamFor(uint8_t window_bits) {
-  assert(window_bits >= kLeastWindowBits && window_bits <= kMostWindowBits);
-  Stream& stream = streams_[window_bits - kLeastWindowBits];
+  assert(window_bits >= kMinWindowBits && window_bits <= kMaxWindowBits);
+  Stream& stream = streams_[window_bits - kMinWindowBits];
   if (stream != nullptr) {
     deflateReset(stream.get());
     return stream.get();
@@ -46,7 +46,7 @@ Deflater::Result Deflater::Deflate(std::span<const std::string_view> parts, uint
                                    std::string* out) {
   size_t size = 0;
   for (const std::string_view part : parts) size += part.size();
-  if (size < kLeast || size > std::numeric_limits<uInt>::max()) return Result::kPlain;
+  if (size < kMinSize || size > std::numeric_limits<uInt>::max()) return Result::kPlain;
 
   const size_t before = out->size();
   z_stream* stream = StreamFor(window_bits);
@@ -70,4 +70,4 @@ Deflater::Result Deflater::Deflate(std::span<const std::string_view> parts, uint
   return smaller ? Result::kSmaller : Result::kPlain;
 }
 
-}  // namespace dormouse
+}  // namespace dormouse::edge

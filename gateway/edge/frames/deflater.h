@@ -22,7 +22,7 @@
 
 struct z_stream_s;  // zlib's
 
-namespace dormouse {
+namespace dormouse::edge {
 
 class Deflater {
  public:
@@ -37,7 +37,7 @@ class Deflater {
   };
 
   // Messages shorter than this are left alone: JSON of 128 bytes loses 16 % of them, for 6 us.
-  static constexpr size_t kLeast = 128;
+  static constexpr size_t kMinSize = 128;
 
   // Appends the compressed message, which lies in `parts`, if it has fewer bytes than the message.
   // `window_bits`: DeflateParameters::server_window_bits.
@@ -55,8 +55,8 @@ class Deflater {
   static constexpr size_t kScratch = 16'384;
 
   // By window; made when one is needed first.
-  std::array<Stream, kMostWindowBits - kLeastWindowBits + 1> streams_;
+  std::array<Stream, kMaxWindowBits - kMinWindowBits + 1> streams_;
   const std::unique_ptr<char[]> scratch_;
 };
 
-}  // namespace dormouse
+}  // namespace dormouse::edge

@@ -10,7 +10,7 @@
 
 #include "gateway/edge/frames/inflater.h"
 
-namespace dormouse {
+namespace dormouse::edge {
 namespace {
 
 using Result = Deflater::Result;
@@ -67,7 +67,7 @@ class DeflaterTest : public testing::Test {
 TEST_F(DeflaterTest, ComesBackInEveryWindow) {
   for (const size_t size : {128, 1'000, 16'384, 70'000, 1'000'000}) {
     for (const std::string& text : {Json(size), std::string(size, 'a'), Json(size / 2) + Noise(size / 2)}) {
-      for (uint8_t bits = kLeastWindowBits; bits <= kMostWindowBits; ++bits) {
+      for (uint8_t bits = kMinWindowBits; bits <= kMaxWindowBits; ++bits) {
         ASSERT_EQ(Deflate({text}, bits), Result::kSmaller) << size << ' ' << int{bits};
         EXPECT_LT(out_.size(), text.size());
         EXPECT_FALSE(out_.ends_with(std::string_view("\x00\x00\xff\xff", 4)));
@@ -81,10 +81,10 @@ TEST_F(DeflaterTest, ComesBackInEveryWindow) {
 }
 
 TEST_F(DeflaterTest, EachWindowReachesAsFarAsItMay) {
-  for (uint8_t bits = kLeastWindowBits; bits <= kMostWindowBits; ++bits) {
+  for (uint8_t bits = kMinWindowBits; bits <= kMaxWindowBits; ++bits) {
     // Can be made smaller only by what lies so far back; zlib uses all of a window but 262 bytes.
     const std::string noise = Noise((size_t{1} << bits) - 300);
-    if (bits > kLeastWindowBits) {
+    if (bits > kMinWindowBits) {
       EXPECT_EQ(Deflate({noise, noise}, bits - 1), Result::kPlain) << int{bits};
     }
     EXPECT_EQ(Deflate({noise, noise}, bits), Result::kSmaller) << int{bits};
@@ -134,9 +134,9 @@ TEST_F(DeflaterTest, AppendsAndLeavesAloneWhatWasThere) {
 TEST_F(DeflaterTest, ShortMessagesGoPlain) {
   EXPECT_EQ(Deflate({}), Result::kPlain);
   EXPECT_EQ(Deflate({""}), Result::kPlain);
-  EXPECT_EQ(Deflate({std::string(Deflater::kLeast - 1, 'a')}), Result::kPlain);
+  EXPECT_EQ(Deflate({std::string(Deflater::kMinSize - 1, 'a')}), Result::kPlain);
   EXPECT_EQ(out_, "");
-  EXPECT_EQ(Deflate({std::string(Deflater::kLeast, 'a')}), Result::kSmaller);
+  EXPECT_EQ(Deflate({std::string(Deflater::kMinSize, 'a')}), Result::kSmaller);
 }
 
 TEST_F(DeflaterTest, WhatDoesNotGetSmallerGoesPlain) {
@@ -147,4 +147,4 @@ TEST_F(DeflaterTest, WhatDoesNotGetSmallerGoesPlain) {
 }
 
 }  // namespace
-}  // namespace dormouse
+}  // namespace dormouse::edge

@@ -6,7 +6,7 @@
 #include "gateway/edge/frames/close_frame.h"
 #include "gateway/edge/frames/unmask.h"
 
-namespace dormouse {
+namespace dormouse::edge {
 namespace {
 
 constexpr uint16_t kProtocolError = 1002;
@@ -34,32 +34,32 @@ FrameReader::Step FrameReader::Begin(std::span<char>* bytes) {
   const auto opcode = static_cast<Opcode>(first & 0x0f);
   const bool final = (first & 0x80) != 0;
   const bool compressed = (first & 0x40) != 0;
-  if (!IsKnown(first & 0x0f)) return Wrong(kProtocolError, "Unknown opcode");
-  if ((first & 0x30) != 0) return Wrong(kProtocolError, "Reserved bits must be 0");
+  if (!IsKnown(first & 0x0f)) return Fail(kProtocolError, "Unknown opcode");
+  if ((first & 0x30) != 0) return Fail(kProtocolError, "Reserved bits must be 0");
   if (compressed && (!may_compress_ || IsControl(opcode) || opcode == Opcode::kContinuation)) {
-    return Wrong(kProtocolError, "Reserved bits must be 0");
+    return Fail(kProtocolError, "Reserved bits must be 0");
   }
   if (IsControl(opcode)) {
-    if (!final) return Wrong(kProtocolError, "Control frames cannot be fragmented");
+    if (!final) return Fail(kProtocolError, "Control frames cannot be fragmented");
   } else if ((opcode == Opcode::kContinuation) != in_message_) {
-    return Wrong(kProtocolError,
-                 in_message_ ? "A message must end before the next" : "There is nothing to continue");
+    return Fail(kProtocolError,
+                in_message_ ? "A message must end before the next" : "There is nothing to continue");
   }
 
   if (bytes->size() < 2) return {};
   const auto second = static_cast<uint8_t>((*bytes)[1]);
-  if ((second & 0x80) == 0) return Wrong(kProtocolError, "Frames must be masked");
+  if ((second & 0x80) == 0) return Fail(kProtocolError, "Frames must be masked");
   uint64_t length = second & 0x7f;
   if (IsControl(opcode) && length > kMaxControlPayload) {
-    return Wrong(kProtocolError, "Control frames carry at most 125 bytes");
+    return Fail(kProtocolError, "Control frames carry at most 125 bytes");
   }
   const size_t length_size = length == 127 ? 8 : length == 126 ? 2 : 0;
   if (length_size > 0) {
     if (bytes->size() < 2 + length_size) return {};
     length = BigEndian(bytes->data() + 2, length_size);
-    if ((length >> 63) != 0) return Wrong(kProtocolError, "A length has 63 bits");
+    if ((length >> 63) != 0) return Fail(kProtocolError, "A length has 63 bits");
     if (length < (length_size == 2 ? 126u : 65'536u)) {
-      return Wrong(kProtocolError, "A length must be as short as it can be");
+      return Fail(kProtocolError, "A length must be as short as it can be");
     }
   }
   const size_t header = 2 + length_size + 4;
@@ -90,7 +90,7 @@ FrameReader::Step FrameReader::Control(Opcode opcode, std::string_view payload) 
   if (opcode == Opcode::kPing) return {.kind = Kind::kPing, .data = payload};
   if (opcode == Opcode::kPong) return {.kind = Kind::kPong, .data = payload};
   const auto close = ReadCloseFrame(payload);
-  if (!close.has_value()) return Wrong(kProtocolError, "A close frame of no meaning");
+  if (!close.has_value()) return Fail(kProtocolError, "A close frame of no meaning");
   return {.kind = Kind::kClose, .data = close->reason, .code = close->code};
 }
 
@@ -113,9 +113,9 @@ FrameReader::Step FrameReader::Piece(std::span<char>* bytes) {
   fresh_ = false;
   if (last) in_message_ = false;
   if (!binary_ && !compressed_ && (!text_.Take(step.data) || (last && !text_.complete()))) {
-    return Wrong(kInvalidData, "Text must be UTF-8");
+    return Fail(kInvalidData, "Text must be UTF-8");
   }
   return step;
 }
 
-}  // namespace dormouse
+}  // namespace dormouse::edge

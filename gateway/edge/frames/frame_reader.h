@@ -2,7 +2,7 @@
 // against the rules as early as they can be: a header is judged when it is there, text with each byte.
 //
 // Nothing is copied or kept: payload is unmasked where it lies and handed on as far as it has come. Only what
-// cannot be judged yet (a header, or a control frame, that is not whole: less than kMostUnread bytes) is left
+// cannot be judged yet (a header, or a control frame, that is not whole: less than kMaxUnread bytes) is left
 // to the caller, who brings it again in front of what comes next. So an idle connection is the few bytes of
 // this record.
 //
@@ -17,11 +17,11 @@
 #include "gateway/edge/frames/opcode.h"
 #include "gateway/edge/frames/utf8.h"
 
-namespace dormouse {
+namespace dormouse::edge {
 
 class FrameReader {
  public:
-  static constexpr size_t kMostUnread = 14 + kMaxControlPayload;
+  static constexpr size_t kMaxUnread = 14 + kMaxControlPayload;
 
   enum class Kind : uint8_t {
     kNothing,  // more bytes are needed
@@ -29,12 +29,12 @@ class FrameReader {
     kPing,
     kPong,
     kClose,
-    kWrong,  // the connection must be failed; nothing can be read after it
+    kFail,  // the connection must be failed; nothing can be read after it
   };
   struct Step {
     Kind kind = Kind::kNothing;
     // kPiece: what has come of its frame; it may be empty. kPing, kPong, kClose: the whole payload.
-    // kWrong: what is wrong, in words. Valid as long as the bytes.
+    // kFail: what is wrong, in words. Valid as long as the bytes.
     std::string_view data = {};
     // Of a piece.
     bool first = false;  // of its message
@@ -42,7 +42,7 @@ class FrameReader {
     bool binary = false;      // the message
     bool compressed = false;  // the message (RFC 7692)
     uint64_t remaining = 0;   // bytes of the same frame that are still to come
-    // kWrong: what the close frame is to say; kClose: what it says (kNoCloseCode where it names none).
+    // kFail: what the close frame is to say; kClose: what it says (kNoCloseCode where it names none).
     uint16_t code = 0;
   };
 
@@ -58,8 +58,8 @@ class FrameReader {
   Step Begin(std::span<char>* bytes);
   Step Control(Opcode opcode, std::string_view payload) const;
   Step Piece(std::span<char>* bytes);
-  Step Wrong(uint16_t code, std::string_view what) const {
-    return {.kind = Kind::kWrong, .data = what, .code = code};
+  Step Fail(uint16_t code, std::string_view what) const {
+    return {.kind = Kind::kFail, .data = what, .code = code};
   }
 
   uint64_t remaining_ = 0;
@@ -74,4 +74,4 @@ class FrameReader {
   bool compressed_ : 1 = false;
 };
 
-}  // namespace dormouse
+}  // namespace dormouse::edge

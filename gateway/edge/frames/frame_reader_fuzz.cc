@@ -10,7 +10,7 @@
 #include "gateway/edge/frames/frame_reader.h"
 #include "tests/fuzz/fuzz_target.h"
 
-namespace dormouse {
+namespace dormouse::edge {
 namespace {
 
 using Kind = FrameReader::Kind;
@@ -31,13 +31,13 @@ class Reading {
       Demand(rest.size() <= left && rest.data() + rest.size() == all.data() + all.size(),
              "bytes are taken off the front");
       if (step.kind == Kind::kNothing) break;
-      Demand(step.kind == Kind::kWrong || step.data.empty() ||
+      Demand(step.kind == Kind::kFail || step.data.empty() ||
                  (step.data.data() >= all.data() && step.data.data() + step.data.size() <= rest.data()),
              "what is read lies in what was taken");
       Take(step);
     }
     unread_.assign(rest.data(), rest.size());
-    Demand(wrong_ || unread_.size() < FrameReader::kMostUnread, "what is left is short");
+    Demand(wrong_ || unread_.size() < FrameReader::kMaxUnread, "what is left is short");
   }
   const std::string& said() const { return said_; }
 
@@ -53,7 +53,7 @@ class Reading {
         said_ += (step.binary ? "binary " : "text ") + message_ + "\n";
         message_.clear();
         break;
-      case Kind::kWrong:
+      case Kind::kFail:
         Demand(step.code == 1002 || step.code == 1007, "a breach has a code");
         wrong_ = true;
         said_ += "wrong " + std::to_string(step.code);
@@ -91,22 +91,22 @@ std::vector<std::string> FuzzSeeds() {
   };
 }
 
-}  // namespace dormouse
+}  // namespace dormouse::edge
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using dormouse::Reading;
+  using dormouse::edge::Reading;
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);
   for (const bool compressed : {false, true}) {
     Reading whole(compressed);
     whole.Bring(bytes);
     Reading bits(compressed);
     for (const char byte : bytes) bits.Bring({&byte, 1});
-    dormouse::Demand(whole.said() == bits.said(), "bytes mean the same however they are cut");
+    dormouse::edge::Demand(whole.said() == bits.said(), "bytes mean the same however they are cut");
     Reading halves(compressed);
     const size_t cut = size == 0 ? 0 : data[size - 1] % size;
     halves.Bring(bytes.substr(0, cut));
     halves.Bring(bytes.substr(cut));
-    dormouse::Demand(whole.said() == halves.said(), "bytes mean the same however they are cut");
+    dormouse::edge::Demand(whole.said() == halves.said(), "bytes mean the same however they are cut");
   }
   return 0;
 }

@@ -12,7 +12,7 @@
 
 #include "gateway/edge/frames/unmask.h"
 
-namespace dormouse {
+namespace dormouse::edge {
 namespace {
 
 using testing::ElementsAre;
@@ -58,7 +58,7 @@ class Reading {
       Take(step);
     }
     unread_.assign(rest.data(), rest.size());
-    EXPECT_TRUE(wrong || unread_.size() < FrameReader::kMostUnread);
+    EXPECT_TRUE(wrong || unread_.size() < FrameReader::kMaxUnread);
   }
   void BringByteByByte(const std::string& bytes) {
     for (const char byte : bytes) {
@@ -92,7 +92,7 @@ class Reading {
         return seen.push_back("pong " + std::string(step.data));
       case Kind::kClose:
         return seen.push_back("close " + std::to_string(step.code) + " " + std::string(step.data));
-      case Kind::kWrong:
+      case Kind::kFail:
         wrong = true;
         code = step.code;
         what = step.data;
@@ -304,4 +304,4 @@ TEST(FrameReader, RandomMessagesInRandomSegments) {
 }
 
 }  // namespace
-}  // namespace dormouse
+}  // namespace dormouse::edge

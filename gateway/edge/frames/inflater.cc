@@ -5,7 +5,7 @@
 #include <limits>
 #include <new>
 
-namespace dormouse {
+namespace dormouse::edge {
 namespace {
 
 // The end of the empty block that ends a message, which senders leave out (RFC 7692, 7.2.1).
@@ -67,4 +67,4 @@ Inflater::State Inflater::Feed(std::string_view bytes, size_t* left, std::string
   }
 }
 
-}  // namespace dormouse
+}  // namespace dormouse::edge

@@ -13,7 +13,7 @@
 
 struct z_stream_s;  // zlib's
 
-namespace dormouse {
+namespace dormouse::edge {
 
 class Inflater {
  public:
@@ -51,4 +51,4 @@ class Inflater {
   const std::unique_ptr<char[]> scratch_;
 };
 
-}  // namespace dormouse
+}  // namespace dormouse::edge

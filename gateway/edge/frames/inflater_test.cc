@@ -11,7 +11,7 @@
 
 #include "common/thread_time.h"
 
-namespace dormouse {
+namespace dormouse::edge {
 namespace {
 
 using Result = Inflater::Result;
@@ -232,4 +232,4 @@ TEST_F(InflaterTest, FinalBlocksCostLittleEach) {
 }
 
 }  // namespace
-}  // namespace dormouse
+}  // namespace dormouse::edge

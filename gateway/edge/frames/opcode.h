@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-namespace dormouse {
+namespace dormouse::edge {
 
 enum class Opcode : uint8_t {
   kContinuation = 0,
@@ -18,4 +18,4 @@ enum class Opcode : uint8_t {
 inline constexpr uint64_t kMaxControlPayload = 125;
 inline bool IsControl(Opcode opcode) { return static_cast<uint8_t>(opcode) >= 8; }
 
-}  // namespace dormouse
+}  // namespace dormouse::edge

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <cstring>
 
-namespace dormouse {
+namespace dormouse::edge {
 
 // The mask as it lies in the frame, for the byte that comes `bytes` later.
 inline uint32_t AdvanceMask(uint32_t mask, size_t bytes) {
@@ -27,4 +27,4 @@ inline void Unmask(char* data, size_t size, uint32_t mask) {
   for (; i < size; ++i) data[i] = static_cast<char>(data[i] ^ static_cast<char>(twice >> (8 * (i % 8))));
 }
 
-}  // namespace dormouse
+}  // namespace dormouse::edge

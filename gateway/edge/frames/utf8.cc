@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-namespace dormouse {
+namespace dormouse::edge {
 
 bool Utf8Reader::TakeByte(unsigned char byte) {
   if (missing_ > 0) {
@@ -49,4 +49,4 @@ bool IsValidUtf8(std::string_view bytes) {
   return reader.Take(bytes) && reader.complete();
 }
 
-}  // namespace dormouse
+}  // namespace dormouse::edge

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <string_view>
 
-namespace dormouse {
+namespace dormouse::edge {
 
 bool IsValidUtf8(std::string_view bytes);
 
@@ -26,4 +26,4 @@ class Utf8Reader {
   uint8_t high_ = 0xbf;
 };
 
-}  // namespace dormouse
+}  // namespace dormouse::edge

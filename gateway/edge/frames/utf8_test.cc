@@ -4,7 +4,7 @@
 
 #include <string>
 
-namespace dormouse {
+namespace dormouse::edge {
 namespace {
 
 TEST(Utf8, AcceptsEveryLengthOfSequenceAnywhere) {
@@ -63,4 +63,4 @@ TEST(Utf8, TheFirstByteThatCannotBeIsFound) {
 }
 
 }  // namespace
-}  // namespace dormouse
+}  // namespace dormouse::edge

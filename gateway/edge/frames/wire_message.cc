@@ -2,17 +2,17 @@
 
 #include <algorithm>
 
-namespace dormouse {
+namespace dormouse::edge {
 
 size_t WireMessage::wire_size() const {
   const size_t size = payload_size();
   const size_t last = fragments() - 1;
-  return size + last * HeaderSize(kFragment) + HeaderSize(size - last * kFragment);
+  return size + last * HeaderSize(kFragmentSize) + HeaderSize(size - last * kFragmentSize);
 }
 
 size_t WireMessage::FragmentSize(size_t fragment) const {
   if (fragments() == 1) return payload_size();
-  return std::min(kFragment, payload_size() - fragment * kFragment);
+  return std::min(kFragmentSize, payload_size() - fragment * kFragmentSize);
 }
 
 size_t WireMessage::PayloadWithin(size_t wire) const {
@@ -20,7 +20,7 @@ size_t WireMessage::PayloadWithin(size_t wire) const {
   if (fragment >= fragments()) return payload_size();
   const size_t within = wire % wire_stride();
   const size_t header = HeaderSize(FragmentSize(fragment));
-  return fragment * kFragment + (within > header ? within - header : 0);
+  return fragment * kFragmentSize + (within > header ? within - header : 0);
 }
 
 size_t WireMessage::EndOfFrame(size_t wire) const {
@@ -51,7 +51,7 @@ size_t WireMessage::AppendTo(WriteBatch* batch, size_t from, size_t to) const {
     const size_t begin = fragment * stride;
     const size_t header_size = HeaderSize(FragmentSize(fragment));
     if (at < begin + header_size) {
-      char header[10];
+      char header[kMaxHeader];
       PutHeader(fragment, header);
       const size_t end = std::min(to, begin + header_size);
       if (!batch->Append({header + (at - begin), end - at}, WriteBatch::Lifetime::kCall)) break;
@@ -59,7 +59,7 @@ size_t WireMessage::AppendTo(WriteBatch* batch, size_t from, size_t to) const {
       continue;
     }
     const size_t end = std::min(to, begin + header_size + FragmentSize(fragment));
-    const size_t offset = fragment * kFragment + (at - begin - header_size);
+    const size_t offset = fragment * kFragmentSize + (at - begin - header_size);
     const std::string_view part = offset < head_.size() ? head_.substr(offset, end - at)
                                                         : body_.substr(offset - head_.size(), end - at);
     if (part.empty() || !batch->Append(part, WriteBatch::Lifetime::kWrite)) break;
@@ -68,4 +68,4 @@ size_t WireMessage::AppendTo(WriteBatch* batch, size_t from, size_t to) const {
   return at - from;
 }
 
-}  // namespace dormouse
+}  // namespace dormouse::edge

@@ -16,13 +16,14 @@
 #include "gateway/edge/frames/opcode.h"
 #include "gateway/edge/frames/write_batch.h"
 
-namespace dormouse {
+namespace dormouse::edge {
 
 class WireMessage {
  public:
-  // A message of up to kWhole bytes is one frame; a longer one is cut into fragments of kFragment.
-  static constexpr size_t kWhole = 4u << 20;
-  static constexpr size_t kFragment = 16'384;
+  // A message of up to kMaxUnfragmented bytes is one frame; a longer one is cut into fragments of
+  // kFragmentSize.
+  static constexpr size_t kMaxUnfragmented = 4u << 20;
+  static constexpr size_t kFragmentSize = 16'384;
 
   // `compressed`: as RFC 7692 has it.
   WireMessage(Opcode opcode, std::string_view head, std::string_view body, bool compressed = false)
@@ -36,16 +37,24 @@ class WireMessage {
   // Where the frame ends that `wire` lies within; `wire` itself at the border of two.
   size_t EndOfFrame(size_t wire) const;
 
+  // The header of its first frame: writes it, and returns its size.
+  static constexpr size_t kMaxHeader = 10;
+  size_t WriteHeader(char* out) const {
+    PutHeader(0, out);
+    return HeaderSize(FragmentSize(0));
+  }
   // Adds the bytes from `from` up to `to`, or as far as the batch takes. Returns how many.
   size_t AppendTo(WriteBatch* batch, size_t from, size_t to) const;
 
  private:
   size_t fragments() const {
-    return payload_size() <= kWhole ? 1 : (payload_size() + kFragment - 1) / kFragment;
+    return payload_size() <= kMaxUnfragmented ? 1 : (payload_size() + kFragmentSize - 1) / kFragmentSize;
   }
   size_t FragmentSize(size_t fragment) const;
   // Of any fragment but the last, header included.
-  size_t wire_stride() const { return fragments() == 1 ? wire_size() : kFragment + HeaderSize(kFragment); }
+  size_t wire_stride() const {
+    return fragments() == 1 ? wire_size() : kFragmentSize + HeaderSize(kFragmentSize);
+  }
   static size_t HeaderSize(size_t payload) { return payload > 65'535 ? 10 : payload > 125 ? 4 : 2; }
   void PutHeader(size_t fragment, char* out) const;
 
@@ -55,4 +64,4 @@ class WireMessage {
   std::string_view body_;
 };
 
-}  // namespace dormouse
+}  // namespace dormouse::edge

@@ -8,7 +8,7 @@
 #include <string>
 #include <thread>
 
-namespace dormouse {
+namespace dormouse::edge {
 namespace {
 
 // What a batch would bring to a socket.
@@ -63,7 +63,7 @@ std::string Bytes(size_t size) {
 
 TEST(WireMessage, IsOneFrameUpToASize) {
   for (const size_t size : {size_t{0}, size_t{1}, size_t{125}, size_t{126}, size_t{2'047}, size_t{2'048},
-                            size_t{65'535}, size_t{65'536}, WireMessage::kWhole}) {
+                            size_t{65'535}, size_t{65'536}, WireMessage::kMaxUnfragmented}) {
     const std::string all = Bytes(size);
     for (const size_t head : {size_t{0}, size / 3, size}) {
       const WireMessage message(Opcode::kText, std::string_view(all).substr(0, head),
@@ -76,15 +76,15 @@ TEST(WireMessage, IsOneFrameUpToASize) {
 }
 
 TEST(WireMessage, ALongOneGoesInFragments) {
-  const size_t size = WireMessage::kWhole + 77;
+  const size_t size = WireMessage::kMaxUnfragmented + 77;
   const std::string all = Bytes(size);
   std::string expected;
-  for (size_t at = 0; at < size; at += WireMessage::kFragment) {
-    const std::string part = all.substr(at, WireMessage::kFragment);
+  for (size_t at = 0; at < size; at += WireMessage::kFragmentSize) {
+    const std::string part = all.substr(at, WireMessage::kFragmentSize);
     expected += Header((at == 0 ? 2u : 0u) | (part.size() == 77 ? 0x80u : 0u), part.size()) + part;
   }
   for (const size_t head :
-       {size_t{0}, size_t{1}, WireMessage::kFragment, 3 * WireMessage::kFragment - 1, size}) {
+       {size_t{0}, size_t{1}, WireMessage::kFragmentSize, 3 * WireMessage::kFragmentSize - 1, size}) {
     const WireMessage message(Opcode::kBinary, std::string_view(all).substr(0, head),
                               std::string_view(all).substr(head));
     EXPECT_EQ(message.wire_size(), expected.size());
@@ -94,7 +94,7 @@ TEST(WireMessage, ALongOneGoesInFragments) {
 }
 
 TEST(WireMessage, KnowsHowFarItHasCome) {
-  const std::string all = Bytes(WireMessage::kWhole + WireMessage::kFragment);
+  const std::string all = Bytes(WireMessage::kMaxUnfragmented + WireMessage::kFragmentSize);
   for (const size_t size : {size_t{10}, size_t{50'000}, all.size(), all.size() - 5}) {
     const WireMessage message(Opcode::kText, std::string_view(all).substr(0, size / 2),
                               std::string_view(all).substr(size / 2, size - size / 2));
@@ -106,12 +106,12 @@ TEST(WireMessage, KnowsHowFarItHasCome) {
     EXPECT_EQ(message.EndOfFrame(message.wire_size() - 1), message.wire_size());
   }
   const WireMessage fragments(Opcode::kText, {}, all);
-  const size_t frame = WireMessage::kFragment + 4;
+  const size_t frame = WireMessage::kFragmentSize + 4;
   EXPECT_EQ(fragments.EndOfFrame(1), frame);
   EXPECT_EQ(fragments.EndOfFrame(frame), frame);
   EXPECT_EQ(fragments.EndOfFrame(frame + 1), 2 * frame);
-  EXPECT_EQ(fragments.PayloadWithin(frame + 2), WireMessage::kFragment);
-  EXPECT_EQ(fragments.PayloadWithin(frame + 5), WireMessage::kFragment + 1);
+  EXPECT_EQ(fragments.PayloadWithin(frame + 2), WireMessage::kFragmentSize);
+  EXPECT_EQ(fragments.PayloadWithin(frame + 5), WireMessage::kFragmentSize + 1);
 }
 
 TEST(WireMessage, ManyShortOnesAreOneWrite) {
@@ -135,7 +135,7 @@ TEST(WriteBatch, SaysWhenItIsFull) {
   size_t taken = 0;
   while (batch.Append(piece, WriteBatch::Lifetime::kWrite)) ++taken;
   EXPECT_EQ(batch.size(), taken * piece.size());
-  EXPECT_LE(batch.size(), WriteBatch::kMost);
+  EXPECT_LE(batch.size(), WriteBatch::kMaxBytes);
   EXPECT_GT(taken, 10u);
   batch.Clear();
   EXPECT_TRUE(batch.empty());
@@ -143,4 +143,4 @@ TEST(WriteBatch, SaysWhenItIsFull) {
 }
 
 }  // namespace
-}  // namespace dormouse
+}  // namespace dormouse::edge

@@ -1,0 +1,94 @@
+// The clients' port: accepts sockets, counts them by address, has their requests read (FrontDoor), answers
+// those that open no WebSocket, and hands the others on.
+//
+// Who may come in is decided by address when a socket is accepted (or, behind trusted proxies, when its
+// request has been read), and by origin and token before an upgrade is answered. On the loop's thread.
+#pragma once
+
+#include <ev.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "common/http/address_limit.h"
+#include "common/http/front_door.h"
+#include "common/http/listener.h"
+#include "gateway/edge/door/http_pages.h"
+#include "gateway/edge/door/hub_view.h"
+#include "gateway/edge/door/router.h"
+#include "gateway/edge/door/trusted_proxies.h"
+#include "gateway/edge/door/upgrade_policy.h"
+#include "gateway/edge/metrics/gateway_metrics.h"
+#include "gateway/link/statekeeper_links.h"
+
+namespace dormouse::edge {
+
+class HttpServer : private FrontDoor::Handler {
+ public:
+  struct Config {
+    std::string listen;            // HOST:PORT
+    std::string web_root;          // empty: no web client
+    std::string shipped_web_root;  // for /dormouse/, where web_root has no such file
+    int64_t handshake_timeout_ms = 5'000;
+    UpgradePolicy::Config upgrades = {};
+    TrustedProxies proxies = {};
+    bool proxy_protocol = false;   // what they send begins with a PROXY header
+    uint32_t max_connections = 0;  // 0: as many as there are descriptors
+    uint32_t max_connections_per_address = 0;
+    bool hub_view = false;  // whether it says how hubs live: hub_view.h
+  };
+  // Who has the WebSockets.
+  class Handler {
+   public:
+    virtual ~Handler() = default;
+    // How many are open.
+    virtual size_t connections() const = 0;
+    // The socket and the seat are the handler's; or a reply, and they are not.
+    virtual std::optional<HttpReply> OnUpgrade(Upgrade upgrade, const FrontDoor::Visit& visit) = 0;
+  };
+
+  // All outlive this.
+  HttpServer(Config config, struct ev_loop* loop, const Router* router, Handler* handler,
+             GatewayMetrics* metrics);
+
+  // Listens; an empty string, or a sentence about what is wrong. `links` outlives this.
+  std::string Start(StatekeeperLinks* links);
+  // Accepts nobody any more; who is on his way is told to go elsewhere.
+  void Stop();
+  bool listening() const { return listener_.listening(); }
+  int port() const { return listener_.port(); }
+  // Takes over what may change: all but where it listens, its files, tokens, and how proxies speak.
+  void Change(const Config& changed);
+
+ private:
+  bool OnAccept(int fd, const IpAddress& peer, bool crowded);  // as Listener::Accept
+  std::optional<HttpReply> TakeSeat(const IpAddress& client, AddressLimit::Seat* seat);
+  std::optional<HttpReply> OnUpgrade(const HttpRequest& request, const FrontDoor::Visit& visit,
+                                     const IpAddress& client);
+
+  // FrontDoor::Handler
+  std::optional<HttpReply> OnRequest(const HttpRequest& request, const FrontDoor::Visit& visit) override;
+  std::optional<HttpReply> OnProxied(const IpAddress& client, AddressLimit::Seat* seat) override;
+  void OnVisitors(size_t count) override { metrics_->half_open->Set(static_cast<double>(count)); }
+  void OnBadProxyHeader() override { metrics_->Refused(RefusalCause::kProxyHeader); }
+  void OnCutOff() override { metrics_->handshake_timeouts->Increment(); }
+  void OnAnswered(int status) override { metrics_->HttpResponse(status); }
+
+  Config config_;
+  struct ev_loop* const loop_;
+  const Router* const router_;
+  Handler* const handler_;
+  GatewayMetrics* const metrics_;
+  bool stopping_ = false;
+  HttpPages pages_;
+  UpgradePolicy policy_;
+  AddressLimit address_limit_;
+  Listener listener_;
+  FrontDoor front_door_;
+  std::optional<HubView> hub_view_;  // where it is wanted, from Start on
+};
+
+}  // namespace dormouse::edge

@@ -1,0 +1,49 @@
+// Which hub an upgrade path leads to, by the routes of the hub classes' profiles. One thread.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "gateway/edge/rules/edge_rules.h"
+#include "proto/link.pb.h"
+
+namespace dormouse::edge {
+
+class Router {
+ public:
+  // Replaces routes and rules. Classes stay where they are for the connections that point to them; one that
+  // has left the profiles keeps its last rules and has no routes.
+  void SetProfiles(const std::vector<link::ClassProfile>& profiles);
+  // "/ws/{name}", by class; both in alphabetical order.
+  using Routes = std::map<std::string, std::vector<std::string>>;
+  const Routes& routes() const { return routes_; }
+  bool has_profiles() const { return !classes_.empty(); }
+  // "/ws, /ws/NAME (class signal), ...": the same for people, in the same order.
+  const std::string& Describe() const { return description_; }
+
+  enum class Result { kFound, kUnknownPath, kBadName };
+  struct Match {
+    Result result = Result::kUnknownPath;
+    const HubClassEdge* hub_class = nullptr;
+    std::string hub = {};  // "CLASS/NAME"
+  };
+  // `path`: as written in the request, percent-encoded.
+  Match Find(std::string_view path) const;
+
+ private:
+  struct Target {
+    const HubClassEdge* hub_class;
+    std::string hub_name;  // empty: it follows in the path
+  };
+
+  Routes routes_;
+  std::map<std::string, std::unique_ptr<HubClassEdge>> classes_;
+  std::map<std::string, Target, std::less<>> exact_;     // "/ws"
+  std::map<std::string, Target, std::less<>> prefixes_;  // "/ws/", of "/ws/{name}"
+  std::string description_ = "no path yet";
+};
+
+}  // namespace dormouse::edge

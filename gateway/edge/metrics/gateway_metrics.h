@@ -1,0 +1,87 @@
+// What the gateway counts, for Prometheus. Created once; the counters are safe to use from any thread and
+// cost an atomic addition.
+#pragma once
+
+#include <prometheus/counter.h>
+#include <prometheus/family.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+
+#include <array>
+#include <cstddef>
+#include <map>
+
+namespace dormouse::edge {
+
+// Why a socket was closed.
+enum class CloseCause : uint8_t {
+  kClient,         // the client said so
+  kBroken,         // the connection broke
+  kHub,            // the hub said so
+  kIdle,           // silent for longer than the idle timeout
+  kNotAdmitted,    // its hub did not let it in in time
+  kTooLarge,       // a frame far over the size limit
+  kInvalidUtf8,    // a text frame that is not UTF-8
+  kProtocolError,  // not WebSocket
+  kPartialsFull,   // no memory left for messages that have come in part
+  kSlowConsumer,   // more waits for it than the outbound limit
+  kGoingAway,      // this gateway stops
+  kOutboundFull,   // no memory left for what waits for slow sockets
+  kRateLimit,      // far over its rate limit, and for long
+  kUnreadable,     // the statekeeper cannot read what happened to it
+};
+inline constexpr size_t kCloseCauses = 14;
+
+// Why a client was not let in.
+enum class RefusalCause : uint8_t {
+  kToken,         // none, or a bad one
+  kOrigin,        // a page of another origin
+  kAddressLimit,  // its address has as many sockets as it may
+  kFull,          // the gateway has as many as it may, or as its descriptors allow
+  kProxyHeader,   // a proxy did not begin with a good PROXY header
+  kStopping,      // the gateway stops
+  kNotReady,      // it has not found a statekeeper yet
+};
+inline constexpr size_t kRefusalCauses = 7;
+
+class GatewayMetrics {
+ public:
+  explicit GatewayMetrics(prometheus::Registry* registry);
+
+  prometheus::Gauge* connections;
+  prometheus::Gauge* half_open;
+  prometheus::Gauge* congested;
+  prometheus::Gauge* inbound_partial_bytes;
+  prometheus::Gauge* outbound_queued_bytes;
+  prometheus::Gauge* outbound_buffer_bytes;
+  prometheus::Gauge* events_unsettled;
+  prometheus::Gauge* replay_buffer_bytes;
+  prometheus::Counter* opened;
+  prometheus::Counter* handshake_timeouts;
+  prometheus::Counter* accepts_crowded;
+  prometheus::Counter* events;
+  prometheus::Counter* event_bytes;
+  prometheus::Counter* events_unreadable;
+  prometheus::Counter* deliveries;
+  prometheus::Counter* delivery_bytes;
+  prometheus::Counter* deliveries_queued;
+  prometheus::Counter* writes;
+  prometheus::Counter* auto_responses;
+  prometheus::Counter* rate_limited;
+  prometheus::Counter* oversized;
+  prometheus::Counter* answers_dropped;
+  prometheus::Counter* windows_full;
+  prometheus::Histogram* batch_deliveries;
+
+  void Closed(CloseCause cause) { closes_[static_cast<size_t>(cause)]->Increment(); }
+  void Refused(RefusalCause cause) { refusals_[static_cast<size_t>(cause)]->Increment(); }
+  void HttpResponse(int status);
+
+ private:
+  std::array<prometheus::Counter*, kCloseCauses> closes_;
+  std::array<prometheus::Counter*, kRefusalCauses> refusals_;
+  prometheus::Family<prometheus::Counter>* http_responses_;
+};
+
+}  // namespace dormouse::edge
