@@ -21,7 +21,8 @@ class EventWriter {
 
   EventWriter(StatekeeperLinks* links, GatewayMetrics* metrics) : links_(links), metrics_(metrics) {}
 
-  StatekeeperLinks::Room Append(const Connection& connection, EventKind kind, std::string_view payload = {}) {
+  StatekeeperLinks::AppendResult Append(const Connection& connection, EventKind kind,
+                                        std::string_view payload = {}) {
     EventView event;
     event.kind = kind;
     event.connection = connection.handle;
