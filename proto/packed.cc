@@ -18,6 +18,14 @@ void Put(T value, std::string* out) {
 }
 
 template <typename T>
+void Store(T value, char** to) {
+  std::memcpy(*to, &value, sizeof(value));
+  *to += sizeof(value);
+}
+
+void StoreBytes(std::string_view bytes, char** to) { *to += bytes.copy(*to, bytes.size()); }
+
+template <typename T>
 T Load(const char* from) {
   T value;
   std::memcpy(&value, from, sizeof(value));
@@ -44,6 +52,14 @@ constexpr uint8_t kRepeatedFlag = 1;
 constexpr size_t kDeliveryHeader = 48;
 constexpr uint8_t kFinalFlag = 1;
 constexpr uint8_t kHeadsFlag = 2;
+
+size_t HeadsBytes(const DeliveryToAppend& delivery) {
+  size_t bytes = 0;
+  if (delivery.has_heads) {
+    for (const Recipient& recipient : delivery.recipients) bytes += recipient.head.size();
+  }
+  return bytes;
+}
 
 }  // namespace
 
@@ -145,39 +161,44 @@ uint32_t DeliveryView::head_size(uint32_t i) const {
   return head_sizes == nullptr ? 0 : Load<uint32_t>(head_sizes + size_t{4} * i);
 }
 
-void AppendDelivery(const DeliveryToAppend& delivery, std::string* batch) {
-  size_t heads_size = 0;
-  if (delivery.has_heads) {
-    for (const Recipient& recipient : delivery.recipients) heads_size += recipient.head.size();
-  }
+size_t DeliveryBytes(const DeliveryToAppend& delivery) {
   const size_t per_recipient = delivery.has_heads ? 12 : 8;
-  const size_t size = kDeliveryHeader + delivery.return_to.size() +
-                      per_recipient * delivery.recipients.size() + heads_size + delivery.payload.size();
-  Put(static_cast<uint32_t>(size), batch);
-  Put(static_cast<uint8_t>(delivery.kind), batch);
-  Put(static_cast<uint8_t>((delivery.final ? kFinalFlag : 0) | (delivery.has_heads ? kHeadsFlag : 0)), batch);
-  Put(delivery.shard, batch);
-  Put(delivery.epoch, batch);
-  Put(delivery.cause.gateway, batch);
-  Put(delivery.cause.shard, batch);
-  Put(delivery.cause.sequence, batch);
-  Put(delivery.index, batch);
-  Put(static_cast<uint32_t>(delivery.recipients.size()), batch);
-  Put(static_cast<uint32_t>(heads_size), batch);
-  Put(static_cast<uint32_t>(delivery.payload.size()), batch);
-  Put(static_cast<uint16_t>(delivery.return_to.size()), batch);
-  batch->append(delivery.return_to);
-  for (const Recipient& recipient : delivery.recipients) Put(recipient.connection, batch);
-  if (delivery.has_heads) {
-    for (const Recipient& recipient : delivery.recipients)
-      Put(static_cast<uint32_t>(recipient.head.size()), batch);
-    for (const Recipient& recipient : delivery.recipients) batch->append(recipient.head);
-  }
-  batch->append(delivery.payload);
+  return kDeliveryHeader + delivery.return_to.size() + per_recipient * delivery.recipients.size() +
+         HeadsBytes(delivery) + delivery.payload.size();
 }
 
-bool ReadDelivery(char** begin, const char* end, DeliveryView* delivery) {
-  std::string_view rest(*begin, static_cast<size_t>(end - *begin));
+void WriteDelivery(const DeliveryToAppend& delivery, char* to) {
+  Store(static_cast<uint32_t>(DeliveryBytes(delivery)), &to);
+  Store(static_cast<uint8_t>(delivery.kind), &to);
+  Store(static_cast<uint8_t>((delivery.final ? kFinalFlag : 0) | (delivery.has_heads ? kHeadsFlag : 0)), &to);
+  Store(delivery.shard, &to);
+  Store(delivery.epoch, &to);
+  Store(delivery.cause.gateway, &to);
+  Store(delivery.cause.shard, &to);
+  Store(delivery.cause.sequence, &to);
+  Store(delivery.index, &to);
+  Store(static_cast<uint32_t>(delivery.recipients.size()), &to);
+  Store(static_cast<uint32_t>(HeadsBytes(delivery)), &to);
+  Store(static_cast<uint32_t>(delivery.payload.size()), &to);
+  Store(static_cast<uint16_t>(delivery.return_to.size()), &to);
+  StoreBytes(delivery.return_to, &to);
+  for (const Recipient& recipient : delivery.recipients) Store(recipient.connection, &to);
+  if (delivery.has_heads) {
+    for (const Recipient& recipient : delivery.recipients)
+      Store(static_cast<uint32_t>(recipient.head.size()), &to);
+    for (const Recipient& recipient : delivery.recipients) StoreBytes(recipient.head, &to);
+  }
+  StoreBytes(delivery.payload, &to);
+}
+
+void AppendDelivery(const DeliveryToAppend& delivery, std::string* batch) {
+  const size_t at = batch->size();
+  batch->resize(at + DeliveryBytes(delivery));
+  WriteDelivery(delivery, batch->data() + at);
+}
+
+bool ReadDelivery(std::string_view* batch, DeliveryView* delivery) {
+  std::string_view rest = *batch;
   if (rest.size() < kDeliveryHeader) return false;
   const char* at = rest.data();
   const auto size = Load<uint32_t>(at);
@@ -216,7 +237,7 @@ bool ReadDelivery(char** begin, const char* end, DeliveryView* delivery) {
   delivery->heads = {heads, heads_size};
   if (rest.size() != payload_size) return false;
   delivery->payload = rest;
-  *begin += size;
+  batch->remove_prefix(size);
   return true;
 }
 

@@ -166,8 +166,11 @@ struct DeliveryToAppend {
   std::string_view payload;
 };
 
+// What it takes, and writes to `to`.
+size_t DeliveryBytes(const DeliveryToAppend& delivery);
+void WriteDelivery(const DeliveryToAppend& delivery, char* to);
 void AppendDelivery(const DeliveryToAppend& delivery, std::string* batch);
-// Takes the first record off the batch in [*begin, end). False when it is broken.
-bool ReadDelivery(char** begin, const char* end, DeliveryView* delivery);
+// Takes the first record off `*batch`. False when it is broken.
+bool ReadDelivery(std::string_view* batch, DeliveryView* delivery);
 
 }  // namespace dormouse

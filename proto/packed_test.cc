@@ -96,11 +96,10 @@ std::string Delivery(bool heads) {
 
 TEST(PackedTest, DeliveriesRoundTripWithAndWithoutHeads) {
   for (const bool heads : {false, true}) {
-    std::string batch = Delivery(heads) + Delivery(!heads);
-    char* at = batch.data();
-    const char* end = at + batch.size();
+    const std::string batch = Delivery(heads) + Delivery(!heads);
+    std::string_view rest = batch;
     DeliveryView delivery;
-    ASSERT_TRUE(ReadDelivery(&at, end, &delivery));
+    ASSERT_TRUE(ReadDelivery(&rest, &delivery));
     EXPECT_TRUE(delivery.final);
     EXPECT_EQ(delivery.kind, DeliveryKind::kBinary);
     EXPECT_EQ(delivery.epoch, 9u);
@@ -112,9 +111,9 @@ TEST(PackedTest, DeliveriesRoundTripWithAndWithoutHeads) {
     EXPECT_EQ(delivery.heads, heads ? "abcd" : "");
     EXPECT_EQ(delivery.payload, "shared");
     EXPECT_EQ(delivery.recipient(2), 3u);
-    ASSERT_TRUE(ReadDelivery(&at, end, &delivery));
+    ASSERT_TRUE(ReadDelivery(&rest, &delivery));
     EXPECT_EQ(delivery.payload, "shared");
-    EXPECT_EQ(at, end);
+    EXPECT_TRUE(rest.empty());
   }
 }
 
@@ -130,17 +129,17 @@ TEST(PackedTest, EveryTruncationAndEveryFlippedByteIsReadWithinBounds) {
     EXPECT_LT(read, 2);
   }
   for (size_t size = 0; size < deliveries.size(); ++size) {
-    std::string cut = deliveries.substr(0, size);
-    char* at = cut.data();
+    const std::string cut = deliveries.substr(0, size);
+    std::string_view rest = cut;
     DeliveryView delivery;
-    EXPECT_FALSE(ReadDelivery(&at, cut.data() + cut.size(), &delivery));
+    EXPECT_FALSE(ReadDelivery(&rest, &delivery));
   }
   for (size_t i = 0; i < deliveries.size(); ++i) {
     std::string flipped = deliveries;
     flipped[i] = static_cast<char>(~flipped[i]);
-    char* at = flipped.data();
+    std::string_view rest = flipped;
     DeliveryView delivery;
-    if (ReadDelivery(&at, flipped.data() + flipped.size(), &delivery)) {
+    if (ReadDelivery(&rest, &delivery)) {
       EXPECT_LE(delivery.payload.data() + delivery.payload.size(), flipped.data() + flipped.size());
     }
   }

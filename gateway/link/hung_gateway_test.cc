@@ -12,7 +12,8 @@
 #include "common/clock.h"
 #include "common/shard.h"
 #include "common/temp_dir.h"
-#include "gateway/link/link_harness.h"
+#include "gateway/link/testing/test_gateway.h"
+#include "gateway/link/testing/test_statekeeper.h"
 
 namespace dormouse {
 namespace {
@@ -186,7 +187,7 @@ TEST_F(HungGatewayTest, LeavesRoomForHubsThatHaveNothingToDoWithIt) {
       EXPECT_FALSE(near_->links().IsCongested("echo/other"));
       const auto room =
           near_->links().Append({.connection = UuidLow(1), .hub = "echo/other", .payload = filling});
-      EXPECT_EQ(room, StatekeeperLinks::Room::kPlenty);
+      EXPECT_EQ(room, StatekeeperLinks::AppendResult::kAccepted);
     });
     ASSERT_TRUE(near_->AwaitDeliveries(sent + i + 1));
   }

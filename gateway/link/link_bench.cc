@@ -14,7 +14,8 @@
 #include <string>
 
 #include "common/temp_dir.h"
-#include "gateway/link/link_harness.h"
+#include "gateway/link/testing/test_gateway.h"
+#include "gateway/link/testing/test_statekeeper.h"
 
 namespace {
 

@@ -17,9 +17,11 @@
 #include "common/rpc/testing/test_trust.h"
 #include "common/shard.h"
 #include "common/temp_dir.h"
-#include "gateway/link/cutting_proxy.h"
-#include "gateway/link/link_harness.h"
-#include "gateway/link/rude_gateway.h"
+#include "gateway/link/testing/cutting_proxy.h"
+#include "gateway/link/testing/loop_thread.h"
+#include "gateway/link/testing/rude_gateway.h"
+#include "gateway/link/testing/test_gateway.h"
+#include "gateway/link/testing/test_statekeeper.h"
 
 namespace dormouse {
 namespace {
@@ -758,8 +760,8 @@ TEST_F(LinkTest, AFullReplayBufferIsCongestionAndSettlementEndsIt) {
 
   size_t sent = 0;
   gateway.thread().Run([&] {
-    auto room = StatekeeperLinks::Room::kPlenty;
-    while (room == StatekeeperLinks::Room::kPlenty && sent < 1000) {
+    auto room = StatekeeperLinks::AppendResult::kAccepted;
+    while (room == StatekeeperLinks::AppendResult::kAccepted && sent < 1000) {
       EXPECT_FALSE(gateway.links().IsCongested("echo/a"));
       room = gateway.links().Append({.connection = UuidLow(1), .hub = "echo/a", .payload = "0123456789"});
       ++sent;

@@ -18,7 +18,8 @@
 
 #include "common/rpc/testing/test_trust.h"
 #include "common/temp_dir.h"
-#include "gateway/link/link_harness.h"
+#include "gateway/link/testing/test_gateway.h"
+#include "gateway/link/testing/test_statekeeper.h"
 
 namespace dormouse {
 namespace {

@@ -14,8 +14,9 @@
 
 #include "common/shard.h"
 #include "common/temp_dir.h"
-#include "gateway/link/cutting_proxy.h"
-#include "gateway/link/link_harness.h"
+#include "gateway/link/testing/cutting_proxy.h"
+#include "gateway/link/testing/test_gateway.h"
+#include "gateway/link/testing/test_statekeeper.h"
 
 namespace dormouse {
 namespace {
@@ -374,7 +375,8 @@ TEST_F(OwnershipTest, ShardsOfADeadOwnerWaitWhileOthersGoOn) {
       return small.links().Append({.kind = EventKind::kText,
                                    .connection = UuidLow(1),
                                    .hub = hub,
-                                   .payload = std::string(1000, 'x')}) == StatekeeperLinks::Room::kCongested;
+                                   .payload = std::string(1000, 'x')}) ==
+             StatekeeperLinks::AppendResult::kCongested;
     });
   };
   int sent = 0;

@@ -10,8 +10,9 @@
 #include "common/clock.h"
 #include "common/shard.h"
 #include "common/temp_dir.h"
-#include "gateway/link/cutting_proxy.h"
-#include "gateway/link/link_harness.h"
+#include "gateway/link/testing/cutting_proxy.h"
+#include "gateway/link/testing/test_gateway.h"
+#include "gateway/link/testing/test_statekeeper.h"
 
 namespace dormouse {
 namespace {

@@ -10,9 +10,10 @@
 #include "common/clock.h"
 #include "common/shard.h"
 #include "common/temp_dir.h"
-#include "gateway/link/link_harness.h"
-#include "gateway/link/rude_gateway.h"
-#include "gateway/link/scripted_statekeeper.h"
+#include "gateway/link/testing/rude_gateway.h"
+#include "gateway/link/testing/scripted_statekeeper.h"
+#include "gateway/link/testing/test_gateway.h"
+#include "gateway/link/testing/test_statekeeper.h"
 
 namespace dormouse {
 namespace {

@@ -29,13 +29,13 @@ size_t ShardLog::Append(EventView event, SharedTail tail) {
   return bytes;
 }
 
-void ShardLog::TakeUnsent(size_t max_bytes, std::string* batch, uint32_t position) {
+void ShardLog::TakeUnsent(size_t max_bytes, EventBatch* batch, uint32_t position) {
   for (; sent_ < events_.size() && batch->size() < max_bytes; ++sent_) {
     const std::string& record = events_[sent_].record;
-    batch->append(record);
+    batch->Append(record);
     if (!tails_.empty() && !record.empty()) {
       if (const auto tail = tails_.find(first_ + (sent_ - front_)); tail != tails_.end())
-        batch->append(tail->second.view());
+        batch->Append(tail->second.view());
     }
     events_[sent_].position = position + static_cast<uint32_t>(batch->size());
   }

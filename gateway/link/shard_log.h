@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "gateway/link/event_batch.h"
 #include "gateway/link/shared_tail.h"
 #include "proto/packed.h"
 
@@ -27,9 +28,9 @@ class ShardLog {
 
   // --- Sending.
   bool has_unsent() const { return sent_ < events_.size(); }
-  // Appends records that were not taken since the last Rewind to `batch`, until that holds `max_bytes`.
-  // `position`: of the batch, in what is sent to the lane; it may wrap.
-  void TakeUnsent(size_t max_bytes, std::string* batch, uint32_t position = 0);
+  // Appends records that were not taken since the last Rewind to `batch`, until that holds `max_bytes`; they
+  // stay here. `position`: of the batch, in what is sent to the lane; it may wrap.
+  void TakeUnsent(size_t max_bytes, EventBatch* batch, uint32_t position = 0);
   // Where the event ended in that; none: it is settled, or was not taken.
   std::optional<uint32_t> PositionOf(uint64_t sequence) const;
   // The unsettled event that was taken and ended first after this position; none: there is none.

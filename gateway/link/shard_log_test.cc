@@ -19,12 +19,19 @@ size_t Settle(ShardLog* log, uint64_t first, uint64_t last) {
   return log->Settle(first, last, [](const EventView&) {});
 }
 
+std::string Bytes(const EventBatch& batch) {
+  std::string bytes;
+  for (const std::string_view part : batch.parts()) bytes += part;
+  return bytes;
+}
+
 // The (sequence, payload) pairs that TakeUnsent yields.
 std::vector<std::pair<uint64_t, std::string>> Unsent(ShardLog* log, uint32_t* epoch = nullptr) {
-  std::string batch;
+  EventBatch batch;
   log->TakeUnsent(1u << 20, &batch);
   std::vector<std::pair<uint64_t, std::string>> events;
-  std::string_view rest = batch;
+  const std::string bytes = Bytes(batch);
+  std::string_view rest = bytes;
   EventView event;
   while (ReadEvent(&rest, &event)) {
     events.emplace_back(event.sequence, event.payload);
@@ -54,7 +61,8 @@ TEST(ShardLogTest, EventsAreTakenOnceInOrderUntilRewound) {
 TEST(ShardLogTest, KnowsWhereEventsLieInWhatWasSent) {
   ShardLog log;
   for (int i = 0; i < 3; ++i) Append(&log, "abc");
-  std::string batch = "before";
+  EventBatch batch;
+  batch.Append("before");
   constexpr uint32_t kNearlyWrapped = 0xffffffc0;
   log.TakeUnsent(1u << 20, &batch, kNearlyWrapped);
   Append(&log, "unsent");
@@ -107,10 +115,11 @@ TEST(ShardLogTest, WhatWasEverSentIsMarkedForWhoeverDoesNotKnowIt) {
   Append(&log, "c");
   Settle(&log, 1, 1);
   const auto repeated = [&] {
-    std::string batch;
+    EventBatch batch;
     log.TakeUnsent(1 << 20, &batch);
     std::string out;
-    std::string_view rest = batch;
+    const std::string bytes = Bytes(batch);
+    std::string_view rest = bytes;
     for (EventView event; ReadEvent(&rest, &event);) {
       out.append(event.payload).append(event.repeated ? "! " : " ");
     }
@@ -129,7 +138,7 @@ TEST(ShardLogTest, WhatWasEverSentIsMarkedForWhoeverDoesNotKnowIt) {
 TEST(ShardLogTest, TakingStopsAtTheSizeAndGoesOnThere) {
   ShardLog log;
   for (int i = 0; i < 10; ++i) Append(&log, std::string(100, 'x'));
-  std::string batch;
+  EventBatch batch;
   log.TakeUnsent(250, &batch);
   EXPECT_TRUE(log.has_unsent());
   EXPECT_EQ(Unsent(&log).front().first, 3u);

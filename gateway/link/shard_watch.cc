@@ -78,7 +78,27 @@ void ShardWatch::OnMessage(const grpc::ByteBuffer& message) {
   }
   has_spoken_ = true;
   failures_ = 0;
+  if (!IsSound(map)) return;
+  shard_count_ = map.shard_count();
   on_map_(map);
+}
+
+bool ShardWatch::IsSound(const link::ShardMap& map) const {
+  const auto count = static_cast<int>(map.shard_count());
+  const bool sound = count > 0 && count <= 65536 && map.owner_size() == count && map.epoch_size() == count &&
+                     std::all_of(map.members().begin(), map.members().end(),
+                                 [](const link::Member& member) { return member.lanes() > 0; });
+  if (!sound) {
+    SPDLOG_ERROR("Ignoring shard map {}: it contradicts itself", map.version());
+    return false;
+  }
+  if (shard_count_ != 0 && shard_count_ != map.shard_count()) {
+    SPDLOG_ERROR(
+        "Ignoring shard map {}: it has {} shards, this gateway was told {}. Are two clusters mixed up?",
+        map.version(), count, shard_count_);
+    return false;
+  }
+  return true;
 }
 
 void ShardWatch::OnClosed(const grpc::Status& status) {

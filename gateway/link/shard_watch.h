@@ -1,4 +1,5 @@
-// Keeps a WatchShards stream open to one of the configured statekeepers, the next one when it fails.
+// Keeps a WatchShards stream open to one of the configured statekeepers, the next one when it fails. A map
+// that contradicts itself, or has another number of shards than the first, is ignored.
 //
 // Threading: the gateway's loop thread.
 #pragma once
@@ -39,6 +40,7 @@ class ShardWatch final : private StreamUser {
   void OnMessage(const grpc::ByteBuffer& message) override;
   void OnClosed(const grpc::Status& status) override;
   void FindTargets();
+  bool IsSound(const link::ShardMap& map) const;
   // The one that was tried has failed, or `trouble` kept it from being tried: the next one.
   void GoOn(const std::string& trouble);
 
@@ -53,8 +55,9 @@ class ShardWatch final : private StreamUser {
   std::string trouble_;                      // with the directories among the targets
   size_t current_ = 0;
   std::shared_ptr<ClientStream> stream_;
-  bool has_spoken_ = false;  // the current stream brought a map
-  size_t failures_ = 0;      // in a row
+  uint32_t shard_count_ = 0;  // of the first map; 0: there was none
+  bool has_spoken_ = false;   // the current stream brought a map
+  size_t failures_ = 0;       // in a row
   int64_t open_at_ms_ = 0;
 };
 

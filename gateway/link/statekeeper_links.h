@@ -1,10 +1,6 @@
-// A gateway's links to all statekeeper lanes: numbers, batches and keeps the events that the edge hands in
-// until they are settled, replays them where a link or an owner changed, and hands deliveries to the edge,
-// each once.
-//
-//   edge --Append--> shard's replay queue --> lane's batch --> stream
-//        --AppendInLine, what comes back--> the connection's line --^
-//   stream --> dedupe (cause, epoch) --> Edge::OnDelivery --> acknowledgement with the next batch
+// A gateway's links to all statekeeper lanes, as its edge sees them: numbers, batches and keeps the events
+// that the edge hands in until they are settled, replays them where a link or an owner changed, and hands
+// deliveries to the edge, each once. How: StatekeeperRouter and its parts.
 //
 // Threading: everything on the gateway's loop thread; the gRPC thread (common/rpc/completion_thread.h) only
 // moves messages and wakes the loop.
@@ -75,21 +71,23 @@ class StatekeeperLinks {
 
   virtual ~StatekeeperLinks() = default;
 
-  enum class Room {
-    kNone,  // not taken: it is too large
-    kPlenty,
-    kCongested,  // taken, but read no more frames for this shard until OnUncongested
+  // What became of an event, and whether more may follow.
+  enum class AppendResult {
+    kTooLarge,  // not taken
+    kAccepted,
+    kCongested,  // accepted, but read no more frames for this shard until OnUncongested
   };
   // Takes the event (never drops it); shard, sequence and epoch are filled in here. Needs profiles, so only
-  // after the first OnProfiles. Hub name and payload together: at most kMaxEventBytes, else it says kNone.
-  virtual Room Append(EventView event) = 0;
+  // after the first OnProfiles. Hub name and payload together: at most kMaxEventBytes, else it says
+  // kTooLarge.
+  virtual AppendResult Append(EventView event) = 0;
   // The same of an event whose payload ends with `tail`, which it shares with others. What comes back from
-  // sockets (IsReturn) stands in line, as with AppendInLine.
-  virtual Room AppendWithTail(EventView event, SharedTail tail) = 0;
+  // sockets (IsReturn) is queued, as with AppendInLine.
+  virtual AppendResult AppendWithTail(EventView event, SharedTail tail) = 0;
   // The same of a frame whose connection has much under way, or will with this: it waits until the lane has
   // dealt with what it was sent before, and others pass it. Everything that follows it of the same connection
   // waits behind it.
-  virtual Room AppendInLine(EventView event) = 0;
+  virtual AppendResult AppendInLine(EventView event) = 0;
   // Whether events for this hub are to be held back now (before a socket is read again).
   virtual bool IsCongested(std::string_view hub) const = 0;
 

@@ -1,13 +1,12 @@
-// One lane's links to all gateways: takes their events off the streams, packs and addresses deliveries, keeps
-// each delivery until its gateway has it, and tells gateways which events are settled.
+// One lane's links to all gateways, as the lane sees them: takes their events off the streams, packs and
+// addresses deliveries, keeps each delivery until its gateway has it, and tells gateways which events are
+// settled. How: GatewayRouter and its parts.
 //
 //   streams (completion thread) --inbox--> GatewayLinks --> GatewayLinks::Receiver (the lane)
 //   the lane --> GatewayLinks::Release --> batches --> streams
 //
-// Reliability. Batches to a gateway are numbered and kept until acknowledged; when its stream breaks and
-// comes back (same gateway, same statekeeper process) the unacknowledged ones are sent again, and events
-// already taken are dropped by their sequence number. If the two disagree on what was sent, they start
-// afresh: what was taken is forgotten (and comes again), what was kept is sent.
+// Reliability. What is released reaches its gateway once, in order, across streams that break; events come
+// once, in order (GatewaySession). If the two ends disagree on what was sent, they start afresh.
 //
 // Giving up. A gateway is given up (OnGatewayGone) when it has been away for the grace period; when it has
 // not acknowledged anything for as long while something was there to be acknowledged, though its stream is
@@ -15,24 +14,19 @@
 // then it delays the settlement of events whose output went to it, and nothing else.
 //
 // Settlement. An event is settled when Release was called for it (so its writes are durable) and every
-// gateway that got output of it has acknowledged that. Output that went only to the event's own gateway needs
-// no record: its last delivery is marked final. Where other gateways got some, they are told to forget the
-// cause once the event's own gateway has acknowledged the settlement. Events of one gateway and shard that
-// take this way are settled in order, and later ones behind them: else a replay could run an earlier event on
-// top of the effects of a later one.
+// gateway that got output of it has acknowledged that (SettlementTracker). Output that went only to the
+// event's own gateway needs no record: its last delivery is marked final.
 //
 // Ownership. Gateways hear from the lane itself what it owns (Own); the shard map only helps. Events carry
 // the epoch in which their gateway believes: of another epoch than that of Own they are dropped, for then the
-// gateway sends everything unsettled again as soon as it knows. A gateway ignores what is said in an epoch
-// that is over, and says so: nothing of it is settled here then, the new owner does that.
+// gateway sends everything unsettled again as soon as it knows.
 //
 // Lost time. Gateways are told how many commits of a shard are durable, behind each of their events that has
 // made one; and the next owner tells how many the store knows. So a gateway finds out when the store has lost
 // some, and which hubs are to ask for their sockets.
 //
 // Returns. Returnable output that does not reach its socket comes back: from the gateway as kUndelivered
-// events; from here, when it is recalled while the gateway has no stream. A frame that came back from here
-// does not come again from its gateway, should that return within a grace period after it was given up.
+// events; from here, when it is recalled while the gateway has no stream (RecallTracker).
 //
 // Threading: everything on the lane's thread and its event loop.
 #pragma once

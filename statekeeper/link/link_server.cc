@@ -17,7 +17,7 @@
 #include "common/rpc/statekeeper_sockets.h"
 #include "common/rpc/watchers.h"
 #include "proto/link.grpc.pb.h"
-#include "statekeeper/link/lane_links.h"
+#include "statekeeper/link/gateway_router.h"
 #include "statekeeper/link/local_listener.h"
 #include "statekeeper/link/server_stream.h"
 
@@ -44,7 +44,7 @@ class Server final : public LinkServer, private ServerStream::Acceptor {
     GatewayLinks::Config config = config_.links;
     config.incarnation = config_.incarnation;
     config.lane = lane;
-    auto links = std::make_unique<LaneLinks>(config, config_.lanes, shard_count_, loop, receiver);
+    auto links = std::make_unique<GatewayRouter>(config, config_.lanes, shard_count_, loop, receiver);
     for (const std::string& address : config_.addresses) {
       if (!IsUnixTarget(address)) continue;
       links->Listen(LaneSocket(address.substr(kUnixScheme.size()), lane),

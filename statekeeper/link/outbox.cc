@@ -9,11 +9,14 @@ namespace {
 
 // Notes in a batch of which it is large enough.
 constexpr int kMaxNotes = 16'384;
+constexpr int kDeliveriesField = link::ToGateway::kDeliveriesFieldNumber;
 
 }  // namespace
 
-uint64_t Outbox::Filled() {
+uint64_t Outbox::AddDelivery(const DeliveryToAppend& delivery) {
   const uint64_t number = open_batch();
+  WriteDelivery(delivery, deliveries_.Extend(DeliveryBytes(delivery)));
+  if (!delivery.return_to.empty()) returnable_through_ = number;
   if (deliveries_.size() >= kBatchBytes) CloseBatch();
   return number;
 }
@@ -86,32 +89,26 @@ void Outbox::Drop(uint64_t through) {
   }
 }
 
-bool Outbox::VisitUnseen(Seen* seen, const std::function<void(char*, const char*)>& visit) {
+bool Outbox::VisitUnseen(Seen* seen, absl::FunctionRef<void(std::string_view)> visit) {
   if (seen->batch <= acknowledged_) *seen = {acknowledged_ + 1, 0};
   if (seen->batch == open_batch()) {
-    visit(deliveries_.data() + seen->bytes, deliveries_.data() + deliveries_.size());
+    visit(deliveries_.records().substr(seen->bytes));
     seen->bytes = deliveries_.size();
     return false;
   }
-  link::ToGateway batch;
-  FromBuffer(kept_[seen->batch - acknowledged_ - 1], &batch);
-  std::string* deliveries = batch.mutable_deliveries();
-  visit(deliveries->data() + seen->bytes, deliveries->data() + deliveries->size());
+  link::ToGateway notes;
+  BatchBytes deliveries;
+  FromBuffer(kept_[seen->batch - acknowledged_ - 1], kDeliveriesField, &notes, &deliveries);
+  visit(deliveries.view().substr(seen->bytes));
   *seen = {seen->batch + 1, 0};
   return true;
 }
 
 void Outbox::CloseBatch() {
   open_.set_batch(open_batch());
-  open_.mutable_deliveries()->swap(deliveries_);
-  kept_.push_back(ToBuffer(open_));
+  kept_.push_back(deliveries_.Finish(open_, kDeliveriesField));
   kept_bytes_ += kept_.back().Length();
-  open_.mutable_deliveries()->swap(deliveries_);  // its memory serves the next batch
-  deliveries_.clear();
-  if (deliveries_.capacity() > 2 * kBatchBytes) deliveries_.shrink_to_fit();
-  open_.clear_settled();
-  open_.clear_forget();
-  open_.clear_durable();
+  open_.Clear();
 }
 
 }  // namespace dormouse

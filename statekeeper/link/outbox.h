@@ -4,16 +4,18 @@
 // Plain data; one thread.
 #pragma once
 
+#include <absl/functional/function_ref.h>
 #include <grpcpp/support/byte_buffer.h>
 
 #include <cstdint>
 #include <deque>
-#include <functional>
-#include <string>
+#include <string_view>
 
 #include "common/ids.h"
 #include "common/shard.h"
+#include "proto/batch_message.h"
 #include "proto/link.pb.h"
+#include "proto/packed.h"
 
 namespace dormouse {
 
@@ -21,12 +23,9 @@ class Outbox {
  public:
   // --- Filling the open batch.
 
-  // For AppendDelivery; call Filled after each delivery.
-  std::string* deliveries() { return &deliveries_; }
-  // Closes the open batch when it has reached its size. Returns the number of the batch that the delivery
-  // went to.
-  uint64_t Filled();
-  // Consecutive ones are joined. Return the number of the batch that they went to.
+  // Returns the number of the batch that it went to.
+  uint64_t AddDelivery(const DeliveryToAppend& delivery);
+  // Consecutive ones are joined. Returns the number of the batch that it went to.
   uint64_t AddSettled(ShardId shard, uint32_t epoch, uint64_t sequence);
   void AddForget(GatewayId gateway, ShardId shard, uint64_t sequence, uint64_t below);
   // Travels with what is added next; the last one of a shard counts.
@@ -35,7 +34,7 @@ class Outbox {
   // --- Writing.
 
   // Something that should not wait: deliveries, or batches to be sent again.
-  bool has_deliveries() const { return !deliveries_.empty() || next_ < kept_.size(); }
+  bool has_deliveries() const { return deliveries_.size() > 0 || next_ < kept_.size(); }
   // Notes (settled, forget), which may wait for company.
   bool has_notes() const { return open_.settled_size() > 0 || open_.forget_size() > 0; }
   // The next batch to write; the open one is closed for that. Something must be there.
@@ -57,17 +56,15 @@ class Outbox {
     uint64_t batch = 0;  // all before this one, and of this one
     size_t bytes = 0;    // so many
   };
-  bool VisitUnseen(Seen* seen, const std::function<void(char* begin, const char* end)>& visit);
+  bool VisitUnseen(Seen* seen, absl::FunctionRef<void(std::string_view deliveries)> visit);
 
-  // Says of the delivery that was put in last that it can be returned.
-  void MarkReturnable() { returnable_through_ = open_batch(); }
-  // Whether there is any such in what is kept.
+  // Whether there are returnable deliveries in what is kept.
   bool has_returnable() const { return returnable_through_ > acknowledged_; }
 
   uint64_t acknowledged() const { return acknowledged_; }
   uint64_t written_through() const { return written_through_; }
   // Whether an acknowledgement is due, or will be once it is written.
-  bool has_unacknowledged() const { return !kept_.empty() || !deliveries_.empty(); }
+  bool has_unacknowledged() const { return !kept_.empty() || deliveries_.size() > 0; }
   // The number of the batch that a delivery appended now goes to.
   uint64_t open_batch() const { return acknowledged_ + kept_.size() + 1; }
   // Bytes kept, with those of the open batch.
@@ -84,7 +81,7 @@ class Outbox {
   uint64_t kept_bytes_ = 0;
 
   // The open batch.
-  std::string deliveries_;
+  BatchBuilder deliveries_;
   link::ToGateway open_;  // notes only
 };
 

@@ -15,9 +15,17 @@ link::ToGateway Written(Outbox* outbox) {
   return batch;
 }
 
-uint64_t Deliver(Outbox* outbox, const std::string& bytes) {
-  outbox->deliveries()->append(bytes);
-  return outbox->Filled();
+uint64_t Deliver(Outbox* outbox, std::string_view payload, std::string_view return_to = {}) {
+  return outbox->AddDelivery({.cause = {}, .return_to = return_to, .recipients = {}, .payload = payload});
+}
+
+// Of its deliveries, one after the other.
+std::string Payloads(const link::ToGateway& batch) {
+  std::string payloads;
+  std::string_view rest = batch.deliveries();
+  for (DeliveryView delivery; ReadDelivery(&rest, &delivery);) payloads += delivery.payload;
+  EXPECT_TRUE(rest.empty());
+  return payloads;
 }
 
 TEST(OutboxTest, TheOpenBatchGrowsUntilItIsWritten) {
@@ -26,10 +34,10 @@ TEST(OutboxTest, TheOpenBatchGrowsUntilItIsWritten) {
   EXPECT_EQ(Deliver(&outbox, "b"), 1u);
   link::ToGateway batch = Written(&outbox);
   EXPECT_EQ(batch.batch(), 1u);
-  EXPECT_EQ(batch.deliveries(), "ab");
+  EXPECT_EQ(Payloads(batch), "ab");
   EXPECT_FALSE(outbox.has_deliveries());
   EXPECT_EQ(Deliver(&outbox, "c"), 2u);
-  EXPECT_EQ(Written(&outbox).deliveries(), "c");
+  EXPECT_EQ(Payloads(Written(&outbox)), "c");
 }
 
 TEST(OutboxTest, WhatIsNotAcknowledgedIsWrittenAgain) {
@@ -46,7 +54,7 @@ TEST(OutboxTest, WhatIsNotAcknowledgedIsWrittenAgain) {
     ASSERT_TRUE(outbox.has_deliveries());
     const link::ToGateway batch = Written(&outbox);
     EXPECT_EQ(batch.batch(), i + 2);
-    EXPECT_EQ(batch.deliveries(), expected[i]);
+    EXPECT_EQ(Payloads(batch), expected[i]);
   }
   EXPECT_TRUE(outbox.Acknowledge(4));
   EXPECT_EQ(outbox.bytes(), 0u);
@@ -74,8 +82,7 @@ TEST(OutboxTest, KnowsWhetherAnythingInItCanBeReturned) {
   Outbox outbox;
   Deliver(&outbox, "a");
   EXPECT_FALSE(outbox.has_returnable());
-  outbox.MarkReturnable();
-  Deliver(&outbox, "b");
+  Deliver(&outbox, "b", "test/hub");
   Written(&outbox);
   Deliver(&outbox, "c");
   EXPECT_TRUE(outbox.has_returnable());
@@ -99,9 +106,9 @@ TEST(OutboxTest, BatchesAreBoundedAndNumberedAsTheirContentWasTold) {
   EXPECT_EQ(Deliver(&outbox, large), 1u);  // over the size: closed
   EXPECT_EQ(Deliver(&outbox, "next"), 2u);
   EXPECT_EQ(outbox.AddSettled(1, 1, 1), 2u);
-  EXPECT_EQ(Written(&outbox).deliveries().size(), 2 * large.size());
+  EXPECT_EQ(Payloads(Written(&outbox)).size(), 2 * large.size());
   const link::ToGateway second = Written(&outbox);
-  EXPECT_EQ(second.deliveries(), "next");
+  EXPECT_EQ(Payloads(second), "next");
   EXPECT_EQ(second.settled_size(), 1);
 }
 

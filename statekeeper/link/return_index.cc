@@ -8,14 +8,14 @@
 namespace dormouse {
 
 std::vector<std::string> ReturnIndex::Take(Outbox* outbox, uint64_t connection) {
-  while (outbox->VisitUnseen(&seen_, [this](char* begin, const char* end) { Read(begin, end); })) {
+  while (outbox->VisitUnseen(&seen_, [this](std::string_view deliveries) { Read(deliveries); })) {
   }
   return Take(connection);
 }
 
 bool ReturnIndex::Absorb(Outbox outbox, uint64_t max_bytes) {
   if (!outbox.has_returnable()) return true;
-  const auto read = [this](char* begin, const char* end) { Read(begin, end); };
+  const auto read = [this](std::string_view deliveries) { Read(deliveries); };
   bool more = true;
   while (more && bytes() < max_bytes) {
     more = outbox.VisitUnseen(&seen_, read);
@@ -74,9 +74,9 @@ void ReturnIndex::ForgetHubs() {
   hub_bytes_ = 0;
 }
 
-void ReturnIndex::Read(char* begin, const char* end) {
+void ReturnIndex::Read(std::string_view deliveries) {
   DeliveryView delivery;
-  while (begin != end && ReadDelivery(&begin, end, &delivery)) {
+  while (ReadDelivery(&deliveries, &delivery)) {
     if (delivery.return_to.empty() || delivery.recipient_count == 0) continue;
     const auto index = static_cast<uint32_t>(shared_.size());
     shared_.push_back({.payload = std::string(delivery.payload),

@@ -60,7 +60,7 @@ class ReturnIndex {
     uint32_t head_at = 0;
     uint32_t head_size = 0;
   };
-  void Read(char* begin, const char* end);
+  void Read(std::string_view deliveries);
   void ForgetHubs();
   std::string TakeFrame(const Frame& frame);
 

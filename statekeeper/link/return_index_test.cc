@@ -15,11 +15,8 @@ using testing::UnorderedElementsAre;
 
 void Append(Outbox* outbox, std::vector<Recipient> to, std::string_view payload,
             std::string_view return_to = "test/hub") {
-  AppendDelivery(
-      {.cause = {}, .return_to = return_to, .recipients = to, .has_heads = true, .payload = payload},
-      outbox->deliveries());
-  if (!return_to.empty()) outbox->MarkReturnable();
-  outbox->Filled();
+  outbox->AddDelivery(
+      {.cause = {}, .return_to = return_to, .recipients = to, .has_heads = true, .payload = payload});
 }
 
 TEST(ReturnIndexTest, GivesWhatIsUnacknowledgedAndReturnableOldestFirst) {
@@ -70,7 +67,7 @@ TEST(ReturnIndexTest, ReadsTheBatchesOnceHoweverManyRecall) {
   }
   Outbox::Seen seen;
   size_t bytes = 0;
-  const auto count = [&](const char* begin, const char* end) { bytes += static_cast<size_t>(end - begin); };
+  const auto count = [&](std::string_view deliveries) { bytes += deliveries.size(); };
   while (outbox.VisitUnseen(&seen, count)) {
   }
   const size_t all = bytes;
@@ -83,13 +80,11 @@ TEST(ReturnIndexTest, AbsorbsWhatCanBeReturnedOfAnOutboxAndNoMore) {
   Outbox outbox;
   ReturnIndex index;
   Append(&outbox, {{1, "one "}, {2, ""}}, "a");
-  outbox.MarkReturnable();
   outbox.Next();
   EXPECT_THAT(index.Take(&outbox, 2), ElementsAre("a"));
   Append(&outbox, {{1, ""}}, std::string(100'000, 'x'), "");
   outbox.Next();
   Append(&outbox, {{1, "open "}, {2, ""}}, "b");
-  outbox.MarkReturnable();
   EXPECT_TRUE(index.Absorb(std::move(outbox), 1 << 20));
   EXPECT_GT(index.bytes(), 0u);
   EXPECT_LT(index.bytes(), 1000u);
@@ -101,7 +96,6 @@ TEST(ReturnIndexTest, AbsorbsTheOldestOfTooMuch) {
   Outbox outbox;
   for (const char* text : {"a", "b", "c"}) {
     Append(&outbox, {{1, ""}}, std::string(2000, *text));
-    outbox.MarkReturnable();
     outbox.Next();
   }
   ReturnIndex index;

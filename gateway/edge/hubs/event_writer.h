@@ -24,7 +24,8 @@ class EventWriter {
   // Before the first event; they outlive this.
   void set_links(StatekeeperLinks* links) { links_ = links; }
 
-  StatekeeperLinks::Room Append(const Connection& connection, EventKind kind, std::string_view payload = {}) {
+  StatekeeperLinks::AppendResult Append(const Connection& connection, EventKind kind,
+                                        std::string_view payload = {}) {
     EventView event;
     event.kind = kind;
     event.connection = connection.handle;

@@ -238,8 +238,8 @@ void Inbound::OnText(Connection* connection, std::string_view message, bool bina
 
 void Inbound::Forward(Connection* connection, EventKind kind, std::string_view message) {
   const bool was_backpressured = connection->IsBackpressured();
-  const StatekeeperLinks::Room room = parts_.events->Append(*connection, kind, message);
-  if (kind != EventKind::kOpen && room != StatekeeperLinks::Room::kNone) {
+  const StatekeeperLinks::AppendResult result = parts_.events->Append(*connection, kind, message);
+  if (kind != EventKind::kOpen && result != StatekeeperLinks::AppendResult::kTooLarge) {
     ++connection->unsettled;
     connection->unsettled_bytes += BytesOf(connection->hub, message);
     if (!connection->window_full && IsWindowUsed(*connection, 1)) {
@@ -247,7 +247,7 @@ void Inbound::Forward(Connection* connection, EventKind kind, std::string_view m
       parts_.metrics->windows_full->Increment();
     }
   }
-  if (room == StatekeeperLinks::Room::kCongested && !connection->congested) {
+  if (result == StatekeeperLinks::AppendResult::kCongested && !connection->congested) {
     connection->congested = true;
     congested_.push_back(connection->handle);
     parts_.metrics->congested->Set(static_cast<double>(congested_.size()));

@@ -126,11 +126,11 @@ void FakeLinks::Run(std::function<void()> action) {
     throw std::runtime_error("the loop does not turn");
 }
 
-StatekeeperLinks::Room FakeLinks::Append(EventView event) { return Take(event, false); }
+StatekeeperLinks::AppendResult FakeLinks::Append(EventView event) { return Take(event, false); }
 
-StatekeeperLinks::Room FakeLinks::AppendInLine(EventView event) { return Take(event, true); }
+StatekeeperLinks::AppendResult FakeLinks::AppendInLine(EventView event) { return Take(event, true); }
 
-StatekeeperLinks::Room FakeLinks::Take(const EventView& event, bool in_line) {
+StatekeeperLinks::AppendResult FakeLinks::Take(const EventView& event, bool in_line) {
   const std::lock_guard lock(mutex_);
   events_.push_back({.kind = event.kind,
                      .connection = event.connection,
@@ -149,10 +149,10 @@ StatekeeperLinks::Room FakeLinks::Take(const EventView& event, bool in_line) {
     delivery.payload = event.payload;
     AppendDelivery(delivery, &batch_);
   }
-  return congested_ ? Room::kCongested : Room::kPlenty;
+  return congested_ ? AppendResult::kCongested : AppendResult::kAccepted;
 }
 
-StatekeeperLinks::Room FakeLinks::AppendWithTail(EventView event, SharedTail tail) {
+StatekeeperLinks::AppendResult FakeLinks::AppendWithTail(EventView event, SharedTail tail) {
   const std::string payload = std::string(event.payload).append(tail.view());
   event.payload = payload;
   return Append(event);
@@ -221,11 +221,9 @@ void FakeLinks::DeliverBatch() {
     actions.swap(actions_);
     if (settle_) settled.swap(kept_);
   }
-  char* at = batch.data();
+  std::string_view rest = batch;
   DeliveryView delivery;
-  while (at < batch.data() + batch.size() && ReadDelivery(&at, batch.data() + batch.size(), &delivery)) {
-    edge_->OnDelivery(delivery);
-  }
+  while (ReadDelivery(&rest, &delivery)) edge_->OnDelivery(delivery);
   for (const Event& event : settled) {
     edge_->OnSettled(
         {.kind = event.kind, .connection = event.connection, .hub = event.hub, .payload = event.payload});

@@ -62,9 +62,9 @@ class FakeLinks : public StatekeeperLinks {
   void Run(std::function<void()> action);
 
   // StatekeeperLinks
-  Room Append(EventView event) override;
-  Room AppendWithTail(EventView event, SharedTail tail) override;
-  Room AppendInLine(EventView event) override;
+  AppendResult Append(EventView event) override;
+  AppendResult AppendWithTail(EventView event, SharedTail tail) override;
+  AppendResult AppendInLine(EventView event) override;
   bool IsCongested(std::string_view hub) const override;
   uint64_t LookAt(std::string_view hub, bool sleep, Looked done) override;
   void ForgetLook(uint64_t number) override { looks_.erase(number); }
@@ -75,7 +75,7 @@ class FakeLinks : public StatekeeperLinks {
   size_t unsettled() const override;
 
  private:
-  Room Take(const EventView& event, bool in_line);
+  AppendResult Take(const EventView& event, bool in_line);
   void DeliverBatch();
 
   struct ev_loop* loop_;

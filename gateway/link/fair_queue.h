@@ -1,9 +1,9 @@
-// The events of connections that have much under way to one lane: a line for each connection, in which they
-// wait to be numbered. Lines take turns by bytes (deficit round robin), so that who sends much waits behind
+// The events of connections that have much under way to one lane: a flow for each connection, in which they
+// wait to be numbered. Flows take turns by bytes (deficit round robin), so that who sends much waits behind
 // himself, and not others behind him; every other turn is for one that has just formed. A connection's events
 // stay in order.
 //
-// What comes back from sockets stands there, too: of each it is known which batch must not be acknowledged
+// What comes back from sockets waits here, too: of each it is known which batch must not be acknowledged
 // before it was sent.
 //
 // Plain data; one thread.
@@ -24,9 +24,9 @@
 
 namespace dormouse {
 
-class FairLines {
+class FairQueue {
  public:
-  // What a line may send in its turn.
+  // What a flow may send in its turn.
   static constexpr size_t kTurnBytes = 64u << 10;
 
   // An event, with what its view would point to.
@@ -40,45 +40,45 @@ class FairLines {
     EventView view() const;
     // Memory that it is counted as, here.
     size_t bytes() const { return own() + (tail.counts ? tail.size : 0); }
-    // What it takes of its line's turn.
+    // What it takes of its flow's turn.
     size_t cost() const { return own() + tail.size; }
 
    private:
     size_t own() const { return sizeof(*this) + hub.size() + payload.size(); }
   };
 
-  bool empty() const { return lines_.empty(); }
-  bool Has(uint64_t connection) const { return !lines_.empty() && lines_.contains(connection); }
+  bool empty() const { return flows_.empty(); }
+  bool Has(uint64_t connection) const { return !flows_.empty() && flows_.contains(connection); }
   // Takes a copy, behind the others of its connection; `before`: as Waiting's. Returns its bytes().
   size_t Append(const EventView& event, SharedTail tail = {}, uint64_t before = 0);
   // Whose turn it is. Not when empty.
   Waiting Next();
-  // Lines of a shard that has gone to another lane move there; what has to be sent before a batch, from now
+  // Flows of a shard that has gone to another lane move there; what has to be sent before a batch, from now
   // on before `before`.
-  void Move(ShardId shard, FairLines* to, uint64_t before);
+  void Move(ShardId shard, FairQueue* to, uint64_t before);
   // The batches are numbered anew: the same for all that is here.
   void Renumber(uint64_t before);
   // The first batch that something here must be sent before.
   std::optional<uint64_t> first_before() const;
 
  private:
-  struct Line {
+  struct Flow {
     ShardId shard = 0;
     uint64_t number = 0;       // of all that ever formed here
     size_t left = kTurnBytes;  // of its turn
     std::deque<Waiting> events;
   };
 
-  void Form(uint64_t connection, Line* line);
-  void SetBefore(Line* line, uint64_t before);  // of the returns in it
+  void Form(uint64_t connection, Flow* flow);
+  void SetBefore(Flow* flow, uint64_t before);  // of the returns in it
   void Uncount(uint64_t before);
 
-  absl::flat_hash_map<uint64_t, Line> lines_;  // by connection; none is empty
+  absl::flat_hash_map<uint64_t, Flow> flows_;  // by connection; none is empty
   struct Turn {
     uint64_t connection;
-    uint64_t number;  // of its line; where that is gone, it is passed over
+    uint64_t number;  // of its flow; where that is gone, it is passed over
   };
-  // In their order. New lines have had none yet.
+  // In their order. New flows have had none yet.
   std::deque<Turn> new_;
   std::deque<Turn> old_;
   uint64_t formed_ = 0;

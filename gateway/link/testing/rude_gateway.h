@@ -10,7 +10,9 @@
 #include "common/rpc/link_channel.h"
 #include "common/rpc/stream_inbox.h"
 #include "gateway/link/client_stream.h"
-#include "gateway/link/link_harness.h"
+#include "gateway/link/testing/facts.h"
+#include "gateway/link/testing/loop_thread.h"
+#include "gateway/link/testing/test_gateway.h"
 #include "proto/link.pb.h"
 
 namespace dormouse {
