@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "common/http/admin_server.h"
-#include "statekeeper/runtime/lane.h"
+#include "statekeeper/runtime/lane/lane.h"
 
 namespace dormouse {
 
