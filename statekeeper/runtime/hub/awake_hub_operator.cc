@@ -8,23 +8,12 @@
 
 namespace dormouse {
 
-void AwakeHub::AnswerQuestion() {
-  const auto question = std::move(questions_.front());
-  questions_.pop_front();
-  clock_.Begin({});
-  question(OperatorStatus::kOk);
-}
-
-size_t AwakeHub::bytes() const {
-  size_t bytes = sizeof(*this) + state_.bytes_in_memory();
-  for (const HubEvent& event : queue_) bytes += sizeof(event) + event.payload.size();
-  return bytes;
-}
+size_t AwakeHub::bytes() const { return sizeof(*this) + state_.bytes_in_memory() + queue_.bytes(); }
 
 void AwakeHub::Describe(LaneOperator::Answer<HubReport> done) {
   if (deposed_) return done(OperatorStatus::kNotOwner, {});
   // What asking it changes.
-  const int64_t idle_ms = SteadyMs() - idle_since_ms_;
+  const int64_t idle_ms = SteadyMs() - activity_.idle_since_ms;
   const size_t waiting = queue_.size();
   questions_.push_back([this, idle_ms, waiting, done = std::move(done)](OperatorStatus status) {
     if (status != OperatorStatus::kOk) return done(status, {});

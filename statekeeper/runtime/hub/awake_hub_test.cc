@@ -246,41 +246,39 @@ class AwakeHubTest : public testing::Test, public HubHost {
     yielded_.push_back(fibers_.current());
     if (!fibers_.Pause()) yielded_.pop_back();
   }
-  void RunSoon(std::shared_ptr<AwakeHub> hub, WaitingLine line) override {
-    room_.Add(std::move(hub), line);
-  }
+  void RunSoon(std::shared_ptr<AwakeHub> hub, WaitingLine line) override { room_.Add(std::move(hub), line); }
   uint32_t max_attempts() const override { return max_attempts_; }
   void AwaitSuspectTurn(std::shared_ptr<AwakeHub> hub) override { suspects_.push_back(std::move(hub)); }
   void EndSuspectTurn() override { ++suspects_ended_; }
   void CountGivenUp() override { ++given_up_; }
-  void AlarmRan(const AwakeHub&) override {}
-  void AlarmDone(const AwakeHub&, int64_t again_ms) override { alarm_done_.push_back(again_ms); }
+  void AlarmRan(const std::string&) override {}
+  void AlarmDone(const std::string&, ShardId, int64_t next_due_ms) override {
+    alarm_done_.push_back(next_due_ms);
+  }
 
   void NewHub() { hub_ = std::make_shared<AwakeHub>("test/hub", ShardEpoch{3, epoch_}, &class_, this); }
   void Sleep() {
     ASSERT_TRUE(hub_->CanSleep());
     NewHub();
   }
-  HubEvent Event(HubEvent::Kind kind, uint64_t connection, std::string payload,
-                 GatewayId gateway = kGateway) {
-    HubEvent event;
-    event.kind = kind;
-    event.gateway = gateway;
-    event.sequence = ++sequence_;
-    event.handle = UuidLow(connection);
-    event.payload = std::move(payload);
-    return event;
+  event::FromGateway Event(EventKind kind, uint64_t connection, std::string payload,
+                           GatewayId gateway = kGateway) {
+    return {.gateway = gateway,
+            .handle = UuidLow(connection),
+            .sequence = ++sequence_,
+            .payload = std::move(payload),
+            .kind = kind};
   }
   void Open(uint64_t connection, GatewayId gateway = kGateway, const std::string& path = "/") {
     link::OpenRequest request;
     request.set_path(path);
-    hub_->Deliver(Event(HubEvent::Kind::kOpen, connection, request.SerializeAsString(), gateway));
+    hub_->Deliver(Event(EventKind::kOpen, connection, request.SerializeAsString(), gateway));
   }
   void Say(uint64_t connection, const std::string& text, GatewayId gateway = kGateway) {
-    hub_->Deliver(Event(HubEvent::Kind::kText, connection, text, gateway));
+    hub_->Deliver(Event(EventKind::kText, connection, text, gateway));
   }
   void SaySuspect(uint64_t connection, const std::string& text) {
-    HubEvent event = Event(HubEvent::Kind::kText, connection, text);
+    event::FromGateway event = Event(EventKind::kText, connection, text);
     event.repeated = true;
     event.attempts = 3;
     hub_->Deliver(std::move(event));
@@ -332,11 +330,7 @@ class AwakeHubTest : public testing::Test, public HubHost {
     meta.ParseFromString(store_.hubs["test/hub"][kMetaRow]);
     return meta;
   }
-  void Ring() {
-    HubEvent event;
-    event.kind = HubEvent::Kind::kAlarm;
-    hub_->Deliver(event);
-  }
+  void Ring() { hub_->Deliver(event::AlarmDue{}); }
   // Those that wait for their turn, as far as they may.
   void LetIn() {
     for (size_t left = room_.size(); left > 0; --left) {
@@ -423,7 +417,7 @@ TEST_F(AwakeHubTest, AnotherClassTakesOverWhenNothingIsUnderWay) {
   limits_.connection_cpu = Duration(7);
   Say(1, "big a 10");  // on its way to the store
   hub_->ChangeClass(&other);
-  hub_->Deliver(Event(HubEvent::Kind::kClose, 1, ClosePayload(1000, "")));
+  hub_->Deliver(Event(EventKind::kClose, 1, ClosePayload(1000, "")));
   EXPECT_EQ(hub_->hub_class(), &class_);
   EXPECT_THAT(class_.behaviour.log, Not(Contains("closed 1000")));
   Settle();
@@ -559,7 +553,7 @@ TEST_F(AwakeHubTest, AnEventThatWasUnderWayInTheDeathOfItsOwnersIsGivenUpAndItAl
   DieUnder("boom");
   const uint64_t sequence = sequence_;
   SaySuspect(1, "before it");  // arrives first, say from another gateway
-  HubEvent replay = Event(HubEvent::Kind::kText, 1, "boom");
+  event::FromGateway replay = Event(EventKind::kText, 1, "boom");
   replay.sequence = sequence;
   replay.attempts = 4;
   hub_->Deliver(replay);
@@ -596,8 +590,7 @@ TEST_F(AwakeHubTest, AnAlarmThatWasUnderWayInTheDeathOfItsOwnersIsDropped) {
   store_.hubs["test/hub"][std::string(kMetaRow)] = meta.SerializeAsString();
   ++epoch_;
   NewHub();
-  HubEvent alarm;
-  alarm.kind = HubEvent::Kind::kAlarm;
+  event::AlarmDue alarm;
   alarm.attempts = 4;
   hub_->Deliver(alarm);
   SettleSuspects();
@@ -614,7 +607,7 @@ TEST_F(AwakeHubTest, AnOpenAndACloseThatAreGivenUpEndTheirSockets) {
   Sleep();
   Sent();
   DieUnder("");
-  HubEvent close = Event(HubEvent::Kind::kClose, 1, "");
+  event::FromGateway close = Event(EventKind::kClose, 1, "");
   close.sequence = sequence_ - 1;
   close.attempts = 4;
   hub_->Deliver(close);
@@ -625,7 +618,7 @@ TEST_F(AwakeHubTest, AnOpenAndACloseThatAreGivenUpEndTheirSockets) {
   Sleep();
   DieUnder("");
   link::OpenRequest request;
-  HubEvent open = Event(HubEvent::Kind::kOpen, 2, request.SerializeAsString());
+  event::FromGateway open = Event(EventKind::kOpen, 2, request.SerializeAsString());
   open.sequence = sequence_ - 1;
   open.attempts = 4;
   hub_->Deliver(open);
@@ -673,7 +666,7 @@ TEST_F(AwakeHubTest, WithoutALimitOfAttemptsNothingIsGivenUp) {
   Sleep();
   Sent();
   DieUnder("boom");
-  HubEvent replay = Event(HubEvent::Kind::kText, 1, "boom");
+  event::FromGateway replay = Event(EventKind::kText, 1, "boom");
   replay.sequence = sequence_ - 1;
   hub_->Deliver(replay);
   Settle();
@@ -719,7 +712,7 @@ TEST_F(AwakeHubTest, TheTurnIsKeptUntilTheNoteIsGone) {
   EXPECT_EQ(retries_, 1);
   EXPECT_TRUE(Meta().has_begun());
   suspects_.erase(suspects_.begin());
-  hub_->RetryUnsettled();
+  hub_->Retry();
   Settle();
   EXPECT_EQ(suspects_ended_, 1);
   EXPECT_FALSE(Meta().has_begun());
@@ -848,7 +841,7 @@ TEST_F(AwakeHubTest, WhoCostsTooMuchWaitsAndOthersDoNot) {
   EXPECT_GT(class_.behaviour.retry_after_ms, 500);
   EXPECT_LT(class_.behaviour.retry_after_ms, 2000);
   // A socket of its own begins anew.
-  hub_->Deliver(Event(HubEvent::Kind::kClose, 1, ClosePayload(1000, "", true)));
+  hub_->Deliver(Event(EventKind::kClose, 1, ClosePayload(1000, "", true)));
   Open(1);
   Say(1, "hello");
   Settle();
@@ -974,7 +967,7 @@ TEST_F(AwakeHubTest, TheEdgeIsAskedWhenASocketWasHeard) {
   Settle();
   EXPECT_THAT(Rolls(), ElementsAre("test/hub at " + std::to_string(kGateway) + ": 1 3"));
   Sleep();
-  HubEvent present = Event(HubEvent::Kind::kPresent, 2, "");
+  event::FromGateway present = Event(EventKind::kPresent, 2, "");
   present.last_seen_ms = 12'345;
   hub_->Deliver(present);
   Settle();
@@ -987,7 +980,7 @@ TEST_F(AwakeHubTest, ASocketThatClosesWhileItsHubSleepsIsGoneAtOnce) {
   Settle();
   Sleep();
   Sent();
-  hub_->Deliver(Event(HubEvent::Kind::kClose, 1, ClosePayload(1001, "")));
+  hub_->Deliver(Event(EventKind::kClose, 1, ClosePayload(1001, "")));
   Say(2, "count");
   Settle();
   EXPECT_THAT(Sent(), ElementsAre("2:1"));
@@ -1101,14 +1094,14 @@ TEST_F(AwakeHubTest, AnOpenWithoutAStoreIsClosedAndACloseIsRemembered) {
   Sent();
   store_.is_healthy = false;
   Open(2);
-  hub_->Deliver(Event(HubEvent::Kind::kClose, 1, ClosePayload(1000, "")));
+  hub_->Deliver(Event(EventKind::kClose, 1, ClosePayload(1000, "")));
   commits_.Flush();
   store_.FailStep(StoreStatus::kUnavailable);
   EXPECT_THAT(Sent(), ElementsAre("2:close 1013"));
   EXPECT_EQ(retries_, 1);
   EXPECT_FALSE(hub_->CanSleep());
   store_.is_healthy = true;
-  hub_->RetryUnsettled();
+  hub_->Retry();
   Settle();
   EXPECT_EQ(store_.hubs["test/hub"].count(ConnectionRow({kGateway, UuidLow(1)})), 0u);
   EXPECT_THAT(settled_, testing::UnorderedElementsAre(1, 2, 3));
@@ -1174,7 +1167,7 @@ TEST_F(AwakeHubTest, ABroadcastByTagReachesTheTaggedButTheExceptedOneAndTagsEndW
   Say(3, "tagged a from outside");
   Settle();
   EXPECT_THAT(Sent(), ElementsAre("4:hi", "2:hi", "1:from outside", "4:from outside", "2:from outside"));
-  hub_->Deliver(Event(HubEvent::Kind::kClose, 4, ClosePayload(1000, "")));
+  hub_->Deliver(Event(EventKind::kClose, 4, ClosePayload(1000, "")));
   Settle();
   Sleep();
   Say(3, "tagged a again");
@@ -1191,7 +1184,7 @@ TEST_F(AwakeHubTest, AnAlarmWithoutOutputIsGoneWithItsCommit) {
   Ring();
   Settle();
   EXPECT_THAT(class_.behaviour.log, ElementsAre("alarm"));
-  EXPECT_THAT(alarm_done_, ElementsAre(0));
+  EXPECT_THAT(alarm_done_, ElementsAre(store_.alarms["test/hub"]));
   EXPECT_GT(store_.alarms["test/hub"], WallMs()) << "only the look after vanished gateways is left";
   EXPECT_TRUE(hub_->CanSleep());
 }
@@ -1211,7 +1204,7 @@ TEST_F(AwakeHubTest, AnAlarmWithOutputStaysUntilTheOutputHasArrived) {
   acknowledged_();
   Settle();
   EXPECT_NE(store_.alarms["test/hub"], 1000);
-  EXPECT_THAT(alarm_done_, ElementsAre(0));
+  EXPECT_THAT(alarm_done_, ElementsAre(store_.alarms["test/hub"]));
 }
 
 TEST_F(AwakeHubTest, AnAlarmSetAgainWhileItsOutputTravelsIsKept) {
@@ -1311,7 +1304,7 @@ TEST_F(AwakeHubTest, ARecallStartsWhenItsEventIsDurableAndEndsBehindWhatComesBac
   Settle();
   ASSERT_EQ(recalls_.size(), 1u);
   EXPECT_EQ(recalls_[0].first, (ConnectionId{kGateway, UuidLow(9)}));
-  hub_->Deliver(Event(HubEvent::Kind::kUndelivered, 9, "by its gateway"));
+  hub_->Deliver(Event(EventKind::kUndelivered, 9, "by its gateway"));
   Recalled({"one", "write", "three"});
   Settle();
   EXPECT_THAT(class_.behaviour.log, ElementsAre("undelivered 9:by its gateway", "undelivered 9:one",
@@ -1364,7 +1357,7 @@ TEST_F(AwakeHubTest, WhatCannotBeNotedNowIsNotOvertakenByTheRecallsEnd) {
   Open(1);
   Say(1, "recall 9");
   Settle();
-  hub_->Deliver(Event(HubEvent::Kind::kUndelivered, 9, "write"));
+  hub_->Deliver(Event(EventKind::kUndelivered, 9, "write"));
   commits_.Flush();
   store_.FailStep(StoreStatus::kUnavailable);
   class_.behaviour.log.clear();
@@ -1372,14 +1365,14 @@ TEST_F(AwakeHubTest, WhatCannotBeNotedNowIsNotOvertakenByTheRecallsEnd) {
   Settle();
   EXPECT_THAT(class_.behaviour.log, IsEmpty());
   EXPECT_FALSE(hub_->CanSleep());
-  hub_->RetryUnsettled();
+  hub_->Retry();
   Settle();
   EXPECT_THAT(class_.behaviour.log, ElementsAre("undelivered 9:write", "undelivered 9:two", "recalled 9"));
 }
 
 TEST_F(AwakeHubTest, AHandlerSeesWhatWaitsAndWhetherItsMessageIsRepeated) {
   Open(1);
-  HubEvent event = Event(HubEvent::Kind::kText, 1, "repeated?");
+  event::FromGateway event = Event(EventKind::kText, 1, "repeated?");
   event.repeated = true;
   hub_->Deliver(std::move(event));
   Say(1, "repeated?");
@@ -1584,7 +1577,7 @@ TEST_F(AwakeHubTest, ARollCallWhoseRecordTheStoreRefusesIsRepeated) {
   EXPECT_THAT(Rolls(), IsEmpty());
   EXPECT_EQ(retries_, 1);
   store_.is_healthy = true;
-  hub_->RetryUnsettled();
+  hub_->Retry();
   Settle();
   EXPECT_THAT(Rolls(), ElementsAre("test/hub at 1: 1"));
   Sleep();
@@ -1598,8 +1591,8 @@ TEST_F(AwakeHubTest, AnOpenSocketThatTheHubDoesNotKnowIsClosed) {
   Settle();
   Sent();
   settled_.clear();
-  hub_->Deliver(Event(HubEvent::Kind::kPresent, 1, ""));
-  hub_->Deliver(Event(HubEvent::Kind::kPresent, 9, ""));
+  hub_->Deliver(Event(EventKind::kPresent, 1, ""));
+  hub_->Deliver(Event(EventKind::kPresent, 9, ""));
   Settle();
   EXPECT_THAT(Sent(), ElementsAre("9:close 1011"));
   EXPECT_EQ(settled_.size(), 2u);
@@ -1612,13 +1605,13 @@ TEST_F(AwakeHubTest, AnOpenSocketThatTheHubDoesNotKnowIsClosedWhenTheStoreIsBack
   Sent();
   settled_.clear();
   store_.is_healthy = false;
-  hub_->Deliver(Event(HubEvent::Kind::kPresent, 9, ""));
+  hub_->Deliver(Event(EventKind::kPresent, 9, ""));
   store_.FailStep(StoreStatus::kUnavailable);
   Settle();
   EXPECT_THAT(Sent(), IsEmpty());
   EXPECT_THAT(settled_, IsEmpty());
   store_.is_healthy = true;
-  hub_->RetryUnsettled();
+  hub_->Retry();
   Settle();
   EXPECT_THAT(Sent(), ElementsAre("9:close 1011"));
   EXPECT_EQ(settled_.size(), 1u);
@@ -1630,7 +1623,7 @@ TEST_F(AwakeHubTest, AnOperatorSeesWhatThereIs) {
   Open(1);
   Open(2, kOtherGateway);
   Say(1, "alarm 5000");
-  hub_->Deliver(Event(HubEvent::Kind::kClose, 1, ""));
+  hub_->Deliver(Event(EventKind::kClose, 1, ""));
   std::vector<HubReport> reports;
   hub_->Describe([&](OperatorStatus status, HubReport report) {
     EXPECT_EQ(status, OperatorStatus::kOk);
@@ -1683,9 +1676,7 @@ TEST_F(AwakeHubTest, AnOperatorClosesAllSocketsAndTheClassSeesThemBreak) {
   for (uint64_t i = 1; i <= kSockets; ++i) Open(i, i % 2 == 0 ? kGateway : kOtherGateway);
   Settle();
   Sent();
-  HubEvent close_all;
-  close_all.kind = HubEvent::Kind::kCloseAll;
-  hub_->Deliver(std::move(close_all));
+  hub_->Deliver(event::CloseAll{});
   Open(1000);
   Settle();
   std::vector<std::string> sent = Sent();

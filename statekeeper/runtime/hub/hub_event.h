@@ -1,115 +1,126 @@
-// One thing for a hub to handle: an event of a gateway, or one of the lane's own.
+// One thing for a hub to handle: an event of a gateway, or one of the lane's own. Each of the lane's own is a
+// type that has what it needs and nothing else. What gateways say is one type, for all its kinds say the same
+// of themselves and are settled in the same way.
+//
+// A HubEvent is moved from queue to queue, and many may wait: it is no larger than its largest kind.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <utility>
+#include <variant>
 
 #include "common/ids.h"
 #include "proto/packed.h"
 
 namespace dormouse {
 
-struct HubEvent {
-  enum class Kind {
-    // From gateways, see EventKind. They have a cause, and are released exactly once.
-    kOpen,
-    kText,
-    kBinary,
-    kClose,
-    kPause,
-    kResume,
-    kUndelivered,
-    kUnconfirmed,
-    kLost,
-    kPresent,
-    // The lane's own.
-    kAlarm,         // the store's alarm index says that something is due
-    kAlarmSettled,  // what OnAlarm sent has arrived: `alarm_after` can be committed
-    kGatewayGone,   // `gateway` has vanished with all its sockets
-    kRollCall,      // `gateway` is to be asked which of the hub's sockets are open
-    kCloseAll,      // an operator closes all sockets
-    kRecalled,      // everything that the hub recalled from connection() has come back
-    kConfirmed,     // what the hub wanted confirmed has gone to the socket of connection()
-    // Of suspects, see awake_hub.h.
-    kNoteSuspect,   // the next suspect in the queue is about to begin
-    kClearSuspect,  // it has ended
-    kNoteGivenUp,   // it was given up
-  };
+namespace event {
 
-  Kind kind = Kind::kText;
+// It has a cause, and is released exactly once.
+struct FromGateway {
   GatewayId gateway = 0;
-  uint64_t sequence = 0;
   uint64_t handle = 0;
+  uint64_t sequence = 0;  // 0: a frame that came back without its gateway, which waits for no answer
   int64_t last_seen_ms = 0;
-  bool repeated = false;
-  uint32_t attempts = 0;  // not 0: a suspect, which so many owners will have begun with this one
   std::string payload;
-  int64_t alarm_after = 0;        // 0: none
-  uint64_t alarm_generation = 0;  // of kAlarmSettled: stale if the alarm was set again since
+  uint32_t attempts = 0;  // not 0: a suspect, which so many owners will have begun with this one
+  EventKind kind = EventKind::kText;
+  bool repeated = false;
 
-  static HubEvent Of(GatewayId gateway, const EventView& view) {
-    HubEvent event;
-    event.kind = KindOf(view.kind);
-    event.gateway = gateway;
-    event.sequence = view.sequence;
-    event.handle = view.connection;
-    event.last_seen_ms = view.last_seen_ms;
-    event.repeated = view.repeated;
-    event.payload = view.payload;
-    return event;
-  }
-  // A frame that came back without its gateway: the lane's own.
-  static HubEvent Returned(const ConnectionId& closed, std::string frame) {
-    HubEvent event;
-    event.kind = Kind::kUndelivered;
-    event.gateway = closed.gateway;
-    event.handle = closed.handle;
-    event.payload = std::move(frame);
-    return event;
-  }
-  static HubEvent About(Kind kind, const ConnectionId& connection) {
-    HubEvent event;
-    event.kind = kind;
-    event.gateway = connection.gateway;
-    event.handle = connection.handle;
-    return event;
-  }
-
-  bool IsFromGateway() const { return kind <= Kind::kPresent && sequence != 0; }
-  // Something that comes back, or does not: the order in which such come counts.
-  bool IsReturn() const {
-    return kind == Kind::kUndelivered || kind == Kind::kUnconfirmed || kind == Kind::kLost;
-  }
-  bool IsMessage() const { return kind == Kind::kText || kind == Kind::kBinary; }
   ConnectionId connection() const { return {gateway, handle}; }
-
- private:
-  static Kind KindOf(EventKind kind) {
-    switch (kind) {
-      case EventKind::kOpen:
-        return Kind::kOpen;
-      case EventKind::kText:
-        return Kind::kText;
-      case EventKind::kBinary:
-        return Kind::kBinary;
-      case EventKind::kClose:
-        return Kind::kClose;
-      case EventKind::kPause:
-        return Kind::kPause;
-      case EventKind::kResume:
-        return Kind::kResume;
-      case EventKind::kUndelivered:
-        return Kind::kUndelivered;
-      case EventKind::kUnconfirmed:
-        return Kind::kUnconfirmed;
-      case EventKind::kLost:
-        return Kind::kLost;
-      case EventKind::kPresent:
-        break;
-    }
-    return Kind::kPresent;
-  }
+  bool IsMessage() const { return kind == EventKind::kText || kind == EventKind::kBinary; }
 };
+
+// The store's alarm index says that something is due.
+struct AlarmDue {
+  uint32_t attempts = 0;  // as above
+};
+// What OnAlarm sent has arrived: the alarm that it set can be committed.
+struct AlarmSettled {
+  int64_t due_ms = 0;       // 0: none
+  uint64_t generation = 0;  // stale if the alarm was set again since
+};
+// The gateway has vanished with all its sockets.
+struct GatewayGone {
+  GatewayId gateway = 0;
+};
+// The gateway is to be asked which of the hub's sockets are open.
+struct CallRoll {
+  GatewayId gateway = 0;
+};
+// An operator closes all sockets.
+struct CloseAll {};
+// Everything that the hub recalled from the connection has come back.
+struct Recalled {
+  ConnectionId connection;
+};
+// What the hub wanted confirmed has gone to the connection's socket.
+struct Confirmed {
+  ConnectionId connection;
+};
+
+// --- Of poison_guard.h.
+// The next suspect in the queue is about to begin.
+struct NoteSuspect {};
+// It has ended.
+struct ClearSuspect {};
+// It was given up.
+struct NoteGivenUp {};
+
+}  // namespace event
+
+using HubEvent = std::variant<event::FromGateway, event::AlarmDue, event::AlarmSettled, event::GatewayGone,
+                              event::CallRoll, event::CloseAll, event::Recalled, event::Confirmed,
+                              event::NoteSuspect, event::ClearSuspect, event::NoteGivenUp>;
+static_assert(sizeof(HubEvent) <= sizeof(event::FromGateway) + sizeof(void*));
+
+inline event::FromGateway EventOf(GatewayId gateway, const EventView& view) {
+  return {.gateway = gateway,
+          .handle = view.connection,
+          .sequence = view.sequence,
+          .last_seen_ms = view.last_seen_ms,
+          .payload = std::string(view.payload),
+          .kind = view.kind,
+          .repeated = view.repeated};
+}
+
+// A frame that came back without its gateway.
+inline event::FromGateway Returned(const ConnectionId& closed, std::string frame) {
+  return {.gateway = closed.gateway,
+          .handle = closed.handle,
+          .payload = std::move(frame),
+          .kind = EventKind::kUndelivered};
+}
+
+template <typename Kind>
+bool Is(const HubEvent& event) {
+  return std::holds_alternative<Kind>(event);
+}
+
+// The event if its gateway waits for it to be settled; else nullptr.
+inline const event::FromGateway* FindUnsettled(const HubEvent& event) {
+  const auto* const from = std::get_if<event::FromGateway>(&event);
+  return from != nullptr && from->sequence != 0 ? from : nullptr;
+}
+
+// The event if it is a client's message; else nullptr.
+inline const event::FromGateway* FindMessage(const HubEvent& event) {
+  const auto* const from = std::get_if<event::FromGateway>(&event);
+  return from != nullptr && from->IsMessage() ? from : nullptr;
+}
+
+// See event::FromGateway::attempts.
+inline uint32_t AttemptsOf(const HubEvent& event) {
+  if (const auto* const from = std::get_if<event::FromGateway>(&event)) return from->attempts;
+  const auto* const alarm = std::get_if<event::AlarmDue>(&event);
+  return alarm == nullptr ? 0 : alarm->attempts;
+}
+
+// Bytes of memory for one that waits.
+inline size_t BytesOf(const HubEvent& event) {
+  const auto* const from = std::get_if<event::FromGateway>(&event);
+  return sizeof(event) + (from == nullptr ? 0 : from->payload.capacity());
+}
 
 }  // namespace dormouse

@@ -44,11 +44,11 @@ class HubHost {
   virtual void Touch(AwakeHub* hub) = 0;
   // The hub has nothing to stay awake for: unless that changes, it leaves memory at the end of this turn.
   virtual void SleepSoon(std::shared_ptr<AwakeHub> hub) = 0;
-  // Calls hub->RetryUnsettled() in a moment.
+  // Calls hub->Retry() in a moment.
   virtual void RetrySoon(std::shared_ptr<AwakeHub> hub) = 0;
   // Calls hub->Run() when its turn has come; not within this call.
   virtual void RunSoon(std::shared_ptr<AwakeHub> hub, WaitingLine line) = 0;
-  // --- Suspects (awake_hub.h). Owners that an event may take down before it is given up; 0: any number.
+  // --- Suspects (poison_guard.h). Owners that an event may take down before it is given up; 0: any number.
   virtual uint32_t max_attempts() const = 0;
   // Calls hub->OnSuspectTurn() when the hub may begin a suspect: no other one of the process does until
   // EndSuspectTurn. Not within this call.
@@ -67,10 +67,9 @@ class HubHost {
 
   // The handler of the alarm that the lane delivered has run, and what it sends is on its way: AlarmDone may
   // take a while.
-  virtual void AlarmRan(const AwakeHub& hub) = 0;
-  // The alarm that the lane delivered has been dealt with; or (`again_ms` not 0) has to be delivered again
-  // then.
-  virtual void AlarmDone(const AwakeHub& hub, int64_t again_ms) = 0;
+  virtual void AlarmRan(const std::string& hub) = 0;
+  // The alarm that the lane delivered has been dealt with. When it is to ring next, 0: never.
+  virtual void AlarmDone(const std::string& hub, ShardId shard, int64_t next_due_ms) = 0;
 };
 
 }  // namespace dormouse

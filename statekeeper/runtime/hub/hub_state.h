@@ -113,7 +113,7 @@ class HubState {
   }
   void SetCalledRoll(uint32_t epoch, uint32_t generation);
 
-  // --- Suspects and given up events (awake_hub.h).
+  // --- Suspects and given up events (poison_guard.h).
   void SetBegun(const stored::HubMeta::Begun& begun);
   void ClearBegun();
   void SetGivenUp(uint32_t count, int64_t last_ms);  // count 0: forgotten

@@ -1,4 +1,5 @@
-// In which line something waits for its turn on a lane (waiting_room.h): by what it needs, and by who waits for it.
+// In which line something waits for its turn on a lane (waiting_room.h): by what it needs, and by who waits
+// for it.
 #pragma once
 
 #include "statekeeper/runtime/hub/hub_event.h"
@@ -11,15 +12,16 @@ enum class WaitingLine {
   kNew,       // what other clients have just caused
   kReplayed,  // events that an owner before this one may have begun
   kOwn,       // the lane's own: alarms, vanished gateways, what is to be tried again
-  kSuspect,   // of sleeping hubs: suspects (awake_hub.h), of which few hubs at a time need be in memory
+  kSuspect,   // of sleeping hubs: suspects (poison_guard.h), of which few hubs at a time need be in memory
 };
 
 // Of an event that wakes its hub.
 inline WaitingLine LineOf(const HubEvent& event) {
-  if (event.attempts != 0) return WaitingLine::kSuspect;
-  if (!event.IsFromGateway()) return WaitingLine::kOwn;
-  if (event.repeated) return WaitingLine::kReplayed;
-  return event.kind == HubEvent::Kind::kOpen ? WaitingLine::kOpens : WaitingLine::kNew;
+  if (AttemptsOf(event) != 0) return WaitingLine::kSuspect;
+  const event::FromGateway* const from = FindUnsettled(event);
+  if (from == nullptr) return WaitingLine::kOwn;
+  if (from->repeated) return WaitingLine::kReplayed;
+  return from->kind == EventKind::kOpen ? WaitingLine::kOpens : WaitingLine::kNew;
 }
 
 }  // namespace dormouse

@@ -9,19 +9,19 @@ void CommitGroup::Flush() {
   if (hubs_.empty()) return;
   const auto begun = std::chrono::steady_clock::now();
   std::stable_sort(hubs_.begin(), hubs_.end(), [](const auto& a, const auto& b) {
-    return std::pair(a->shard(), a->epoch()) < std::pair(b->shard(), b->epoch());
+    return std::pair(a->shard().shard, a->shard().epoch) < std::pair(b->shard().shard, b->shard().epoch);
   });
   for (auto it = hubs_.begin(); it != hubs_.end();) {
-    const ShardEpoch shard = (*it)->shard_epoch();
+    const ShardEpoch shard = (*it)->shard();
     ShardCommit commit;
     commit.shard = shard.shard;
     commit.epoch = shard.epoch;
     std::vector<Member> members;
-    for (; it != hubs_.end() && (*it)->shard_epoch() == shard; ++it) {
-      AwakeHub::PendingCommit pending = (*it)->TakeCommit();
-      if (pending.commit.rows.empty() && !pending.commit.alarm_due_ms) continue;
-      members.push_back({*it, pending.number, pending.commit.alarm_due_ms});
-      commit.hubs.push_back(std::move(pending.commit));
+    for (; it != hubs_.end() && (*it)->shard() == shard; ++it) {
+      OutputGate::Commit taken = (*it)->TakeCommit();
+      if (taken.writes.rows.empty() && !taken.writes.alarm_due_ms) continue;
+      members.push_back({*it, taken.number, taken.writes.alarm_due_ms});
+      commit.hubs.push_back(std::move(taken.writes));
     }
     if (members.empty()) continue;
     if (callbacks_.leaving) callbacks_.leaving(commit);

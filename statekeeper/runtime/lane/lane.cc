@@ -216,7 +216,7 @@ void Lane::OnEvent(GatewayId gateway, const EventView& event) {
   }
   metrics_.events.Increment();
   event_bytes_ += event.payload.size();
-  HubEvent taken = HubEvent::Of(gateway, event);
+  event::FromGateway taken = EventOf(gateway, event);
   if (ShardOf(event.hub, config_.shard_count) != event.shard) {
     {
       const LogAbout about(
@@ -225,7 +225,7 @@ void Lane::OnEvent(GatewayId gateway, const EventView& event) {
                    gateway);
     }
     metrics_.unreadable.Increment();
-    return Refuse({event.shard, event.epoch}, taken, "This could not be handed on");
+    return Refuse({event.shard, event.epoch}, std::move(taken), "This could not be handed on");
   }
   if (event.repeated) taken.attempts = shard->attempts;
   Handle(event.hub, event.shard, shard, std::move(taken));
@@ -244,7 +244,9 @@ void Lane::Take(std::string_view hub, ShardId id, ServedShard* shard, HubEvent e
   const ShardEpoch shard_epoch{id, shard->epoch};
   if (room_.Append(hub, shard_epoch, &event)) return;
   if (!IsKnownClass(hub)) {
-    return Refuse(shard_epoch, event, event.kind == HubEvent::Kind::kOpen ? "No such hub class" : "");
+    const event::FromGateway* const from = FindUnsettled(event);
+    const bool opens = from != nullptr && from->kind == EventKind::kOpen;
+    return Refuse(shard_epoch, event, opens ? "No such hub class" : "");
   }
   const WaitingRoom::Line line = LineOf(event);
   if (room_.IsFree(line) && line != WaitingRoom::Line::kSuspect && fibers_.MaySuspend() && fibers_.MayRun()) {
@@ -255,10 +257,15 @@ void Lane::Take(std::string_view hub, ShardId id, ServedShard* shard, HubEvent e
 }
 
 void Lane::Refuse(const ShardEpoch& shard, const HubEvent& event, std::string_view close_reason) {
-  EventOutput refusal{{event.gateway, shard.shard, event.sequence}, shard.shard, shard.epoch, {}, nullptr};
-  if (!close_reason.empty()) {
-    refusal.outputs.push_back(
-        {DeliveryKind::kClose, {{event.connection(), {}}}, false, ClosePayload(1011, close_reason)});
+  EventOutput refusal;
+  refusal.shard = shard.shard;
+  refusal.epoch = shard.epoch;
+  if (const event::FromGateway* const from = FindUnsettled(event)) {
+    refusal.cause = {from->gateway, shard.shard, from->sequence};
+    if (!close_reason.empty()) {
+      refusal.outputs.push_back(
+          {DeliveryKind::kClose, {{from->connection(), {}}}, false, ClosePayload(1011, close_reason)});
+    }
   }
   Release(std::move(refusal));
 }
@@ -287,10 +294,9 @@ void Lane::OnAlarm(const DueAlarm& alarm, ShardId id) {
   if (!store_->healthy()) return alarms_->Done(hub, id, WallMs() + kAlarmLaterMs);
   metrics_.alarms.Increment();
   metrics_.alarm_lateness.Observe(Seconds(WallMs() - alarm.due_ms));
-  HubEvent event;
-  event.kind = HubEvent::Kind::kAlarm;
+  event::AlarmDue event;
   if (alarm.due_ms <= shard->claimed_ms) event.attempts = shard->attempts;
-  Take(hub, id, shard, std::move(event));
+  Take(hub, id, shard, event);
 }
 
 // --- The lease.
@@ -375,9 +381,9 @@ void Lane::Retire(const std::vector<ShardId>& shards, Duration patience, std::fu
   for (WaitingRoom::Waiter& sleeper : room_.Extract(retired)) {
     ServedShard* const shard = Find(sleeper.shard.shard);
     for (HubEvent& event : sleeper.events) {
-      if (event.IsFromGateway()) {
+      if (FindUnsettled(event) != nullptr) {
         shard->waiting.push_back({sleeper.name, std::move(event)});
-      } else if (event.kind == HubEvent::Kind::kAlarm) {
+      } else if (Is<event::AlarmDue>(event)) {
         alarms_->Done(sleeper.name, sleeper.shard.shard, 0);
       }
     }
@@ -486,10 +492,7 @@ void Lane::OnGatewayGone(GatewayId gateway, const std::vector<std::string>& owed
     const ShardId id = ShardOf(hub, config_.shard_count);
     ServedShard* shard = Find(id);
     if (shard == nullptr || shard->hubs.contains(hub)) continue;
-    HubEvent gone;
-    gone.kind = HubEvent::Kind::kGatewayGone;
-    gone.gateway = gateway;
-    Handle(hub, id, shard, std::move(gone));
+    Handle(hub, id, shard, event::GatewayGone{gateway});
   }
 }
 
@@ -512,12 +515,12 @@ void Lane::EndConnectionsOfGoneGateways() {
     return AwaitLease();
   }
   for (AwakeHub* hub : std::vector<AwakeHub*>(by_idle_time_.begin(), by_idle_time_.end())) {
-    for (HubEvent& gone : hub->GoneGateways()) hub->DeliverSoon(std::move(gone));
+    hub->EndGoneGateways();
   }
 }
 
 void Lane::LeaveMemory(ServedShard* shard, AwakeHub* hub) {
-  const LogAbout about({.lane = config_.lane, .shard = hub->shard(), .hub = hub->name()});
+  const LogAbout about({.lane = config_.lane, .shard = hub->shard().shard, .hub = hub->name()});
   SPDLOG_DEBUG("falls asleep");
   by_idle_time_.erase(hub->place);
   metrics_.hibernations.Increment();
@@ -537,7 +540,7 @@ void Lane::OnHibernationTimer() {
       busy.push_back(hub);
       continue;
     }
-    LeaveMemory(&shards_.at(hub->shard()), hub);
+    LeaveMemory(&shards_.at(hub->shard().shard), hub);
   }
   for (AwakeHub* hub : busy) hub->place = by_idle_time_.insert(by_idle_time_.end(), hub);
   if (hibernated_since_trim_ >=
@@ -554,7 +557,7 @@ void Lane::OnHibernationTimer() {
 
 void Lane::LetDrowsySleep() {
   for (const std::shared_ptr<AwakeHub>& hub : std::exchange(drowsy_, {})) {
-    const auto shard = shards_.find(hub->shard());
+    const auto shard = shards_.find(hub->shard().shard);
     if (shard == shards_.end() || !hub->IsDrowsy() || !hub->CanSleep()) continue;
     const auto it = shard->second.hubs.find(hub->name());
     if (it != shard->second.hubs.end() && it->second == hub) LeaveMemory(&shard->second, hub.get());
@@ -566,7 +569,7 @@ void Lane::LetIdlestSleep() {
   for (; left > 0 && by_idle_time_.size() > config_.max_awake; --left) {
     AwakeHub* hub = by_idle_time_.front();
     if (hub->CanSleep()) {
-      LeaveMemory(&shards_.at(hub->shard()), hub);
+      LeaveMemory(&shards_.at(hub->shard().shard), hub);
     } else {
       Touch(hub);
     }
@@ -677,7 +680,7 @@ void Lane::OnRetryTimer() {
     ev_timer_set(&retry_timer_, kRetrySeconds, 0);
     return ev_timer_start(loop_, &retry_timer_);
   }
-  for (const std::shared_ptr<AwakeHub>& hub : std::exchange(to_retry_, {})) hub->RetryUnsettled();
+  for (const std::shared_ptr<AwakeHub>& hub : std::exchange(to_retry_, {})) hub->Retry();
 }
 
 void Lane::AwaitSuspectTurn(std::shared_ptr<AwakeHub> hub) {
@@ -704,8 +707,8 @@ void Lane::EndSuspectTurn() {
   if (!suspects_.empty()) AskForSuspectTurn();
 }
 
-void Lane::AlarmDone(const AwakeHub& hub, int64_t again_ms) {
-  alarms_->Done(hub.name(), hub.shard(), again_ms != 0 ? again_ms : hub.state().NextDue());
+void Lane::AlarmDone(const std::string& hub, ShardId shard, int64_t next_due_ms) {
+  alarms_->Done(hub, shard, next_due_ms);
 }
 
 void Lane::OnStopRequest() {

@@ -19,7 +19,7 @@
 // Events of other shards, or of another epoch, are dropped: their gateway sends them to the owner.
 //
 // Suspects. Of a shard whose owners have died in a row (max_attempts - 1 of them) what was there before this
-// one is suspect: see awake_hub.h.
+// one is suspect: see poison_guard.h.
 //
 // Threading: construct, Start, Stop and destroy on the main thread; Post and TryPost on any
 // (lane_requests.h); everything else happens on the lane's own.
@@ -48,20 +48,20 @@
 #include "statekeeper/hub/registry.h"
 #include "statekeeper/link/gateway_links.h"
 #include "statekeeper/ownership/shard_servers.h"
+#include "statekeeper/runtime/fiber.h"
+#include "statekeeper/runtime/hub/awake_hub.h"
+#include "statekeeper/runtime/hub/hub_host.h"
+#include "statekeeper/runtime/hub_copy.h"
 #include "statekeeper/runtime/lane/alarm_clock.h"
 #include "statekeeper/runtime/lane/awaited.h"
-#include "statekeeper/runtime/hub/awake_hub.h"
 #include "statekeeper/runtime/lane/commit_group.h"
-#include "statekeeper/runtime/fiber.h"
-#include "statekeeper/runtime/hub_copy.h"
-#include "statekeeper/runtime/hub/hub_host.h"
 #include "statekeeper/runtime/lane/hub_readings.h"
 #include "statekeeper/runtime/lane/lane_metrics.h"
-#include "statekeeper/runtime/lane_operator.h"
 #include "statekeeper/runtime/lane/lane_requests.h"
 #include "statekeeper/runtime/lane/served_shard.h"
 #include "statekeeper/runtime/lane/suspect_turn.h"
 #include "statekeeper/runtime/lane/waiting_room.h"
+#include "statekeeper/runtime/lane_operator.h"
 #include "statekeeper/store/store.h"
 
 namespace dormouse {
@@ -180,8 +180,8 @@ class Lane : public GatewayLinks::Receiver, private HubHost {
     (again ? metrics_.alarm_retries : metrics_.alarms_dropped).Increment();
   }
   void Yield() override;
-  void AlarmRan(const AwakeHub& hub) override { alarms_->Ran(hub.name()); }
-  void AlarmDone(const AwakeHub& hub, int64_t again_ms) override;
+  void AlarmRan(const std::string& hub) override { alarms_->Ran(hub); }
+  void AlarmDone(const std::string& hub, ShardId shard, int64_t next_due_ms) override;
 
   void Run(std::promise<void> started);
   void OnTurnEnd();

@@ -173,9 +173,7 @@ void Lane::CloseHub(const std::string& hub, LaneOperator::Done done) {
     ServedShard* served = Find(shard.shard);
     if (served == nullptr || served->epoch != shard.epoch || !MayServe(*served))
       return then(OperatorStatus::kNotOwner);
-    HubEvent close_all;
-    close_all.kind = HubEvent::Kind::kCloseAll;
-    Take(hub, shard.shard, served, std::move(close_all));
+    Take(hub, shard.shard, served, event::CloseAll{});
     AwaitSleep(hub, shard, kClosePatience, std::move(then));
   };
   if (FindAwake(hub, shard) != nullptr) return close(std::move(done));

@@ -219,14 +219,12 @@ StoreStatus Lane::Finish(const HubRestore& restore, const ShardEpoch& shard, Hub
 
 void Lane::AskForSockets(const std::string& hub, const ShardEpoch& shard) {
   for (const GatewayId gateway : links_->Linked()) {
-    HubEvent roll;
-    roll.kind = HubEvent::Kind::kRollCall;
-    roll.gateway = gateway;
+    const event::CallRoll roll{gateway};
     // Not run here: this is a fiber.
     if (AwakeHub* const awake = FindAwake(hub, shard); awake != nullptr) {
-      awake->DeliverSoon(std::move(roll));
+      awake->DeliverSoon(roll);
     } else {
-      room_.Add(hub, shard, std::move(roll));
+      room_.Add(hub, shard, roll);
     }
   }
 }

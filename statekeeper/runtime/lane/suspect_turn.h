@@ -1,5 +1,5 @@
-// Lets the suspects (awake_hub.h) of all lanes of a process begin one at a time: when the process ends, it is
-// known which one was under way.
+// Lets the suspects (poison_guard.h) of all lanes of a process begin one at a time: when the process ends, it
+// is known which one was under way.
 //
 // Threading: any.
 #pragma once

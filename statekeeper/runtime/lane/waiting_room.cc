@@ -10,8 +10,6 @@
 namespace dormouse {
 namespace {
 
-size_t BytesOf(const HubEvent& event) { return sizeof(event) + event.payload.capacity(); }
-
 // What it takes to keep a hub's place, apart from its events: list, map and allocator.
 size_t BytesOf(const WaitingRoom::Waiter& waiter) {
   size_t bytes = sizeof(waiter) + waiter.name.capacity() + 100;
@@ -28,7 +26,7 @@ bool IsShared(WaitingRoom::Line line) {
 }  // namespace
 
 void WaitingRoom::Add(std::shared_ptr<AwakeHub> hub, Line line) {
-  const ShardEpoch shard = hub->shard_epoch();
+  const ShardEpoch shard = hub->shard();
   lines_[static_cast<size_t>(line)].push_back({std::move(hub), shard, {}, {}, SteadyMs()});
 }
 

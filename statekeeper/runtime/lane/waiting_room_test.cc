@@ -13,19 +13,10 @@ namespace {
 constexpr ShardEpoch kShard{3, 7};
 constexpr WaitingRoom::Open kOpen{.room = true, .suspects = true};
 
-HubEvent Event(uint64_t sequence, bool repeated = false) {
-  HubEvent event;
-  event.gateway = 1;
-  event.sequence = sequence;
-  event.repeated = repeated;
-  event.payload = std::string(100, 'x');
-  return event;
+event::FromGateway Event(uint64_t sequence, bool repeated = false) {
+  return {.gateway = 1, .sequence = sequence, .payload = std::string(100, 'x'), .repeated = repeated};
 }
-HubEvent Alarm() {
-  HubEvent event;
-  event.kind = HubEvent::Kind::kAlarm;
-  return event;
-}
+uint64_t SequenceOf(const HubEvent& event) { return std::get<event::FromGateway>(event).sequence; }
 
 TEST(WaitingRoomTest, AHubWaitsOnceAndItsEventsInOrder) {
   WaitingRoom room;
@@ -41,8 +32,8 @@ TEST(WaitingRoomTest, AHubWaitsOnceAndItsEventsInOrder) {
   const WaitingRoom::Waiter first = room.Next(kOpen);
   EXPECT_EQ(first.name, "echo/a");
   ASSERT_EQ(first.events.size(), 3u);
-  EXPECT_EQ(first.events[1].sequence, 3u);
-  EXPECT_EQ(first.events[2].sequence, 4u);
+  EXPECT_EQ(SequenceOf(first.events[1]), 3u);
+  EXPECT_EQ(SequenceOf(first.events[2]), 4u);
   EXPECT_FALSE(room.Has("echo/a", kShard));
   EXPECT_EQ(room.Next(kOpen).name, "echo/c");
   EXPECT_EQ(room.Next(kOpen).name, "echo/b");
@@ -54,7 +45,7 @@ TEST(WaitingRoomTest, WhatIsNewDoesNotWaitForAllThatIsReplayedNorForAlarms) {
   WaitingRoom room;
   for (uint64_t i = 0; i < 100; ++i) {
     room.Add("echo/replayed" + std::to_string(i), kShard, Event(i + 1, true));
-    room.Add("echo/alarm" + std::to_string(i), kShard, Alarm());
+    room.Add("echo/alarm" + std::to_string(i), kShard, event::AlarmDue{});
   }
   room.Add("echo/new", kShard, Event(1));
   std::vector<std::string> turns;
@@ -91,8 +82,8 @@ TEST(WaitingRoomTest, TheNewestHaveTheirTurnsWhileTheStormLasts) {
 TEST(WaitingRoomTest, WhoComesDoesNotWaitForAllThatSpeak) {
   WaitingRoom room;
   for (uint64_t i = 0; i < 100; ++i) room.Add("echo/storm" + std::to_string(i), kShard, Event(i + 1));
-  HubEvent open = Event(1);
-  open.kind = HubEvent::Kind::kOpen;
+  event::FromGateway open = Event(1);
+  open.kind = EventKind::kOpen;
   room.Add("echo/newcomer", kShard, open);
   for (uint64_t i = 0; i < 100; ++i) room.Add("echo/late" + std::to_string(i), kShard, Event(i + 1));
   std::vector<std::string> turns;
@@ -112,7 +103,7 @@ TEST(WaitingRoomTest, WithoutRoomNobodyThatNeedsItHasATurn) {
 
 TEST(WaitingRoomTest, SuspectsWaitUntilTheirLineIsOpen) {
   WaitingRoom room;
-  HubEvent suspect = Event(1, true);
+  event::FromGateway suspect = Event(1, true);
   suspect.attempts = 3;
   room.Add("echo/a", kShard, suspect);
   EXPECT_FALSE(room.HasNext({.room = true, .suspects = false}));
@@ -127,9 +118,9 @@ TEST(WaitingRoomTest, EventsOfAnEpochThatIsOverAreNotMixedWithThoseOfTheNext) {
   room.Add("echo/a", {3, 8}, Event(2));
   EXPECT_FALSE(room.Has("echo/a", kShard));
   EXPECT_TRUE(room.Has("echo/a", {3, 8}));
-  EXPECT_EQ(room.Next(kOpen).events.at(0).sequence, 1u);
+  EXPECT_EQ(SequenceOf(room.Next(kOpen).events.at(0)), 1u);
   EXPECT_TRUE(room.Has("echo/a", {3, 8}));
-  EXPECT_EQ(room.Next(kOpen).events.at(0).sequence, 2u);
+  EXPECT_EQ(SequenceOf(room.Next(kOpen).events.at(0)), 2u);
   EXPECT_FALSE(room.Has("echo/a", {3, 8}));
   EXPECT_EQ(room.bytes(), 0u);
 }
