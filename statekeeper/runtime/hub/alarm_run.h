@@ -1,13 +1,13 @@
 // One run of a hub's alarm, from the lane's ring (alarm_clock.h) to the answer that the lane waits for.
 //
-//   rings -> OnAlarm sends nothing:  done when its commit is durable
-//         -> OnAlarm sends:          the alarm stays in the store until that has arrived (AlarmSettled), so
-//         that it
-//                                    runs again after a crash in between; then what OnAlarm has set takes its
-//                                    place
-//         -> OnAlarm fails:          again after 2 s, 4 s, ... of back-off, six times; then the alarm is
-//         dropped
-//         -> the store fails:        again in a second
+//   rings -> OnAlarm sends nothing: done when its commit is durable
+//         -> OnAlarm sends: the alarm stays in the store until that has arrived (AlarmSettled): so it runs
+//            again after a crash in between; then what OnAlarm has set takes its place
+//         -> OnAlarm fails: again after 2 s, 4 s, ... of back-off, six times; then the alarm is dropped
+//         -> the store fails: again in a second
+//
+// Of alarms that ring a lane has a bounded number: each run is answered once, however it ends, and with it
+// the lane learns when the next is due.
 //
 // While its output travels the hub goes on. If another handler sets the alarm meanwhile, that counts, and not
 // what OnAlarm had set: each such change is a new generation.

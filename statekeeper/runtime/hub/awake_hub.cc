@@ -136,17 +136,14 @@ void AwakeHub::Pump() {
       (queue_.empty() && questions_.empty() && !gate_.has_failed()))
     return;
   FiberPool* const fibers = host_->fibers();
-  if (!state_.loaded() && state_.may_wait() && !fibers->MaySuspend()) return WaitFor(LineForRoom());
-  if (!fibers->MayRun()) return WaitFor(WaitingLine::kReady);
+  if (!state_.loaded() && state_.may_wait() && !fibers->MaySuspend()) return RunSoon(LineForRoom());
+  if (!fibers->MayRun()) return RunSoon(WaitingLine::kReady);
   running_ = true;
   fibers->Run([self = shared_from_this()] { self->RunQueue(); });
 }
 
 void AwakeHub::RunSoon(WaitingLine line) {
-  if (!running_ && !waits_) WaitFor(line);
-}
-
-void AwakeHub::WaitFor(WaitingLine line) {
+  if (running_ || waits_) return;
   waits_ = true;
   host_->RunSoon(shared_from_this(), line);
 }
@@ -202,7 +199,7 @@ void AwakeHub::EndRun(std::optional<WaitingLine> wait) {
     activity_.idle_since_ms = SteadyMs();
     host_->Touch(this);
   }
-  if (wait) WaitFor(*wait);
+  if (wait) RunSoon(*wait);
   SleepIfDrowsy();
 }
 
@@ -286,7 +283,7 @@ bool AwakeHub::ForgetState() {
 void AwakeHub::Resume() {
   suspended_ = false;
   if (deposed_ || running_ || waits_) return;
-  if (!queue_.empty() || !questions_.empty() || gate_.has_failed()) WaitFor(LineForRoom());
+  if (!queue_.empty() || !questions_.empty() || gate_.has_failed()) RunSoon(LineForRoom());
 }
 
 // --- One event.
@@ -376,7 +373,7 @@ AwakeHub::Outcome AwakeHub::Handle(HubEvent event) {
   if (context.over_limit()) failure = context.over_limit();
   Charge(event, clock_.End());
   if (state_.TakeCrowded() && !deposed_) {
-    RevertOpenChange();
+    state_.RevertOpenChange();
     hub_.reset();
     queue_.AddFirst(std::move(event));
     return Outcome::kCrowded;
@@ -386,7 +383,7 @@ AwakeHub::Outcome AwakeHub::Handle(HubEvent event) {
   if (failure || (IsActivity(event) && context.stays_awake())) activity_.in_this_run = true;
   if (failure) {
     clock_.Begin({});
-    RevertOpenChange();
+    state_.RevertOpenChange();
     hub_.reset();
     Fail(std::move(event), *failure);
   } else {
@@ -583,7 +580,7 @@ void AwakeHub::FinishWithoutHub(HubEvent event) {
   try {
     EventHandler(Parts(), nullptr, &context).FinishWithoutHub(event);
   } catch (const StoreAway&) {
-    RevertOpenChange();
+    state_.RevertOpenChange();
     return Fail(std::move(event), Hub::Failure::kStore);
   }
   Complete(std::move(event), &context);

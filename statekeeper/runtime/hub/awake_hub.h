@@ -133,9 +133,8 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
 
   // Runs what there is to do, unless that is under way, or has to wait.
   void Pump();
-  // Unless it runs or waits already.
+  // Waits for its turn, unless it runs or waits already.
   void RunSoon(WaitingLine line);
-  void WaitFor(WaitingLine line);
   // In which what is to be done next has to wait for room.
   WaitingLine LineForRoom() const;
   void RunQueue();
@@ -182,7 +181,6 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
   void FinishWithoutHub(HubEvent event);
   // A commit failed: takes back and fails or requeues everything that needs it.
   void TakeBack();
-  void RevertOpenChange() { state_.Revert(state_.TakeChange()); }
 
   const std::string name_;
   const ShardEpoch shard_;

@@ -75,7 +75,7 @@ class EventHandler {
   void EndAsLost(const Connection& connection);
   void CloseForOperator(const Connection& connection);
 
-  const Parts& parts_;
+  const Parts parts_;
   Hub* const hub_;
   HubContext* const context_;
 };

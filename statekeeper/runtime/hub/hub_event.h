@@ -23,7 +23,7 @@ struct FromGateway {
   uint64_t handle = 0;
   uint64_t sequence = 0;  // 0: a frame that came back without its gateway, which waits for no answer
   int64_t last_seen_ms = 0;
-  std::string payload;
+  std::string payload = {};
   uint32_t attempts = 0;  // not 0: a suspect, which so many owners will have begun with this one
   EventKind kind = EventKind::kText;
   bool repeated = false;

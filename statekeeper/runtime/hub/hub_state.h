@@ -138,6 +138,8 @@ class HubState {
   Change TakeChange();
   // Takes a change back. Later changes must have been taken back before.
   void Revert(Change change);
+  // Takes back what was written since the last TakeChange.
+  void RevertOpenChange() { Revert(TakeChange()); }
   // The next change tells the store's alarm index what is due, whether or not that differs from what it was
   // told.
   void ReindexAlarm() { indexed_due_ = kUnknownDue; }

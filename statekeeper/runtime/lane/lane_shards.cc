@@ -39,69 +39,74 @@ void LaneShards::Split(const std::vector<Each>& shards, std::function<void()> do
 
 void LaneShards::Serve(std::vector<TakenShard> shards, std::function<void()> done) {
   Split<TakenShard>(shards, std::move(done), [](Lane* lane, const auto& part, const auto& part_done) {
-    lane->Serve(part);
+    lane->host().shards().Serve(part);
     part_done();
   });
 }
 
 void LaneShards::Retire(std::vector<ShardId> shards, Duration patience, std::function<void()> done) {
   Split<ShardId>(shards, std::move(done), [patience](Lane* lane, const auto& part, const auto& part_done) {
-    lane->Retire(part, patience, part_done);
+    lane->host().shards().Retire(part, patience, part_done);
   });
 }
 
 void LaneShards::Resume(std::vector<ShardId> shards) {
   Split<ShardId>(
-      shards, [] {}, [](Lane* lane, const auto& part, const auto&) { lane->Resume(part); });
+      shards, [] {}, [](Lane* lane, const auto& part, const auto&) { lane->host().shards().Resume(part); });
 }
 
 void LaneShards::Drop(std::vector<ShardEpoch> shards) {
   Split<ShardEpoch>(
-      shards, [] {}, [](Lane* lane, const auto& part, const auto&) { lane->Drop(part); });
+      shards, [] {}, [](Lane* lane, const auto& part, const auto&) { lane->host().shards().Drop(part); });
 }
 
 void LaneShards::ListHubs(ShardId shard, std::string after, size_t limit,
                           Answer<std::vector<HubSummary>> done) {
   Lane* const lane = LaneOf(shard);
-  if (!lane->TryPost([=] { lane->ListHubs(shard, after, limit, done); })) done(OperatorStatus::kBusy, {});
+  if (!lane->TryPost([=] { lane->host().operators().ListHubs(shard, after, limit, done); }))
+    done(OperatorStatus::kBusy, {});
 }
 
 void LaneShards::DescribeHub(std::string hub, Answer<HubReport> done) {
   Lane* const lane = LaneOf(hub);
-  if (!lane->TryPost([=] { lane->DescribeHub(hub, done); })) done(OperatorStatus::kBusy, {});
+  if (!lane->TryPost([=] { lane->host().operators().DescribeHub(hub, done); }))
+    done(OperatorStatus::kBusy, {});
 }
 
 void LaneShards::ListConnections(std::string hub, std::string after, size_t limit,
                                  Answer<std::vector<ConnectionReport>> done) {
   Lane* const lane = LaneOf(hub);
-  if (!lane->TryPost([=] { lane->ListConnections(hub, after, limit, done); }))
+  if (!lane->TryPost([=] { lane->host().operators().ListConnections(hub, after, limit, done); }))
     done(OperatorStatus::kBusy, {});
 }
 
 void LaneShards::HibernateHub(std::string hub, Done done) {
   Lane* const lane = LaneOf(hub);
-  if (!lane->TryPost([=] { lane->HibernateHub(hub, done); })) done(OperatorStatus::kBusy);
+  if (!lane->TryPost([=] { lane->host().operators().HibernateHub(hub, done); })) done(OperatorStatus::kBusy);
 }
 
 void LaneShards::CloseHub(std::string hub, Done done) {
   Lane* const lane = LaneOf(hub);
-  if (!lane->TryPost([=] { lane->CloseHub(hub, done); })) done(OperatorStatus::kBusy);
+  if (!lane->TryPost([=] { lane->host().operators().CloseHub(hub, done); })) done(OperatorStatus::kBusy);
 }
 
 void LaneShards::ReadHubs(ShardId shard, std::string after, Answer<HubsPage> done) {
   Lane* const lane = LaneOf(shard);
-  if (!lane->TryPost([=] { lane->ReadHubs(shard, after, done); })) done(OperatorStatus::kCrowded, {});
+  if (!lane->TryPost([=] { lane->host().reader().ReadHubs(shard, after, done); }))
+    done(OperatorStatus::kCrowded, {});
 }
 
 void LaneShards::ReadHub(std::string hub, uint64_t reading, uint32_t page, Answer<HubPage> done) {
   Lane* const lane = LaneOf(hub);
-  if (!lane->TryPost([=] { lane->ReadHub(hub, reading, page, done); })) done(OperatorStatus::kCrowded, {});
+  if (!lane->TryPost([=] { lane->host().reader().ReadHub(hub, reading, page, done); }))
+    done(OperatorStatus::kCrowded, {});
 }
 
 void LaneShards::RestoreHub(HubRestore restore, Answer<RestoreOutcome> done) {
   Lane* const lane = LaneOf(restore.hub);
   const auto shared = std::make_shared<HubRestore>(std::move(restore));
-  if (!lane->TryPost([=] { lane->RestoreHub(shared, done); })) done(OperatorStatus::kCrowded, {});
+  if (!lane->TryPost([=] { lane->host().restorer().Restore(shared, done); }))
+    done(OperatorStatus::kCrowded, {});
 }
 
 }  // namespace dormouse

@@ -312,10 +312,10 @@ class LaneTest : public testing::Test {
     return all;
   }
   void Serve() {
-    OnLane([&] { lane_->Serve(All()); });
+    OnLane([&] { lane_->host().shards().Serve(All()); });
   }
   void Drop(const std::vector<ShardEpoch>& shards) {
-    OnLane([&] { lane_->Drop(shards); });
+    OnLane([&] { lane_->host().shards().Drop(shards); });
   }
   // The store speaks again.
   void OpenGate() {
@@ -329,11 +329,12 @@ class LaneTest : public testing::Test {
   std::future<void> Retire(const std::string& hub, Duration patience = Duration(30'000)) {
     auto done = std::make_shared<std::promise<void>>();
     std::future<void> future = done->get_future();
-    OnLane([&] { lane_->Retire({ShardOfHub(hub)}, patience, [done] { done->set_value(); }); });
+    OnLane(
+        [&] { lane_->host().shards().Retire({ShardOfHub(hub)}, patience, [done] { done->set_value(); }); });
     return future;
   }
   void Resume(const std::string& hub) {
-    OnLane([&] { lane_->Resume({ShardOfHub(hub)}); });
+    OnLane([&] { lane_->host().shards().Resume({ShardOfHub(hub)}); });
   }
   static bool IsReady(const std::future<void>& future,
                       std::chrono::seconds within = std::chrono::seconds(30)) {
@@ -366,13 +367,15 @@ class LaneTest : public testing::Test {
   template <typename Method>
   OperatorStatus Ask(Method method, const std::string& hub) {
     std::promise<OperatorStatus> answer;
-    OnLane([&] { (lane_.get()->*method)(hub, [&](OperatorStatus status) { answer.set_value(status); }); });
+    OnLane([&] {
+      (lane_->host().operators().*method)(hub, [&](OperatorStatus status) { answer.set_value(status); });
+    });
     return answer.get_future().get();
   }
   HubReport Describe(const std::string& hub, OperatorStatus* status = nullptr) {
     std::promise<HubReport> answer;
     OnLane([&] {
-      lane_->DescribeHub(hub, [&](OperatorStatus found, HubReport report) {
+      lane_->host().operators().DescribeHub(hub, [&](OperatorStatus found, HubReport report) {
         if (status != nullptr) *status = found;
         answer.set_value(std::move(report));
       });
@@ -382,7 +385,7 @@ class LaneTest : public testing::Test {
   size_t Connections(const std::string& hub) {
     std::promise<size_t> answer;
     OnLane([&] {
-      lane_->ListConnections(hub, "", 10, [&](OperatorStatus, const auto& connections) {
+      lane_->host().operators().ListConnections(hub, "", 10, [&](OperatorStatus, const auto& connections) {
         answer.set_value(connections.size());
       });
     });
@@ -392,7 +395,7 @@ class LaneTest : public testing::Test {
                    OperatorStatus* status = nullptr) {
     std::promise<HubPage> answer;
     OnLane([&] {
-      lane_->ReadHub(hub, reading, page, [&](OperatorStatus said, HubPage read) {
+      lane_->host().reader().ReadHub(hub, reading, page, [&](OperatorStatus said, HubPage read) {
         if (status != nullptr) *status = said;
         answer.set_value(std::move(read));
       });
@@ -422,11 +425,11 @@ class LaneTest : public testing::Test {
     restore.hub = "echo/" + restore.hub;
     std::promise<RestoreOutcome> answer;
     OnLane([&] {
-      lane_->RestoreHub(std::make_shared<HubRestore>(restore),
-                        [&](OperatorStatus said, RestoreOutcome outcome) {
-                          if (status != nullptr) *status = said;
-                          answer.set_value(outcome);
-                        });
+      lane_->host().restorer().Restore(std::make_shared<HubRestore>(restore),
+                                       [&](OperatorStatus said, RestoreOutcome outcome) {
+                                         if (status != nullptr) *status = said;
+                                         answer.set_value(outcome);
+                                       });
     });
     return answer.get_future().get();
   }
@@ -933,7 +936,7 @@ TEST_F(LaneTest, WhatWasThereBeforeOwnersDiedRunsOneByOneAndWhatIsNewAtOnce) {
     shard.crashes = 2;
     shards.push_back(shard);
   }
-  OnLane([&] { lane_->Serve(shards); });
+  OnLane([&] { lane_->host().shards().Serve(shards); });
   ASSERT_TRUE(suspects_.Ask(this, [] {}));  // another lane has the turn
   for (size_t i = 0; i < 20; ++i) Post(EventKind::kOpen, "h" + std::to_string(i), i, "", 1, true);
   Post(EventKind::kText, "h7", 7, "behind its open");
@@ -972,7 +975,7 @@ TEST_F(LaneTest, AnOperatorCanPutAHubToSleepAndSeesIt) {
   HubReport report = Describe("echo/h");
   EXPECT_TRUE(report.awake);
   EXPECT_EQ(report.sockets, 1u);
-  EXPECT_EQ(Ask(&Lane::HibernateHub, "echo/h"), OperatorStatus::kOk);
+  EXPECT_EQ(Ask(&OperatorCalls::HibernateHub, "echo/h"), OperatorStatus::kOk);
   EXPECT_EQ(Metric("dormouse_hub_hibernations_total"), 1);
   report = Describe("echo/h");
   EXPECT_FALSE(report.awake);
@@ -982,7 +985,7 @@ TEST_F(LaneTest, AnOperatorCanPutAHubToSleepAndSeesIt) {
   EXPECT_EQ(Metric("dormouse_hub_wakes_total"), 1) << "a look does not wake it";
   EXPECT_EQ(Connections("echo/h"), 1u);
   EXPECT_EQ(Metric("dormouse_hub_wakes_total"), 1);
-  EXPECT_EQ(Ask(&Lane::HibernateHub, "echo/h"), OperatorStatus::kOk);
+  EXPECT_EQ(Ask(&OperatorCalls::HibernateHub, "echo/h"), OperatorStatus::kOk);
   Post(EventKind::kText, "h", 1, "hello");
   EXPECT_TRUE(AwaitSent("1:hello of 1"));
   EXPECT_EQ(Connections("echo/h"), 1u);
@@ -992,14 +995,14 @@ TEST_F(LaneTest, AnOperatorCanCloseASleepingHubsSockets) {
   StartLane(Duration(10'000));
   for (uint64_t i = 0; i < 200; ++i) Post(EventKind::kOpen, "h", i);
   ASSERT_TRUE(Await([](const Wire& wire) { return wire.settled == 200; }));
-  ASSERT_EQ(Ask(&Lane::HibernateHub, "echo/h"), OperatorStatus::kOk);
-  EXPECT_EQ(Ask(&Lane::CloseHub, "echo/h"), OperatorStatus::kOk);
+  ASSERT_EQ(Ask(&OperatorCalls::HibernateHub, "echo/h"), OperatorStatus::kOk);
+  EXPECT_EQ(Ask(&OperatorCalls::CloseHub, "echo/h"), OperatorStatus::kOk);
   const std::vector<std::string> sent = Sent();
   EXPECT_EQ(sent.size(), 200u);
   EXPECT_EQ(sent[0].substr(sent[0].find(':')), ":" + ClosePayload(1001, "Going Away"));
   Pass();
   EXPECT_EQ(Metric("dormouse_hubs_awake"), 0);
-  EXPECT_EQ(Ask(&Lane::CloseHub, "echo/h"), OperatorStatus::kNoSuchHub) << "nothing is left of it";
+  EXPECT_EQ(Ask(&OperatorCalls::CloseHub, "echo/h"), OperatorStatus::kNoSuchHub) << "nothing is left of it";
 }
 
 TEST_F(LaneTest, AnOperatorIsToldWhatIsWrong) {
@@ -1009,14 +1012,14 @@ TEST_F(LaneTest, AnOperatorIsToldWhatIsWrong) {
   EXPECT_EQ(status, OperatorStatus::kNoSuchHub);
   Describe("nonsense/h", &status);
   EXPECT_EQ(status, OperatorStatus::kNoSuchHub);
-  EXPECT_EQ(Ask(&Lane::CloseHub, "echo/never"), OperatorStatus::kNoSuchHub);
+  EXPECT_EQ(Ask(&OperatorCalls::CloseHub, "echo/never"), OperatorStatus::kNoSuchHub);
   EXPECT_EQ(Metric("dormouse_hub_wakes_total"), 0);
   std::vector<ShardEpoch> all;
   for (const TakenShard& each : All()) all.push_back({each.shard, each.epoch});
   Drop(all);
   Describe("echo/never", &status);
   EXPECT_EQ(status, OperatorStatus::kNotOwner);
-  EXPECT_EQ(Ask(&Lane::HibernateHub, "echo/never"), OperatorStatus::kNotOwner);
+  EXPECT_EQ(Ask(&OperatorCalls::HibernateHub, "echo/never"), OperatorStatus::kNotOwner);
 }
 
 // --- Copies.
@@ -1086,7 +1089,8 @@ TEST_F(LaneTest, ReadsHubsOfAShardAndNamesTheLargeOne) {
   const auto read = [this](const std::string& after) {
     std::promise<HubsPage> answer;
     OnLane([&] {
-      lane_->ReadHubs(0, after, [&](OperatorStatus, HubsPage page) { answer.set_value(std::move(page)); });
+      lane_->host().reader().ReadHubs(
+          0, after, [&](OperatorStatus, HubsPage page) { answer.set_value(std::move(page)); });
     });
     return answer.get_future().get();
   };

@@ -13,7 +13,7 @@ namespace {
 // What it takes to keep a hub's place, apart from its events: list, map and allocator.
 size_t BytesOf(const WaitingRoom::Waiter& waiter) {
   size_t bytes = sizeof(waiter) + waiter.name.capacity() + 100;
-  for (const HubEvent& event : waiter.events) bytes += BytesOf(event);
+  for (const HubEvent& event : waiter.events) bytes += dormouse::BytesOf(event);
   return bytes;
 }
 

@@ -1,16 +1,12 @@
-// How a lane puts hubs into the store that come from a copy.
-//
-// A hub in memory is suspended between two events, and forgets what it knew, before anything is written. What
-// fits into one commit is written in one, in place of what there was. For anything larger, the first commit
-// leaves a mark in the meta row: whoever wakes the hub finds it, and handles nothing; the last commit takes
-// it away. An interrupted restore leaves the mark, and a later one begins the hub anew.
+#include "statekeeper/runtime/lane/hub_restorer.h"
+
 #include <algorithm>
 #include <array>
 #include <map>
 #include <utility>
 
 #include "common/clock.h"
-#include "statekeeper/runtime/lane/lane.h"
+#include "statekeeper/runtime/lane/operator_calls.h"
 #include "statekeeper/runtime/row_names.h"
 #include "statekeeper/runtime/waiting_store.h"
 
@@ -56,35 +52,35 @@ void AddMeta(const HubRestore& restore, HubCommit* commit) {
 
 }  // namespace
 
-void Lane::RestoreHub(std::shared_ptr<HubRestore> restore, LaneOperator::Answer<RestoreOutcome> done) {
+void HubRestorer::Restore(std::shared_ptr<HubRestore> restore, LaneOperator::Answer<RestoreOutcome> done) {
   ShardEpoch shard;
-  if (const OperatorStatus status = FindFor(restore->hub, &shard); status != OperatorStatus::kOk)
-    return done(status, {});
-  if (const OperatorStatus status = MayCopy(shard.shard, &shard); status != OperatorStatus::kOk)
-    return done(status, {});
+  OperatorStatus status = parts_.reader->MayBegin(ShardOf(restore->hub, config_.shard_count), &shard);
+  if (status != OperatorStatus::kNotOwner && parts_.hubs->FindClass(restore->hub) == nullptr)
+    status = OperatorStatus::kNoSuchHub;
+  if (status != OperatorStatus::kOk) return done(status, {});
   if (!std::ranges::all_of(restore->rows, IsRowName, &RowWrite::key))
     return done(OperatorStatus::kOk, RestoreOutcome::kBadRow);
   if (stored::HubMeta meta; restore->meta && !meta.ParseFromString(*restore->meta))
     return done(OperatorStatus::kOk, RestoreOutcome::kUnreadable);
-  fibers_.Run([this, shard, restore = std::move(restore), done = std::move(done)] {
+  parts_.host->fibers()->Run([this, shard, restore = std::move(restore), done = std::move(done)] {
     RestoreOutcome outcome = RestoreOutcome::kDone;
-    const OperatorStatus status = RestoreOnFiber(*restore, shard, &outcome);
-    done(status, outcome);
+    const OperatorStatus restored = RestoreOnFiber(*restore, shard, &outcome);
+    done(restored, outcome);
   });
 }
 
-OperatorStatus Lane::RestoreOnFiber(const HubRestore& restore, const ShardEpoch& shard,
-                                    RestoreOutcome* outcome) {
+OperatorStatus HubRestorer::RestoreOnFiber(const HubRestore& restore, const ShardEpoch& shard,
+                                           RestoreOutcome* outcome) {
   if (!restore.first) return RestoreNext(restore, shard, outcome);
   if (!HoldStill(restore.hub, shard))
-    return Find(shard.shard) == nullptr ? OperatorStatus::kNotOwner : OperatorStatus::kBusy;
+    return parts_.hubs->Find(shard.shard) == nullptr ? OperatorStatus::kNotOwner : OperatorStatus::kBusy;
   return RestoreFirst(restore, shard, outcome);
 }
 
-OperatorStatus Lane::RestoreFirst(const HubRestore& restore, const ShardEpoch& shard,
-                                  RestoreOutcome* outcome) {
+OperatorStatus HubRestorer::RestoreFirst(const HubRestore& restore, const ShardEpoch& shard,
+                                         RestoreOutcome* outcome) {
   RowPage old;
-  StoreStatus status = WaitingStore(store_.get(), &fibers_).Range(restore.hub, "", "", kRowsPerCommit, &old);
+  StoreStatus status = Range(restore, "", kRowsPerCommit, &old);
   const stored::HubMeta meta = MetaIn(old);
   const bool exists = !old.rows.empty();
   const bool already = exists && meta.restoring() == 0 && meta.restored() == restore.run;
@@ -119,10 +115,10 @@ OperatorStatus Lane::RestoreFirst(const HubRestore& restore, const ShardEpoch& s
   return StatusOf(status);
 }
 
-OperatorStatus Lane::RestoreNext(const HubRestore& restore, const ShardEpoch& shard,
-                                 RestoreOutcome* outcome) {
+OperatorStatus HubRestorer::RestoreNext(const HubRestore& restore, const ShardEpoch& shard,
+                                        RestoreOutcome* outcome) {
   RowPage first;
-  StoreStatus status = WaitingStore(store_.get(), &fibers_).Range(restore.hub, "", "", 1, &first);
+  StoreStatus status = Range(restore, "", 1, &first);
   if (status != StoreStatus::kOk) return StatusOf(status);
   const stored::HubMeta meta = MetaIn(first);
   if (meta.restoring() != restore.run) {
@@ -138,61 +134,69 @@ OperatorStatus Lane::RestoreNext(const HubRestore& restore, const ShardEpoch& sh
   return StatusOf(status);
 }
 
-bool Lane::HoldStill(const std::string& hub, const ShardEpoch& shard) {
-  Fiber* const fiber = fibers_.current();
+bool HubRestorer::HoldStill(const std::string& hub, const ShardEpoch& shard) {
+  Fiber* const fiber = parts_.host->fibers()->current();
   bool held = false;
   bool rests = false;
   const auto look = [this, &hub, &shard, &held] {
-    ServedShard* const served = Find(shard.shard);
+    const ServedShard* const served = parts_.hubs->Find(shard.shard);
     if (served == nullptr || served->epoch != shard.epoch) return true;  // to find out below
-    if (room_.Has(hub, shard)) return false;
-    AwakeHub* awake = FindAwake(hub, shard);
+    if (parts_.room->Has(hub, shard)) return false;
+    AwakeHub* awake = parts_.hubs->Find(hub, shard);
     if (!held && awake != nullptr && awake->is_suspended()) return false;  // by another restore
     // An object without state, for events to wait in.
-    if (awake == nullptr) awake = Wake(hub, shard.shard, served);
+    if (awake == nullptr) awake = parts_.hubs->Wake(hub, shard);
     awake->Suspend();
     held = true;
     return awake->ForgetState();
   };
-  awaited_->Add(look, SteadyMs() + kStillPatience.count(), [this, &rests, fiber](bool in_time) {
+  parts_.awaited->Add(look, SteadyMs() + kStillPatience.count(), [this, &rests, fiber](bool in_time) {
     rests = in_time;
-    fibers_.Resume(fiber);
+    parts_.host->fibers()->Resume(fiber);
   });
-  fibers_.Suspend();
-  if (rests && FindAwake(hub, shard) != nullptr) return true;
+  parts_.host->fibers()->Suspend();
+  if (rests && parts_.hubs->Find(hub, shard) != nullptr) return true;
   if (held) LetGo(hub, shard);
   return false;
 }
 
-void Lane::LetGo(const std::string& hub, const ShardEpoch& shard) {
-  AwakeHub* const awake = FindAwake(hub, shard);
+void HubRestorer::LetGo(const std::string& hub, const ShardEpoch& shard) {
+  AwakeHub* const awake = parts_.hubs->Find(hub, shard);
   if (awake == nullptr) return;
   awake->Resume();
   // It has no state, so nothing speaks for keeping it in memory.
-  if (awake->CanSleep()) LeaveMemory(Find(shard.shard), awake);
+  if (awake->CanSleep()) parts_.hubs->Sleep(awake);
 }
 
-StoreStatus Lane::Mark(const HubRestore& restore, const ShardEpoch& shard) {
+StoreStatus HubRestorer::Range(const HubRestore& restore, const std::string& first, size_t limit,
+                               RowPage* page) {
+  return WaitingStore(parts_.host->store(), parts_.host->fibers()).Range(restore.hub, first, "", limit, page);
+}
+
+StoreStatus HubRestorer::Commit(const ShardEpoch& shard, HubCommit commit) {
+  return parts_.commits->Commit({shard.shard, shard.epoch, {std::move(commit)}});
+}
+
+StoreStatus HubRestorer::Mark(const HubRestore& restore, const ShardEpoch& shard) {
   stored::HubMeta mark;
   mark.set_restoring(restore.run);
   HubCommit commit{restore.hub, {{kMetaRow, mark.SerializeAsString()}}, 0};
-  return CommitCopy({shard.shard, shard.epoch, {std::move(commit)}});
+  return Commit(shard, std::move(commit));
 }
 
-StoreStatus Lane::RemoveRows(const HubRestore& restore, const ShardEpoch& shard) {
+StoreStatus HubRestorer::RemoveRows(const HubRestore& restore, const ShardEpoch& shard) {
   while (true) {
     RowPage old;
-    const StoreStatus read =
-        WaitingStore(store_.get(), &fibers_).Range(restore.hub, kMetaRow + '\0', "", kRowsPerCommit, &old);
+    const StoreStatus read = Range(restore, kMetaRow + '\0', kRowsPerCommit, &old);
     if (read != StoreStatus::kOk || old.rows.empty()) return read;
     HubCommit commit{restore.hub, {}, {}};
     for (Row& row : old.rows) commit.rows.push_back({std::move(row.key), std::nullopt});
-    const StoreStatus status = CommitCopy({shard.shard, shard.epoch, {std::move(commit)}});
+    const StoreStatus status = Commit(shard, std::move(commit));
     if (status != StoreStatus::kOk || old.complete) return status;
   }
 }
 
-StoreStatus Lane::WriteRows(const HubRestore& restore, const ShardEpoch& shard) {
+StoreStatus HubRestorer::WriteRows(const HubRestore& restore, const ShardEpoch& shard) {
   for (size_t at = 0; at < restore.rows.size();) {
     // The last write of a row counts: a store need not keep the order of those of one commit.
     std::map<std::string, std::optional<std::string>> writes;
@@ -203,28 +207,28 @@ StoreStatus Lane::WriteRows(const HubRestore& restore, const ShardEpoch& shard) 
     }
     HubCommit commit{restore.hub, {}, {}};
     for (auto& [key, value] : writes) commit.rows.push_back({key, std::move(value)});
-    const StoreStatus status = CommitCopy({shard.shard, shard.epoch, {std::move(commit)}});
+    const StoreStatus status = Commit(shard, std::move(commit));
     if (status != StoreStatus::kOk) return status;
   }
   return StoreStatus::kOk;
 }
 
-StoreStatus Lane::Finish(const HubRestore& restore, const ShardEpoch& shard, HubCommit commit) {
+StoreStatus HubRestorer::Finish(const HubRestore& restore, const ShardEpoch& shard, HubCommit commit) {
   AddMeta(restore, &commit);
   const int64_t due_ms = commit.alarm_due_ms.value_or(0);
-  const StoreStatus status = CommitCopy({shard.shard, shard.epoch, {std::move(commit)}});
-  if (status == StoreStatus::kOk) alarms_->Note(shard.shard, due_ms);
+  const StoreStatus status = Commit(shard, std::move(commit));
+  if (status == StoreStatus::kOk) parts_.alarms->Note(shard.shard, due_ms);
   return status;
 }
 
-void Lane::AskForSockets(const std::string& hub, const ShardEpoch& shard) {
-  for (const GatewayId gateway : links_->Linked()) {
+void HubRestorer::AskForSockets(const std::string& hub, const ShardEpoch& shard) {
+  for (const GatewayId gateway : parts_.host->Linked()) {
     const event::CallRoll roll{gateway};
     // Not run here: this is a fiber.
-    if (AwakeHub* const awake = FindAwake(hub, shard); awake != nullptr) {
+    if (AwakeHub* const awake = parts_.hubs->Find(hub, shard); awake != nullptr) {
       awake->DeliverSoon(roll);
     } else {
-      room_.Add(hub, shard, roll);
+      parts_.room->Add(hub, shard, roll);
     }
   }
 }

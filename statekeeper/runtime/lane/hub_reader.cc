@@ -1,12 +1,9 @@
-// How a lane reads hubs for whoever keeps copies of them.
-//
-// From the store, where there is nothing but what was committed, and one read after the other: so a copy
-// takes no hub's turn, and little of the store's time at once.
-#include <algorithm>
+#include "statekeeper/runtime/lane/hub_reader.h"
+
 #include <utility>
 
 #include "common/clock.h"
-#include "statekeeper/runtime/lane/lane.h"
+#include "statekeeper/runtime/lane/operator_calls.h"
 #include "statekeeper/runtime/waiting_store.h"
 
 namespace dormouse {
@@ -18,46 +15,27 @@ constexpr size_t kBytesPerPage = 512u << 10;
 
 }  // namespace
 
-OperatorStatus Lane::MayCopy(ShardId shard, ShardEpoch* epoch) {
-  const ServedShard* served = Find(shard);
-  if (served == nullptr || !MayServe(*served)) return OperatorStatus::kNotOwner;
+OperatorStatus HubReader::MayBegin(ShardId shard, ShardEpoch* epoch) {
+  const ServedShard* const served = parts_.hubs->Find(shard);
+  if (served == nullptr || !parts_.router->MayServe(*served)) return OperatorStatus::kNotOwner;
   *epoch = {shard, served->epoch};
-  return fibers_.MaySuspend() && fibers_.MayRun() ? OperatorStatus::kOk : OperatorStatus::kCrowded;
+  FiberPool* const fibers = parts_.host->fibers();
+  return fibers->MaySuspend() && fibers->MayRun() ? OperatorStatus::kOk : OperatorStatus::kCrowded;
 }
 
-void Lane::NoteCommit(const ShardEpoch& shard, StoreStatus status) {
-  metrics_.commits.Increment();
-  if (status != StoreStatus::kOk) {
-    readings_.Break(shard);
-    return metrics_.commit_failures.Increment();
-  }
-  const ServedShard* served = Find(shard.shard);
-  if (served != nullptr && served->epoch == shard.epoch)
-    links_->SetCommits(shard.shard, store_->Commits(shard));
-}
-
-StoreStatus Lane::CommitCopy(ShardCommit commit) {
-  const ShardEpoch shard{commit.shard, commit.epoch};
-  readings_.Note(commit);
-  const StoreStatus status = WaitingStore(store_.get(), &fibers_).Commit(std::move(commit));
-  NoteCommit(shard, status);
-  if (status == StoreStatus::kFenced) OnFenced(shard);
-  return status;
-}
-
-void Lane::ReadHubs(ShardId shard, const std::string& after, LaneOperator::Answer<HubsPage> done) {
+void HubReader::ReadHubs(ShardId shard, const std::string& after, LaneOperator::Answer<HubsPage> done) {
   ShardEpoch epoch;
-  if (const OperatorStatus status = MayCopy(shard, &epoch); status != OperatorStatus::kOk)
+  if (const OperatorStatus status = MayBegin(shard, &epoch); status != OperatorStatus::kOk)
     return done(status, {});
-  fibers_.Run([this, shard, after, done = std::move(done)] {
+  parts_.host->fibers()->Run([this, shard, after, done = std::move(done)] {
     HubsPage page;
     const OperatorStatus status = ReadShardOnFiber(shard, after, &page);
     done(status, std::move(page));
   });
 }
 
-OperatorStatus Lane::ReadShardOnFiber(ShardId shard, const std::string& after, HubsPage* page) {
-  WaitingStore store(store_.get(), &fibers_);
+OperatorStatus HubReader::ReadShardOnFiber(ShardId shard, const std::string& after, HubsPage* page) {
+  WaitingStore store(parts_.host->store(), parts_.host->fibers());
   std::vector<std::string> names;
   StoreStatus status = store.ListHubs(shard, after, kHubsPerPage, &names);
   if (status != StoreStatus::kOk) return StatusOf(status);
@@ -85,42 +63,44 @@ OperatorStatus Lane::ReadShardOnFiber(ShardId shard, const std::string& after, H
   return OperatorStatus::kOk;
 }
 
-void Lane::ReadHub(const std::string& hub, uint64_t reading, uint32_t page,
-                   LaneOperator::Answer<HubPage> done) {
+void HubReader::ReadHub(const std::string& hub, uint64_t reading, uint32_t page,
+                        LaneOperator::Answer<HubPage> done) {
   ShardEpoch shard;
-  if (const OperatorStatus status = MayCopy(ShardOf(hub, config_.shard_count), &shard);
+  if (const OperatorStatus status = MayBegin(ShardOf(hub, config_.shard_count), &shard);
       status != OperatorStatus::kOk)
     return done(status, {});
+  HubReadings& readings = parts_.commits->readings();
   if (reading == 0) {
-    reading = readings_.Add(hub, shard);
+    reading = readings.Add(hub, shard);
     if (reading == 0) return done(OperatorStatus::kCrowded, {});
   }
-  const HubReadings::Reading* const found = readings_.Find(reading);
+  const HubReadings::Reading* const found = readings.Find(reading);
   if (found == nullptr || found->hub != hub || found->page != page) {
-    readings_.Remove(reading);
+    readings.Remove(reading);
     HubPage lost;
     lost.lost = true;
     return done(OperatorStatus::kOk, std::move(lost));
   }
-  fibers_.Run([this, shard = found->shard, reading, page, done = std::move(done)] {
+  parts_.host->fibers()->Run([this, &readings, shard = found->shard, reading, page, done = std::move(done)] {
     HubPage answer;
     const OperatorStatus status = ReadOnFiber(shard, reading, page, &answer);
-    if (status != OperatorStatus::kOk || answer.lost || answer.complete) readings_.Remove(reading);
+    if (status != OperatorStatus::kOk || answer.lost || answer.complete) readings.Remove(reading);
     done(status, std::move(answer));
   });
 }
 
-OperatorStatus Lane::ReadOnFiber(const ShardEpoch& shard, uint64_t number, uint32_t page_number,
-                                 HubPage* page) {
-  HubReadings::Reading* reading = readings_.Find(number);
+OperatorStatus HubReader::ReadOnFiber(const ShardEpoch& shard, uint64_t number, uint32_t page_number,
+                                      HubPage* page) {
+  HubReadings& readings = parts_.commits->readings();
+  HubReadings::Reading* reading = readings.Find(number);
   reading->used_ms = SteadyMs();
   ++reading->page;  // whoever asks for the same page again has not got it
   RowPage rows;
   const StoreStatus read =
-      WaitingStore(store_.get(), &fibers_)
+      WaitingStore(parts_.host->store(), parts_.host->fibers())
           .Range(std::string(reading->hub), std::string(reading->next), "", kRowsPerPage, &rows);
   if (read != StoreStatus::kOk) return StatusOf(read);
-  reading = readings_.Find(number);
+  reading = readings.Find(number);
   if (reading == nullptr || reading->broken) {
     page->lost = true;
     return OperatorStatus::kOk;
@@ -143,8 +123,8 @@ OperatorStatus Lane::ReadOnFiber(const ShardEpoch& shard, uint64_t number, uint3
   // What was noted counts once it is known to be there, and that nobody else has written meanwhile: which the
   // answer to a commit after all that says.
   reading->complete = true;
-  const StoreStatus fence = CommitCopy({shard.shard, shard.epoch, {}});
-  reading = readings_.Find(number);
+  const StoreStatus fence = parts_.commits->Commit({shard.shard, shard.epoch, {}});
+  reading = readings.Find(number);
   page->lost = reading == nullptr || reading->broken;
   return StatusOf(fence);
 }
