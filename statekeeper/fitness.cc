@@ -10,8 +10,8 @@ AdminServer::Readiness JudgeFitness(const Fitness& fitness) {
   if (fitness.stopping) return {false, "stopping"};
   std::vector<std::string> causes;
   AdminServer::Readiness readiness;
-  Lane::StoreReport worst{StoreState::kWell, ""};
-  for (const Lane::StoreReport& each : fitness.stores) {
+  StoreReport worst{StoreState::kWell, ""};
+  for (const StoreReport& each : fitness.stores) {
     if (each.state > worst.state) worst = each;
   }
   switch (worst.state) {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "common/http/admin_server.h"
-#include "statekeeper/runtime/lane.h"
+#include "statekeeper/runtime/lane/store_watch.h"
 
 namespace dormouse {
 
@@ -15,7 +15,7 @@ struct Fitness {
   bool stopping = false;
   std::string membership = {};                 // Ownership::NotReady
   bool store_is_silent = false;                // Ownership::StoreIsSilent
-  std::vector<Lane::StoreReport> stores = {};  // of each lane
+  std::vector<StoreReport> stores = {};  // of each lane
 };
 
 AdminServer::Readiness JudgeFitness(const Fitness& fitness);

@@ -5,8 +5,8 @@
 namespace dormouse {
 namespace {
 
-using Reports = std::vector<Lane::StoreReport>;
-const Lane::StoreReport kWell{StoreState::kWell, ""};
+using Reports = std::vector<StoreReport>;
+const StoreReport kWell{StoreState::kWell, ""};
 
 TEST(FitnessTest, WhoServesAllIsReady) {
   const AdminServer::Readiness ready = JudgeFitness({.stores = {kWell, kWell}});

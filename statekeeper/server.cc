@@ -37,8 +37,8 @@
 #include "statekeeper/link/link_server.h"
 #include "statekeeper/open_store.h"
 #include "statekeeper/ownership/ownership.h"
-#include "statekeeper/runtime/lane.h"
-#include "statekeeper/runtime/lane_shards.h"
+#include "statekeeper/runtime/lane/lane.h"
+#include "statekeeper/runtime/lane/lane_shards.h"
 #include "statekeeper/store/store.h"
 
 namespace dormouse {

@@ -22,7 +22,7 @@
 namespace dormouse {
 
 // `credentials`: with which questions are passed on to statekeepers of other hosts; nullptr: none.
-// `registry`: where lanes count (runtime/lane_metrics.h). `configuration` outlives it; nullptr: it is not
+// `registry`: where lanes count (runtime/lane/lane_metrics.h). `configuration` outlives it; nullptr: it is not
 // told.
 std::unique_ptr<LinkService> NewAdminService(std::shared_ptr<const LinkCredentials> credentials,
                                              ClusterAdmin* cluster, LaneOperator* operators,

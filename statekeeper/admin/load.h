@@ -1,4 +1,4 @@
-// What the lanes of this process have counted (runtime/lane_metrics.h), summed up. Any thread.
+// What the lanes of this process have counted (runtime/lane/lane_metrics.h), summed up. Any thread.
 #pragma once
 
 #include <prometheus/registry.h>

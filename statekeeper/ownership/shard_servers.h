@@ -1,5 +1,5 @@
 // What ownership tells the lanes: which shards to serve, to hand over, to forget. Implemented over all lanes
-// of a process (statekeeper/runtime/lane_shards.h); each call concerns shards of any lanes.
+// of a process (statekeeper/runtime/lane/lane_shards.h); each call concerns shards of any lanes.
 //
 // Threading: call from any thread; what concerns one shard is carried out in the order of the calls.
 // Callbacks run on a lane's thread: pass them on to your own.

@@ -132,8 +132,8 @@ def test_names_that_do_not_exist_are_found():
                  "no_such_word", "hub:nothing", "tests/drills/nothing/NAME.py"):
         assert _wrong(word), word
     for word in ("gateway/edge/inbound/inbound.cc", "statekeeper/runtime/", "hub.h", "statekeeper/classes/NAME/", "X_test.cc",
-                 "build/release/statekeeper/runtime/lane_test", "kill-owner", "hibernate-after", "Lane::OnTurnEnd",
-                 "hub:connect"):
+                 "build/release/statekeeper/runtime/lane/lane_test", "kill-owner", "hibernate-after",
+                 "LaneHost::OnTurnEnd", "hub:connect"):
         assert not _wrong(word), word
 
 

@@ -1,0 +1,589 @@
+#include "statekeeper/runtime/hub/awake_hub.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <deque>
+#include <utility>
+
+#include "common/clock.h"
+#include "common/log_limit.h"
+#include "common/logging.h"
+#include "statekeeper/runtime/hub/close_codes.h"
+#include "statekeeper/runtime/hub/over_limit.h"
+
+namespace dormouse {
+namespace {
+
+// Events of one hub, and their time, after which other hubs get a turn, and rows: those of a turn are one
+// commit, which must not hold up the store (half a millisecond of Redis).
+constexpr int kEventsPerTurn = 64;
+constexpr int64_t kTurnMs = 5;
+constexpr size_t kRowsPerTurn = 200;
+
+// A store that refuses everything would fill the log.
+void LogRefusedChange(const std::string& hub, size_t events) {
+  static LogLimit limit;
+  uint64_t left_out = 0;
+  if (!limit.Take(&left_out)) return;
+  const LogAbout about({.hub = hub});
+  SPDLOG_WARN("a commit failed; {} events are taken back{}", events,
+              left_out == 0 ? "" : fmt::format(" ({} more such commits were not noted)", left_out));
+}
+
+// Of an event that goes beyond what one may do. The option that says so; nullptr: it is no such failure.
+const char* OptionOf(Hub::Failure why) {
+  switch (why) {
+    case Hub::Failure::kStateFull:
+      return "max-state";
+    case Hub::Failure::kOverBudget:
+      return "handler-budget";
+    case Hub::Failure::kTooMuchOutput:
+      return "max-output";
+    case Hub::Failure::kTooManyChanges:
+      return "max-changes";
+    case Hub::Failure::kOverAllowance:
+      return "connection-cpu";
+    default:
+      return nullptr;
+  }
+}
+
+// What clients and the hub class's alarm do keeps a hub awake; what the runtime does about it does not.
+bool IsActivity(const HubEvent& event) {
+  const auto* const from = std::get_if<event::FromGateway>(&event);
+  return from != nullptr ? from->kind != EventKind::kPresent
+                         : Is<event::AlarmDue>(event) || Is<event::CloseAll>(event);
+}
+
+int64_t SteadyUs() {
+  using std::chrono::duration_cast, std::chrono::microseconds, std::chrono::steady_clock;
+  return duration_cast<microseconds>(steady_clock::now().time_since_epoch()).count();
+}
+
+void LogFailedHandler(const std::string& hub, const ShardEpoch& shard, const HubEvent& event,
+                      const std::exception& error) {
+  const event::FromGateway* const from = FindUnsettled(event);
+  link::OpenRequest request;
+  if (from != nullptr && from->kind == EventKind::kOpen) request.ParseFromString(from->payload);
+  const LogAbout about({.shard = shard.shard,
+                        .hub = hub,
+                        .connection = from == nullptr ? std::nullopt : std::optional(from->connection()),
+                        .trace = TraceOf(request)});
+  SPDLOG_ERROR("a handler failed: {}", error.what());
+}
+
+std::string_view WhyNotOpened(Hub::Failure why) {
+  switch (why) {
+    case Hub::Failure::kStore:
+      return "The store is not available; try again";
+    case Hub::Failure::kPoison:
+      return "This hub has failed";
+    case Hub::Failure::kStateFull:
+      return "The hub's state is full";
+    default:
+      return "The hub failed to accept the connection";
+  }
+}
+
+}  // namespace
+
+AwakeHub::AwakeHub(std::string name, const ShardEpoch& shard, const HubClass* hub_class, HubHost* host)
+    : name_(std::move(name)),
+      shard_(shard),
+      host_(host),
+      hub_class_(hub_class),
+      clock_([host] { host->Yield(); }),
+      allowances_(host->limits().connection_cpu),
+      state_({name_, host->reap_interval()}, host->store(), host->fibers(), &clock_),
+      alarm_(name_, shard_, &state_, host),
+      roll_caller_(shard_.epoch, &state_, &queue_, host),
+      poison_(name_, shard_, &state_, &queue_, host),
+      surroundings_{name_, &state_, &clock_, [this] { return queue_.size(); }, &host->limits()},
+      activity_{.idle_since_ms = SteadyMs(), .awake_since_us = SteadyUs()} {}
+
+AwakeHub::~AwakeHub() = default;
+
+// --- Its turn.
+
+void AwakeHub::Deliver(HubEvent event) {
+  if (deposed_) return;
+  queue_.Add(std::move(event));
+  Pump();
+}
+
+void AwakeHub::DeliverSoon(HubEvent event) {
+  if (deposed_) return;
+  queue_.Add(std::move(event));
+  RunSoon(state_.loaded() ? WaitingLine::kReady : LineForRoom());
+}
+
+void AwakeHub::Start(std::vector<HubEvent> events, bool may_wait) {
+  for (HubEvent& event : events) queue_.Add(std::move(event));
+  Run(may_wait);
+}
+
+void AwakeHub::Run(bool may_wait) {
+  waits_ = false;
+  state_.set_may_wait(may_wait);
+  Pump();
+  if (!running_) state_.set_may_wait(true);
+}
+
+void AwakeHub::Pump() {
+  if (deposed_ || suspended_ || running_ || waits_ ||
+      (queue_.empty() && questions_.empty() && !gate_.has_failed()))
+    return;
+  FiberPool* const fibers = host_->fibers();
+  if (!state_.loaded() && state_.may_wait() && !fibers->MaySuspend()) return RunSoon(LineForRoom());
+  if (!fibers->MayRun()) return RunSoon(WaitingLine::kReady);
+  running_ = true;
+  fibers->Run([self = shared_from_this()] { self->RunQueue(); });
+}
+
+void AwakeHub::RunSoon(WaitingLine line) {
+  if (running_ || waits_) return;
+  waits_ = true;
+  host_->RunSoon(shared_from_this(), line);
+}
+
+WaitingLine AwakeHub::LineForRoom() const {
+  if (queue_.empty() || !questions_.empty()) return WaitingLine::kOwn;
+  const WaitingLine line = LineOf(queue_.front());
+  // This hub is in memory already; and it may be whose turn it is.
+  return line == WaitingLine::kSuspect ? WaitingLine::kReplayed : line;
+}
+
+void AwakeHub::RunQueue() {
+  std::optional<WaitingLine> wait;
+  int handled = 0;
+  int64_t end_ms = 0;  // the first may have waited for the store
+  while (!deposed_ && !suspended_ && !wait) {
+    if (gate_.has_failed()) TakeBack();
+    if (!questions_.empty()) {
+      if (host_->fibers()->MaySuspend()) {
+        const auto question = std::move(questions_.front());
+        questions_.pop_front();
+        clock_.Begin({});
+        question(OperatorStatus::kOk);
+      } else {
+        wait = LineForRoom();
+      }
+      continue;
+    }
+    if (queue_.empty()) break;
+    const bool turn_over = handled > 1 && (handled == kEventsPerTurn || SteadyMs() >= end_ms);
+    if (turn_over || gate_.rows_to_commit() >= kRowsPerTurn) {
+      wait = WaitingLine::kReady;
+      continue;
+    }
+    if (!MayBegin()) break;
+    if (handled++ == 1) end_ms = SteadyMs() + kTurnMs;
+    const Outcome outcome = Handle(queue_.Take());
+    if (outcome == Outcome::kCrowded) wait = LineForRoom();
+    if (outcome == Outcome::kHandled && activity_.wake_us == 0) {
+      activity_.wake_us = std::max<int64_t>(1, SteadyUs() - activity_.awake_since_us);
+      host_->CountWake(activity_.wake_us);
+    }
+  }
+  EndRun(wait);
+}
+
+void AwakeHub::EndRun(std::optional<WaitingLine> wait) {
+  running_ = false;
+  state_.set_may_wait(true);
+  if (deposed_) return;
+  if (std::exchange(activity_.in_this_run, false)) {
+    activity_.stays_awake = true;
+    activity_.idle_since_ms = SteadyMs();
+    host_->Touch(this);
+  }
+  if (wait) RunSoon(*wait);
+  SleepIfDrowsy();
+}
+
+bool AwakeHub::MayBegin() {
+  if (gate_.IsFull()) return false;  // OnCommitted goes on
+  switch (poison_.Judge()) {
+    case PoisonGuard::Verdict::kBegin:
+      return !AwaitsNewClass();
+    case PoisonGuard::Verdict::kWait:
+      break;
+    case PoisonGuard::Verdict::kAskForTurn:
+      host_->AwaitSuspectTurn(shared_from_this());
+      break;
+  }
+  return false;
+}
+
+void AwakeHub::OnSuspectTurn() {
+  if (deposed_) return host_->EndSuspectTurn();
+  poison_.OnTurn();
+  RunSoon(WaitingLine::kReady);
+}
+
+bool AwakeHub::AwaitsNewClass() {
+  // What it has asked gateways may take long, and its answers are for the object that asked.
+  if (next_class_ == nullptr || open_questions_ > 0) return false;
+  if (!gate_.IsOpen()) return true;
+  hub_class_ = std::exchange(next_class_, nullptr);
+  hub_.reset();
+  allowances_ = Allowances(host_->limits().connection_cpu);
+  return false;
+}
+
+void AwakeHub::SleepIfDrowsy() {
+  if (IsDrowsy() && CanSleep()) host_->SleepSoon(shared_from_this());
+}
+
+bool AwakeHub::CanSleep() const {
+  return !running_ && !suspended_ && !waits_ && queue_.IsIdle() && questions_.empty() && gate_.IsIdle() &&
+         !alarm_.is_under_way() && open_questions_ == 0;
+}
+
+void AwakeHub::EndGoneGateways() {
+  for (const event::GatewayGone& gone : GoneGateways(state_, *host_)) DeliverSoon(gone);
+}
+
+void AwakeHub::CallRoll(GatewayId gateway) {
+  if (deposed_) return;
+  roll_caller_.Ask(gateway);
+  RunSoon(WaitingLine::kReady);
+}
+
+void AwakeHub::Retry() {
+  for (HubEvent& event : queue_.TakeAside()) {
+    if (Is<event::ClearSuspect>(event) || Is<event::NoteGivenUp>(event)) {
+      queue_.AddFirst(std::move(event));  // the next suspect waits for it
+      RunSoon(WaitingLine::kReady);
+    } else {
+      DeliverSoon(std::move(event));
+    }
+  }
+}
+
+void AwakeHub::Depose() {
+  deposed_ = true;
+  poison_.Depose();
+  queue_.Clear();
+  gate_.Clear();
+  for (const auto& question : std::exchange(questions_, {})) question(OperatorStatus::kNotOwner);
+}
+
+bool AwakeHub::ForgetState() {
+  if (running_ || !gate_.IsIdle() || gate_.has_failed()) return false;
+  state_.Unload();
+  hub_.reset();
+  poison_.Forget();
+  alarm_.OnChanged();  // one that is being settled was another one
+  return true;
+}
+
+void AwakeHub::Resume() {
+  suspended_ = false;
+  if (deposed_ || running_ || waits_) return;
+  if (!queue_.empty() || !questions_.empty() || gate_.has_failed()) RunSoon(LineForRoom());
+}
+
+// --- One event.
+
+HubContext AwakeHub::NewContext(HubContext::Access access) {
+  return HubContext(surroundings_, WallMs(), access);
+}
+
+EventHandler::Parts AwakeHub::Parts() {
+  return {name_, shard_, host_, &state_, &queue_, &alarm_, &roll_caller_, &poison_};
+}
+
+void AwakeHub::Load() {
+  state_.Load();
+  if (state_.meta().restoring() != 0) {
+    // What is there is not all of it: as if the store were away.
+    state_.Unload();
+    throw StoreAway();
+  }
+  poison_.Learn();
+  roll_caller_.Begin();
+  for (const event::GatewayGone& gone : GoneGateways(state_, *host_)) queue_.AddFirst(gone);
+}
+
+bool AwakeHub::LoadFor(HubEvent* event) {
+  clock_.Begin({});
+  Load();
+  if (queue_.BeginsWithGoneGateway() && !Is<event::NoteSuspect>(*event)) {
+    // First what happened while the hub slept, then what woke it.
+    queue_.AddBehindGoneGateways(std::move(*event));
+    return false;
+  }
+  if (poison_.IsSuspect(*event) && !poison_.IsNoted()) {
+    queue_.AddFirst(std::move(*event));
+    return false;
+  }
+  return true;
+}
+
+void AwakeHub::EnsureHub() {
+  if (hub_ != nullptr) return;
+  clock_.Begin({});
+  std::unique_ptr<Hub> hub = hub_class_->NewHub();
+  HubContext context = NewContext(HubContext::Access::kReadOnly);
+  hub->OnWake(context);
+  hub_ = std::move(hub);
+}
+
+AwakeHub::Outcome AwakeHub::Handle(HubEvent event) {
+  if (queue_.MustWaitAside(event)) {
+    queue_.SetAside(std::move(event));
+    return Outcome::kHandled;
+  }
+  if (gate_.in_doubt() && gate_.IsOpen() && host_->store()->healthy()) {
+    state_.Unload();
+    hub_.reset();
+    gate_.OnReadAnew();
+  }
+  if (state_.IsLarge() && gate_.IsOpen() && gate_.rows_to_commit() == 0) state_.Unload();
+  if (!allowances_.empty() && RefuseForCost(&event)) return Outcome::kHandled;
+
+  HubContext context = NewContext(HubContext::Access::kReadWrite);
+  std::optional<Hub::Failure> failure;
+  state_.TakeCrowded();
+  try {
+    if (!state_.loaded() && !LoadFor(&event)) return Outcome::kPutBack;
+    if (const auto refusal = poison_.Refuse(event); refusal != PoisonGuard::Refusal::kNone) {
+      const bool given_up = refusal == PoisonGuard::Refusal::kGivenUp;
+      activity_.in_this_run = true;
+      if (given_up || poison_.IsSuspect(event)) poison_.End(given_up);
+      Fail(std::move(event), Hub::Failure::kPoison);
+      return Outcome::kHandled;
+    }
+    if (EventHandler::NeedsHub(event)) EnsureHub();
+    clock_.Begin(host_->limits().handler_budget);
+    EventHandler(Parts(), hub_.get(), &context).Handle(event);
+    clock_.LiftBudget();
+    if (!state_.CountState(host_->limits().max_state)) failure = Hub::Failure::kStateFull;
+  } catch (const StoreAway&) {
+    failure = Hub::Failure::kStore;
+  } catch (const OverLimit& over) {
+    failure = over.failure();
+  } catch (const std::exception& error) {
+    LogFailedHandler(name_, shard_, event, error);
+    failure = Hub::Failure::kHandler;
+  }
+  if (context.over_limit()) failure = context.over_limit();
+  Charge(event, clock_.End());
+  if (state_.TakeCrowded() && !deposed_) {
+    state_.RevertOpenChange();
+    hub_.reset();
+    queue_.AddFirst(std::move(event));
+    return Outcome::kCrowded;
+  }
+  if (deposed_) return Outcome::kHandled;
+  if (poison_.IsSuspect(event)) poison_.End(false);
+  if (failure || (IsActivity(event) && context.stays_awake())) activity_.in_this_run = true;
+  if (failure) {
+    clock_.Begin({});
+    state_.RevertOpenChange();
+    hub_.reset();
+    Fail(std::move(event), *failure);
+  } else {
+    Complete(std::move(event), &context);
+  }
+  return Outcome::kHandled;
+}
+
+bool AwakeHub::RefuseForCost(HubEvent* event) {
+  const event::FromGateway* const message = FindMessage(*event);
+  if (message == nullptr || poison_.IsSuspect(*event)) return false;
+  const auto wait = allowances_.Wait(message->connection(), HandlerClock::Clock::now());
+  if (wait == wait.zero()) return false;
+  activity_.in_this_run = true;
+  const ConnectionId connection = message->connection();
+  clock_.Begin({});
+  Fail(std::move(*event), Hub::Failure::kOverAllowance,
+       std::chrono::duration_cast<std::chrono::milliseconds>(wait).count());
+  const HandlerClock::Time used = clock_.End();
+  allowances_.Charge(connection, used, clock_.began(), HandlerClock::Clock::now());
+  return true;
+}
+
+void AwakeHub::Charge(const HubEvent& event, HandlerClock::Time used) {
+  const auto* const from = std::get_if<event::FromGateway>(&event);
+  if (from == nullptr) return;
+  if (from->kind == EventKind::kClose) {
+    allowances_.Forget(from->connection());
+  } else if (from->IsMessage() && allowances_.Counts(used)) {
+    allowances_.Charge(from->connection(), used, clock_.began(), HandlerClock::Clock::now());
+  }
+}
+
+// --- It has ended well.
+
+EventOutput AwakeHub::OutputOf(const HubEvent& event, std::vector<Output> outputs) const {
+  EventOutput output;
+  if (const event::FromGateway* const from = FindUnsettled(event))
+    output.cause = {from->gateway, shard_.shard, from->sequence};
+  output.shard = shard_.shard;
+  output.epoch = shard_.epoch;
+  output.outputs = std::move(outputs);
+  return output;
+}
+
+void AwakeHub::Complete(HubEvent event, HubContext* context) {
+  EventOutput output = OutputOf(event, context->TakeOutputs());
+  HubContext::Questions questions = context->TakeQuestions();
+  if (Is<event::AlarmDue>(event) && alarm_.is_under_way()) {
+    if (const auto settled = alarm_.Finish(*context, !output.outputs.empty())) {
+      output.acknowledged = [weak = weak_from_this(), settled = *settled] {
+        if (const auto self = weak.lock()) self->Deliver(settled);
+      };
+    }
+  } else if (!Is<event::AlarmSettled>(event) && context->changed_alarm()) {
+    alarm_.OnChanged();
+  }
+
+  HubState::Change change = state_.TakeChange();
+  if (change.empty() && gate_.IsOpen()) return Release(event, std::move(output), questions);
+  if (!change.empty() && gate_.in_doubt()) {
+    // Memory may lag behind the store, which is away: nothing may be built on it.
+    state_.Revert(std::move(change));
+    hub_.reset();
+    return Fail(std::move(event), Hub::Failure::kStore);
+  }
+  if (gate_.Hold({std::move(event), std::move(output), std::move(questions)}, std::move(change)))
+    host_->CommitSoon(shared_from_this());
+}
+
+void AwakeHub::OnCommitted(uint64_t number, StoreStatus status) {
+  if (deposed_ || gate_.has_failed()) return;
+  if (status != StoreStatus::kOk) {
+    if (!gate_.Fail(number)) return;
+    LogRefusedChange(name_, gate_.held());
+    return Pump();
+  }
+  while (auto handled = gate_.TakeDurable(number))
+    Release(handled->event, std::move(handled->output), handled->questions);
+  if (!queue_.empty()) Pump();  // what waited for this commit
+  SleepIfDrowsy();
+}
+
+void AwakeHub::Release(const HubEvent& event, EventOutput output, const HubContext::Questions& questions) {
+  if (deposed_) return;
+  const bool travels = output.acknowledged != nullptr;
+  host_->Release(std::move(output));
+  alarm_.OnReleased(event, travels);
+  poison_.OnReleased(event);
+  Ask(questions);
+}
+
+void AwakeHub::Ask(const HubContext::Questions& questions) {
+  open_questions_ += questions.recalls.size() + questions.confirms.size();
+  for (const ConnectionId& closed : questions.recalls) {
+    host_->Recall(closed, shard_, [weak = weak_from_this(), closed](std::vector<std::string> frames) {
+      const auto self = weak.lock();
+      if (self == nullptr) return;
+      --self->open_questions_;
+      for (std::string& frame : frames) self->Deliver(Returned(closed, std::move(frame)));
+      self->Deliver(event::Recalled{closed});
+    });
+  }
+  for (const ConnectionId& open : questions.confirms) {
+    EventOutput fence;
+    fence.shard = shard_.shard;
+    fence.epoch = shard_.epoch;
+    fence.outputs.push_back({DeliveryKind::kFence, {{open, {}}}, false, ""});
+    fence.acknowledged = [weak = weak_from_this(), open] {
+      const auto self = weak.lock();
+      if (self == nullptr) return;
+      --self->open_questions_;
+      self->Deliver(event::Confirmed{open});
+    };
+    host_->Release(std::move(fence));
+  }
+}
+
+// --- It has failed.
+
+void AwakeHub::TakeBack() {
+  hub_.reset();
+  std::deque<OutputGate::TakenBack> taken = gate_.TakeBack();
+  for (auto it = taken.rbegin(); it != taken.rend(); ++it) state_.Revert(std::move(it->undo));
+  for (auto it = taken.rbegin(); it != taken.rend(); ++it) {
+    if (!it->wrote) queue_.AddFirst(std::move(it->handled.event));
+  }
+  for (OutputGate::TakenBack& each : taken) {
+    if (each.wrote) Fail(std::move(each.handled.event), Hub::Failure::kStore);
+  }
+}
+
+void AwakeHub::NoteLimit(Hub::Failure why) {
+  const char* const option = OptionOf(why);
+  const auto bit = static_cast<size_t>(why);
+  if (option == nullptr || noted_limits_.test(bit)) return;
+  noted_limits_.set(bit);
+  const LogAbout about({.shard = shard_.shard, .hub = name_});
+  SPDLOG_WARN("an event goes beyond {} and is refused; others like it will not be noted", option);
+}
+
+void AwakeHub::Fail(HubEvent event, Hub::Failure why, int64_t retry_after_ms) {
+  NoteLimit(why);
+  const auto* const from = std::get_if<event::FromGateway>(&event);
+  if (from != nullptr && (from->IsMessage() || from->kind == EventKind::kOpen))
+    return AnswerFailed(event, why, retry_after_ms);
+  if (Is<event::AlarmDue>(event)) {
+    HubContext context = NewContext(HubContext::Access::kReadWrite);
+    if (alarm_.Fail(why, poison_.QuarantineEndMs(), gate_.in_doubt())) Complete(std::move(event), &context);
+    return;
+  }
+  if (Is<event::AlarmSettled>(event)) return alarm_.Postpone();
+  if (Is<event::NoteSuspect>(event)) {
+    if (auto suspect = poison_.OnNoteFailed()) Fail(std::move(*suspect), Hub::Failure::kStore);
+    return;
+  }
+  // The turn of a suspect is kept until it is known that its note is gone.
+  const bool ends_note = Is<event::ClearSuspect>(event) || Is<event::NoteGivenUp>(event);
+  // The class failed to handle it; the connection itself must go all the same.
+  if (why != Hub::Failure::kStore && !ends_note) return FinishWithoutHub(std::move(event));
+  // It happened, whether or not the store can note it now.
+  if (const auto* const call = std::get_if<event::CallRoll>(&event)) roll_caller_.OnSetAside(*call);
+  if (!queue_.has_aside()) host_->RetrySoon(shared_from_this());
+  queue_.SetAside(std::move(event));
+}
+
+void AwakeHub::AnswerFailed(const HubEvent& event, Hub::Failure why, int64_t retry_after_ms) {
+  const auto& from = std::get<event::FromGateway>(event);
+  HubContext context = NewContext(HubContext::Access::kReadOnly);
+  if (from.kind == EventKind::kOpen) {
+    const uint16_t code = why == Hub::Failure::kStore ? kTryAgainLater : kInternalError;
+    context.CloseUnknown(from.connection(), code, WhyNotOpened(why));
+    return Release(event, OutputOf(event, context.TakeOutputs()), {});
+  }
+  context.set_retry_after_ms(retry_after_ms);
+  const bool may_wait = state_.may_wait();
+  state_.set_may_wait(false);
+  try {
+    const auto connection = state_.loaded() ? state_.FindConnection(from.connection()) : nullptr;
+    const Connection unknown{from.connection(), 0, from.last_seen_ms, "", {}};
+    // Not woken, which would take the state that may be out of reach.
+    hub_class_->NewHub()->OnFailure(context, connection == nullptr ? unknown : *connection, MessageOf(from),
+                                    why);
+  } catch (const std::exception& error) {
+    const LogAbout about({.shard = shard_.shard, .hub = name_, .connection = from.connection()});
+    SPDLOG_WARN("could not tell a client of a failed message: {}", error.what());
+  }
+  state_.set_may_wait(may_wait);
+  Release(event, OutputOf(event, context.TakeOutputs()), context.TakeQuestions());
+}
+
+void AwakeHub::FinishWithoutHub(HubEvent event) {
+  HubContext context = NewContext(HubContext::Access::kReadWrite);
+  try {
+    EventHandler(Parts(), nullptr, &context).FinishWithoutHub(event);
+  } catch (const StoreAway&) {
+    state_.RevertOpenChange();
+    return Fail(std::move(event), Hub::Failure::kStore);
+  }
+  Complete(std::move(event), &context);
+}
+
+}  // namespace dormouse

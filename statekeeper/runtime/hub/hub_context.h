@@ -1,0 +1,132 @@
+// The Context that one run of a handler gets: reads and writes go to the hub's state, sends are collected.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "statekeeper/hub/hub.h"
+#include "statekeeper/link/gateway_links.h"
+#include "statekeeper/runtime/hub/handler_clock.h"
+#include "statekeeper/runtime/hub/hub_limits.h"
+#include "statekeeper/runtime/hub/hub_state.h"
+
+namespace dormouse {
+
+class HubContext : public Context {
+ public:
+  enum class Access { kReadWrite, kReadOnly };
+  // What all contexts of one hub have in common; outlives them.
+  struct Surroundings {
+    std::string_view hub;  // "CLASS/NAME"
+    HubState* state;
+    HandlerClock* clock;
+    std::function<size_t()> waiting_events;
+    const HubLimits* limits;  // between two calls they may change
+  };
+
+  HubContext(const Surroundings& hub, int64_t now_ms, Access access)
+      : hub_(hub), now_ms_(now_ms), access_(access) {}
+
+  std::vector<Output> TakeOutputs() { return std::move(outputs_); }
+  // The limit that the handler went beyond: it does not count then, though it may have caught what was
+  // thrown.
+  std::optional<Hub::Failure> over_limit() const { return over_limit_; }
+  // Whether the event counts as the hub's activity.
+  bool stays_awake() const { return stays_awake_; }
+  // What OnFailure is told.
+  void set_retry_after_ms(int64_t ms) { retry_after_ms_ = ms; }
+
+  // Questions to gateways, to be asked once the event's writes are durable.
+  struct Questions {
+    std::vector<ConnectionId> recalls;
+    std::vector<ConnectionId> confirms;
+  };
+  Questions TakeQuestions() { return std::move(questions_); }
+
+  // During OnAlarm the alarm that is running counts as gone, and what the handler sets takes effect only when
+  // the run as a whole is done: it is kept here.
+  void DeferAlarm() { deferred_alarm_ = 0; }
+  bool alarm_deferred() const { return deferred_alarm_.has_value(); }
+  int64_t deferred_alarm() const { return deferred_alarm_.value_or(0); }
+  // Whether the handler set or deleted the alarm, deferred or not.
+  bool changed_alarm() const { return changed_alarm_; }
+
+  // Closes a socket that is not among the hub's connections.
+  void CloseUnknown(const ConnectionId& connection, uint16_t code, std::string_view reason);
+
+  // Asks a gateway whether exactly these are its open sockets of the hub.
+  void CallRoll(GatewayId gateway, const std::vector<ConnectionId>& believed);
+
+  std::string_view hub_class() const override { return HubClassOf(hub_.hub); }
+  std::string_view hub_name() const override { return HubNameOf(hub_.hub); }
+  int64_t now_ms() const override { return now_ms_; }
+
+  void Send(const ConnectionId& to, const Message& message) override;
+  void SendEach(std::span<const HeadedRecipient> recipients, const Message& shared) override;
+  void Broadcast(const Message& message, std::string_view tag,
+                 const std::optional<ConnectionId>& except) override;
+  void Close(const ConnectionId& connection, uint16_t code, std::string_view reason) override;
+
+  void Recall(const ConnectionId& closed) override;
+  void Confirm(const ConnectionId& open) override;
+  void AskLastSeen(std::span<const ConnectionId> open) override;
+  void DoNotStayAwake() override { stays_awake_ = false; }
+  void Admit(const ConnectionId& connection, std::string_view role) override;
+  size_t waiting_events() const override { return hub_.waiting_events(); }
+
+  size_t connection_count() override { return hub_.state->connection_count(); }
+  std::optional<Connection> FindConnection(const ConnectionId& id) override;
+  std::vector<ConnectionId> Connections(std::string_view tag) override;
+  void SetAttachment(const ConnectionId& id, std::string_view attachment) override;
+  void SetTags(const ConnectionId& id, std::vector<std::string> tags) override;
+
+  uint64_t state_room() const override { return hub_.state->RoomFor(hub_.limits->max_state); }
+  std::optional<std::string> Get(std::string_view key) override;
+  void Put(std::string_view key, std::string_view value) override;
+  void Delete(std::string_view key) override;
+  void List(std::string_view prefix, const std::function<bool(std::string_view, std::string_view)>& visit,
+            std::string_view start) override;
+
+  void SetAlarm(int64_t due_ms) override;
+  std::optional<int64_t> GetAlarm() override;
+  void DeleteAlarm() override;
+
+  void Yield() override { Look(); }
+  std::chrono::microseconds time_used() const override {
+    return std::chrono::duration_cast<std::chrono::microseconds>(hub_.clock->used());
+  }
+  int64_t retry_after_ms() const override { return retry_after_ms_; }
+
+ private:
+  void CheckWritable() const;
+  // At every call that sends, reads or writes: whether the handler may go on, and whether others get a turn.
+  void Look();
+  // Runs what may find that the handler went too far.
+  template <typename Step>
+  auto Limited(const Step& step);
+  [[noreturn]] void Refuse(Hub::Failure limit);
+  // Before anything of it is built.
+  void CountOutput(uint64_t recipients, uint64_t bytes_each, uint64_t bytes_of_heads);
+  void CountChange(uint64_t bytes);
+  void ChangeAlarm(int64_t due_ms);
+
+  void Push(const Message& message, std::vector<Output::To> to, bool has_heads);
+
+  const Surroundings& hub_;
+  const int64_t now_ms_;
+  const Access access_;
+  std::vector<Output> outputs_;
+  Questions questions_;
+  std::optional<int64_t> deferred_alarm_;
+  bool changed_alarm_ = false;
+  bool stays_awake_ = true;
+  uint64_t output_bytes_ = 0;
+  uint64_t changed_bytes_ = 0;
+  std::optional<Hub::Failure> over_limit_;
+  int64_t retry_after_ms_ = 0;
+};
+
+}  // namespace dormouse

@@ -1,0 +1,112 @@
+#include "statekeeper/runtime/lane/lane_shards.h"
+
+#include <atomic>
+#include <memory>
+#include <utility>
+
+namespace dormouse {
+namespace {
+
+ShardId IdOf(ShardId shard) { return shard; }
+ShardId IdOf(const TakenShard& shard) { return shard.shard; }
+ShardId IdOf(const ShardEpoch& shard) { return shard.shard; }
+
+}  // namespace
+
+LaneShards::LaneShards(std::vector<Lane*> lanes, uint32_t shard_count)
+    : lanes_(std::move(lanes)), shard_count_(shard_count) {}
+
+Lane* LaneShards::LaneOf(const std::string& hub) const { return LaneOf(ShardOf(hub, shard_count_)); }
+
+template <typename Each>
+void LaneShards::Split(const std::vector<Each>& shards, std::function<void()> done,
+                       std::function<void(Lane*, std::vector<Each>, std::function<void()>)> part) {
+  std::vector<std::vector<Each>> parts(lanes_.size());
+  for (const Each& each : shards) parts[IdOf(each) % lanes_.size()].push_back(each);
+  // Nothing to do is done on a lane's thread, too.
+  if (shards.empty()) lanes_[0]->Post(done);
+  const auto left = std::make_shared<std::atomic<size_t>>(0);
+  for (const auto& each : parts) left->fetch_add(each.empty() ? 0 : 1);
+  const auto part_done = [left, done = std::move(done)] {
+    if (left->fetch_sub(1) == 1) done();
+  };
+  for (size_t i = 0; i < parts.size(); ++i) {
+    if (parts[i].empty()) continue;
+    Lane* const lane = lanes_[i];
+    lane->Post([lane, part, each = std::move(parts[i]), part_done] { part(lane, each, part_done); });
+  }
+}
+
+void LaneShards::Serve(std::vector<TakenShard> shards, std::function<void()> done) {
+  Split<TakenShard>(shards, std::move(done), [](Lane* lane, const auto& part, const auto& part_done) {
+    lane->host().shards().Serve(part);
+    part_done();
+  });
+}
+
+void LaneShards::Retire(std::vector<ShardId> shards, Duration patience, std::function<void()> done) {
+  Split<ShardId>(shards, std::move(done), [patience](Lane* lane, const auto& part, const auto& part_done) {
+    lane->host().shards().Retire(part, patience, part_done);
+  });
+}
+
+void LaneShards::Resume(std::vector<ShardId> shards) {
+  Split<ShardId>(
+      shards, [] {}, [](Lane* lane, const auto& part, const auto&) { lane->host().shards().Resume(part); });
+}
+
+void LaneShards::Drop(std::vector<ShardEpoch> shards) {
+  Split<ShardEpoch>(
+      shards, [] {}, [](Lane* lane, const auto& part, const auto&) { lane->host().shards().Drop(part); });
+}
+
+void LaneShards::ListHubs(ShardId shard, std::string after, size_t limit,
+                          Answer<std::vector<HubSummary>> done) {
+  Lane* const lane = LaneOf(shard);
+  if (!lane->TryPost([=] { lane->host().operators().ListHubs(shard, after, limit, done); }))
+    done(OperatorStatus::kBusy, {});
+}
+
+void LaneShards::DescribeHub(std::string hub, Answer<HubReport> done) {
+  Lane* const lane = LaneOf(hub);
+  if (!lane->TryPost([=] { lane->host().operators().DescribeHub(hub, done); }))
+    done(OperatorStatus::kBusy, {});
+}
+
+void LaneShards::ListConnections(std::string hub, std::string after, size_t limit,
+                                 Answer<std::vector<ConnectionReport>> done) {
+  Lane* const lane = LaneOf(hub);
+  if (!lane->TryPost([=] { lane->host().operators().ListConnections(hub, after, limit, done); }))
+    done(OperatorStatus::kBusy, {});
+}
+
+void LaneShards::HibernateHub(std::string hub, Done done) {
+  Lane* const lane = LaneOf(hub);
+  if (!lane->TryPost([=] { lane->host().operators().HibernateHub(hub, done); })) done(OperatorStatus::kBusy);
+}
+
+void LaneShards::CloseHub(std::string hub, Done done) {
+  Lane* const lane = LaneOf(hub);
+  if (!lane->TryPost([=] { lane->host().operators().CloseHub(hub, done); })) done(OperatorStatus::kBusy);
+}
+
+void LaneShards::ReadHubs(ShardId shard, std::string after, Answer<HubsPage> done) {
+  Lane* const lane = LaneOf(shard);
+  if (!lane->TryPost([=] { lane->host().reader().ReadHubs(shard, after, done); }))
+    done(OperatorStatus::kCrowded, {});
+}
+
+void LaneShards::ReadHub(std::string hub, uint64_t reading, uint32_t page, Answer<HubPage> done) {
+  Lane* const lane = LaneOf(hub);
+  if (!lane->TryPost([=] { lane->host().reader().ReadHub(hub, reading, page, done); }))
+    done(OperatorStatus::kCrowded, {});
+}
+
+void LaneShards::RestoreHub(HubRestore restore, Answer<RestoreOutcome> done) {
+  Lane* const lane = LaneOf(restore.hub);
+  const auto shared = std::make_shared<HubRestore>(std::move(restore));
+  if (!lane->TryPost([=] { lane->host().restorer().Restore(shared, done); }))
+    done(OperatorStatus::kCrowded, {});
+}
+
+}  // namespace dormouse

@@ -1,0 +1,46 @@
+// Hubs of a lane that wait to begin a suspect (poison_guard.h), in their order. The lane asks for the turn of
+// the process (suspect_turn.h) on their behalf, for one at a time.
+//
+// One lane's thread and loop.
+#pragma once
+
+#include <ev.h>
+
+#include <cstddef>
+#include <deque>
+#include <memory>
+
+#include "statekeeper/runtime/hub/awake_hub.h"
+#include "statekeeper/runtime/lane/suspect_turn.h"
+
+namespace dormouse {
+
+class SuspectQueue {
+ public:
+  // `turn`: of the process; outlives it.
+  SuspectQueue(struct ev_loop* loop, SuspectTurn* turn);
+  // Its hubs ask no more, and none has the turn.
+  ~SuspectQueue();
+  SuspectQueue(const SuspectQueue&) = delete;
+  SuspectQueue& operator=(const SuspectQueue&) = delete;
+
+  // Calls hub->OnSuspectTurn() when it is its turn; not within this call.
+  void Add(std::shared_ptr<AwakeHub> hub);
+  // The hub that has the turn is done.
+  void EndTurn();
+
+  // Hubs in memory that have yet to begin.
+  size_t size() const { return hubs_.size(); }
+
+ private:
+  static void OnTurn(struct ev_loop* loop, ev_async* watcher, int events);
+  void Ask();
+
+  struct ev_loop* const loop_;
+  SuspectTurn* const turn_;
+  ev_async given_;  // from the thread that gives the turn
+  std::deque<std::shared_ptr<AwakeHub>> hubs_;
+  bool asked_ = false;  // or one has it
+};
+
+}  // namespace dormouse
