@@ -114,7 +114,7 @@ void SignalHub::OnMessage(Context& context, const Connection& from, const Messag
     FailUnaddressed(context, from, {ErrorCode::kInternalError, std::string(wrong), kEnvelopeHint});
     return;
   }
-  Resumption(sessions(context)).AskAgain();
+  if (!memory_.resume.to_ask_again.empty()) Resumption(sessions(context)).AskAgain();
   const auto& successors = memory_.resume.successors;
   if (!successors.empty() && successors.contains(from.id)) {
     HandleOfSuccessor(context, from, message, request);

@@ -78,7 +78,8 @@ class TestHub {
   }
   // Registered and subscribed, so that each type has something to work on; then one that would do.
   std::string PrepareFor(std::string_view type) {
-    const std::string renewal = Ask("hub:register", kRegistration)["payload.renewalToken"];
+    std::string renewal = Ask("hub:register", kRegistration)["payload.renewalToken"];
+    if (renewal.empty()) renewal = "\"x.browser/me\"";  // it may not register
     Ask("hub:subscribe", R"({"topic":"news"})");
     const std::map<std::string_view, std::string> payloads = {
         {"hub:broadcast", R"({"type":"t","data":1})"},
@@ -176,7 +177,9 @@ TEST(MessageTableTest, EachCapabilityOfARowIsAskedFor) {
       const bool refused = answer.code() == "unauthorized" &&
                            answer.String("payload.message").find(CapabilityNames(bit)) != std::string::npos;
       EXPECT_EQ(refused, (row.needs & bit) != 0) << bit << answer;
-      if (refused) EXPECT_EQ(test.hub().rows(), rows);
+      if (refused) {
+        EXPECT_EQ(test.hub().rows(), rows);
+      }
     }
   }
   EXPECT_THAT(free, UnorderedElementsAre("hub:connect", "hub:disconnect", "hub:heartbeat", "hub:metrics",

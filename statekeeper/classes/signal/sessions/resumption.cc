@@ -126,7 +126,6 @@ void Resumption::Cancel(const ConnectionId& holder, Absence absence) {
 
 void Resumption::AskAgain() {
   ResumeMemory& memory = parts_.memory.resume;
-  if (memory.to_ask_again.empty()) return;
   for (const auto& [successor, handed_over] : memory.unconfirmed) {
     if (handed_over.before_wake) parts_.context.Confirm(successor);
   }

@@ -24,8 +24,9 @@ class Resumption {
   // The successor has lost its socket: the session waits for the next one.
   void Cancel(const ConnectionId& holder, Absence absence);
 
-  // Asks for what the hub was waiting for when it left memory. To be called with the first events after that;
-  // sends nothing, since those are somebody else's.
+  // Asks for what the hub was waiting for when it left memory, if that is anything
+  // (ResumeMemory::to_ask_again). To be called with the first event after that; sends nothing, since that is
+  // somebody else's.
   void AskAgain();
 
  private:

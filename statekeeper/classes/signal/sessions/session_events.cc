@@ -42,7 +42,7 @@ size_t OnSessionDeadline(const SessionParts& parts, const ConnectionId& holder, 
   switch (StateOf(*absence)) {
     case AbsenceState::kHandedOver:
       // Nobody has confirmed yet that its successor has been told. Where nobody was asked, it is done now.
-      Resumption(parts).AskAgain();
+      if (!parts.memory.resume.to_ask_again.empty()) Resumption(parts).AskAgain();
       absence->set_expires_ms(parts.context.now_ms() + kLookAgainMs);
       absences.PutRow(holder, *absence);
       absences.LookAt(holder, absence->expires_ms());
