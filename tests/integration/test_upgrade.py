@@ -13,6 +13,7 @@ import subprocess
 import pytest
 from cluster import BIN, SLOWNESS, Cluster, until
 from process import die_with_parent
+from test_resume import sockets_become, stand
 from ws import WAIT, connect
 
 BEFORE = os.environ.get("DORMOUSE_TEST_BEFORE", "")
@@ -93,3 +94,29 @@ async def test_rolling_upgrade_and_back(tmp_path):
             for client in clients:  # a cancellation may get lost in wait_for
                 client.stopped = True
             await asyncio.gather(*tasks)
+
+
+async def test_sessions_are_resumed_by_the_version_after_and_before():
+    """What one version kept, the other reads: lost before a change or after it, or open all the time."""
+    options = {"member-ttl": "1s", "rate-limit": "0"}
+    with Cluster(store="redis", options=options, start=False,
+                 statekeeper_program="dormouse-crash-statekeeper") as cluster:
+        for process in cluster.statekeepers + cluster.gateways:
+            process.command = [word.replace(BIN + "/", BEFORE + "/") for word in process.command]
+            process.start()
+        cluster.wait_ready()
+        async with stand(cluster, "/ws/upgrade") as (receiver, numbers, sender):
+            for directory in (BIN, BEFORE, BIN):
+                receiver.lose_socket()
+                await sockets_become(cluster, 0, 1)
+                await numbers.send(5)
+                _change(cluster, 0, directory)
+                await numbers.send(5)
+                await receiver.come_back()
+                await receiver.read_until(numbers.sent - 1)
+                assert await sender.addresses() == ["test/receiver", "test/sender"]
+                await numbers.send(5)
+            await receiver.read_until(numbers.sent - 1)
+            assert receiver.numbers == list(range(numbers.sent))
+            ack = await sender.must("hub:publish", {"topic": "news", "type": "number", "data": numbers.sent})
+            assert ack["subscriberCount"] == 1

@@ -8,9 +8,10 @@
 
 #include "common/config/role_limits.h"
 #include "common/json/json_writer.h"
-#include "statekeeper/classes/signal/address.h"
-#include "statekeeper/classes/signal/envelope.h"
-#include "statekeeper/classes/signal/errors.h"
+#include "statekeeper/classes/signal/messages/message_table.h"
+#include "statekeeper/classes/signal/protocol/address.h"
+#include "statekeeper/classes/signal/protocol/envelope.h"
+#include "statekeeper/classes/signal/protocol/errors.h"
 
 namespace dormouse::signal {
 namespace {
@@ -18,7 +19,7 @@ namespace {
 constexpr Duration kIdleCheck{1000};
 constexpr Duration kAnyTime = std::chrono::years(100);  // to connect in; 0 would be: nobody needs to
 
-// Templates are written by the same code that writes the hub's own frames (envelope.h, errors.h), with holes
+// Templates are written by the same code that writes the hub's own frames (protocol/), with holes
 // where the edge fills in: \x01 KIND TEXT \x01, where KIND is f (a field of the request), a (the same, an
 // address), o (what to write when the field before it is missing), c (the same, where the request's addresses
 // are canonical) or v (a value). No JSON that we write has the byte \x01 in it.
@@ -180,7 +181,9 @@ link::ClassProfile EdgeProfile(const Options& options) {
   *profile.mutable_too_large_reply() = TooLarge();
   profile.set_rate_limit(options.rate_limit);
   profile.set_rate_burst(options.rate_burst);
-  profile.add_rate_exempt_types("hub:connect");
+  for (const MessageType& type : MessageTypes()) {
+    if (!type.is_rate_limited) profile.add_rate_exempt_types(std::string(type.type));
+  }
   std::string wrong;  // nothing: the options were checked
   for (const RoleLimit& limit :
        ParseRoleLimits(options.role_limits, &wrong).value_or(std::vector<RoleLimit>())) {

@@ -1,23 +1,27 @@
 #include "statekeeper/classes/signal/signal_hub.h"
 
 #include <algorithm>
-#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include "common/json/json_writer.h"
-#include "statekeeper/classes/signal/absent_sessions.h"
-#include "statekeeper/classes/signal/authentication.h"
-#include "statekeeper/classes/signal/deadlines.h"
+#include "statekeeper/classes/signal/delivery/flow_control.h"
+#include "statekeeper/classes/signal/delivery/mailbox.h"
 #include "statekeeper/classes/signal/edge_profile.h"
-#include "statekeeper/classes/signal/mailbox.h"
-#include "statekeeper/classes/signal/messages.h"
-#include "statekeeper/classes/signal/permissions.h"
-#include "statekeeper/classes/signal/registry.h"
+#include "statekeeper/classes/signal/messages/authentication.h"
+#include "statekeeper/classes/signal/messages/message_table.h"
+#include "statekeeper/classes/signal/messages/permissions.h"
+#include "statekeeper/classes/signal/registry/registry.h"
+#include "statekeeper/classes/signal/registry/subscriptions.h"
+#include "statekeeper/classes/signal/sessions/hand_over.h"
+#include "statekeeper/classes/signal/sessions/mail_inheritance.h"
+#include "statekeeper/classes/signal/sessions/resumption.h"
+#include "statekeeper/classes/signal/sessions/returned_mail.h"
+#include "statekeeper/classes/signal/sessions/session_events.h"
 #include "statekeeper/classes/signal/signal_class.h"
-#include "statekeeper/classes/signal/subscriptions.h"
+#include "statekeeper/classes/signal/state/deadlines.h"
 
 namespace dormouse::signal {
 namespace {
@@ -25,32 +29,16 @@ namespace {
 // Rows, roughly, that one run of the alarm removes: a mass expiry does not hold up the hub's messages.
 constexpr size_t kRowsPerAlarm = 256;
 
-using Handler = void (*)(Call&);
-
-const std::map<std::string_view, Handler>& Handlers() {
-  static const std::map<std::string_view, Handler> handlers = {
-      {"hub:connect", OnHubConnect},         {"hub:heartbeat", OnHubHeartbeat},
-      {"hub:disconnect", OnHubDisconnect},   {"hub:refresh_token", OnHubRefreshToken},
-      {"hub:register", OnHubRegister},       {"hub:renew", OnHubRenew},
-      {"hub:unregister", OnHubUnregister},   {"hub:discover", OnHubDiscover},
-      {"hub:list_actors", OnHubListActors},  {"hub:send", OnHubSend},
-      {"hub:broadcast", OnHubBroadcast},     {"hub:subscribe", OnHubSubscribe},
-      {"hub:unsubscribe", OnHubUnsubscribe}, {"hub:publish", OnHubPublish},
-      {"hub:queue_stats", OnHubQueueStats},  {"hub:metrics", OnHubMetrics},
-  };
-  return handlers;
-}
-
 std::string KnownTypes() {
-  std::string types;
-  for (const auto& [type, handler] : Handlers()) types.append(types.empty() ? "" : ", ").append(type);
-  return types;
+  std::string names;
+  for (const MessageType& type : MessageTypes()) names.append(names.empty() ? "" : ", ").append(type.type);
+  return names;
 }
 
-// Not hub:connect: clients' clocks are wrong, and it is the first that tells them so.
 bool IsExpired(const Call& call) {
   const Envelope& request = call.request;
-  return request.type != "hub:connect" && request.ttl_ms.has_value() && request.timestamp_ms.has_value() &&
+  return !(call.type != nullptr && call.type->begins_session) && request.ttl_ms.has_value() &&
+         request.timestamp_ms.has_value() &&
          static_cast<double>(call.arrived_ms) > *request.timestamp_ms + *request.ttl_ms;
 }
 
@@ -110,7 +98,7 @@ SignalHub::SignalHub(const Options& options, const TokenAuthority* authority, Re
 
 void SignalHub::OnWake(Context& context) {
   memory_.awake_since_ms = context.now_ms();
-  AbsentSessions(context, options_, memory_).Load();
+  AbsenceTable(sessions(context)).Load();
 }
 
 void SignalHub::OnConnect(Context& context, const Connection& connection, const link::OpenRequest& request) {
@@ -126,8 +114,9 @@ void SignalHub::OnMessage(Context& context, const Connection& from, const Messag
     FailUnaddressed(context, from, {ErrorCode::kInternalError, std::string(wrong), kEnvelopeHint});
     return;
   }
-  if (!memory_.left_over.empty()) AbsentSessions(context, options_, memory_).ResumeLeftOver();
-  if (!memory_.successors.empty() && memory_.successors.contains(from.id)) {
+  if (!memory_.resume.to_ask_again.empty()) Resumption(sessions(context)).AskAgain();
+  const auto& successors = memory_.resume.successors;
+  if (!successors.empty() && successors.contains(from.id)) {
     HandleOfSuccessor(context, from, message, request);
     return;
   }
@@ -153,10 +142,9 @@ void SignalHub::Handle(Call& call) {
   if (IsForbidden(call)) return;
   if (IsExpired(call)) {
     FailExpired(call);
-  } else if (!Envelope::IsHubType(request.type)) {
-    OnApplicationMessage(call);
-  } else if (const auto handler = Handlers().find(request.type); handler != Handlers().end()) {
-    handler->second(call);
+  } else if (call.type != nullptr) {
+    if (!call.type->is_activity) call.context.DoNotStayAwake();
+    call.type->handler(call);
   } else {
     call.Fail(
         {ErrorCode::kInternalError, "This hub does not know the type \"" + request.type + "\".",
@@ -172,10 +160,9 @@ void SignalHub::OnBackpressure(Context& context, const Connection& connection, b
 void SignalHub::OnClose(Context& context, const Connection& connection, const CloseInfo& info) {
   memory_.failed_connects.erase(connection.id);
   FlowControl(context, memory_.congestion).OnEnd(connection.id);
-  AbsentSessions(context, options_, memory_).OnClose(connection.id, LoadSession(connection), info);
-  const auto waits = memory_.absent.find(connection.id);
-  if (waits != memory_.absent.end() && waits->second == connection.id &&
-      !memory_.ended.contains(connection.id)) {
+  OnSocketClosed(sessions(context), connection.id, LoadSession(connection), info);
+  const ConnectionId* holder = memory_.absent.HolderOf(connection.id);
+  if (holder != nullptr && *holder == connection.id && !memory_.absent.HasEnded(connection.id)) {
     Registry(context, memory_).OnSocketLost(connection, options_.resume_window.count());
   }
 }
@@ -193,9 +180,9 @@ void SignalHub::OnAlarm(Context& context) {
     if (left == 0) break;
     deadlines.Remove(due_ms, subject);
     if (const std::optional<ConnectionId> session = Deadlines::SessionOf(subject)) {
-      const size_t touched = AbsentSessions(context, options_, memory_).OnDeadline(*session, left);
+      const size_t touched = OnSessionDeadline(sessions(context), *session, left);
       left -= std::clamp<size_t>(touched, 1, left);
-      HandleClaims(context, *session);
+      HandleWaitingRegisters(context, *session);
     } else {
       Registry(context, memory_).OnDeadline(subject, &to_ask);
       --left;
@@ -206,39 +193,39 @@ void SignalHub::OnAlarm(Context& context) {
 }
 
 void SignalHub::OnUndelivered(Context& context, const ConnectionId& closed, const Message& message) {
-  AbsentSessions(context, options_, memory_).OnUndelivered(closed, message);
+  ReturnedMail(sessions(context)).OnUndelivered(closed, message);
 }
 
 void SignalHub::OnLost(Context& context, const ConnectionId& closed, const Lost& lost) {
-  AbsentSessions(context, options_, memory_).OnLost(closed, lost);
+  ReturnedMail(sessions(context)).OnLost(closed, lost);
 }
 
 void SignalHub::OnRecalled(Context& context, const ConnectionId& closed) {
-  AbsentSessions(context, options_, memory_).OnRecalled(closed);
-  HandleClaims(context, closed);
+  Resumption(sessions(context)).OnRecalled(closed);
+  HandleWaitingRegisters(context, closed);
 }
 
-void SignalHub::HandleClaims(Context& context, const ConnectionId& holder) {
-  for (const Absence::Claim& claim : AbsentSessions(context, options_, memory_).TakeClaims(holder)) {
-    const auto from = ConnectionId::FromBytes(claim.connection());
+void SignalHub::HandleWaitingRegisters(Context& context, const ConnectionId& holder) {
+  for (const WaitingRegister& waiting : MailInheritance(sessions(context)).TakeRegisters(holder)) {
+    const auto from = ConnectionId::FromBytes(waiting.connection());
     const std::optional<Connection> connection = from ? context.FindConnection(*from) : std::nullopt;
     Envelope request;
-    if (!connection.has_value() || !ParseEnvelope(claim.frame(), &request).empty()) continue;
-    Message message = Message::Text(claim.frame());
-    message.received_ms = claim.received_ms();
+    if (!connection.has_value() || !ParseEnvelope(waiting.frame(), &request).empty()) continue;
+    Message message = Message::Text(waiting.frame());
+    message.received_ms = waiting.received_ms();
     Call call(context, *connection, message, request, parts());
     Handle(call);
   }
 }
 
 void SignalHub::OnConfirmed(Context& context, const ConnectionId& open) {
-  AbsentSessions(context, options_, memory_).OnConfirmed(open);
+  HandOver(sessions(context)).OnConfirmed(open);
 }
 
 std::vector<std::pair<std::string, int64_t>> SignalHub::Describe(Context& context) {
   return {{"registrations", static_cast<int64_t>(Registry(context, memory_).row_count())},
           {"subscriptions", Subscriptions(context).CountAll()},
-          {"absent_sessions", static_cast<int64_t>(AbsentSessions(context, options_, memory_).Count())},
+          {"absent_sessions", static_cast<int64_t>(memory_.absent.CountSessions())},
           {"kept_messages", static_cast<int64_t>(CountKeptMessages(context))}};
 }
 

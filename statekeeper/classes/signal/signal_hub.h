@@ -2,15 +2,15 @@
 #pragma once
 
 #include "common/config/options.h"
-#include "statekeeper/classes/signal/call.h"
+#include "statekeeper/classes/signal/messages/call.h"
 #include "statekeeper/hub/hub.h"
 
 namespace dormouse::signal {
 
 class SignalHub : public Hub {
  public:
-  // `options` and `authority` (nullptr: authentication is off) must outlive the hub.
-  // The same of `resume_metrics`; nullptr: nothing is counted.
+  // What is passed must outlive the hub. `authority`: nullptr if authentication is off; `resume_metrics`:
+  // nullptr if nothing is to be counted.
   SignalHub(const Options& options, const TokenAuthority* authority, ResumeMetrics* resume_metrics);
 
   void OnWake(Context& context) override;
@@ -30,12 +30,13 @@ class SignalHub : public Hub {
 
  private:
   HubParts parts() { return {options_, authority_, memory_}; }
+  SessionParts sessions(Context& context) { return {context, options_, memory_}; }
   void Handle(Call& call);
   void HandleOfSuccessor(Context& context, const Connection& from, const Message& message,
                          const Envelope& request);
 
-  // Registrations that waited for mail (absent_heirs.cc).
-  void HandleClaims(Context& context, const ConnectionId& holder);
+  // Registrations that waited for mail of a session (sessions/mail_inheritance.h).
+  void HandleWaitingRegisters(Context& context, const ConnectionId& holder);
 
   const Options& options_;
   const TokenAuthority* const authority_;
