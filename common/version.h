@@ -5,7 +5,7 @@
 
 namespace dormouse {
 
-// "0.1.0 (commit 5d0df79ab12c)"; without the parentheses where the build did not know its commit. A commit
+// "0.2.0 (commit 5d0df79ab12c)"; without the parentheses where the build did not know its commit. A commit
 // that ends in
 // "-dirty" had changes beside it.
 std::string VersionText();

@@ -22,9 +22,6 @@ namespace {
 
 constexpr std::string_view kConfigFlag = "--config";
 constexpr int kWrongUsage = 2;
-// Of several values, separated by commas.
-constexpr const char* kLists[] = {"--statekeepers", "--allowed-origins", "--trusted-proxies", "--role-limits",
-                                  "--disabled-classes"};
 
 bool IsFlag(const std::string& word, std::string_view option) {
   if (!word.starts_with("--") || std::string_view(word).substr(2, option.size()) != option) return false;
@@ -81,6 +78,20 @@ int LineOf(const std::string& file, std::string_view option) {
   return line;
 }
 
+// Those of the process that may change while it runs, in lines.
+std::string Changing(const OptionTable& table) {
+  std::string text;
+  size_t width = 0;
+  for (const OptionTable::Row& row : table.rows()) {
+    if (!row.is_used || !row.may_change) continue;
+    width += row.name.size() + 1;
+    text += text.empty() ? "" : width > 100 ? "\n" : " ";
+    if (width > 100) width = row.name.size();
+    text += row.name;
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string_view NameOf(Process process) { return process == Process::kGateway ? "gateway" : "statekeeper"; }
@@ -105,10 +116,10 @@ struct Configuration::Parsed {
     app.allow_config_extras(CLI::config_extras_mode::error);
     app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
     DeclareOptions(&table, &options);
-    for (const char* list : kLists) {
-      app.get_option(list)->multi_option_policy(CLI::MultiOptionPolicy::Throw)->delimiter(',');
-    }
-    app.footer("--set NAME=VALUE is the same as --NAME VALUE.");
+    app.footer(
+        "--set NAME=VALUE is the same as --NAME VALUE.\n\n"
+        "SIGHUP reads the file of --config again. These change then, the others at the next start:\n" +
+        Changing(table));
     app.add_flag("--check-config", check,
                  "Print the options in effect as a config file, passwords hidden, and end")
         ->configurable(false);
@@ -219,7 +230,7 @@ std::optional<Configuration> Configuration::ReadAgain(std::string* wrong) const 
   for (size_t i = 0; i < now.table.rows().size(); ++i) {
     const OptionTable::Row& mine = now.table.rows()[i];
     const OptionTable::Row& read = parsed->table.rows()[i];
-    if (!mine.is_used || MayChange(mine.name) || mine.as_word() == read.as_word()) continue;
+    if (!mine.is_used || mine.may_change || mine.as_word() == read.as_word()) continue;
     const std::string word = WithoutPasswords(read.as_word());
     pending.emplace_back(mine.name, word.empty() ? "none" : word);
     read.copy(read.value, mine.value);
@@ -244,7 +255,7 @@ void Configuration::TakeOver(const Parsed& parsed) {
                          .value = WithoutPasswords(row.as_word()),
                          .source = SourceOf(row.name),
                          .line = LineOf(file_, row.name),
-                         .may_change = MayChange(row.name)});
+                         .may_change = row.may_change});
   }
 }
 

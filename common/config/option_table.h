@@ -20,9 +20,11 @@ namespace dormouse {
 class OptionTable {
  public:
   enum User { kGateway = 1, kStatekeeper = 2, kBoth = 3 };
+  enum Change { kAtStart, kWhileRunning };  // when the config file's value is taken over; the second: SIGHUP
   struct Row {
     std::string name;
     bool is_used = false;                      // by this process
+    bool may_change = false;                   // while it runs
     std::function<std::string()> as_file;      // the value as a config file would say it
     std::function<std::string()> as_word;      // as a command line would
     void* value = nullptr;                     // in the Options that the table was made for
@@ -32,14 +34,25 @@ class OptionTable {
   OptionTable(CLI::App* app, Process process)
       : app_(app), me_(process == Process::kGateway ? kGateway : kStatekeeper) {}
 
+  // `unit`: a word for what a value is, or all the words that it can be: "off|deflate". Of lists several may
+  // be given, separated by commas. `help`: a sentence, for --help and deploy/configure.md.
   template <typename T>
-  void Plain(User user, const std::string& name, T* value, const std::string& help) {
+  void Plain(User user, Change change, const std::string& name, T* value, const std::string& unit,
+             const std::string& help) {
+    CLI::Option* const option = app_->add_option("--" + name, *value)->capture_default_str();
+    if constexpr (std::is_same_v<T, bool>) option->default_str(AsWord(*value));
+    if constexpr (std::is_same_v<T, std::vector<std::string>>) {
+      option->multi_option_policy(CLI::MultiOptionPolicy::Throw)->delimiter(',');
+    }
     Add(
-        user, name, help, app_->add_option("--" + name, *value)->capture_default_str(), value,
-        [value] { return InFile(*value); }, [value] { return AsWord(*value); });
+        user, change, name, unit, help, option, value, [value] { return InFile(*value); },
+        [value] { return AsWord(*value); });
   }
-  void Time(User user, const std::string& name, Duration* value, const std::string& help);
-  void Size(User user, const std::string& name, uint64_t* value, const std::string& help);
+  void Flag(User user, Change change, const std::string& name, bool* value, const std::string& help) {
+    Plain(user, change, name, value, "true|false", help);
+  }
+  void Time(User user, Change change, const std::string& name, Duration* value, const std::string& help);
+  void Size(User user, Change change, const std::string& name, uint64_t* value, const std::string& help);
 
   const std::vector<Row>& rows() const { return rows_; }
   std::vector<std::string> names() const;
@@ -60,17 +73,19 @@ class OptionTable {
   static std::string AsWord(const std::vector<std::string>& values);
 
   template <typename T>
-  void Converted(User user, const std::string& name, T* value, const std::string& help,
-                 T (*parse)(const std::string&), std::string (*print)(T));
+  void Converted(User user, Change change, const std::string& name, T* value, const std::string& unit,
+                 const std::string& help, T (*parse)(const std::string&), std::string (*print)(T));
   template <typename T>
-  void Add(User user, const std::string& name, const std::string& help, CLI::Option* option, T* value,
-           std::function<std::string()> as_file, std::function<std::string()> as_word) {
-    Describe(user, name, help, option);
+  void Add(User user, Change change, const std::string& name, const std::string& unit,
+           const std::string& help, CLI::Option* option, T* value, std::function<std::string()> as_file,
+           std::function<std::string()> as_word) {
+    Describe(user, name, unit, help, option);
     rows_.push_back(
-        {name, (user & me_) != 0, std::move(as_file), std::move(as_word), value,
+        {name, (user & me_) != 0, change == kWhileRunning, std::move(as_file), std::move(as_word), value,
          [](void* to, const void* from) { *static_cast<T*>(to) = *static_cast<const T*>(from); }});
   }
-  void Describe(User user, const std::string& name, const std::string& help, CLI::Option* option) const;
+  void Describe(User user, const std::string& name, const std::string& unit, const std::string& help,
+                CLI::Option* option) const;
 
   CLI::App* const app_;
   const User me_;
@@ -80,10 +95,8 @@ class OptionTable {
 // DORMOUSE_ + the option's name in capitals.
 std::string EnvironmentName(std::string_view option);
 
-// In options.cc: registers all that there are; what no single one's parser can see, a sentence or nothing;
-// whether an option may change while a process runs.
+// In options.cc: registers all that there are; what no single one's parser can see, a sentence or nothing.
 void DeclareOptions(OptionTable* table, Options* options);
 std::string Inconsistency(const Options& options);
-bool MayChange(std::string_view option);
 
 }  // namespace dormouse

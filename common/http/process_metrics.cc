@@ -98,13 +98,13 @@ void AddProcessMetrics(std::vector<MetricFamily>* families) {
   }
   rlimit descriptors{};
   getrlimit(RLIMIT_NOFILE, &descriptors);
-  families->push_back(Single("process_open_fds", "File descriptors that the process has open",
+  families->push_back(Single("process_open_fds", "Open file descriptors: one for each socket",
                              MetricType::Gauge, OpenDescriptors()));
-  families->push_back(Single("process_max_fds", "File descriptors that the process may have open",
-                             MetricType::Gauge, static_cast<double>(descriptors.rlim_cur)));
+  families->push_back(Single("process_max_fds", "File descriptors that there may be", MetricType::Gauge,
+                             static_cast<double>(descriptors.rlim_cur)));
 
   MetricFamily build =
-      Family("dormouse_build_info", "1; the labels say which build this is", MetricType::Gauge);
+      Family("dormouse_build_info", "1; the labels say which build it is", MetricType::Gauge);
   Add(&build, 1,
       {{"version", DORMOUSE_VERSION}, {"commit", CommitText().empty() ? "unknown" : CommitText()}});
   families->push_back(std::move(build));

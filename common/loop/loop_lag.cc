@@ -16,7 +16,9 @@ prometheus::Histogram& LoopLag::NewHistogram(prometheus::Registry* registry,
                                              const prometheus::Labels& labels) {
   return prometheus::BuildHistogram()
       .Name("dormouse_loop_lag_seconds")
-      .Help("How long a turn of the event loop took, which is how long what came meanwhile had to wait")
+      .Help(
+          "How long a turn of the event loop took, which is how long what came meanwhile had to wait: 10 ms "
+          "at most is what bounds are made for")
       .Register(*registry)
       .Add(labels, kBuckets);
 }

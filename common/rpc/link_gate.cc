@@ -110,7 +110,9 @@ LinkGate::LinkGate(std::shared_ptr<const LinkCredentials> credentials,
     : credentials_(std::move(credentials)), admin_key_(std::move(admin_key)) {
   auto& refusals = prometheus::BuildCounter()
                        .Name("dormouse_link_refusals_total")
-                       .Help("Calls over TCP that were refused, by reason")
+                       .Help(
+                           "Calls over TCP (listen) that were refused; token: bad, or too old; handshake: of "
+                           "TLS, also where others refused this one")
                        .Register(*registry);
   no_token_ = &refusals.Add({{"reason", "no_token"}});
   bad_token_ = &refusals.Add({{"reason", "token"}});

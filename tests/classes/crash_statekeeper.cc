@@ -17,9 +17,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "statekeeper/classes/echo/echo_class.h"
-#include "statekeeper/classes/signal/signal_class.h"
-#include "statekeeper/server.h"
+#include "statekeeper/statekeeper_main.h"
 
 namespace dormouse {
 namespace {
@@ -90,9 +88,7 @@ class CrashClass : public HubClass {
 
 int main(int argc, char** argv) {
   using namespace dormouse;
-  return RunStatekeeper(argc, argv, [](const Options& options, HubClassRegistry* classes, std::string*) {
-    classes->Register(NewEchoClass(options));
-    classes->Register(NewSignalClass(options, nullptr));
+  return StatekeeperMain(argc, argv, [](const Options&, HubClassRegistry* classes, std::string*) {
     classes->Register(std::make_unique<CrashClass>());
     return true;
   });

@@ -14,9 +14,7 @@
 #include <string>
 #include <string_view>
 
-#include "statekeeper/classes/echo/echo_class.h"
-#include "statekeeper/classes/signal/signal_class.h"
-#include "statekeeper/server.h"
+#include "statekeeper/statekeeper_main.h"
 
 namespace dormouse {
 namespace {
@@ -72,9 +70,7 @@ class PlainClass : public HubClass {
   link::ClassProfile profile_;
 };
 
-bool RegisterAll(const Options& options, HubClassRegistry* classes, std::string* /*error*/) {
-  classes->Register(NewEchoClass(options));
-  classes->Register(NewSignalClass(options, nullptr));
+bool RegisterBoth(const Options& options, HubClassRegistry* classes, std::string* /*error*/) {
   classes->Register(std::make_unique<PlainClass<MirrorHub>>("mirror", options));
   classes->Register(std::make_unique<PlainClass<CrierHub>>("crier", options));
   return true;
@@ -83,4 +79,4 @@ bool RegisterAll(const Options& options, HubClassRegistry* classes, std::string*
 }  // namespace
 }  // namespace dormouse
 
-int main(int argc, char** argv) { return dormouse::RunStatekeeper(argc, argv, dormouse::RegisterAll); }
+int main(int argc, char** argv) { return dormouse::StatekeeperMain(argc, argv, dormouse::RegisterBoth); }

@@ -57,7 +57,7 @@ def _tests():
 @functools.cache
 def _hyphenated():
     """Options, drills and programs."""
-    options = re.findall(r'table->\w+\(\s*k\w+,\s*"([\w-]+)"', _read("common/config/options.cc"))
+    options = re.findall(r'table->\w+\(\s*k\w+,\s*k\w+,\s*"([\w-]+)"', _read("common/config/options.cc"))
     drills = [os.path.basename(path)[:-3].replace("_", "-") for path in _files()
               if re.fullmatch(r"tests/drills/drills/[a-z]\w*\.py", path)]
     programs = [name for path in _files() if path.endswith("CMakeLists.txt")
@@ -148,6 +148,15 @@ def test_every_invariant_has_a_guard():
 
 # --- Who may include whom.
 
+# What the headers of others begin with, and what has to be linked for them.
+_LIBRARY_OF = {
+    r"absl/": "PkgConfig::ABSL_STRINGS", r"boost/context/": "Boost::context", r"CLI/": "CLI11::CLI11", r"ev\.h": "${EV_LIBRARY}",
+    r"(?:fmt|spdlog)/": "spdlog::spdlog", r"google/protobuf/": "PkgConfig::PROTOBUF", r"grpc(?:pp)?/": "PkgConfig::GRPCPP",
+    r"hiredis/": "PkgConfig::HIREDIS", r"jwt\.h": "PkgConfig::LIBJWT", r"openssl/ssl\.h": "PkgConfig::LIBSSL",
+    r"openssl/(?!ssl\.h)": "PkgConfig::LIBCRYPTO", r"prometheus/": "${PROMETHEUS_CORE_LIBRARY}", r"re2/": "PkgConfig::RE2",
+    r"sqlite3\.h": "SQLite::SQLite3", r"xxhash\.h": "PkgConfig::XXHASH", r"zlib\.h": "PkgConfig::ZLIB",
+}
+
 
 def _folder(path):
     folder = os.path.dirname(path)
@@ -228,3 +237,34 @@ def test_folders_include_what_the_table_says():
         if folder not in ("gateway", "statekeeper"):
             assert not {_folder(header) for header in headers} & _linked(folder), folder
             assert folders <= _linked(folder) | {folder}, folder
+
+
+def _externals_linked(library):
+    """Libraries of others that it is linked with, in whatever way; generated code comes with gRPC."""
+    waiting, seen = [library], {library}
+    while waiting:
+        for name in _libraries().get(waiting.pop(), ((), ()))[1]:
+            if name not in seen:
+                seen.add(name)
+                waiting.append(name)
+    return seen | ({"PkgConfig::GRPCPP", "PkgConfig::PROTOBUF"} if "dormouse_proto_generated" in seen else set())
+
+
+def _externals_included(library):
+    """Of a library's sources, and of the headers beside them that they include."""
+    waiting = [file for file in _libraries()[library][0] if file.endswith(".cc")]
+    seen = set(waiting)
+    while waiting:
+        path = waiting.pop()
+        text = _read(path)
+        for header in re.findall(r'^#include "([^"]+)"', text, re.M):
+            if header in _files() and _folder(header) == _folder(path) and header not in seen:
+                seen.add(header)
+                waiting.append(header)
+        for header in re.findall(r"^#include <([^>]+)>", text, re.M):
+            yield from (linked for begin, linked in _LIBRARY_OF.items() if re.match(begin, header))
+
+
+@pytest.mark.parametrize("library", sorted(_libraries()))
+def test_a_library_links_what_it_includes(library):
+    assert set(_externals_included(library)) <= _externals_linked(library)

@@ -1,10 +1,10 @@
-"""What the documents say of the options is what the source says."""
+"""The documents say what the code says, and their links lead somewhere."""
 
 import os
 import re
 import subprocess
 
-from cluster import REPOSITORY
+from cluster import BIN, REPOSITORY
 
 
 def _read(*path):
@@ -12,56 +12,10 @@ def _read(*path):
         return file.read()
 
 
-def _shown(kind, value):
-    """A default of common/config/options.h as a user writes it."""
-    value = value.strip('{}"').strip('"').replace("'", "")
-    if kind == "Time":
-        milliseconds = int(value)
-        unit, factor = next(unit for unit in (("h", 3600000), ("m", 60000), ("s", 1000), ("ms", 1))
-                            if milliseconds % unit[1] == 0)
-        return f"{milliseconds // factor}{unit}"
-    if kind == "Size":
-        number, shift = re.fullmatch(r"(\d+)u << (\d+)", value).groups()
-        return number + {"10": "KiB", "20": "MiB", "30": "GiB"}[shift]
-    return value
-
-
-def test_option_table_is_the_one_of_the_source():
-    defaults = dict(re.findall(r"^  [^\s/].*? (\w+?)(?: = |(?=\{))(.*);", _read("common", "config", "options.h"), re.M))
-    declared = re.findall(r'table->(Plain|Time|Size)\(\s*k(\w+),\s*"([\w-]+)",\s*&o->(\w+),\s*"(.*?)"\);',
-                          _read("common", "config", "options.cc"), re.S)
-    assert len(declared) > 25
-    rows = [[cell.strip() for cell in line.strip("|").split("|")]
-            for line in _read("deploy", "configure.md").splitlines() if line.startswith("| `")]
-    table = {row[0].strip("`"): row[1:] for row in rows if len(row) == 5}
-    for kind, user, name, field, sentence in declared:
-        sentence = re.sub(r'"\s*"', "", sentence)
-        default, _, used_by, told = table[name]
-        assert (used_by, told) == (user.lower(), sentence), name
-        if field in defaults:
-            assert default == f"`{_shown(kind, defaults[field])}`", name
-    assert {name for _, _, name, _, _ in declared} <= table.keys()
-
-
-def test_what_sighup_changes_is_what_the_source_says():
-    source = _read("common", "config", "options.cc").partition("kChangeable[] = {")[2].partition("};")[0]
-    changeable = re.findall(r'"([\w-]+)"', source)
-    assert len(changeable) == len(set(changeable)) > 25
-    section = _read("deploy", "configure.md").partition("## Changing options without a restart")[2].partition("\n## ")[0]
-    listed = [name for line in section.splitlines() if line.startswith("| ") for name in re.findall(r"`([\w-]+)`", line)]
-    assert sorted(listed) == sorted(changeable)
-    declared = set(re.findall(r'table->\w+\(\s*k\w+,\s*"([\w-]+)"', _read("common", "config", "options.cc")))
-    assert set(changeable) <= declared
-
-
-def test_compose_passes_every_option_on():
-    declared = set(re.findall(r'table->\w+\(\s*k\w+,\s*"([\w-]+)"', _read("common", "config", "options.cc")))
-    assert len(declared) > 25
-    compose = _read("docker-compose.yml")
-    passed_on = set(re.findall(r"^  (DORMOUSE_\w+):$", compose.partition("x-service")[0], re.M))
-    # It says itself where things listen, where they find each other and where they keep things.
-    decided = {"data", "listen", "admin", "statekeepers", "web-root", "store", "advertise"}
-    assert passed_on == {"DORMOUSE_" + name.upper().replace("-", "_") for name in declared - decided}
+def test_what_repeats_the_code_says_what_it_says():
+    done = subprocess.run(["deploy/document", "--check", "--bin", BIN], cwd=REPOSITORY, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
 
 
 def test_the_newest_version_in_the_changelog_is_the_one_of_the_build():

@@ -18,13 +18,11 @@ def _table():
     metrics = {process: {} for process in PROCESSES}
     for line in lines:
         cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if len(cells) != 6 or cells[0] not in (*PROCESSES, "both"):
+        if len(cells) != 5 or cells[0] not in (*PROCESSES, "both"):
             continue
         for process in PROCESSES if cells[0] == "both" else (cells[0],):
-            only, _, of_it = cells[4].rpartition(": ")
-            labels = set(re.findall(r"`(\w+)`", of_it)) if only in ("", process) else set()
             assert cells[1] not in metrics[process], f"{cells[1]} twice"
-            metrics[process][cells[1].strip("`")] = (cells[2], labels)
+            metrics[process][cells[1].strip("`")] = (cells[2], set(re.findall(r"`(\w+)`", cells[3])))
     return metrics
 
 

@@ -15,11 +15,10 @@ def _question(kind):
     return (rf"""dormousectl --json --timeout 1s {words} 2>/dev/null | sed -n 's/^ *"{key}": "\([^"]*\)".*/\1/p'""")
 
 
-def _kind(program, option):
+def _kind(option):
     """(what its value is, the words that it can be)"""
-    words = option.choices or program.choices.get(option.name.removeprefix("--"), ())
-    if words:
-        return _WORDS, words
+    if option.choices:
+        return _WORDS, option.choices
     if option.value == "CLASS/NAME":
         return _HUB, ()
     if option.value == "ID|ADDRESS":
@@ -92,12 +91,12 @@ _BASH_VALUES = {
 _OPERANDS = {_HUB: "hub", _STATEKEEPER: "statekeeper"}
 
 
-def _bash_patterns(program, options, pattern):
+def _bash_patterns(options, pattern):
     """The branches of a case, one for all options whose values are alike."""
     branches = {}
     for option in options:
         if option.value:
-            kind, words = _kind(program, option)
+            kind, words = _kind(option)
             then = (f"""mapfile -t COMPREPLY < <(compgen -W '{" ".join(words)}' -- "$cur")""" if kind == _WORDS
                     else _BASH_VALUES[kind])
             branches.setdefault(then, []).append(pattern.format(option.name))
@@ -110,14 +109,14 @@ def _bash(program, command):
         path = _path(each)
         if path:
             paths.append(f"'{path}'")
-            values += _bash_patterns(program, each.options, f"'{path} {{}}'")
+            values += _bash_patterns(each.options, f"'{path} {{}}'")
         # A command's own commands; else what its operand is.
         subcommands = " ".join(sub.words[-1] for sub in each.commands)
-        operand = _OPERANDS.get(_kind(program, each.positionals[0])[0], "") if each.positionals else ""
+        operand = _OPERANDS.get(_kind(each.positionals[0])[0], "") if each.positionals else ""
         options = " ".join(sorted({option.name for option in [*command.options, *each.options]}))
         commands += f"        '{path}') options='{options}' words='{subcommands}' operand='{operand}' ;;\n"
     # Commands take the options of the program, too, unless they have one of that name.
-    values += _bash_patterns(program, command.options, "*' {}'")
+    values += _bash_patterns(command.options, "*' {}'")
     return _BASH.format(name=program.name, id=_identifier(program.name), values=values, commands=commands,
                         paths=" | ".join(paths) or "''", hubs=_question(_HUB), statekeepers=_question(_STATEKEEPER))
 
@@ -150,7 +149,7 @@ def _zsh_text(text):
 
 
 def _zsh_value(program, option):
-    kind, words = _kind(program, option)
+    kind, words = _kind(option)
     name = _identifier(program.name)
     return {_FILE: "_files", _DIRECTORY: "_files -/", _HUB: f"_{name}_hubs", _STATEKEEPER: f"_{name}_statekeepers",
             _WORDS: f"({' '.join(words)})", _ANYTHING: " "}[kind]
@@ -211,11 +210,11 @@ def _fish_text(text):
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-def _fish_value(program, option):
+def _fish_value(option):
     """What comes behind `complete`: whether a value is needed, and which."""
     if not option.value:
         return ""
-    kind, words = _kind(program, option)
+    kind, words = _kind(option)
     return {_FILE: " -r -F", _DIRECTORY: " -x -a '(__fish_complete_directories)'", _ANYTHING: " -x",
             _WORDS: f" -x -a {_fish_text(' '.join(words))}"}.get(kind) or f" -x -a {_fish_text(f'({_question(kind)})')}"
 
@@ -229,10 +228,10 @@ def _fish(program, command):
         here = f" -n '{condition}'" if condition else ""
         for option in each.options:
             short = "".join(f" -s {other[1:]}" for other in option.names if not other.startswith("--"))
-            out += (f"complete -c {name}{here}{short} -l {option.name.removeprefix('--')}{_fish_value(program, option)}"
+            out += (f"complete -c {name}{here}{short} -l {option.name.removeprefix('--')}{_fish_value(option)}"
                     f" -d {_fish_text(option.text)}\n")
         for operand in each.positionals:
-            if value := _fish_value(program, operand).removeprefix(" -x"):
+            if value := _fish_value(operand).removeprefix(" -x"):
                 out += f"complete -c {name}{here}{value}\n"
         if each.commands:
             listed = " ".join(sub.words[-1] for sub in each.commands)

@@ -66,7 +66,7 @@ def _option(head, text):
         option.choices = tuple(listed[1].split(","))
     elif "->" in condition:
         option.choices = tuple(re.findall(r"(\w+)->", condition))
-    elif re.fullmatch(r"[a-z]+(\|[a-z]+)+", option.value):
+    elif re.fullmatch(r"[a-z]\w*(\|\w+)+", option.value):
         option.choices = tuple(option.value.split("|"))
     elif option.value == "BOOLEAN":
         option.choices = ("true", "false")

@@ -33,8 +33,6 @@ class Program:
     see_also: tuple = ()
     examples: tuple = ()  # (what for, command line)
     server: bool = False
-    # Option -> words that it takes, where neither the option's type nor its text lists them.
-    choices: dict = dataclasses.field(default_factory=dict)
 
     @property
     def short(self):
@@ -47,10 +45,7 @@ def _server(name, stops, **fields):
         name=name, section=8, server=True, description=_SERVER_DESCRIPTION.format(name=name, stops=stops),
         files=tuple((path.format(name=name, short=short), text.format(name=name)) for path, text in _SERVER_FILES),
         examples=(("Whether the configuration is right, and what is in effect",
-                   f"{name} --config /etc/dormouse/{short}.toml --check-config"),),
-        choices={"log-level": ("trace", "debug", "info", "warn", "error", "off"), "log-format": ("text", "json"),
-                 "auth-algorithm": ("none", "HS256", "RS256", "ES256"), "compression": ("off", "deflate"),
-                 "auth-capabilities": ("original", "strict")}, **fields)
+                   f"{name} --config /etc/dormouse/{short}.toml --check-config"),), **fields)
 
 
 PROGRAMS = (

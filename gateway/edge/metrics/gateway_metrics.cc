@@ -35,51 +35,69 @@ std::array<prometheus::Counter*, kCount> CountersByReason(prometheus::Registry* 
 }  // namespace
 
 GatewayMetrics::GatewayMetrics(prometheus::Registry* registry)
-    : connections(Gauge(registry, "dormouse_connections", "WebSockets that are open")),
+    : connections(Gauge(registry, "dormouse_connections", "Open WebSockets")),
       half_open(Gauge(registry, "dormouse_half_open", "Sockets whose request has not been answered yet")),
       congested(Gauge(registry, "dormouse_connections_congested",
-                      "WebSockets not read because their lane is behind")),
-      inbound_partial_bytes(
-          Gauge(registry, "dormouse_inbound_partial_bytes", "Memory for messages that have come in part")),
-      outbound_queued_bytes(
-          Gauge(registry, "dormouse_outbound_queued_bytes", "Bytes that wait for slow sockets")),
+                      "Sockets not read because their shard has its share of the replay buffer")),
+      inbound_partial_bytes(Gauge(registry, "dormouse_inbound_partial_bytes",
+                                  "Memory for messages that have come in part; inbound-buffer is its bound")),
+      outbound_queued_bytes(Gauge(registry, "dormouse_outbound_queued_bytes",
+                                  "Bytes that wait for clients that read slowly, counted for each of them")),
       outbound_buffer_bytes(Gauge(registry, "dormouse_outbound_buffer_bytes",
-                                  "Memory for what waits for slow sockets, shared bytes counted once")),
-      events_unsettled(Gauge(registry, "dormouse_events_unsettled", "Events not settled by their hubs yet")),
-      replay_buffer_bytes(Gauge(registry, "dormouse_replay_buffer_bytes",
-                                "Memory for events that are not settled, of all statekeeper lanes")),
+                                  "Memory for what waits for clients that read slowly: what several of them "
+                                  "wait for counts once; outbound-buffer is its bound")),
+      events_unsettled(Gauge(registry, "dormouse_events_unsettled",
+                             "Events that would be replayed now; it grows while the statekeeper or the store "
+                             "is away, and falls back")),
+      replay_buffer_bytes(
+          Gauge(registry, "dormouse_replay_buffer_bytes",
+                "Memory for events that are not settled; a lane's part is bounded by replay-buffer")),
       opened(Counter(registry, "dormouse_connections_opened_total", "WebSockets opened")),
       handshake_timeouts(Counter(registry, "dormouse_handshake_timeouts_total",
-                                 "Requests that did not come in time, or before too many others")),
-      accepts_crowded(
-          Counter(registry, "dormouse_accepts_crowded_total", "Sockets accepted with few descriptors left")),
-      events(Counter(registry, "dormouse_events_total", "Events handed to statekeepers")),
+                                 "Requests that did not come in time, or before so many others that a "
+                                 "quarter of all descriptors waited for theirs")),
+      accepts_crowded(Counter(registry, "dormouse_accepts_crowded_total",
+                              "Sockets accepted with few file descriptors left: more gateways are needed")),
+      events(Counter(registry, "dormouse_events_total",
+                     "What clients did (opened, said, closed), handed to statekeepers")),
       event_bytes(Counter(registry, "dormouse_event_bytes_total", "Payload bytes of events")),
-      events_unreadable(Counter(registry, "dormouse_events_unreadable_total",
-                                "Events dropped because their statekeeper cannot read them")),
-      deliveries(
-          Counter(registry, "dormouse_deliveries_total", "Frames written for hubs, one per recipient")),
-      delivery_bytes(Counter(registry, "dormouse_delivery_bytes_total", "Payload bytes written for hubs")),
+      events_unreadable(Counter(
+          registry, "dormouse_events_unreadable_total",
+          "Events dropped because a statekeeper could not read them; their sockets were closed, 1011. Never "
+          "above 0 for nothing (a gateway of a later version?): the log names hub and event")),
+      deliveries(Counter(registry, "dormouse_deliveries_total",
+                         "Frames written to sockets for hubs, one for each recipient")),
+      delivery_bytes(
+          Counter(registry, "dormouse_delivery_bytes_total", "Payload bytes written to sockets for hubs")),
       deliveries_queued(
           Counter(registry, "dormouse_deliveries_queued_total", "Frames that had to wait for their socket")),
       writes(Counter(registry, "dormouse_socket_writes_total", "Writes to clients' sockets: system calls")),
-      auto_responses(Counter(registry, "dormouse_auto_responses_total", "Frames answered at the edge")),
-      rate_limited(Counter(registry, "dormouse_rate_limited_total", "Frames dropped over the rate limit")),
-      oversized(Counter(registry, "dormouse_oversized_total", "Frames dropped over the size limit")),
-      answers_dropped(
-          Counter(registry, "dormouse_edge_answers_dropped_total",
-                  "Answers and errors of the edge that a client was not sent: it got many, or did "
-                  "not read them")),
-      windows_full(Counter(registry, "dormouse_connection_windows_full_total",
-                           "Times that a WebSocket was read no further until its hub had dealt with more")),
-      batch_deliveries(&prometheus::BuildHistogram()
-                            .Name("dormouse_batch_deliveries")
-                            .Help("Deliveries in a batch that a statekeeper lane sent")
-                            .Register(*registry)
-                            .Add({}, prometheus::Histogram::BucketBoundaries{1, 2, 4, 8, 16, 32, 64, 128, 256,
-                                                                             512, 1024})),
-      closes_(CountersByReason(registry, "dormouse_closes_total", "WebSockets closed", kCloseCauseNames)),
-      refusals_(CountersByReason(registry, "dormouse_refusals_total", "Clients that were not let in",
+      auto_responses(Counter(registry, "dormouse_auto_responses_total",
+                             "Frames answered at the edge, heartbeats above all: no hub is woken for them")),
+      rate_limited(Counter(registry, "dormouse_rate_limited_total", "Frames refused over a rate limit")),
+      oversized(Counter(registry, "dormouse_oversized_total", "Frames refused over max-message-size")),
+      answers_dropped(Counter(
+          registry, "dormouse_edge_answers_dropped_total",
+          "Errors and heartbeats' answers that a client was not sent, for it had many or did not read them")),
+      windows_full(Counter(
+          registry, "dormouse_connection_windows_full_total",
+          "Times that a socket was read no further until its hub had dealt with half of connection-window")),
+      batch_deliveries(
+          &prometheus::BuildHistogram()
+               .Name("dormouse_batch_deliveries")
+               .Help("Deliveries in one batch of a statekeeper lane: it grows with load, and costs fall")
+               .Register(*registry)
+               .Add({},
+                    prometheus::Histogram::BucketBoundaries{1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024})),
+      closes_(CountersByReason(
+          registry, "dormouse_closes_total",
+          "WebSockets closed, by who or what closed them; not_admitted: over connect-timeout, partials_full: "
+          "over inbound-buffer, slow_consumer: over outbound-limit, outbound_full: over outbound-buffer, "
+          "rate_limit: far over its rate limit, unreadable: of dormouse_events_unreadable_total",
+          kCloseCauseNames)),
+      refusals_(CountersByReason(registry, "dormouse_refusals_total",
+                                 "Clients that were not let in; not_ready: no statekeeper yet; proxy_header: "
+                                 "connections of trusted-proxies that did not begin as proxy-protocol asks",
                                  kRefusalCauseNames)),
       http_responses_(&prometheus::BuildCounter()
                            .Name("dormouse_http_responses_total")

@@ -33,47 +33,67 @@ const prometheus::Histogram::BucketBoundaries kPowers = {1, 2, 4, 8, 16, 32, 64,
 }  // namespace
 
 LaneMetrics::LaneMetrics(prometheus::Registry* r, uint32_t lane)
-    : hubs_awake(Gauge(r, lane, "dormouse_hubs_awake", "Hubs in memory")),
+    : hubs_awake(Gauge(r, lane, "dormouse_hubs_awake",
+                       "Hubs in memory; sleeping ones are not counted anywhere, they cost nothing")),
       wakes(Counter(r, lane, "dormouse_hub_wakes_total", "Hubs rebuilt in memory")),
       wake_seconds(Histogram(r, lane, "dormouse_hub_wake_seconds",
-                             "Time from the event that woke a hub to its end, reading the store included",
+                             "Time from the event that woke a hub to its end, reading the store included: "
+                             "milliseconds, as long as the store answers",
                              kMilliseconds)),
-      hibernations(Counter(r, lane, "dormouse_hub_hibernations_total", "Idle hubs dropped from memory")),
-      events(Counter(r, lane, "dormouse_events_total", "Events taken from gateways")),
+      hibernations(Counter(r, lane, "dormouse_hub_hibernations_total", "Idle hubs that have left memory")),
+      events(Counter(
+          r, lane, "dormouse_events_total",
+          "What clients did (opened, said, closed), taken from gateways; a replayed one counts again")),
       event_bytes(Counter(r, lane, "dormouse_event_bytes_total", "Payload bytes of events")),
-      batch_events(
-          Histogram(r, lane, "dormouse_batch_events", "Events in a batch that a gateway sent", kPowers)),
-      deliveries(Counter(r, lane, "dormouse_deliveries_total", "Outputs released to gateways")),
+      batch_events(Histogram(r, lane, "dormouse_batch_events", "Events in one batch of a gateway", kPowers)),
+      deliveries(Counter(r, lane, "dormouse_deliveries_total",
+                         "Outputs released to gateways, one for all recipients")),
       delivery_bytes(Counter(r, lane, "dormouse_delivery_bytes_total",
-                             "Payload bytes of outputs, those for many sockets counted once")),
-      commits(Counter(r, lane, "dormouse_commits_total", "Commits that the store answered")),
-      commit_failures(Counter(r, lane, "dormouse_commit_failures_total", "Commits that failed")),
+                             "Payload bytes of outputs, that for many sockets counted once")),
+      commits(Counter(r, lane, "dormouse_commits_total",
+                      "Commits answered by the store: one for each shard and turn, however many events it "
+                      "makes durable")),
+      commit_failures(Counter(r, lane, "dormouse_commit_failures_total",
+                              "Commits that the store did not take in time, or refused")),
       commits_fenced(Counter(r, lane, "dormouse_commits_fenced_total",
-                             "Commits refused because another statekeeper owns the shard")),
-      commit_seconds(Histogram(r, lane, "dormouse_commit_seconds",
-                               "Time from handing a commit to the store to its answer", kMilliseconds)),
+                             "Commits refused because another statekeeper owns the shard: late writes of a "
+                             "deposed owner, which get nowhere")),
+      commit_seconds(
+          Histogram(r, lane, "dormouse_commit_seconds",
+                    "Time from handing a commit to the store to its answer: no client is answered before",
+                    kMilliseconds)),
       alarms(Counter(r, lane, "dormouse_alarms_total", "Alarms delivered to hubs")),
       alarm_lateness(Histogram(r, lane, "dormouse_alarm_lateness_seconds",
-                               "How late alarms were delivered to hubs", kSeconds)),
+                               "How long after its time an alarm was delivered", kSeconds)),
       alarms_ringing(
-          Gauge(r, lane, "dormouse_alarms_due", "Alarms that hubs are dealing with, or are to be")),
+          Gauge(r, lane, "dormouse_alarms_due",
+                "Alarms delivered and not dealt with yet; a hundred or so at once, the others follow")),
       alarm_retries(Counter(r, lane, "dormouse_alarm_retries_total",
                             "Alarms whose handler failed, and which will ring again")),
-      alarms_dropped(Counter(r, lane, "dormouse_alarms_dropped_total",
-                             "Alarms given up because their handler failed again and again")),
+      alarms_dropped(
+          Counter(r, lane, "dormouse_alarms_dropped_total",
+                  "Alarms given up after six retries. Never above 0 for nothing: the log names the hub")),
       given_up(Counter(r, lane, "dormouse_events_given_up_total",
-                       "Events given up because statekeepers died of them (max-attempts)")),
-      unreadable(Counter(r, lane, "dormouse_events_unreadable_total",
-                         "Events dropped because they were not of the shard that they were sent for")),
-      hubs_waiting(Gauge(r, lane, "dormouse_hubs_waiting", "Hubs that wait for their turn (max-handlers)")),
+                       "Events that took max-attempts statekeepers down. Never above 0 for nothing: the log "
+                       "names hub and event")),
+      unreadable(Counter(
+          r, lane, "dormouse_events_unreadable_total",
+          "Events dropped because they could not be read, or are not of the shard that they were sent for. "
+          "Never above 0 for nothing (a gateway of a later version?): the log names hub and event")),
+      hubs_waiting(Gauge(r, lane, "dormouse_hubs_waiting",
+                         "Hubs that wait for their turn because max-handlers handlers of their lane wait for "
+                         "the store; it should fall back to 0")),
       store_healthy(
-          Gauge(r, lane, "dormouse_store_healthy", "1 while all of the store answers and takes changes")),
-      gateways(Gauge(r, lane, "dormouse_gateways_connected", "Gateways with a stream to this lane")),
+          Gauge(r, lane, "dormouse_store_healthy",
+                "1 while all of the store answers and takes changes; else /readyz says what is wrong")),
+      gateways(Gauge(r, lane, "dormouse_gateways_connected", "Gateways that have a stream to this lane")),
       unacknowledged_bytes(Gauge(r, lane, "dormouse_unacknowledged_bytes",
-                                 "Output kept until its gateways have acknowledged it")),
+                                 "Output that gateways have not acknowledged; it grows for one that hangs, "
+                                 "up to 4 times gateway-buffer for each")),
       gateways_given_up(Counter(r, lane, "dormouse_gateways_given_up_total",
-                                "Gateways that stayed away, hung or acknowledged too slowly")),
-      shards_owned(Gauge(r, lane, "dormouse_shards_owned", "Shards that this lane serves")),
+                                "Gateways that stayed away or acknowledged nothing for gateway-grace, or too "
+                                "little for gateway-buffer; the log says which, and why")),
+      shards_owned(Gauge(r, lane, "dormouse_shards_owned", "Shards served by this lane")),
       loop_lag(LoopLag::NewHistogram(r, {{"lane", std::to_string(lane)}})) {}
 
 }  // namespace dormouse

@@ -15,7 +15,8 @@ class ResumeMetrics {
         unknown_(Sessions(registry).Add({{"outcome", "unknown"}})),
         missed_(prometheus::BuildCounter()
                     .Name("dormouse_resume_missed_messages_total")
-                    .Help("Messages that resumed sessions were told they had missed for good")
+                    .Help("Messages that resumed sessions were told they missed for good (over "
+                          "resume-messages or resume-bytes)")
                     .Register(*registry)
                     .Add({})) {}
 
@@ -30,7 +31,9 @@ class ResumeMetrics {
   static prometheus::Family<prometheus::Counter>& Sessions(prometheus::Registry* registry) {
     return prometheus::BuildCounter()
         .Name("dormouse_resumes_total")
-        .Help("Clients that showed a resume token: their session was resumed, or is unknown here")
+        .Help(
+            "Clients that showed a resume token: their session was resumed, or is unknown (over "
+            "resume-window, say), and they got a fresh one")
         .Register(*registry);
   }
 

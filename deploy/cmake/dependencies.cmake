@@ -1,0 +1,22 @@
+# What the libraries of Dormouse are linked with. Found by its own build, and by that of a project which links them
+# (find_package(Dormouse)); deploy/packages has the Debian packages.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(RapidJSON REQUIRED)
+find_package(Boost REQUIRED COMPONENTS context)
+find_package(SQLite3 REQUIRED)
+find_library(PROMETHEUS_CORE_LIBRARY prometheus-cpp-core REQUIRED)
+find_library(EV_LIBRARY ev REQUIRED)
+# gRPC through pkg-config: its CMake package does not name the absl libraries it needs.
+pkg_check_modules(GRPCPP REQUIRED IMPORTED_TARGET grpc++)
+pkg_check_modules(PROTOBUF REQUIRED IMPORTED_TARGET protobuf)
+pkg_check_modules(HIREDIS REQUIRED IMPORTED_TARGET hiredis)
+pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
+pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
+pkg_check_modules(LIBCRYPTO REQUIRED IMPORTED_TARGET libcrypto)
+pkg_check_modules(LIBSSL REQUIRED IMPORTED_TARGET libssl)
+pkg_check_modules(RE2 REQUIRED IMPORTED_TARGET re2)
+pkg_check_modules(ABSL_STRINGS REQUIRED IMPORTED_TARGET absl_strings)
+pkg_check_modules(LIBJWT REQUIRED IMPORTED_TARGET libjwt)

@@ -1,0 +1,27 @@
+#include "statekeeper/statekeeper_main.h"
+
+#include <memory>
+#include <string>
+
+#include "common/auth/token_authority.h"
+#include "statekeeper/classes/echo/echo_class.h"
+#include "statekeeper/classes/signal/signal_class.h"
+
+namespace dormouse {
+
+int StatekeeperMain(int argc, char** argv, const RegisterClasses& more) {
+  std::unique_ptr<TokenAuthority> authority;
+  return RunStatekeeper(
+      argc, argv, [&authority, &more](const Options& options, HubClassRegistry* classes, std::string* error) {
+        if (authority == nullptr && options.auth_algorithm != "none") {
+          authority = NewTokenAuthority(options, error);
+          if (authority == nullptr) return false;
+        }
+        classes->Register(NewEchoClass(options));
+        classes->Register(NewSignalClass(options, authority.get()));
+        if (more != nullptr && !more(options, classes, error)) return false;
+        return classes->Disable(options.disabled_classes, error);
+      });
+}
+
+}  // namespace dormouse
