@@ -216,7 +216,7 @@ int Run(ConfigurationInEffect* in_effect, const RegisterClasses& register_classe
     config.suspects = &suspects;
     config.lease = &lease;
     config.fenced = [&ownership](const ShardEpoch& shard) { ownership->Fenced(shard); };
-    config.spoken_of = [&ownership](const ShardEpoch& shard) { ownership->SpokenOf(shard); };
+    config.spoken_of = [&ownership](const ShardEpoch& shard) { ownership->EpochSeen(shard); };
     lanes.push_back(std::make_unique<Lane>(std::move(config), &classes, stores.get(), registry.get()));
     lane_pointers.push_back(lanes[i].get());
   }

@@ -286,7 +286,7 @@ class Service final : public LinkService {
       out->set_address(member.address);
       out->set_version(member.version);
       out->set_state(ToProto(member.state));
-      out->set_started_ms(member.started_ms);
+      out->set_started_ms(Milliseconds(member.started));
       out->set_lanes(member.lanes);
       out->set_shards(member.shards);
       out->set_suspected(member.suspected);

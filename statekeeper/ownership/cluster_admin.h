@@ -9,16 +9,11 @@
 #include <vector>
 
 #include "common/shard.h"
+#include "common/time.h"
+#include "statekeeper/ownership/members/member.h"
 #include "statekeeper/store/cluster_store.h"
 
 namespace dormouse {
-
-enum class MemberState {
-  kJoining,  // lives, and is given no shards yet: gateways are linking to it
-  kServing,
-  kDraining,  // hands its shards over, and is given none
-  kCutOff,    // of the one that is asked alone: it cannot reach the store, and serves nothing
-};
 
 struct MemberView {
   std::string id;         // its incarnation, 16 hexadecimal digits; new at every start
@@ -26,7 +21,7 @@ struct MemberView {
   std::string unix_path;  // the same service on its own host
   std::string version;    // of the product
   MemberState state = MemberState::kServing;
-  int64_t started_ms = 0;  // wall clock
+  WallTime started;
   uint32_t lanes = 0;
   uint32_t shards = 0;     // that it owns
   bool is_self = false;    // the one that was asked

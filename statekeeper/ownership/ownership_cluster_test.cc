@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <future>
 #include <map>
 #include <memory>
 #include <set>
@@ -12,9 +13,9 @@
 #include "common/ids.h"
 #include "common/rpc/testing/test_trust.h"
 #include "statekeeper/link/link_server.h"
+#include "statekeeper/ownership/members/testing/memory_cluster.h"
 #include "statekeeper/ownership/ownership.h"
-#include "statekeeper/ownership/testing/fake_shard_servers.h"
-#include "statekeeper/ownership/testing/memory_cluster.h"
+#include "statekeeper/ownership/shards/testing/fake_shard_servers.h"
 
 namespace dormouse {
 namespace {
@@ -111,7 +112,7 @@ class Process {
   // A lane finds that it has lost the shard.
   void Fence(ShardId shard) {
     const uint32_t epoch = servers.served().at(shard).epoch;
-    servers.Forget(shard);
+    servers.Fence(shard);
     ownership_->Fenced({shard, epoch});
   }
 
@@ -265,9 +266,9 @@ TEST_F(OwnershipTest, AShardIsTakenAboveTheEpochThatGatewaysKnow) {
   Process* a = Start();
   ASSERT_TRUE(AwaitSettled({a}));
   std::map<ShardId, uint32_t> expected = Epochs();
-  a->ownership()->SpokenOf({6, expected[6]});       // its own
-  a->ownership()->SpokenOf({5, ~0u});               // cannot be
-  a->ownership()->SpokenOf({7, expected[7] + 50});  // of another time
+  a->ownership()->EpochSeen({6, expected[6]});       // its own
+  a->ownership()->EpochSeen({5, ~0u});               // cannot be
+  a->ownership()->EpochSeen({7, expected[7] + 50});  // of another time
   expected[7] += 51;
   ASSERT_TRUE(Await([&] { return Epochs() == expected; }));
   ASSERT_TRUE(AwaitSettled({a}));
@@ -284,7 +285,7 @@ TEST_F(OwnershipTest, AnOwnerThatLagsIsToldOfTheNextOneAndTakesNothingBack) {
   cluster_.Pause(b->name());  // it would take the shard anew, as one of an earlier life
   cluster_.Steal(shard, b->name());
   const uint32_t epoch = Epochs()[shard];
-  a->ownership()->SpokenOf({shard, epoch});
+  a->ownership()->EpochSeen({shard, epoch});
   ASSERT_TRUE(Await([&] { return !a->servers.served().contains(shard); }));
   EXPECT_EQ(cluster_.records().at(shard).owner, b->name());
   EXPECT_EQ(Epochs()[shard], epoch);

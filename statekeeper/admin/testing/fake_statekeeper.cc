@@ -77,7 +77,7 @@ FakeStatekeeper::FakeStatekeeper(FakeCluster* cluster, const std::string& id, co
   if (trust != nullptr) member.address = tcp();
   if (unix_known) member.unix_path = unix_path_;
   member.version = "0.1.0";
-  member.started_ms = 1'700'000'000'000;
+  member.started = WallTime(Duration(1'700'000'000'000));
   member.lanes = 2;
   cluster_->Join(std::move(member));
 }
