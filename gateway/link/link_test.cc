@@ -1,4 +1,4 @@
-// Both ends of the edge link over real sockets: what each promises to the other.
+// StatekeeperRouter and GatewayRouter over real sockets: what the two ends of the link promise each other.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>

@@ -82,7 +82,7 @@ PoisonGuard::Verdict PoisonGuard::Judge() {
       return Verdict::kBegin;
     case Stage::kAwaitsTurn:
     case Stage::kBeingNoted:
-    case Stage::kEnding:
+    case Stage::kBeingCleared:
       break;
   }
   return Verdict::kWait;
@@ -104,7 +104,7 @@ PoisonGuard::Refusal PoisonGuard::Refuse(const HubEvent& event) {
 }
 
 void PoisonGuard::End(bool given_up) {
-  if (stage_ != Stage::kNone) stage_ = Stage::kEnding;
+  if (stage_ != Stage::kNone) stage_ = Stage::kBeingCleared;
   queue_->AddFirst(given_up ? HubEvent(event::NoteGivenUp{}) : HubEvent(event::ClearSuspect{}));
   on_probation_ = given_up || (on_probation_ && ProbationEndMs() > WallMs());
 }

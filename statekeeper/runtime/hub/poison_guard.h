@@ -10,11 +10,11 @@
 // for a while (quarantine), so that a hub whose state is the poison does not take more and more processes
 // with it.
 //
-//   kNone -> kAwaitsTurn -> kHasTurn -> kBeingNoted -> kNoted: handled -> kEnding -> kNone
+//   kNone -> kAwaitsTurn -> kHasTurn -> kBeingNoted -> kNoted: handled -> kBeingCleared -> kNone
 //
 // Between kHasTurn and kNone the hub has the turn of the process. The note, and its end, are events of the
-// hub's own that only write: kBeingNoted and kEnding last until those writes are durable. All this costs
-// nothing while nobody dies.
+// hub's own that only write: kBeingNoted and kBeingCleared last until those writes are durable. All this
+// costs nothing while nobody dies.
 //
 // One lane's thread. A part of an awake hub.
 #pragma once
@@ -83,7 +83,7 @@ class PoisonGuard {
   int64_t QuarantineEndMs() const;
 
  private:
-  enum class Stage { kNone, kAwaitsTurn, kHasTurn, kBeingNoted, kNoted, kEnding };
+  enum class Stage { kNone, kAwaitsTurn, kHasTurn, kBeingNoted, kNoted, kBeingCleared };
 
   // The same for its probation.
   int64_t ProbationEndMs() const;
