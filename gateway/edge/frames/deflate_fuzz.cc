@@ -58,6 +58,10 @@ void ThereAndBack(std::string_view message, uint8_t bits, size_t cut) {
 
 }  // namespace
 
+}  // namespace dormouse::edge
+
+namespace dormouse {
+
 std::vector<std::string> FuzzSeeds() {
   const auto offer = [](const char* value) { return std::string("0.") + value; };
   const auto message = [](std::string_view bytes) { return "1\xff" + std::string(bytes); };
@@ -65,7 +69,7 @@ std::vector<std::string> FuzzSeeds() {
   for (int i = 0; i < 40; ++i) json += R"({"type":"event","seq":)" + std::to_string(i * 7919 % 10'007) + "},";
   const std::string_view parts[] = {json};
   std::string dynamic;
-  Deflater().Deflate(parts, kMaxWindowBits, &dynamic);
+  edge::Deflater().Deflate(parts, edge::kMaxWindowBits, &dynamic);
   return {
       offer("permessage-deflate; client_max_window_bits"),
       offer(R"(foo; a="b, c", permessage-deflate; server_max_window_bits="10"; server_no_context_takeover)"),
@@ -83,7 +87,7 @@ std::vector<std::string> FuzzSeeds() {
   };
 }
 
-}  // namespace dormouse::edge
+}  // namespace dormouse
 
 // The first byte says what is tried, the second with which bound, or in which window.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

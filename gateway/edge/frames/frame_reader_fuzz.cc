@@ -79,6 +79,10 @@ class Reading {
 
 }  // namespace
 
+}  // namespace dormouse::edge
+
+namespace dormouse {
+
 std::vector<std::string> FuzzSeeds() {
   using namespace std::string_literals;
   return {
@@ -91,7 +95,7 @@ std::vector<std::string> FuzzSeeds() {
   };
 }
 
-}  // namespace dormouse::edge
+}  // namespace dormouse
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using dormouse::edge::Reading;
@@ -101,12 +105,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     whole.Bring(bytes);
     Reading bits(compressed);
     for (const char byte : bytes) bits.Bring({&byte, 1});
-    dormouse::edge::Demand(whole.said() == bits.said(), "bytes mean the same however they are cut");
+    dormouse::Demand(whole.said() == bits.said(), "bytes mean the same however they are cut");
     Reading halves(compressed);
     const size_t cut = size == 0 ? 0 : data[size - 1] % size;
     halves.Bring(bytes.substr(0, cut));
     halves.Bring(bytes.substr(cut));
-    dormouse::edge::Demand(whole.said() == halves.said(), "bytes mean the same however they are cut");
+    dormouse::Demand(whole.said() == halves.said(), "bytes mean the same however they are cut");
   }
   return 0;
 }
