@@ -150,10 +150,12 @@ def test_every_invariant_has_a_guard():
 
 # What the headers of others begin with, and what has to be linked for them.
 _LIBRARY_OF = {
-    r"absl/": "PkgConfig::ABSL_STRINGS", r"boost/context/": "Boost::context", r"CLI/": "CLI11::CLI11", r"ev\.h": "${EV_LIBRARY}",
-    r"(?:fmt|spdlog)/": "spdlog::spdlog", r"google/protobuf/": "PkgConfig::PROTOBUF", r"grpc(?:pp)?/": "PkgConfig::GRPCPP",
+    r"absl/": "PkgConfig::ABSL_STRINGS", r"boost/context/": "Boost::context", r"CLI/": "CLI11::CLI11",
+    r"ev\.h": "${EV_LIBRARY}", r"(?:fmt|spdlog)/": "spdlog::spdlog", r"google/protobuf/": "PkgConfig::PROTOBUF",
+    r"grpc(?:pp)?/": "PkgConfig::GRPCPP",
     r"hiredis/": "PkgConfig::HIREDIS", r"jwt\.h": "PkgConfig::LIBJWT", r"openssl/ssl\.h": "PkgConfig::LIBSSL",
-    r"openssl/(?!ssl\.h)": "PkgConfig::LIBCRYPTO", r"prometheus/": "${PROMETHEUS_CORE_LIBRARY}", r"re2/": "PkgConfig::RE2",
+    r"openssl/(?!ssl\.h)": "PkgConfig::LIBCRYPTO", r"prometheus/": "${PROMETHEUS_CORE_LIBRARY}",
+    r"re2/": "PkgConfig::RE2",
     r"sqlite3\.h": "SQLite::SQLite3", r"xxhash\.h": "PkgConfig::XXHASH", r"zlib\.h": "PkgConfig::ZLIB",
 }
 

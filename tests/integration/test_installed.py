@@ -20,8 +20,8 @@ def _read(*path):
 
 
 def _run(*command):
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          check=False)
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, check=False)
     assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout[-4000:]}"
     return done.stdout
 
@@ -60,5 +60,5 @@ async def test_it_serves_its_class_beside_the_others(built):
 
 def test_the_page_shows_the_example():
     shown = re.findall(r"```(?:cpp|cmake)\n(.*?)```\n", _read("statekeeper", "hub", "README.md"), re.S)
-    files = [_read(_EXAMPLE, name) for name in ("counter_class.cc", "counter_class_test.cc", "main.cc", "CMakeLists.txt")]
-    assert shown == files
+    files = ("counter_class.cc", "counter_class_test.cc", "main.cc", "CMakeLists.txt")
+    assert shown == [_read(_EXAMPLE, name) for name in files]
