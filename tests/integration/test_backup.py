@@ -225,7 +225,7 @@ async def test_interrupted_in_the_middle(kind, tmp_path):
 async def test_shards_move_meanwhile(tmp_path):
     """Backup and restore while owners change and hubs count."""
     made, file = str(tmp_path / "made"), str(tmp_path / "backup")
-    hubs = made_hubs(500)
+    hubs = made_hubs(2000)
     hubs["crash/large"] = {b"u/%05d" % number: b"x" * 300 for number in range(LARGE)}
     backups.write(made, hubs)
     with Cluster(store="redis", statekeepers=3, gateways=1, **CRASH) as cluster:

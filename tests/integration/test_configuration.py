@@ -97,6 +97,7 @@ async def test_who_may_come_in_changes(file):
             assert (await before.ask("x"))["type"] == "echo"
         await reload(file, "max-connections-per-address = 1\n", gateway)
         assert await upgrade_status(url, origin="https://evil.example") == 101
+        await until(lambda: cluster.metrics(gateway)["dormouse_connections"] == 0, "it has left its seat")
         async with echo(url):
             assert await upgrade_status(url) == 429
 
