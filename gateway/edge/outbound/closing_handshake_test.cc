@@ -50,6 +50,16 @@ TEST_F(ClosingHandshakeTest, PassesTheClientsCloseOn) {
   EXPECT_EQ(links_->event_count(), 2u);
 }
 
+TEST_F(ClosingHandshakeTest, EndsTheStreamAsSoonAsBothHaveSaidClose) {
+  EdgeServer::Config config;
+  config.close_timeout_ms = 3'600'000;
+  Start("", config);
+  TestClient client = Open();
+  DeliverClose(links_->WaitForEvent(0).connection, 4000, "enough");
+  EXPECT_EQ(client.ReadClose().close_code(), 4000);
+  EXPECT_TRUE(client.ReadsEnd());
+}
+
 TEST_F(ClosingHandshakeTest, ACloseWithoutACodeIs1005) {
   Start();
   TestClient client = Open();

@@ -178,7 +178,10 @@ TestClient::Frame TestClient::ReadClose() {
   return {kClose, true, "\x03\xee"};  // 1006
 }
 
-bool TestClient::ReadsEnd() { return unread_.empty() && !Fill() && unread_.empty(); }
+bool TestClient::ReadsEnd() {
+  pollfd ready{fd_, POLLIN, 0};
+  return unread_.empty() && poll(&ready, 1, kPatienceMs) > 0 && !Fill();
+}
 
 bool TestClient::HasNothing(int wait_ms) {
   pollfd ready{fd_, POLLIN, 0};

@@ -51,7 +51,7 @@ class TestClient {
   std::string ReadMessage();
   // Reads on to the server's close frame (answering it) or to the end of the stream (code 1006).
   Frame ReadClose();
-  bool ReadsEnd();               // whether the next thing is the end of the stream
+  bool ReadsEnd();               // whether the next thing is the end of the stream, within the ten seconds
   bool HasNothing(int wait_ms);  // whether nothing comes for so long
   void EndOutput();              // sends FIN, and could read on
   void Abort();                  // resets the connection
