@@ -31,9 +31,11 @@
 #include "common/rpc/link_gate.h"
 #include "common/rpc/statekeeper_sockets.h"
 #include "statekeeper/admin/admin_service.h"
+#include "statekeeper/classes/worker/worker_apps.h"
 #include "statekeeper/data_directory.h"
 #include "statekeeper/fitness.h"
 #include "statekeeper/hub/registry.h"
+#include "statekeeper/hub_calls.h"
 #include "statekeeper/link/link_server.h"
 #include "statekeeper/open_store.h"
 #include "statekeeper/ownership/ownership.h"
@@ -165,8 +167,14 @@ int Run(ConfigurationInEffect* in_effect, const RegisterClasses& register_classe
   }
   const std::string unix_path = StatekeeperSocket(run_directory, incarnation);
 
+  HubCalls calls;
+  const std::string app_http = run_directory + "/http";
+  WorkerApps apps({run_directory, app_http, lane_count, &calls});
+  const RegisterClasses register_all = [&](const Options& now, HubClassRegistry* all, std::string* wrong) {
+    return register_classes(now, all, wrong) && apps.Register(now, all, wrong);
+  };
   HubClassRegistry classes;
-  if (!register_classes(options, &classes, &error)) return Fail(error);
+  if (!register_all(options, &classes, &error)) return Fail(error);
 
   StoreConfig store_config;
   store_config.url = StoreUrl(options);
@@ -221,6 +229,7 @@ int Run(ConfigurationInEffect* in_effect, const RegisterClasses& register_classe
     lane_pointers.push_back(lanes[i].get());
   }
   LaneShards shards(lane_pointers, options.shards);
+  calls.Use(&shards);
 
   Ownership::Config ownership_config;
   ownership_config.id = incarnation;
@@ -284,7 +293,7 @@ int Run(ConfigurationInEffect* in_effect, const RegisterClasses& register_classe
 
   const int received = AwaitEnd([&] {
     Reload(in_effect, [&](const Configuration& next, const std::vector<Configuration::Change>& changes) {
-      return Change(next.options(), changes, register_classes, registry.get(), lanes, ownership.get());
+      return Change(next.options(), changes, register_all, registry.get(), lanes, ownership.get());
     });
   });
   SPDLOG_INFO("signal {}: handing over, and finishing what was begun", received);

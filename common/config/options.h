@@ -79,6 +79,10 @@ struct Options {
 
   // hub classes
   std::vector<std::string> disabled_classes;
+  std::string app;
+  Duration worker_timeout{5'000};
+  uint64_t worker_memory = 1u << 30;
+  Duration call_timeout{30'000};
   Duration hibernate_after{30'000};
   Duration idle_timeout{60'000};
   Duration idle_grace{10'000};

@@ -32,6 +32,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -40,6 +41,9 @@
 #include "common/ids.h"
 #include "proto/link.pb.h"
 #include "proto/packed.h"
+#include "statekeeper/hub/hub_port.h"
+
+struct ev_loop;
 
 namespace prometheus {
 class Registry;
@@ -167,6 +171,21 @@ class Context {
   virtual std::optional<int64_t> GetAlarm() = 0;
   virtual void DeleteAlarm() = 0;
 
+  // --- Going on after the handler has returned: hub_port.h.
+  // This event is not done when its handler returns. Its number, for HubPort; not 0. Not in OnWake and OnFailure.
+  virtual uint64_t Defer() { throw std::logic_error("an event cannot be deferred here"); }
+  virtual bool may_defer() const { return false; }
+  // Of the Hub object that is called; never changes. nullptr where there is none (OnFailure).
+  virtual std::shared_ptr<HubPort> port() { return nullptr; }
+  // How often this event was deferred, and came back because its Hub object was gone.
+  virtual uint32_t restarts() const { return 0; }
+  // In OnAlarm: how often it has failed since it was set.
+  virtual uint32_t alarm_failures() const { return 0; }
+  // The answer to OnRequest's caller: by its handler, or by the resumption that finishes it.
+  virtual void Reply(std::string_view /*payload*/) {
+    throw std::logic_error("there is nobody here to be answered");
+  }
+
   // In a long computation: lets other hubs run when this handler's turn is over. To be called often; all
   // calls that send, read or write do the same.
   virtual void Yield() = 0;
@@ -189,6 +208,11 @@ class Hub {
   // OnConnect accepted and that the hub did not close itself.
   virtual void OnClose(Context&, const Connection&, const CloseInfo&) {}
   virtual void OnAlarm(Context&) {}
+  // Somebody calls the hub (HubCaller). Answered with Context::Reply; where it is not, or the handler throws, the
+  // caller hears so. Not repeated after a crash: its caller hears of that.
+  virtual void OnRequest(Context& context, std::string_view /*payload*/) {
+    throw std::invalid_argument("class " + std::string(context.hub_class()) + " takes no calls");
+  }
   // What waits for the connection at its gateway crossed the pause mark, or twice what was said last (true);
   // or fell to the resume mark (false).
   virtual void OnBackpressure(Context&, const Connection&, bool /*paused*/, const Backlog&) {}
@@ -232,6 +256,16 @@ class HubClass {
   // What gateways are told: name, routes, edge rules. See link.proto.
   virtual const link::ClassProfile& profile() const = 0;
   virtual std::unique_ptr<Hub> NewHub() const = 0;
+  // Whether a message whose handler the store has failed is handled again when the store is back, and those behind it
+  // wait for that; else OnFailure answers it at once.
+  virtual bool waits_for_store() const { return false; }
+  // Whether a message that fails closes its connection (1011, or 1013 where it is worth another try), since its client
+  // could be told in no other way; OnFailure does not run then.
+  virtual bool closes_failed() const { return false; }
+  // On each lane's thread: before the first and after the last of its hubs there. Where nothing of the class's own
+  // lives on lanes, nothing is to be done.
+  virtual void BeginLane(uint32_t /*lane*/, struct ev_loop* /*loop*/) const {}
+  virtual void EndLane(uint32_t /*lane*/) const {}
   // Called once, before the first NewHub, where somebody wants metrics: what the class counts is registered
   // here, with labels of few values (no names of hubs or clients). The registry outlives the class, and may
   // have the same metrics already, of a former object of the class.

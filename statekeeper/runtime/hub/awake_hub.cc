@@ -54,7 +54,8 @@ const char* OptionOf(Hub::Failure why) {
 bool IsActivity(const HubEvent& event) {
   const auto* const from = std::get_if<event::FromGateway>(&event);
   return from != nullptr ? from->kind != EventKind::kPresent
-                         : Is<event::AlarmDue>(event) || Is<event::CloseAll>(event);
+                         : Is<event::AlarmDue>(event) || Is<event::CloseAll>(event) || Is<event::Request>(event) ||
+                               Is<event::Resumed>(event);
 }
 
 int64_t SteadyUs() {
@@ -74,6 +75,28 @@ void LogFailedHandler(const std::string& hub, const ShardEpoch& shard, const Hub
   SPDLOG_ERROR("a handler failed: {}", error.what());
 }
 
+void Answer(HubRequest* request, const HubContext::Sequel& sequel) {
+  using Outcome = HubRequest::Outcome;
+  if (sequel.reply) return request->Finish(Outcome::kAnswered, *sequel.reply);
+  request->Finish(Outcome::kFailed, sequel.failure.empty() ? "The hub has not answered" : sequel.failure);
+}
+
+std::string_view WhyClosed(Hub::Failure why) {
+  switch (why) {
+    case Hub::Failure::kStore:
+      return "The store is not available; try again";
+    case Hub::Failure::kStateFull:
+      return "The hub's state is full";
+    case Hub::Failure::kTooMuchOutput:
+    case Hub::Failure::kTooManyChanges:
+      return "The message makes the hub do too much";
+    case Hub::Failure::kOverAllowance:
+      return "Messages of this connection take too much time; try again later";
+    default:
+      return "The hub has failed";
+  }
+}
+
 std::string_view WhyNotOpened(Hub::Failure why) {
   switch (why) {
     case Hub::Failure::kStore:
@@ -88,6 +111,26 @@ std::string_view WhyNotOpened(Hub::Failure why) {
 }
 
 }  // namespace
+
+class AwakeHub::Port : public HubPort {
+ public:
+  Port(std::weak_ptr<AwakeHub> hub, uint64_t life) : hub_(std::move(hub)), life_(life) {}
+
+  void Resume(Resumption resumption) override {
+    if (const auto hub = hub_.lock())
+      hub->Resume(life_, std::make_shared<HubPort::Resumption>(std::move(resumption)));
+  }
+  void Hold(bool hold) override {
+    if (const auto hub = hub_.lock()) hub->Hold(life_, hold);
+  }
+  void Restart() override {
+    if (const auto hub = hub_.lock()) hub->Resume(life_, nullptr);
+  }
+
+ private:
+  const std::weak_ptr<AwakeHub> hub_;
+  const uint64_t life_;
+};
 
 AwakeHub::AwakeHub(std::string name, const ShardEpoch& shard, const HubClass* hub_class, HubHost* host)
     : name_(std::move(name)),
@@ -205,6 +248,8 @@ void AwakeHub::EndRun(std::optional<WaitingLine> wait) {
 
 bool AwakeHub::MayBegin() {
   if (gate_.IsFull()) return false;  // OnCommitted goes on
+  if (Is<event::Resumed>(queue_.front())) return true;
+  if (deferred_.IsFull()) return false;  // a resumption goes on
   switch (poison_.Judge()) {
     case PoisonGuard::Verdict::kBegin:
       return !AwaitsNewClass();
@@ -226,9 +271,9 @@ void AwakeHub::OnSuspectTurn() {
 bool AwakeHub::AwaitsNewClass() {
   // What it has asked gateways may take long, and its answers are for the object that asked.
   if (next_class_ == nullptr || open_questions_ > 0) return false;
-  if (!gate_.IsOpen()) return true;
+  if (!gate_.IsOpen() || !deferred_.empty()) return true;
   hub_class_ = std::exchange(next_class_, nullptr);
-  hub_.reset();
+  DropHub();
   allowances_ = Allowances(host_->limits().connection_cpu);
   return false;
 }
@@ -239,7 +284,25 @@ void AwakeHub::SleepIfDrowsy() {
 
 bool AwakeHub::CanSleep() const {
   return !running_ && !suspended_ && !waits_ && queue_.IsIdle() && questions_.empty() && gate_.IsIdle() &&
-         !alarm_.is_under_way() && open_questions_ == 0;
+         !alarm_.is_under_way() && open_questions_ == 0 && deferred_.empty() && !held_;
+}
+
+bool AwakeHub::CanBeAbandoned() const {
+  // Of its events only deferred ones, and those behind them that have not begun, are left.
+  return !running_ && !suspended_ && !waits_ && questions_.empty() && gate_.IsIdle() && open_questions_ == 0 &&
+         (!deferred_.empty() || held_);
+}
+
+std::vector<HubEvent> AwakeHub::Abandon() {
+  DropHub();
+  std::vector<HubEvent> events = queue_.TakeAll();
+  for (const HubEvent& event : events) {
+    if (Is<event::AlarmDue>(event)) alarm_.Postpone();
+  }
+  std::erase_if(events, [](const HubEvent& event) {
+    return FindUnsettled(event) == nullptr && !Is<event::Request>(event);
+  });
+  return events;
 }
 
 void AwakeHub::EndGoneGateways() {
@@ -253,7 +316,13 @@ void AwakeHub::CallRoll(GatewayId gateway) {
 }
 
 void AwakeHub::Retry() {
-  for (HubEvent& event : queue_.TakeAside()) {
+  std::vector<HubEvent> aside = queue_.TakeAside();
+  if (std::ranges::any_of(aside, [](const HubEvent& event) { return FindMessage(event) != nullptr; })) {
+    // What waits for the store in its order goes on before what has come since.
+    for (auto it = aside.rbegin(); it != aside.rend(); ++it) queue_.AddFirst(std::move(*it));
+    return RunSoon(state_.loaded() ? WaitingLine::kReady : LineForRoom());
+  }
+  for (HubEvent& event : aside) {
     if (Is<event::ClearSuspect>(event) || Is<event::NoteGivenUp>(event)) {
       queue_.AddFirst(std::move(event));  // the next suspect waits for it
       RunSoon(WaitingLine::kReady);
@@ -267,6 +336,7 @@ void AwakeHub::Depose() {
   deposed_ = true;
   poison_.Depose();
   queue_.Clear();
+  deferred_.TakeAll();
   gate_.Clear();
   for (const auto& question : std::exchange(questions_, {})) question(OperatorStatus::kNotOwner);
 }
@@ -274,7 +344,7 @@ void AwakeHub::Depose() {
 bool AwakeHub::ForgetState() {
   if (running_ || !gate_.IsIdle() || gate_.has_failed()) return false;
   state_.Unload();
-  hub_.reset();
+  DropHub();
   poison_.Forget();
   alarm_.OnChanged();  // one that is being settled was another one
   return true;
@@ -328,8 +398,11 @@ void AwakeHub::EnsureHub() {
   clock_.Begin({});
   std::unique_ptr<Hub> hub = hub_class_->NewHub();
   HubContext context = NewContext(HubContext::Access::kReadOnly);
+  auto port = std::make_shared<Port>(weak_from_this(), life_);
+  context.set_port(port);
   hub->OnWake(context);
   hub_ = std::move(hub);
+  port_ = std::move(port);
 }
 
 AwakeHub::Outcome AwakeHub::Handle(HubEvent event) {
@@ -339,8 +412,15 @@ AwakeHub::Outcome AwakeHub::Handle(HubEvent event) {
   }
   if (gate_.in_doubt() && gate_.IsOpen() && host_->store()->healthy()) {
     state_.Unload();
-    hub_.reset();
+    DropHub();
     gate_.OnReadAnew();
+  }
+  if (const auto* const resumed = std::get_if<event::Resumed>(&event)) {
+    if (resumed->life != life_) return Outcome::kHandled;
+    if (resumed->resumption == nullptr) {
+      DropHub(true);
+      return Outcome::kHandled;
+    }
   }
   if (state_.IsLarge() && gate_.IsOpen() && gate_.rows_to_commit() == 0) state_.Unload();
   if (!allowances_.empty() && RefuseForCost(&event)) return Outcome::kHandled;
@@ -357,7 +437,16 @@ AwakeHub::Outcome AwakeHub::Handle(HubEvent event) {
       Fail(std::move(event), Hub::Failure::kPoison);
       return Outcome::kHandled;
     }
+    if (host_->max_attempts() != 0 && RestartsOf(event) >= host_->max_attempts()) {
+      const LogAbout about({.shard = shard_.shard, .hub = name_});
+      SPDLOG_ERROR("an event is given up: {} times its hub class's process has ended before it was done",
+                   RestartsOf(event));
+      host_->CountGivenUp();
+      Fail(std::move(event), Hub::Failure::kPoison);
+      return Outcome::kHandled;
+    }
     if (EventHandler::NeedsHub(event)) EnsureHub();
+    Equip(event, &context);
     clock_.Begin(host_->limits().handler_budget);
     EventHandler(Parts(), hub_.get(), &context).Handle(event);
     clock_.LiftBudget();
@@ -374,22 +463,110 @@ AwakeHub::Outcome AwakeHub::Handle(HubEvent event) {
   Charge(event, clock_.End());
   if (state_.TakeCrowded() && !deposed_) {
     state_.RevertOpenChange();
-    hub_.reset();
+    if (deferred_.empty() && !Is<event::Resumed>(event)) DropHub();  // else it has kept nothing of this one
     queue_.AddFirst(std::move(event));
     return Outcome::kCrowded;
   }
   if (deposed_) return Outcome::kHandled;
   if (poison_.IsSuspect(event)) poison_.End(false);
   if (failure || (IsActivity(event) && context.stays_awake())) activity_.in_this_run = true;
+  const auto* const resumed = std::get_if<event::Resumed>(&event);
   if (failure) {
     clock_.Begin({});
     state_.RevertOpenChange();
-    hub_.reset();
-    Fail(std::move(event), *failure);
+    if (resumed != nullptr) {
+      FailResumed(*resumed, *failure);
+    } else {
+      DropHub();
+      Fail(std::move(event), *failure);
+    }
+  } else if (resumed != nullptr) {
+    Finish(*resumed, &context);
+  } else if (context.deferred_as() != 0) {
+    Defer(std::move(event), &context);
   } else {
     Complete(std::move(event), &context);
   }
   return Outcome::kHandled;
+}
+
+void AwakeHub::Equip(const HubEvent& event, HubContext* context) {
+  context->set_port(port_);
+  context->set_restarts(RestartsOf(event));
+  if (CanBeDeferred(event)) context->MayDefer([this] { return ++last_deferred_; });
+  if (const auto* const resumed = std::get_if<event::Resumed>(&event)) {
+    const HubEvent* const finished = deferred_.Find(resumed->resumption->finishes);
+    if (finished != nullptr && Is<event::AlarmDue>(*finished)) context->DeferAlarm();
+  }
+}
+
+// --- Events that go on after their handlers.
+
+void AwakeHub::Resume(uint64_t life, std::shared_ptr<HubPort::Resumption> resumption) {
+  if (deposed_ || life != life_) return;
+  queue_.AddResumed({std::move(resumption), life});
+  Pump();
+}
+
+void AwakeHub::Hold(uint64_t life, bool hold) {
+  if (life == life_) held_ = hold;
+}
+
+void AwakeHub::DropHub(bool at_fault) {
+  hub_.reset();
+  port_.reset();
+  ++life_;
+  held_ = false;
+  std::vector<HubEvent> again = deferred_.TakeAll();
+  for (auto it = again.rbegin(); it != again.rend(); ++it) {
+    if (at_fault) CountRestart(&*it);
+    if (auto* const from = std::get_if<event::FromGateway>(&*it)) from->repeated = true;
+    queue_.AddFirst(std::move(*it));
+  }
+}
+
+void AwakeHub::Defer(HubEvent event, HubContext* context) {
+  const auto* const from = std::get_if<event::FromGateway>(&event);
+  // The connection goes when its end is dealt with: after a crash that begins anew.
+  if (from != nullptr && from->kind == EventKind::kClose) state_.RevertOpenChange();
+  deferred_.Add(context->deferred_as(), std::move(event));
+  Complete(event::Resumed{}, context);
+}
+
+void AwakeHub::Finish(const event::Resumed& resumed, HubContext* context) {
+  const HubPort::Resumption& resumption = *resumed.resumption;
+  context->set_durable(resumption.durable);
+  std::optional<HubEvent> done;
+  if (resumption.finishes != 0) done = deferred_.Take(resumption.finishes);
+  if (!done) return Complete(resumed, context);
+  const auto* const from = std::get_if<event::FromGateway>(&*done);
+  const bool failed = !resumption.failure.empty();
+  if (failed) {
+    const LogAbout about({.shard = shard_.shard,
+                          .hub = name_,
+                          .connection = from == nullptr ? std::nullopt : std::optional(from->connection())});
+    SPDLOG_WARN("a handler failed: {}", resumption.failure);
+  }
+  const bool refused = failed && from != nullptr && from->kind == EventKind::kOpen;
+  if (refused || (from != nullptr && from->kind == EventKind::kClose))
+    state_.RemoveConnection(from->connection());
+  if (failed && (refused || Is<event::AlarmDue>(*done))) {
+    Complete(resumed, context);
+    return Fail(std::move(*done), Hub::Failure::kHandler);
+  }
+  context->set_failure(resumption.failure);
+  Complete(std::move(*done), context);
+}
+
+void AwakeHub::FailResumed(const event::Resumed& resumed, Hub::Failure why) {
+  const HubPort::Resumption& resumption = *resumed.resumption;
+  std::optional<HubEvent> event;
+  // It would fail again.
+  if (why != Hub::Failure::kStore)
+    event = deferred_.Take(resumption.finishes != 0 ? resumption.finishes : resumption.belongs_to);
+  DropHub();
+  if (event) return Fail(std::move(*event), why);
+  NoteLimit(why);
 }
 
 bool AwakeHub::RefuseForCost(HubEvent* event) {
@@ -431,7 +608,7 @@ EventOutput AwakeHub::OutputOf(const HubEvent& event, std::vector<Output> output
 
 void AwakeHub::Complete(HubEvent event, HubContext* context) {
   EventOutput output = OutputOf(event, context->TakeOutputs());
-  HubContext::Questions questions = context->TakeQuestions();
+  HubContext::Sequel sequel = context->TakeSequel();
   if (Is<event::AlarmDue>(event) && alarm_.is_under_way()) {
     if (const auto settled = alarm_.Finish(*context, !output.outputs.empty())) {
       output.acknowledged = [weak = weak_from_this(), settled = *settled] {
@@ -443,14 +620,14 @@ void AwakeHub::Complete(HubEvent event, HubContext* context) {
   }
 
   HubState::Change change = state_.TakeChange();
-  if (change.empty() && gate_.IsOpen()) return Release(event, std::move(output), questions);
+  if (change.empty() && gate_.IsOpen()) return Release(event, std::move(output), sequel);
   if (!change.empty() && gate_.in_doubt()) {
     // Memory may lag behind the store, which is away: nothing may be built on it.
     state_.Revert(std::move(change));
-    hub_.reset();
+    DropHub();
     return Fail(std::move(event), Hub::Failure::kStore);
   }
-  if (gate_.Hold({std::move(event), std::move(output), std::move(questions)}, std::move(change)))
+  if (gate_.Hold({std::move(event), std::move(output), std::move(sequel)}, std::move(change)))
     host_->CommitSoon(shared_from_this());
 }
 
@@ -462,23 +639,25 @@ void AwakeHub::OnCommitted(uint64_t number, StoreStatus status) {
     return Pump();
   }
   while (auto handled = gate_.TakeDurable(number))
-    Release(handled->event, std::move(handled->output), handled->questions);
+    Release(handled->event, std::move(handled->output), handled->sequel);
   if (!queue_.empty()) Pump();  // what waited for this commit
   SleepIfDrowsy();
 }
 
-void AwakeHub::Release(const HubEvent& event, EventOutput output, const HubContext::Questions& questions) {
+void AwakeHub::Release(const HubEvent& event, EventOutput output, const HubContext::Sequel& sequel) {
   if (deposed_) return;
+  if (const auto* const request = std::get_if<event::Request>(&event)) Answer(request->request.get(), sequel);
   const bool travels = output.acknowledged != nullptr;
   host_->Release(std::move(output));
   alarm_.OnReleased(event, travels);
   poison_.OnReleased(event);
-  Ask(questions);
+  Ask(sequel);
+  if (sequel.durable) sequel.durable();
 }
 
-void AwakeHub::Ask(const HubContext::Questions& questions) {
-  open_questions_ += questions.recalls.size() + questions.confirms.size();
-  for (const ConnectionId& closed : questions.recalls) {
+void AwakeHub::Ask(const HubContext::Sequel& sequel) {
+  open_questions_ += sequel.recalls.size() + sequel.confirms.size();
+  for (const ConnectionId& closed : sequel.recalls) {
     host_->Recall(closed, shard_, [weak = weak_from_this(), closed](std::vector<std::string> frames) {
       const auto self = weak.lock();
       if (self == nullptr) return;
@@ -487,7 +666,7 @@ void AwakeHub::Ask(const HubContext::Questions& questions) {
       self->Deliver(event::Recalled{closed});
     });
   }
-  for (const ConnectionId& open : questions.confirms) {
+  for (const ConnectionId& open : sequel.confirms) {
     EventOutput fence;
     fence.shard = shard_.shard;
     fence.epoch = shard_.epoch;
@@ -505,11 +684,12 @@ void AwakeHub::Ask(const HubContext::Questions& questions) {
 // --- It has failed.
 
 void AwakeHub::TakeBack() {
-  hub_.reset();
+  DropHub();
   std::deque<OutputGate::TakenBack> taken = gate_.TakeBack();
   for (auto it = taken.rbegin(); it != taken.rend(); ++it) state_.Revert(std::move(it->undo));
   for (auto it = taken.rbegin(); it != taken.rend(); ++it) {
-    if (!it->wrote) queue_.AddFirst(std::move(it->handled.event));
+    const bool done = it->wrote || Is<event::Resumed>(it->handled.event);
+    if (!done) queue_.AddFirst(std::move(it->handled.event));
   }
   for (OutputGate::TakenBack& each : taken) {
     if (each.wrote) Fail(std::move(each.handled.event), Hub::Failure::kStore);
@@ -527,7 +707,18 @@ void AwakeHub::NoteLimit(Hub::Failure why) {
 
 void AwakeHub::Fail(HubEvent event, Hub::Failure why, int64_t retry_after_ms) {
   NoteLimit(why);
+  if (Is<event::Resumed>(event)) return;  // what it belongs to is handled again
+  if (const auto* const request = std::get_if<event::Request>(&event)) {
+    const bool store = why == Hub::Failure::kStore;
+    return request->request->Finish(store ? HubRequest::Outcome::kStore : HubRequest::Outcome::kFailed,
+                                    store ? "The store is not available" : "The hub has failed");
+  }
   const auto* const from = std::get_if<event::FromGateway>(&event);
+  if (from != nullptr && from->IsMessage() && why == Hub::Failure::kStore && hub_class_->waits_for_store()) {
+    if (!queue_.has_aside()) host_->RetrySoon(shared_from_this());
+    return queue_.SetAside(std::move(event));
+  }
+  if (from != nullptr && from->IsMessage() && hub_class_->closes_failed()) return CloseFailed(std::move(event), why);
   if (from != nullptr && (from->IsMessage() || from->kind == EventKind::kOpen))
     return AnswerFailed(event, why, retry_after_ms);
   if (Is<event::AlarmDue>(event)) {
@@ -548,6 +739,19 @@ void AwakeHub::Fail(HubEvent event, Hub::Failure why, int64_t retry_after_ms) {
   if (const auto* const call = std::get_if<event::CallRoll>(&event)) roll_caller_.OnSetAside(*call);
   if (!queue_.has_aside()) host_->RetrySoon(shared_from_this());
   queue_.SetAside(std::move(event));
+}
+
+void AwakeHub::CloseFailed(HubEvent event, Hub::Failure why) {
+  const ConnectionId connection = std::get<event::FromGateway>(event).connection();
+  HubContext context = NewContext(HubContext::Access::kReadWrite);
+  const bool worth_another_try = why == Hub::Failure::kStore || why == Hub::Failure::kOverAllowance;
+  context.CloseUnknown(connection, worth_another_try ? kTryAgainLater : kInternalError, WhyClosed(why));
+  try {
+    state_.RemoveConnection(connection);
+  } catch (const StoreAway&) {  // its gateway tells of its end
+    state_.RevertOpenChange();
+  }
+  Complete(std::move(event), &context);
 }
 
 void AwakeHub::AnswerFailed(const HubEvent& event, Hub::Failure why, int64_t retry_after_ms) {
@@ -572,7 +776,7 @@ void AwakeHub::AnswerFailed(const HubEvent& event, Hub::Failure why, int64_t ret
     SPDLOG_WARN("could not tell a client of a failed message: {}", error.what());
   }
   state_.set_may_wait(may_wait);
-  Release(event, OutputOf(event, context.TakeOutputs()), context.TakeQuestions());
+  Release(event, OutputOf(event, context.TakeOutputs()), context.TakeSequel());
 }
 
 void AwakeHub::FinishWithoutHub(HubEvent event) {

@@ -7,7 +7,7 @@
 // The ideas are in its parts: what waits to be handled (input_queue.h), what is done with it
 // (event_handler.h), what the hub knows (hub_state.h), what waits for the store (output_gate.h), the run of
 // its alarm (alarm_run.h), its agreement with gateways (roll_caller.h), events that end processes
-// (poison_guard.h), what clients may cost (allowances.h, handler_clock.h). Here is the turn: what is next,
+// (poison_guard.h), events that go on after their handlers (deferred_events.h), what clients may cost (allowances.h, handler_clock.h). Here is the turn: what is next,
 // may it begin, how it has ended.
 //
 // A hub that is to be woken, or whose handler has to wait for the store, needs room among the lane's fibers;
@@ -34,6 +34,7 @@
 #include "statekeeper/hub/hub.h"
 #include "statekeeper/runtime/hub/alarm_run.h"
 #include "statekeeper/runtime/hub/allowances.h"
+#include "statekeeper/runtime/hub/deferred_events.h"
 #include "statekeeper/runtime/hub/event_handler.h"
 #include "statekeeper/runtime/hub/handler_clock.h"
 #include "statekeeper/runtime/hub/hub_context.h"
@@ -84,6 +85,12 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
   // Ends the connections of gateways that are gone.
   void EndGoneGateways();
 
+  // Whether nothing would be lost that gateways do not send again: what keeps it here is at most that handlers have
+  // deferred events, or hold the hub.
+  bool CanBeAbandoned() const;
+  // Lets go of those: the events that are not done, in their order. CanSleep afterwards.
+  std::vector<HubEvent> Abandon();
+
   // Asks a gateway which of its sockets of this hub are open.
   void CallRoll(GatewayId gateway);
 
@@ -131,6 +138,21 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
     bool stays_awake = false;  // some, since it woke
   };
 
+  class Port;
+  // See HubPort. `life`: of the object that it belongs to.
+  void Resume(uint64_t life, std::shared_ptr<HubPort::Resumption> resumption);
+  void Hold(uint64_t life, bool hold);
+  // Its events that are deferred are handled again by the next object. `at_fault`: one of them may be why.
+  void DropHub(bool at_fault = false);
+  // What the event's handler can do.
+  void Equip(const HubEvent& event, HubContext* context);
+  // Its handler has returned, and it is not done.
+  void Defer(HubEvent event, HubContext* context);
+  // A resumption has run well.
+  void Finish(const event::Resumed& resumed, HubContext* context);
+  // It has not.
+  void FailResumed(const event::Resumed& resumed, Hub::Failure why);
+
   // Runs what there is to do, unless that is under way, or has to wait.
   void Pump();
   // Waits for its turn, unless it runs or waits already.
@@ -167,14 +189,16 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
 
   // A handler ended well: its output leaves, or waits for the commits that it needs.
   void Complete(HubEvent event, HubContext* context);
-  void Release(const HubEvent& event, EventOutput output, const HubContext::Questions& questions);
-  void Ask(const HubContext::Questions& questions);
+  void Release(const HubEvent& event, EventOutput output, const HubContext::Sequel& sequel);
+  void Ask(const HubContext::Sequel& sequel);
   EventOutput OutputOf(const HubEvent& event, std::vector<Output> outputs) const;
 
   // A handler did not count; its writes have been taken back.
   void Fail(HubEvent event, Hub::Failure why, int64_t retry_after_ms = 0);
   // To the log, of each kind once.
   void NoteLimit(Hub::Failure why);
+  // It is closed for that. `event`: a message.
+  void CloseFailed(HubEvent event, Hub::Failure why);
   // Its client is told.
   void AnswerFailed(const HubEvent& event, Hub::Failure why, int64_t retry_after_ms);
   // Does the runtime's part of an event whose handler failed for good.
@@ -188,11 +212,16 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
   const HubClass* hub_class_;
   const HubClass* next_class_ = nullptr;  // see ChangeClass
   std::unique_ptr<Hub> hub_;              // nullptr: to be made (OnWake) before the next event
+  std::shared_ptr<HubPort> port_;         // its
+  uint64_t life_ = 0;                     // grows with every object that is dropped
+  bool held_ = false;                     // by that object
+  uint64_t last_deferred_ = 0;
 
   HandlerClock clock_;
   Allowances allowances_;
   HubState state_;
   InputQueue queue_;
+  DeferredEvents deferred_;
   OutputGate gate_;
   AlarmRun alarm_;
   RollCaller roll_caller_;

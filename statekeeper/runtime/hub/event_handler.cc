@@ -43,7 +43,7 @@ std::string_view TraceOf(const link::OpenRequest& request) {
 
 bool EventHandler::NeedsHub(const HubEvent& event) {
   return !Is<event::CallRoll>(event) && !Is<event::NoteSuspect>(event) && !Is<event::ClearSuspect>(event) &&
-         !Is<event::NoteGivenUp>(event);
+         !Is<event::NoteGivenUp>(event) && !Is<event::Resumed>(event);
 }
 
 void EventHandler::operator()(const event::FromGateway& event) {

@@ -55,6 +55,8 @@ class EventHandler {
   void operator()(const event::CloseAll& all);
   void operator()(const event::Recalled& end) { hub_->OnRecalled(*context_, end.connection); }
   void operator()(const event::Confirmed& end) { hub_->OnConfirmed(*context_, end.connection); }
+  void operator()(const event::Request& request) { hub_->OnRequest(*context_, request.request->payload()); }
+  void operator()(const event::Resumed& resumed) { resumed.resumption->run(*context_); }
   void operator()(const event::NoteSuspect& note) { parts_.poison->Handle(note); }
   void operator()(const event::ClearSuspect& note) { parts_.poison->Handle(note); }
   void operator()(const event::NoteGivenUp& note) { parts_.poison->Handle(note, context_->now_ms()); }

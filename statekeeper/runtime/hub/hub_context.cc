@@ -138,9 +138,15 @@ void HubContext::CallRoll(GatewayId gateway, const std::vector<ConnectionId>& be
   outputs_.push_back(std::move(roll_call));
 }
 
-void HubContext::Recall(const ConnectionId& closed) { questions_.recalls.push_back(closed); }
+void HubContext::Recall(const ConnectionId& closed) { sequel_.recalls.push_back(closed); }
 
-void HubContext::Confirm(const ConnectionId& open) { questions_.confirms.push_back(open); }
+void HubContext::Confirm(const ConnectionId& open) { sequel_.confirms.push_back(open); }
+
+uint64_t HubContext::Defer() {
+  if (next_number_ == nullptr) throw std::logic_error("this event cannot be deferred");
+  if (deferred_as_ == 0) deferred_as_ = next_number_();
+  return deferred_as_;
+}
 
 // The gateway answers for the sockets that a roll call does not name.
 void HubContext::AskLastSeen(std::span<const ConnectionId> open) {

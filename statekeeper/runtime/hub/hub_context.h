@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -39,12 +40,26 @@ class HubContext : public Context {
   // What OnFailure is told.
   void set_retry_after_ms(int64_t ms) { retry_after_ms_ = ms; }
 
-  // Questions to gateways, to be asked once the event's writes are durable.
-  struct Questions {
+  // What is to be done once the event's writes are durable.
+  struct Sequel {
+    // Questions to gateways.
     std::vector<ConnectionId> recalls;
     std::vector<ConnectionId> confirms;
+    std::optional<std::string> reply;  // to whoever calls the hub
+    std::string failure;               // the same, where there is no reply
+    std::function<void()> durable;     // of HubPort::Resumption
   };
-  Questions TakeQuestions() { return std::move(questions_); }
+  Sequel TakeSequel() { return std::move(sequel_); }
+
+  // --- Events that are deferred (hub_port.h).
+  // The next number for one. Of a context without it none can be.
+  void MayDefer(std::function<uint64_t()> number) { next_number_ = std::move(number); }
+  // The event's; 0: it was not deferred.
+  uint64_t deferred_as() const { return deferred_as_; }
+  void set_port(std::shared_ptr<HubPort> port) { port_ = std::move(port); }
+  void set_restarts(uint32_t restarts) { restarts_ = restarts; }
+  void set_failure(std::string failure) { sequel_.failure = std::move(failure); }
+  void set_durable(std::function<void()> durable) { sequel_.durable = std::move(durable); }
 
   // During OnAlarm the alarm that is running counts as gone, and what the handler sets takes effect only when
   // the run as a whole is done: it is kept here.
@@ -94,6 +109,13 @@ class HubContext : public Context {
   std::optional<int64_t> GetAlarm() override;
   void DeleteAlarm() override;
 
+  uint64_t Defer() override;
+  bool may_defer() const override { return next_number_ != nullptr; }
+  std::shared_ptr<HubPort> port() override { return port_; }
+  uint32_t restarts() const override { return restarts_; }
+  uint32_t alarm_failures() const override { return hub_.state->alarm_failures(); }
+  void Reply(std::string_view payload) override { sequel_.reply = std::string(payload); }
+
   void Yield() override { Look(); }
   std::chrono::microseconds time_used() const override {
     return std::chrono::duration_cast<std::chrono::microseconds>(hub_.clock->used());
@@ -119,7 +141,11 @@ class HubContext : public Context {
   const int64_t now_ms_;
   const Access access_;
   std::vector<Output> outputs_;
-  Questions questions_;
+  Sequel sequel_;
+  std::function<uint64_t()> next_number_;
+  uint64_t deferred_as_ = 0;
+  std::shared_ptr<HubPort> port_;
+  uint32_t restarts_ = 0;
   std::optional<int64_t> deferred_alarm_;
   bool changed_alarm_ = false;
   bool stays_awake_ = true;

@@ -6,12 +6,15 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 #include <variant>
 
 #include "common/ids.h"
 #include "proto/packed.h"
+#include "statekeeper/hub/hub_port.h"
+#include "statekeeper/runtime/hub/hub_request.h"
 
 namespace dormouse {
 
@@ -27,6 +30,7 @@ struct FromGateway {
   uint32_t attempts = 0;  // not 0: a suspect, which so many owners will have begun with this one
   EventKind kind = EventKind::kText;
   bool repeated = false;
+  uint8_t restarts = 0;  // Hub objects that were lost while they had deferred it
 
   ConnectionId connection() const { return {gateway, handle}; }
   bool IsMessage() const { return kind == EventKind::kText || kind == EventKind::kBinary; }
@@ -35,6 +39,17 @@ struct FromGateway {
 // The store's alarm index says that something is due.
 struct AlarmDue {
   uint32_t attempts = 0;  // as above
+  uint8_t restarts = 0;   // as above
+};
+// Somebody calls the hub.
+struct Request {
+  std::shared_ptr<HubRequest> request;
+  uint8_t restarts = 0;  // as above
+};
+// A deferred event goes on, or something of the hub's own does.
+struct Resumed {
+  std::shared_ptr<HubPort::Resumption> resumption;
+  uint64_t life = 0;  // of the Hub object that it is for
 };
 // What OnAlarm sent has arrived: the alarm that it set can be committed.
 struct AlarmSettled {
@@ -72,6 +87,7 @@ struct NoteGivenUp {};
 
 using HubEvent = std::variant<event::FromGateway, event::AlarmDue, event::AlarmSettled, event::GatewayGone,
                               event::CallRoll, event::CloseAll, event::Recalled, event::Confirmed,
+                              event::Request, event::Resumed,
                               event::NoteSuspect, event::ClearSuspect, event::NoteGivenUp>;
 static_assert(sizeof(HubEvent) <= sizeof(event::FromGateway) + sizeof(void*));
 
@@ -117,10 +133,29 @@ inline uint32_t AttemptsOf(const HubEvent& event) {
   return alarm == nullptr ? 0 : alarm->attempts;
 }
 
+// How often its Hub object was lost while it was deferred.
+inline uint32_t RestartsOf(const HubEvent& event) {
+  if (const auto* const from = std::get_if<event::FromGateway>(&event)) return from->restarts;
+  if (const auto* const alarm = std::get_if<event::AlarmDue>(&event)) return alarm->restarts;
+  const auto* const request = std::get_if<event::Request>(&event);
+  return request == nullptr ? 0 : request->restarts;
+}
+inline void CountRestart(HubEvent* event) {
+  if (auto* const from = std::get_if<event::FromGateway>(event)) ++from->restarts;
+  if (auto* const alarm = std::get_if<event::AlarmDue>(event)) ++alarm->restarts;
+  if (auto* const request = std::get_if<event::Request>(event)) ++request->restarts;
+}
+// Whether its handler may leave it to be finished later (Context::Defer).
+inline bool CanBeDeferred(const HubEvent& event) {
+  return Is<event::FromGateway>(event) || Is<event::AlarmDue>(event) || Is<event::Request>(event);
+}
+
 // Bytes of memory for one that waits.
 inline size_t BytesOf(const HubEvent& event) {
   const auto* const from = std::get_if<event::FromGateway>(&event);
-  return sizeof(event) + (from == nullptr ? 0 : from->payload.capacity());
+  const auto* const request = std::get_if<event::Request>(&event);
+  return sizeof(event) + (from == nullptr ? 0 : from->payload.capacity()) +
+         (request == nullptr ? 0 : request->request->payload().size());
 }
 
 }  // namespace dormouse

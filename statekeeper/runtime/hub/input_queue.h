@@ -5,6 +5,8 @@
 // Most join its end. What has to be handled before all else goes to its head: an event that is to be begun
 // anew, the next step of one that is done in steps, a note about the event that stands there.
 //
+// Resumptions of events that have begun (hub_port.h) come before those that have not.
+//
 // Set aside. Of what happened whether or not the store can note it (a socket closed, a frame came back),
 // nothing is refused while the store is away: it lies aside until it is tried again. What may not overtake it
 // goes there, too.
@@ -25,16 +27,18 @@ namespace dormouse {
 
 class InputQueue {
  public:
-  bool empty() const { return events_.empty(); }
-  size_t size() const { return events_.size(); }
+  bool empty() const { return events_.empty() && resumed_.empty(); }
+  size_t size() const { return events_.size() + resumed_.size(); }
   // The next one. Not empty.
-  const HubEvent& front() const { return events_.front(); }
+  const HubEvent& front() const { return resumed_.empty() ? events_.front() : resumed_.front(); }
   HubEvent Take();
 
   void Add(HubEvent event);
+  // Behind other resumptions, before all else.
+  void AddResumed(event::Resumed resumed) { resumed_.emplace_back(std::move(resumed)); }
   void AddFirst(HubEvent event);
   // Whether the ends of connections of vanished gateways come next.
-  bool BeginsWithGoneGateway() const { return !empty() && Is<event::GatewayGone>(front()); }
+  bool BeginsWithGoneGateway() const { return resumed_.empty() && !events_.empty() && Is<event::GatewayGone>(front()); }
   // Behind those.
   void AddBehindGoneGateways(HubEvent event);
 
@@ -58,18 +62,22 @@ class InputQueue {
   bool has_aside() const { return !aside_.empty(); }
   void SetAside(HubEvent event);
   // Whether this event, which comes next, must wait behind what lies aside: what comes back comes in order,
-  // and the end of a recall behind it.
+  // and the end of a recall behind it; and nothing overtakes a message.
   bool MustWaitAside(const HubEvent& event) const;
-  std::vector<HubEvent> TakeAside() { return std::exchange(aside_, {}); }
+  std::vector<HubEvent> TakeAside();
 
+  // Both, but for resumptions: in the order in which they would be handled.
+  std::vector<HubEvent> TakeAll();
   // Both.
   void Clear();
-  bool IsIdle() const { return events_.empty() && aside_.empty(); }
+  bool IsIdle() const { return empty() && aside_.empty(); }
   size_t bytes() const;
 
  private:
   std::deque<HubEvent> events_;
+  std::deque<HubEvent> resumed_;
   std::vector<HubEvent> aside_;
+  bool all_wait_aside_ = false;  // what comes from gateways
 };
 
 }  // namespace dormouse

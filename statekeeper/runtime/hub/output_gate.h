@@ -39,7 +39,7 @@ class OutputGate {
   struct Handled {
     HubEvent event;
     EventOutput output;
-    HubContext::Questions questions;
+    HubContext::Sequel sequel;
   };
 
   // Whether nothing is behind it: what writes nothing may leave at once.

@@ -18,6 +18,7 @@ enum class WaitingLine {
 // Of an event that wakes its hub.
 inline WaitingLine LineOf(const HubEvent& event) {
   if (AttemptsOf(event) != 0) return WaitingLine::kSuspect;
+  if (Is<event::Request>(event)) return WaitingLine::kNew;
   const event::FromGateway* const from = FindUnsettled(event);
   if (from == nullptr) return WaitingLine::kOwn;
   if (from->repeated) return WaitingLine::kReplayed;

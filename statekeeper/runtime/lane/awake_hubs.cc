@@ -22,12 +22,25 @@ constexpr size_t kLookedAtPerTurn = 1000;
 
 AwakeHubs::AwakeHubs(struct ev_loop* loop, const Config& config, const HubClassRegistry* classes,
                      HubHost* host, LaneMetrics* metrics)
-    : loop_(loop), config_(config), classes_(classes), host_(host), metrics_(metrics) {
+    : loop_(loop), config_(config), classes_(classes), first_classes_(classes), host_(host), metrics_(metrics) {
   ev_timer_init(&timer_, &AwakeHubs::OnTimer, 0, 0);
   timer_.data = this;
+  Begin(*classes_);
 }
 
-AwakeHubs::~AwakeHubs() { ev_timer_stop(loop_, &timer_); }
+AwakeHubs::~AwakeHubs() {
+  ev_timer_stop(loop_, &timer_);
+  End(*first_classes_);
+  for (const auto& changed : changed_classes_) End(*changed);
+}
+
+void AwakeHubs::Begin(const HubClassRegistry& classes) {
+  for (const auto& [name, hub_class] : classes.all()) hub_class->BeginLane(config_.lane, loop_);
+}
+
+void AwakeHubs::End(const HubClassRegistry& classes) {
+  for (const auto& [name, hub_class] : classes.all()) hub_class->EndLane(config_.lane);
+}
 
 ServedShard* AwakeHubs::Find(ShardId shard) {
   const auto it = shards_.find(shard);
@@ -50,8 +63,10 @@ AwakeHub* AwakeHubs::Find(const std::string& hub, const ShardEpoch& shard) {
   return it == served->hubs.end() ? nullptr : it->second.get();
 }
 
-bool AwakeHubs::AreIdle() const {
-  return std::ranges::all_of(by_idle_time_, [](const AwakeHub* hub) { return hub->CanSleep(); });
+bool AwakeHubs::AreIdle(bool abandon) const {
+  return std::ranges::all_of(by_idle_time_, [abandon](const AwakeHub* hub) {
+    return hub->CanSleep() || (abandon && hub->CanBeAbandoned());
+  });
 }
 
 AwakeHub* AwakeHubs::Wake(std::string_view name, const ShardEpoch& shard) {
@@ -74,14 +89,19 @@ void AwakeHubs::Sleep(AwakeHub* hub) {
   shards_.at(hub->shard().shard).hubs.erase(hub->name());
 }
 
-bool AwakeHubs::LetSleep(const std::vector<ShardEpoch>& shards) {
+bool AwakeHubs::LetSleep(const std::vector<ShardEpoch>& shards, bool abandon) {
   bool all_gone = true;
   for (const ShardEpoch& each : shards) {
-    const ServedShard* const shard = Find(each.shard);
+    ServedShard* const shard = Find(each.shard);
     // Lost or taken anew: none of that epoch is here.
     if (shard == nullptr || shard->epoch != each.epoch || !shard->retired) continue;
     for (auto it = shard->hubs.begin(); it != shard->hubs.end();) {
       AwakeHub* const hub = (it++)->second.get();
+      if (abandon && hub->CanBeAbandoned()) {
+        std::vector<HubEvent> events = hub->Abandon();
+        for (auto event = events.rbegin(); event != events.rend(); ++event)
+          shard->waiting.push_front({hub->name(), std::move(*event)});
+      }
       if (hub->CanSleep()) Sleep(hub);
     }
     all_gone = all_gone && shard->hubs.empty();
@@ -163,12 +183,16 @@ void AwakeHubs::Change(Duration hibernate_after, size_t max_awake,
 
 void AwakeHubs::ChangeClasses(std::shared_ptr<const HubClassRegistry> changed) {
   classes_ = changed.get();
+  Begin(*classes_);
   changed_classes_.push_back(std::move(changed));
   for (AwakeHub* const hub : by_idle_time_) hub->ChangeClass(FindClass(hub->name()));
   std::erase_if(changed_classes_, [this](const auto& classes) {
-    return classes.get() != classes_ && std::ranges::none_of(by_idle_time_, [&](const AwakeHub* hub) {
-             return hub->hub_class() == classes->Find(HubClassOf(hub->name()));
-           });
+    const bool unused =
+        classes.get() != classes_ && std::ranges::none_of(by_idle_time_, [&](const AwakeHub* hub) {
+          return hub->hub_class() == classes->Find(HubClassOf(hub->name()));
+        });
+    if (unused) End(*classes);
+    return unused;
   });
 }
 

@@ -54,15 +54,16 @@ class AwakeHubs {
   // In the order of their last activity.
   std::vector<AwakeHub*> All() const { return {by_idle_time_.begin(), by_idle_time_.end()}; }
   size_t size() const { return by_idle_time_.size(); }
-  // Whether all of them could sleep.
-  bool AreIdle() const;
+  // Whether all of them could sleep. `abandon`: as above.
+  bool AreIdle(bool abandon = false) const;
 
   // Into memory. It is asleep, and its class exists.
   AwakeHub* Wake(std::string_view name, const ShardEpoch& shard);
   // Out of memory. It can sleep.
   void Sleep(AwakeHub* hub);
-  // All that can, of shards that are retired, if they are in that epoch still. Whether none is left.
-  bool LetSleep(const std::vector<ShardEpoch>& shards);
+  // All that can, of shards that are retired, if they are in that epoch still. Whether none is left. `abandon`: their
+  // deferred events, too, which gateways then send to the next owner.
+  bool LetSleep(const std::vector<ShardEpoch>& shards, bool abandon = false);
 
   // --- See HubHost.
   void Touch(AwakeHub* hub) { by_idle_time_.splice(by_idle_time_.end(), by_idle_time_, hub->place); }
@@ -86,11 +87,15 @@ class AwakeHubs {
   void LetDrowsySleep();
   // The idlest that can, until so many are left.
   void LetIdlestSleep();
+  // Of what the classes have on this lane.
+  void Begin(const HubClassRegistry& classes);
+  void End(const HubClassRegistry& classes);
   void ChangeClasses(std::shared_ptr<const HubClassRegistry> classes);
 
   struct ev_loop* const loop_;
   Config config_;
   const HubClassRegistry* classes_;
+  const HubClassRegistry* const first_classes_;
   // Of Change, the newest last, and those before it that hubs in memory are of.
   std::vector<std::shared_ptr<const HubClassRegistry>> changed_classes_;
   HubHost* const host_;

@@ -67,6 +67,16 @@ void HubRouter::OnAlarm(const DueAlarm& alarm, ShardId id) {
   Take(hub, id, shard, due);
 }
 
+void HubRouter::OnRequest(const std::string& hub, std::shared_ptr<HubRequest> request) {
+  const ShardId id = ShardOf(hub, config_.shard_count);
+  ServedShard* const shard = parts_.hubs->Find(id);
+  if (shard == nullptr || shard->retired)
+    return request->Finish(HubRequest::Outcome::kNotOwner, "The hub lives elsewhere");
+  if (parts_.hubs->FindClass(hub) == nullptr)
+    return request->Finish(HubRequest::Outcome::kNoClass, "There is no hub class " + std::string(HubClassOf(hub)));
+  Handle(hub, id, shard, event::Request{std::move(request)});
+}
+
 void HubRouter::Handle(std::string_view hub, ShardId id, ServedShard* shard, HubEvent event) {
   if (shard->waiting.empty() && MayServe(*shard)) return Take(hub, id, shard, std::move(event));
   shard->waiting.push_back({std::string(hub), std::move(event)});

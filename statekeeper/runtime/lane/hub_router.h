@@ -9,12 +9,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
 #include "common/shard.h"
 #include "statekeeper/link/gateway_links.h"
 #include "statekeeper/runtime/hub/hub_event.h"
+#include "statekeeper/runtime/hub/hub_request.h"
 #include "statekeeper/runtime/lane/alarm_clock.h"
 #include "statekeeper/runtime/lane/awake_hubs.h"
 #include "statekeeper/runtime/lane/lane_config.h"
@@ -44,6 +46,9 @@ class HubRouter {
   void OnEvent(GatewayId gateway, const EventView& event);
   // To be answered with AlarmClock::Done.
   void OnAlarm(const DueAlarm& alarm, ShardId shard);
+
+  // Somebody calls a hub. Answered at once where it is not served.
+  void OnRequest(const std::string& hub, std::shared_ptr<HubRequest> request);
 
   // Whether its events are handled now.
   bool MayServe(const ServedShard& shard) const { return !shard.retired && parts_.lease->IsGood(); }

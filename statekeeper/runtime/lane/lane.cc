@@ -8,6 +8,8 @@ namespace {
 
 // How long a stopping lane waits between looks at whether it is done.
 constexpr double kStopLookSeconds = 0.02;
+// How long it waits for deferred events, which gateways send again.
+constexpr int64_t kDeferredPatienceMs = 300;
 
 }  // namespace
 
@@ -76,14 +78,16 @@ void Lane::Change(const Changes& changes) {
 
 void Lane::OnStopRequest() {
   stopping_ = true;
-  stop_deadline_ms_ = SteadyMs() + stop_patience_ms_.load();
+  stop_began_ms_ = SteadyMs();
+  stop_deadline_ms_ = stop_began_ms_ + stop_patience_ms_.load();
   host_->hubs().StopHibernation();
   host_->gateways().Stop();
   ev_timer_start(loop_.get(), &stop_timer_);
 }
 
 void Lane::EndIfIdle() {
-  if (host_->hubs().AreIdle() || SteadyMs() >= stop_deadline_ms_) ev_break(loop_.get(), EVBREAK_ALL);
+  const bool abandon = SteadyMs() >= stop_began_ms_ + kDeferredPatienceMs;
+  if (host_->hubs().AreIdle(abandon) || SteadyMs() >= stop_deadline_ms_) ev_break(loop_.get(), EVBREAK_ALL);
 }
 
 }  // namespace dormouse

@@ -114,6 +114,7 @@ class Lane : public GatewayLinks::Receiver {
   std::unique_ptr<LaneHost> host_;  // while the thread runs
   ev_prepare turn_end_;
   bool stopping_ = false;
+  int64_t stop_began_ms_ = 0;
   int64_t stop_deadline_ms_ = 0;
   ev_timer stop_timer_;
 };

@@ -60,6 +60,13 @@ void LaneShards::Drop(std::vector<ShardEpoch> shards) {
       shards, [] {}, [](Lane* lane, const auto& part, const auto&) { lane->host().shards().Drop(part); });
 }
 
+bool LaneShards::CallHub(const std::string& hub, std::string payload, HubRequest::Done done) {
+  Lane* const lane = LaneOf(hub);
+  return lane->TryPost([lane, hub, payload = std::move(payload), done = std::move(done)]() mutable {
+    lane->host().router().OnRequest(hub, std::make_shared<HubRequest>(std::move(payload), std::move(done)));
+  });
+}
+
 void LaneShards::ListHubs(ShardId shard, std::string after, size_t limit,
                           Answer<std::vector<HubSummary>> done) {
   Lane* const lane = LaneOf(shard);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "statekeeper/ownership/shard_servers.h"
+#include "statekeeper/runtime/hub/hub_request.h"
 #include "statekeeper/runtime/lane/lane.h"
 #include "statekeeper/runtime/lane_operator.h"
 
@@ -24,6 +25,10 @@ class LaneShards final : public ShardServers, public LaneOperator {
   void Retire(std::vector<ShardId> shards, Duration patience, std::function<void()> done) override;
   void Resume(std::vector<ShardId> shards) override;
   void Drop(std::vector<ShardEpoch> shards) override;
+
+  // Calls a hub of this process (HubRequest). Any thread; `done` on its lane's, or on this one. False: its lane is too
+  // busy, and `done` does not run.
+  bool CallHub(const std::string& hub, std::string payload, HubRequest::Done done);
 
   // LaneOperator
   void ListHubs(ShardId shard, std::string after, size_t limit,

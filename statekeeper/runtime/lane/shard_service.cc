@@ -7,6 +7,12 @@
 #include "common/logging.h"
 
 namespace dormouse {
+namespace {
+
+// How long handlers that have deferred their events may take to finish them before their shard goes.
+constexpr Duration kDeferredPatience{300};
+
+}  // namespace
 
 void ShardService::Serve(const std::vector<TakenShard>& shards) {
   std::vector<ShardEpoch> taken;
@@ -61,7 +67,11 @@ void ShardService::Retire(const std::vector<ShardId>& shards, Duration patience,
   if (retired.empty()) return done();
   ReturnWaiting(retired);
   const int64_t deadline_ms = SteadyMs() + patience.count();
-  parts_.awaited->Add([this, retired] { return parts_.hubs->LetSleep(retired); }, deadline_ms,
+  const int64_t abandon_ms = SteadyMs() + std::min(patience, kDeferredPatience).count();
+  parts_.awaited->Add([this, retired, abandon_ms] {
+                        return parts_.hubs->LetSleep(retired, SteadyMs() >= abandon_ms);
+                      },
+                      deadline_ms,
                       [this, retired, deadline_ms, done = std::move(done)](bool in_time) {
                         if (!in_time) return done();
                         Quiesce(retired, deadline_ms, done);

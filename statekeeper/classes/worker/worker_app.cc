@@ -1,0 +1,138 @@
+#include "statekeeper/classes/worker/worker_app.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <filesystem>
+
+#include "common/auth/private_directory.h"
+#include "common/clock.h"
+#include "common/ids.h"
+#include "common/logging.h"
+
+namespace dormouse {
+namespace {
+
+// How long the hubs of a former version may take to end what they have begun.
+constexpr auto kFarewell = std::chrono::seconds(10);
+
+int ListenAt(const std::string& path, std::string* error) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof(address.sun_path)) {
+    *error = "the path " + path + " is too long for a socket; choose a shorter --data";
+    return -1;
+  }
+  path.copy(address.sun_path, path.size());
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  unlink(path.c_str());
+  if (fd < 0 || bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0 || listen(fd, 16) != 0) {
+    *error = "cannot listen on " + path + ": " + std::strerror(errno);
+    if (fd >= 0) close(fd);
+    return -1;
+  }
+  return fd;
+}
+
+}  // namespace
+
+std::shared_ptr<WorkerApp> WorkerApp::New(Config config, std::string* error) {
+  std::shared_ptr<WorkerApp> app(new WorkerApp(std::move(config)));
+  if (!app->Listen(error)) return nullptr;
+  WorkerProcess::Config process;
+  process.name = fmt::format("app {} ({})", app->manifest().name, app->manifest().version);
+  process.directory = app->manifest().directory;
+  process.command = app->manifest().command;
+  process.environment = app->manifest().environment;
+  process.environment["DORMOUSE_WORKER_SOCKETS"] = app->directory_;
+  process.environment["DORMOUSE_WORKER_LANES"] = std::to_string(app->config_.lanes);
+  if (app->manifest().http) process.environment["DORMOUSE_WORKER_HTTP"] = app->config_.http_socket;
+  process.max_memory = app->config_.max_memory;
+  app->process_ = std::make_unique<WorkerProcess>(std::move(process));
+  return app;
+}
+
+bool WorkerApp::Listen(std::string* error) {
+  directory_ = config_.run_directory + "/w" + NewSecretHex(4);
+  if (!MakePrivateDirectory(directory_, error)) return false;
+  for (uint32_t lane = 0; lane < config_.lanes; ++lane) {
+    const int fd = ListenAt(fmt::format("{}/lane-{}", directory_, lane), error);
+    if (fd < 0) return false;
+    seats_.push_back({fd, 0, nullptr});
+  }
+  return true;
+}
+
+WorkerApp::~WorkerApp() {
+  {
+    const std::lock_guard lock(farewell_mutex_);
+    ended_ = true;
+  }
+  farewell_changed_.notify_all();
+  if (farewell_.joinable()) farewell_.join();
+  process_.reset();
+  for (const Seat& seat : seats_) {
+    if (seat.lane == nullptr && seat.listener >= 0) close(seat.listener);
+  }
+  std::error_code ignored;
+  if (!directory_.empty()) std::filesystem::remove_all(directory_, ignored);
+}
+
+bool WorkerApp::AwaitReady(int64_t patience_ms) const {
+  const int64_t until_ms = SteadyMs() + patience_ms;
+  for (;;) {
+    // It connects when its code is loaded; nobody accepts it before this version is used.
+    pollfd first{seats_[0].listener, POLLIN, 0};
+    if (poll(&first, 1, 20) == 1) return true;
+    if (process_->has_failed() || SteadyMs() >= until_ms) return false;
+  }
+}
+
+void WorkerApp::Supersede() {
+  const std::lock_guard lock(farewell_mutex_);
+  if (farewell_.joinable()) return;
+  farewell_ = std::thread([this] {
+    std::unique_lock lock(farewell_mutex_);
+    farewell_changed_.wait_for(lock, kFarewell, [this] { return ended_; });
+    process_->Stop();
+  });
+}
+
+void WorkerApp::BeginLane(uint32_t lane, struct ev_loop* loop) {
+  const std::lock_guard lock(mutex_);
+  Seat& seat = seats_.at(lane);
+  if (seat.users++ > 0) return;
+  WorkerLane::Config config;
+  config.app = manifest().name;
+  config.lane = lane;
+  config.listener = std::exchange(seat.listener, -1);
+  config.timeout_ms = config_.timeout_ms;
+  config.call_timeout_ms = config_.call_timeout_ms;
+  config.caller = config_.caller;
+  config.kill = [process = process_.get()](const std::string& why) { process->Kill(why); };
+  seat.lane = std::make_shared<WorkerLane>(std::move(config), loop);
+}
+
+void WorkerApp::EndLane(uint32_t lane) {
+  std::shared_ptr<WorkerLane> ended;
+  {
+    const std::lock_guard lock(mutex_);
+    Seat& seat = seats_.at(lane);
+    if (--seat.users > 0) return;
+    ended = std::move(seat.lane);
+  }
+  ended->Close();
+}
+
+std::shared_ptr<WorkerLane> WorkerApp::lane(uint32_t lane) {
+  const std::lock_guard lock(mutex_);
+  return seats_.at(lane).lane;
+}
+
+}  // namespace dormouse

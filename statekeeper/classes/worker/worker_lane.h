@@ -1,0 +1,119 @@
+// What one lane has of an app's worker: the connection, the objects that live in the worker, and the events that wait
+// for it.
+//
+//   WorkerHub --Send--> queue of its object --> connection --> worker
+//   worker --> turns, reads --> HubPort::Resume of the object's hub; calls --> HubCaller
+//
+// When the connection ends, or the worker does not answer, its objects are gone: their hubs make new ones
+// (HubPort::Restart), and their events that were not done come again. Those are suspects: one of them may have ended
+// the worker. Only one object at a time has suspects under way, so that the one to blame is found, and others are not
+// taken along a third time.
+//
+// One lane's thread and loop. Hubs share it; it may outlive the lane's loop only after Close.
+#pragma once
+
+#include <ev.h>
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "proto/worker.pb.h"
+#include "statekeeper/classes/worker/frame_stream.h"
+#include "statekeeper/hub/hub_caller.h"
+#include "statekeeper/hub/hub_port.h"
+
+namespace dormouse {
+
+class WorkerLane : public std::enable_shared_from_this<WorkerLane> {
+ public:
+  struct Config {
+    std::string app;
+    uint32_t lane = 0;
+    int listener = -1;          // a listening socket that does not block; this owns it
+    int64_t timeout_ms = 0;     // how long the worker may leave a ping without an answer
+    int64_t call_timeout_ms = 0;
+    HubCaller* caller = nullptr;
+    std::function<void(const std::string& why)> kill;  // the worker is of no use
+  };
+  WorkerLane(Config config, struct ev_loop* loop);
+  ~WorkerLane();
+  WorkerLane(const WorkerLane&) = delete;
+  WorkerLane& operator=(const WorkerLane&) = delete;
+
+  // The lane's loop ends.
+  void Close();
+
+  // --- Of hubs. An object's number.
+  uint64_t NewObject(std::shared_ptr<HubPort> port, std::string hub);
+  void DropObject(uint64_t object);
+  // The next event of the object, which has its number. `deferred`: as what the runtime keeps it, 0: it does not.
+  // `suspect`: it has come back from a worker that ended.
+  void Send(uint64_t object, worker::Event event, uint64_t deferred, bool suspect);
+
+ private:
+  struct Object {
+    std::shared_ptr<HubPort> port;
+    std::string hub;
+    std::deque<std::pair<worker::Event, bool>> waiting;  // with: suspect
+    std::unordered_map<uint64_t, uint64_t> deferred;     // by the event's number
+    std::unordered_map<uint64_t, bool> suspects;         // under way
+    bool introduced = false;                             // the worker knows it
+    bool held = false;
+  };
+
+  static void OnConnection(struct ev_loop* loop, ev_io* watcher, int events);
+  static void OnTurnEnd(struct ev_loop* loop, ev_prepare* watcher, int revents);
+  static void OnTimer(struct ev_loop* loop, ev_timer* timer, int events);
+
+  void Accept();
+  bool OnFrame(size_t stream, std::string_view frame);
+  void OnEnd(size_t stream, const std::string& why);
+  bool IsConnected() const { return main_ != nullptr; }
+  void Flush();
+  void Ping();
+
+  // Sends what waits of the object, as far as suspects allow.
+  void SendWaiting(uint64_t number, Object* object);
+  void EndSuspect(uint64_t number, Object* object, uint64_t event);
+  void LookForSuspects();
+
+  void OnTurn(worker::Turn* turn);
+  void OnRead(worker::Read* read, size_t stream);
+  void OnCall(worker::Call* call);
+  void OnLog(const worker::Log& log);
+  void Answer(worker::CallAnswer answer);
+
+  const Config config_;
+  struct ev_loop* const loop_;
+  bool closed_ = false;
+  ev_io connection_;
+  ev_prepare turn_end_;
+  ev_timer timer_;
+  ev_async answered_;
+
+  // Streams by number: those that have not said what they are, the main one, and those for reads.
+  std::unordered_map<size_t, std::unique_ptr<FrameStream>> streams_;
+  size_t last_stream_ = 0;
+  size_t main_number_ = 0;
+  FrameStream* main_ = nullptr;
+  worker::ToWorker output_;  // of this turn, for the main stream
+
+  std::unordered_map<uint64_t, Object> objects_;
+  uint64_t suspect_object_ = 0;  // has suspects under way; 0: none
+  std::deque<uint64_t> suspects_waiting_;
+  uint64_t ping_ = 0;            // that was not answered yet; 0: none
+  uint64_t last_ping_ = 0;
+  int64_t pinged_ms_ = 0;
+
+  std::unordered_map<uint64_t, int64_t> calls_;  // not answered yet: when they are given up (SteadyMs)
+  // Answers of calls come on other threads.
+  struct Answers;
+  const std::shared_ptr<Answers> answers_;
+};
+
+}  // namespace dormouse

@@ -1,0 +1,65 @@
+// The process that runs an app's code: started, watched, started again when it ends, after pauses that grow while it
+// does not live for long.
+//
+// It is this process' child and dies with it. Its output goes where this process' errors go.
+//
+// Threading: a thread of its own; everything here may be called on any other.
+#pragma once
+
+#include <sys/types.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace dormouse {
+
+class WorkerProcess {
+ public:
+  struct Config {
+    std::string name;  // for the log
+    std::string directory;
+    std::vector<std::string> command;
+    std::map<std::string, std::string> environment;  // beside this process' own
+    uint64_t max_memory = 0;                         // bytes of RSS, beyond which it is ended; 0: any number
+  };
+
+  explicit WorkerProcess(Config config);
+  // Ends the process, at once.
+  ~WorkerProcess();
+  WorkerProcess(const WorkerProcess&) = delete;
+  WorkerProcess& operator=(const WorkerProcess&) = delete;
+
+  void Start();
+  // Ends the process that runs now, for this reason; another one follows.
+  void Kill(const std::string& why);
+  // Ends it, gently at first; none follows. Does not wait.
+  void Stop();
+  // Whether the first process has ended already, so that no good is to be expected of it.
+  bool has_failed() const { return ends_ != 0; }
+  uint32_t ends() const { return ends_; }
+
+ private:
+  void Run();
+  pid_t Spawn() const;
+  // Until it has ended. Its wait status.
+  int Watch(pid_t pid);
+  // Sleeps; false: it is to stop.
+  bool Pause(int64_t ms);
+
+  const Config config_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  pid_t pid_ = 0;  // 0: none runs
+  bool stopping_ = false;
+  bool destroyed_ = false;
+  std::atomic<uint32_t> ends_{0};
+  std::thread thread_;
+};
+
+}  // namespace dormouse
