@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import time
 from dataclasses import dataclass
 
@@ -44,12 +45,13 @@ class Builder:
     """Of one project. Each build is a generator of processes that have to end before it can go on; build() waits,
     others look now and then."""
 
-    def __init__(self, directory, into, environment=None, host=HOST):
+    def __init__(self, directory, into, environment=None, host=HOST, umask=-1):
         self.directory = os.path.realpath(directory)
         self.into = into
         self.project = None  # as it was read last
         self._environment = environment
         self._host = host
+        self._umask = umask  # of what the project's own command makes
         self._staging = os.path.join(into, f".building-{os.getpid()}")
 
     def build(self):
@@ -62,11 +64,10 @@ class Builder:
                 return end.value
             try:
                 process.wait(_LIMIT)
-            except BaseException as error:
+            except subprocess.TimeoutExpired:
+                raise ProjectError(f"The build takes longer than {_LIMIT} s.") from None
+            finally:
                 kill(process)
-                if error.__class__.__name__ == "TimeoutExpired":
-                    raise ProjectError(f"The build takes longer than {_LIMIT} s.") from error
-                raise
 
     def steps(self, run_command=True):
         """`run_command`: what the project itself makes (build.command) is to be made anew."""
@@ -91,8 +92,8 @@ class Builder:
 
     def _run_command(self, build):
         binaries = os.path.join(self.directory, "node_modules", ".bin")
-        command = ["/bin/sh", "-c", f'PATH="$0:$PATH"; {build["command"]}', binaries]
-        process = bundle.run(command, build["directory"], self._staging)
+        process = bundle.run(["/bin/sh", "-c", build["command"]], build["directory"], self._staging, umask=self._umask,
+                             path=f"{binaries}:{os.environ.get('PATH', os.defpath)}")
         yield process
         if process.returncode != 0:
             said = "\n".join(filter(None, (bundle.said(self._staging, "said"), bundle.said(self._staging, "errors"))))

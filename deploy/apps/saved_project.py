@@ -15,13 +15,13 @@ _LIMIT = 120  # seconds for a build
 class SavedProject:
     def __init__(self, builder):
         self.builder = builder
-        self.built = None        # the newest that could be built
+        self.built = None        # the newest that could be built; there is one after build()
         self._files = watched_files.WatchedFiles()
         self._steps = None       # of the build that is under way
         self._process = None
         self._began = 0.0        # monotonic
         self._began_ns = 0
-        self._due = False
+        self._failed = False     # the last build did
         self._told = set()       # notices that were said already
 
     def build(self):
@@ -30,6 +30,11 @@ class SavedProject:
         self.built = self.builder.build()
         self._watch()
         return self._new_notices(self.built)
+
+    @property
+    def busy(self):
+        """Whether a build is under way."""
+        return self._steps is not None
 
     def turn(self):
         """(whether there is a new version, lines to tell)."""
@@ -55,7 +60,7 @@ class SavedProject:
     def _begin(self):
         project = self.builder.project
         changed = self._files.changed()
-        by_command = project is None or project.build is None or any(
+        by_command = project.build is None or any(
             path == project.file or path.startswith(tuple(project.build["watched"])) for path in changed)
         self._began, self._began_ns = time.monotonic(), time.time_ns()
         self._files.look()
@@ -74,12 +79,16 @@ class SavedProject:
                 took = round(1000 * (time.monotonic() - self._began))
                 lines.append(f"app {self.built.name}: version {self.built.version} is built and handed over"
                              f" {took} ms after its change was seen")
+            elif self._failed:
+                lines.append(f"app {self.built.name}: it can be built again, and is version {self.built.version} as before")
+            self._failed = False
             return self.built.is_new, lines
         except (ProjectError, OSError) as error:
             self._steps = None
+            self._failed = True
             self._watch(failed=True)
             return False, [*str(error).splitlines(),
-                           f"nothing changes: version {self.built.version} goes on" if self.built else "nothing runs"]
+                           f"app {self.built.name}: version {self.built.version} goes on"]
 
     def _new_notices(self, built):
         lines = [line for notice in built.notices for line in notice.splitlines() if notice not in self._told]
@@ -91,16 +100,13 @@ class SavedProject:
         root = builder.directory
         paths = {os.path.join(root, name) for name in (*wrangler_config.FILES, "package.json", "package-lock.json",
                                                        "tsconfig.json", "node_modules")}
-        if self.built:
-            paths.update(self.built.inputs)
-            # A new file may take the place of one that is imported.
-            paths.update(os.path.dirname(path) for path in self.built.inputs if "/node_modules/" not in path)
+        paths.update(self.built.inputs)
+        # A new file may take the place of one that is imported.
+        paths.update(os.path.dirname(path) for path in self.built.inputs if "/node_modules/" not in path)
         project = builder.project
-        if project:
-            paths.update(project.secrets_files)
-            for directory in project.build["watched"] if project.build else ():
-                paths.update(watched_files.files(directory))
+        paths.update(project.secrets_files)
+        for directory in project.build["watched"] if project.build else ():
+            paths.update(watched_files.files(directory))
         if failed:  # what is missing may come anywhere
-            paths.update(watched_files.directories(root, without=[project.assets["directory"]]
-                                                   if project and project.assets else ()))
+            paths.update(watched_files.directories(root, [project.assets["directory"]] if project.assets else ()))
         self._files.replace(sorted(paths), self._began_ns)
