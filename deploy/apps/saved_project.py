@@ -87,11 +87,12 @@ class SavedProject:
             self._steps = None
             self._failed = True
             self._watch(failed=True)
-            return False, [*str(error).splitlines(),
+            return False, [*filter(str.strip, str(error).splitlines()),
                            f"app {self.built.name}: version {self.built.version} goes on"]
 
     def _new_notices(self, built):
-        lines = [line for notice in built.notices for line in notice.splitlines() if notice not in self._told]
+        lines = [line for notice in built.notices for line in notice.splitlines()
+                 if line.strip() and notice not in self._told]
         self._told = set(built.notices)
         return lines
 

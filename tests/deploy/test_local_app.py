@@ -84,7 +84,7 @@ def test_a_project_is_built_and_given_to_all_statekeepers_again_when_it_is_saved
     second = local.version()
     local.project.save("src/index.ts", "export {")
     wait_until(lambda: f"app chat: version {second} goes on" in local.log("supervisor"), "what is wrong is in the log")
-    assert "Unexpected end of file" in local.log("supervisor")
+    assert "found end of file" in local.log("supervisor")
     assert local.version() == second
     assert local.log("statekeeper-1").count("looks again") == 1
     assert local("down")[0] == 0
@@ -93,7 +93,7 @@ def test_a_project_is_built_and_given_to_all_statekeepers_again_when_it_is_saved
 def test_a_project_that_cannot_be_built_starts_nothing(local):
     local.project.save("src/index.ts", "export {")
     status, said = local.up(local.project.directory)
-    assert status == 1 and "Unexpected end of file" in said
+    assert status == 1 and "found end of file" in said
     assert "Nothing runs" in local("status")[1]
 
 
