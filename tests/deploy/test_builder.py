@@ -2,8 +2,10 @@
 
 import os
 import stat
+import subprocess
 
 import pytest
+from cluster import REPOSITORY
 from projects import MAIN, Project, config, needs_esbuild
 
 pytestmark = needs_esbuild
@@ -249,3 +251,16 @@ def test_an_esbuild_of_the_project_goes_before(project):
     it = project(**{"node_modules/esbuild/package.json": '{"main": "main.js"}',
                     "node_modules/esbuild/main.js": 'exports.build = async () => { throw new Error("the own one"); };'})
     assert "the own one" in it.refusal()
+
+
+def test_it_is_built_for_other_clusters_too(project, tmp_path):
+    it = project(**{"wrangler.json": config(ai={"binding": "AI"})})
+    command = [os.path.join(REPOSITORY, "deploy", "build-app"), it.directory, str(tmp_path / "into")]
+    first, again = (subprocess.run(command, capture_output=True, text=True, check=True) for _ in range(2))
+    version = os.readlink(tmp_path / "into" / "current")
+    assert first.stdout == f"chat {version} in {tmp_path}/into/current\n"
+    assert again.stdout == f"chat {version} (as before) in {tmp_path}/into/current\n"
+    assert "env.AI (ai in wrangler.json)" in first.stderr
+    it.save("src/index.ts", "export {")
+    broken = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert broken.returncode == 1 and "found end of file" in broken.stderr
