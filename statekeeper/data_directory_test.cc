@@ -35,7 +35,7 @@ TEST_F(DataDirectoryTest, AnEmptyOneIsClosed) {
 
 TEST_F(DataDirectoryTest, OneOfAnEarlierVersionIsClosed) {
   for (const char* name : {"dormouse.db", "dormouse.db-wal", "admin-key", "cluster-secret"}) Has(name);
-  for (const char* name : {"run", "logs", "redis"}) fs::create_directory(path_ / name);
+  for (const char* name : {"run", "logs", "redis", "app"}) fs::create_directory(path_ / name);
   EXPECT_TRUE(CloseDataDirectory(path_));
   EXPECT_EQ(mode(), fs::perms::owner_all);
   EXPECT_TRUE(CloseDataDirectory(path_)) << "once more";

@@ -13,6 +13,7 @@ import logs
 import plan as plans
 import processes
 import supervisor
+from app import App
 from layout import Failure, Layout
 
 _DEPLOY = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -36,23 +37,28 @@ def up(options, layout):
               f"Its supervisor has pid {record['supervisor']['pid']}. This stops it: {_stop_command(layout)}")
         return 0
     _stop_leftovers(layout)
-    plan = plans.make(options, layout)  # before the build: what is wrong with the options is said at once
+    if options.env and not options.app:
+        raise Failure("--env chooses among the environments of a project: it needs --app.")
+    app = App(options.app, layout, options.env, umask) if options.app else None
+    plan = plans.make(options, layout, app and app.option)  # before the build: what is wrong with the options is said at once
     if plan.notice:
         print(plan.notice, flush=True)
+    for line in app.prepare() if app else ():
+        print(line, flush=True)
     if not options.bin:
         built = subprocess.run([os.path.join(_DEPLOY, "build"), "release", "dormouse-gateway", "dormouse-statekeeper",
                                 "dormousectl"], check=False, umask=umask)
         if built.returncode != 0:
             return 1
     if options.detach:
-        return _up_detached(plan, layout, lock)
-    return _run(plan, layout, sys.stdout)
+        return _up_detached(plan, layout, lock, app)
+    return _run(plan, layout, app, sys.stdout)
 
 
-def _run(plan, layout, out, on_ready=lambda: None, follow=True):
+def _run(plan, layout, app, out, on_ready=lambda: None, follow=True):
     """The life of a supervisor, from here to the exit status of its process."""
     supervisor.block_signals()
-    runner = supervisor.Supervisor(plan, layout)
+    runner = supervisor.Supervisor(plan, layout, app)
     try:
         try:
             runner.start()
@@ -60,6 +66,8 @@ def _run(plan, layout, out, on_ready=lambda: None, follow=True):
             raise Failure(f"The cluster cannot be started: {error}.") from error
         follower = logs.Follower(layout) if follow else None
         print(f"Dormouse is ready: {plan.url}", file=out, flush=True)
+        for line in app.lines() if app else ():
+            print(line, file=out, flush=True)
         if follower:
             print(f"Ctrl-C stops it, and so does: {_stop_command(layout)}", file=out, flush=True)
         on_ready()
@@ -86,7 +94,7 @@ def _print_lines(lines, out):
         pass
 
 
-def _up_detached(plan, layout, lock):
+def _up_detached(plan, layout, lock, app):
     """Leaves the supervisor behind, in a session of its own; returns when the cluster is ready or has failed."""
     told, tell = os.pipe()
     # From here on a Ctrl-C is for this process only, and passed on to the supervisor.
@@ -99,7 +107,7 @@ def _up_detached(plan, layout, lock):
         with os.fdopen(tell, "w") as out:
             try:
                 _detach_stdio(layout)
-                status = _run(plan, layout, out, on_ready=out.close, follow=False)
+                status = _run(plan, layout, app, out, on_ready=out.close, follow=False)
             except Failure as failure:
                 print(failure, file=out)
             except Exception as error:  # pylint: disable=broad-except  # the only place that can still say it
@@ -172,6 +180,8 @@ def status(_, layout):
         return 1
     well = layout.supervised()
     print(f"{record['url']}  store: {record['store']}  data: {layout.data}")
+    if app := record.get("app"):
+        print(f"app: {app['name']}  version: {app['version']}  classes: {', '.join(app['classes'])}  from: {app['source']}")
     print(f"{'PROCESS':<16}{'PID':>8}  {'STATE':<10}{'RESTARTS':>8}  ADMIN")
     for entry in record["processes"]:
         alive = processes.is_alive(entry["pid"], entry["started"], layout.data)
@@ -286,6 +296,10 @@ def _parse(words):
                             " server; URL: redis://, redis+unix://,"
                             " redis+sentinel:// or redis+cluster:// of yours, or over TLS with rediss in place of redis (default: what the data directory has already; in a new"
                             " one file, or redis for several statekeepers)")
+    start.add_argument("--app", metavar="DIR",
+                       help="run the Durable Objects of a project (a directory with wrangler.jsonc, say), and build it"
+                            " anew whenever something in it is saved; or an app directory that is built already")
+    start.add_argument("--env", metavar="NAME", help="of the project: its [env.NAME] in place of the top level")
     start.add_argument("--port", type=int, default=8080, metavar="P", help="port for clients (default: 8080)")
     start.add_argument("--host", default="127.0.0.1", metavar="ADDRESS",
                        help="address for clients; 0.0.0.0: all of this machine's (default: 127.0.0.1)")

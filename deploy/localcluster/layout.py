@@ -7,6 +7,7 @@
     DATA/run/cluster.json  what runs: pids, ports, options; there while the cluster is up
     DATA/run/supervisor.lock   held by the supervisor; the kernel lets go of it however the supervisor ends
     DATA/run/*.sock*       the processes' unix sockets
+    DATA/app/              versions of the app that is built here (up --app); current is a link to the newest
     DATA/logs/NAME.log     standard error of each process; NAME.log.1 is the one before
 
 All of it is for its user alone: state, secrets, what clients said. The directory itself is closed by the statekeeper.
@@ -51,6 +52,7 @@ class Layout:
         self.run = os.path.join(self.data, "run")
         self.logs = os.path.join(self.data, "logs")
         self.redis = os.path.join(self.data, "redis")
+        self.app = os.path.join(self.data, "app")
         self.admin_key = os.path.join(self.data, "admin-key")
         self.cluster_secret = os.path.join(self.data, "cluster-secret")
         self.redis_socket = os.path.join(self.run, "redis.sock")
@@ -63,7 +65,7 @@ class Layout:
         try:
             for directory in (self.data, self.run, self.logs):
                 os.makedirs(directory, exist_ok=True)
-            for path in (self.run, self.logs, self.redis, self.admin_key, self.cluster_secret):
+            for path in (self.run, self.logs, self.app, self.redis, self.admin_key, self.cluster_secret):
                 _close(path)
         except OSError as error:
             raise Failure(f"Cannot make the data directory for this user alone: {error}.") from error

@@ -15,6 +15,7 @@ _OWN = {
     "statekeepers": "nothing: the gateways are told",
     "advertise": "nothing: the gateways are told",
     "store": "--store",
+    "app": "--app",
 }
 
 
@@ -44,8 +45,8 @@ class Plan:
 _DEPLOY = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
-def make(options, layout):
-    """The plan for `up` with these options (see __main__.py). Takes ports; raises Failure."""
+def make(options, layout, app=None):
+    """The plan for `up` with these options (see __main__.py). `app`: a directory of one. Takes ports; raises Failure."""
     for setting in options.set:
         name, equals, _ = setting.partition("=")
         if not equals or not name:
@@ -96,6 +97,7 @@ def make(options, layout):
     hub_view = []
     if not any(setting.startswith("hub-view=") for setting in options.set):
         hub_view = ["--hub-view", "true"]
+    apps = ["--app", app] if app else []
     links = []
     for number in range(1, options.statekeepers + 1):
         preferred = 7400 + 10 * (number - 1)
@@ -106,7 +108,8 @@ def make(options, layout):
         plan.processes.append(Process(
             f"statekeeper-{number}", "statekeeper", admin=admin,
             command=[os.path.join(binaries, "dormouse-statekeeper"), "--data", layout.data, "--store", store,
-                     "--listen", links[-1], "--admin", f"127.0.0.1:{admin}", *operators, *trust, *settings]))
+                     "--listen", links[-1], "--admin", f"127.0.0.1:{admin}", *operators, *trust, *apps,
+                     *settings]))
     for number in range(1, options.gateways + 1):
         admin = ports.choose(options.port + number if options.port + number <= 65535 else None,
                              f"{layout.data} gateway {number}")

@@ -59,9 +59,10 @@ class _Child:
 
 
 class Supervisor:
-    def __init__(self, plan, layout):
+    def __init__(self, plan, layout, app=None):
         self._plan = plan
         self._layout = layout
+        self._app = app           # whose new versions statekeepers are to run; or None
         self._children = [_Child(process) for process in plan.processes]
         self._log = logs.begin(layout.log("supervisor"))
         self._unsaid = b""        # of the log: what could not be written yet
@@ -98,6 +99,8 @@ class Supervisor:
             for child in self._children:
                 self._tend(child)
                 self._rotate(child)
+            if self._app:
+                self._tend_app()
             if self._record_at is not None and time.monotonic() >= self._record_at:
                 self._record_or_later()
             if self._unsaid:
@@ -106,6 +109,8 @@ class Supervisor:
 
     def stop(self):
         """Stops everything in order, at once where the signal to stop comes a second time."""
+        if self._app:
+            self._app.stop()
         for names in self._plan.stop_order():
             stopping = [child for child in self._children if child.plan.name in names and child.popen]
             killed = processes.stop([child.entry() for child in stopping], self._layout.data,
@@ -116,11 +121,13 @@ class Supervisor:
         self._layout.remove_record()
 
     def _launch(self, child):
+        # A statekeeper that is told of a new version before it listens to signals hears of it when it does.
+        blocked = {signal.SIGHUP} if child.plan.kind == "statekeeper" else ()
         try:
             with open(self._layout.log(child.plan.name), "ab") as log:
                 child.popen = subprocess.Popen(
                     child.plan.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                    preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, ()))  # only this thread exists
+                    preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, blocked))  # only this thread exists
         except (OSError, subprocess.SubprocessError) as error:
             raise Failure(f"Cannot start {child.plan.name}: {error}.") from error
         child.started_at = time.monotonic()
@@ -140,6 +147,19 @@ class Supervisor:
             except Failure as failure:
                 self._start_later(child, f"could not be started ({failure})")
             self._record_or_later()
+
+    def _tend_app(self):
+        try:
+            is_new, lines = self._app.turn()
+        except Exception as error:  # pylint: disable=broad-except  # a project is no reason to leave a cluster alone
+            is_new, lines = False, [f"the app cannot be looked after: {error!r}"]
+        if is_new:
+            for child in self._children:
+                if child.plan.kind == "statekeeper" and child.popen.poll() is None:
+                    child.popen.send_signal(signal.SIGHUP)
+            self._record_or_later()
+        for line in lines:
+            self._say(line)
 
     def _start_later(self, child, why):
         child.restart_at = time.monotonic() + child.backoff
@@ -177,7 +197,7 @@ class Supervisor:
     def _record(self):
         self._layout.write_record({
             "supervisor": {"name": "supervisor", "pid": os.getpid(), "started": processes.start_time(os.getpid())},
-            "url": self._plan.url, "store": self._plan.store, "stop_timeout": self._plan.stop_timeout,
+            "url": self._plan.url, "app": self._app.record() if self._app else None, "store": self._plan.store, "stop_timeout": self._plan.stop_timeout,
             "processes": [child.entry() for child in self._children]})
 
     def _wait(self, seconds):

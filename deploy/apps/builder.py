@@ -1,0 +1,157 @@
+"""Builds a project into app directories, which statekeepers run (their option `app`):
+
+    INTO/VERSION/worker.mjs       the project's code, in one module
+    INTO/VERSION/worker.mjs.map   where each of its lines is from
+    INTO/VERSION/workers.json     what it consists of, and how it is started
+    INTO/current                  a link to the newest; it is replaced at once
+
+A version is named after its content: the same code and configuration are the same version. The last five are kept.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+
+import bundle
+import wrangler_config
+from wrangler_config import ProjectError
+
+_REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+HOST = os.path.join(_REPOSITORY, "clients", "hubs", "js")
+MANIFEST = "workers.json"
+CURRENT = "current"
+_KEPT = 5
+_MAX_MESSAGE = 1 << 20  # bytes of a WebSocket message, as Workers have it
+_LIMIT = 120            # seconds for a step: longer, and it hangs
+
+
+@dataclass
+class Built:
+    name: str
+    version: str
+    classes: list
+    notices: list
+    is_new: bool       # it was not the current one before
+    inputs: list       # files that it was made of
+    milliseconds: int
+
+
+class Builder:
+    """Of one project. Each build is a generator of processes that have to end before it can go on; build() waits,
+    others look now and then."""
+
+    def __init__(self, directory, into, environment=None, host=HOST, umask=-1):
+        self.directory = os.path.realpath(directory)
+        self.into = into
+        self.project = None  # as it was read last
+        self._environment = environment
+        self._host = host
+        self._umask = umask  # of what the project's own command makes
+        self._staging = os.path.join(into, f".building-{os.getpid()}")
+
+    def build(self):
+        """Raises ProjectError; then the version that was current still is."""
+        steps = self.steps()
+        while True:
+            try:
+                process = next(steps)
+            except StopIteration as end:
+                return end.value
+            try:
+                process.wait(_LIMIT)
+            except subprocess.TimeoutExpired:
+                raise ProjectError(f"The build takes longer than {_LIMIT} s.") from None
+            finally:
+                kill(process)
+
+    def steps(self, run_command=True):
+        """`run_command`: what the project itself makes (build.command) is to be made anew."""
+        began = time.monotonic()
+        shutil.rmtree(self._staging, ignore_errors=True)
+        os.makedirs(self._staging, mode=0o700)
+        try:
+            self.project = project = wrangler_config.read(self.directory, self._environment)
+            if project.build and run_command:
+                yield from self._run_command(project.build)
+            process = bundle.start(project, self._staging, self._host)
+            yield process
+            exports, inputs, warnings = bundle.finish(project, process, self._staging)
+            version = self._write_manifest(project, exports)
+            is_new = self._publish(version)
+        finally:
+            shutil.rmtree(self._staging, ignore_errors=True)
+        self._forget_old(version)
+        notices = project.notices + ([warnings] if warnings else [])
+        return Built(project.name, version, sorted(project.classes), notices, is_new, inputs,
+                     round(1000 * (time.monotonic() - began)))
+
+    def _run_command(self, build):
+        binaries = os.path.join(self.directory, "node_modules", ".bin")
+        process = bundle.run(["/bin/sh", "-c", build["command"]], build["directory"], self._staging, umask=self._umask,
+                             path=f"{binaries}:{os.environ.get('PATH', os.defpath)}")
+        yield process
+        if process.returncode != 0:
+            said = "\n".join(filter(None, (bundle.said(self._staging, "said"), bundle.said(self._staging, "errors"))))
+            raise ProjectError(f"{said}\nbuild.command ended with exit status {process.returncode}:"
+                               f" {build['command']}".lstrip())
+
+    def _write_manifest(self, project, exports):
+        manifest = {
+            "name": project.name,
+            "command": [bundle.NODE, "--enable-source-maps", os.path.join(self._host, "host.mjs")],
+            "environment": {},
+            "http": True,
+            "classes": [{"name": name, "routes": [], "max_message_size": _MAX_MESSAGE, "sql": sql}
+                        for name, sql in sorted(project.classes.items())],
+            "bundle": bundle.OUTPUT,
+            "exports": sorted(exports),
+            "vars": project.vars,
+            "bindings": {"durable_objects": project.durable_objects, "services": project.services},
+            "unsupported": project.unsupported,
+            "assets": project.assets,
+            "crons": project.crons,
+            "compatibility_date": project.compatibility_date,
+            "compatibility_flags": project.compatibility_flags,
+        }
+        digest = hashlib.sha256(json.dumps(manifest, sort_keys=True, default=str).encode())
+        for name in (bundle.OUTPUT, bundle.OUTPUT + ".map"):
+            with open(os.path.join(self._staging, name), "rb") as file:
+                digest.update(file.read())
+        manifest["version"] = digest.hexdigest()[:16]
+        path = os.path.join(self._staging, MANIFEST)
+        # It has the project's secrets.
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="utf-8") as file:
+            json.dump(manifest, file, indent=1, default=str)  # dates of TOML are text
+        return manifest["version"]
+
+    def _publish(self, version):
+        target = os.path.join(self.into, version)
+        if os.path.exists(target):
+            os.utime(target)  # among the last again
+        else:
+            os.rename(self._staging, target)
+        link = os.path.join(self.into, CURRENT)
+        if os.path.islink(link) and os.readlink(link) == version:
+            return False
+        os.symlink(version, link + ".new")
+        os.replace(link + ".new", link)
+        return True
+
+    def _forget_old(self, current):
+        there = [entry.path for entry in os.scandir(self.into)
+                 if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".") and entry.name != current]
+        there.sort(key=lambda path: os.stat(path).st_mtime_ns, reverse=True)
+        for path in there[_KEPT - 1:]:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def kill(process):
+    """And what it has started."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
