@@ -101,10 +101,10 @@ HubLimits LimitsOf(const Options& options) {
 std::string Change(const Options& options, const std::vector<Configuration::Change>& changes,
                    const RegisterClasses& register_classes, prometheus::Registry* registry,
                    const std::vector<std::unique_ptr<Lane>>& lanes, Ownership* ownership) {
-  // Hubs in memory are made anew by that: not where only the log changes.
-  const bool of_hubs = std::ranges::any_of(changes, [](const Configuration::Change& change) {
-    return change.option != "log-level" && change.option != "log-format";
-  });
+  // Hubs in memory are made anew by that: not where only the log changes. No change: of the app.
+  const bool of_hubs = changes.empty() || std::ranges::any_of(changes, [](const Configuration::Change& change) {
+                         return change.option != "log-level" && change.option != "log-format";
+                       });
   std::shared_ptr<HubClassRegistry> classes;
   if (of_hubs) {
     classes = std::make_shared<HubClassRegistry>();
@@ -292,9 +292,17 @@ int Run(ConfigurationInEffect* in_effect, const RegisterClasses& register_classe
               fmt::join(server_config.addresses, " and "), admin->port());
 
   const int received = AwaitEnd([&] {
-    Reload(in_effect, [&](const Configuration& next, const std::vector<Configuration::Change>& changes) {
-      return Change(next.options(), changes, register_all, registry.get(), lanes, ownership.get());
-    });
+    const auto change = [&](const Options& now, const std::vector<Configuration::Change>& changes) {
+      return Change(now, changes, register_all, registry.get(), lanes, ownership.get());
+    };
+    if (!in_effect->Get()->file().empty() || options.app.empty()) {
+      Reload(in_effect, [&](const Configuration& next, const std::vector<Configuration::Change>& changes) {
+        return change(next.options(), changes);
+      });
+    }
+    const std::shared_ptr<const Configuration> now = in_effect->Get();
+    if (!apps.HasChanged(now->options())) return;
+    if (const std::string wrong = change(now->options(), {}); !wrong.empty()) SPDLOG_ERROR("{}", wrong);
   });
   SPDLOG_INFO("signal {}: handing over, and finishing what was begun", received);
   stopping = true;

@@ -58,7 +58,7 @@ std::optional<AppManifest::Class> ReadClass(JsonSlice text, std::string* wrong) 
 }
 
 std::optional<AppManifest> Parse(const std::string& text, std::string* wrong) {
-  if (!IsValidJson(text) || !IsJsonObject(JsonObject(text).members().empty() ? JsonSlice("") : JsonSlice(text))) {
+  if (!IsValidJson(text) || text[text.find_first_not_of(" \t\r\n")] != '{') {
     *wrong = "it is not a JSON object";
     return std::nullopt;
   }
@@ -76,7 +76,8 @@ std::optional<AppManifest> Parse(const std::string& text, std::string* wrong) {
     return std::nullopt;
   }
   app.command = *command;
-  for (const JsonMember& variable : JsonObject(object.Find("environment")).members()) {
+  const JsonObject environment(object.Find("environment"));
+  for (const JsonMember& variable : environment.members()) {
     const auto value = JsonString(variable.value);
     if (!value) {
       *wrong = "\"environment\" must have strings; that of " + variable.key() + " is none";

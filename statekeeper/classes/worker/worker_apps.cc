@@ -12,6 +12,14 @@ constexpr int64_t kReadyPatienceMs = 10'000;
 
 }  // namespace
 
+bool WorkerApps::HasChanged(const Options& options) const {
+  if (options.app.empty()) return false;
+  std::string wrong;
+  const std::optional<AppManifest> manifest = AppManifest::Read(options.app, &wrong);
+  if (!manifest) SPDLOG_ERROR("the app stays as it is: {}", wrong);
+  return manifest && (current_ == nullptr || current_->manifest().version != manifest->version);
+}
+
 bool WorkerApps::Register(const Options& options, HubClassRegistry* classes, std::string* error) {
   if (options.app.empty()) return true;
   std::optional<AppManifest> manifest = AppManifest::Read(options.app, error);
