@@ -1,0 +1,27 @@
+"""Durable Object projects do on Dormouse what they do on workerd: the same script sees the same frames, bodies and codes."""
+
+import difflib
+
+import app_servers
+import player
+import projects
+import pytest
+
+
+@pytest.mark.parametrize("server", app_servers.ALL)
+@pytest.mark.parametrize("name", projects.names())
+async def test_app(name, server):
+    project = projects.Project(name)
+    if server in project.not_on:
+        pytest.skip(f"{server}: {project.not_on[server]}")
+    running = app_servers.ALL[server](project)
+    try:
+        with running.running():
+            try:
+                seen = await player.play(project.script, running)
+            except Exception as error:
+                pytest.fail("\n".join([*error.transcript, repr(error), running.log()]))
+            difference = list(difflib.unified_diff(project.expected, seen, "expected.txt", server, lineterm=""))
+            assert not difference, "\n".join([*difference, running.log()])
+    except app_servers.Missing as why:
+        pytest.skip(f"{server}: {why}")
