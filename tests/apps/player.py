@@ -19,7 +19,7 @@ import websockets
 from cluster import SLOWNESS
 
 WAIT = 20 * SLOWNESS  # seconds for one answer
-_SHOWN = 300  # of a longer one its size and hash
+_SHOWN = 800  # of a longer one its size and hash
 
 
 def shown(data):
