@@ -28,7 +28,7 @@ export class Room extends DurableObject {
   }
 
   webSocketClose(socket, code, reason) {
-    // The socket that is closing is not among them any more.
+    // It may be among them itself still; a send to it does no harm.
     for (const each of this.ctx.getWebSockets()) each.send(`${this.ctx.getTags(socket).join("+")} left: ${reason}`);
     socket.close(code, reason);
   }
