@@ -37,6 +37,11 @@ class Server:
         raise NotImplementedError
 
     async def asleep(self):
+        """Until all objects sleep that may."""
+        raise NotImplementedError
+
+    async def time_passes(self):
+        """As long as that may take."""
         raise NotImplementedError
 
     async def scheduled(self, cron):
@@ -89,6 +94,8 @@ class Workerd(Server):
 
     async def asleep(self):
         await asyncio.sleep(self._ASLEEP)
+
+    time_passes = asleep
 
     async def scheduled(self, cron):
         # It has no clock of its own for these: whoever runs it calls the handler.
@@ -143,6 +150,9 @@ class Dormouse(Server):
         async def sleeps():
             return sum([await asyncio.to_thread(_awake, admin) for admin in admins]) == 0
         await until(sleeps, "no hub is awake", timeout=self._HIBERNATE_AFTER + 15)
+
+    async def time_passes(self):
+        await asyncio.sleep(self._HIBERNATE_AFTER + 1)
 
     async def scheduled(self, cron):
         # Its clock calls by itself: with the next minute, and a little later the handler has ended.

@@ -187,6 +187,11 @@ class Player:
         await self.server.asleep()
         self.note("(time passes)")
 
+    async def time_passes(self):
+        """As long as it takes to fall asleep, for what must not."""
+        await self.server.time_passes()
+        self.note("(time passes)")
+
     async def scheduled(self, cron):
         """Until the Worker's `scheduled` has been called for it."""
         await self.server.scheduled(cron)
