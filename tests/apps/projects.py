@@ -48,12 +48,14 @@ class Project:
             pairs = (line.strip().partition("=") for line in file if "=" in line and not line.startswith("#"))
             return {name.strip(): value.strip().strip("\"'") for name, _, value in pairs}
 
-    @property
-    def expected(self):
-        if not os.path.exists(self.path("expected.txt")):
-            return []
-        with open(self.path("expected.txt"), encoding="utf-8") as file:
-            return file.read().splitlines()
+    def expected_on(self, server):
+        """The name of the transcript that a server has to give, and its lines. expected.SERVER.txt: it differs, and the project says why."""
+        own = f"expected.{server}.txt"
+        name = own if os.path.exists(self.path(own)) else "expected.txt"
+        if not os.path.exists(self.path(name)):
+            return name, []
+        with open(self.path(name), encoding="utf-8") as file:
+            return name, file.read().splitlines()
 
     def record(self, lines):
         with open(self.path("expected.txt"), "w", encoding="utf-8") as file:

@@ -2,7 +2,7 @@
 
 
 async def script(player):
-    for part in ("insert", "read", "cursor", "raw", "one", "values", "numbers", "numbered", "several", "written",
+    for part in ("insert", "read", "cursor", "raw", "mixed", "one", "values", "numbers", "numbered", "several", "written",
                  "functions", "json", "fts", "wrong", "bindings", "partly", "rollback", "nested", "open", "pragma",
                  "foreign"):
         await player.get("/" + part)

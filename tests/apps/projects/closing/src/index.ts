@@ -72,8 +72,8 @@ export class Door extends DurableObject<Env> {
   async webSocketClose(socket: WebSocket, code: number, reason: string, wasClean: boolean): Promise<void> {
     if (this.ctx.getTags(socket)[0] === "observer") return;
     this.report(`webSocketClose ${code} ${wasClean ? `"${reason}" clean` : "not clean"}, ${this.ctx.getWebSockets("client").length} left`);
-    // The closing handshake is the handler's to end.
-    if (wasClean) socket.close(code === 1005 ? 1000 : code, reason === "" ? "and bye" : `${reason} too`.slice(0, 123));
+    // The closing handshake is the handler's to end, with this compatibility date.
+    if (wasClean) socket.close(code === 1005 ? 1000 : code, reason);
   }
 
   webSocketError(_socket: WebSocket, error: unknown): void {

@@ -36,7 +36,7 @@ export class Room {
       session.left = true;
       this.sessions = this.sessions.filter((each) => each !== session);
       this.broadcast(`${name} left: ${event.type} ${event.code} ${event.wasClean ? `"${event.reason}"` : ""}`);
-      if (event.wasClean && event.code === 1000) socket.close(1000, "bye");
+      if (event.wasClean) socket.close(event.code, event.reason);
     };
     socket.addEventListener("close", leave);
     socket.addEventListener("error", leave);

@@ -15,9 +15,9 @@ export class Relay extends DurableObject {
     onward.addEventListener("message", ({ data }) => server.send(`onward says ${data}`));
     onward.addEventListener("close", ({ code, reason }) => server.close(code, `onward: ${reason}`));
     server.addEventListener("message", ({ data }) => onward.send(data));
-    server.addEventListener("close", () => {
+    server.addEventListener("close", ({ code, reason }) => {
       onward.close(1000, "the client left");
-      server.close(1000, "bye");
+      server.close(code, reason);
     });
     return new Response(null, { status: 101, webSocket: client });
   }

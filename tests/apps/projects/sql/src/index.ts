@@ -56,6 +56,10 @@ export class Base extends DurableObject<Env> {
         const rows = [...cursor.raw()];
         return [cursor.columnNames, rows, sql.exec("SELECT 1, 2").raw().toArray()];
       },
+      mixed: () => {
+        const cursor = sql.exec("SELECT id, name FROM animals ORDER BY id");
+        return [cursor.raw().next(), cursor.toArray()];
+      },
       one: () => [
         attempt(() => sql.exec("SELECT count(*) AS n FROM animals").one()),
         attempt(() => sql.exec("SELECT * FROM animals WHERE id = 99").one()),
