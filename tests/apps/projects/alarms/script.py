@@ -18,3 +18,6 @@ async def script(player):
     await a.ask("nonsense")
     await a.ask("soon")
     await a.next()
+    await a.ask("asleep")
+    await player.asleep()
+    await a.next()

@@ -29,6 +29,12 @@ export class Clock extends DurableObject {
         await storage.setAlarm(now + 100);
         socket.send("set");
         return;
+      case "asleep":
+        // By then what is in memory has gone.
+        this.awake = true;
+        await storage.setAlarm(now + 13_000);
+        socket.send("set");
+        return;
       case "past":
         await storage.setAlarm(now - HOUR);
         socket.send("set");
@@ -89,7 +95,7 @@ export class Clock extends DurableObject {
     const fired = ((await storage.get("fired")) ?? 0) + 1;
     await storage.put("fired", fired);
     for (const socket of this.ctx.getWebSockets()) {
-      socket.send(`alarm ${fired}: isRetry ${info?.isRetry}, retryCount ${info?.retryCount}, getAlarm in it ${during}`);
+      socket.send(`alarm ${fired}: isRetry ${info?.isRetry}, retryCount ${info?.retryCount}, getAlarm in it ${during}${this.awake ? ", awake since it was set" : ""}`);
     }
   }
 }
