@@ -113,9 +113,13 @@ class Workerd(Bare):
     heartbeats = _ECHO_HEARTBEATS
     sleeps = True
 
+    @classmethod
+    def program(cls):
+        return os.path.join(_npm_package(cls.name), "node_modules", "workerd", "bin", "workerd")
+
     @contextlib.contextmanager
     def running(self, store):
-        program = os.path.join(_npm_package(self.name), "node_modules", "workerd", "bin", "workerd")
+        program = self.program()
         self.version = _output(program, "--version").removeprefix("workerd ")
         port = _free_port()
         command = [program, "serve", os.path.join(_PEERS, "workerd.capnp"), "--socket-addr", f"http=127.0.0.1:{port}"]

@@ -1,0 +1,14 @@
+"""Sockets that an object opens: fetch with Upgrade through a stub and through a service, new WebSocket(url)."""
+
+
+async def script(player):
+    for name in ("network", "stub", "service"):
+        a = await player.open(name, f"/{name}")
+        if a is None:
+            continue
+        await a.ask("one")
+        await a.ask("two")
+        await a.ask("end")
+        b = await player.open(f"{name}-2", f"/{name}")
+        await b.ask("three")
+        await b.close(1000, "enough")

@@ -1,0 +1,46 @@
+"""acceptWebSocket(ws, tags), getWebSockets(tag), getTags; after a sleep as before it."""
+
+
+async def script(player):
+    red = await player.open("red", "/game?tag=red&tag=captain")
+    await red.next()
+    other = await player.open("other", "/game?tag=red")
+    await other.next()
+    blue = await player.open("blue", "/game?tag=blue")
+    await blue.next()
+    plain = await player.open("plain", "/game?none")
+    await plain.next()
+    await player.get("/game")
+    await player.get("/game?tag=red")
+    await player.get("/game?tag=Red")
+    await player.get("/elsewhere")
+    await blue.send("red:hello")
+    await blue.next()
+    await red.next()
+    await other.next()
+    await player.asleep()
+    await red.send("captain:awake")
+    await red.next()
+    await red.next()
+    await plain.send("*:all")
+    for socket in (red, other, blue, plain):
+        await socket.next()
+    await plain.next()
+    await plain.send("nobody:x")
+    await plain.next()
+    await other.close(3001, "bored")
+    for socket in (red, blue, plain):
+        await socket.next()
+    await player.get("/game?tag=red")
+    # Bounds: ten tags of 256 characters; a tag twice counts once.
+    ten = "&".join(f"tag=t{number}" for number in range(10))
+    many = await player.open("many", f"/bounds?{ten}")
+    await many.next()
+    await player.open("too-many", f"/bounds?{ten}&tag=t10")
+    long = await player.open("long", "/bounds?tag=" + "x" * 256)
+    await long.next()
+    await player.open("too-long", "/bounds?tag=" + "x" * 257)
+    twice = await player.open("twice", "/twice?tag=a&tag=a")
+    if twice:
+        await twice.next()
+        await player.get("/twice?tag=a")
