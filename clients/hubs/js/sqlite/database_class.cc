@@ -53,7 +53,7 @@ napi_value New(napi_env env, napi_callback_info info) {
   }
   const auto destroy = [](napi_env, void* behind, void*) { delete static_cast<Database*>(behind); };
   if (napi_wrap(env, self, database.get(), destroy, nullptr, nullptr) != napi_ok) return nullptr;
-  database.release();
+  static_cast<void>(database.release());
   return self;
 }
 
@@ -220,7 +220,7 @@ napi_value DefineDatabase(napi_env env, napi_value statement) {
   if (napi_create_reference(env, statement, 1, &classes->statement) != napi_ok) return nullptr;
   const auto destroy = [](napi_env, void* data, void*) { delete static_cast<Classes*>(data); };
   if (napi_set_instance_data(env, classes.get(), destroy, nullptr) != napi_ok) return nullptr;
-  classes.release();
+  static_cast<void>(classes.release());
 
   const auto method = [](const char* name, napi_callback function) {
     return napi_property_descriptor{name, nullptr, function, nullptr, nullptr, nullptr, kMethod, nullptr};

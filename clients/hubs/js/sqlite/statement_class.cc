@@ -303,7 +303,7 @@ napi_value NewStatement(napi_env env, napi_value constructor, std::shared_ptr<Se
   SetProperty(env, object, "isReusable", reusable);
   const auto destroy = [](napi_env, void* behind, void*) { delete static_cast<Statement*>(behind); };
   if (napi_wrap(env, object, owned.get(), destroy, nullptr, nullptr) != napi_ok) return nullptr;
-  owned.release();
+  static_cast<void>(owned.release());
   return object;
 }
 

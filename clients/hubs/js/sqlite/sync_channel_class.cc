@@ -38,7 +38,7 @@ napi_value New(napi_env env, napi_callback_info info) {
   if (!channel->channel.Connect(path, &error)) return Throw(env, error);
   const auto destroy = [](napi_env, void* behind, void*) { delete static_cast<Channel*>(behind); };
   if (napi_wrap(env, self, channel.get(), destroy, nullptr, nullptr) != napi_ok) return nullptr;
-  channel.release();
+  static_cast<void>(channel.release());
   return self;
 }
 
