@@ -1,25 +1,15 @@
 // Loads the addon of C++: from where DORMOUSE_SQLITE_ADDON says; else the file beside this one, which is where it is
-// installed; else from the checkout's builds, the newest.
-import {existsSync, readdirSync, statSync} from 'node:fs';
+// installed; else from the checkout's release build.
+import {existsSync} from 'node:fs';
 import {constants} from 'node:os';
 import {fileURLToPath} from 'node:url';
 
 const NAME = 'dormouse_sqlite.node';
-
-function built() {
-  const builds = new URL('../../../../build/', import.meta.url);
-  if (!existsSync(builds)) return [];
-  return readdirSync(builds)
-    .map((build) => fileURLToPath(new URL(`${build}/lib/${NAME}`, builds)))
-    .filter((path) => existsSync(path))
-    .sort((one, other) => statSync(other).mtimeMs - statSync(one).mtimeMs);
-}
+const PLACES = [`./${NAME}`, `../../../../build/release/lib/${NAME}`];
 
 function find() {
-  const named = process.env.DORMOUSE_SQLITE_ADDON;
-  if (named) return named;
-  const beside = fileURLToPath(new URL(NAME, import.meta.url));
-  return existsSync(beside) ? beside : built()[0];
+  return process.env.DORMOUSE_SQLITE_ADDON ||
+    PLACES.map((place) => fileURLToPath(new URL(place, import.meta.url))).find((path) => existsSync(path));
 }
 
 function load() {

@@ -28,7 +28,7 @@ class RawIterator {
 
   next() {
     const value = this.#take();
-    return value === undefined ? {done: true, value} : {done: false, value};
+    return value === undefined ? {done: true} : {done: false, value};
   }
   toArray() { return this.#rest(); }
   [Symbol.iterator]() { return this; }
@@ -68,7 +68,7 @@ export class Cursor {
 
   next() {
     const values = this.#take();
-    return values === undefined ? {done: true, value: undefined} : {done: false, value: rowObject(this.#columns, values)};
+    return values === undefined ? {done: true} : {done: false, value: rowObject(this.#columns, values)};
   }
   [Symbol.iterator]() { return this; }
 

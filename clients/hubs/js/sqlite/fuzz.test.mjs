@@ -64,11 +64,15 @@ const hex = (bytes) => ({hex: Buffer.from(bytes).toString('hex')});
 class Subject {
   rows = new Rows();
 
-  constructor(cacheBytes) {
+  constructor(cacheBytes, ahead) {
     this.cacheBytes = cacheBytes;
+    this.ahead = ahead;
     this.open();
   }
-  open() { this.database = this.rows.open({cacheBytes: this.cacheBytes}); }
+  open() {
+    const options = {cacheBytes: this.cacheBytes};
+    this.database = this.ahead ? this.rows.openAhead(options) : this.rows.open(options);
+  }
 
   do([query, ...bindings]) {
     const {database} = this;
@@ -99,7 +103,7 @@ function play(seed) {
   const oracle = spawnSync('python3', [ORACLE], {input: JSON.stringify(steps), maxBuffer: 1 << 30, encoding: 'utf8'});
   assert.equal(oracle.status, 0, oracle.stderr);
   const expected = JSON.parse(oracle.stdout);
-  const subject = new Subject(seed % 2 ? 65536 : 1 << 24);
+  const subject = new Subject(seed % 2 ? 65536 : 1 << 24, seed % 3 === 0);
   for (const [i, step] of steps.entries()) {
     const said = subject.do(step);
     const context = `seed ${seed}, step ${i}: ${JSON.stringify(step).slice(0, 200)}`;

@@ -4,6 +4,7 @@
 // page, to be written to the hub in the same turn as the rest of what the object did. All that was written between two
 // such takings is one transaction: after a crash it is there as a whole or not at all.
 import {sqliteAddon} from './addon.mjs';
+import {ReadAhead} from './read_ahead.mjs';
 import {SqlStorage} from './sql_storage.mjs';
 import {StatementCache} from './statement_cache.mjs';
 
@@ -15,14 +16,22 @@ const CACHE_BYTES = 16 << 20;
 
 export class HubDatabase {
   #native;
-  #readPage;  // the addon does not keep it
+  #readPage;   // the addon does not keep it
+  #ahead = null;
+  #pageCount;  // that have rows
   #statements = new StatementCache();
   #sql;
 
   // `pageCount`: what the last changes said; 0: a new database. `readPage(number)`: a Uint8Array of PAGE_SIZE bytes, or
-  // null where there is no such row; numbers begin with 1. `cacheBytes`: of pages that may be kept in memory, beside
-  // those that have changed and are not confirmed.
-  constructor({pageCount = 0, readPage, cacheBytes = CACHE_BYTES}) {
+  // null where there is no such row; numbers begin with 1. Instead of it `readPages(first, count)`, an array of these:
+  // for who can have several rows in the time of one. `cacheBytes`: of pages that may be kept in memory, beside those
+  // that have changed and are not confirmed.
+  constructor({pageCount = 0, readPage, readPages, cacheBytes = CACHE_BYTES}) {
+    this.#pageCount = pageCount;
+    if (readPages) {
+      this.#ahead = new ReadAhead(readPages);
+      readPage = (number) => this.#ahead.read(number, this.#pageCount);
+    }
     this.#readPage = readPage;
     this.#native = new (sqliteAddon().Database)(pageCount, readPage, cacheBytes);
     this.#sql = new SqlStorage(this.#native, this.#statements);
@@ -37,11 +46,19 @@ export class HubDatabase {
   // What has changed since the last time: {number, pageCount, pages: [[number, Uint8Array | null], ...]}; null: the
   // page has no row any more. Throws within a transaction; and when constraints are violated that were to be checked
   // at the end: the object has to be given up then, and this database with it.
-  takeChanges() { return this.#native.takeChanges(); }
+  takeChanges() {
+    const changes = this.#native.takeChanges();
+    this.#pageCount = changes.pageCount;
+    return changes;
+  }
 
   // readPage returns from now on what was taken up to that number, so that this need not be kept here. Until it is
   // called, every page that was ever written stays in memory.
-  confirmChanges(number) { this.#native.confirmChanges(number); }
+  confirmChanges(number) {
+    this.#native.confirmChanges(number);
+    // Up to now the page here came first, and what is ahead may be from before it.
+    this.#ahead?.forget();
+  }
 
   // Transactions, one within the other.
   begin() { this.#native.begin(); }

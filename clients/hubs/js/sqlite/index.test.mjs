@@ -117,6 +117,45 @@ test('a cache of a few pages is enough, and is kept to', () => {
   }
 });
 
+test('going through a table reads many pages at a time, and a single row few', () => {
+  const rows = new Rows();
+  const database = rows.open();
+  fill(database, 100000);
+  rows.store(database);
+  const again = rows.openAhead();
+  assert.equal(again.sql.exec('SELECT sum(length(word)) AS sum FROM numbers').one().sum, 988895);
+  assert.ok(rows.reads < rows.pageCount / 20, `${rows.reads} of ${rows.pageCount}`);
+  const point = rows.openAhead();
+  assert.equal(point.sql.exec('SELECT word FROM numbers WHERE id = ?', 77777).one().word, 'word 77777');
+  assert.ok(rows.reads <= 5, `${rows.reads}`);
+});
+
+test('what was read ahead is not taken for what has changed since', () => {
+  const stored = new Map();
+  const keep = ({pages}) => pages.forEach(([number, bytes]) => stored.set(number, bytes));
+  const first = new HubDatabase({readPage: () => null});
+  fill(first, 20000);
+  const {pageCount, ...changes} = first.takeChanges();
+  keep(changes);
+  const readPages = (from, count) => Array.from({length: count}, (_, i) => stored.get(from + i) ?? null);
+  // A cache that holds next to nothing, so that every scan reads.
+  const database = new HubDatabase({pageCount, readPages, cacheBytes: 65536});
+  const sum = () => database.sql.exec('SELECT sum(length(word)) AS sum FROM numbers').one().sum;
+  const before = sum();
+  for (let id = 1, longer = 1; id <= 20000; id += 371, ++longer) {
+    // Stands in the middle of the table, with pages ahead.
+    const cursor = database.sql.exec('SELECT id FROM numbers WHERE id >= ?', Math.max(id - 1000, 1));
+    for (let i = 0; i < 500; ++i) cursor.next();
+    database.sql.exec("UPDATE numbers SET word = word || 'x' WHERE id = ?", id);
+    const taken = database.takeChanges();
+    for (let i = 0; i < 300; ++i) cursor.next();
+    keep(taken);
+    database.confirmChanges(taken.number);
+    cursor.toArray();
+    assert.equal(sum(), before + longer);
+  }
+});
+
 test('a transaction that throws leaves no changes', () => {
   const rows = new Rows();
   const database = rows.open();

@@ -171,7 +171,7 @@ test('what a cursor has', () => {
   assert.deepEqual(cursor.next(), {done: false, value: {id: 1, a: 'x'}});
   assert.deepEqual(cursor.raw().next(), {done: false, value: [2, 'y']});
   assert.deepEqual(cursor.one(), {id: 3, a: 'z'});
-  assert.equal(cursor.next().done, true);
+  assert.deepEqual(Object.entries(cursor.next()), [['done', true]]);
   assert.deepEqual(cursor.toArray(), []);
   const row = one('SELECT 5 AS "__proto__"');
   assert.deepEqual(Object.entries(row), [['__proto__', 5]]);
