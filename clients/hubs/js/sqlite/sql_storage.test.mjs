@@ -138,6 +138,11 @@ test('pragmas that tell something', () => {
   assert.deepEqual(one('PRAGMA quick_check'), {quick_check: 'ok'});
   assert.deepEqual(one('PRAGMA page_size'), {page_size: 4096});
   sql.exec('PRAGMA optimize');
+  // They take effect each time.
+  for (const like of [1, 0, 1, 0]) {
+    sql.exec(`PRAGMA case_sensitive_like = ${like}`);
+    assert.equal(one("SELECT 'a' LIKE 'A' AS v").v, 1 - like);
+  }
   sql.exec('PRAGMA user_version = 7');
   assert.deepEqual(one('PRAGMA user_version'), {user_version: 7});
 });
