@@ -259,7 +259,9 @@ test('foreign keys are checked; where that is put off, when the changes are take
 
   // It was for one turn.
   assert.throws(() => database.sql.exec('INSERT INTO child VALUES(3)'), /FOREIGN KEY/);
+  rows.store(database);
   database.sql.exec('PRAGMA defer_foreign_keys = ON');
+  database.sql.exec('SELECT count(*) FROM parent').one();
   database.sql.exec('INSERT INTO child VALUES(3)');
   assert.throws(() => database.takeChanges(), /reset and rolled back .* FOREIGN KEY constraint failed/);
   // Nothing of it may be used any more.
