@@ -6,6 +6,7 @@ import {origin} from '../web/console.mjs';
 import {Lane} from '../wire/lane.mjs';
 import {currentContext, currentLife} from './context.mjs';
 import {HubObject} from './hub_object.mjs';
+import {WaitingReads} from './waiting_reads.mjs';
 
 const ERROR = 3;
 
@@ -13,6 +14,7 @@ export class HubHost {
   env = {};
   exports = {};
   classes = new Map();
+  waitingReads = null;
   #lanes = [];
   #objects = [];  // of each lane, by key
   #nextLane = 0;
@@ -26,6 +28,7 @@ export class HubHost {
   }
 
   connect({sockets, lanes, version, ended}) {
+    this.waitingReads = new WaitingReads(version);
     for (let index = 0; index < lanes; index++) {
       this.#objects.push(new Map());
       this.#lanes.push(new Lane({path: path.join(sockets, `lane-${index}`), index, version, sink: this, ended}));

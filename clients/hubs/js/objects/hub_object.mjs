@@ -3,13 +3,15 @@
 import {Effect} from '../wire/from_worker.mjs';
 import {HubConnection} from '../web/hub_connection.mjs';
 import {currentContext} from './context.mjs';
-import {NOTE} from './keys.mjs';
+import {NOTE, PAGES} from './keys.mjs';
 import {Life} from './life.mjs';
 import {Reservations} from './reservations.mjs';
 import {Rows} from './rows.mjs';
+import {SqlPages} from './sql_pages.mjs';
 
 const NAME = NOTE + 'name';
 const AUTO_RESPONSE = NOTE + 'auto';
+const NOTES = [NAME, AUTO_RESPONSE, PAGES];  // what has to be known before the object's code runs
 
 export class HubObject {
   host;
@@ -31,6 +33,7 @@ export class HubObject {
   #open = 0;              // events that are not done
   #effects = [];
   #effectsOf = 0;         // number of the event that they belong to
+  #sql = null;            // once it is used
   #transaction = null;    // effects that count when it ends well
   #listed = false;        // with the lane, for the end of the loop's turn
   #holds = 0;
@@ -69,10 +72,10 @@ export class HubObject {
     if (name !== undefined && this.rows.get(NAME) === null) this.write(Effect.PUT, NAME, Buffer.from(name, 'utf8'));
   }
 
-  get notesKnown() { return this.rows.get(NAME) !== undefined && this.rows.get(AUTO_RESPONSE) !== undefined; }
+  get notesKnown() { return NOTES.every((key) => this.rows.get(key) !== undefined); }
 
   async learnNotes() {
-    await this.readRows([NAME, AUTO_RESPONSE]);
+    await this.readRows(NOTES);
     this.#readNotes();
   }
 
@@ -152,6 +155,14 @@ export class HubObject {
     else this.effect(kind, first, second, undefined);
   }
 
+  // For code that is about to use it.
+  get sql() {
+    this.#list();
+    return this.#sql ??= new SqlPages(this);
+  }
+
+  get hasTables() { return this.#sql !== null || this.rows.get(PAGES) !== null; }
+
   get inTransaction() { return this.#transaction !== null; }
 
   begin() {
@@ -161,6 +172,8 @@ export class HubObject {
 
   commit() {
     const effects = this.#transaction;
+    if (!effects) throw new Error('The transaction has ended already.');
+    this.#sql?.commit();
     this.#transaction = null;
     this.rows.commit();
     this.#unconfirmed = true;
@@ -169,8 +182,10 @@ export class HubObject {
   }
 
   rollBack() {
+    if (!this.#transaction) return;
     this.#transaction = null;
     this.rows.rollBack();
+    this.#sql?.rollBack();
   }
 
   // Something is under way that is no event; it is not to sleep until `release`.
@@ -184,7 +199,7 @@ export class HubObject {
 
   // Resolves when all that has been written so far is durable; null: it is.
   durable() {
-    if (!this.#unconfirmed) return null;
+    if (!this.#unconfirmed && !this.#sql?.hasChanges) return null;
     if (this.dropped) return Promise.reject(new Error('This object has been reset.'));
     if (!this.#asked) {
       const turn = ++this.#turns;
@@ -196,6 +211,7 @@ export class HubObject {
   }
 
   confirm(turn) {
+    this.#sql?.confirm(turn);
     while (this.#askers.length > 0 && this.#askers[0].turn <= turn) this.#askers.shift().resolve();
     if (this.#asked && this.#asked.turn <= turn) {
       this.#asked = null;
@@ -207,7 +223,7 @@ export class HubObject {
   endOfTurn() {
     this.#listed = false;
     if (this.dropped) return;
-    if (this.#effects.length > 0 || (this.#open === 0 && this.#saidHold !== this.#holds > 0)) {
+    if (this.#effects.length > 0 || this.#pagesWait || (this.#open === 0 && this.#saidHold !== this.#holds > 0)) {
       this.#sayTurn(this.#effectsOf, false, '', 0);
     }
   }
@@ -238,20 +254,20 @@ export class HubObject {
   // Makes a row known before it returns.
   waitForRow(key) {
     if (this.rows.get(key) !== undefined) return;
-    const {rows} = this.#readNow({keys: [key]});
+    const {rows} = this.readNow({keys: [key]});
     this.rows.learn(key, rows.length > 0 ? rows[0].value : null);
   }
 
   waitForRange(start, end) {
     for (let from = start; !this.rows.knows(start, end);) {
-      const {rows, more} = this.#readNow({start: from, end});
+      const {rows, more} = this.readNow({start: from, end});
       for (const {key, value} of rows) this.rows.learn(key, value);
       if (!more || rows.length === 0) break;
       from = rows[rows.length - 1].key + '\x01';
     }
   }
 
-  #readNow(read) { return this.host.waitingReads.read(this.lane, {low: this.low, high: this.high, ...read}); }
+  readNow(read) { return this.host.waitingReads.read(this.lane, {low: this.low, high: this.high, ...read}); }
 
   // ---- the end
 
@@ -260,6 +276,7 @@ export class HubObject {
     this.life.end(new Error('This object has been reset.'));
     for (const {reject} of this.#askers.splice(0)) reject(new Error('This object has been reset.'));
     this.waiting.length = 0;
+    this.#sql?.close();
   }
 
   // Another one for the events to come.
@@ -279,7 +296,26 @@ export class HubObject {
     this.lane.atEndOfTurn(this);
   }
 
-  #sayTurn(event, done, failure, number) {
+  get #pagesWait() { return this.#sql !== null && this.#transaction === null && this.#sql.hasChanges; }
+
+  #takePages(number) {
+    const turn = number || ++this.#turns;
+    if (!number) {
+      this.#unconfirmed = true;
+      this.#asked = null;
+    }
+    try {
+      this.#sql.collect(this.#effects, turn);
+    } catch (error) {  // constraints that are checked at the end, say
+      this.#sql.close();
+      this.#sql = null;
+      this.life.abort(error);
+    }
+    return turn;
+  }
+
+  #sayTurn(event, done, failure, wanted) {
+    const number = this.#pagesWait ? this.#takePages(wanted) : wanted;
     const effects = this.#effects;
     this.#saidHold = this.#holds > 0;
     this.lane.turn({

@@ -3,7 +3,9 @@
 export const MAX_KEY = 1022;  // bytes; the row's key has two more
 
 export const VALUE = 'k:';
-export const NOTE = 'm:';
+export const NOTE = 'm:';   // of the host
+export const PAGES = 's';   // how many pages of SQLite there are
+export const PAGE = 's:';
 
 // Rows' keys have no zero bytes: 00 and 01 are written as two bytes that keep the order.
 export function rowKey(key) {

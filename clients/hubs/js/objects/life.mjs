@@ -73,6 +73,7 @@ export class Life {
     // The event that has begun this life may still wait for the constructor to end.
     if (this.hub.hasWaiting && this.#running.has(this.hub.nextWaiting)) this.hub.takeWaiting();
     this.end(error);
+    this.hub.rollBack();
     for (const record of running) {
       record.error = {thrown: error};
       this.finish(record);

@@ -4,6 +4,7 @@ import {Effect} from '../wire/from_worker.mjs';
 import {Kind} from '../wire/event_record.mjs';
 import {currentContext} from './context.mjs';
 import {after, boundKey, rowKey, userKey, VALUE} from './keys.mjs';
+import {Sql} from './sql.mjs';
 import {fromBytes, toBytes} from './structured.mjs';
 import {SyncKeys} from './sync_keys.mjs';
 
@@ -15,6 +16,7 @@ export class Storage {
   #life;
   #hub;
   #kv = null;
+  #sql = null;
 
   constructor(life) {
     this.#life = life;
@@ -24,11 +26,11 @@ export class Storage {
   // ---- keys and values
 
   get(key, options = {}) {
-    return attempt(() => Array.isArray(key) ? this.#getMany(key, options) : this.#getOne(key, options));
+    return this.#attempt(() => Array.isArray(key) ? this.#getMany(key, options) : this.#getOne(key, options));
   }
 
   put(key, value, options) {
-    return attempt(() => {
+    return this.#attempt(() => {
       if (typeof key === 'string') {
         this.#put([[key, value]], options);
         return undefined;
@@ -42,7 +44,7 @@ export class Storage {
   }
 
   delete(key, options = {}) {
-    return attempt(() => {
+    return this.#attempt(() => {
       const keys = Array.isArray(key) ? key : [key];
       few(keys.length);
       const names = keys.map(nameOf);
@@ -59,7 +61,7 @@ export class Storage {
   }
 
   list(options = {}) {
-    return attempt(() => {
+    return this.#attempt(() => {
       const range = rangeOf(options);
       if (range.empty) return new Map();
       if (this.#hub.rows.knows(range.start, range.end)) return this.#pick(range);
@@ -67,14 +69,17 @@ export class Storage {
     });
   }
 
-  // Keys and values; and, for classes that have it, the tables. Alarms stay.
+  // Keys, values and tables. An alarm stays.
   deleteAll(options = {}) {
-    return attempt(() => {
+    return this.#attempt(() => {
       if (this.#hub.inTransaction) throw new Error('Cannot call deleteAll() within a transaction');
       this.#hub.write(Effect.DELETE_PREFIX, VALUE, undefined, options);
+      if (this.#hub.hasTables) this.#hub.sql.clear();
       return undefined;
     });
   }
+
+  get sql() { return this.#sql ??= new Sql(this.#life); }
 
   get kv() { return this.#kv ??= new SyncKeys(this.#hub); }
 
@@ -121,10 +126,10 @@ export class Storage {
 
   // ---- alarms
 
-  getAlarm() { return attempt(() => this.#hub.alarmMs === 0 ? null : this.#hub.alarmMs); }
+  getAlarm() { return this.#attempt(() => this.#hub.alarmMs === 0 ? null : this.#hub.alarmMs); }
 
   setAlarm(time, options = {}) {
-    return attempt(() => {
+    return this.#attempt(() => {
       if (typeof this.#life.instance?.alarm !== 'function' && this.#life.instance) {
         throw new Error('Your Durable Object class must have an alarm() handler in order to call setAlarm().');
       }
@@ -136,7 +141,7 @@ export class Storage {
     });
   }
 
-  deleteAlarm(options = {}) { return attempt(() => this.#setAlarm(0, options)); }
+  deleteAlarm(options = {}) { return this.#attempt(() => this.#setAlarm(0, options)); }
 
   #setAlarm(due, options) {
     this.#hub.alarmMs = due;
@@ -146,6 +151,16 @@ export class Storage {
   }
 
   // ---- inside
+
+  // As an async function, without a microtask more than it needs.
+  #attempt(action) {
+    try {
+      if (this.#life.over) throw new Error('This object has been reset.');
+      return Promise.resolve(action());
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
 
   #getOne(key, options) {
     const name = nameOf(key);
@@ -298,12 +313,3 @@ export function rangeOf({start, startAfter, end, prefix, reverse = false, limit}
 }
 
 function later(one, other) { return one > other ? one : other; }
-
-// As an async function, without a microtask more than it needs.
-function attempt(action) {
-  try {
-    return Promise.resolve(action());
-  } catch (error) {
-    return Promise.reject(error);
-  }
-}

@@ -20,6 +20,7 @@ const HOST = fileURLToPath(new URL('../host.mjs', import.meta.url));
 export class FakeStatekeeper {
   logs = [];
   turns = 0;
+  reads = 0;
   largestWake = Infinity;  // rows that come with a wake
   largestRead = Infinity;  // rows of one answer
   #directory = fs.mkdtempSync(path.join(os.tmpdir(), 'dormouse-js-'));
@@ -239,6 +240,7 @@ export class FakeStatekeeper {
         this.#byObject.get(turn.object)?.apply(turn);
       },
       read: (read) => {
+        this.reads++;
         const rows = this.#byObject.get(read.object)?.read(read, this.largestRead);
         if (rows) reply((writer) => writeReadAnswer(writer, {object: read.object, number: read.number, ...rows}));
       },

@@ -13,6 +13,7 @@ const SPARE_WRITERS = 4;
 
 export class Lane {
   index;
+  path;
   #socket;
   #writer = null;
   #spare = [];
@@ -25,6 +26,7 @@ export class Lane {
   // `sink`: event(lane, key, record), durable(lane, key, turn), drop(lane, key); `ended(error)`: once.
   constructor({path, index, version, sink, ended}) {
     this.index = index;
+    this.path = path;
     const received = {
       event: (key, record) => sink.event(this, key, record),
       durable: (key, turn) => sink.durable(this, key, turn),
