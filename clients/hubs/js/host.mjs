@@ -1,0 +1,84 @@
+// The process that runs hub classes written in JavaScript: a project of Durable Objects, as it was built into the
+// working directory (workers.json, and the bundle that it names). Which statekeeper it works for is in the environment;
+// see proto/worker.proto.
+import fs from 'node:fs';
+import * as modules from 'node:module';
+import path from 'node:path';
+import {pathToFileURL} from 'node:url';
+
+import {HubHost} from './objects/hub_host.mjs';
+import {redirectConsole} from './web/console.mjs';
+import {installGlobals} from './web/globals.mjs';
+import {startCrons} from './worker/crons.mjs';
+import {Entry, makeEnv} from './worker/entry.mjs';
+import {serve} from './worker/http_server.mjs';
+
+const DRAIN_WITHIN = 10_000;  // ms that HTTP requests get to end in, after SIGTERM
+
+const stderr = console.error;
+
+function setting(name) {
+  const value = process.env[name];
+  if (!value) {
+    stderr(`dormouse: ${name} is not set: this program is started by a statekeeper.`);
+    process.exit(2);
+  }
+  return value;
+}
+
+async function main() {
+  const sockets = setting('DORMOUSE_WORKER_SOCKETS');
+  const lanes = Number(setting('DORMOUSE_WORKER_LANES'));
+  const directory = process.cwd();
+  const manifest = JSON.parse(fs.readFileSync(path.join(directory, 'workers.json'), 'utf8'));
+
+  installGlobals();
+  const host = new HubHost();
+  globalThis[Symbol.for('dormouse.host')] = host;
+  let entry = null;
+  host.env = makeEnv(manifest, {
+    call: (...args) => host.call(...args), fetchSelf: (entrypoint, request) => entry.fetch(request, entrypoint),
+  });
+  const bundlePath = path.join(directory, manifest.bundle ?? 'worker.mjs');
+  provideModules(bundlePath);
+  const bundle = await import(pathToFileURL(bundlePath).href);
+  host.use(bundle, manifest.classes ?? []);
+  entry = new Entry(bundle, host.env, (context, error) => host.report(context, error));
+
+  let ending = false;
+  host.connect({sockets, lanes, version: manifest.version ?? '', ended: (error) => {
+    if (!ending) stderr(`dormouse: the connection to the statekeeper has ended${error ? `: ${error.message}` : ''}.`);
+    process.exit(ending ? 0 : 1);
+  }});
+  redirectConsole((log) => host.log(log));
+  process.on('unhandledRejection', (error) => host.report(null, error));
+  process.on('uncaughtException', (error) => host.report(null, error));
+
+  const report = (context, error) => host.report(context, error);
+  const server = process.env.DORMOUSE_WORKER_HTTP ?
+    await serve(process.env.DORMOUSE_WORKER_HTTP, (request) => entry.fetch(request), report) : null;
+  startCrons(manifest.crons ?? [], entry, report);
+
+  process.on('SIGTERM', () => {
+    ending = true;
+    setTimeout(() => process.exit(0), DRAIN_WITHIN);
+    if (!server) process.exit(0);
+    server.close(() => process.exit(0));
+    server.closeIdleConnections();
+  });
+}
+
+// For bundles that leave these modules out. Those that contain them do not need it, and it costs a thread.
+function provideModules(bundlePath) {
+  if (!/["']cloudflare:workers["']/.test(fs.readFileSync(bundlePath, 'utf8'))) return;
+  if (!modules.register) {
+    stderr('dormouse: the bundle imports "cloudflare:workers", which takes Node 18.19; let the build alias it.');
+    process.exit(2);
+  }
+  modules.register(new URL('./worker/module_hooks.mjs', import.meta.url));
+}
+
+main().catch((error) => {
+  stderr(error);
+  process.exit(1);
+});

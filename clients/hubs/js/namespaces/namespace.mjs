@@ -1,0 +1,74 @@
+// A binding to a Durable Object class (DurableObjectNamespace), and stubs of its objects. What is asked of a stub goes
+// to the statekeeper, which knows where the object lives; objects of this process are no exception.
+import {currentLife} from '../objects/context.mjs';
+import {Request} from '../web/request.mjs';
+import {fetchPayload, readReply, rpcPayload} from './payload.mjs';
+import {DurableObjectId, idFromName, idFromString, newUniqueId} from './ids.mjs';
+
+export class DurableObjectNamespace {
+  #hubClass;
+  #call;
+
+  // `call(hubClass, hubName, payload)`: a promise of a CallAnswer.
+  constructor(hubClass, call) {
+    this.#hubClass = hubClass;
+    this.#call = call;
+  }
+
+  idFromName(name) { return idFromName(this.#hubClass, name); }
+  idFromString(hex) { return idFromString(this.#hubClass, hex); }
+  newUniqueId() { return newUniqueId(this.#hubClass); }
+  getByName(name, options) { return this.get(this.idFromName(name), options); }
+  jurisdiction() { return this; }
+
+  // Of the options, locationHint means nothing here.
+  get(id) {
+    if (!(id instanceof DurableObjectId)) throw new TypeError('get() takes an id, as idFromName() makes one.');
+    return makeStub(this.#hubClass, id, this.#call);
+  }
+}
+
+const NO_METHODS = new Set(['then', 'catch', 'finally', 'constructor', 'toJSON', 'dup']);
+
+function makeStub(hubClass, id, call) {
+  const ask = async (payload) => {
+    // What this object has written before is to be durable before anybody learns of it.
+    const life = currentLife();
+    life?.hub.hold();
+    try {
+      await life?.hub.durable();
+      return readReply(await call(hubClass, id.toString(), payload), hubClass, id.toString());
+    } finally {
+      life?.hub.release();
+    }
+  };
+  const fetch = async (input, init) => {
+    const request = input instanceof Request && init === undefined ? input : new Request(absolute(input), init);
+    return ask(await fetchPayload(request, id.name));
+  };
+  return new Proxy({}, {
+    get(target, property) {
+      if (property === 'id') return id;
+      if (property === 'name') return id.name;
+      if (property === 'fetch') return fetch;
+      if (typeof property !== 'string' || NO_METHODS.has(property)) return undefined;
+      return remoteMethod(property, (args) => ask(rpcPayload(property, args, id.name)));
+    },
+    has: (target, property) => typeof property === 'string' && !NO_METHODS.has(property),
+    getPrototypeOf: () => DurableObjectStub.prototype,
+  });
+}
+
+export class DurableObjectStub {}
+
+// Called, it is a method; awaited, a property.
+function remoteMethod(name, ask) {
+  const method = async (...args) => ask(args);
+  method.then = (resolve, reject) => ask(null).then(resolve, reject);
+  return method;
+}
+
+// A stub has no address of its own: a path is enough.
+function absolute(input) {
+  return typeof input === 'string' && input.startsWith('/') ? `http://fake-host${input}` : input;
+}

@@ -1,0 +1,75 @@
+// All objects of this process, and what they have in common: the lanes, the classes, `env`.
+import path from 'node:path';
+
+import {explain} from '../namespaces/payload.mjs';
+import {origin} from '../web/console.mjs';
+import {Lane} from '../wire/lane.mjs';
+import {currentContext, currentLife} from './context.mjs';
+import {HubObject} from './hub_object.mjs';
+import {WaitingReads} from './waiting_reads.mjs';
+
+const ERROR = 3;
+
+export class HubHost {
+  env = {};
+  exports = {};
+  classes = new Map();
+  waitingReads = null;
+  #lanes = [];
+  #objects = [];  // of each lane, by key
+  #nextLane = 0;
+
+  // The classes that the project has bound, out of what its bundle exports.
+  use(bundle, classes) {
+    this.exports = bundle;
+    for (const {name} of classes) {
+      if (typeof bundle[name] === 'function') this.classes.set(name, bundle[name]);
+    }
+  }
+
+  connect({sockets, lanes, version, ended}) {
+    this.waitingReads = new WaitingReads(version);
+    for (let index = 0; index < lanes; index++) {
+      this.#objects.push(new Map());
+      this.#lanes.push(new Lane({path: path.join(sockets, `lane-${index}`), index, version, sink: this, ended}));
+    }
+  }
+
+  // What lanes say.
+  event(lane, key, record) {
+    const objects = this.#objects[lane.index];
+    let object = objects.get(key);
+    if (!object) {
+      if (!record.wake) return;  // it was dropped here already
+      object = new HubObject(this, lane, record);
+      objects.set(key, object);
+      record.wake = null;
+    }
+    object.deliver(record);
+  }
+
+  durable(lane, key, turn) { this.#objects[lane.index].get(key)?.confirm(turn); }
+
+  drop(lane, key) {
+    const objects = this.#objects[lane.index];
+    objects.get(key)?.drop();
+    objects.delete(key);
+  }
+
+  // An object calls on its own lane, a Worker on each in turn.
+  call(hubClass, hubName, payload) {
+    const lane = currentLife()?.hub.lane ?? this.#lanes[this.#nextLane++ % this.#lanes.length];
+    return lane.call(hubClass, hubName, payload);
+  }
+
+  waitUntil(promise) {
+    const life = currentLife();
+    if (life) life.state.waitUntil(promise);
+    else Promise.resolve(promise).catch((error) => this.report(null, error));
+  }
+
+  log(log) { this.#lanes[0].log(log); }
+
+  // An error that nobody else will hear of.
+  report(context, error) { this.log({level: ERROR, ...origin(context ?? currentContext()), text: explain(error)}); }
+}

@@ -1,0 +1,327 @@
+// One awake hub, as the statekeeper knows it: rows, sockets, events that wait, and what is to be said in its next turn.
+// Its code runs in a Life; when that breaks, the next event begins another one in the same object.
+import {Effect} from '../wire/from_worker.mjs';
+import {HubConnection} from '../web/hub_connection.mjs';
+import {currentContext} from './context.mjs';
+import {NOTE, PAGES} from './keys.mjs';
+import {Life} from './life.mjs';
+import {Reservations} from './reservations.mjs';
+import {Rows} from './rows.mjs';
+import {SqlPages} from './sql_pages.mjs';
+
+const NAME = NOTE + 'name';
+const AUTO_RESPONSE = NOTE + 'auto';
+const NOTES = [NAME, AUTO_RESPONSE, PAGES];  // what has to be known before the object's code runs
+
+export class HubObject {
+  host;
+  lane;
+  low;
+  high;
+  hubClass;
+  hubName;
+  rows;
+  sockets = new Map();    // HubConnection by its connection
+  accepted = new Set();   // those of them that no client has yet
+  reservations;
+  alarmMs;                // 0: none
+  autoResponse = null;    // {request, reply}
+  life;
+  waiting = [];           // events that have not begun
+  dropped = false;
+  #begun = 0;             // where in `waiting` the next one is
+  #open = 0;              // events that are not done
+  #effects = [];
+  #effectsOf = 0;         // number of the event that they belong to
+  #sql = null;            // once it is used
+  #transaction = null;    // effects that count when it ends well
+  #listed = false;        // with the lane, for the end of the loop's turn
+  #holds = 0;
+  #saidHold = false;
+  #turns = 0;             // numbers of those that Durable is wanted of
+  #unconfirmed = false;   // there are writes that may not be durable yet
+  #asked = null;          // {turn, promise}: covers them all
+  #askers = [];           // {turn, resolve, reject}
+
+  constructor(host, lane, {low, high, wake}) {
+    this.host = host;
+    this.lane = lane;
+    this.low = low;
+    this.high = high;
+    this.hubClass = wake.hubClass;
+    this.hubName = wake.hubName;
+    this.alarmMs = wake.alarmMs;
+    this.rows = new Rows(wake.rows, wake.complete);
+    this.reservations = new Reservations(this);
+    this.life = new Life(this);
+    for (const socket of wake.sockets) {
+      this.sockets.set(socket.connection, HubConnection.woken(this, socket));
+    }
+    this.#readNotes();
+  }
+
+  get title() { return `${this.hubClass}/${this.name ?? this.hubName}`; }
+
+  get name() {
+    const row = this.rows.get(NAME);
+    return row ? row.toString('utf8') : undefined;
+  }
+
+  // Callers tell it; a hub cannot work it out of its id.
+  learnName(name) {
+    if (name !== undefined && this.rows.get(NAME) === null) this.write(Effect.PUT, NAME, Buffer.from(name, 'utf8'));
+  }
+
+  get notesKnown() { return NOTES.every((key) => this.rows.get(key) !== undefined); }
+
+  async learnNotes() {
+    await this.readRows(NOTES);
+    this.#readNotes();
+  }
+
+  setAutoResponse(pair) {
+    this.autoResponse = pair;
+    if (pair) this.write(Effect.PUT, AUTO_RESPONSE, Buffer.from(JSON.stringify(pair), 'utf8'));
+    else if (this.rows.get(AUTO_RESPONSE) !== null) this.write(Effect.DELETE, AUTO_RESPONSE);
+    for (const connection of this.sockets.values()) connection.tellAutoResponse();
+  }
+
+  // Connections that acceptWebSocket() has taken.
+  * hibernatable() {
+    for (const connection of this.sockets.values()) {
+      if (!connection.live && !connection.orphaned) yield connection;
+    }
+    yield* this.accepted;
+  }
+
+  // ---- events
+
+  deliver(record) {
+    this.#open++;
+    this.waiting.push(record);
+    this.life.gate.arrived();
+  }
+
+  get hasWaiting() { return this.#begun < this.waiting.length; }
+
+  get nextWaiting() { return this.waiting[this.#begun]; }
+
+  takeWaiting() {
+    const record = this.waiting[this.#begun];
+    this.waiting[this.#begun++] = undefined;
+    if (this.#begun === this.waiting.length) {
+      this.waiting.length = 0;
+      this.#begun = 0;
+    }
+    return record;
+  }
+
+  // Its last turn.
+  endEvent(record, failure) {
+    this.#open--;
+    if (this.dropped) return;
+    if (this.#effects.length > 0 && this.#effectsOf !== record.number) this.#sayTurn(this.#effectsOf, false, '', 0);
+    this.#sayTurn(record.number, true, failure, 0);
+  }
+
+  // ---- effects
+
+  // Of the event whose code runs.
+  effect(kind, first, second, third) {
+    if (this.dropped) return;
+    const record = currentContext()?.record;
+    const event = record && record.life?.hub === this && !record.done ? record.number : 0;
+    this.effectOf(event, kind, first, second, third);
+  }
+
+  effectOf(event, kind, first, second, third) {
+    if (this.dropped) return;
+    if (this.#effects.length > 0 && this.#effectsOf !== event) this.#sayTurn(this.#effectsOf, false, '', 0);
+    this.#effectsOf = event;
+    this.#effects.push(kind, first, second, third);
+    this.#list();
+  }
+
+  // Of rows and the alarm, which wait for the end of a transaction.
+  write(kind, first, second, {allowUnconfirmed = false} = {}) {
+    if (kind === Effect.PUT) this.rows.set(first, second);
+    else if (kind === Effect.DELETE) this.rows.set(first, null);
+    else if (kind === Effect.DELETE_PREFIX) this.rows.erase(first);
+    if (!allowUnconfirmed) {
+      this.#unconfirmed = true;
+      this.#asked = null;
+    }
+    if (this.#transaction) this.#transaction.push(kind, first, second, undefined);
+    else this.effect(kind, first, second, undefined);
+  }
+
+  // For code that is about to use it.
+  get sql() {
+    this.#list();
+    return this.#sql ??= new SqlPages(this);
+  }
+
+  get hasTables() { return this.#sql !== null || this.rows.get(PAGES) !== null; }
+
+  get inTransaction() { return this.#transaction !== null; }
+
+  begin() {
+    this.#transaction = [];
+    this.rows.begin();
+  }
+
+  commit() {
+    const effects = this.#transaction;
+    if (!effects) throw new Error('The transaction has ended already.');
+    this.#sql?.commit();
+    this.#transaction = null;
+    this.rows.commit();
+    this.#unconfirmed = true;
+    this.#asked = null;
+    for (let at = 0; at < effects.length; at += 4) this.effect(effects[at], effects[at + 1], effects[at + 2]);
+  }
+
+  rollBack() {
+    if (!this.#transaction) return;
+    this.#transaction = null;
+    this.rows.rollBack();
+    this.#sql?.rollBack();
+  }
+
+  // Something is under way that is no event; it is not to sleep until `release`.
+  hold() {
+    if (this.#holds++ === 0) this.#list();
+  }
+
+  release() {
+    if (--this.#holds === 0) this.#list();
+  }
+
+  // Resolves when all that has been written so far is durable; null: it is.
+  durable() {
+    if (!this.#unconfirmed && !this.#sql?.hasChanges) return null;
+    if (this.dropped) return Promise.reject(new Error('This object has been reset.'));
+    if (!this.#asked) {
+      const turn = ++this.#turns;
+      this.#asked = {turn, promise: new Promise((resolve, reject) => this.#askers.push({turn, resolve, reject}))};
+      this.#asked.promise.catch(() => {});
+      this.#sayTurn(this.#effectsOf, false, '', turn);
+    }
+    return this.#asked.promise;
+  }
+
+  confirm(turn) {
+    this.#sql?.confirm(turn);
+    while (this.#askers.length > 0 && this.#askers[0].turn <= turn) this.#askers.shift().resolve();
+    if (this.#asked && this.#asked.turn <= turn) {
+      this.#asked = null;
+      this.#unconfirmed = false;
+    }
+  }
+
+  // The lane is about to write.
+  endOfTurn() {
+    this.#listed = false;
+    if (this.dropped) return;
+    if (this.#effects.length > 0 || this.#pagesWait || (this.#open === 0 && this.#saidHold !== this.#holds > 0)) {
+      this.#sayTurn(this.#effectsOf, false, '', 0);
+    }
+  }
+
+  // ---- rows
+
+  // Makes these known.
+  async readRows(keys) {
+    const missing = keys.filter((key) => this.rows.get(key) === undefined);
+    for (let at = 0; at < missing.length;) {
+      const {rows, more} = await this.#read({keys: missing.slice(at)});
+      for (const {key, value} of rows) this.rows.learn(key, value);
+      const through = more && rows.length > 0 ? missing.indexOf(rows[rows.length - 1].key) + 1 : missing.length;
+      for (; at < through; at++) this.rows.learn(missing[at], null);
+    }
+  }
+
+  // {rows, more}
+  async #read(read) {
+    this.endOfTurn();
+    const answer = await this.lane.read({low: this.low, high: this.high, ...read});
+    if (answer.failure) throw new Error(`Storage could not be read: ${answer.failure}`);
+    return answer;
+  }
+
+  readRange(range) { return this.#read(range); }
+
+  // Makes a row known before it returns.
+  waitForRow(key) {
+    if (this.rows.get(key) !== undefined) return;
+    const {rows} = this.readNow({keys: [key]});
+    this.rows.learn(key, rows.length > 0 ? rows[0].value : null);
+  }
+
+  waitForRange(start, end) {
+    for (let from = start; !this.rows.knows(start, end);) {
+      const {rows, more} = this.readNow({start: from, end});
+      for (const {key, value} of rows) this.rows.learn(key, value);
+      if (!more || rows.length === 0) break;
+      from = rows[rows.length - 1].key + '\x01';
+    }
+  }
+
+  readNow(read) { return this.host.waitingReads.read(this.lane, {low: this.low, high: this.high, ...read}); }
+
+  // ---- the end
+
+  drop() {
+    this.dropped = true;
+    this.life.end(new Error('This object has been reset.'));
+    for (const {reject} of this.#askers.splice(0)) reject(new Error('This object has been reset.'));
+    this.waiting.length = 0;
+    this.#sql?.close();
+  }
+
+  // Another one for the events to come.
+  replaceLife() {
+    this.life = new Life(this);
+    if (this.hasWaiting) this.life.gate.arrived();
+  }
+
+  #readNotes() {
+    const row = this.rows.get(AUTO_RESPONSE);
+    if (row) this.autoResponse = JSON.parse(row.toString('utf8'));
+  }
+
+  #list() {
+    if (this.#listed || this.dropped) return;
+    this.#listed = true;
+    this.lane.atEndOfTurn(this);
+  }
+
+  get #pagesWait() { return this.#sql !== null && this.#transaction === null && this.#sql.hasChanges; }
+
+  #takePages(number) {
+    const turn = number || ++this.#turns;
+    if (!number) {
+      this.#unconfirmed = true;
+      this.#asked = null;
+    }
+    try {
+      this.#sql.collect(this.#effects, turn);
+    } catch (error) {  // constraints that are checked at the end, say
+      this.#sql.close();
+      this.#sql = null;
+      this.life.abort(error);
+    }
+    return turn;
+  }
+
+  #sayTurn(event, done, failure, wanted) {
+    const number = this.#pagesWait ? this.#takePages(wanted) : wanted;
+    const effects = this.#effects;
+    this.#saidHold = this.#holds > 0;
+    this.lane.turn({
+      low: this.low, high: this.high, event: done || effects.length > 0 ? event : 0, done, failure, effects,
+      hold: this.#saidHold, number,
+    });
+    effects.length = 0;
+  }
+}

@@ -1,0 +1,42 @@
+// Names of a hub's rows. Inside the host they are strings with a character for each byte of the row's key, so that
+// they compare as the store orders them.
+export const MAX_KEY = 1022;  // bytes; the row's key has two more
+
+export const VALUE = 'k:';
+export const NOTE = 'm:';   // of the host
+export const PAGES = 's';   // how many pages of SQLite there are
+export const PAGE = 's:';
+
+// Rows' keys have no zero bytes: 00 and 01 are written as two bytes that keep the order.
+export function rowKey(key) {
+  const name = VALUE + escape(binary(key));
+  if (name.length > MAX_KEY + VALUE.length) {
+    throw new RangeError(`Keys cannot be larger than ${MAX_KEY} bytes.`);
+  }
+  return name;
+}
+
+export function userKey(name) {
+  const key = name.slice(VALUE.length).replace(/\x01([\x01\x02])/g, (_, second) => second === '\x01' ? '\0' : '\x01');
+  return isAscii(key) ? key : Buffer.from(key, 'latin1').toString('utf8');
+}
+
+// The first name above all that begin with this one; empty: there is none.
+export function after(prefix) {
+  for (let at = prefix.length - 1; at >= 0; at--) {
+    const code = prefix.charCodeAt(at);
+    if (code < 0xff) return prefix.slice(0, at) + String.fromCharCode(code + 1);
+  }
+  return '';
+}
+
+// For bounds of lists, which may be longer than a key.
+export function boundKey(key) { return VALUE + escape(binary(key)); }
+
+function binary(text) { return isAscii(text) ? text : Buffer.from(text, 'utf8').toString('latin1'); }
+
+function escape(text) {
+  return /[\0\x01]/.test(text) ? text.replace(/[\0\x01]/g, (code) => code === '\0' ? '\x01\x01' : '\x01\x02') : text;
+}
+
+function isAscii(text) { return /^[\0-\x7f]*$/.test(text); }

@@ -1,0 +1,139 @@
+// From the constructor of a Durable Object's class to the moment when the object is dropped or breaks.
+import {Kind} from '../wire/event_record.mjs';
+import {Effect} from '../wire/from_worker.mjs';
+import {errorReply, explain} from '../namespaces/payload.mjs';
+import {clearTimeout} from '../web/timers.mjs';
+import {runIn} from './context.mjs';
+import {handle} from './handlers.mjs';
+import {InputGate} from './input_gate.mjs';
+import {whenSettled} from './rounds.mjs';
+import {DurableObjectState} from './state.mjs';
+
+export class Life {
+  hub;
+  state;     // the `ctx` of its class
+  gate;
+  instance = null;
+  over = false;
+  timers = new Set();
+  #running = new Set();  // events that have begun and are not done
+  #ends = new AbortController();
+
+  constructor(hub) {
+    this.hub = hub;
+    this.gate = new InputGate(null, this);
+    this.state = new DurableObjectState(this);
+  }
+
+  // Aborted when it is over.
+  get signal() { return this.#ends.signal; }
+
+  get waiting() { return !this.over && this.hub.hasWaiting; }
+
+  // Called by the gate when the next event may get in.
+  next() {
+    if (!this.waiting) return;
+    const {hub} = this;
+    if (!this.instance) {
+      if (!hub.notesKnown) {
+        this.#awaitNotes();
+        return;
+      }
+      this.#construct(hub.nextWaiting);
+      if (this.over || this.gate.locked) return;
+    }
+    this.#start(hub.takeWaiting());
+  }
+
+  // Called in rounds, when the handler has ended.
+  finish(record) {
+    if (record.done) return;
+    this.#running.delete(record);
+    const {hub} = this;
+    let failure = '';
+    if (record.kind === Kind.REQUEST) {
+      if (record.error) hub.host.report(record, record.error.thrown);
+      hub.effectOf(record.number, Effect.REPLY, record.error ? errorReply(record.error.thrown) : record.result);
+    } else if (record.error) {
+      failure = explain(record.error.thrown);
+      if (record.kind === Kind.OPEN) {  // the client may get to see the failure
+        hub.host.report(record, record.error.thrown);
+        failure = failure.split('\n', 1)[0];
+      }
+    }
+    if (record.alarmMs >= 0) hub.effectOf(record.number, Effect.ALARM, record.alarmMs);
+    record.done = true;
+    hub.endEvent(record, failure);
+  }
+
+  // The object starts over with the next event; what is under way fails.
+  abort(error) {
+    if (this.over) return;
+    const running = [...this.#running];
+    // The event that has begun this life may still wait for the constructor to end.
+    if (this.hub.hasWaiting && this.#running.has(this.hub.nextWaiting)) this.hub.takeWaiting();
+    this.end(error);
+    this.hub.rollBack();
+    for (const record of running) {
+      record.error = {thrown: error};
+      this.finish(record);
+    }
+    this.hub.replaceLife();
+  }
+
+  end(error) {
+    this.over = true;
+    this.#running.clear();
+    for (const timer of this.timers) clearTimeout(timer);
+    this.#ends.abort(error);
+  }
+
+  #awaitNotes() {
+    this.gate.lock();
+    this.hub.learnNotes().then(() => this.gate.unlock(), (error) => this.abort(error));
+  }
+
+  #construct(record) {
+    const {hub} = this;
+    const Class = hub.host.classes.get(hub.hubClass);
+    this.#enter(record);
+    try {
+      if (!Class) throw new Error(`The bundle exports no class ${hub.hubClass}.`);
+      this.instance = runIn(record, () => new Class(this.state, hub.host.env));
+    } catch (error) {
+      this.abort(error);
+    }
+  }
+
+  #enter(record) {
+    record.life = this;
+    record.gate = this.gate;
+    this.#running.add(record);
+  }
+
+  #start(record) {
+    if (record.life !== this) this.#enter(record);
+    let result;
+    try {
+      result = runIn(record, handle, record);
+    } catch (error) {
+      record.error = {thrown: error};
+      whenSettled(record);
+      return;
+    }
+    if (result === null || typeof result !== 'object' || typeof result.then !== 'function') {
+      record.result = result;
+      whenSettled(record);
+      return;
+    }
+    result.then(
+      (value) => {
+        record.result = value;
+        whenSettled(record);
+      },
+      (error) => {
+        record.error = {thrown: error};
+        whenSettled(record);
+      });
+  }
+}

@@ -1,0 +1,138 @@
+// The `ctx` of a Durable Object's class (DurableObjectState).
+// Not those of objects: they would wait for the gate.
+import {clearTimeout, setTimeout} from 'node:timers';
+
+import {acceptFor} from '../web/upgrades.mjs';
+import {WebSocketRequestResponsePair} from '../web/web_socket.mjs';
+import {idOf} from '../namespaces/ids.mjs';
+import {currentContext, runIn} from './context.mjs';
+import {InputGate} from './input_gate.mjs';
+import {Storage} from './storage.mjs';
+
+const MAX_TAGS = 10;
+const MAX_TAG = 256;             // bytes
+const MAX_AUTO_RESPONSE = 2048;  // bytes
+const CONCURRENCY_BLOCKED_FOR = 30_000;  // ms, at most
+const MAX_EVENT_TIMEOUT = 7 * 24 * 3600 * 1000;
+
+export class DurableObjectState {
+  #life;
+  #hub;
+  #storage = null;
+  #id = null;
+  #eventTimeout = null;
+
+  constructor(life) {
+    this.#life = life;
+    this.#hub = life.hub;
+  }
+
+  get id() { return this.#id ??= idOf(this.#hub.hubName, this.#hub.name); }
+
+  get storage() { return this.#storage ??= new Storage(this.#life); }
+
+  get props() { return {}; }
+
+  get exports() { return this.#hub.host.exports; }
+
+  // Others get in when the callback has ended; if it fails, the object starts over.
+  async blockConcurrencyWhile(callback) {
+    const context = currentContext();
+    const outer = (context?.life === this.#life ? context.gate : this.#life.gate).standing;
+    if (outer.locked) await outer.enter();
+    outer.lock();
+    const gate = new InputGate(outer);
+    const timer = setTimeout(() => this.#life.abort(new Error(
+        'A call to blockConcurrencyWhile() waited for too long. It is reset after 30 seconds.')),
+    CONCURRENCY_BLOCKED_FOR);
+    try {
+      return await runIn({record: context?.record ?? null, life: this.#life, gate}, callback);
+    } catch (error) {
+      this.#life.abort(error);
+      throw error;
+    } finally {
+      clearTimeout(timer);
+      outer.unlock();
+      gate.close();
+    }
+  }
+
+  waitUntil(promise) {
+    this.#hub.hold();
+    Promise.resolve(promise)
+      .catch((error) => this.#hub.host.report(currentContext(), error))
+      .finally(() => this.#hub.release());
+  }
+
+  abort(reason) {
+    const error = reason instanceof Error ? reason :
+      new Error(reason === undefined ? 'Application called abort() to reset Durable Object.' : String(reason));
+    this.#life.abort(error);
+    throw error;
+  }
+
+  acceptWebSocket(webSocket, tags = []) {
+    if (!Array.isArray(tags)) throw new TypeError('Tags are an array of strings.');
+    const distinct = [...new Set(tags.map(String))];
+    if (distinct.length > MAX_TAGS) throw new Error(`A Hibernatable WebSocket cannot have more than ${MAX_TAGS} tags.`);
+    for (const tag of distinct) {
+      if (tag === '' || Buffer.byteLength(tag) > MAX_TAG) {
+        throw new Error(`"${tag.slice(0, 40)}" is no tag: they have 1 to ${MAX_TAG} bytes.`);
+      }
+    }
+    this.#hub.accepted.add(acceptFor(this.#hub, webSocket, distinct));
+  }
+
+  getWebSockets(tag) {
+    const found = [];
+    for (const connection of this.#hub.hibernatable()) {
+      if (tag === undefined || connection.tags.includes(tag)) found.push(connection.webSocket);
+    }
+    return found;
+  }
+
+  getTags(webSocket) {
+    const connection = webSocket.behind;
+    if (connection?.hub !== this.#hub || connection.live) {
+      throw new Error('Tags are only there of WebSockets that acceptWebSocket() has taken.');
+    }
+    return [...connection.tags];
+  }
+
+  setWebSocketAutoResponse(pair) {
+    if (pair === undefined || pair === null) {
+      this.#hub.setAutoResponse(null);
+      return;
+    }
+    if (!(pair instanceof WebSocketRequestResponsePair)) {
+      throw new TypeError('setWebSocketAutoResponse() takes a WebSocketRequestResponsePair.');
+    }
+    for (const text of [pair.request, pair.response]) {
+      if (Buffer.byteLength(text) > MAX_AUTO_RESPONSE) {
+        throw new RangeError(`Request and response can have ${MAX_AUTO_RESPONSE} bytes each.`);
+      }
+    }
+    this.#hub.setAutoResponse({request: pair.request, reply: pair.response});
+  }
+
+  getWebSocketAutoResponse() {
+    const pair = this.#hub.autoResponse;
+    return pair ? new WebSocketRequestResponsePair(pair.request, pair.reply) : null;
+  }
+
+  // Answers are given where the socket is, and nobody says when.
+  getWebSocketAutoResponseTimestamp() { return null; }
+
+  setHibernatableWebSocketEventTimeout(timeout) {
+    if (timeout === undefined || timeout === null) {
+      this.#eventTimeout = null;
+      return;
+    }
+    if (!(timeout >= 0 && timeout <= MAX_EVENT_TIMEOUT)) {
+      throw new TypeError(`The timeout is 0 to ${MAX_EVENT_TIMEOUT} milliseconds.`);
+    }
+    this.#eventTimeout = timeout;
+  }
+
+  getHibernatableWebSocketEventTimeout() { return this.#eventTimeout; }
+}

@@ -1,0 +1,315 @@
+// ctx.storage: keys and values in the rows of the hub. What is read once is kept; what is written counts at once here
+// and goes with the object's next turn.
+import {Effect} from '../wire/from_worker.mjs';
+import {Kind} from '../wire/event_record.mjs';
+import {currentContext} from './context.mjs';
+import {after, boundKey, rowKey, userKey, VALUE} from './keys.mjs';
+import {Sql} from './sql.mjs';
+import {fromBytes, toBytes} from './structured.mjs';
+import {SyncKeys} from './sync_keys.mjs';
+
+const MAX_VALUE = 128 * 1024;  // bytes
+const MAX_KEYS = 128;          // of one call
+const MIN_KEY = '\x01';        // no key's rest is below
+
+export class Storage {
+  #life;
+  #hub;
+  #kv = null;
+  #sql = null;
+
+  constructor(life) {
+    this.#life = life;
+    this.#hub = life.hub;
+  }
+
+  // ---- keys and values
+
+  get(key, options = {}) {
+    return this.#attempt(() => Array.isArray(key) ? this.#getMany(key, options) : this.#getOne(key, options));
+  }
+
+  put(key, value, options) {
+    return this.#attempt(() => {
+      if (typeof key === 'string') {
+        this.#put([[key, value]], options);
+        return undefined;
+      }
+      if (typeof key !== 'object' || key === null) throw new TypeError('put() takes a key and a value, or an object.');
+      const entries = Object.entries(key);
+      few(entries.length);
+      this.#put(entries, value);
+      return undefined;
+    });
+  }
+
+  delete(key, options = {}) {
+    return this.#attempt(() => {
+      const keys = Array.isArray(key) ? key : [key];
+      few(keys.length);
+      const names = keys.map(nameOf);
+      return this.#known(names, options, () => {
+        let deleted = 0;
+        for (const name of names) {
+          if (this.#hub.rows.get(name) === null) continue;
+          this.#hub.write(Effect.DELETE, name, undefined, options);
+          deleted++;
+        }
+        return Array.isArray(key) ? deleted : deleted > 0;
+      });
+    });
+  }
+
+  list(options = {}) {
+    return this.#attempt(() => {
+      const range = rangeOf(options);
+      if (range.empty) return new Map();
+      if (this.#hub.rows.knows(range.start, range.end)) return this.#pick(range);
+      return this.#locked(options, () => this.#readRange(range));
+    });
+  }
+
+  // Keys, values and tables. An alarm stays.
+  deleteAll(options = {}) {
+    return this.#attempt(() => {
+      if (this.#hub.inTransaction) throw new Error('Cannot call deleteAll() within a transaction');
+      this.#hub.write(Effect.DELETE_PREFIX, VALUE, undefined, options);
+      if (this.#hub.hasTables) this.#hub.sql.clear();
+      return undefined;
+    });
+  }
+
+  get sql() { return this.#sql ??= new Sql(this.#life); }
+
+  get kv() { return this.#kv ??= new SyncKeys(this.#hub); }
+
+  // ---- transactions
+
+  // All that is written inside, or nothing. Others wait meanwhile.
+  transaction(closure) {
+    return this.#life.state.blockConcurrencyWhile(async () => {
+      if (this.#hub.inTransaction) throw new Error('A transaction is under way.');
+      const transaction = new Transaction(this);
+      this.#hub.begin();
+      try {
+        const value = await closure(transaction);
+        if (transaction.rolledBack) this.#hub.rollBack();
+        else this.#hub.commit();
+        return {value};
+      } catch (error) {
+        this.#hub.rollBack();
+        return {error};
+      } finally {
+        transaction.over = true;
+      }
+    }).then((outcome) => {
+      if ('error' in outcome) throw outcome.error;
+      return outcome.value;
+    });
+  }
+
+  transactionSync(closure) {
+    if (this.#hub.inTransaction) throw new Error('A transaction is under way.');
+    this.#hub.begin();
+    let value;
+    try {
+      value = closure();
+    } catch (error) {
+      this.#hub.rollBack();
+      throw error;
+    }
+    this.#hub.commit();
+    return value;
+  }
+
+  async sync() { await this.#hub.durable(); }
+
+  // ---- alarms
+
+  getAlarm() { return this.#attempt(() => this.#hub.alarmMs === 0 ? null : this.#hub.alarmMs); }
+
+  setAlarm(time, options = {}) {
+    return this.#attempt(() => {
+      if (typeof this.#life.instance?.alarm !== 'function' && this.#life.instance) {
+        throw new Error('Your Durable Object class must have an alarm() handler in order to call setAlarm().');
+      }
+      const due = time instanceof Date ? time.getTime() : Number(time);
+      if (!Number.isFinite(due)) throw new TypeError('setAlarm() takes a Date, or milliseconds since 1970.');
+      if (due < 0) throw new TypeError('setAlarm() cannot be called with an alarm time <= 0');
+      this.#setAlarm(Math.max(1, Math.floor(due)), options);
+      return undefined;
+    });
+  }
+
+  deleteAlarm(options = {}) { return this.#attempt(() => this.#setAlarm(0, options)); }
+
+  #setAlarm(due, options) {
+    this.#hub.alarmMs = due;
+    const record = currentContext()?.record;
+    if (record?.kind === Kind.ALARM && record.life === this.#life && !record.done) record.alarmMs = due;
+    else this.#hub.write(Effect.ALARM, due, undefined, options);
+  }
+
+  // ---- inside
+
+  // As an async function, without a microtask more than it needs.
+  #attempt(action) {
+    try {
+      if (this.#life.over) throw new Error('This object has been reset.');
+      return Promise.resolve(action());
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  #getOne(key, options) {
+    const name = nameOf(key);
+    const row = this.#hub.rows.get(name);
+    if (row !== undefined) return row === null ? undefined : fromBytes(row);
+    return this.#known([name], options, () => {
+      const found = this.#hub.rows.get(name);
+      return found === null ? undefined : fromBytes(found);
+    });
+  }
+
+  #getMany(keys, options) {
+    few(keys.length);
+    const wanted = [...new Set(keys.map(String))].map((key) => [key, rowKey(key)]).sort((one, other) =>
+      one[1] < other[1] ? -1 : 1);
+    return this.#known(wanted.map(([, name]) => name), options, () => {
+      const values = new Map();
+      for (const [key, name] of wanted) {
+        const row = this.#hub.rows.get(name);
+        if (row !== null) values.set(key, fromBytes(row));
+      }
+      return values;
+    });
+  }
+
+  #put(entries, options = {}) {
+    const rows = entries.map(([key, value]) => [nameOf(key), bytesOf(value)]);
+    for (const [name, bytes] of rows) this.#hub.write(Effect.PUT, name, bytes, options);
+  }
+
+  // `use()` when all these rows are known: at once, or when they have been read.
+  #known(names, options, use) {
+    const {rows} = this.#hub;
+    if (names.every((name) => rows.get(name) !== undefined)) return use();
+    return this.#locked(options, async () => {
+      await this.#hub.readRows(names);
+      return use();
+    });
+  }
+
+  // Nobody gets in while `read` reads.
+  async #locked({allowConcurrency = false} = {}, read) {
+    if (allowConcurrency) return read();
+    const context = currentContext();
+    const gate = (context?.life === this.#life ? context.gate : this.#life.gate).standing;
+    gate.lock();
+    try {
+      return await read();
+    } finally {
+      gate.unlock();
+    }
+  }
+
+  #pick({start, end, reverse, limit}) {
+    const names = this.#hub.rows.keys(start, end);
+    if (reverse) names.reverse();
+    if (limit < names.length) names.length = limit;
+    return new Map(names.map((name) => [userKey(name), fromBytes(this.#hub.rows.get(name))]));
+  }
+
+  async #readRange(range) {
+    await this.#namesOf(range);
+    return this.#pick(range);
+  }
+
+  // Makes rows known until there are `limit` of the range, or all; returns the names of those.
+  async #namesOf({start, end, reverse, limit}) {
+    const {rows} = this.#hub;
+    let from = start;
+    let to = end;
+    const names = new Set();
+    for (;;) {
+      // Some of those that come may be gone here already.
+      const answer = await this.#hub.readRange({start: from, end: to, reverse, limit: 0});
+      for (const {key, value} of answer.rows) {
+        rows.learn(key, value);
+        if (!rows.gone(key)) names.add(key);
+      }
+      if (!answer.more || answer.rows.length === 0 || names.size >= limit) break;
+      const last = answer.rows[answer.rows.length - 1].key;
+      if (reverse) to = last;
+      else from = last + MIN_KEY;
+    }
+    for (const key of rows.keys(start, end)) names.add(key);
+    return names;
+  }
+}
+
+// What transaction() gives its closure.
+class Transaction {
+  over = false;
+  rolledBack = false;
+  #storage;
+
+  constructor(storage) { this.#storage = storage; }
+
+  get(...args) { return this.#use().get(...args); }
+  put(...args) { return this.#use().put(...args); }
+  delete(...args) { return this.#use().delete(...args); }
+  list(...args) { return this.#use().list(...args); }
+  deleteAll() { throw new Error('Cannot call deleteAll() within a transaction'); }
+  getAlarm(...args) { return this.#use().getAlarm(...args); }
+  setAlarm(...args) { return this.#use().setAlarm(...args); }
+  deleteAlarm(...args) { return this.#use().deleteAlarm(...args); }
+
+  rollback() {
+    if (this.rolledBack) return;
+    this.#use();
+    this.rolledBack = true;
+  }
+
+  #use() {
+    if (this.over) throw new Error('Cannot use a transaction that has ended.');
+    if (this.rolledBack) throw new Error('Cannot use a transaction after rollback().');
+    return this.#storage;
+  }
+}
+
+function nameOf(key) {
+  if (typeof key !== 'string') throw new TypeError(`A key is a string, not ${key === null ? 'null' : typeof key}.`);
+  return rowKey(key);
+}
+
+export function bytesOf(value) {
+  if (value === undefined) throw new TypeError('put() called with undefined value.');
+  const bytes = toBytes(value, 'a value');
+  if (bytes.length > MAX_VALUE) {
+    throw new RangeError(`Values cannot be larger than ${MAX_VALUE} bytes. A value of size ${bytes.length} was provided.`);
+  }
+  return bytes;
+}
+
+function few(count) {
+  if (count > MAX_KEYS) throw new RangeError(`Maximum number of keys is ${MAX_KEYS}.`);
+}
+
+// Names of rows from `start` to before `end`.
+export function rangeOf({start, startAfter, end, prefix, reverse = false, limit} = {}) {
+  if (start !== undefined && startAfter !== undefined) {
+    throw new TypeError('list() cannot be called with both start and startAfter values.');
+  }
+  if (limit !== undefined && !(Number(limit) > 0)) throw new TypeError('List limit must be positive.');
+  let from = boundKey(prefix ?? '');
+  let to = after(from);
+  if (start !== undefined) from = later(from, boundKey(start));
+  if (startAfter !== undefined) from = later(from, boundKey(startAfter) + MIN_KEY);
+  if (end !== undefined && boundKey(end) < to) to = boundKey(end);
+  return {start: from, end: to, reverse: Boolean(reverse), limit: limit === undefined ? Infinity : Number(limit),
+    empty: from >= to};
+}
+
+function later(one, other) { return one > other ? one : other; }

@@ -1,0 +1,26 @@
+// One event of an object, from its arrival until it is done. It is also the context in which its handler runs
+// (objects/context.mjs): what is asked for inside is charged to it.
+export const Kind = {NONE: 0, OPEN: 6, MESSAGE: 7, CLOSE: 8, ALARM: 9, REQUEST: 10, BACKPRESSURE: 11};
+
+export class EventRecord {
+  low = 0;  // of the object's name
+  high = 0;
+  number = 0;
+  nowMs = 0;
+  repeated = false;
+  kind = Kind.NONE;
+  connection = '';  // 16 bytes, a character for each
+  data = null;      // of a message: string or ArrayBuffer
+  body = null;      // of other kinds
+  wake = null;
+
+  // As a context:
+  life = null;      // in which its handler runs
+  gate = null;
+  done = false;
+  result = undefined;
+  error = null;     // boxed, as anything can be thrown
+  alarmMs = -1;     // of an alarm event: what it wants set, which goes with its last turn
+
+  get record() { return this; }
+}

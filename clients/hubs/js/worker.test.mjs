@@ -1,0 +1,177 @@
+// The Worker itself: plain HTTP, streams, env, the module cloudflare:workers.
+import assert from 'node:assert/strict';
+import {createHash} from 'node:crypto';
+import test from 'node:test';
+import {Readable} from 'node:stream';
+import fs from 'node:fs';
+
+import {FakeStatekeeper} from './testing/fake_statekeeper.mjs';
+
+const SOURCE = `
+import {DurableObject, env as importedEnv, waitUntil} from 'cloudflare:workers';
+
+export class Counter extends DurableObject {
+  async fetch(request) {
+    const text = await request.text();
+    if (text === 'throw') throw new RangeError('from the object');
+    return new Response('object got ' + text + ' at ' + new URL(request.url).pathname, {
+      status: 201, headers: [['x-method', request.method], ['x-header', request.headers.get('x-header')]],
+    });
+  }
+}
+
+export default {
+  async fetch(request, env, ctx) {
+    const url = new URL(request.url);
+    switch (url.pathname) {
+      case '/hello': {
+        const headers = new Headers({'content-type': 'text/plain'});
+        headers.append('set-cookie', 'a=1');
+        headers.append('set-cookie', 'b=2');
+        return new Response('hello ' + env.GREETED + ' ' + importedEnv.GREETED, {headers});
+      }
+      case '/echo': return new Response(request.body, {headers: {'x-length': request.headers.get('content-length')}});
+      case '/count': {
+        let size = 0;
+        for await (const chunk of request.body) size += chunk.length;
+        return Response.json({size, memory: process.memoryUsage().rss});
+      }
+      case '/endless': {
+        let sent = 0;
+        return new Response(new ReadableStream({
+          pull(controller) {
+            globalThis.sent = ++sent;
+            controller.enqueue(new Uint8Array(65536));
+          },
+          cancel() { globalThis.cancelled = true; },
+        }));
+      }
+      case '/sent': return Response.json([globalThis.sent, globalThis.cancelled ?? false, process.memoryUsage().rss]);
+      case '/url': return Response.json([request.url, request.method, [...request.headers.keys()]]);
+      case '/self': return env.SELF.fetch('http://self/hello');
+      case '/throw': throw new Error('a bug in the Worker');
+      case '/redirect': return Response.redirect('http://elsewhere.example/', 302);
+      case '/nothing': return new Response(null, {status: 204});
+      case '/instances': return Response.json([
+        new Response('') instanceof Response, Response.json(1) instanceof Response, request instanceof Request,
+        new Request('http://x/', {method: 'POST', body: 'x'}) instanceof Request,
+        new Response('x', new Response('y', {status: 418, headers: {a: 'b'}})).status,
+        new Request(new Request('http://x/', {headers: {a: 'b'}, cf: {z: 1}})).cf.z,
+      ]);
+      case '/background': {
+        waitUntil(Promise.reject(new Error('later')));
+        console.log('in the Worker', {a: 1});
+        return new Response('ok');
+      }
+    }
+    return env.COUNTERS.getByName('one').fetch(request);
+  },
+};
+`;
+const MANIFEST = {
+  vars: {GREETED: 'world'},
+  bindings: {durable_objects: [{name: 'COUNTERS', class_name: 'Counter'}], services: [{binding: 'SELF', service: 'me'}]},
+};
+
+async function start(context) {
+  const keeper = await FakeStatekeeper.start({source: SOURCE, manifest: MANIFEST});
+  context.after(() => keeper.stop());
+  return keeper;
+}
+
+test('requests are answered with status, headers, cookies and bodies', async (context) => {
+  const keeper = await start(context);
+  const hello = await keeper.http('/hello');
+  assert.equal(hello.text, 'hello world world');
+  assert.deepEqual(hello.headers['set-cookie'], ['a=1', 'b=2']);
+  assert.equal((await keeper.http('/self')).text, 'hello world world');
+  assert.equal((await keeper.http('/redirect')).headers.location, 'http://elsewhere.example/');
+  assert.deepEqual((({status, text}) => [status, text])(await keeper.http('/nothing')), [204, '']);
+  assert.equal((await keeper.http('/echo', {method: 'POST', body: 'what'})).text, 'what');
+  const [url, method, headers] = JSON.parse((await keeper.http('/url?a=b', {
+    method: 'PUT', headers: {'x-forwarded-proto': 'https', 'dormouse-own': 'x', 'cf-connecting-ip': '1.2.3.4'},
+  })).text);
+  assert.equal(url, 'https://hubs.example/url?a=b');
+  assert.equal(method, 'PUT');
+  assert.ok(headers.includes('cf-connecting-ip') && !headers.includes('dormouse-own'));
+  assert.deepEqual(JSON.parse((await keeper.http('/instances')).text), [true, true, true, true, 418, 1]);
+});
+
+test('an exception is a 500, and its stack is in the log', async (context) => {
+  const keeper = await start(context);
+  assert.equal((await keeper.http('/throw')).status, 500);
+  await keeper.settled();
+  assert.ok(keeper.logs.some(({level, text}) => level === 3 && /a bug in the Worker\n +at /.test(text)));
+});
+
+test('the log has what console.log says, and what fails in the background', async (context) => {
+  const keeper = await start(context);
+  await keeper.http('/background');
+  await keeper.settled();
+  assert.ok(keeper.logs.some(({level, text}) => level === 1 && text === 'in the Worker { a: 1 }'));
+  assert.ok(keeper.logs.some(({level, text}) => level === 3 && text.includes('later')));
+});
+
+test('requests go on to objects, and their answers back', async (context) => {
+  const keeper = await start(context);
+  const answer = await keeper.http('/deep/path', {method: 'POST', body: 'body', headers: {'x-header': 'h'}});
+  assert.deepEqual([answer.status, answer.text, answer.headers['x-method'], answer.headers['x-header']],
+    [201, 'object got body at /deep/path', 'POST', 'h']);
+  assert.equal((await keeper.http('/x', {method: 'POST', body: 'throw'})).status, 500);
+});
+
+test('100 MB go in and out in bounded memory', async (context) => {
+  const keeper = await start(context);
+  const MEGABYTE = Buffer.alloc(1024 * 1024, 'x');
+  const body = () => Readable.from((function* megabytes() { for (let i = 0; i < 100; i++) yield MEGABYTE; })());
+  const counted = JSON.parse((await keeper.http('/count', {method: 'POST', body: body()})).text);
+  assert.equal(counted.size, 100 * MEGABYTE.length);
+  const hash = createHash('sha256');
+  let size = 0;
+  let largest = 0;
+  for await (const chunk of await keeper.httpStream('/echo', {method: 'POST', body: body()})) {
+    hash.update(chunk);
+    size += chunk.length;
+    largest = Math.max(largest, residentBytes(keeper.pid));
+  }
+  assert.equal(size, 100 * MEGABYTE.length);
+  assert.ok(largest < 250e6, `${largest} bytes`);
+});
+
+test('a client that does not read stops the stream, and one that leaves ends it', async (context) => {
+  const keeper = await start(context);
+  const response = await keeper.httpStream('/endless');
+  await new Promise((resolve) => response.once('readable', resolve));
+  let before = -1;
+  for (let now = 0; now !== before;) {
+    before = now;
+    for (let i = 0; i < 20; i++) [now] = JSON.parse((await keeper.http('/sent')).text);
+  }
+  assert.ok(before < 200, `${before} chunks`);
+  response.destroy();
+  await keeper.until(() => true);
+  for (let cancelled = false; !cancelled;) [, cancelled] = JSON.parse((await keeper.http('/sent')).text);
+});
+
+test('SIGTERM lets a request end', async (context) => {
+  const keeper = await start(context);
+  let release;
+  const body = Readable.from((async function* slow() {
+    yield 'a';
+    await new Promise((resolve) => { release = resolve; });
+    yield 'b';
+  })());
+  const response = await keeper.httpStream('/echo', {method: 'POST', body});
+  const ended = keeper.terminateWorker();
+  const chunks = [];
+  for await (const chunk of response) {
+    chunks.push(chunk);
+    release();
+  }
+  assert.equal(Buffer.concat(chunks).toString(), 'ab');
+  assert.equal(await ended, 0);
+});
+
+function residentBytes(pid) {
+  return Number(/VmRSS:\s+(\d+)/.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) * 1024;
+}

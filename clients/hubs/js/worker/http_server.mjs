@@ -1,0 +1,130 @@
+// The Worker over HTTP, on a unix socket: the gateway brings one request a connection. Bodies are streams both ways.
+import fs from 'node:fs';
+import http from 'node:http';
+import path from 'node:path';
+import {Readable} from 'node:stream';
+
+import {isResponse} from '../namespaces/payload.mjs';
+import {Request} from '../web/request.mjs';
+import {acceptedOf, ReservedSocket} from '../web/upgrades.mjs';
+
+const UPGRADE = 'dormouse-upgrade';
+const OWN_HEADERS = /^dormouse-/i;
+const NOT_FORWARDED = new Set(['connection', 'keep-alive', 'transfer-encoding', 'upgrade', 'content-length']);
+
+// `handle(request)`: a promise of a Response. Resolves when it serves at `place`, in the stead of whoever did before.
+export async function serve(place, handle, report) {
+  const server = http.createServer({keepAliveTimeout: 60_000, requestTimeout: 0}, (incoming, outgoing) => {
+    answer(incoming, outgoing, handle).catch((error) => {
+      report(null, error);
+      fail(outgoing, 500, 'The Worker threw an exception.');
+    });
+  });
+  const temporary = path.join(path.dirname(place), `.${path.basename(place)}.${process.pid}`);
+  fs.rmSync(temporary, {force: true});
+  await new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(temporary, resolve);
+  });
+  fs.renameSync(temporary, place);
+  return server;
+}
+
+async function answer(incoming, outgoing, handle) {
+  const upgrade = incoming.headers[UPGRADE] !== undefined;
+  const gone = new AbortController();
+  outgoing.once('close', () => { if (!outgoing.writableFinished) gone.abort(); });
+  const response = await handle(requestOf(incoming, upgrade, gone.signal));
+  if (outgoing.destroyed) {
+    await response?.body?.cancel();
+    return;
+  }
+  if (!isResponse(response)) throw new TypeError('The Worker\'s fetch() did not return a Response.');
+  if (response.status === 101) {
+    if (upgrade) leadToHub(response, outgoing);
+    else fail(outgoing, 426, 'This address is there for WebSockets.');
+    return;
+  }
+  outgoing.writeHead(response.status, response.statusText || undefined, headersOf(response, true));
+  await pour(response.body, outgoing);
+}
+
+function requestOf(incoming, upgrade, signal) {
+  const headers = [];
+  for (let at = 0; at < incoming.rawHeaders.length; at += 2) {
+    const name = incoming.rawHeaders[at];
+    if (!OWN_HEADERS.test(name) && !/^connection$/i.test(name)) headers.push([name, incoming.rawHeaders[at + 1]]);
+  }
+  if (upgrade && !incoming.headers.upgrade) headers.push(['Upgrade', 'websocket']);
+  const scheme = incoming.headers['x-forwarded-proto'] === 'https' ? 'https' : 'http';
+  const bodied = !['GET', 'HEAD'].includes(incoming.method);
+  return new Request(`${scheme}://${incoming.headers.host ?? 'localhost'}${incoming.url}`, {
+    method: incoming.method, headers, body: bodied ? Readable.toWeb(incoming) : undefined, signal,
+    redirect: 'manual', cf: {httpProtocol: `HTTP/${incoming.httpVersion}`},
+  });
+}
+
+// The gateway gets to know which hub has accepted the socket, and opens it there.
+function leadToHub(response, outgoing) {
+  const accepted = response.webSocket && acceptedOf(response.webSocket, null);
+  if (!(accepted instanceof ReservedSocket)) {
+    fail(outgoing, 501, 'A WebSocket that the Worker keeps itself is not supported; let a Durable Object accept it.');
+    return;
+  }
+  outgoing.writeHead(200, {
+    ...headersOf(response, false), 'dormouse-hub': `${accepted.hubClass}/${accepted.hubName}`,
+    'dormouse-reservation': accepted.reservation, 'content-length': '0',
+  });
+  outgoing.end();
+}
+
+function headersOf(response, withLength) {
+  const headers = {};
+  for (const [name, value] of response.headers) {
+    if (name === 'set-cookie' || OWN_HEADERS.test(name)) continue;
+    if (NOT_FORWARDED.has(name) && !(withLength && name === 'content-length')) continue;
+    headers[name] = value;
+  }
+  const cookies = response.headers.getSetCookie();
+  if (cookies.length > 0) headers['set-cookie'] = cookies;
+  return headers;
+}
+
+// Reads no more than the client takes.
+async function pour(body, outgoing) {
+  if (!body) {
+    outgoing.end();
+    return;
+  }
+  const reader = body.getReader();
+  outgoing.once('close', () => { if (!outgoing.writableFinished) reader.cancel().catch(() => {}); });
+  outgoing.flushHeaders();
+  for (;;) {
+    const {done, value} = await reader.read();
+    if (done) break;
+    if (!outgoing.write(value) && !outgoing.destroyed) await drained(outgoing);
+    if (outgoing.destroyed) return;
+  }
+  outgoing.end();
+}
+
+function drained(outgoing) {
+  return new Promise((resolve) => {
+    const go = () => {
+      outgoing.off('drain', go);
+      outgoing.off('close', go);
+      resolve();
+    };
+    outgoing.on('drain', go);
+    outgoing.on('close', go);
+  });
+}
+
+function fail(outgoing, status, text) {
+  if (outgoing.headersSent || outgoing.destroyed) {
+    outgoing.destroy();
+    return;
+  }
+  outgoing.writeHead(status, {'content-type': 'text/plain; charset=utf-8'});
+  outgoing.end(`${text}\n`);
+}
