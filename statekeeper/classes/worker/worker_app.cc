@@ -98,8 +98,8 @@ void WorkerApp::Supersede() {
   const std::lock_guard lock(farewell_mutex_);
   if (farewell_.joinable()) return;
   farewell_ = std::thread([this] {
-    std::unique_lock lock(farewell_mutex_);
-    farewell_changed_.wait_for(lock, kFarewell, [this] { return ended_; });
+    std::unique_lock waiting(farewell_mutex_);
+    farewell_changed_.wait_for(waiting, kFarewell, [this] { return ended_; });
     process_->Stop();
   });
 }

@@ -12,7 +12,7 @@ namespace {
 constexpr size_t kWakeBytes = 64u << 10;
 constexpr size_t kReadBytes = 4u << 20;
 
-void Describe(const Connection& connection, worker::Socket* socket) {
+void Copy(const Connection& connection, worker::Socket* socket) {
   socket->set_connection(connection.id.ToBytes());
   socket->set_connected_ms(connection.connected_ms);
   socket->set_attachment(connection.attachment);
@@ -133,7 +133,7 @@ void WorkerHub::OnWake(Context& context) {
   wake_.set_hub_class(std::string(context.hub_class()));
   wake_.set_hub_name(std::string(context.hub_name()));
   for (const ConnectionId& id : context.Connections()) {
-    if (const auto connection = context.FindConnection(id)) Describe(*connection, wake_.add_sockets());
+    if (const auto connection = context.FindConnection(id)) Copy(*connection, wake_.add_sockets());
   }
   size_t bytes = 0;
   wake_.set_complete(true);
@@ -200,7 +200,7 @@ void WorkerHub::OnClose(Context& context, const Connection& connection, const Cl
   copy->set_code(close.code);
   copy->set_reason(std::string(close.reason));
   copy->set_by_client(close.by_client);
-  Describe(connection, copy->mutable_socket());
+  Copy(connection, copy->mutable_socket());
   Send(context, std::move(event), context.may_defer());
 }
 

@@ -39,17 +39,7 @@ WorkerLane::WorkerLane(Config config, struct ev_loop* loop)
   ev_io_init(&connection_, &WorkerLane::OnConnection, config_.listener, EV_READ);
   ev_prepare_init(&turn_end_, &WorkerLane::OnTurnEnd);
   ev_timer_init(&timer_, &WorkerLane::OnTimer, kPingSeconds, kPingSeconds);
-  ev_async_init(&answered_, [](struct ev_loop*, ev_async* watcher, int) {
-    auto* const lane = static_cast<WorkerLane*>(watcher->data);
-    std::vector<std::pair<size_t, worker::CallAnswer>> waiting;
-    {
-      const std::lock_guard lock(lane->answers_->mutex);
-      waiting.swap(lane->answers_->waiting);
-    }
-    for (auto& [stream, answer] : waiting) {
-      if (stream == lane->main_number_) lane->Answer(std::move(answer));
-    }
-  });
+  ev_async_init(&answered_, &WorkerLane::OnAnswers);
   connection_.data = turn_end_.data = timer_.data = answered_.data = this;
   ev_io_start(loop_, &connection_);
   ev_prepare_start(loop_, &turn_end_);
@@ -332,6 +322,18 @@ void WorkerLane::OnRead(worker::Read* said, size_t stream) {
 }
 
 // --- Calls.
+
+void WorkerLane::OnAnswers(struct ev_loop*, ev_async* watcher, int) {
+  auto* const lane = static_cast<WorkerLane*>(watcher->data);
+  std::vector<std::pair<size_t, worker::CallAnswer>> waiting;
+  {
+    const std::lock_guard lock(lane->answers_->mutex);
+    waiting.swap(lane->answers_->waiting);
+  }
+  for (auto& [stream, answer] : waiting) {
+    if (stream == lane->main_number_) lane->Answer(std::move(answer));
+  }
+}
 
 void WorkerLane::OnCall(worker::Call* call) {
   worker::CallAnswer refusal;

@@ -68,6 +68,7 @@ class WorkerLane : public std::enable_shared_from_this<WorkerLane> {
 
   static void OnConnection(struct ev_loop* loop, ev_io* watcher, int events);
   static void OnTurnEnd(struct ev_loop* loop, ev_prepare* watcher, int revents);
+  static void OnAnswers(struct ev_loop* loop, ev_async* watcher, int events);
   static void OnTimer(struct ev_loop* loop, ev_timer* timer, int events);
 
   void Accept();

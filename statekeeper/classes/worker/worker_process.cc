@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <spawn.h>
-#include <sys/pidfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -157,7 +157,8 @@ pid_t WorkerProcess::Spawn() const {
 }
 
 int WorkerProcess::Watch(pid_t pid) {
-  pollfd end{pidfd_open(pid, 0), POLLIN, 0};
+  // By number: Debian 12 declares pidfd_open for C alone.
+  pollfd end{static_cast<int>(syscall(SYS_pidfd_open, pid, 0)), POLLIN, 0};
   int64_t stop_by_ms = 0;
   bool told = false;
   for (;;) {
