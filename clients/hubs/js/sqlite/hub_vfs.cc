@@ -145,6 +145,10 @@ int CurrentTimeInt64(sqlite3_vfs*, sqlite3_int64* now) { return System()->xCurre
 int LastError(sqlite3_vfs*, int, char*) { return 0; }
 
 bool Register() {
+  // Most hubs have few pages, so none are allocated beforehand; and nobody asks how much memory SQLite has. Too late
+  // where somebody else in this process uses it already, and no harm then.
+  sqlite3_config(SQLITE_CONFIG_PAGECACHE, nullptr, 0, 0);
+  sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
   static sqlite3_vfs vfs = {};
   vfs.iVersion = 2;
   vfs.szOsFile = sizeof(HubFile);
