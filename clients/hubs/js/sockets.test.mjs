@@ -1,6 +1,7 @@
 // Sockets of objects: upgrades, hibernation, attachments, tags.
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import {deserialize} from 'node:v8';
 
 import {FakeStatekeeper} from './testing/fake_statekeeper.mjs';
 
@@ -166,9 +167,10 @@ test('closes, of both sides', async (context) => {
   await one.next();
   assert.equal(await one.send('bye'), '');
   assert.deepEqual(await one.next(), {code: 4001, reason: 'as you wish'});
+  await keeper.settled();
+  assert.deepEqual(deserialize(two.hub.rows.get('k:closed')), [4001, 'as you wish', true, 2]);
   await two.close(1001, 'leaving');
-  const {deserialize} = await import('node:v8');
-  assert.deepEqual(deserialize(two.hub.rows.get('k:closed')), [1001, 'leaving', true, 0]);
+  assert.deepEqual(deserialize(two.hub.rows.get('k:closed')), [1001, 'leaving', true, 1]);
 });
 
 test('a handler that throws has sent what it sent, and the next event is handled', async (context) => {

@@ -1,6 +1,8 @@
 // One awake hub, as the statekeeper knows it: rows, sockets, events that wait, and what is to be said in its next turn.
 // Its code runs in a Life; when that breaks, the next event begins another one in the same object.
+import {Kind} from '../wire/event_record.mjs';
 import {Effect} from '../wire/from_worker.mjs';
+import {BodyStreams, isStreamCall} from '../namespaces/body_streams.mjs';
 import {HubConnection} from '../web/hub_connection.mjs';
 import {currentContext} from './context.mjs';
 import {NOTE, PAGES} from './keys.mjs';
@@ -24,6 +26,7 @@ export class HubObject {
   sockets = new Map();    // HubConnection by its connection
   accepted = new Set();   // those of them that no client has yet
   reservations;
+  bodies;
   alarmMs;                // 0: none
   autoResponse = null;    // {request, reply}
   life;
@@ -53,6 +56,7 @@ export class HubObject {
     this.alarmMs = wake.alarmMs;
     this.rows = new Rows(wake.rows, wake.complete);
     this.reservations = new Reservations(this);
+    this.bodies = new BodyStreams(this);
     this.life = new Life(this);
     for (const socket of wake.sockets) {
       this.sockets.set(socket.connection, HubConnection.woken(this, socket));
@@ -98,6 +102,23 @@ export class HubObject {
 
   deliver(record) {
     this.#open++;
+    if (record.kind === Kind.REQUEST && isStreamCall(record.body)) {
+      this.#handleStreamCall(record);
+      return;
+    }
+    this.waiting.push(record);
+    this.life.gate.arrived();
+  }
+
+  async #handleStreamCall(record) {
+    const answer = await this.bodies.handle(record.body);
+    this.effectOf(record.number, Effect.REPLY, answer);
+    this.endEvent(record, '');
+  }
+
+  // One that only this process knows of; it has no number.
+  deliverOwn(record) {
+    this.hold();
     this.waiting.push(record);
     this.life.gate.arrived();
   }
@@ -118,6 +139,11 @@ export class HubObject {
 
   // Its last turn.
   endEvent(record, failure) {
+    if (record.number === 0) {
+      if (failure) this.host.report(record, record.error.thrown);
+      this.release();
+      return;
+    }
     this.#open--;
     if (this.dropped) return;
     if (this.#effects.length > 0 && this.#effectsOf !== record.number) this.#sayTurn(this.#effectsOf, false, '', 0);
@@ -146,7 +172,6 @@ export class HubObject {
   write(kind, first, second, {allowUnconfirmed = false} = {}) {
     if (kind === Effect.PUT) this.rows.set(first, second);
     else if (kind === Effect.DELETE) this.rows.set(first, null);
-    else if (kind === Effect.DELETE_PREFIX) this.rows.erase(first);
     if (!allowUnconfirmed) {
       this.#unconfirmed = true;
       this.#asked = null;
@@ -276,6 +301,7 @@ export class HubObject {
     this.life.end(new Error('This object has been reset.'));
     for (const {reject} of this.#askers.splice(0)) reject(new Error('This object has been reset.'));
     this.waiting.length = 0;
+    this.bodies.drop();
     this.#sql?.close();
   }
 

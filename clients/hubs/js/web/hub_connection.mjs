@@ -1,5 +1,6 @@
 // What stands behind a WebSocket that a hub has accepted: the connection of a client, or, before the client has it,
 // what is to be done then.
+import {EventRecord, Kind} from '../wire/event_record.mjs';
 import {Effect} from '../wire/from_worker.mjs';
 import {dataOf} from './message_data.mjs';
 import {WebSocket} from './web_socket.mjs';
@@ -104,10 +105,13 @@ export class HubConnection {
     if (this.#key && this.readyState === 1) this.hub.effect(Effect.ATTACHMENT, this.#key, bytes);
   }
 
-  // The client has gone.
-  lost() {
-    this.readyState = 2;
-    this.#leave();
+  // Its close is being handled.
+  closing() { this.readyState = 2; }
+
+  // ... and was.
+  gone() {
+    this.readyState = 3;
+    if (this.hub.sockets.delete(this.#key) && this.live) this.hub.release();
   }
 
   #answers = false;     // an automatic response is set where the socket is
@@ -115,11 +119,11 @@ export class HubConnection {
 
   #close(code, reason) {
     this.hub.effect(Effect.CLOSE, this.#key, code, reason);
-    this.readyState = 3;
-    this.#leave();
-  }
-
-  #leave() {
-    if (this.hub.sockets.delete(this.#key) && this.live) this.hub.release();
+    // Objects hear of the end that they have made; the statekeeper takes it for granted.
+    const record = new EventRecord();
+    record.kind = Kind.CLOSE;
+    record.connection = this.#key;
+    record.body = {code, reason};
+    this.hub.deliverOwn(record);
   }
 }
