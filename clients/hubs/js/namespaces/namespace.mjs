@@ -42,7 +42,7 @@ function makeStub(hubClass, id, call) {
       await life?.hub.durable();
       const answering = call(hubClass, hubName, payload);
       if (rest) bring(rest.reader, rest.token, send);
-      return readReply(await answering, hubClass, hubName, send);
+      return readReply(await answering, send);
     } finally {
       life?.hub.release();
     }

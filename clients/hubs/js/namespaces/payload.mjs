@@ -5,7 +5,8 @@ import {explain} from '../objects/errors.mjs';
 import {toBytes} from '../objects/structured.mjs';
 import {Request} from '../web/request.mjs';
 import {Response} from '../web/response.mjs';
-import {acceptedOf, ReservedSocket} from '../web/upgrades.mjs';
+import {ReservedSocket} from '../web/reserved_socket.mjs';
+import {acceptedOf} from '../web/upgrades.mjs';
 import {WebSocket} from '../web/web_socket.mjs';
 import {HubConnection} from '../web/hub_connection.mjs';
 import {beginning, fetched, newToken} from './body_streams.mjs';
@@ -61,15 +62,16 @@ export function answerOf(answer) {
 }
 
 // Returns a value or a Response, or throws what the object has thrown. `send(payload)` asks the same object for more.
-export function readReply(answer, hubClass, hubName, send) {
+export function readReply(answer, send) {
   const reply = deserialize(answerOf(answer));
   if (reply.error) throw revive(reply.error);
   if (!reply.response) return unpack(reply.value);
   const {status, statusText, headers, body, token, socket} = reply.response;
   if (token) return new Response(fetched(body, token, send), {status, statusText, headers});
   if (!socket) return new Response(body ?? null, {status, statusText, headers});
-  const webSocket = WebSocket.over(new ReservedSocket(
-    socket.hubClass ?? hubClass, socket.hubName ?? hubName, socket.reservation));
+  const reserved = new ReservedSocket(socket.hubClass, socket.hubName, socket.reservation);
+  const webSocket = WebSocket.over(reserved);
+  reserved.webSocket = webSocket;
   return new Response(null, {status, headers, webSocket});
 }
 

@@ -3,7 +3,8 @@
 import {Kind} from '../wire/event_record.mjs';
 import {Effect} from '../wire/from_worker.mjs';
 import {BodyStreams, isStreamCall} from '../namespaces/body_streams.mjs';
-import {HubConnection} from '../web/hub_connection.mjs';
+import {HubConnection, isOrphaned} from '../web/hub_connection.mjs';
+import {addAwake, removeAwake} from './awake_objects.mjs';
 import {currentContext} from './context.mjs';
 import {NOTE, PAGES} from './keys.mjs';
 import {Life} from './life.mjs';
@@ -13,6 +14,7 @@ import {SqlPages} from './sql_pages.mjs';
 
 const NAME = NOTE + 'name';
 const AUTO_RESPONSE = NOTE + 'auto';
+const RESTARTED = 1012;  // close code
 const NOTES = [NAME, AUTO_RESPONSE, PAGES];  // what has to be known before the object's code runs
 
 export class HubObject {
@@ -38,6 +40,7 @@ export class HubObject {
   #effectsOf = 0;         // number of the event that they belong to
   #sql = null;            // once it is used
   #transaction = null;    // effects that count when it ends well
+  #alarmBefore = 0;       // the transaction
   #listed = false;        // with the lane, for the end of the loop's turn
   #holds = 0;
   #saidHold = false;
@@ -59,9 +62,11 @@ export class HubObject {
     this.bodies = new BodyStreams(this);
     this.life = new Life(this);
     for (const socket of wake.sockets) {
-      this.sockets.set(socket.connection, HubConnection.woken(this, socket));
+      if (isOrphaned(socket)) this.effectOf(0, Effect.CLOSE, socket.connection, RESTARTED, '');
+      else this.sockets.set(socket.connection, HubConnection.woken(this, socket));
     }
     this.#readNotes();
+    addAwake(this);
   }
 
   get title() { return `${this.hubClass}/${this.name ?? this.hubName}`; }
@@ -93,7 +98,7 @@ export class HubObject {
   // Connections that acceptWebSocket() has taken.
   * hibernatable() {
     for (const connection of this.sockets.values()) {
-      if (!connection.live && !connection.orphaned) yield connection;
+      if (!connection.live) yield connection;
     }
     yield* this.accepted;
   }
@@ -192,6 +197,7 @@ export class HubObject {
 
   begin() {
     this.#transaction = [];
+    this.#alarmBefore = this.alarmMs;
     this.rows.begin();
   }
 
@@ -209,6 +215,7 @@ export class HubObject {
   rollBack() {
     if (!this.#transaction) return;
     this.#transaction = null;
+    this.alarmMs = this.#alarmBefore;
     this.rows.rollBack();
     this.#sql?.rollBack();
   }
@@ -298,6 +305,8 @@ export class HubObject {
 
   drop() {
     this.dropped = true;
+    removeAwake(this);
+    for (const connection of this.sockets.values()) connection.dropped();
     this.life.end(new Error('This object has been reset.'));
     for (const {reject} of this.#askers.splice(0)) reject(new Error('This object has been reset.'));
     this.waiting.length = 0;

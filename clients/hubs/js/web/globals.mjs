@@ -1,6 +1,7 @@
 // The globals that Workers have, over those of Node.
 import {completeCrypto} from './crypto.mjs';
 import * as fetching from './fetch.mjs';
+import {completeHeaders} from './headers.mjs';
 import {Request} from './request.mjs';
 import {Response} from './response.mjs';
 import {FixedLengthStream, IdentityTransformStream} from './streams.mjs';
@@ -8,6 +9,7 @@ import * as timers from './timers.mjs';
 import {WebSocket, WebSocketPair, WebSocketRequestResponsePair} from './web_socket.mjs';
 
 export function installGlobals() {
+  completeHeaders();
   const {fetch} = fetching;
   const {setTimeout, setInterval, clearTimeout, clearInterval} = timers;
   const scheduler = {

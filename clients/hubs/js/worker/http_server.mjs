@@ -8,8 +8,9 @@ import {clearTimeout, setTimeout} from 'node:timers';
 import {beginning} from '../namespaces/body_streams.mjs';
 import {isResponse} from '../namespaces/payload.mjs';
 import {Request} from '../web/request.mjs';
+import {ReservedSocket} from '../web/reserved_socket.mjs';
 import {lengthOf} from '../web/streams.mjs';
-import {acceptedOf, ReservedSocket} from '../web/upgrades.mjs';
+import {acceptedOf} from '../web/upgrades.mjs';
 
 const MOST_PASSED_OVER = 1024 * 1024;  // bytes of a request's body that nobody has read
 const PASSED_OVER_WITHIN = 1000;       // ms
