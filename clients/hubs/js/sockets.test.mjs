@@ -77,7 +77,10 @@ export class Old {
     const {0: client, 1: server} = new WebSocketPair();
     server.accept();
     let count = 0;
-    server.addEventListener('message', (event) => server.send(event.data + ' ' + ++count));
+    server.addEventListener('message', (event) => {
+      if (event.data === 'abort') this.state.abort('enough');
+      server.send(event.data + ' ' + ++count);
+    });
     server.send('hello');
     return new Response(null, {status: 101, webSocket: client});
   }
@@ -235,6 +238,18 @@ test('a socket with listeners ends with the object that listened', async (contex
   const other = await keeper.upgrade('/old');
   assert.equal(await other.next(), 'hello');
   assert.deepEqual(await client.next(), {code: 1012, reason: ''});
+});
+
+test('a socket with listeners ends when the object starts over', async (context) => {
+  const keeper = await withRoom(context);
+  const client = await keeper.upgrade('/old');
+  await client.next();
+  assert.match(await client.send('abort'), /enough/);
+  assert.deepEqual(await client.next(), {code: 1011, reason: ''});
+  const other = await keeper.upgrade('/old');
+  assert.equal(await other.next(), 'hello');
+  await other.close();
+  await keeper.until(() => !other.hub.busy);
 });
 
 test('an object can be the client of another one', async (context) => {

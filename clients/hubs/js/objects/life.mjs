@@ -75,6 +75,8 @@ export class Life {
     if (this.hub.hasWaiting && this.#running.has(this.hub.nextWaiting)) this.hub.takeWaiting();
     this.end(error);
     this.hub.rollBack();
+    // Nobody listens to these any more.
+    for (const connection of [...this.hub.sockets.values()]) if (connection.live) connection.giveUp();
     for (const record of running) {
       record.error = {thrown: error};
       this.finish(record);

@@ -9,6 +9,7 @@ import {WebSocket} from './web_socket.mjs';
 export const LIVE_TAG = '\x01live';
 const NO_STATUS = 1005;
 const LOST = 1006;
+const FAILED = 1011;
 let locals = 0;  // connections from this process
 
 export function isOrphaned({tags}) { return tags.length === 1 && tags[0] === LIVE_TAG; }
@@ -133,6 +134,12 @@ export class HubConnection {
     if (!this.hub.sockets.delete(this.#key)) return;
     if (this.live || this.#peer) this.hub.release();
     if (this.#peer && !this.#closedHere) this.#tell(() => this.#peer.takeClose(NO_STATUS, ''));
+  }
+
+  // Whoever listened has failed.
+  giveUp() {
+    if (this.readyState === 1 && !this.#peer) this.hub.effectOf(0, Effect.CLOSE, this.#key, FAILED, '');
+    this.gone();
   }
 
   // The object has gone.
