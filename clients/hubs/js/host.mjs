@@ -34,10 +34,13 @@ async function main() {
 
   installGlobals();
   const host = new HubHost();
+  host.compatibilityDate = manifest.compatibility_date ?? '';
   globalThis[Symbol.for('dormouse.host')] = host;
   let entry = null;
   host.env = makeEnv(manifest, {
-    call: (...args) => host.call(...args), fetchSelf: (entrypoint, request) => entry.fetch(request, entrypoint),
+    call: (...args) => host.call(...args),
+    callSelf: (entrypoint, method, argument) => method === 'fetch' ?
+      entry.fetch(argument, entrypoint) : entry.callMethod(entrypoint, method, argument),
   });
   const bundlePath = path.join(directory, manifest.bundle ?? 'worker.mjs');
   provideModules(bundlePath);

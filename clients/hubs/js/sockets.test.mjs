@@ -1,6 +1,7 @@
 // Sockets of objects: upgrades, hibernation, attachments, tags.
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import {deserialize} from 'node:v8';
 
 import {FakeStatekeeper} from './testing/fake_statekeeper.mjs';
 
@@ -52,12 +53,34 @@ export class Room extends DurableObject {
 }
 
 export class Old {
-  constructor(state) { this.state = state; }
+  constructor(state, env) {
+    this.state = state;
+    this.env = env;
+  }
+  async talk() {
+    const {webSocket} = await this.env.ROOMS.getByName('other').fetch('http://x/', {headers: {Upgrade: 'websocket'}});
+    const heard = [];
+    const closed = new Promise((resolve) => {
+      webSocket.addEventListener('message', ({data}) => {
+        heard.push(data);
+        if (data === 'echo one') webSocket.send('bye');
+      });
+      webSocket.addEventListener('close', ({code, reason, wasClean}) => resolve([code, reason, wasClean]));
+    });
+    webSocket.accept();
+    webSocket.send('one');
+    heard.push(await closed);
+    return heard;
+  }
   async fetch(request) {
+    if (new URL(request.url).pathname === '/talk') return Response.json(await this.talk());
     const {0: client, 1: server} = new WebSocketPair();
     server.accept();
     let count = 0;
-    server.addEventListener('message', (event) => server.send(event.data + ' ' + ++count));
+    server.addEventListener('message', (event) => {
+      if (event.data === 'abort') this.state.abort('enough');
+      server.send(event.data + ' ' + ++count);
+    });
     server.send('hello');
     return new Response(null, {status: 101, webSocket: client});
   }
@@ -71,6 +94,7 @@ export default {
       server.accept();
       return new Response(null, {status: 101, webSocket: client});
     }
+    if (url.pathname === '/talk') return env.OLD.getByName('talker').fetch(request);
     if (url.pathname === '/no') return new Response('not you', {status: 403});
     if (url.pathname === '/old') return env.OLD.getByName('old').fetch(request);
     return env.ROOMS.get(env.ROOMS.idFromName(url.pathname.slice(1))).fetch(request);
@@ -166,9 +190,10 @@ test('closes, of both sides', async (context) => {
   await one.next();
   assert.equal(await one.send('bye'), '');
   assert.deepEqual(await one.next(), {code: 4001, reason: 'as you wish'});
+  await keeper.settled();
+  assert.deepEqual(deserialize(two.hub.rows.get('k:closed')), [4001, 'as you wish', true, 2]);
   await two.close(1001, 'leaving');
-  const {deserialize} = await import('node:v8');
-  assert.deepEqual(deserialize(two.hub.rows.get('k:closed')), [1001, 'leaving', true, 0]);
+  assert.deepEqual(deserialize(two.hub.rows.get('k:closed')), [1001, 'leaving', true, 1]);
 });
 
 test('a handler that throws has sent what it sent, and the next event is handled', async (context) => {
@@ -203,6 +228,37 @@ test('a socket with listeners keeps its object awake', async (context) => {
   await client.close();
   await keeper.settled();
   assert.equal(keeper.sleep(client.hub), true);
+});
+
+test('a socket with listeners ends with the object that listened', async (context) => {
+  const keeper = await withRoom(context);
+  const client = await keeper.upgrade('/old');
+  await client.next();
+  keeper.drop(client.hub);
+  const other = await keeper.upgrade('/old');
+  assert.equal(await other.next(), 'hello');
+  assert.deepEqual(await client.next(), {code: 1012, reason: ''});
+});
+
+test('a socket with listeners ends when the object starts over', async (context) => {
+  const keeper = await withRoom(context);
+  const client = await keeper.upgrade('/old');
+  await client.next();
+  assert.match(await client.send('abort'), /enough/);
+  assert.deepEqual(await client.next(), {code: 1011, reason: ''});
+  const other = await keeper.upgrade('/old');
+  assert.equal(await other.next(), 'hello');
+  await other.close();
+  await keeper.until(() => !other.hub.busy);
+});
+
+test('an object can be the client of another one', async (context) => {
+  const keeper = await withRoom(context);
+  const answer = await keeper.http('/talk');
+  assert.deepEqual(JSON.parse(answer.text), ['welcome other', 'echo one', [4001, 'as you wish', true]]);
+  const [other] = keeper.hubs('Room');
+  await keeper.until(() => !other.busy);
+  assert.ok(keeper.sleep(other));
 });
 
 test('what was not done when the process died is done in the next one', async (context) => {

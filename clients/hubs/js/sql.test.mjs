@@ -121,9 +121,9 @@ test('sync waits for pages, too', options, async (context) => {
   hub().pause();
   const before = hub().turns.length;
   const waiting = run("sql.exec('INSERT INTO t VALUES(1, ?)', 'x'); await storage.sync(); return 'durable'");
-  while (!(hub().turns.length > before && hub().turns.at(-1).number)) await new Promise(setImmediate);
   let settled = false;
   waiting.then(() => { settled = true; });
+  while (!settled && !(hub().turns.length > before && hub().turns.at(-1).number)) await new Promise(setImmediate);
   await new Promise(setImmediate);
   assert.equal(settled, false);
   hub().resume();

@@ -12,6 +12,29 @@ import {DurableObject, env as importedEnv, waitUntil} from 'cloudflare:workers';
 
 export class Counter extends DurableObject {
   async fetch(request) {
+    const {pathname} = new URL(request.url);
+    if (pathname === '/object/hash') {
+      const digest = new crypto.DigestStream('SHA-256');
+      await request.body.pipeTo(digest);
+      return new Response(Buffer.from(await digest.digest).toString('hex'));
+    }
+    if (pathname === '/object/events') {
+      const {readable, writable} = new TransformStream();
+      this.writer = writable.getWriter();
+      this.writer.write(new TextEncoder().encode('first'));
+      this.writer.closed.catch(() => { this.left = true; });
+      return new Response(readable);
+    }
+    if (pathname === '/object/emit') {
+      await this.writer.write(new TextEncoder().encode('next'));
+      return new Response('emitted');
+    }
+    if (pathname === '/object/end') {
+      await this.writer.close();
+      return new Response('ended');
+    }
+    if (pathname === '/object/left') return Response.json(this.left ?? false);
+    if (pathname === '/object/large') return new Response(new Uint8Array(3e6).fill(7));
     const text = await request.text();
     if (text === 'throw') throw new RangeError('from the object');
     return new Response('object got ' + text + ' at ' + new URL(request.url).pathname, {
@@ -118,6 +141,41 @@ test('requests go on to objects, and their answers back', async (context) => {
   assert.deepEqual([answer.status, answer.text, answer.headers['x-method'], answer.headers['x-header']],
     [201, 'object got body at /deep/path', 'POST', 'h']);
   assert.equal((await keeper.http('/x', {method: 'POST', body: 'throw'})).status, 500);
+});
+
+test('bodies go on to objects and come back as they flow', async (context) => {
+  const keeper = await start(context);
+  const block = Buffer.alloc(1024 * 1024, 'y');
+  const hash = createHash('sha256');
+  const body = Readable.from((function* blocks() {
+    for (let i = 0; i < 20; i++) {
+      hash.update(block);
+      yield block;
+    }
+  })());
+  const hashed = await keeper.http('/object/hash', {method: 'POST', body});
+  assert.equal(hashed.text, hash.digest('hex'));
+  const large = await keeper.http('/object/large');
+  assert.ok(large.bytes.length === 3e6 && large.bytes.every((byte) => byte === 7));
+
+  const response = await keeper.httpStream('/object/events');
+  const chunks = response[Symbol.asyncIterator]();
+  assert.equal(String((await chunks.next()).value), 'first');
+  await keeper.http('/object/emit');
+  assert.equal(String((await chunks.next()).value), 'next');
+  const [hub] = keeper.hubs('Counter');
+  assert.equal(keeper.sleep(hub), false);
+  await keeper.http('/object/end');
+  assert.ok((await chunks.next()).done);
+  await keeper.until(() => !hub.busy);
+});
+
+test('an object hears that nobody reads its stream any more', async (context) => {
+  const keeper = await start(context);
+  const response = await keeper.httpStream('/object/events');
+  await new Promise((resolve) => response.once('data', resolve));
+  response.destroy();
+  while ((await keeper.http('/object/left')).text !== 'true') await new Promise(setImmediate);
 });
 
 test('100 MB go in and out in bounded memory', async (context) => {

@@ -2,7 +2,8 @@
 // to the statekeeper, which knows where the object lives; objects of this process are no exception.
 import {currentLife} from '../objects/context.mjs';
 import {Request} from '../web/request.mjs';
-import {fetchPayload, readReply, rpcPayload} from './payload.mjs';
+import {bring} from './body_streams.mjs';
+import {answerOf, fetchPayload, readReply, rpcPayload} from './payload.mjs';
 import {DurableObjectId, idFromName, idFromString, newUniqueId} from './ids.mjs';
 
 export class DurableObjectNamespace {
@@ -31,13 +32,17 @@ export class DurableObjectNamespace {
 const NO_METHODS = new Set(['then', 'catch', 'finally', 'constructor', 'toJSON', 'dup']);
 
 function makeStub(hubClass, id, call) {
-  const ask = async (payload) => {
+  const hubName = id.toString();
+  const send = async (payload) => answerOf(await call(hubClass, hubName, payload));
+  const ask = async ({payload, rest = null}) => {
     // What this object has written before is to be durable before anybody learns of it.
     const life = currentLife();
     life?.hub.hold();
     try {
       await life?.hub.durable();
-      return readReply(await call(hubClass, id.toString(), payload), hubClass, id.toString());
+      const answering = call(hubClass, hubName, payload);
+      if (rest) bring(rest.reader, rest.token, send);
+      return readReply(await answering, send);
     } finally {
       life?.hub.release();
     }
@@ -52,7 +57,7 @@ function makeStub(hubClass, id, call) {
       if (property === 'name') return id.name;
       if (property === 'fetch') return fetch;
       if (typeof property !== 'string' || NO_METHODS.has(property)) return undefined;
-      return remoteMethod(property, (args) => ask(rpcPayload(property, args, id.name)));
+      return remoteMethod(property, async (args) => ask({payload: await rpcPayload(property, args, id.name)}));
     },
     has: (target, property) => typeof property === 'string' && !NO_METHODS.has(property),
     getPrototypeOf: () => DurableObjectStub.prototype,

@@ -1,43 +1,53 @@
-// What one object or Worker asks of another, and the answer, as bytes of a Call (worker.proto). Bodies go along whole.
+// What one object or Worker asks of another, and the answer, as bytes of a Call (worker.proto).
 import {deserialize, serialize} from 'node:v8';
 
+import {explain} from '../objects/errors.mjs';
 import {toBytes} from '../objects/structured.mjs';
 import {Request} from '../web/request.mjs';
 import {Response} from '../web/response.mjs';
-import {acceptedOf, ReservedSocket} from '../web/upgrades.mjs';
+import {ReservedSocket} from '../web/reserved_socket.mjs';
+import {acceptedOf} from '../web/upgrades.mjs';
 import {WebSocket} from '../web/web_socket.mjs';
 import {HubConnection} from '../web/hub_connection.mjs';
+import {beginning, fetched, newToken} from './body_streams.mjs';
+import {pack, unpack} from './packing.mjs';
 
-const MAX_BODY = 32 * 1024 * 1024 - 64 * 1024;  // a Call can have 32 MiB; the rest is for the head
-
+// {payload, rest}: of the body, what does not go along; null: nothing.
 export async function fetchPayload(request, name) {
-  const body = await wholeBody(request, 'The request');
-  return serialize({
-    kind: 'fetch', name, method: request.method, url: request.url, headers: [...request.headers], body,
+  const {bytes, reader} = await beginning(request.body);
+  const token = reader ? newToken() : undefined;
+  const payload = serialize({
+    kind: 'fetch', name, method: request.method, url: request.url, headers: [...request.headers], body: bytes, token,
     cf: request.cf,
   });
+  return {payload, rest: reader && {reader, token}};
 }
 
-export function rpcPayload(method, args, name) {
-  return toBytes({kind: 'rpc', name, method, args}, `an argument of ${method}()`);
+export async function rpcPayload(method, args, name) {
+  const packed = args && await Promise.all(args.map((value) => pack(value, `an argument of ${method}()`)));
+  return toBytes({kind: 'rpc', name, method, args: packed}, `an argument of ${method}()`);
 }
 
 // {kind, name, request} or {kind, name, method, args}
-export function readRequestPayload(payload) {
+export function readRequestPayload(payload, hub) {
   const call = deserialize(payload);
-  if (call.kind !== 'fetch') return call;
-  const {url, method, headers, body, cf} = call;
-  return {kind: 'fetch', name: call.name, request: new Request(url, {method, headers, body: body ?? undefined, cf})};
+  if (call.kind !== 'fetch') return {...call, args: call.args && call.args.map(unpack)};
+  const {url, method, headers, token, cf} = call;
+  const body = (token ? hub.bodies.expect(token, call.body) : call.body) ?? undefined;
+  return {kind: 'fetch', name: call.name, request: new Request(url, {method, headers, body, cf})};
 }
 
-export function valueReply(value) { return toBytes({value}, 'what the method returns'); }
+export async function valueReply(value) {
+  return toBytes({value: await pack(value, 'what the method returns')}, 'what the method returns');
+}
 
 // `hub`: whose answer it is.
 export async function responseReply(response, hub) {
   if (!isResponse(response)) throw new TypeError('Incorrect type for Promise: the Promise did not resolve to "Response".');
   const head = {status: response.status, statusText: response.statusText, headers: [...response.headers]};
   if (response.status !== 101) {
-    return serialize({response: {...head, body: await wholeBody(response, 'The response')}});
+    const {bytes, reader} = await beginning(response.body);
+    return serialize({response: {...head, body: bytes, token: reader ? hub.bodies.offer(reader) : undefined}});
   }
   if (!response.webSocket) throw new TypeError('A Response with status 101 needs a webSocket.');
   return serialize({response: {...head, socket: reserve(acceptedOf(response.webSocket, hub), hub)}});
@@ -45,26 +55,24 @@ export async function responseReply(response, hub) {
 
 export function errorReply(thrown) { return serialize({error: describe(thrown)}); }
 
-// Returns a value or a Response, or throws what the object has thrown.
-export function readReply(answer, hubClass, hubName) {
+// What the object has said, as bytes.
+export function answerOf(answer) {
   if (answer.failure) throw Object.assign(new Error(answer.failure), answer.retryable ? {retryable: true} : {});
-  const reply = deserialize(answer.payload);
-  if (reply.error) throw revive(reply.error);
-  if (!reply.response) return reply.value;
-  const {status, statusText, headers, body, socket} = reply.response;
-  if (!socket) return new Response(body ?? null, {status, statusText, headers});
-  const webSocket = WebSocket.over(new ReservedSocket(
-    socket.hubClass ?? hubClass, socket.hubName ?? hubName, socket.reservation));
-  return new Response(null, {status, headers, webSocket});
+  return answer.payload;
 }
 
-export function explain(thrown) {
-  if (thrown instanceof Error) return thrown.stack || String(thrown);
-  try {
-    return String(thrown);
-  } catch {
-    return 'what was thrown cannot be shown';
-  }
+// Returns a value or a Response, or throws what the object has thrown. `send(payload)` asks the same object for more.
+export function readReply(answer, send) {
+  const reply = deserialize(answerOf(answer));
+  if (reply.error) throw revive(reply.error);
+  if (!reply.response) return unpack(reply.value);
+  const {status, statusText, headers, body, token, socket} = reply.response;
+  if (token) return new Response(fetched(body, token, send), {status, statusText, headers});
+  if (!socket) return new Response(body ?? null, {status, statusText, headers});
+  const reserved = new ReservedSocket(socket.hubClass, socket.hubName, socket.reservation);
+  const webSocket = WebSocket.over(reserved);
+  reserved.webSocket = webSocket;
+  return new Response(null, {status, headers, webSocket});
 }
 
 export function isResponse(response) {
@@ -77,21 +85,6 @@ function reserve(accepted, hub) {
     return {hubClass: hub.hubClass, hubName: hub.hubName, reservation: hub.reservations.make(accepted)};
   }
   return {hubClass: accepted.hubClass, hubName: accepted.hubName, reservation: accepted.reservation};
-}
-
-async function wholeBody(message, what) {
-  if (!message.body) return null;
-  const chunks = [];
-  let size = 0;
-  for await (const chunk of message.body) {
-    const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
-    size += bytes.length;
-    if (size > MAX_BODY) {
-      throw new RangeError(`${what} has a body of over ${MAX_BODY} bytes; between objects, that is the limit.`);
-    }
-    chunks.push(bytes);
-  }
-  return Buffer.concat(chunks, size);
 }
 
 function describe(thrown) {

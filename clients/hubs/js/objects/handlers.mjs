@@ -10,7 +10,9 @@ export function handle(record) {
     case Kind.CLOSE: return closed(record);
     case Kind.OPEN: return openSocket(record);
     case Kind.ALARM: return alarm(record);
-    case Kind.REQUEST: return request(record);
+    case Kind.REQUEST:
+      prepare(record);
+      return request(record);
     default: return undefined;  // backpressure, of which Durable Objects know nothing
   }
 }
@@ -25,15 +27,20 @@ function message(record) {
 
 const NOT_CLEAN = 1006;
 
-function closed(record) {
+// While its handler runs, the socket is still among the others.
+async function closed(record) {
   const {hub, instance} = record.life;
   const connection = hub.sockets.get(record.connection);
-  if (!connection) return undefined;
-  connection.lost();
+  if (!connection) return;
   const {code, reason} = record.body;
   const clean = code !== NOT_CLEAN;
-  if (connection.live) return connection.webSocket.receiveClose(code, reason, clean);
-  return instance.webSocketClose?.(connection.webSocket, code, reason, clean);
+  connection.closing();
+  try {
+    if (connection.live) await connection.webSocket.receiveClose(code, reason, clean);
+    else await instance.webSocketClose?.(connection.webSocket, code, reason, clean);
+  } finally {
+    connection.gone();
+  }
 }
 
 async function alarm(record) {
@@ -44,11 +51,18 @@ async function alarm(record) {
   await instance.alarm({retryCount: attempt, isRetry: attempt > 0});
 }
 
+// Before its handler, and before the constructor, which may want to know the object's name.
+export function prepare(record) {
+  if (record.kind !== Kind.REQUEST || !Buffer.isBuffer(record.body)) return;
+  const {hub} = record.life;
+  record.body = readRequestPayload(record.body, hub);
+  hub.learnName(record.body.name);
+}
+
 async function request(record) {
   const {hub, instance} = record.life;
-  const call = readRequestPayload(record.body);
+  const call = record.body;
   record.body = null;
-  hub.learnName(call.name);
   if (call.kind === 'rpc') return valueReply(await callMethod(instance, call.method, call.args));
   if (typeof instance.fetch !== 'function') {
     throw new TypeError(`Handler does not export a fetch() function: ${hub.hubClass} has none.`);

@@ -1,10 +1,10 @@
 // All objects of this process, and what they have in common: the lanes, the classes, `env`.
 import path from 'node:path';
 
-import {explain} from '../namespaces/payload.mjs';
 import {origin} from '../web/console.mjs';
 import {Lane} from '../wire/lane.mjs';
 import {currentContext, currentLife} from './context.mjs';
+import {explain} from './errors.mjs';
 import {HubObject} from './hub_object.mjs';
 import {WaitingReads} from './waiting_reads.mjs';
 
@@ -13,6 +13,7 @@ const ERROR = 3;
 export class HubHost {
   env = {};
   exports = {};
+  compatibilityDate = '';
   classes = new Map();
   waitingReads = null;
   #lanes = [];

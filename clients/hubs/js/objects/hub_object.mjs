@@ -1,7 +1,10 @@
 // One awake hub, as the statekeeper knows it: rows, sockets, events that wait, and what is to be said in its next turn.
 // Its code runs in a Life; when that breaks, the next event begins another one in the same object.
+import {Kind} from '../wire/event_record.mjs';
 import {Effect} from '../wire/from_worker.mjs';
-import {HubConnection} from '../web/hub_connection.mjs';
+import {BodyStreams, isStreamCall} from '../namespaces/body_streams.mjs';
+import {HubConnection, isOrphaned} from '../web/hub_connection.mjs';
+import {addAwake, removeAwake} from './awake_objects.mjs';
 import {currentContext} from './context.mjs';
 import {NOTE, PAGES} from './keys.mjs';
 import {Life} from './life.mjs';
@@ -11,6 +14,7 @@ import {SqlPages} from './sql_pages.mjs';
 
 const NAME = NOTE + 'name';
 const AUTO_RESPONSE = NOTE + 'auto';
+const RESTARTED = 1012;  // close code
 const NOTES = [NAME, AUTO_RESPONSE, PAGES];  // what has to be known before the object's code runs
 
 export class HubObject {
@@ -24,6 +28,7 @@ export class HubObject {
   sockets = new Map();    // HubConnection by its connection
   accepted = new Set();   // those of them that no client has yet
   reservations;
+  bodies;
   alarmMs;                // 0: none
   autoResponse = null;    // {request, reply}
   life;
@@ -35,6 +40,7 @@ export class HubObject {
   #effectsOf = 0;         // number of the event that they belong to
   #sql = null;            // once it is used
   #transaction = null;    // effects that count when it ends well
+  #alarmBefore = 0;       // the transaction
   #listed = false;        // with the lane, for the end of the loop's turn
   #holds = 0;
   #saidHold = false;
@@ -53,11 +59,14 @@ export class HubObject {
     this.alarmMs = wake.alarmMs;
     this.rows = new Rows(wake.rows, wake.complete);
     this.reservations = new Reservations(this);
+    this.bodies = new BodyStreams(this);
     this.life = new Life(this);
     for (const socket of wake.sockets) {
-      this.sockets.set(socket.connection, HubConnection.woken(this, socket));
+      if (isOrphaned(socket)) this.effectOf(0, Effect.CLOSE, socket.connection, RESTARTED, '');
+      else this.sockets.set(socket.connection, HubConnection.woken(this, socket));
     }
     this.#readNotes();
+    addAwake(this);
   }
 
   get title() { return `${this.hubClass}/${this.name ?? this.hubName}`; }
@@ -89,7 +98,7 @@ export class HubObject {
   // Connections that acceptWebSocket() has taken.
   * hibernatable() {
     for (const connection of this.sockets.values()) {
-      if (!connection.live && !connection.orphaned) yield connection;
+      if (!connection.live) yield connection;
     }
     yield* this.accepted;
   }
@@ -98,6 +107,23 @@ export class HubObject {
 
   deliver(record) {
     this.#open++;
+    if (record.kind === Kind.REQUEST && isStreamCall(record.body)) {
+      this.#handleStreamCall(record);
+      return;
+    }
+    this.waiting.push(record);
+    this.life.gate.arrived();
+  }
+
+  async #handleStreamCall(record) {
+    const answer = await this.bodies.handle(record.body);
+    this.effectOf(record.number, Effect.REPLY, answer);
+    this.endEvent(record, '');
+  }
+
+  // One that only this process knows of; it has no number.
+  deliverOwn(record) {
+    this.hold();
     this.waiting.push(record);
     this.life.gate.arrived();
   }
@@ -118,6 +144,11 @@ export class HubObject {
 
   // Its last turn.
   endEvent(record, failure) {
+    if (record.number === 0) {
+      if (failure) this.host.report(record, record.error.thrown);
+      this.release();
+      return;
+    }
     this.#open--;
     if (this.dropped) return;
     if (this.#effects.length > 0 && this.#effectsOf !== record.number) this.#sayTurn(this.#effectsOf, false, '', 0);
@@ -146,7 +177,6 @@ export class HubObject {
   write(kind, first, second, {allowUnconfirmed = false} = {}) {
     if (kind === Effect.PUT) this.rows.set(first, second);
     else if (kind === Effect.DELETE) this.rows.set(first, null);
-    else if (kind === Effect.DELETE_PREFIX) this.rows.erase(first);
     if (!allowUnconfirmed) {
       this.#unconfirmed = true;
       this.#asked = null;
@@ -167,6 +197,7 @@ export class HubObject {
 
   begin() {
     this.#transaction = [];
+    this.#alarmBefore = this.alarmMs;
     this.rows.begin();
   }
 
@@ -184,6 +215,7 @@ export class HubObject {
   rollBack() {
     if (!this.#transaction) return;
     this.#transaction = null;
+    this.alarmMs = this.#alarmBefore;
     this.rows.rollBack();
     this.#sql?.rollBack();
   }
@@ -273,9 +305,12 @@ export class HubObject {
 
   drop() {
     this.dropped = true;
+    removeAwake(this);
+    for (const connection of this.sockets.values()) connection.dropped();
     this.life.end(new Error('This object has been reset.'));
     for (const {reject} of this.#askers.splice(0)) reject(new Error('This object has been reset.'));
     this.waiting.length = 0;
+    this.bodies.drop();
     this.#sql?.close();
   }
 

@@ -1,8 +1,9 @@
 // Names of a hub's rows. Inside the host they are strings with a character for each byte of the row's key, so that
 // they compare as the store orders them.
-export const MAX_KEY = 1022;  // bytes; the row's key has two more
+export const MAX_KEY = 1018;  // bytes; a row's key has up to six more, and 1,024 at most
 
 export const VALUE = 'k:';
+export const CHUNK = 'c:';  // of values that do not fit into a row
 export const NOTE = 'm:';   // of the host
 export const PAGES = 's';   // how many pages of SQLite there are
 export const PAGE = 's:';
@@ -20,6 +21,11 @@ export function userKey(name) {
   const key = name.slice(VALUE.length).replace(/\x01([\x01\x02])/g, (_, second) => second === '\x01' ? '\0' : '\x01');
   return isAscii(key) ? key : Buffer.from(key, 'latin1').toString('utf8');
 }
+
+// Rows of a value that does not fit into its own. In a key that is written so, 01 is never followed by 03.
+export function chunkPrefix(name) { return CHUNK + name.slice(VALUE.length) + '\x01\x03'; }
+
+export function chunkKey(name, chunk) { return chunkPrefix(name) + String(chunk).padStart(2, '0'); }
 
 // The first name above all that begin with this one; empty: there is none.
 export function after(prefix) {

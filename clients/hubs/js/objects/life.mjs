@@ -1,10 +1,11 @@
 // From the constructor of a Durable Object's class to the moment when the object is dropped or breaks.
 import {Kind} from '../wire/event_record.mjs';
 import {Effect} from '../wire/from_worker.mjs';
-import {errorReply, explain} from '../namespaces/payload.mjs';
+import {errorReply} from '../namespaces/payload.mjs';
 import {clearTimeout} from '../web/timers.mjs';
 import {runIn} from './context.mjs';
-import {handle} from './handlers.mjs';
+import {explain} from './errors.mjs';
+import {handle, prepare} from './handlers.mjs';
 import {InputGate} from './input_gate.mjs';
 import {whenSettled} from './rounds.mjs';
 import {DurableObjectState} from './state.mjs';
@@ -74,6 +75,8 @@ export class Life {
     if (this.hub.hasWaiting && this.#running.has(this.hub.nextWaiting)) this.hub.takeWaiting();
     this.end(error);
     this.hub.rollBack();
+    // Nobody listens to these any more.
+    for (const connection of [...this.hub.sockets.values()]) if (connection.live) connection.giveUp();
     for (const record of running) {
       record.error = {thrown: error};
       this.finish(record);
@@ -99,7 +102,10 @@ export class Life {
     this.#enter(record);
     try {
       if (!Class) throw new Error(`The bundle exports no class ${hub.hubClass}.`);
-      this.instance = runIn(record, () => new Class(this.state, hub.host.env));
+      this.instance = runIn(record, () => {
+        prepare(record);
+        return new Class(this.state, hub.host.env);
+      });
     } catch (error) {
       this.abort(error);
     }

@@ -7,7 +7,7 @@ export class Rows {
   #complete;
   #knownBelow = '';     // all rows before this key are here
   #sorted = null;       // keys of those that there are; null: to be made
-  #erased = null;       // all rows whose keys begin so, but those here, are gone
+  #erased = [];         // all rows whose keys begin so, but those here, are gone
   #undo = null;         // what keys had before a transaction
 
   constructor(rows, complete) {
@@ -43,13 +43,13 @@ export class Rows {
   erase(prefix) {
     for (const key of this.#values.keys()) if (key.startsWith(prefix)) this.#values.delete(key);
     this.#sorted = null;
-    this.#erased = prefix;
+    if (!this.#isErased(prefix)) this.#erased.push(prefix);
   }
 
   // All from `start` to before `end`.
   knows(start, end) {
     return this.#complete || (end !== '' && end <= this.#knownBelow) ||
-        (this.#isErased(start) && end !== '' && end <= after(this.#erased));
+        (end !== '' && this.#erased.some((prefix) => start.startsWith(prefix) && end <= after(prefix)));
   }
 
   // Keys from `start` to before `end` (empty: to the last) of rows that are known, in order.
@@ -76,7 +76,7 @@ export class Rows {
     this.#sorted = null;
   }
 
-  #isErased(key) { return this.#erased !== null && key.startsWith(this.#erased); }
+  #isErased(key) { return this.#erased.length > 0 && this.#erased.some((prefix) => key.startsWith(prefix)); }
 
   #resort(key, present) {
     const at = place(this.#sorted, key);

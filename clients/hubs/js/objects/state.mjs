@@ -40,7 +40,8 @@ export class DurableObjectState {
     const context = currentContext();
     const outer = (context?.life === this.#life ? context.gate : this.#life.gate).standing;
     if (outer.locked) await outer.enter();
-    outer.lock();
+    outer.lock();  // at once; the callback begins when the code that asks for it has gone on
+    await null;
     const gate = new InputGate(outer);
     const timer = setTimeout(() => this.#life.abort(new Error(
         'A call to blockConcurrencyWhile() waited for too long. It is reset after 30 seconds.')),

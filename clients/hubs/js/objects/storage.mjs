@@ -3,12 +3,12 @@
 import {Effect} from '../wire/from_worker.mjs';
 import {Kind} from '../wire/event_record.mjs';
 import {currentContext} from './context.mjs';
-import {after, boundKey, rowKey, userKey, VALUE} from './keys.mjs';
+import {after, boundKey, CHUNK, rowKey, userKey, VALUE} from './keys.mjs';
 import {Sql} from './sql.mjs';
-import {fromBytes, toBytes} from './structured.mjs';
 import {SyncKeys} from './sync_keys.mjs';
+import {bytesOf, deleteValue, missingChunks, readValue, writeValue} from './values.mjs';
 
-const MAX_VALUE = 128 * 1024;  // bytes
+const ALARM_GOES_SINCE = '2026-02-24';
 const MAX_KEYS = 128;          // of one call
 const MIN_KEY = '\x01';        // no key's rest is below
 
@@ -52,7 +52,7 @@ export class Storage {
         let deleted = 0;
         for (const name of names) {
           if (this.#hub.rows.get(name) === null) continue;
-          this.#hub.write(Effect.DELETE, name, undefined, options);
+          deleteValue(this.#hub, name, options);
           deleted++;
         }
         return Array.isArray(key) ? deleted : deleted > 0;
@@ -64,17 +64,24 @@ export class Storage {
     return this.#attempt(() => {
       const range = rangeOf(options);
       if (range.empty) return new Map();
-      if (this.#hub.rows.knows(range.start, range.end)) return this.#pick(range);
+      const {rows} = this.#hub;
+      if (rows.knows(range.start, range.end) && missingChunks(rows, this.#namesIn(range)).length === 0) {
+        return this.#pick(range);
+      }
       return this.#locked(options, () => this.#readRange(range));
     });
   }
 
-  // Keys, values and tables. An alarm stays.
+  // Keys, values and tables; and, since a compatibility date, the alarm.
   deleteAll(options = {}) {
     return this.#attempt(() => {
       if (this.#hub.inTransaction) throw new Error('Cannot call deleteAll() within a transaction');
-      this.#hub.write(Effect.DELETE_PREFIX, VALUE, undefined, options);
+      for (const prefix of [VALUE, CHUNK]) {
+        this.#hub.rows.erase(prefix);
+        this.#hub.write(Effect.DELETE_PREFIX, prefix, undefined, options);
+      }
       if (this.#hub.hasTables) this.#hub.sql.clear();
+      if (this.#hub.host.compatibilityDate >= ALARM_GOES_SINCE) this.#setAlarm(0, options);
       return undefined;
     });
   }
@@ -131,7 +138,7 @@ export class Storage {
   setAlarm(time, options = {}) {
     return this.#attempt(() => {
       if (typeof this.#life.instance?.alarm !== 'function' && this.#life.instance) {
-        throw new Error('Your Durable Object class must have an alarm() handler in order to call setAlarm().');
+        throw new TypeError('Your Durable Object class must have an alarm() handler in order to call setAlarm().');
       }
       const due = time instanceof Date ? time.getTime() : Number(time);
       if (!Number.isFinite(due)) throw new TypeError('setAlarm() takes a Date, or milliseconds since 1970.');
@@ -164,12 +171,7 @@ export class Storage {
 
   #getOne(key, options) {
     const name = nameOf(key);
-    const row = this.#hub.rows.get(name);
-    if (row !== undefined) return row === null ? undefined : fromBytes(row);
-    return this.#known([name], options, () => {
-      const found = this.#hub.rows.get(name);
-      return found === null ? undefined : fromBytes(found);
-    });
+    return this.#known([name], options, () => readValue(this.#hub.rows, name));
   }
 
   #getMany(keys, options) {
@@ -179,8 +181,8 @@ export class Storage {
     return this.#known(wanted.map(([, name]) => name), options, () => {
       const values = new Map();
       for (const [key, name] of wanted) {
-        const row = this.#hub.rows.get(name);
-        if (row !== null) values.set(key, fromBytes(row));
+        const value = readValue(this.#hub.rows, name);
+        if (value !== undefined) values.set(key, value);
       }
       return values;
     });
@@ -188,15 +190,16 @@ export class Storage {
 
   #put(entries, options = {}) {
     const rows = entries.map(([key, value]) => [nameOf(key), bytesOf(value)]);
-    for (const [name, bytes] of rows) this.#hub.write(Effect.PUT, name, bytes, options);
+    for (const [name, bytes] of rows) writeValue(this.#hub, name, bytes, options);
   }
 
   // `use()` when all these rows are known: at once, or when they have been read.
   #known(names, options, use) {
     const {rows} = this.#hub;
-    if (names.every((name) => rows.get(name) !== undefined)) return use();
+    if (names.every((name) => rows.get(name) !== undefined) && missingChunks(rows, names).length === 0) return use();
     return this.#locked(options, async () => {
       await this.#hub.readRows(names);
+      await this.#hub.readRows(missingChunks(rows, names));
       return use();
     });
   }
@@ -214,20 +217,26 @@ export class Storage {
     }
   }
 
-  #pick({start, end, reverse, limit}) {
+  #namesIn({start, end, reverse, limit}) {
     const names = this.#hub.rows.keys(start, end);
     if (reverse) names.reverse();
     if (limit < names.length) names.length = limit;
-    return new Map(names.map((name) => [userKey(name), fromBytes(this.#hub.rows.get(name))]));
+    return names;
+  }
+
+  #pick(range) {
+    const {rows} = this.#hub;
+    return new Map(this.#namesIn(range).map((name) => [userKey(name), readValue(rows, name)]));
   }
 
   async #readRange(range) {
-    await this.#namesOf(range);
+    await this.#readNames(range);
+    await this.#hub.readRows(missingChunks(this.#hub.rows, this.#namesIn(range)));
     return this.#pick(range);
   }
 
-  // Makes rows known until there are `limit` of the range, or all; returns the names of those.
-  async #namesOf({start, end, reverse, limit}) {
+  // Makes rows known until there are `limit` of the range, or all.
+  async #readNames({start, end, reverse, limit}) {
     const {rows} = this.#hub;
     let from = start;
     let to = end;
@@ -244,8 +253,6 @@ export class Storage {
       if (reverse) to = last;
       else from = last + MIN_KEY;
     }
-    for (const key of rows.keys(start, end)) names.add(key);
-    return names;
   }
 }
 
@@ -282,15 +289,6 @@ class Transaction {
 function nameOf(key) {
   if (typeof key !== 'string') throw new TypeError(`A key is a string, not ${key === null ? 'null' : typeof key}.`);
   return rowKey(key);
-}
-
-export function bytesOf(value) {
-  if (value === undefined) throw new TypeError('put() called with undefined value.');
-  const bytes = toBytes(value, 'a value');
-  if (bytes.length > MAX_VALUE) {
-    throw new RangeError(`Values cannot be larger than ${MAX_VALUE} bytes. A value of size ${bytes.length} was provided.`);
-  }
-  return bytes;
 }
 
 function few(count) {

@@ -1,9 +1,8 @@
 // ctx.storage.kv: the same keys and values as ctx.storage, at once. Of a hub whose rows have not all come along, only
 // those that do not have to be read can be had so.
-import {Effect} from '../wire/from_worker.mjs';
 import {rowKey, userKey} from './keys.mjs';
-import {bytesOf, rangeOf} from './storage.mjs';
-import {fromBytes} from './structured.mjs';
+import {rangeOf} from './storage.mjs';
+import {bytesOf, deleteValue, missingChunks, readValue, writeValue} from './values.mjs';
 
 export class SyncKeys {
   #hub;
@@ -11,16 +10,16 @@ export class SyncKeys {
   constructor(hub) { this.#hub = hub; }
 
   get(key) {
-    const row = this.#row(rowKey(String(key)));
-    return row === null ? undefined : fromBytes(row);
+    return this.#value(rowKey(String(key)));
   }
 
-  put(key, value) { this.#hub.write(Effect.PUT, rowKey(String(key)), bytesOf(value)); }
+  put(key, value) { writeValue(this.#hub, rowKey(String(key)), bytesOf(value)); }
 
   delete(key) {
     const name = rowKey(String(key));
-    if (this.#row(name) === null) return false;
-    this.#hub.write(Effect.DELETE, name);
+    this.#hub.waitForRow(name);
+    if (this.#hub.rows.get(name) === null) return false;
+    deleteValue(this.#hub, name);
     return true;
   }
 
@@ -30,11 +29,12 @@ export class SyncKeys {
     this.#hub.waitForRange(start, end);
     const names = this.#hub.rows.keys(start, end);
     if (reverse) names.reverse();
-    for (const name of names.slice(0, limit)) yield [userKey(name), fromBytes(this.#hub.rows.get(name))];
+    for (const name of names.slice(0, limit)) yield [userKey(name), this.#value(name)];
   }
 
-  #row(name) {
+  #value(name) {
     this.#hub.waitForRow(name);
-    return this.#hub.rows.get(name);
+    for (const key of missingChunks(this.#hub.rows, [name])) this.#hub.waitForRow(key);
+    return readValue(this.#hub.rows, name);
   }
 }

@@ -104,7 +104,9 @@ export class FakeStatekeeper {
     return this.#hubs.get(key);
   }
 
-  hubs(hubClass) { return [...this.#hubs.values()].filter((hub) => hub.hubClass === hubClass); }
+  allHubs() { return [...this.#hubs.values()]; }
+
+  hubs(hubClass) { return this.allHubs().filter((hub) => hub.hubClass === hubClass); }
 
   // The hub's object is no more; what it has not done comes again if `replay`.
   drop(hub, {replay = false} = {}) {

@@ -1,13 +1,15 @@
 // The globals that Workers have, over those of Node.
-import {webcrypto} from 'node:crypto';
-
+import {completeCrypto} from './crypto.mjs';
 import * as fetching from './fetch.mjs';
+import {completeHeaders} from './headers.mjs';
 import {Request} from './request.mjs';
 import {Response} from './response.mjs';
+import {FixedLengthStream, IdentityTransformStream} from './streams.mjs';
 import * as timers from './timers.mjs';
 import {WebSocket, WebSocketPair, WebSocketRequestResponsePair} from './web_socket.mjs';
 
 export function installGlobals() {
+  completeHeaders();
   const {fetch} = fetching;
   const {setTimeout, setInterval, clearTimeout, clearInterval} = timers;
   const scheduler = {
@@ -22,10 +24,10 @@ export function installGlobals() {
   };
   const values = {
     fetch, Request, Response, WebSocket, WebSocketPair, WebSocketRequestResponsePair, setTimeout, setInterval,
-    clearTimeout, clearInterval, scheduler, self: globalThis,
+    clearTimeout, clearInterval, scheduler, self: globalThis, IdentityTransformStream, FixedLengthStream,
+    crypto: completeCrypto(),
     navigator: {userAgent: 'Cloudflare-Workers', hardwareConcurrency: 1},
   };
-  if (!globalThis.crypto) values.crypto = webcrypto;  // Node 18
   if (!globalThis.CloseEvent) values.CloseEvent = eventOf('CloseEvent', {code: 0, reason: '', wasClean: false});
   if (!globalThis.ErrorEvent) values.ErrorEvent = eventOf('ErrorEvent', {error: undefined, message: ''});
   if (!globalThis.MessageEvent) values.MessageEvent = eventOf('MessageEvent', {data: null});

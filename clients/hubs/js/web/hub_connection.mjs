@@ -1,12 +1,18 @@
 // What stands behind a WebSocket that a hub has accepted: the connection of a client, or, before the client has it,
 // what is to be done then.
+import {EventRecord, Kind} from '../wire/event_record.mjs';
 import {Effect} from '../wire/from_worker.mjs';
 import {dataOf} from './message_data.mjs';
 import {WebSocket} from './web_socket.mjs';
 
 // The tag of sockets that the object listens to itself: nobody listens any more in the next object.
 export const LIVE_TAG = '\x01live';
-export const GOING_AWAY = 1001;
+const NO_STATUS = 1005;
+const LOST = 1006;
+const FAILED = 1011;
+let locals = 0;  // connections from this process
+
+export function isOrphaned({tags}) { return tags.length === 1 && tags[0] === LIVE_TAG; }
 
 export class HubConnection {
   hub;
@@ -16,6 +22,8 @@ export class HubConnection {
   attachment = null;  // bytes
   readyState = 1;
   #key = '';          // empty: no client has it yet
+  #peer = null;       // the client, where it is an object of this process
+  #line = Promise.resolve();  // what it is sent, in order
   #outbox = [];       // until then
   #closing = null;    // until then: [code, reason]
 
@@ -31,7 +39,6 @@ export class HubConnection {
     woken.webSocket = WebSocket.over(woken);
     woken.attachment = attachment;
     woken.#key = connection;
-    if (tags.length === 1 && tags[0] === LIVE_TAG) woken.tags = tags;
     return woken;
   }
 
@@ -44,8 +51,6 @@ export class HubConnection {
     restored.#closing = closing;
     return restored;
   }
-
-  get orphaned() { return !this.live && this.tags[0] === LIVE_TAG; }
 
   snapshot() {
     return {tags: this.tags, attachment: this.attachment, outbox: this.#outbox, closing: this.#closing};
@@ -67,8 +72,22 @@ export class HubConnection {
     if (this.#closing) this.#close(...this.#closing);
   }
 
+  // The client is somebody in this process. Returns the key of its messages.
+  openTo(peer) {
+    const {hub} = this;
+    this.#key = `local ${++locals}`;
+    this.#peer = peer;
+    hub.accepted.delete(this);
+    hub.sockets.set(this.#key, this);
+    hub.hold();
+    for (const data of this.#outbox) this.#tell(() => peer.take(data));
+    this.#outbox = [];
+    if (this.#closing) this.#close(...this.#closing);
+    return this.#key;
+  }
+
   tellAutoResponse() {
-    if (!this.#key || this.live) return;
+    if (!this.#key || this.live || this.#peer) return;
     const {request = '', reply = ''} = this.hub.autoResponse ?? {};
     if (request || this.#answers) this.hub.effect(Effect.AUTO_RESPONSE, this.#key, request, reply);
     this.#answers = request !== '';
@@ -80,7 +99,8 @@ export class HubConnection {
       throw new TypeError("Can't call WebSocket send() after close().");
     }
     const taken = dataOf(data);
-    if (this.#key) this.hub.effect(Effect.SEND, this.#key, taken);
+    if (this.#peer) this.#tell(() => this.#peer.take(taken));
+    else if (this.#key) this.hub.effect(Effect.SEND, this.#key, taken);
     else this.#outbox.push(taken);
   }
 
@@ -89,6 +109,7 @@ export class HubConnection {
     this.#closedHere = true;
     if (this.readyState === 2) {  // the client's close is being handled
       this.readyState = 3;
+      if (this.#peer) this.#tell(() => this.#peer.takeClose(code, reason));
       return;
     }
     this.readyState = 2;
@@ -101,25 +122,46 @@ export class HubConnection {
 
   setAttachment(bytes) {
     this.attachment = bytes;
-    if (this.#key && this.readyState === 1) this.hub.effect(Effect.ATTACHMENT, this.#key, bytes);
+    if (this.#key && !this.#peer && this.readyState === 1) this.hub.effect(Effect.ATTACHMENT, this.#key, bytes);
   }
 
-  // The client has gone.
-  lost() {
-    this.readyState = 2;
-    this.#leave();
+  // Its close is being handled.
+  closing() { this.readyState = 2; }
+
+  // ... and was.
+  gone() {
+    this.readyState = 3;
+    if (!this.hub.sockets.delete(this.#key)) return;
+    if (this.live || this.#peer) this.hub.release();
+    if (this.#peer && !this.#closedHere) this.#tell(() => this.#peer.takeClose(NO_STATUS, ''));
   }
+
+  // Whoever listened has failed.
+  giveUp() {
+    if (this.readyState === 1 && !this.#peer) this.hub.effectOf(0, Effect.CLOSE, this.#key, FAILED, '');
+    this.gone();
+  }
+
+  // The object has gone.
+  dropped() { this.#peer?.takeClose(LOST, 'The object has been reset.'); }
 
   #answers = false;     // an automatic response is set where the socket is
   #closedHere = false;
 
-  #close(code, reason) {
-    this.hub.effect(Effect.CLOSE, this.#key, code, reason);
-    this.readyState = 3;
-    this.#leave();
+  // A client in this process gets it when what was written before is durable.
+  #tell(say) {
+    const durable = this.hub.durable();
+    this.#line = this.#line.then(() => durable).then(say, () => {});
   }
 
-  #leave() {
-    if (this.hub.sockets.delete(this.#key) && this.live) this.hub.release();
+  #close(code, reason) {
+    if (this.#peer) this.#tell(() => this.#peer.takeClose(code, reason));
+    else this.hub.effect(Effect.CLOSE, this.#key, code, reason);
+    // Objects hear of the end that they have made; the statekeeper takes it for granted.
+    const record = new EventRecord();
+    record.kind = Kind.CLOSE;
+    record.connection = this.#key;
+    record.body = {code, reason};
+    this.hub.deliverOwn(record);
   }
 }

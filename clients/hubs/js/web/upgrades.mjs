@@ -1,25 +1,7 @@
 // From an answer with status 101 to the socket of a hub.
 import {HubConnection, LIVE_TAG} from './hub_connection.mjs';
 import {LocalEnd} from './local_end.mjs';
-
-// A socket of a hub that somebody else has asked for it: it can be passed on, in an answer.
-export class ReservedSocket {
-  readyState = 1;
-  attachment = null;
-
-  constructor(hubClass, hubName, reservation) {
-    this.hubClass = hubClass;
-    this.hubName = hubName;
-    this.reservation = reservation;
-  }
-
-  accept() { throw new TypeError(CANNOT_TALK); }
-  send() { throw new TypeError(CANNOT_TALK); }
-  close() {}
-  setAttachment() { throw new TypeError(CANNOT_TALK); }
-}
-
-const CANNOT_TALK = 'The WebSocket of another object can be passed on in a Response, but not talked to from here.';
+import {ReservedSocket} from './reserved_socket.mjs';
 
 // Behind the client's end of a pair: the hub's connection, or a ReservedSocket. Null: a Worker has kept the other end.
 export function acceptedOf(webSocket, hub) {

@@ -41,9 +41,8 @@ export class WebSocket {
   send(data) { this.#behind.send(data); }
 
   close(code, reason) {
-    if (code !== undefined && code !== 1000 && !(code >= 3000 && code <= 4999) &&
-        !(code >= 1001 && code <= 1014 && ![1004, 1005, 1006].includes(code))) {
-      throw new TypeError(`Invalid WebSocket close code: ${code}.`);
+    if (code !== undefined && !isCloseCode(Number(code))) {
+      throw new DOMException(`Invalid WebSocket close code: ${code}.`, 'InvalidAccessError');
     }
     if (reason !== undefined && code === undefined) {
       throw new TypeError('If you specify a WebSocket close reason, you must also specify a code.');
@@ -52,7 +51,7 @@ export class WebSocket {
     if (text.length > MAX_REASON || Buffer.byteLength(text) > MAX_REASON) {
       throw new SyntaxError(`A close reason has at most ${MAX_REASON} bytes.`);
     }
-    this.#behind.close(code ?? 1000, text);
+    this.#behind.close(code === undefined ? 1000 : Number(code), text);
   }
 
   serializeAttachment(value) {
@@ -106,6 +105,11 @@ for (const [number, name] of ['CONNECTING', 'OPEN', 'CLOSING', 'CLOSED'].entries
     Object.defineProperty(place, name, {value: number, enumerable: true});
     Object.defineProperty(place, `READY_STATE_${name}`, {value: number, enumerable: true});
   }
+}
+
+// Those that can be sent.
+function isCloseCode(code) {
+  return [1000, 1001, 1003].includes(code) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
 }
 
 export class WebSocketPair {

@@ -1,17 +1,17 @@
 // The Worker itself: the default export of the bundle, and the `env` that it and its objects get.
 import {DurableObjectNamespace} from '../namespaces/namespace.mjs';
+import {callMethod} from '../namespaces/methods.mjs';
+import {fromBytes, toBytes} from '../objects/structured.mjs';
 import {Request} from '../web/request.mjs';
 
-export function makeEnv(manifest, {call, fetchSelf}) {
+export function makeEnv(manifest, {call, callSelf}) {
   const env = {};
   for (const [name, value] of Object.entries(manifest.vars ?? {})) env[name] = value;
   for (const {name, class_name: hubClass} of manifest.bindings?.durable_objects ?? []) {
     env[name] = new DurableObjectNamespace(hubClass, call);
   }
   for (const {binding, name, entrypoint} of manifest.bindings?.services ?? []) {
-    env[binding ?? name] = {
-      fetch: async (input, init) => fetchSelf(entrypoint, new Request(input, init)),
-    };
+    env[binding ?? name] = makeService(entrypoint ?? 'default', callSelf);
   }
   return env;
 }
@@ -40,14 +40,26 @@ export class Entry {
     return typeof (typeof handler === 'function' ? handler.prototype : handler)?.scheduled === 'function';
   }
 
-  #call(entrypoint, method, argument) {
+  // A method of a class of WorkerEntrypoints. What is passed is copied, as if it were elsewhere.
+  async callMethod(entrypoint, method, args) {
     const handler = this.#bundle[entrypoint];
-    if (handler === undefined) throw new Error(`The bundle has no export ${entrypoint}.`);
-    const ctx = {
+    if (typeof handler !== 'function') throw new TypeError(`The export ${entrypoint} is no WorkerEntrypoint.`);
+    const copies = args && fromBytes(toBytes(args, `an argument of ${method}()`));
+    return copy(await callMethod(new handler(this.#context(), this.#env), method, copies), method);
+  }
+
+  #context() {
+    return {
       waitUntil: (promise) => { Promise.resolve(promise).catch((error) => this.#report(null, error)); },
       passThroughOnException: () => {},
       props: {},
     };
+  }
+
+  #call(entrypoint, method, argument) {
+    const handler = this.#bundle[entrypoint];
+    if (handler === undefined) throw new Error(`The bundle has no export ${entrypoint}.`);
+    const ctx = this.#context();
     if (typeof handler === 'function') {  // a class of WorkerEntrypoints
       const instance = new handler(ctx, this.#env);
       if (typeof instance[method] !== 'function') throw missing(method);
@@ -56,6 +68,23 @@ export class Entry {
     if (typeof handler[method] !== 'function') throw missing(method);
     return handler[method](argument, this.#env, ctx);
   }
+}
+
+// The project as a service of its own.
+function makeService(entrypoint, callSelf) {
+  const fetch = async (input, init) => callSelf(entrypoint, 'fetch', new Request(input, init));
+  return new Proxy({}, {
+    get(target, name) {
+      if (name === 'fetch') return fetch;
+      if (typeof name !== 'string' || name === 'then') return undefined;
+      return async (...args) => callSelf(entrypoint, name, args);
+    },
+  });
+}
+
+function copy(value, method) {
+  if (value instanceof Response || value instanceof ReadableStream) return value;
+  return fromBytes(toBytes(value, `what ${method}() returns`));
 }
 
 function missing(method) { return new TypeError(`Handler does not export a ${method}() function.`); }

@@ -3,11 +3,17 @@ import fs from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
 import {Readable} from 'node:stream';
+import {clearTimeout, setTimeout} from 'node:timers';
 
+import {beginning} from '../namespaces/body_streams.mjs';
 import {isResponse} from '../namespaces/payload.mjs';
 import {Request} from '../web/request.mjs';
-import {acceptedOf, ReservedSocket} from '../web/upgrades.mjs';
+import {ReservedSocket} from '../web/reserved_socket.mjs';
+import {lengthOf} from '../web/streams.mjs';
+import {acceptedOf} from '../web/upgrades.mjs';
 
+const MOST_PASSED_OVER = 1024 * 1024;  // bytes of a request's body that nobody has read
+const PASSED_OVER_WITHIN = 1000;       // ms
 const UPGRADE = 'dormouse-upgrade';
 const OWN_HEADERS = /^dormouse-/i;
 const NOT_FORWARDED = new Set(['connection', 'keep-alive', 'transfer-encoding', 'upgrade', 'content-length']);
@@ -45,8 +51,28 @@ async function answer(incoming, outgoing, handle) {
     else fail(outgoing, 426, 'This address is there for WebSockets.');
     return;
   }
-  outgoing.writeHead(response.status, response.statusText || undefined, headersOf(response, true));
-  await pour(response.body, outgoing);
+  const headers = headersOf(response, true);
+  const length = lengthOf(response.body);
+  if (length !== undefined) headers['content-length'] = String(length);
+  await pour(response, headers, outgoing);
+  if (!incoming.complete) await passOver(incoming);
+  outgoing.end();
+}
+
+// A client that is sending would not get to see an answer if the connection were closed on it.
+async function passOver(incoming) {
+  let left = MOST_PASSED_OVER;
+  const deadline = setTimeout(() => incoming.destroy(), PASSED_OVER_WITHIN);
+  incoming.on('data', (chunk) => {
+    left -= chunk.length;
+    if (left < 0) incoming.pause().emit('close');
+  });
+  await new Promise((resolve) => {
+    incoming.once('end', resolve);
+    incoming.once('close', resolve);
+    incoming.resume();
+  });
+  clearTimeout(deadline);
 }
 
 function requestOf(incoming, upgrade, signal) {
@@ -90,22 +116,22 @@ function headersOf(response, withLength) {
   return headers;
 }
 
-// Reads no more than the client takes.
-async function pour(body, outgoing) {
-  if (!body) {
-    outgoing.end();
-    return;
-  }
-  const reader = body.getReader();
-  outgoing.once('close', () => { if (!outgoing.writableFinished) reader.cancel().catch(() => {}); });
-  outgoing.flushHeaders();
+// Reads no more than the client takes. A body that is all there has a length.
+async function pour({status, statusText, body}, headers, outgoing) {
+  const {bytes, reader} = await beginning(body);
+  if (!reader && bytes && !('content-length' in headers)) headers['content-length'] = String(bytes.length);
+  outgoing.writeHead(status, statusText || undefined, headers);
+  if (bytes && bytes.length > 0) outgoing.write(bytes);
+  else outgoing.flushHeaders();
+  if (!reader) return;
+  const leave = () => { reader.cancel().catch(() => {}); };
+  outgoing.once('close', leave);
   for (;;) {
     const {done, value} = await reader.read();
-    if (done) break;
-    if (!outgoing.write(value) && !outgoing.destroyed) await drained(outgoing);
-    if (outgoing.destroyed) return;
+    if (done || outgoing.destroyed) break;
+    if (!outgoing.write(value)) await drained(outgoing);
   }
-  outgoing.end();
+  outgoing.off('close', leave);
 }
 
 function drained(outgoing) {
