@@ -78,11 +78,22 @@ void EdgeServer::OnDelivery(const DeliveryView& delivery) {
         if (Connection* connection = table_.Find(delivery.recipient(i))) Admit(connection, delivery.payload);
       }
       return;
+    case DeliveryKind::kAutoResponse:
+      return SetAnswers(delivery);
     case DeliveryKind::kRollCall:
       return roll_call_.Answer(delivery);
     case DeliveryKind::kFence:
       return;
   }  // else of a later version
+}
+
+void EdgeServer::SetAnswers(const DeliveryView& delivery) {
+  AutoResponseView answer;
+  if (!ReadAutoResponsePayload(delivery.payload, &answer)) return;
+  for (uint32_t i = 0; i < delivery.recipient_count; ++i) {
+    Connection* connection = table_.Find(delivery.recipient(i));
+    if (connection != nullptr) connection->answer = answers_.Take(answer.request, answer.reply);
+  }
 }
 
 void EdgeServer::OnProfiles(const std::vector<link::ClassProfile>& profiles, uint32_t /*shard_count*/) {

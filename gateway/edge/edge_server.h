@@ -32,6 +32,7 @@
 #include "gateway/edge/metrics/gateway_metrics.h"
 #include "gateway/edge/outbound/outbound_path.h"
 #include "gateway/edge/readiness_report.h"
+#include "gateway/edge/rules/socket_answers.h"
 #include "gateway/edge/socket_drain.h"
 #include "gateway/edge/sockets/connection_table.h"
 #include "gateway/edge/sockets/web_sockets.h"
@@ -89,6 +90,7 @@ class EdgeServer : public StatekeeperLinks::Edge, private HttpServer::Handler, p
   // WebSockets::Owner
   void OnGone(Connection* connection) override;
 
+  void SetAnswers(const DeliveryView& delivery);
   void OnTurnEnd();
   void UpdateMetrics();
   bool IsReady() const;
@@ -102,6 +104,7 @@ class EdgeServer : public StatekeeperLinks::Edge, private HttpServer::Handler, p
   // Connections have a part of these.
   PartialBudget partial_budget_;
   OutboundBudget outbound_budget_;
+  SocketAnswers answers_;
   Router router_;
   HttpServer http_;
 
