@@ -160,7 +160,7 @@ void EdgeServer::OnTurnEnd() {
   UpdateMetrics();
   trim_.Held(outbound_budget_.memory + partial_budget_.used());
   if (!ready_ || !IsReady()) UpdateReadiness();  // while it is not ready, the reason may change
-  drain_.OnTurnEnd(links_->unsettled());
+  if (http_.app_requests() == 0) drain_.OnTurnEnd(links_->unsettled());
 }
 
 void EdgeServer::UpdateMetrics() {
@@ -189,7 +189,7 @@ void EdgeServer::UpdateReadiness() {
 }
 
 void EdgeServer::Drain(std::function<void()> done) {
-  http_.Stop();
+  http_.Stop(drain_.started() ? 0 : drain_window_ms_);
   drain_.Start(drain_window_ms_, std::move(done));
   UpdateReadiness();
   ev_feed_event(loop_, &turn_end_, EV_PREPARE);  // also when nothing else makes the loop turn

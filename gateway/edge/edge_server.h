@@ -80,6 +80,9 @@ class EdgeServer : public StatekeeperLinks::Edge, private HttpServer::Handler, p
   void OnUncongested() override { inbound_.OnUncongested(); }
   void OnSettled(const EventView& event) override { inbound_.OnSettled(event); }
   void OnUnreadable(const EventView& event) override;
+  void OnAppAddresses(const std::vector<std::string>& addresses) override {
+    http_.SetAppAddresses(addresses);
+  }
   void OnForgotten(const std::vector<bool>& by_shard) override { roll_call_.AskFor(by_shard); }
 
  private:
