@@ -102,6 +102,7 @@ edge::EdgeServer::Config EdgeConfig(const Options& options, Entry entry) {
   edge::EdgeServer::Config config;
   config.drain_window_ms = options.drain_window.count();
   config.http.handshake_timeout_ms = options.handshake_timeout.count();
+  config.http.app.timeout_ms = options.app_timeout.count();
   config.http.upgrades.origins = std::move(entry.origins);
   config.http.proxies = std::move(entry.proxies);
   config.http.max_connections = options.max_connections;

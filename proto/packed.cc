@@ -155,6 +155,22 @@ bool ReadBacklogPayload(std::string_view payload, Backlog* backlog) {
   return true;
 }
 
+std::string AutoResponsePayload(const AutoResponseView& response) {
+  std::string out;
+  Put(static_cast<uint32_t>(response.request.size()), &out);
+  out.append(response.request);
+  out.append(response.reply);
+  return out;
+}
+
+bool ReadAutoResponsePayload(std::string_view payload, AutoResponseView* response) {
+  const char* const size = Take(sizeof(uint32_t), &payload);
+  if (size == nullptr || Load<uint32_t>(size) > payload.size()) return false;
+  response->request = payload.substr(0, Load<uint32_t>(size));
+  response->reply = payload.substr(response->request.size());
+  return true;
+}
+
 uint64_t DeliveryView::recipient(uint32_t i) const { return Load<uint64_t>(recipients + size_t{8} * i); }
 
 uint32_t DeliveryView::head_size(uint32_t i) const {

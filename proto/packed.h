@@ -96,6 +96,16 @@ struct Lost {
 std::string LostPayload(const Lost& lost);
 bool ReadLostPayload(std::string_view payload, Lost* lost);
 
+// What a gateway answers by itself on one connection, as a payload.
+struct AutoResponseView {
+  std::string_view request;  // empty: nothing any more
+  std::string_view reply;
+
+  friend bool operator==(const AutoResponseView&, const AutoResponseView&) = default;
+};
+std::string AutoResponsePayload(const AutoResponseView& response);
+bool ReadAutoResponsePayload(std::string_view payload, AutoResponseView* response);
+
 // What made a hub send: an event of some gateway. The zero value: the hub's own doing (an alarm).
 struct Cause {
   GatewayId gateway = 0;
@@ -118,6 +128,9 @@ enum class DeliveryKind : uint8_t {
   // No payload. Its cause is none: each owner asks anew, and must not be taken to repeat what an earlier one
   // sent for an event.
   kRollCall = 7,
+  // From now on a text frame that is exactly so is answered by the gateway, and does not go to the hub;
+  // payload: AutoResponsePayload. Each replaces what the connection had.
+  kAutoResponse = 8,
 };
 
 // One delivery to any number of one gateway's sockets.

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+#include <string_view>
 #include <vector>
 
 namespace dormouse {
@@ -142,6 +144,24 @@ TEST(PackedTest, EveryTruncationAndEveryFlippedByteIsReadWithinBounds) {
     if (ReadDelivery(&rest, &delivery)) {
       EXPECT_LE(delivery.payload.data() + delivery.payload.size(), flipped.data() + flipped.size());
     }
+  }
+}
+
+TEST(PackedTest, AutoResponsesRoundTripAndAreReadWithinBounds) {
+  using namespace std::string_literals;
+  const std::string zero("\0ping"s);
+  for (const AutoResponseView& written :
+       {AutoResponseView{"ping", "pong"}, AutoResponseView{zero, ""}, AutoResponseView{"", ""}}) {
+    AutoResponseView read{"x", "x"};
+    const std::string payload = AutoResponsePayload(written);
+    ASSERT_TRUE(ReadAutoResponsePayload(payload, &read));
+    EXPECT_EQ(read, written);
+  }
+  const std::string payload = AutoResponsePayload({"ping", "pong"});
+  for (size_t size = 0; size < payload.size() - 4; ++size) {
+    const std::string cut = payload.substr(0, size);  // its own allocation, for the sanitizer
+    AutoResponseView read;
+    EXPECT_FALSE(ReadAutoResponsePayload(cut, &read)) << size;
   }
 }
 

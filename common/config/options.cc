@@ -118,6 +118,10 @@ void DeclareOptions(OptionTable* table, Options* o) {
                "sockets", "Sockets from one address (IPv6: one /64) at one gateway; 0: no limit");
   table->Time(kGateway, kWhileRunning, "handshake-timeout", &o->handshake_timeout,
               "Time that a client has for its whole HTTP request");
+  table->Time(
+      kGateway, kWhileRunning, "app-timeout", &o->app_timeout,
+      "Time for which an HTTP request to the app may stand still: no byte of it comes, and none of its "
+      "answer");
   table->Size(kGateway, kWhileRunning, "inbound-buffer", &o->inbound_buffer,
               "Memory for messages that have come in part; beyond it sockets whose message stands still are "
               "closed (1013)");

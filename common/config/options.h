@@ -51,6 +51,7 @@ struct Options {
   uint32_t max_connections = 0;
   uint32_t max_connections_per_address = 0;
   Duration handshake_timeout{5'000};
+  Duration app_timeout{100'000};
   uint64_t inbound_buffer = 256u << 20;
   uint64_t outbound_buffer = 256u << 20;
   uint32_t connection_window = 64;

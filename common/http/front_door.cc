@@ -37,6 +37,8 @@ const char* StatusText(int status) {
       return "Not Found";
     case 405:
       return "Method Not Allowed";
+    case 408:
+      return "Request Timeout";
     case 409:
       return "Conflict";
     case 426:
@@ -47,8 +49,12 @@ const char* StatusText(int status) {
       return "Request Header Fields Too Large";
     case 501:
       return "Not Implemented";
+    case 502:
+      return "Bad Gateway";
     case 503:
       return "Service Unavailable";
+    case 504:
+      return "Gateway Timeout";
     case 505:
       return "HTTP Version Not Supported";
     default:
@@ -106,10 +112,16 @@ void FrontDoor::TurnAway(int fd, const HttpReply& reply) {
   Answer(visitor, reply, true);
 }
 
-void FrontDoor::Finish(int fd, AddressLimit::Seat seat, const HttpReply& reply) {
+void FrontDoor::Finish(int fd, AddressLimit::Seat seat, const HttpReply& reply, bool with_body) {
   Visitor* visitor = Add(fd);
   visitor->seat = std::move(seat);
-  Answer(visitor, reply, true);
+  Answer(visitor, reply, with_body);
+}
+
+void FrontDoor::SeeOut(int fd, AddressLimit::Seat seat) {
+  Visitor* visitor = Add(fd);
+  visitor->seat = std::move(seat);
+  EndOutput(visitor);
 }
 
 void FrontDoor::OnIo(Visitor* visitor) {
@@ -195,7 +207,8 @@ void FrontDoor::Judge(Visitor* visitor) {
   const std::string_view bytes = visitor->bytes;
   if (!ParseHttpRequest(bytes.substr(0, head), &request, &refusal)) return Answer(visitor, refusal, true);
   ev_io_stop(loop_, &visitor->io);  // before the socket may get other watchers
-  const Visit visit{visitor->fd, visitor->peer, &visitor->seat, visitor->how.crowded, bytes.substr(head)};
+  const Visit visit{visitor->fd,          visitor->peer,         &visitor->seat,
+                    visitor->how.crowded, bytes.substr(0, head), bytes.substr(head)};
   const bool with_body = request.method != "HEAD";
   if (const std::optional<HttpReply> reply = handler_->OnRequest(request, visit)) {
     Answer(visitor, *reply, with_body);
@@ -243,7 +256,11 @@ void FrontDoor::Write(Visitor* visitor) {
     visitor->written += static_cast<size_t>(size);
     PostponeDeadline(visitor);
   }
-  // Closing with something unread would make the kernel take the answer back: wait for the client's end.
+  EndOutput(visitor);
+}
+
+// Closing with something unread would make the kernel take the answer back: waits for the client's end.
+void FrontDoor::EndOutput(Visitor* visitor) {
   shutdown(visitor->fd, SHUT_WR);
   visitor->state = Visitor::State::kLingering;
   Linger(visitor);

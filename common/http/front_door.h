@@ -32,7 +32,8 @@ class FrontDoor {
     const IpAddress& peer;
     AddressLimit::Seat* seat;  // the visitor's; goes with the socket
     bool crowded;              // few descriptors are left
-    std::string_view rest;     // what the client sent after the head
+    std::string_view head;     // the request's, as the client sent it
+    std::string_view rest;     // what it sent after that
   };
   class Handler {
    public:
@@ -73,7 +74,9 @@ class FrontDoor {
   // turned away without a word.
   void TurnAway(int fd, const HttpReply& reply);
   // Answers one whose socket its handler took (Handler::OnRequest) to find out what to say.
-  void Finish(int fd, AddressLimit::Seat seat, const HttpReply& reply);
+  void Finish(int fd, AddressLimit::Seat seat, const HttpReply& reply, bool with_body = true);
+  // Sees one out who has been answered by somebody else who had taken the socket.
+  void SeeOut(int fd, AddressLimit::Seat seat);
   // For who comes from now on.
   void set_deadline_ms(int64_t deadline_ms) { limits_.deadline_ms = deadline_ms; }
   size_t size() const { return visitors_.size(); }
@@ -103,6 +106,7 @@ class FrontDoor {
   std::string Serialize(const HttpReply& reply, bool with_body);
   void Answer(Visitor* visitor, const HttpReply& reply, bool with_body);
   void Write(Visitor* visitor);
+  void EndOutput(Visitor* visitor);
   void Linger(Visitor* visitor);
   void Watch(Visitor* visitor, int events);
   void Remove(Visitor* visitor, bool close_fd);

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <iterator>
 
 #include "common/http/request_target.h"
@@ -13,45 +12,9 @@ namespace {
 
 constexpr auto kNpos = std::string_view::npos;
 
-char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
-
-std::string_view Trim(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
-
-// Takes the text up to `end` off the front; what is left starts after it. All of it where there is no `end`.
-std::string_view TakeUntil(std::string_view end, std::string_view* rest) {
-  const size_t at = rest->find(end);
-  const std::string_view taken = rest->substr(0, at);
-  *rest = at == kNpos ? std::string_view() : rest->substr(at + end.size());
-  return taken;
-}
-
 // Written before the request by clients that ended another one with it.
 constexpr size_t kMaxEmptyLines = 4;
 constexpr size_t kMaxHeaders = 100;
-
-// What may stand in a header's value: no control character but a tab. Every byte of every request comes by
-// here, so it looks at all of them without asking after each.
-bool IsFieldContent(std::string_view text) {
-  bool any_wrong = false;
-  for (const char c : text) any_wrong |= (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f;
-  return !any_wrong;
-}
-
-constexpr std::array<bool, 256> kTokenCharacters = [] {
-  std::array<bool, 256> known{};
-  for (const char c :
-       std::string_view("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"))
-    known[static_cast<unsigned char>(c)] = true;
-  return known;
-}();
-
-bool IsDigits(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
-}
 
 bool Refuse(HttpReply* refusal, int status, std::string sentence) {
   *refusal = {.status = status, .body = std::move(sentence)};
@@ -75,9 +38,11 @@ size_t SkipEmptyLines(std::string_view bytes) {
 
 int HexValue(char c) {
   if (c >= '0' && c <= '9') return c - '0';
-  c = Lower(c);
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
   return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
+
+bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
 bool ReadRequestLine(std::string_view line, HttpRequest* request, HttpReply* refusal) {
   constexpr const char* kNoRequest = "This is not an HTTP/1.1 request; send GET with a path.\n";
@@ -86,7 +51,7 @@ bool ReadRequestLine(std::string_view line, HttpRequest* request, HttpReply* ref
   constexpr std::string_view kHttp = "HTTP/";
   if (!IsHttpToken(request->method) || !line.starts_with(kHttp)) return Refuse(refusal, 400, kNoRequest);
   line.remove_prefix(kHttp.size());
-  if (line.size() != 3 || line[1] != '.' || !IsDigits(line.substr(0, 1)) || !IsDigits(line.substr(2)))
+  if (line.size() != 3 || line[1] != '.' || !IsDigit(line[0]) || !IsDigit(line[2]))
     return Refuse(refusal, 400, kNoRequest);
   if (line[0] != '1') return Refuse(refusal, 505, "Only HTTP/1.1 and HTTP/1.0 are spoken here.\n");
   request->minor_version = line[2] == '0' ? 0 : 1;  // later ones are understood as 1.1 (RFC 9110, 6.2)
@@ -117,7 +82,7 @@ bool ReadField(std::string_view line, HttpRequest* request, HttpReply* refusal) 
     return Refuse(refusal, 431, fmt::format("Send at most {} headers.\n", kMaxHeaders));
   if (MayComeOnceOnly(name) && request->Header(name).has_value())
     return Refuse(refusal, 400, fmt::format("The header {} may be sent once only.\n", name));
-  request->headers.emplace_back(name, Trim(line));
+  request->headers.emplace_back(name, TrimBlanks(line));
   return true;
 }
 
@@ -134,7 +99,7 @@ bool CheckHost(HttpRequest* request, HttpReply* refusal) {
 // RFC 9112, 6.3. Bodies are of no use here, but where they end has to be beyond doubt.
 bool CheckFraming(HttpRequest* request, HttpReply* refusal) {
   const std::optional<std::string_view> length = request->Header("content-length");
-  if (length.has_value() && (!IsDigits(*length) || length->size() > 18))
+  if (length.has_value() && !IsContentLength(*length))
     return Refuse(refusal, 400, "Content-Length must be a number.\n");
   request->has_body = length.has_value() && length->find_first_not_of('0') != kNpos;
   if (!request->Header("transfer-encoding").has_value()) return true;
@@ -150,41 +115,6 @@ bool CheckFraming(HttpRequest* request, HttpReply* refusal) {
 }
 
 }  // namespace
-
-bool EqualsIgnoringCase(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](char x, char y) { return Lower(x) == Lower(y); });
-}
-
-bool IsHttpToken(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(),
-                                      [](char c) { return kTokenCharacters[static_cast<unsigned char>(c)]; });
-}
-
-std::optional<std::string_view> HttpRequest::Header(std::string_view name) const {
-  for (const auto& [key, value] : headers) {
-    if (EqualsIgnoringCase(key, name)) return value;
-  }
-  return std::nullopt;
-}
-
-std::vector<std::string_view> HttpRequest::ListItems(std::string_view name) const {
-  std::vector<std::string_view> items;
-  for (const auto& [key, value] : headers) {
-    if (!EqualsIgnoringCase(key, name)) continue;
-    for (std::string_view rest = value; !rest.empty();) {
-      const std::string_view item = Trim(TakeUntil(",", &rest));
-      if (!item.empty()) items.push_back(item);
-    }
-  }
-  return items;
-}
-
-bool HttpRequest::HasToken(std::string_view name, std::string_view token) const {
-  const std::vector<std::string_view> items = ListItems(name);
-  return std::any_of(items.begin(), items.end(),
-                     [&](std::string_view item) { return EqualsIgnoringCase(item, token); });
-}
 
 size_t FindHeadEnd(std::string_view bytes, size_t from) {
   const size_t begin = SkipEmptyLines(bytes);

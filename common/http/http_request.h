@@ -7,30 +7,21 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
-#include <vector>
 
+#include "common/http/http_fields.h"
 #include "common/http/http_reply.h"
 
 namespace dormouse {
 
 // Views into the bytes that were parsed.
-struct HttpRequest {
+struct HttpRequest : HttpFields {
   std::string_view method;     // as written: GET is not get
   std::string_view authority;  // whom it asks: of the target where that names one, else Host; empty: HTTP/1.0
   std::string_view path;       // as written: still percent-encoded; "*": of OPTIONS alone
   std::string_view query;      // without the '?'
   int minor_version = 1;       // HTTP/1.x
   bool has_body = false;       // which is not among what was parsed
-  std::vector<std::pair<std::string_view, std::string_view>> headers;  // in order, values trimmed
 
-  // The first header of that name, any case.
-  std::optional<std::string_view> Header(std::string_view name) const;
-  // The comma-separated lists in all headers of that name, as one; empty items are left out (RFC
-  // 9110, 5.6.1).
-  std::vector<std::string_view> ListItems(std::string_view name) const;
-  // Whether that list has `token`, any case.
-  bool HasToken(std::string_view name, std::string_view token) const;
   bool WantsWebSocket() const {
     return HasToken("connection", "upgrade") && HasToken("upgrade", "websocket");
   }
@@ -42,10 +33,6 @@ size_t FindHeadEnd(std::string_view bytes, size_t from);
 
 // Parses a whole head, and empty lines before it. False: it is none that can be served; `*refusal` says why.
 bool ParseHttpRequest(std::string_view head, HttpRequest* request, HttpReply* refusal);
-
-// Whether it is what RFC 9110 calls a token.
-bool IsHttpToken(std::string_view text);
-bool EqualsIgnoringCase(std::string_view a, std::string_view b);
 
 // "%41" -> "A"; nullopt: broken encoding.
 std::optional<std::string> PercentDecode(std::string_view text);

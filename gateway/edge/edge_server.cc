@@ -78,11 +78,22 @@ void EdgeServer::OnDelivery(const DeliveryView& delivery) {
         if (Connection* connection = table_.Find(delivery.recipient(i))) Admit(connection, delivery.payload);
       }
       return;
+    case DeliveryKind::kAutoResponse:
+      return SetAnswers(delivery);
     case DeliveryKind::kRollCall:
       return roll_call_.Answer(delivery);
     case DeliveryKind::kFence:
       return;
   }  // else of a later version
+}
+
+void EdgeServer::SetAnswers(const DeliveryView& delivery) {
+  AutoResponseView answer;
+  if (!ReadAutoResponsePayload(delivery.payload, &answer)) return;
+  for (uint32_t i = 0; i < delivery.recipient_count; ++i) {
+    Connection* connection = table_.Find(delivery.recipient(i));
+    if (connection != nullptr) connection->answer = answers_.Take(answer.request, answer.reply);
+  }
 }
 
 void EdgeServer::OnProfiles(const std::vector<link::ClassProfile>& profiles, uint32_t /*shard_count*/) {
@@ -149,7 +160,7 @@ void EdgeServer::OnTurnEnd() {
   UpdateMetrics();
   trim_.Held(outbound_budget_.memory + partial_budget_.used());
   if (!ready_ || !IsReady()) UpdateReadiness();  // while it is not ready, the reason may change
-  drain_.OnTurnEnd(links_->unsettled());
+  if (http_.app_requests() == 0) drain_.OnTurnEnd(links_->unsettled());
 }
 
 void EdgeServer::UpdateMetrics() {
@@ -178,7 +189,7 @@ void EdgeServer::UpdateReadiness() {
 }
 
 void EdgeServer::Drain(std::function<void()> done) {
-  http_.Stop();
+  http_.Stop(drain_.started() ? 0 : drain_window_ms_);
   drain_.Start(drain_window_ms_, std::move(done));
   UpdateReadiness();
   ev_feed_event(loop_, &turn_end_, EV_PREPARE);  // also when nothing else makes the loop turn

@@ -32,6 +32,7 @@
 #include "gateway/edge/metrics/gateway_metrics.h"
 #include "gateway/edge/outbound/outbound_path.h"
 #include "gateway/edge/readiness_report.h"
+#include "gateway/edge/rules/socket_answers.h"
 #include "gateway/edge/socket_drain.h"
 #include "gateway/edge/sockets/connection_table.h"
 #include "gateway/edge/sockets/web_sockets.h"
@@ -79,6 +80,9 @@ class EdgeServer : public StatekeeperLinks::Edge, private HttpServer::Handler, p
   void OnUncongested() override { inbound_.OnUncongested(); }
   void OnSettled(const EventView& event) override { inbound_.OnSettled(event); }
   void OnUnreadable(const EventView& event) override;
+  void OnAppAddresses(const std::vector<std::string>& addresses) override {
+    http_.SetAppAddresses(addresses);
+  }
   void OnForgotten(const std::vector<bool>& by_shard) override { roll_call_.AskFor(by_shard); }
 
  private:
@@ -89,6 +93,7 @@ class EdgeServer : public StatekeeperLinks::Edge, private HttpServer::Handler, p
   // WebSockets::Owner
   void OnGone(Connection* connection) override;
 
+  void SetAnswers(const DeliveryView& delivery);
   void OnTurnEnd();
   void UpdateMetrics();
   bool IsReady() const;
@@ -102,6 +107,7 @@ class EdgeServer : public StatekeeperLinks::Edge, private HttpServer::Handler, p
   // Connections have a part of these.
   PartialBudget partial_budget_;
   OutboundBudget outbound_budget_;
+  SocketAnswers answers_;
   Router router_;
   HttpServer http_;
 

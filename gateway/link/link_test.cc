@@ -1095,6 +1095,42 @@ TEST_F(LinkTest, AGatewayFindsTheStatekeeperThatLivesAmongThoseItWasTold) {
   EXPECT_TRUE(gateway.AwaitReady());
 }
 
+TEST_F(LinkTest, AGatewayIsToldOfTheAppsAddressesWhenTheyChange) {
+  TestStatekeeper statekeeper(Standard());
+  ASSERT_TRUE(statekeeper.Listen());
+  statekeeper.Own(1);
+  TestGateway gateway(Gateway());
+  uint64_t version = 0;
+  // Of so many members, the first of which lives and owns everything.
+  const auto publish = [&](const std::vector<std::string>& addresses) {
+    link::ShardMap map;
+    map.set_version(++version);
+    map.set_shard_count(Standard().shards);
+    for (const std::string& address : addresses) {
+      link::Member* member = map.add_members();
+      *member = statekeeper.Describe();
+      if (map.members_size() > 1) member->set_incarnation(100 + static_cast<uint64_t>(map.members_size()));
+      member->set_app_http(address);
+    }
+    for (uint32_t i = 0; i < Standard().shards; ++i) {
+      map.add_owner(0);
+      map.add_epoch(1);
+    }
+    statekeeper.server().Publish(std::move(map));
+  };
+  using Told = std::vector<std::vector<std::string>>;
+  const auto await = [&](size_t count) {
+    EXPECT_TRUE(gateway.facts.Await([&] { return gateway.app_addresses.size() >= count; }));
+    return gateway.facts.Get<Told>([&] { return gateway.app_addresses; });
+  };
+  publish({""});
+  publish({"/run/one", "", "/run/two"});
+  EXPECT_EQ(await(1), (Told{{"/run/one", "/run/two"}}));
+  publish({"/run/one", "/run/two"});
+  publish({""});
+  EXPECT_EQ(await(2), (Told{{"/run/one", "/run/two"}, {}})) << "a map that says the same is no news";
+}
+
 TEST_F(LinkTest, EventsOfShardsWithoutAnOwnerWait) {
   TestStatekeeper statekeeper(Standard());
   ASSERT_TRUE(statekeeper.Start());

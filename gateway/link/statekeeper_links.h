@@ -51,6 +51,9 @@ class StatekeeperLinks {
     // The store may have forgotten connections of these shards' hubs: each of the hubs that has open sockets
     // is to be asked, with Append, to call the roll (kAskForRoll).
     virtual void OnForgotten(const std::vector<bool>& /*by_shard*/) {}
+    // Where living statekeepers' workers serve the app (link.proto: Member.app_http), after each change;
+    // none: there is no app.
+    virtual void OnAppAddresses(const std::vector<std::string>& /*addresses*/) {}
   };
 
   struct Config {

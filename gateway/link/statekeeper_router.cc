@@ -314,6 +314,7 @@ void StatekeeperRouter::OnMap(const link::ShardMap& map) {
   }
   DropUnusedLanes(map);
   TellProfiles(map);
+  TellAppAddresses(map);
 }
 
 std::vector<StatekeeperLane*> StatekeeperRouter::LanesOf(const link::Member& member) {
@@ -348,6 +349,16 @@ void StatekeeperRouter::TellProfiles(const link::ShardMap& map) {
   profiles_told_ = true;
   profiles_ = std::move(serialized);
   edge_->OnProfiles({map.classes().begin(), map.classes().end()}, map.shard_count());
+}
+
+void StatekeeperRouter::TellAppAddresses(const link::ShardMap& map) {
+  std::vector<std::string> addresses;
+  for (const link::Member& member : map.members()) {
+    if (!member.app_http().empty()) addresses.push_back(member.app_http());
+  }
+  if (addresses == app_addresses_) return;
+  app_addresses_ = std::move(addresses);
+  edge_->OnAppAddresses(app_addresses_);
 }
 
 void StatekeeperRouter::Assign(ShardId id, StatekeeperLane* lane, uint32_t epoch) {

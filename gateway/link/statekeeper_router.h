@@ -87,6 +87,7 @@ class StatekeeperRouter final : public StatekeeperLinks,
   std::vector<StatekeeperLane*> LanesOf(const link::Member& member);
   void DropUnusedLanes(const link::ShardMap& map);
   void TellProfiles(const link::ShardMap& map);
+  void TellAppAddresses(const link::ShardMap& map);
   void Assign(ShardId shard, StatekeeperLane* lane, uint32_t epoch);
 
   // --- Events.
@@ -117,6 +118,7 @@ class StatekeeperRouter final : public StatekeeperLinks,
   int64_t rotated_at_ms_ = 0;
   bool profiles_told_ = false;
   std::string profiles_;
+  std::vector<std::string> app_addresses_;
   std::map<uint64_t, Looked> looks_;  // by number
   uint64_t looks_asked_ = 0;
 };

@@ -14,6 +14,7 @@ Member Serving(MemberId id) {
   Member member;
   member.id = id;
   member.address = "host:" + std::to_string(id);
+  member.app_http = "/run/app-" + std::to_string(id);
   member.state = MemberState::kServing;
   return member;
 }
@@ -56,6 +57,7 @@ TEST_F(MapPublisherTest, AMapNamesOwnersThatLiveByTheirPlaceAmongTheMembers) {
   ASSERT_EQ(maps_.size(), 1u);
   EXPECT_EQ(map().members(1).incarnation(), 6u);
   EXPECT_EQ(map().members(1).address(), "host:6");
+  EXPECT_EQ(map().members(1).app_http(), "/run/app-6");
   EXPECT_THAT(map().owner(), ElementsAre(0, 1, 2, 2)) << "past the last: none";
   EXPECT_THAT(map().epoch(), ElementsAre(100, 101, 102, 0));
 }

@@ -54,6 +54,7 @@ class Ownership final : public ClusterAdmin {
     MemberId id = 0;
     std::string address = {};    // HOST:PORT for gateways, other members and operators
     std::string unix_path = {};  // the same service on its own host
+    std::string app_http = {};   // where its workers serve the app's HTTP (Member); empty: nowhere
     // For calls to other members by their addresses; nullptr: none.
     std::shared_ptr<const LinkCredentials> credentials = nullptr;
     uint32_t lanes = 1;

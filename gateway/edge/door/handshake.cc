@@ -28,6 +28,7 @@ std::string WriteUpgradeAnswer(const UpgradeAnswer& answer) {
       AcceptOf(answer.key));
   if (!answer.subprotocol.empty()) head += fmt::format("Sec-WebSocket-Protocol: {}\r\n", answer.subprotocol);
   if (!answer.extensions.empty()) head += fmt::format("Sec-WebSocket-Extensions: {}\r\n", answer.extensions);
+  head += answer.more;
   return head += "\r\n";
 }
 

@@ -10,6 +10,7 @@ struct UpgradeAnswer {
   std::string_view key;               // the client's Sec-WebSocket-Key
   std::string_view subprotocol = {};  // to answer with; empty: none
   std::string_view extensions = {};   // the same
+  std::string_view more = {};         // header lines, with their ends
 };
 // The 101, to its empty line.
 std::string WriteUpgradeAnswer(const UpgradeAnswer& answer);

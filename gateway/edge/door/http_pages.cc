@@ -11,6 +11,7 @@ namespace dormouse::edge {
 namespace {
 
 constexpr std::string_view kHealthPath = "/health";
+constexpr std::string_view kLibraryPath = "/dormouse/";
 constexpr std::string_view kMethods = "GET, HEAD, OPTIONS";
 constexpr std::string_view kHealthMethods = "GET, HEAD, POST, OPTIONS";
 
@@ -46,6 +47,12 @@ HttpReply HttpPages::Answer(const HttpRequest& request) {
   }
   if (is_options) return Options(request);
   return IsGet(request) ? Get(request) : MethodNotAllowed(kMethods);
+}
+
+bool HttpPages::IsNotForApp(const HttpRequest& request) const {
+  const std::string_view path = request.path;
+  if (path == kHealthPath || path == "*" || path.starts_with(kLibraryPath)) return true;
+  return path != "/" && router_->Find(path).result != Router::Result::kUnknownPath;
 }
 
 // Load balancers ask so whether anybody is there (HAProxy's option httpchk), with any path.

@@ -20,6 +20,9 @@ class HttpPages {
   // Whether a request with these is to open a WebSocket; else it is for Answer.
   static bool WantsWebSocket(const HttpRequest& request);
   HttpReply Answer(const HttpRequest& request);
+  // Whether it is answered here even where there is an app: /health, the client library, and what routes of
+  // hub classes say to requests that open no WebSocket. The rest, the page at / included, is the app's then.
+  bool IsNotForApp(const HttpRequest& request) const;
 
  private:
   HttpReply Options(const HttpRequest& request);

@@ -4,8 +4,8 @@
 
 #include <algorithm>
 #include <utility>
-#include <variant>
 
+#include "common/clock.h"
 #include "gateway/edge/door/replies.h"
 
 namespace dormouse::edge {
@@ -32,7 +32,8 @@ HttpServer::HttpServer(Config config, struct ev_loop* loop, const Router* router
       address_limit_(config_.max_connections_per_address),
       listener_(loop,
                 [this](int fd, const IpAddress& peer, bool crowded) { return OnAccept(fd, peer, crowded); }),
-      front_door_(loop, {.deadline_ms = config_.handshake_timeout_ms, .max_visitors = MaxVisitors()}, this) {}
+      front_door_(loop, {.deadline_ms = config_.handshake_timeout_ms, .max_visitors = MaxVisitors()}, this),
+      app_(config_.app, loop, &front_door_, this, metrics) {}
 
 std::string HttpServer::Start(StatekeeperLinks* links) {
   if (config_.hub_view) {
@@ -41,15 +42,17 @@ std::string HttpServer::Start(StatekeeperLinks* links) {
   return listener_.Listen(config_.listen, Listener::Sharing::kShared, "--listen");
 }
 
-void HttpServer::Stop() {
+void HttpServer::Stop(int64_t window_ms) {
   stopping_ = true;
   listener_.Stop();
+  app_.EndBy(SteadyMs() + window_ms);
 }
 
 void HttpServer::Change(const Config& changed) {
   config_.proxies = changed.proxies;
   config_.max_connections = changed.max_connections;
   policy_.Change(changed.upgrades);
+  app_.set_timeout_ms(changed.app.timeout_ms);
   address_limit_.set_limit(changed.max_connections_per_address);
   front_door_.set_deadline_ms(changed.handshake_timeout_ms);
   if (hub_view_.has_value()) hub_view_->set_origins(changed.upgrades.origins);
@@ -93,18 +96,52 @@ std::optional<HttpReply> HttpServer::OnRequest(const HttpRequest& request, const
   }
   if (hub_view_.has_value() && HubView::Concerns(request)) return hub_view_->OnRequest(request, visit);
   if (HttpPages::WantsWebSocket(request)) return OnUpgrade(request, visit, client);
+  if (app_.exists() && !pages_.IsNotForApp(request)) return OnAppRequest(request, visit, client);
   return pages_.Answer(request);
+}
+
+UpgradePolicy::State HttpServer::StateFor(const FrontDoor::Visit& visit, size_t app_requests) const {
+  const size_t held = handler_->connections() + app_requests;
+  return {.is_stopping = stopping_,
+          .is_full = visit.crowded || (config_.max_connections != 0 && held >= config_.max_connections)};
+}
+
+HttpReply HttpServer::Refused(UpgradeRefusal refusal) {
+  if (refusal.cause.has_value()) metrics_->Refused(*refusal.cause);
+  return std::move(refusal.reply);
 }
 
 std::optional<HttpReply> HttpServer::OnUpgrade(const HttpRequest& request, const FrontDoor::Visit& visit,
                                                const IpAddress& client) {
-  const bool is_full =
-      visit.crowded || (config_.max_connections != 0 && handler_->connections() >= config_.max_connections);
-  auto judged = policy_.Judge(request, client, {.is_stopping = stopping_, .is_full = is_full});
-  if (auto* refusal = std::get_if<UpgradeRefusal>(&judged)) {
-    if (refusal->cause.has_value()) metrics_->Refused(*refusal->cause);
-    return std::move(refusal->reply);
+  const UpgradePolicy::State state = StateFor(visit, app_.size());
+  if (!app_.exists() || router_->Find(request.path).result != Router::Result::kUnknownPath)
+    return Open(policy_.Judge(request, client, state), visit);
+  if (auto refusal = policy_.JudgeForApp(request, state)) return Refused(std::move(*refusal));
+  return app_.PassOn(Exchange::Kind::kSocket, request, visit, client, config_.proxies.Contains(visit.peer));
+}
+
+std::optional<HttpReply> HttpServer::OnAppSocket(const HttpRequest& request, const FrontDoor::Visit& visit,
+                                                 const IpAddress& client, const AppSocket& socket) {
+  // This request is not one more.
+  return Open(policy_.Judge(request, client, StateFor(visit, app_.size() - 1), socket), visit);
+}
+
+std::optional<HttpReply> HttpServer::OnAppRequest(const HttpRequest& request, const FrontDoor::Visit& visit,
+                                                  const IpAddress& client) {
+  const UpgradePolicy::State state = StateFor(visit, app_.size());
+  if (state.is_stopping) {
+    return Refused(
+        {Busy("This gateway is stopping; try again to reach another.\n"), RefusalCause::kStopping});
   }
+  if (state.is_full) {
+    return Refused({Busy("This gateway is full; try again to reach another.\n"), RefusalCause::kFull});
+  }
+  return app_.PassOn(Exchange::Kind::kRequest, request, visit, client, config_.proxies.Contains(visit.peer));
+}
+
+std::optional<HttpReply> HttpServer::Open(std::variant<Upgrade, UpgradeRefusal> judged,
+                                          const FrontDoor::Visit& visit) {
+  if (auto* refusal = std::get_if<UpgradeRefusal>(&judged)) return Refused(std::move(*refusal));
   return handler_->OnUpgrade(std::get<Upgrade>(std::move(judged)), visit);
 }
 

@@ -12,10 +12,14 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
 
 #include "common/http/address_limit.h"
 #include "common/http/front_door.h"
 #include "common/http/listener.h"
+#include "gateway/edge/app/app_proxy.h"
 #include "gateway/edge/door/http_pages.h"
 #include "gateway/edge/door/hub_view.h"
 #include "gateway/edge/door/router.h"
@@ -26,7 +30,7 @@
 
 namespace dormouse::edge {
 
-class HttpServer : private FrontDoor::Handler {
+class HttpServer : private FrontDoor::Handler, private AppProxy::Door {
  public:
   struct Config {
     std::string listen;            // HOST:PORT
@@ -38,6 +42,7 @@ class HttpServer : private FrontDoor::Handler {
     bool proxy_protocol = false;   // what they send begins with a PROXY header
     uint32_t max_connections = 0;  // 0: as many as there are descriptors
     uint32_t max_connections_per_address = 0;
+    AppProxy::Config app = {};
     bool hub_view = false;  // whether it says how hubs live: hub_view.h
   };
   // Who has the WebSockets.
@@ -56,10 +61,14 @@ class HttpServer : private FrontDoor::Handler {
 
   // Listens; an empty string, or a sentence about what is wrong. `links` outlives this.
   std::string Start(StatekeeperLinks* links);
-  // Accepts nobody any more; who is on his way is told to go elsewhere.
-  void Stop();
+  // Accepts nobody any more; who is on his way is told to go elsewhere. The app's answers may take the time
+  // of `window_ms`.
+  void Stop(int64_t window_ms);
   bool listening() const { return listener_.listening(); }
   int port() const { return listener_.port(); }
+  // Where the app is served: AppAddresses.
+  void SetAppAddresses(std::vector<std::string> addresses) { app_.SetAddresses(std::move(addresses)); }
+  size_t app_requests() const { return app_.size(); }
   // Takes over what may change: all but where it listens, its files, tokens, and how proxies speak.
   void Change(const Config& changed);
 
@@ -68,7 +77,16 @@ class HttpServer : private FrontDoor::Handler {
   std::optional<HttpReply> TakeSeat(const IpAddress& client, AddressLimit::Seat* seat);
   std::optional<HttpReply> OnUpgrade(const HttpRequest& request, const FrontDoor::Visit& visit,
                                      const IpAddress& client);
+  std::optional<HttpReply> OnAppRequest(const HttpRequest& request, const FrontDoor::Visit& visit,
+                                        const IpAddress& client);
+  // How it stands for one more; `app_requests`: those under way besides.
+  UpgradePolicy::State StateFor(const FrontDoor::Visit& visit, size_t app_requests) const;
+  HttpReply Refused(UpgradeRefusal refusal);
+  std::optional<HttpReply> Open(std::variant<Upgrade, UpgradeRefusal> judged, const FrontDoor::Visit& visit);
 
+  // AppProxy::Door
+  std::optional<HttpReply> OnAppSocket(const HttpRequest& request, const FrontDoor::Visit& visit,
+                                       const IpAddress& client, const AppSocket& socket) override;
   // FrontDoor::Handler
   std::optional<HttpReply> OnRequest(const HttpRequest& request, const FrontDoor::Visit& visit) override;
   std::optional<HttpReply> OnProxied(const IpAddress& client, AddressLimit::Seat* seat) override;
@@ -88,6 +106,7 @@ class HttpServer : private FrontDoor::Handler {
   AddressLimit address_limit_;
   Listener listener_;
   FrontDoor front_door_;
+  AppProxy app_;
   std::optional<HubView> hub_view_;  // where it is wanted, from Start on
 };
 

@@ -30,12 +30,13 @@ void SetIdentity(const TokenClaims& claims, link::Identity* identity) {
 }  // namespace
 
 std::string MakeOpenRequest(const HttpRequest& request, const IpAddress& client, std::string_view subprotocol,
-                            const TokenClaims* claims) {
+                            const TokenClaims* claims, std::string_view reservation) {
   link::OpenRequest open;
   open.set_path(AsUtf8(request.path));
   open.set_query(AsUtf8(request.query));
   open.set_remote_address(client.ToString());
   open.set_subprotocol(std::string(subprotocol));
+  open.set_reservation(AsUtf8(reservation));
   // Not what proxies add, or clients pretend that they do (X-Forwarded-For and its like): `client` is what
   // can be believed of that.
   for (const char* name : {"origin", "user-agent"}) {

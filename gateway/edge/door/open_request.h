@@ -10,8 +10,9 @@
 
 namespace dormouse::edge {
 
-// `claims`: of the token that was checked; nullptr: none was asked for. Serialized.
+// `claims`: of the token that was checked; nullptr: none was asked for. `reservation`: of the app, if that
+// has said which hub it is. Serialized.
 std::string MakeOpenRequest(const HttpRequest& request, const IpAddress& client, std::string_view subprotocol,
-                            const TokenClaims* claims);
+                            const TokenClaims* claims, std::string_view reservation = {});
 
 }  // namespace dormouse::edge

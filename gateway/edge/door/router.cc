@@ -33,6 +33,7 @@ void Router::SetProfiles(const std::vector<link::ClassProfile>& profiles) {
   exact_.clear();
   prefixes_.clear();
   routes_.clear();
+  listed_.clear();
   for (const link::ClassProfile& profile : profiles) {
     std::unique_ptr<HubClassEdge>& hub_class = classes_[profile.name()];
     if (hub_class == nullptr) {
@@ -40,6 +41,7 @@ void Router::SetProfiles(const std::vector<link::ClassProfile>& profiles) {
     } else {
       hub_class->Replace(profile);
     }
+    listed_.insert(profile.name());
     for (const link::Route& route : profile.routes()) {
       std::string_view path = route.path();
       routes_[profile.name()].emplace_back(path);
@@ -66,6 +68,13 @@ Router::Match Router::Find(std::string_view path) const {
   const std::optional<std::string> name = PercentDecode(path.substr(name_at));
   if (!name.has_value() || !IsValidHubName(*name)) return {.result = Result::kBadName};
   return {Result::kFound, it->second.hub_class, it->second.hub_class->name() + "/" + *name};
+}
+
+Router::Match Router::FindHub(std::string_view hub_class, std::string_view hub_name) const {
+  if (!listed_.contains(hub_class)) return {};
+  if (!IsValidHubName(hub_name)) return {.result = Result::kBadName};
+  const HubClassEdge* const found = classes_.find(hub_class)->second.get();
+  return {Result::kFound, found, found->name() + "/" + std::string(hub_name)};
 }
 
 }  // namespace dormouse::edge

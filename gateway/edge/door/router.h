@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,6 +33,8 @@ class Router {
   };
   // `path`: as written in the request, percent-encoded.
   Match Find(std::string_view path) const;
+  // A hub by its name; kUnknownPath: there is no such class, now.
+  Match FindHub(std::string_view hub_class, std::string_view hub_name) const;
 
  private:
   struct Target {
@@ -40,7 +43,8 @@ class Router {
   };
 
   Routes routes_;
-  std::map<std::string, std::unique_ptr<HubClassEdge>> classes_;
+  std::map<std::string, std::unique_ptr<HubClassEdge>, std::less<>> classes_;
+  std::set<std::string, std::less<>> listed_;            // classes that are in the profiles now
   std::map<std::string, Target, std::less<>> exact_;     // "/ws"
   std::map<std::string, Target, std::less<>> prefixes_;  // "/ws/", of "/ws/{name}"
   std::string description_ = "no path yet";

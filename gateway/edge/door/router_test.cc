@@ -63,6 +63,18 @@ TEST_F(RouterTest, SaysInOneOrderWhatThereIs) {
   EXPECT_EQ(router.Describe(), "no path yet");
 }
 
+TEST_F(RouterTest, FindsHubsOfClassesThatAreThereByName) {
+  const Router::Match match = router.FindHub("echo", "a.b");
+  EXPECT_EQ(match.result, Result::kFound);
+  EXPECT_EQ(match.hub, "echo/a.b");
+  EXPECT_EQ(match.hub_class, router.Find("/websocket").hub_class);
+  EXPECT_EQ(router.FindHub("echo", "a b").result, Result::kBadName);
+  EXPECT_EQ(router.FindHub("nothing", "a").result, Result::kUnknownPath);
+  router.SetProfiles({Profile("signal", {})});
+  EXPECT_EQ(router.FindHub("signal", "a").result, Result::kFound) << "without a route";
+  EXPECT_EQ(router.FindHub("echo", "a").result, Result::kUnknownPath) << "it has left";
+}
+
 TEST_F(RouterTest, NewProfilesReplaceRulesOfTheSameClass) {
   const HubClassEdge* signal = router.Find("/ws").hub_class;
   link::ClassProfile changed = Profile("signal", {{"/other", "x"}});

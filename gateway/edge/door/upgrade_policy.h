@@ -13,6 +13,8 @@
 #include "common/http/http_reply.h"
 #include "common/http/http_request.h"
 #include "common/http/ip_address.h"
+#include "gateway/edge/app/app_heads.h"
+#include "gateway/edge/door/offered_protocols.h"
 #include "gateway/edge/door/origin_list.h"
 #include "gateway/edge/door/router.h"
 #include "gateway/edge/metrics/gateway_metrics.h"
@@ -55,7 +57,23 @@ class UpgradePolicy {
   std::variant<Upgrade, UpgradeRefusal> Judge(const HttpRequest& request, const IpAddress& client,
                                               State state) const;
 
+  // Of a path that no route takes: whether the app may be asked. Then, with what it says, the rest.
+  std::optional<UpgradeRefusal> JudgeForApp(const HttpRequest& request, State state) const;
+  std::variant<Upgrade, UpgradeRefusal> Judge(const HttpRequest& request, const IpAddress& client,
+                                              State state, const AppSocket& socket) const;
+
  private:
+  // Who may come in, to whatever hub.
+  struct Entry {
+    OfferedProtocols protocols;
+    std::optional<TokenClaims> claims;
+  };
+  std::optional<UpgradeRefusal> RefuseNow(State state) const;
+  std::variant<Entry, UpgradeRefusal> JudgeEntry(const HttpRequest& request, State state) const;
+  // `socket`: nullptr: a route has led there.
+  std::variant<Upgrade, UpgradeRefusal> Open(const HttpRequest& request, const IpAddress& client, Entry entry,
+                                             Router::Match match, const AppSocket* socket) const;
+
   const Router* const router_;
   Config config_;
 };

@@ -104,5 +104,55 @@ TEST_F(EdgeAnswersTest, HeartbeatsInBinaryFramesAreHeartbeatsWhereTheClassSaysSo
   EXPECT_EQ(links_->WaitForEvent(1).payload, "\xff{\"type\":\"heartbeat\"}");
 }
 
+TEST_F(EdgeAnswersTest, AHubCanHaveAFrameAnsweredOnOneConnection) {
+  EdgeServer::Config config;
+  config.http.upgrades.compression = true;
+  Start("", config);
+  TestClient client = Open();
+  TestClient other = Open();
+  const uint64_t connection = links_->WaitForEvent(0).connection;
+  DeliverAutoResponse(connection, "ping", "pong");
+  DeliverText({connection}, "set");
+  EXPECT_EQ(client.ReadMessage(), "set");
+  client.SendText("ping");
+  EXPECT_EQ(client.ReadMessage(), "pong");
+  client.Send(TestClient::kText, "pi", false);
+  client.Send(TestClient::kContinuation, "ng");
+  EXPECT_EQ(client.ReadMessage(), "pong");
+  client.SendText("ping?");
+  EXPECT_EQ(links_->WaitForEvent(2).payload, "ping?") << "nothing before it went to the hub";
+  client.Send(TestClient::kBinary, "ping");
+  EXPECT_EQ(links_->WaitForEvent(3).payload, "ping");
+  other.SendText("ping");
+  EXPECT_NE(links_->WaitForEvent(4).connection, connection);
+  EXPECT_EQ(metrics_->auto_responses->Value(), 2);
+
+  DeliverAutoResponse(connection, "ping", "another");
+  DeliverText({connection}, "set");
+  EXPECT_EQ(client.ReadMessage(), "set");
+  client.SendText("ping");
+  EXPECT_EQ(client.ReadMessage(), "another");
+  DeliverAutoResponse(connection, "", "");
+  DeliverText({connection}, "removed");
+  EXPECT_EQ(client.ReadMessage(), "removed");
+  client.SendText("ping");
+  EXPECT_EQ(links_->WaitForEvent(5).payload, "ping");
+}
+
+TEST_F(EdgeAnswersTest, AFrameThatTheEdgeAnswersIsSeen) {
+  Start();
+  TestClient client = Open();
+  const FakeLinks::Event open = links_->WaitForEvent(0);
+  DeliverAutoResponse(open.connection, "ping", "pong");
+  DeliverText({open.connection}, "set");
+  EXPECT_EQ(client.ReadMessage(), "set");
+  while (WallMs() <= open.last_seen_ms + 1) {  // until a later time can be told from it
+  }
+  client.SendText("ping");
+  EXPECT_EQ(client.ReadMessage(), "pong");
+  client.Abort();
+  EXPECT_GT(links_->WaitForKind(EventKind::kClose, 1).last_seen_ms, open.last_seen_ms);
+}
+
 }  // namespace
 }  // namespace dormouse::edge

@@ -225,8 +225,13 @@ void Inbound::OnText(Connection* connection, std::string_view message, bool bina
   const EdgeRules& rules = connection->hub_class->rules();
   // Who has not been let in hears of the hub alone what he may do.
   std::optional<std::string> answer;
-  if (connection->admission_deadline_ms == 0 && (!binary || rules.binary_is_text())) {
-    answer = rules.AutoResponse(message, [&] { return Values(*connection); });
+  if (connection->admission_deadline_ms == 0) {
+    const std::string* reply = binary ? nullptr : connection->answer.ReplyTo(message);
+    if (reply != nullptr) {
+      answer = *reply;
+    } else if (!binary || rules.binary_is_text()) {
+      answer = rules.AutoResponse(message, [&] { return Values(*connection); });
+    }
   }
   if (answer.has_value()) {
     parts_.metrics->auto_responses->Increment();

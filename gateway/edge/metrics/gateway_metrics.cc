@@ -21,6 +21,10 @@ constexpr std::array<const char*, kCloseCauses> kCloseCauseNames = {
 constexpr std::array<const char*, kRefusalCauses> kRefusalCauseNames = {
     "token", "origin", "address_limit", "full", "proxy_header", "stopping", "not_ready"};
 
+constexpr std::array<const char*, kAppFailures> kAppFailureNames = {
+    "no_worker",   "worker_gone", "worker_slow", "bad_answer",
+    "client_gone", "client_slow", "bad_request", "stopping"};
+
 // One counter per cause, so that each is there from the start, at zero.
 template <size_t kCount>
 std::array<prometheus::Counter*, kCount> CountersByReason(prometheus::Registry* registry,
@@ -52,6 +56,7 @@ GatewayMetrics::GatewayMetrics(prometheus::Registry* registry)
       replay_buffer_bytes(
           Gauge(registry, "dormouse_replay_buffer_bytes",
                 "Memory for events that are not settled; a lane's part is bounded by replay-buffer")),
+      app_requests(Gauge(registry, "dormouse_app_requests", "HTTP requests that the app is answering")),
       opened(Counter(registry, "dormouse_connections_opened_total", "WebSockets opened")),
       handshake_timeouts(Counter(registry, "dormouse_handshake_timeouts_total",
                                  "Requests that did not come in time, or before so many others that a "
@@ -99,6 +104,12 @@ GatewayMetrics::GatewayMetrics(prometheus::Registry* registry)
                                  "Clients that were not let in; not_ready: no statekeeper yet; proxy_header: "
                                  "connections of trusted-proxies that did not begin as proxy-protocol asks",
                                  kRefusalCauseNames)),
+      app_failures_(CountersByReason(
+          registry, "dormouse_app_failures_total",
+          "Requests that the app did not answer, or not to the end; no_worker: none takes requests, "
+          "worker_gone: it ended before its answer did, worker_slow, client_slow: over app-timeout, "
+          "client_gone: who asked did not wait, and nothing is wrong here",
+          kAppFailureNames)),
       http_responses_(&prometheus::BuildCounter()
                            .Name("dormouse_http_responses_total")
                            .Help("Requests answered that did not become WebSockets")

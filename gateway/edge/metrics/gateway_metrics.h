@@ -45,6 +45,19 @@ enum class RefusalCause : uint8_t {
 };
 inline constexpr size_t kRefusalCauses = 7;
 
+// Why a request to the app got no answer, or not the whole of one.
+enum class AppFailure : uint8_t {
+  kNoWorker,      // none takes requests
+  kWorkerGone,    // it ended the connection
+  kWorkerSlow,    // it says nothing, or takes nothing, for too long
+  kBadAnswer,     // what it says cannot be passed on
+  kClientGone,    // or it has not sent what it announced
+  kClientSlow,    // it sends nothing, or takes nothing, for too long
+  kBadRequest,    // its body is broken
+  kGatewayStops,  // and has waited for it for as long as it may
+};
+inline constexpr size_t kAppFailures = 8;
+
 class GatewayMetrics {
  public:
   explicit GatewayMetrics(prometheus::Registry* registry);
@@ -57,6 +70,7 @@ class GatewayMetrics {
   prometheus::Gauge* outbound_buffer_bytes;
   prometheus::Gauge* events_unsettled;
   prometheus::Gauge* replay_buffer_bytes;
+  prometheus::Gauge* app_requests;
   prometheus::Counter* opened;
   prometheus::Counter* handshake_timeouts;
   prometheus::Counter* accepts_crowded;
@@ -76,11 +90,13 @@ class GatewayMetrics {
 
   void Closed(CloseCause cause) { closes_[static_cast<size_t>(cause)]->Increment(); }
   void Refused(RefusalCause cause) { refusals_[static_cast<size_t>(cause)]->Increment(); }
+  void AppFailed(AppFailure failure) { app_failures_[static_cast<size_t>(failure)]->Increment(); }
   void HttpResponse(int status);
 
  private:
   std::array<prometheus::Counter*, kCloseCauses> closes_;
   std::array<prometheus::Counter*, kRefusalCauses> refusals_;
+  std::array<prometheus::Counter*, kAppFailures> app_failures_;
   prometheus::Family<prometheus::Counter>* http_responses_;
 };
 

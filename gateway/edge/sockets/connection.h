@@ -20,6 +20,7 @@
 #include "gateway/edge/frames/frame_reader.h"
 #include "gateway/edge/rules/rate_limit_violations.h"
 #include "gateway/edge/rules/rate_limiter.h"
+#include "gateway/edge/rules/socket_answers.h"
 
 namespace dormouse::edge {
 
@@ -56,6 +57,7 @@ struct Connection : TimerNode, SocketWatcher {
   std::unique_ptr<OutboundQueue> outbound_queue;  // present while a write waits
   std::unique_ptr<Unconfirmed> unconfirmed;  // present while its client may not have all that was written
   std::unique_ptr<RateLimitViolations> rate_violations;  // present from the first message that was refused
+  SocketAnswers::Answer answer;                          // that its hub has asked for
   uint8_t deflate_window_bits = 0;  // its messages may be compressed with that window; 0: not at all
   uint8_t pending_answers = 0;      // of the edge, since `outbound_queue` was empty last
 

@@ -126,6 +126,14 @@ class EdgeServerTest : public testing::Test {
     links_->Deliver(
         {.kind = DeliveryKind::kAdmit, .cause = {}, .recipients = {&recipient, 1}, .payload = role});
   }
+  void DeliverAutoResponse(uint64_t connection, std::string_view request, std::string_view reply) {
+    const Recipient recipient{connection, {}};
+    const std::string payload = AutoResponsePayload({request, reply});
+    links_->Deliver({.kind = DeliveryKind::kAutoResponse,
+                     .cause = {},
+                     .recipients = {&recipient, 1},
+                     .payload = payload});
+  }
   // A delivery of kind close.
   void DeliverClose(uint64_t connection, uint16_t code, std::string_view reason) {
     const Recipient recipient{connection, {}};

@@ -90,6 +90,14 @@ std::string TestClient::ReadHead() {
   return head;
 }
 
+std::string TestClient::Read(size_t size) {
+  while (unread_.size() < size && Fill()) {
+  }
+  std::string bytes = unread_.substr(0, size);
+  unread_.erase(0, size);
+  return bytes;
+}
+
 std::string TestClient::ReadRest() {
   while (Fill()) {
   }

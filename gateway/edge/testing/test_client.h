@@ -22,6 +22,8 @@ class TestClient {
 
   // `receive_buffer`: SO_RCVBUF, 0 for the system's default. `from`: an address of 127.0.0.0/8.
   explicit TestClient(int port, int receive_buffer = 0, const char* from = "127.0.0.1");
+  // Takes a socket that is connected already, whoever is at its other end.
+  static TestClient Of(int fd) { return TestClient(fd, Connected{}); }
   ~TestClient();
   TestClient(TestClient&& other) noexcept : fd_(other.fd_), unread_(std::move(other.unread_)) {
     other.fd_ = -1;
@@ -33,6 +35,8 @@ class TestClient {
   // Opens a WebSocket; the response's head ("" when the server closed).
   std::string Upgrade(std::string_view path, std::string_view more_headers = "");
   std::string ReadHead();
+  // So many bytes; fewer where the other end closes.
+  std::string Read(size_t size);
   // All that comes until the server ends the connection.
   std::string ReadRest();
   // Sends a GET; the whole response, up to the server's closing.
@@ -57,6 +61,8 @@ class TestClient {
   void Abort();                  // resets the connection
 
  private:
+  struct Connected {};
+  TestClient(int fd, Connected) : fd_(fd) {}
   bool Fill();
   int fd_;
   std::string unread_;

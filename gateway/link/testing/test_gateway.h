@@ -90,10 +90,11 @@ class TestGateway : private StatekeeperLinks::Edge {
   Facts facts;
   // Instead of recording deliveries; set before traffic starts.
   std::function<void(const DeliveryView&)> on_delivery;
-  int uncongested_count = 0;            // under facts
-  std::map<std::string, int> settled;   // likewise: how often, by payload
-  std::vector<std::string> unreadable;  // likewise: payloads
-  std::vector<ShardId> forgotten;       // likewise
+  int uncongested_count = 0;                            // under facts
+  std::map<std::string, int> settled;                   // likewise: how often, by payload
+  std::vector<std::string> unreadable;                  // likewise: payloads
+  std::vector<ShardId> forgotten;                       // likewise
+  std::vector<std::vector<std::string>> app_addresses;  // likewise: each time that they changed
 
  private:
   void OnDelivery(const DeliveryView& delivery) override {
@@ -114,6 +115,9 @@ class TestGateway : private StatekeeperLinks::Edge {
   }
   void OnUnreadable(const EventView& event) override {
     facts.Change([&] { unreadable.emplace_back(event.payload); });
+  }
+  void OnAppAddresses(const std::vector<std::string>& addresses) override {
+    facts.Change([&] { app_addresses.push_back(addresses); });
   }
   void OnForgotten(const std::vector<bool>& by_shard) override {
     facts.Change([&] {

@@ -51,6 +51,7 @@ std::string PrintMember(const Member& member) {
   record.set_incarnation(member.id);
   record.set_address(member.address);
   record.set_unix_path(member.unix_path);
+  record.set_app_http(member.app_http);
   record.set_version(member.version);
   record.set_lanes(member.lanes);
   record.set_state(Print(member.state));
@@ -69,6 +70,7 @@ std::optional<Member> ParseMember(const MemberEntry& entry) {
   member.id = record.incarnation();
   member.address = record.address();
   member.unix_path = record.unix_path();
+  member.app_http = record.app_http();
   member.version = record.version();
   member.lanes = record.lanes();
   member.state = Parse(record.state());

@@ -33,6 +33,7 @@ struct Member {
   MemberId id = 0;
   std::string address;    // HOST:PORT
   std::string unix_path;  // the same service on its own host
+  std::string app_http;   // where its workers serve the app's HTTP: a unix socket's path; empty: nowhere
   std::string version;
   uint32_t lanes = 1;
   MemberState state = MemberState::kJoining;

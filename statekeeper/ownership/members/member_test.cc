@@ -12,6 +12,7 @@ TEST(Member, IsReadAsItWasWritten) {
   member.unreachable = {5, 6};
   member.address = "host:1";
   member.unix_path = "/x";
+  member.app_http = "/y";
   member.version = "1.2";
   member.lanes = 3;
   for (const MemberState state : {MemberState::kJoining, MemberState::kServing, MemberState::kDraining}) {

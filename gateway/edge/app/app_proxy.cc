@@ -1,0 +1,135 @@
+#include "gateway/edge/app/app_proxy.h"
+
+#include <utility>
+
+#include "common/clock.h"
+
+namespace dormouse::edge {
+namespace {
+
+constexpr int64_t kTickMs = 64;
+constexpr size_t kSlots = 1'024;
+
+HttpReply Later(int status, std::string body) {
+  return {.status = status, .body = std::move(body), .headers = {{"Retry-After", "1"}}};
+}
+
+HttpReply ReplyTo(AppFailure failure) {
+  switch (failure) {
+    case AppFailure::kBadRequest:
+      return {.status = 400, .body = "The request's body is not in chunks as Transfer-Encoding says.\n"};
+    case AppFailure::kClientSlow:
+      return {.status = 408, .body = "The request's body did not come in time; send it without pauses.\n"};
+    case AppFailure::kWorkerSlow:
+      return {.status = 504, .body = "The app did not answer in time (--app-timeout).\n"};
+    case AppFailure::kBadAnswer:
+      return {.status = 502, .body = "What the app answered is no HTTP that can be passed on.\n"};
+    case AppFailure::kGatewayStops:
+      return Later(503, "This gateway is stopping; try again to reach another.\n");
+    case AppFailure::kNoWorker:
+      return Later(503, "No worker of the app takes requests now; try again in a second.\n");
+    case AppFailure::kWorkerGone:
+    case AppFailure::kClientGone:  // is not answered
+      break;
+  }
+  return {.status = 502,
+          .body =
+              "The app's worker ended before it answered; whether it did what was asked is "
+              "not known.\n"};
+}
+
+}  // namespace
+
+AppProxy::AppProxy(Config config, struct ev_loop* loop, FrontDoor* front_door, Door* door,
+                   GatewayMetrics* metrics)
+    : config_(config),
+      loop_(loop),
+      front_door_(front_door),
+      door_(door),
+      metrics_(metrics),
+      timers_(loop, kTickMs, kSlots, [this](TimerNode* node) { OnTimer(static_cast<Exchange*>(node)); }) {}
+
+std::optional<HttpReply> AppProxy::PassOn(Exchange::Kind kind, const HttpRequest& request,
+                                          const FrontDoor::Visit& visit, const IpAddress& client,
+                                          bool by_proxy) {
+  const int worker = addresses_.Connect();
+  if (worker < 0) {
+    metrics_->AppFailed(AppFailure::kNoWorker);
+    return ReplyTo(AppFailure::kNoWorker);
+  }
+  const bool to_socket = kind == Exchange::Kind::kSocket;
+  auto exchange = std::make_unique<Exchange>(
+      loop_, static_cast<Exchange::Owner*>(this), kind, request,
+      Exchange::Client{visit.fd, visit.seat, visit.peer, client, visit.crowded}, worker,
+      WriteAppRequest(request, HttpBody::Of(request), {client.ToString(), by_proxy}, to_socket));
+  if (to_socket) exchange->KeepRequest(visit.head);
+  if (!exchange->Start(visit.rest)) {
+    Exchange::Leaving leaving = exchange->ReleaseClient();
+    *visit.seat = std::move(leaving.seat);
+    metrics_->AppFailed(AppFailure::kBadRequest);
+    return ReplyTo(AppFailure::kBadRequest);
+  }
+  Exchange* const started = exchange.get();
+  exchanges_.emplace(started, std::move(exchange));
+  metrics_->app_requests->Set(static_cast<double>(size()));
+  OnTimer(started);
+  return std::nullopt;
+}
+
+void AppProxy::OnTimer(Exchange* exchange) {
+  const int64_t next_ms = exchange->CheckTime({.timeout_ms = config_.timeout_ms,
+                                               .half_closed_ms = config_.half_closed_ms,
+                                               .deadline_ms = deadline_ms_},
+                                              SteadyMs());
+  if (next_ms != 0) timers_.Schedule(exchange, next_ms);
+}
+
+void AppProxy::EndBy(int64_t deadline_ms) {
+  deadline_ms_ = deadline_ms;
+  for (const auto& [exchange, owned] : exchanges_) timers_.Schedule(exchange, SteadyMs());
+}
+
+// --- How exchanges end.
+
+void AppProxy::OnAnswered(Exchange* exchange) {
+  Exchange::Leaving client = exchange->ReleaseClient();
+  Remove(exchange);
+  front_door_->SeeOut(client.fd, std::move(client.seat));
+}
+
+void AppProxy::OnFailed(Exchange* exchange, AppFailure failure) {
+  metrics_->AppFailed(failure);
+  const bool with_body = !exchange->is_head();
+  Exchange::Leaving client = exchange->ReleaseClient();
+  Remove(exchange);
+  front_door_->Finish(client.fd, std::move(client.seat), ReplyTo(failure), with_body);
+}
+
+void AppProxy::OnBroken(Exchange* exchange, AppFailure failure) {
+  metrics_->AppFailed(failure);
+  exchange->ResetClient();
+  Remove(exchange);
+}
+
+void AppProxy::Remove(Exchange* exchange) {
+  exchanges_.erase(exchange);
+  metrics_->app_requests->Set(static_cast<double>(size()));
+}
+
+bool AppProxy::OnSocketAnswer(Exchange* exchange, const HttpResponse& answer) {
+  const std::optional<AppSocket> socket = ReadAppSocket(answer);
+  if (!socket.has_value()) return false;
+  HttpRequest request;
+  HttpReply reply;
+  ParseHttpRequest(exchange->request_head(), &request, &reply);  // as it was before
+  Exchange::Leaving client = exchange->ReleaseClient();
+  const FrontDoor::Visit visit{client.fd,           exchange->peer(),         &client.seat,
+                               exchange->crowded(), exchange->request_head(), exchange->rest()};
+  const std::optional<HttpReply> refusal =
+      door_->OnAppSocket(request, visit, exchange->client_address(), *socket);
+  Remove(exchange);
+  if (refusal.has_value()) front_door_->Finish(client.fd, std::move(client.seat), *refusal);
+  return true;
+}
+
+}  // namespace dormouse::edge
