@@ -235,6 +235,7 @@ int Run(ConfigurationInEffect* in_effect, const RegisterClasses& register_classe
   ownership_config.id = incarnation;
   ownership_config.address = options.advertise.empty() ? options.listen : options.advertise;
   ownership_config.unix_path = unix_path;
+  if (apps.serves_http()) ownership_config.app_http = app_http;
   ownership_config.credentials = credentials;
   ownership_config.lanes = lane_count;
   ownership_config.shard_count = options.shards;

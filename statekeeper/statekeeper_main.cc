@@ -17,10 +17,12 @@ int StatekeeperMain(int argc, char** argv, const RegisterClasses& more) {
           authority = NewTokenAuthority(options, error);
           if (authority == nullptr) return false;
         }
-        classes->Register(NewEchoClass(options));
-        classes->Register(NewSignalClass(options, authority.get()));
+        // An app has the clients' port for itself.
+        const bool alone = options.app.empty();
+        if (alone) classes->Register(NewEchoClass(options));
+        if (alone) classes->Register(NewSignalClass(options, authority.get()));
         if (more != nullptr && !more(options, classes, error)) return false;
-        return classes->Disable(options.disabled_classes, error);
+        return !alone || classes->Disable(options.disabled_classes, error);
       });
 }
 

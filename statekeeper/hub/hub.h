@@ -138,6 +138,12 @@ class Context {
   // (ClassProfile.role_limits); empty: none. May be called again, for another role.
   virtual void Admit(const ConnectionId& connection, std::string_view role = {}) = 0;
 
+  // A text frame of that connection that is exactly `request` is answered with `reply` where its socket is, and is no
+  // event of the hub; it replaces what was there. An empty request: none is. Up to 2,048 bytes each.
+  virtual void SetAutoResponse(const ConnectionId&, std::string_view /*request*/, std::string_view /*reply*/) {
+    throw std::logic_error("nothing is answered at an edge here");
+  }
+
   // Events of this hub that have come and wait for the handler that is running.
   virtual size_t waiting_events() const = 0;
 

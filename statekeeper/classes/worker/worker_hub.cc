@@ -66,6 +66,8 @@ void Apply(Context& context, const worker::Effect& effect) {
     case worker::Effect::kReply:
       return context.Reply(effect.reply());
     case worker::Effect::kAutoResponse:
+      return context.SetAutoResponse(IdOf(effect.auto_response().connection()), effect.auto_response().request(),
+                                     effect.auto_response().reply());
     case worker::Effect::KIND_NOT_SET:
       return;
   }
@@ -172,6 +174,7 @@ void WorkerHub::OnConnect(Context& context, const Connection& connection, const 
   open->set_query(request.query());
   open->set_remote_address(request.remote_address());
   open->set_subprotocol(request.subprotocol());
+  open->set_reservation(request.reservation());
   for (const link::OpenRequest::Header& header : request.headers()) {
     worker::Open::Header* const copy = open->add_headers();
     copy->set_name(header.name());

@@ -14,6 +14,7 @@ namespace {
 constexpr size_t kMaxKey = 1024;
 constexpr size_t kMaxValue = 128u << 10;
 constexpr size_t kMaxTags = 10;
+constexpr size_t kMaxAutoResponse = 2048;
 constexpr size_t kMaxTag = 256;
 // Memory for a message and for each of its recipients, beside the bytes that go to sockets.
 constexpr uint64_t kMessageOverhead = 256;
@@ -163,6 +164,17 @@ void HubContext::AskLastSeen(std::span<const ConnectionId> open) {
 
 void HubContext::Admit(const ConnectionId& connection, std::string_view role) {
   outputs_.push_back({DeliveryKind::kAdmit, {{connection, {}}}, false, std::string(role)});
+}
+
+void HubContext::SetAutoResponse(const ConnectionId& connection, std::string_view request, std::string_view reply) {
+  if (request.size() > kMaxAutoResponse || reply.size() > kMaxAutoResponse)
+    throw std::length_error("an automatic response, and what it answers, have at most 2048 bytes");
+  Look();
+  CountOutput(1, request.size() + reply.size(), 0);
+  outputs_.push_back({DeliveryKind::kAutoResponse,
+                      {{connection, {}}},
+                      false,
+                      AutoResponsePayload({.request = request, .reply = reply})});
 }
 
 std::optional<Connection> HubContext::FindConnection(const ConnectionId& id) {

@@ -20,7 +20,7 @@ const NOT_FORWARDED = new Set(['connection', 'keep-alive', 'transfer-encoding', 
 
 // `handle(request)`: a promise of a Response. Resolves when it serves at `place`, in the stead of whoever did before.
 export async function serve(place, handle, report) {
-  const server = http.createServer({keepAliveTimeout: 60_000, requestTimeout: 0}, (incoming, outgoing) => {
+  const server = http.createServer({keepAliveTimeout: 60_000, requestTimeout: 0, maxHeaderSize: 32 << 10}, (incoming, outgoing) => {
     answer(incoming, outgoing, handle).catch((error) => {
       report(null, error);
       fail(outgoing, 500, 'The Worker threw an exception.');
@@ -30,7 +30,7 @@ export async function serve(place, handle, report) {
   fs.rmSync(temporary, {force: true});
   await new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen(temporary, resolve);
+    server.listen({path: temporary, backlog: 4096}, resolve);
   });
   fs.renameSync(temporary, place);
   return server;
