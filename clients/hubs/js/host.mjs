@@ -48,11 +48,6 @@ async function main() {
   host.use(bundle, manifest.classes ?? []);
   entry = new Entry(bundle, host.env, (context, error) => host.report(context, error));
 
-  let ending = false;
-  host.connect({sockets, lanes, version: manifest.version ?? '', ended: (error) => {
-    if (!ending) stderr(`dormouse: the connection to the statekeeper has ended${error ? `: ${error.message}` : ''}.`);
-    process.exit(ending ? 0 : 1);
-  }});
   redirectConsole((log) => host.log(log));
   process.on('unhandledRejection', (error) => host.report(null, error));
   process.on('uncaughtException', (error) => host.report(null, error));
@@ -60,6 +55,12 @@ async function main() {
   const report = (context, error) => host.report(context, error);
   const server = process.env.DORMOUSE_WORKER_HTTP ?
     await serve(process.env.DORMOUSE_WORKER_HTTP, (request) => entry.fetch(request), report) : null;
+  // Last: who accepts this connection relies on all the rest.
+  let ending = false;
+  host.connect({sockets, lanes, version: manifest.version ?? '', ended: (error) => {
+    if (!ending) stderr(`dormouse: the connection to the statekeeper has ended${error ? `: ${error.message}` : ''}.`);
+    process.exit(ending ? 0 : 1);
+  }});
   startCrons(manifest.crons ?? [], entry, report);
 
   process.on('SIGTERM', () => {

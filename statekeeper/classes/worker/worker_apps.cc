@@ -42,12 +42,12 @@ bool WorkerApps::Register(const Options& options, HubClassRegistry* classes, std
     std::shared_ptr<WorkerApp> next = WorkerApp::New(std::move(config), error);
     if (next == nullptr) return false;
     next->Start();
+    if (!next->AwaitReady(kReadyPatienceMs)) {
+      *error = fmt::format("version {} of app {} does not come up (its worker's output says why){}", manifest->version,
+                           manifest->name, current_ == nullptr ? "" : "; the one before goes on");
+      return false;
+    }
     if (current_ != nullptr) {
-      if (!next->AwaitReady(kReadyPatienceMs)) {
-        *error = fmt::format("version {} of app {} does not come up (its worker's output says why); version {} goes on",
-                             manifest->version, manifest->name, current_->manifest().version);
-        return false;
-      }
       current_->Supersede();
       former_.push_back(std::move(current_));
     }

@@ -10,6 +10,13 @@ import {WaitingReads} from './waiting_reads.mjs';
 
 const ERROR = 3;
 
+// Any that spreads hubs over lanes: the names are random to their last digits.
+function laneFor(hubName, lanes) {
+  let sum = 0;
+  for (let i = Math.max(0, hubName.length - 8); i < hubName.length; ++i) sum = (sum * 31 + hubName.charCodeAt(i)) >>> 0;
+  return sum % lanes;
+}
+
 export class HubHost {
   env = {};
   exports = {};
@@ -18,7 +25,6 @@ export class HubHost {
   waitingReads = null;
   #lanes = [];
   #objects = [];  // of each lane, by key
-  #nextLane = 0;
 
   // The classes that the project has bound, out of what its bundle exports.
   use(bundle, classes) {
@@ -57,9 +63,9 @@ export class HubHost {
     objects.delete(key);
   }
 
-  // An object calls on its own lane, a Worker on each in turn.
+  // An object calls on its own lane. A Worker has a lane for each hub, so that calls of a hub come in their order.
   call(hubClass, hubName, payload) {
-    const lane = currentLife()?.hub.lane ?? this.#lanes[this.#nextLane++ % this.#lanes.length];
+    const lane = currentLife()?.hub.lane ?? this.#lanes[laneFor(hubName, this.#lanes.length)];
     return lane.call(hubClass, hubName, payload);
   }
 

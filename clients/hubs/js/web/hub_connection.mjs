@@ -6,7 +6,7 @@ import {dataOf} from './message_data.mjs';
 import {WebSocket} from './web_socket.mjs';
 
 // The tag of sockets that the object listens to itself: nobody listens any more in the next object.
-export const LIVE_TAG = '\x01live';
+export const LIVE_TAG = '\x02live';
 const NO_STATUS = 1005;
 const LOST = 1006;
 const FAILED = 1011;
