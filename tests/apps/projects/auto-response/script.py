@@ -1,5 +1,8 @@
 """setWebSocketAutoResponse: exact match, for sockets before and after it, asleep, its timestamp, taken back."""
 
+# expected.dormouse.txt: ours is answered at the gateway, which tells the object nothing of it, so
+# getWebSocketAutoResponseTimestamp is always null.
+
 
 async def script(player):
     a = await player.open("a", "/room")
