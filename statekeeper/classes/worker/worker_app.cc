@@ -21,6 +21,7 @@ namespace {
 
 // How long the hubs of a former version may take to end what they have begun.
 constexpr auto kFarewell = std::chrono::seconds(10);
+constexpr char kHttpVariable[] = "DORMOUSE_WORKER_HTTP";
 
 int ListenAt(const std::string& path, std::string* error) {
   sockaddr_un address{};
@@ -52,7 +53,7 @@ std::shared_ptr<WorkerApp> WorkerApp::New(Config config, std::string* error) {
   process.environment = app->manifest().environment;
   process.environment["DORMOUSE_WORKER_SOCKETS"] = app->directory_;
   process.environment["DORMOUSE_WORKER_LANES"] = std::to_string(app->config_.lanes);
-  if (app->manifest().http) process.environment["DORMOUSE_WORKER_HTTP"] = app->config_.http_socket;
+  if (app->manifest().http) process.environment[kHttpVariable] = app->config_.http_socket;
   process.max_memory = app->config_.max_memory;
   app->process_ = std::make_unique<WorkerProcess>(std::move(process));
   return app;
@@ -97,6 +98,9 @@ bool WorkerApp::AwaitReady(int64_t patience_ms) const {
 void WorkerApp::Supersede() {
   const std::lock_guard lock(farewell_mutex_);
   if (farewell_.joinable()) return;
+  superseded_ = true;
+  // One that is started for the hubs that are left must not serve in the stead of the version that is live.
+  process_->Unset(kHttpVariable);
   farewell_ = std::thread([this] {
     std::unique_lock waiting(farewell_mutex_);
     farewell_changed_.wait_for(waiting, kFarewell, [this] { return ended_; });
@@ -116,6 +120,7 @@ void WorkerApp::BeginLane(uint32_t lane, struct ev_loop* loop) {
   config.call_timeout_ms = config_.call_timeout_ms;
   config.caller = config_.caller;
   config.kill = [process = process_.get()](const std::string& why) { process->Kill(why); };
+  config.is_over = [process = process_.get()] { return process->is_stopping(); };
   seat.lane = std::make_shared<WorkerLane>(std::move(config), loop);
 }
 
@@ -127,7 +132,12 @@ void WorkerApp::EndLane(uint32_t lane) {
     if (--seat.users > 0) return;
     ended = std::move(seat.lane);
   }
-  ended->Close();
+  // Another lane may have hubs there still, and a worker ends with the first of its connections.
+  if (superseded_) {
+    ended->Leave();
+  } else {
+    ended->Close();
+  }
 }
 
 std::shared_ptr<WorkerLane> WorkerApp::lane(uint32_t lane) {

@@ -4,6 +4,7 @@
 // Threading: made, started and superseded on the main thread; the rest on each lane's own.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -66,6 +67,7 @@ class WorkerApp {
   std::unique_ptr<WorkerProcess> process_;
   std::mutex mutex_;
   std::vector<Seat> seats_;
+  std::atomic<bool> superseded_{false};
   std::thread farewell_;
   std::mutex farewell_mutex_;
   std::condition_variable farewell_changed_;

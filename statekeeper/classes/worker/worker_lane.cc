@@ -40,7 +40,8 @@ WorkerLane::WorkerLane(Config config, struct ev_loop* loop)
   ev_prepare_init(&turn_end_, &WorkerLane::OnTurnEnd);
   ev_timer_init(&timer_, &WorkerLane::OnTimer, kPingSeconds, kPingSeconds);
   ev_async_init(&answered_, &WorkerLane::OnAnswers);
-  connection_.data = turn_end_.data = timer_.data = answered_.data = this;
+  ev_cleanup_init(&loop_end_, &WorkerLane::OnLoopEnd);
+  connection_.data = turn_end_.data = timer_.data = answered_.data = loop_end_.data = this;
   ev_io_start(loop_, &connection_);
   ev_prepare_start(loop_, &turn_end_);
   ev_async_start(loop_, &answered_);
@@ -63,7 +64,19 @@ void WorkerLane::Close() {
   ev_prepare_stop(loop_, &turn_end_);
   ev_timer_stop(loop_, &timer_);
   ev_async_stop(loop_, &answered_);
+  ev_cleanup_stop(loop_, &loop_end_);
   close(config_.listener);
+}
+
+void WorkerLane::Leave() {
+  if (!IsConnected() && config_.is_over()) return Close();
+  left_ = shared_from_this();
+  ev_cleanup_start(loop_, &loop_end_);
+}
+
+void WorkerLane::OnLoopEnd(struct ev_loop*, ev_cleanup* watcher, int) {
+  const auto self = std::move(static_cast<WorkerLane*>(watcher->data)->left_);
+  self->Close();
 }
 
 // --- The connection.
@@ -137,10 +150,14 @@ void WorkerLane::OnEnd(size_t stream, const std::string& why) {
   }
   suspect_object_ = 0;
   suspects_waiting_.clear();
-  SPDLOG_WARN("lane {} has lost the worker of {} ({}); {} hubs go on in the next one", config_.lane, config_.app, why,
-              lost);
+  const bool over = config_.is_over();
+  if (!over || lost > 0) {
+    SPDLOG_WARN("lane {} has lost the worker of {} ({}); {} hubs go on in the next one", config_.lane, config_.app, why,
+                lost);
+  }
   for (const auto& port : ports) port->Restart();
-  config_.kill("it has closed a connection");
+  if (!over) return config_.kill("it has closed a connection");
+  if (const auto self = std::move(left_); self != nullptr) self->Close();
 }
 
 void WorkerLane::OnTurnEnd(struct ev_loop*, ev_prepare* watcher, int) {

@@ -39,6 +39,7 @@ class WorkerLane : public std::enable_shared_from_this<WorkerLane> {
     int64_t call_timeout_ms = 0;
     HubCaller* caller = nullptr;
     std::function<void(const std::string& why)> kill;  // the worker is of no use
+    std::function<bool()> is_over;                     // no other worker follows the one that there is
   };
   WorkerLane(Config config, struct ev_loop* loop);
   ~WorkerLane();
@@ -47,6 +48,9 @@ class WorkerLane : public std::enable_shared_from_this<WorkerLane> {
 
   // The lane's loop ends.
   void Close();
+  // None of its hubs is left: closes, when there is no worker any more that would end with this connection, or with the
+  // loop.
+  void Leave();
 
   // --- Of hubs. An object's number.
   uint64_t NewObject(std::shared_ptr<HubPort> port, std::string hub);
@@ -70,6 +74,7 @@ class WorkerLane : public std::enable_shared_from_this<WorkerLane> {
   static void OnTurnEnd(struct ev_loop* loop, ev_prepare* watcher, int revents);
   static void OnAnswers(struct ev_loop* loop, ev_async* watcher, int events);
   static void OnTimer(struct ev_loop* loop, ev_timer* timer, int events);
+  static void OnLoopEnd(struct ev_loop* loop, ev_cleanup* watcher, int events);
 
   void Accept();
   bool OnFrame(size_t stream, std::string_view frame);
@@ -96,6 +101,8 @@ class WorkerLane : public std::enable_shared_from_this<WorkerLane> {
   ev_prepare turn_end_;
   ev_timer timer_;
   ev_async answered_;
+  ev_cleanup loop_end_;
+  std::shared_ptr<WorkerLane> left_;  // this, after Leave
 
   // Streams by number: those that have not said what they are, the main one, and those for reads.
   std::unordered_map<size_t, std::unique_ptr<FrameStream>> streams_;

@@ -76,6 +76,16 @@ void WorkerProcess::Stop() {
   changed_.notify_all();
 }
 
+bool WorkerProcess::is_stopping() {
+  const std::lock_guard lock(mutex_);
+  return stopping_;
+}
+
+void WorkerProcess::Unset(const std::string& variable) {
+  const std::lock_guard lock(mutex_);
+  config_.environment.erase(variable);
+}
+
 bool WorkerProcess::Pause(int64_t ms) {
   std::unique_lock lock(mutex_);
   changed_.wait_for(lock, std::chrono::milliseconds(ms), [this] { return stopping_; });

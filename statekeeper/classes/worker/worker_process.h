@@ -40,6 +40,9 @@ class WorkerProcess {
   void Kill(const std::string& why);
   // Ends it, gently at first; none follows. Does not wait.
   void Stop();
+  bool is_stopping();
+  // Processes that are started from now on do not get this variable.
+  void Unset(const std::string& variable);
   // Whether the first process has ended already, so that no good is to be expected of it.
   bool has_failed() const { return ends_ != 0; }
   uint32_t ends() const { return ends_; }
@@ -52,7 +55,7 @@ class WorkerProcess {
   // Sleeps; false: it is to stop.
   bool Pause(int64_t ms);
 
-  const Config config_;
+  Config config_;  // its environment: by mutex_
   std::mutex mutex_;
   std::condition_variable changed_;
   pid_t pid_ = 0;  // 0: none runs
