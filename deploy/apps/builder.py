@@ -22,7 +22,10 @@ import wrangler_config
 from wrangler_config import ProjectError
 
 _REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-HOST = os.path.join(_REPOSITORY, "clients", "hubs", "js")
+# In the checkout; beside this where both are installed.
+HOST = next((path for path in (os.path.join(_REPOSITORY, "clients", "hubs", "js"),
+                               os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "hubs", "js"))
+             if os.path.isdir(path)), None)
 MANIFEST = "workers.json"
 CURRENT = "current"
 _KEPT = 5
@@ -45,6 +48,7 @@ class Builder:
     """Of one project. Each build is a generator of processes that have to end before it can go on; build() waits,
     others look now and then."""
 
+    # `host`: where the host of hubs is on the machine that runs it.
     def __init__(self, directory, into, environment=None, host=HOST, umask=-1):
         self.directory = os.path.realpath(directory)
         self.into = into

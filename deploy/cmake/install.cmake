@@ -1,6 +1,8 @@
-# What `cmake --install BUILD` copies, in two components:
+# What `cmake --install BUILD` copies, in three components:
 #
 #   programs      bin/, and in share/dormouse/ the page that gateways serve
+#   hubs          what runs Durable Objects: share/dormouse/hubs/js, and in lib/dormouse/ the addon behind storage.sql,
+#                 where it is built (sqlite/addon.mjs finds it there)
 #   development   what a hub class is written against and linked with in a project of its own
 #                 (statekeeper/hub/README.md): headers in include/dormouse/, libraries in lib/dormouse/, and the CMake
 #                 package Dormouse, whose targets are Dormouse::NAME for our dormouse_NAME
@@ -9,6 +11,13 @@ include(CMakePackageConfigHelpers)
 install(TARGETS dormouse-gateway dormouse-statekeeper dormousectl dormouse-load COMPONENT programs)
 install(DIRECTORY clients/web clients/js DESTINATION share/dormouse COMPONENT programs
         PATTERN testing EXCLUDE PATTERN "*.test.js" EXCLUDE)
+
+install(DIRECTORY clients/hubs/js DESTINATION share/dormouse/hubs COMPONENT hubs
+        FILES_MATCHING PATTERN "*.mjs" PATTERN package.json
+        PATTERN testing EXCLUDE PATTERN "*.test.mjs" EXCLUDE PATTERN bench.mjs EXCLUDE)
+if(TARGET dormouse_sqlite)
+  install(TARGETS dormouse_sqlite LIBRARY DESTINATION lib/dormouse COMPONENT hubs)
+endif()
 
 # A library, and all of ours that it is linked with.
 function(install_library name)

@@ -1,5 +1,6 @@
 """Projects become app directories: one module, what it consists of, a version that is named after both."""
 
+import json
 import os
 import stat
 import subprocess
@@ -264,3 +265,12 @@ def test_it_is_built_for_other_clusters_too(project, tmp_path):
     it.save("src/index.ts", "export {")
     broken = subprocess.run(command, capture_output=True, text=True, check=False)
     assert broken.returncode == 1 and "found end of file" in broken.stderr
+
+
+def test_the_host_may_be_elsewhere_where_it_runs(project, tmp_path):
+    command = [os.path.join(REPOSITORY, "deploy", "build-app"), project().directory, str(tmp_path / "into"), "--host", "/there/js"]
+    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+    with open(tmp_path / "into" / "current" / "workers.json", encoding="utf-8") as file:
+        assert json.load(file)["command"] == ["node", "--enable-source-maps", "/there/js/host.mjs"]
+    with open(tmp_path / "into" / "current" / "worker.mjs", encoding="utf-8") as file:
+        assert '"file:///there/js/cloudflare_workers.mjs"' in file.read()

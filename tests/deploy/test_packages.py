@@ -20,7 +20,7 @@ from process import Process, http_get, wait_until
 from systemd_machine import Machine, NoMachine
 from ws import echo
 
-_NAMES = {"dormouse-gateway", "dormouse-statekeeper", "dormouse-ctl"}
+_NAMES = {"dormouse-gateway", "dormouse-statekeeper", "dormouse-hubs", "dormouse-ctl"}
 _SERVERS = ("dormouse-statekeeper", "dormouse-gateway")
 _ADMIN = {"dormouse-gateway": 8081, "dormouse-statekeeper": 7401}
 _UNITS = "/lib/systemd/system/"
@@ -128,8 +128,22 @@ def test_packages_are_what_they_say(packages):
     for name, path in packages.items():
         assert _made("dpkg-deb", "--field", path, "Version").startswith(version)
         depends = _made("dpkg-deb", "--field", path, "Depends")
-        assert ("libgrpc++" in depends, "libc6" in depends) == (True, True), name
-        assert ("libsqlite3-0" in depends) == (name == "dormouse-statekeeper")
+        hubs = name == "dormouse-hubs"
+        assert ("libgrpc++" in depends, "libc6" in depends, "nodejs" in depends) == (not hubs, True, hubs), name
+        assert ("libsqlite3-0" in depends) == (hubs or name == "dormouse-statekeeper"), name
+
+
+def test_the_package_of_hubs_has_what_runs_and_nothing_else(packages, tmp_path):
+    _made("dpkg-deb", "--extract", packages["dormouse-hubs"], str(tmp_path))
+    files = {os.path.relpath(os.path.join(folder, name), tmp_path) for folder, _, names in os.walk(tmp_path)
+             for name in names}
+    share = "usr/share/dormouse/"
+    assert {share + "hubs/js/host.mjs", share + "hubs/js/sqlite/addon.mjs", share + "apps/builder.py",
+            "usr/bin/dormouse-build-app", "usr/lib/dormouse/dormouse_sqlite.node"} <= files
+    assert not [path for path in files if path.startswith(share) and re.search(r"test|\.(cc|h|md|pyc)$", path)]
+    # The addon is found from there, and loads.
+    addon = tmp_path / share / "hubs/js/sqlite/addon.mjs"
+    _made("node", "--input-type=module", "-e", f"import {{sqliteAddon}} from '{addon}'; sqliteAddon()")
 
 
 def test_lintian_finds_nothing(lintian):
@@ -143,7 +157,8 @@ def test_what_is_installed_is_roots_and_for_all_to_read(chroot):
             info = os.lstat(chroot.path(path)) if path.startswith("/") else None
             if info is None or stat.S_ISLNK(info.st_mode):
                 continue
-            wanted = 0o755 if stat.S_ISDIR(info.st_mode) or path.startswith("/usr/bin/") else 0o644
+            program = path.startswith("/usr/bin/") or path == "/usr/share/dormouse/build-app"
+            wanted = 0o755 if stat.S_ISDIR(info.st_mode) or program else 0o644
             assert (info.st_uid, info.st_gid, oct(info.st_mode & 0o7777)) == (0, 0, oct(wanted)), path
     conffiles = chroot("dpkg-query", "-W", "-f", "${Conffiles}\n", *_NAMES)
     assert set(re.findall(r"^ (\S+) ", conffiles, re.M)) == {f"/etc/dormouse/{name}.toml"

@@ -89,7 +89,8 @@ def test_dockerignore_patterns(text, kept, left_out):
 def test_what_the_dockerfile_copies_is_there(context):
     built = {f"/src/build/release/bin/{target}" for target in _targets()}
     # And what a command of the build writes.
-    built |= {path for word, rest in _instructions() if word == "RUN" for path in re.findall(r"> (/src/build/\S+)", rest)}
+    built |= {path for word, rest in _instructions() if word == "RUN"
+              for path in re.findall(r"(?:>|--prefix) (/src/build/\S+)", rest)}
     copies = list(_copies())
     assert len(copies) > 4
     for stage, sources in copies:
@@ -138,7 +139,10 @@ def test_the_image_has_the_libraries_of_its_binaries():
 
     libraries = set()
     for target in _targets():
-        libraries |= set(re.findall(r"=> (/\S+)", _run("ldd", os.path.join(BIN, target), directory=REPOSITORY)))
+        path = os.path.join(BIN, target)
+        if not os.path.exists(path):  # an addon of Node
+            path = os.path.join(os.path.dirname(BIN), "lib", target + ".node")
+        libraries |= set(re.findall(r"=> (/\S+)", _run("ldd", path, directory=REPOSITORY)))
     libraries = {path for path in libraries if not re.search(r"/lib(asan|ubsan|tsan)\.", path)}
     assert len(libraries) > 20
     # dpkg knows files by the paths of their packages: with or without /usr in front.

@@ -58,6 +58,17 @@ async def test_it_serves_its_class_beside_the_others(built):
             assert (await client.recv())["type"] == "welcome"
 
 
+def test_the_host_of_durable_objects_finds_its_addon_where_it_is_installed(tmp_path):
+    if not os.path.exists(os.path.join(_BUILD, "lib", "dormouse_sqlite.node")):
+        pytest.skip("the addon is not built, as there is no libnode-dev")
+    _run("cmake", "--install", _BUILD, "--component", "hubs", "--prefix", str(tmp_path))
+    addon = tmp_path / "share/dormouse/hubs/js/sqlite/addon.mjs"
+    assert f"{tmp_path}/lib/dormouse/dormouse_sqlite.node" in _run("node", "--input-type=module", "-e", f"import {{sqliteAddon}} from '{addon}'; sqliteAddon();"
+                                     " console.log(process.report.getReport().sharedObjects.join('\\n'))")
+    installed = {path.name for path in tmp_path.rglob("*") if path.is_file()}
+    assert "host.mjs" in installed and not [name for name in installed if ".test." in name or name.startswith("fake_")]
+
+
 def test_the_page_shows_the_example():
     shown = re.findall(r"```(?:cpp|cmake)\n(.*?)```\n", _read("statekeeper", "hub", "README.md"), re.S)
     files = ("counter_class.cc", "counter_class_test.cc", "main.cc", "CMakeLists.txt")

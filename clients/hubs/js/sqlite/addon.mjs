@@ -1,11 +1,11 @@
-// Loads the addon of C++: from where DORMOUSE_SQLITE_ADDON says; else the file beside this one, which is where it is
-// installed; else from the checkout's release build.
+// Loads the addon of C++: from where DORMOUSE_SQLITE_ADDON says; else the file beside this one; else from where it is
+// installed, lib/dormouse for share/dormouse/hubs/js/sqlite; else from the checkout's release build.
 import {existsSync} from 'node:fs';
 import {constants} from 'node:os';
 import {fileURLToPath} from 'node:url';
 
 const NAME = 'dormouse_sqlite.node';
-const PLACES = [`./${NAME}`, `../../../../build/release/lib/${NAME}`];
+const PLACES = [`./${NAME}`, `../../../../../lib/dormouse/${NAME}`, `../../../../build/release/lib/${NAME}`];
 
 function find() {
   return process.env.DORMOUSE_SQLITE_ADDON ||
