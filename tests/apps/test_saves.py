@@ -1,4 +1,4 @@
-"""Versions that follow each other at once: each takes up HTTP and the open sockets, and none that is over comes back."""
+"""Versions that follow each other at once: each takes up HTTP and the open sockets; none that is over comes back."""
 
 import asyncio
 import os

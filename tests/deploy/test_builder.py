@@ -268,8 +268,8 @@ def test_it_is_built_for_other_clusters_too(project, tmp_path):
 
 
 def test_the_host_may_be_elsewhere_where_it_runs(project, tmp_path):
-    command = [os.path.join(REPOSITORY, "deploy", "build-app"), project().directory, str(tmp_path / "into"), "--host", "/there/js"]
-    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+    command = [os.path.join(REPOSITORY, "deploy", "build-app"), project().directory, str(tmp_path / "into")]
+    subprocess.run([*command, "--host", "/there/js"], stdout=subprocess.DEVNULL, check=True)
     with open(tmp_path / "into" / "current" / "workers.json", encoding="utf-8") as file:
         assert json.load(file)["command"] == ["node", "--enable-source-maps", "/there/js/host.mjs"]
     with open(tmp_path / "into" / "current" / "worker.mjs", encoding="utf-8") as file:
