@@ -152,8 +152,8 @@ void WorkerLane::OnEnd(size_t stream, const std::string& why) {
   suspects_waiting_.clear();
   const bool over = config_.is_over();
   if (!over || lost > 0) {
-    SPDLOG_WARN("lane {} has lost the worker of {} ({}); {} hubs go on in the next one", config_.lane, config_.app, why,
-                lost);
+    SPDLOG_WARN("lane {} has lost the worker of {} ({}); {} hubs go on in the next one", config_.lane,
+                config_.app, why, lost);
   }
   for (const auto& port : ports) port->Restart();
   if (!over) return config_.kill("it has closed a connection");
