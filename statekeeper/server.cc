@@ -31,11 +31,11 @@
 #include "common/rpc/link_gate.h"
 #include "common/rpc/statekeeper_sockets.h"
 #include "statekeeper/admin/admin_service.h"
+#include "statekeeper/calls/hub_calls.h"
 #include "statekeeper/classes/worker/worker_apps.h"
 #include "statekeeper/data_directory.h"
 #include "statekeeper/fitness.h"
 #include "statekeeper/hub/registry.h"
-#include "statekeeper/hub_calls.h"
 #include "statekeeper/link/link_server.h"
 #include "statekeeper/open_store.h"
 #include "statekeeper/ownership/ownership.h"
@@ -167,7 +167,7 @@ int Run(ConfigurationInEffect* in_effect, const RegisterClasses& register_classe
   }
   const std::string unix_path = StatekeeperSocket(run_directory, incarnation);
 
-  HubCalls calls;
+  HubCalls calls(credentials);
   const std::string app_http = run_directory + "/http";
   WorkerApps apps({run_directory, app_http, lane_count, &calls});
   const RegisterClasses register_all = [&](const Options& now, HubClassRegistry* all, std::string* wrong) {
@@ -229,7 +229,6 @@ int Run(ConfigurationInEffect* in_effect, const RegisterClasses& register_classe
     lane_pointers.push_back(lanes[i].get());
   }
   LaneShards shards(lane_pointers, options.shards);
-  calls.Use(&shards);
 
   Ownership::Config ownership_config;
   ownership_config.id = incarnation;
@@ -248,6 +247,7 @@ int Run(ConfigurationInEffect* in_effect, const RegisterClasses& register_classe
   ownership_config.new_store = [&stores](struct ev_loop* loop) { return stores->NewClusterStore(loop); };
   ownership = std::make_unique<Ownership>(std::move(ownership_config), &lease, &shards, registry.get());
 
+  calls.Use(&shards, ownership.get());
   operators = NewAdminService(credentials, ownership.get(), &shards, registry, in_effect);
 
   LinkServer::Config server_config;
@@ -260,7 +260,7 @@ int Run(ConfigurationInEffect* in_effect, const RegisterClasses& register_classe
   server_config.lanes = lane_count;
   server_config.links.gateway_grace = options.gateway_grace;
   server_config.links.gateway_buffer = options.gateway_buffer;
-  server_config.services = {ownership->service(), operators.get()};
+  server_config.services = {ownership->service(), operators.get(), &calls};
   server = NewLinkServer(server_config);
 
   for (uint32_t i = 0; i < lane_count; ++i) {

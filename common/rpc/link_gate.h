@@ -5,7 +5,7 @@
 //
 //   service          who
 //   Edge (links)     gateways, statekeepers
-//   Peer             statekeepers
+//   Peer, Calls      statekeepers
 //   Admin            operators, statekeepers
 //
 // By certificates (mutual TLS) somebody is who the certificate says, and whoever has none that the

@@ -1,0 +1,80 @@
+// Calls of hubs from within this process, to wherever they live: to its own lanes, or to the statekeeper that owns the
+// hub (calls.proto). What comes between owners is tried again until one takes it, or its time is over: it has not begun
+// then.
+//
+//   Call -> own lane -> done
+//              | not here
+//              +-> owner's Calls.Call -> its own lane -> done
+//              |     | not there, or nobody owns it yet
+//              +<----+ again, a moment later
+//
+// Threading: Call on any thread, once Use was called; the rest on the main thread. `done` runs on a lane's thread, the
+// server's completion thread, or this one's own, on which tries are repeated.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "common/rpc/link_channel.h"
+#include "common/rpc/link_credentials.h"
+#include "proto/calls.grpc.pb.h"
+#include "statekeeper/hub/hub_caller.h"
+#include "statekeeper/link/link_service.h"
+#include "statekeeper/ownership/cluster_admin.h"
+#include "statekeeper/runtime/lane/lane_shards.h"
+
+namespace dormouse {
+
+class HubCalls final : public HubCaller, public LinkService {
+ public:
+  // `credentials`: nullptr: none.
+  explicit HubCalls(std::shared_ptr<const LinkCredentials> credentials);
+  ~HubCalls() override;
+
+  // Both outlive it, or its Stop. Before any lane runs.
+  void Use(LaneShards* shards, ClusterAdmin* cluster);
+
+  // HubCaller
+  void Call(std::string hub, std::string payload, int64_t timeout_ms, Done done) override;
+
+  // LinkService
+  grpc::Service* service() override { return &service_; }
+  void Serve(CompletionThread* thread) override;
+  void Stop() override;
+
+ private:
+  struct Try {
+    std::string hub;
+    std::shared_ptr<const std::string> payload;
+    int64_t until_ms = 0;  // SteadyMs
+    Done done;
+  };
+
+  void TryHere(Try what);
+  void TryOwner(Try what);
+  void TryAgain(Try what, const std::string& why);
+  void Ask(CompletionThread* thread, const MemberView& owner, Try what);
+  LinkChannel ChannelTo(const MemberView& member);
+  void Repeat();
+
+  const std::shared_ptr<const LinkCredentials> credentials_;
+  LaneShards* shards_ = nullptr;
+  ClusterAdmin* cluster_ = nullptr;
+  calls::Calls::AsyncService service_;
+
+  std::mutex mutex_;
+  CompletionThread* thread_ = nullptr;  // while calls may be made on it
+  std::map<std::string, LinkChannel> channels_;  // by member
+  std::condition_variable changed_;
+  std::deque<std::pair<int64_t, Try>> again_;  // with: when (SteadyMs), ascending
+  bool ending_ = false;
+  std::thread repeater_;
+};
+
+}  // namespace dormouse
