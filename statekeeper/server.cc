@@ -167,7 +167,7 @@ int Run(ConfigurationInEffect* in_effect, const RegisterClasses& register_classe
   }
   const std::string unix_path = StatekeeperSocket(run_directory, incarnation);
 
-  HubCalls calls(credentials);
+  HubCalls calls(incarnation, credentials);
   const std::string app_http = run_directory + "/http";
   WorkerApps apps({run_directory, app_http, lane_count, &calls});
   const RegisterClasses register_all = [&](const Options& now, HubClassRegistry* all, std::string* wrong) {

@@ -19,6 +19,23 @@ def pytest_pyfunc_call(pyfuncitem):
     return True
 
 
+# What measures times or memory, and what needs the machine for itself.
+_ALONE = ("drills/", "integration/test_bench.py", "integration/test_memory.py", "integration/test_attacks_edge.py",
+          "integration/test_costly_requests.py", "integration/test_flooders.py", "integration/test_hung_gateway.py",
+          "integration/test_slow_readers.py", "clients/test_load")
+# Clusters of deploy/local look for free ports in the same range.
+_LOCAL = ("integration/test_deploy_local.py", "integration/test_operators.py", "deploy/test_local_app.py", "apps/test_apps.py")
+
+
+def pytest_collection_modifyitems(items):
+    """Beside each other run tests of different files (xdist, --dist loadgroup); marked `alone` are those that do not."""
+    for item in items:
+        file = item.path.relative_to(item.config.rootpath).as_posix()
+        if file.startswith(_ALONE):
+            item.add_marker(pytest.mark.alone)
+        item.add_marker(pytest.mark.xdist_group("local" if file in _LOCAL else file))
+
+
 @pytest.fixture(autouse=True)
 def _limit(request):
     """For what is no coroutine; those are cancelled, which says more."""

@@ -1,10 +1,10 @@
 // Calls of hubs from within this process, to wherever they live: to its own lanes, or to the statekeeper that owns the
-// hub (calls.proto). What comes between owners is tried again until one takes it, or its time is over: it has not begun
-// then.
+// hub (call_peers.h). What comes between owners is tried again until one takes it, or its time is over: it has not begun
+// then. Calls of a hub that one thread makes arrive in their order, unless its owner changes meanwhile.
 //
 //   Call -> own lane -> done
 //              | not here
-//              +-> owner's Calls.Call -> its own lane -> done
+//              +-> owner -> its own lane -> done
 //              |     | not there, or nobody owns it yet
 //              +<----+ again, a moment later
 //
@@ -15,15 +15,15 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 
-#include "common/rpc/link_channel.h"
 #include "common/rpc/link_credentials.h"
 #include "proto/calls.grpc.pb.h"
+#include "statekeeper/calls/call_peers.h"
 #include "statekeeper/hub/hub_caller.h"
 #include "statekeeper/link/link_service.h"
 #include "statekeeper/ownership/cluster_admin.h"
@@ -33,8 +33,8 @@ namespace dormouse {
 
 class HubCalls final : public HubCaller, public LinkService {
  public:
-  // `credentials`: nullptr: none.
-  explicit HubCalls(std::shared_ptr<const LinkCredentials> credentials);
+  // `self`: this statekeeper's incarnation. `credentials`: nullptr: none.
+  HubCalls(uint64_t self, std::shared_ptr<const LinkCredentials> credentials);
   ~HubCalls() override;
 
   // Both outlive it, or its Stop. Before any lane runs.
@@ -59,20 +59,18 @@ class HubCalls final : public HubCaller, public LinkService {
   void TryHere(Try what);
   void TryOwner(Try what);
   void TryAgain(Try what, const std::string& why);
-  void Ask(CompletionThread* thread, const MemberView& owner, Try what);
-  LinkChannel ChannelTo(const MemberView& member);
+  void Carry(uint64_t from, const calls::Request& request);
   void Repeat();
 
-  const std::shared_ptr<const LinkCredentials> credentials_;
+  CallPeers peers_;
   LaneShards* shards_ = nullptr;
   ClusterAdmin* cluster_ = nullptr;
   calls::Calls::AsyncService service_;
 
   std::mutex mutex_;
-  CompletionThread* thread_ = nullptr;  // while calls may be made on it
-  std::map<std::string, LinkChannel> channels_;  // by member
   std::condition_variable changed_;
   std::deque<std::pair<int64_t, Try>> again_;  // with: when (SteadyMs), ascending
+  bool peers_wait_ = false;                    // they are to be looked at
   bool ending_ = false;
   std::thread repeater_;
 };

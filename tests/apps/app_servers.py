@@ -131,7 +131,8 @@ class Dormouse(Server):
             self.url = f"http://127.0.0.1:{port}"
             try:
                 self._do("up", "--app", self.folder, "--detach", "--port", str(port), "--set", "drain-window=100ms",
-                         "--set", f"hibernate-after={self._HIBERNATE_AFTER}s", "--data", self._data)
+                         "--set", f"hibernate-after={self._HIBERNATE_AFTER}s", "--data", self._data,
+                         *os.environ.get("DORMOUSE_TEST_CLUSTER", "").split())
                 yield
             finally:
                 self._do("down", "--data", self._data)

@@ -91,6 +91,36 @@ class Dormouse(Server):
         return ("--metrics", f"127.0.0.1:{self._admin}")
 
 
+class App(Dormouse):
+    """the same with that Durable Object in a worker (peers/job.js)"""
+    name = "app"
+
+    @contextlib.contextmanager
+    def running(self, store):
+        self.version = "of this tree"
+        with tempfile.TemporaryDirectory(prefix="dormouse-bench-") as directory:
+            project, app = os.path.join(directory, "project"), os.path.join(directory, "app")
+            os.mkdir(project)
+            shutil.copy(os.path.join(_PEERS, "job.js"), project)
+            with open(os.path.join(project, "wrangler.toml"), "w", encoding="utf-8") as out:
+                out.write('name = "job"\nmain = "job.js"\ncompatibility_date = "2025-01-01"\n'
+                          '[[durable_objects.bindings]]\nname = "ROOM"\nclass_name = "Room"\n'
+                          '[[migrations]]\ntag = "v1"\nnew_classes = ["Room"]\n')
+            subprocess.run([os.path.join(REPOSITORY, "deploy", "build-app"), project, app], check=True,
+                           stdout=subprocess.DEVNULL)
+            options = {"hibernate-after": "10s", "app": os.path.join(app, "current")}
+            with Cluster(store=store, options=options) as cluster:
+                self.url = cluster.ws_url("")
+                keeper = cluster.statekeeper.pid
+                with open(f"/proc/{keeper}/task/{keeper}/children", encoding="ascii") as children:
+                    workers = children.read().split()
+                if not workers:  # of the thread that has started it
+                    workers = _output("pgrep", "-P", str(keeper)).split()
+                self.pids = {"gateway": cluster.gateways[0].pid, "statekeeper": keeper, "worker": int(workers[0])}
+                self._admin = cluster.admin_statekeeper
+                yield
+
+
 class Ws(Bare):
     """the package ws on Node: says back frames"""
     name = "ws"
@@ -151,7 +181,7 @@ class Nats(Bare):
                 yield
 
 
-ALL = (Bare, Dormouse, Ws, Nats, Workerd)
+ALL = (Bare, Dormouse, App, Ws, Nats, Workerd)
 
 
 @contextlib.contextmanager

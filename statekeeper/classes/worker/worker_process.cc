@@ -62,7 +62,7 @@ void WorkerProcess::Start() {
 
 void WorkerProcess::Kill(const std::string& why) {
   const std::lock_guard lock(mutex_);
-  if (pid_ == 0) return;
+  if (pid_ == 0 || stopping_) return;  // it ends in its own time
   SPDLOG_ERROR("the worker of {} (pid {}) is ended: {}", config_.name, pid_, why);
   kill(pid_, SIGKILL);
 }
