@@ -675,7 +675,9 @@ void AwakeHub::Complete(HubEvent event, HubContext* context, uint64_t number) {
     state_.Revert(std::move(change));
     std::vector<Lost> lost = LoseHub();
     if (const auto* const resumed = std::get_if<event::Resumed>(&event)) {
-      const auto begun = std::ranges::find(lost, OwnerOf(*resumed), &Lost::number);
+      // Without a resumption: the event that has just been deferred.
+      const uint64_t owner = resumed->resumption == nullptr ? number : OwnerOf(*resumed);
+      const auto begun = std::ranges::find(lost, owner, &Lost::number);
       if (begun != lost.end()) begun->failure = Hub::Failure::kStore;
     } else {
       const auto after = std::ranges::find_if(lost, [&](const Lost& each) { return each.number > number; });
@@ -746,6 +748,8 @@ void AwakeHub::TakeBack() {
   for (OutputGate::TakenBack& each : taken) {
     if (Is<event::Resumed>(each.handled.event)) continue;  // what it belongs to is handled again
     const auto failure = each.wrote ? std::optional(Hub::Failure::kStore) : std::nullopt;
+    // The store may have carried it out all the same; and of a deferred one, what it did before is durable.
+    if (auto* const from = std::get_if<event::FromGateway>(&each.handled.event)) from->repeated = true;
     lost.push_back({std::move(each.handled.event), each.handled.number, failure});
   }
   std::ranges::stable_sort(lost, {}, &Lost::number);
@@ -801,10 +805,10 @@ void AwakeHub::CloseFailed(HubEvent event, Hub::Failure why) {
   const bool worth_another_try = why == Hub::Failure::kStore || why == Hub::Failure::kOverAllowance;
   context.CloseUnknown(connection, worth_another_try ? kTryAgainLater : kInternalError, WhyClosed(why));
   try {
-    state_.RemoveConnection(connection);
-  } catch (const StoreAway&) {  // its gateway tells of its end
+    if (!gate_.in_doubt()) state_.RemoveConnection(connection);
+  } catch (const StoreAway&) {
     state_.RevertOpenChange();
-  }
+  }  // where it could not be removed, its gateway tells of its end
   Complete(std::move(event), &context);
 }
 
