@@ -14,6 +14,7 @@ constexpr int64_t kStoreRetryMs = 1000;
 
 std::optional<event::AlarmSettled> AlarmRun::Finish(const HubContext& context, bool sends) {
   if (!context.alarm_deferred()) return std::nullopt;  // OnAlarm was not called, or has failed
+  if (IsOvertaken() && !context.changed_alarm()) return std::nullopt;
   if (sends) return event::AlarmSettled{context.deferred_alarm(), generation_};
   state_->SetAlarm(context.deferred_alarm());
   return std::nullopt;
@@ -28,6 +29,7 @@ void AlarmRun::OnReleased(const HubEvent& event, bool travels) {
   if (Is<event::AlarmDue>(event) && travels) return host_->AlarmRan(hub_);
   if (!Is<event::AlarmDue>(event) && !Is<event::AlarmSettled>(event)) return;
   under_way_ = false;
+  began_.reset();
   host_->AlarmDone(hub_, shard_.shard, state_->NextDue());
 }
 
@@ -37,14 +39,16 @@ bool AlarmRun::Fail(Hub::Failure why, int64_t not_before_ms, bool in_doubt) {
     return false;
   }
   const int64_t now_ms = WallMs();
+  under_way_ = true;  // it may not have come to the handler
   if (why == Hub::Failure::kPoison) {
-    under_way_ = true;  // it did not come to the handler
     if (state_->IsCheckDue(now_ms)) state_->RearmCheck(now_ms);
     if (not_before_ms > now_ms) {
       state_->RetryAlarmAt(not_before_ms);
     } else if (state_->IsAlarmDue(now_ms)) {
       state_->SetAlarm(0);
     }
+  } else if (IsOvertaken()) {
+    host_->CountFailedAlarm(false);
   } else if (state_->alarm_failures() < kRetries) {
     host_->CountFailedAlarm(true);
     state_->RetryAlarmAt(now_ms + (kFirstRetryMs << state_->alarm_failures()));
@@ -60,6 +64,7 @@ bool AlarmRun::Fail(Hub::Failure why, int64_t not_before_ms, bool in_doubt) {
 
 void AlarmRun::Postpone() {
   under_way_ = false;
+  began_.reset();
   host_->AlarmDone(hub_, shard_.shard, WallMs() + kStoreRetryMs);
 }
 

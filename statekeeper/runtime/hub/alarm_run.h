@@ -9,8 +9,8 @@
 // Of alarms that ring a lane has a bounded number: each run is answered once, however it ends, and with it
 // the lane learns when the next is due.
 //
-// While its output travels the hub goes on. If another handler sets the alarm meanwhile, that counts, and not
-// what OnAlarm had set: each such change is a new generation.
+// While its output travels the hub goes on; so it does while a run is deferred (hub_port.h). If another handler sets the
+// alarm meanwhile, that counts, and not what OnAlarm had set, or that it failed: each such change is a new generation.
 //
 // One lane's thread. A part of an awake hub, which stays in memory while a run is under way.
 #pragma once
@@ -37,7 +37,10 @@ class AlarmRun {
   bool is_under_way() const { return under_way_; }
 
   // The lane rings. Each is answered once (HubHost::AlarmDone).
-  void Begin() { under_way_ = true; }
+  void Begin() {
+    under_way_ = true;
+    began_ = generation_;
+  }
 
   // OnAlarm has ended well; `sends`: it has output. What it set takes effect now; or with the event that is
   // returned, to be handled when all that output has arrived.
@@ -57,12 +60,16 @@ class AlarmRun {
   void Postpone();
 
  private:
+  // Whether another handler has set it while this one ran.
+  bool IsOvertaken() const { return began_ && *began_ != generation_; }
+
   const std::string& hub_;
   const ShardEpoch shard_;
   HubState* const state_;
   HubHost* const host_;
   bool under_way_ = false;
   uint64_t generation_ = 0;
+  std::optional<uint64_t> began_;  // the generation then; nothing: no handler runs
 };
 
 }  // namespace dormouse

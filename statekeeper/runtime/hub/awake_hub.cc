@@ -63,6 +63,13 @@ int64_t SteadyUs() {
   return duration_cast<microseconds>(steady_clock::now().time_since_epoch()).count();
 }
 
+// The deferred event for which it runs; 0: none.
+uint64_t OwnerOf(const event::Resumed& resumed) {
+  const HubPort::Resumption* const resumption = resumed.resumption.get();
+  if (resumption == nullptr) return 0;
+  return resumption->finishes != 0 ? resumption->finishes : resumption->belongs_to;
+}
+
 void LogFailedHandler(const std::string& hub, const ShardEpoch& shard, const HubEvent& event,
                       const std::exception& error) {
   const event::FromGateway* const from = FindUnsettled(event);
@@ -249,7 +256,8 @@ void AwakeHub::EndRun(std::optional<WaitingLine> wait) {
 bool AwakeHub::MayBegin() {
   if (gate_.IsFull()) return false;  // OnCommitted goes on
   if (Is<event::Resumed>(queue_.front())) return true;
-  if (deferred_.IsFull()) return false;  // a resumption goes on
+  // A resumption goes on; what the runtime notes for itself is not kept back, for others may wait for that.
+  if (deferred_.IsFull() && EventHandler::NeedsHub(queue_.front()) && !Is<event::AlarmSettled>(queue_.front())) return false;
   switch (poison_.Judge()) {
     case PoisonGuard::Verdict::kBegin:
       return !AwaitsNewClass();
@@ -290,14 +298,14 @@ bool AwakeHub::CanSleep() const {
 bool AwakeHub::CanBeAbandoned() const {
   // Of its events only deferred ones, and those behind them that have not begun, are left.
   return !running_ && !suspended_ && !waits_ && questions_.empty() && gate_.IsIdle() && open_questions_ == 0 &&
-         (!deferred_.empty() || held_);
+         !poison_.is_engaged() && (!deferred_.empty() || held_);
 }
 
 std::vector<HubEvent> AwakeHub::Abandon() {
   DropHub();
   std::vector<HubEvent> events = queue_.TakeAll();
   for (const HubEvent& event : events) {
-    if (Is<event::AlarmDue>(event)) alarm_.Postpone();
+    if (Is<event::AlarmDue>(event) || Is<event::AlarmSettled>(event)) alarm_.Postpone();
   }
   std::erase_if(events, [](const HubEvent& event) {
     return FindUnsettled(event) == nullptr && !Is<event::Request>(event);
@@ -316,8 +324,9 @@ void AwakeHub::CallRoll(GatewayId gateway) {
 }
 
 void AwakeHub::Retry() {
+  const bool in_order = queue_.keeps_order_aside();
   std::vector<HubEvent> aside = queue_.TakeAside();
-  if (std::ranges::any_of(aside, [](const HubEvent& event) { return FindMessage(event) != nullptr; })) {
+  if (in_order) {
     // What waits for the store in its order goes on before what has come since.
     for (auto it = aside.rbegin(); it != aside.rend(); ++it) queue_.AddFirst(std::move(*it));
     return RunSoon(state_.loaded() ? WaitingLine::kReady : LineForRoom());
@@ -412,8 +421,11 @@ AwakeHub::Outcome AwakeHub::Handle(HubEvent event) {
   }
   if (gate_.in_doubt() && gate_.IsOpen() && host_->store()->healthy()) {
     state_.Unload();
-    DropHub();
     gate_.OnReadAnew();
+    // Before this one those that it had deferred come again.
+    if (!Is<event::Resumed>(event)) queue_.AddFirst(std::move(event));
+    DropHub();
+    return Outcome::kPutBack;
   }
   if (const auto* const resumed = std::get_if<event::Resumed>(&event)) {
     if (resumed->life != life_) return Outcome::kHandled;
@@ -477,8 +489,9 @@ AwakeHub::Outcome AwakeHub::Handle(HubEvent event) {
     if (resumed != nullptr) {
       FailResumed(*resumed, *failure);
     } else {
-      DropHub();
-      Fail(std::move(event), *failure);
+      std::vector<Lost> lost = LoseHub();
+      lost.push_back({std::move(event), last_begun_, *failure});
+      HandleAgain(std::move(lost), *failure == Hub::Failure::kStore);
     }
   } else if (resumed != nullptr) {
     Finish(*resumed, &context);
@@ -493,7 +506,8 @@ AwakeHub::Outcome AwakeHub::Handle(HubEvent event) {
 void AwakeHub::Equip(const HubEvent& event, HubContext* context) {
   context->set_port(port_);
   context->set_restarts(RestartsOf(event));
-  if (CanBeDeferred(event)) context->MayDefer([this] { return ++last_deferred_; });
+  if (!Is<event::Resumed>(event)) ++last_begun_;
+  if (CanBeDeferred(event)) context->MayDefer([this] { return last_begun_; });
   if (const auto* const resumed = std::get_if<event::Resumed>(&event)) {
     const HubEvent* const finished = deferred_.Find(resumed->resumption->finishes);
     if (finished != nullptr && Is<event::AlarmDue>(*finished)) context->DeferAlarm();
@@ -512,17 +526,47 @@ void AwakeHub::Hold(uint64_t life, bool hold) {
   if (life == life_) held_ = hold;
 }
 
-void AwakeHub::DropHub(bool at_fault) {
+void AwakeHub::DropHub(bool at_fault) { HandleAgain(LoseHub(at_fault), false); }
+
+std::vector<AwakeHub::Lost> AwakeHub::LoseHub(bool at_fault) {
   hub_.reset();
   port_.reset();
   ++life_;
   held_ = false;
-  std::vector<HubEvent> again = deferred_.TakeAll();
-  for (auto it = again.rbegin(); it != again.rend(); ++it) {
-    if (at_fault) CountRestart(&*it);
-    if (auto* const from = std::get_if<event::FromGateway>(&*it)) from->repeated = true;
-    queue_.AddFirst(std::move(*it));
+  std::vector<Lost> lost;
+  for (auto& [number, event] : deferred_.TakeAll()) {
+    if (const auto* const request = std::get_if<event::Request>(&event); request != nullptr && at_fault) {
+      // Of what it has done some may be durable, and its caller cannot know that it is made twice.
+      request->request->Finish(HubRequest::Outcome::kFailed, "The hub's object was lost before it had answered");
+      continue;
+    }
+    // Suspects run one by one, oldest first: none but that one can be to blame in the end.
+    const bool may_be_last = lost.empty() || host_->max_attempts() == 0 || RestartsOf(event) + 1 < host_->max_attempts();
+    if (at_fault && may_be_last) CountRestart(&event);
+    if (auto* const from = std::get_if<event::FromGateway>(&event)) from->repeated = true;
+    lost.push_back({std::move(event), number});
   }
+  return lost;
+}
+
+void AwakeHub::HandleAgain(std::vector<Lost> lost, bool store_away) {
+  const bool waits = store_away && hub_class_->waits_for_store();
+  std::vector<HubEvent> again;
+  for (Lost& each : lost) {
+    if (each.failure) {
+      Fail(std::move(each.event), *each.failure);
+    } else if (waits && Is<event::FromGateway>(each.event)) {
+      SetAside(std::move(each.event), true);
+    } else {
+      again.push_back(std::move(each.event));
+    }
+  }
+  for (auto it = again.rbegin(); it != again.rend(); ++it) queue_.AddFirst(std::move(*it));
+}
+
+void AwakeHub::SetAside(HubEvent event, bool in_order) {
+  if (!queue_.has_aside()) host_->RetrySoon(shared_from_this());
+  queue_.SetAside(std::move(event), in_order);
 }
 
 void AwakeHub::Defer(HubEvent event, HubContext* context) {
@@ -539,6 +583,7 @@ void AwakeHub::Finish(const event::Resumed& resumed, HubContext* context) {
   std::optional<HubEvent> done;
   if (resumption.finishes != 0) done = deferred_.Take(resumption.finishes);
   if (!done) return Complete(resumed, context);
+  const uint64_t number = resumption.finishes;
   const auto* const from = std::get_if<event::FromGateway>(&*done);
   const bool failed = !resumption.failure.empty();
   if (failed) {
@@ -555,18 +600,21 @@ void AwakeHub::Finish(const event::Resumed& resumed, HubContext* context) {
     return Fail(std::move(*done), Hub::Failure::kHandler);
   }
   context->set_failure(resumption.failure);
-  Complete(std::move(*done), context);
+  Complete(std::move(*done), context, number);
 }
 
 void AwakeHub::FailResumed(const event::Resumed& resumed, Hub::Failure why) {
-  const HubPort::Resumption& resumption = *resumed.resumption;
-  std::optional<HubEvent> event;
-  // It would fail again.
-  if (why != Hub::Failure::kStore)
-    event = deferred_.Take(resumption.finishes != 0 ? resumption.finishes : resumption.belongs_to);
-  DropHub();
-  if (event) return Fail(std::move(*event), why);
+  const uint64_t number = OwnerOf(resumed);
+  const bool store_away = why == Hub::Failure::kStore;
+  // Of whose making it is, where it does not say, is found as if the object's process had ended: else it might go on so
+  // for ever.
+  const bool at_fault = !store_away && !deferred_.Has(number);
+  std::vector<Lost> lost = LoseHub(at_fault);
+  for (Lost& each : lost) {
+    if (each.number == number) each.failure = why;  // it would fail again
+  }
   NoteLimit(why);
+  HandleAgain(std::move(lost), store_away);
 }
 
 bool AwakeHub::RefuseForCost(HubEvent* event) {
@@ -606,7 +654,8 @@ EventOutput AwakeHub::OutputOf(const HubEvent& event, std::vector<Output> output
   return output;
 }
 
-void AwakeHub::Complete(HubEvent event, HubContext* context) {
+void AwakeHub::Complete(HubEvent event, HubContext* context, uint64_t number) {
+  if (number == 0) number = last_begun_;
   EventOutput output = OutputOf(event, context->TakeOutputs());
   HubContext::Sequel sequel = context->TakeSequel();
   if (Is<event::AlarmDue>(event) && alarm_.is_under_way()) {
@@ -624,10 +673,19 @@ void AwakeHub::Complete(HubEvent event, HubContext* context) {
   if (!change.empty() && gate_.in_doubt()) {
     // Memory may lag behind the store, which is away: nothing may be built on it.
     state_.Revert(std::move(change));
-    DropHub();
-    return Fail(std::move(event), Hub::Failure::kStore);
+    std::vector<Lost> lost = LoseHub();
+    if (const auto* const resumed = std::get_if<event::Resumed>(&event)) {
+      // Without a resumption: the event that has just been deferred.
+      const uint64_t owner = resumed->resumption == nullptr ? number : OwnerOf(*resumed);
+      const auto begun = std::ranges::find(lost, owner, &Lost::number);
+      if (begun != lost.end()) begun->failure = Hub::Failure::kStore;
+    } else {
+      const auto after = std::ranges::find_if(lost, [&](const Lost& each) { return each.number > number; });
+      lost.insert(after, {std::move(event), number, Hub::Failure::kStore});
+    }
+    return HandleAgain(std::move(lost), true);
   }
-  if (gate_.Hold({std::move(event), std::move(output), std::move(sequel)}, std::move(change)))
+  if (gate_.Hold({std::move(event), std::move(output), std::move(sequel), number}, std::move(change)))
     host_->CommitSoon(shared_from_this());
 }
 
@@ -684,16 +742,18 @@ void AwakeHub::Ask(const HubContext::Sequel& sequel) {
 // --- It has failed.
 
 void AwakeHub::TakeBack() {
-  DropHub();
+  std::vector<Lost> lost = LoseHub();
   std::deque<OutputGate::TakenBack> taken = gate_.TakeBack();
   for (auto it = taken.rbegin(); it != taken.rend(); ++it) state_.Revert(std::move(it->undo));
-  for (auto it = taken.rbegin(); it != taken.rend(); ++it) {
-    const bool done = it->wrote || Is<event::Resumed>(it->handled.event);
-    if (!done) queue_.AddFirst(std::move(it->handled.event));
-  }
   for (OutputGate::TakenBack& each : taken) {
-    if (each.wrote) Fail(std::move(each.handled.event), Hub::Failure::kStore);
+    if (Is<event::Resumed>(each.handled.event)) continue;  // what it belongs to is handled again
+    const auto failure = each.wrote ? std::optional(Hub::Failure::kStore) : std::nullopt;
+    // The store may have carried it out all the same; and of a deferred one, what it did before is durable.
+    if (auto* const from = std::get_if<event::FromGateway>(&each.handled.event)) from->repeated = true;
+    lost.push_back({std::move(each.handled.event), each.handled.number, failure});
   }
+  std::ranges::stable_sort(lost, {}, &Lost::number);
+  HandleAgain(std::move(lost), true);
 }
 
 void AwakeHub::NoteLimit(Hub::Failure why) {
@@ -715,8 +775,7 @@ void AwakeHub::Fail(HubEvent event, Hub::Failure why, int64_t retry_after_ms) {
   }
   const auto* const from = std::get_if<event::FromGateway>(&event);
   if (from != nullptr && from->IsMessage() && why == Hub::Failure::kStore && hub_class_->waits_for_store()) {
-    if (!queue_.has_aside()) host_->RetrySoon(shared_from_this());
-    return queue_.SetAside(std::move(event));
+    return SetAside(std::move(event), true);
   }
   if (from != nullptr && from->IsMessage() && hub_class_->closes_failed()) return CloseFailed(std::move(event), why);
   if (from != nullptr && (from->IsMessage() || from->kind == EventKind::kOpen))
@@ -737,8 +796,7 @@ void AwakeHub::Fail(HubEvent event, Hub::Failure why, int64_t retry_after_ms) {
   if (why != Hub::Failure::kStore && !ends_note) return FinishWithoutHub(std::move(event));
   // It happened, whether or not the store can note it now.
   if (const auto* const call = std::get_if<event::CallRoll>(&event)) roll_caller_.OnSetAside(*call);
-  if (!queue_.has_aside()) host_->RetrySoon(shared_from_this());
-  queue_.SetAside(std::move(event));
+  SetAside(std::move(event), false);
 }
 
 void AwakeHub::CloseFailed(HubEvent event, Hub::Failure why) {
@@ -747,10 +805,10 @@ void AwakeHub::CloseFailed(HubEvent event, Hub::Failure why) {
   const bool worth_another_try = why == Hub::Failure::kStore || why == Hub::Failure::kOverAllowance;
   context.CloseUnknown(connection, worth_another_try ? kTryAgainLater : kInternalError, WhyClosed(why));
   try {
-    state_.RemoveConnection(connection);
-  } catch (const StoreAway&) {  // its gateway tells of its end
+    if (!gate_.in_doubt()) state_.RemoveConnection(connection);
+  } catch (const StoreAway&) {
     state_.RevertOpenChange();
-  }
+  }  // where it could not be removed, its gateway tells of its end
   Complete(std::move(event), &context);
 }
 

@@ -144,6 +144,18 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
   void Hold(uint64_t life, bool hold);
   // Its events that are deferred are handled again by the next object. `at_fault`: one of them may be why.
   void DropHub(bool at_fault = false);
+  // An event that has begun and whose effects are gone, or never were.
+  struct Lost {
+    HubEvent event;
+    uint64_t number = 0;  // of its beginning
+    std::optional<Hub::Failure> failure = {};  // else it is to be handled again
+  };
+  // Drops the object. The events that it had deferred.
+  std::vector<Lost> LoseHub(bool at_fault = false);
+  // What is to be handled again is, in this order and before what has not begun. `store_away`: it would fail again now;
+  // where it is worth waiting, nothing overtakes what waits for the store.
+  void HandleAgain(std::vector<Lost> lost, bool store_away);
+  void SetAside(HubEvent event, bool in_order);
   // What the event's handler can do.
   void Equip(const HubEvent& event, HubContext* context);
   // Its handler has returned, and it is not done.
@@ -187,8 +199,9 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
   // What the handler has used, from the connection's allowance.
   void Charge(const HubEvent& event, HandlerClock::Time used);
 
-  // A handler ended well: its output leaves, or waits for the commits that it needs.
-  void Complete(HubEvent event, HubContext* context);
+  // A handler ended well: its output leaves, or waits for the commits that it needs. `number`: of the event's
+  // beginning, if that is not the one that began last.
+  void Complete(HubEvent event, HubContext* context, uint64_t number = 0);
   void Release(const HubEvent& event, EventOutput output, const HubContext::Sequel& sequel);
   void Ask(const HubContext::Sequel& sequel);
   EventOutput OutputOf(const HubEvent& event, std::vector<Output> outputs) const;
@@ -215,7 +228,7 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
   std::shared_ptr<HubPort> port_;         // its
   uint64_t life_ = 0;                     // grows with every object that is dropped
   bool held_ = false;                     // by that object
-  uint64_t last_deferred_ = 0;
+  uint64_t last_begun_ = 0;               // events are numbered as they begin
 
   HandlerClock clock_;
   Allowances allowances_;

@@ -9,7 +9,6 @@
 #include <map>
 #include <optional>
 #include <utility>
-#include <vector>
 
 #include "statekeeper/runtime/hub/hub_event.h"
 
@@ -41,11 +40,9 @@ class DeferredEvents {
     return std::move(node.mapped());
   }
   // All, oldest first.
-  std::vector<HubEvent> TakeAll() {
-    std::vector<HubEvent> all;
-    for (auto& [number, event] : std::exchange(events_, {})) all.push_back(std::move(event));
+  std::map<uint64_t, HubEvent> TakeAll() {
     bytes_ = 0;
-    return all;
+    return std::exchange(events_, {});
   }
   size_t bytes() const { return bytes_; }
 

@@ -141,9 +141,10 @@ inline uint32_t RestartsOf(const HubEvent& event) {
   return request == nullptr ? 0 : request->restarts;
 }
 inline void CountRestart(HubEvent* event) {
-  if (auto* const from = std::get_if<event::FromGateway>(event)) ++from->restarts;
-  if (auto* const alarm = std::get_if<event::AlarmDue>(event)) ++alarm->restarts;
-  if (auto* const request = std::get_if<event::Request>(event)) ++request->restarts;
+  const auto count = [](uint8_t* restarts) { *restarts += *restarts < 255 ? 1 : 0; };
+  if (auto* const from = std::get_if<event::FromGateway>(event)) count(&from->restarts);
+  if (auto* const alarm = std::get_if<event::AlarmDue>(event)) count(&alarm->restarts);
+  if (auto* const request = std::get_if<event::Request>(event)) count(&request->restarts);
 }
 // Whether its handler may leave it to be finished later (Context::Defer).
 inline bool CanBeDeferred(const HubEvent& event) {

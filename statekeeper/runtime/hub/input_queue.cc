@@ -20,9 +20,9 @@ void InputQueue::AddBehindGoneGateways(HubEvent event) {
   events_.insert(std::find_if_not(events_.begin(), events_.end(), &Is<event::GatewayGone>), std::move(event));
 }
 
-void InputQueue::SetAside(HubEvent event) {
+void InputQueue::SetAside(HubEvent event, bool in_order) {
   // Those that wait for the store since nobody is told of its absence keep their order.
-  if (FindMessage(event) != nullptr) all_wait_aside_ = true;
+  if (in_order || FindMessage(event) != nullptr) all_wait_aside_ = true;
   aside_.push_back(std::move(event));
 }
 

@@ -60,7 +60,9 @@ class InputQueue {
 
   // --- Set aside.
   bool has_aside() const { return !aside_.empty(); }
-  void SetAside(HubEvent event);
+  // `in_order`: nothing that comes from gateways overtakes it.
+  void SetAside(HubEvent event, bool in_order = false);
+  bool keeps_order_aside() const { return all_wait_aside_; }
   // Whether this event, which comes next, must wait behind what lies aside: what comes back comes in order,
   // and the end of a recall behind it; and nothing overtakes a message.
   bool MustWaitAside(const HubEvent& event) const;

@@ -40,6 +40,7 @@ class OutputGate {
     HubEvent event;
     EventOutput output;
     HubContext::Sequel sequel;
+    uint64_t number = 0;  // of its beginning, in the hub
   };
 
   // Whether nothing is behind it: what writes nothing may leave at once.

@@ -45,6 +45,8 @@ class PoisonGuard {
   void Forget() { condemned_.reset(); }
 
   bool IsSuspect(const HubEvent& event) const;
+  // Whether the hub has, or awaits, the process' turn.
+  bool is_engaged() const { return stage_ != Stage::kNone; }
   // Whether the event at the head of the queue may begin. May put a note before it, which may.
   enum class Verdict {
     kBegin,
