@@ -102,9 +102,10 @@ std::string Change(const Options& options, const std::vector<Configuration::Chan
                    const RegisterClasses& register_classes, prometheus::Registry* registry,
                    const std::vector<std::unique_ptr<Lane>>& lanes, Ownership* ownership) {
   // Hubs in memory are made anew by that: not where only the log changes. No change: of the app.
-  const bool of_hubs = changes.empty() || std::ranges::any_of(changes, [](const Configuration::Change& change) {
-                         return change.option != "log-level" && change.option != "log-format";
-                       });
+  const bool of_hubs =
+      changes.empty() || std::ranges::any_of(changes, [](const Configuration::Change& change) {
+        return change.option != "log-level" && change.option != "log-format";
+      });
   std::shared_ptr<HubClassRegistry> classes;
   if (of_hubs) {
     classes = std::make_shared<HubClassRegistry>();

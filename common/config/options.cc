@@ -179,12 +179,15 @@ void DeclareOptions(OptionTable* table, Options* o) {
 
   table->Plain(kStatekeeper, kAtStart, "disabled-classes", &o->disabled_classes, "words",
                "Hub classes that are not served, such as echo");
-  table->Plain(kStatekeeper, kAtStart, "app", &o->app, "directory",
-               "Directory with an app, whose hub classes run in a worker process; looked at again on SIGHUP; empty: none");
-  table->Time(kStatekeeper, kAtStart, "worker-timeout", &o->worker_timeout,
-              "A worker process that answers nothing for this long is ended, and its hubs go on in another one; 0: never");
-  table->Size(kStatekeeper, kAtStart, "worker-memory", &o->worker_memory,
-              "Memory of a worker process beyond which it is ended, and its hubs go on in another one; 0: no limit");
+  table->Plain(
+      kStatekeeper, kAtStart, "app", &o->app, "directory",
+      "Directory with an app, whose hub classes run in a worker process; looked at again on SIGHUP; empty: none");
+  table->Time(
+      kStatekeeper, kAtStart, "worker-timeout", &o->worker_timeout,
+      "A worker process that answers nothing for this long is ended, and its hubs go on in another one; 0: never");
+  table->Size(
+      kStatekeeper, kAtStart, "worker-memory", &o->worker_memory,
+      "Memory of a worker process beyond which it is ended, and its hubs go on in another one; 0: no limit");
   table->Time(kStatekeeper, kAtStart, "call-timeout", &o->call_timeout,
               "How long a call of a hub may take, where the caller does not say");
   table->Time(kStatekeeper, kWhileRunning, "hibernate-after", &o->hibernate_after,

@@ -43,8 +43,8 @@ void CallPeers::Aim(Peer* peer, const MemberView& at) {
   peer->channel = LinkChannel(target, credentials_);
 }
 
-void CallPeers::Send(const MemberView& to, const std::string& hub, const std::string& payload, int64_t until_ms,
-                     Done done) {
+void CallPeers::Send(const MemberView& to, const std::string& hub, const std::string& payload,
+                     int64_t until_ms, Done done) {
   const std::lock_guard lock(mutex_);
   const uint64_t id = IdOf(to);
   Peer& peer = peers_[id];
@@ -145,7 +145,8 @@ bool CallPeers::Look(const ClusterView& view) {
           continue;
         }
         lost.emplace_back(std::move(waiting->second.done),
-                          Lost(waiting->first, gone ? "The hub's statekeeper has ended" : "The hub has not answered in time"));
+                          Lost(waiting->first, gone ? "The hub's statekeeper has ended"
+                                                    : "The hub has not answered in time"));
         waiting = peer.waiting.erase(waiting);
       }
       if (gone) peer.requests.clear();
@@ -157,7 +158,8 @@ bool CallPeers::Look(const ClusterView& view) {
         continue;
       }
       Flush(it->first, &peer);
-      more = more || !peer.waiting.empty() || peer.on_its_way || peer.batch != nullptr || !peer.answers.empty();
+      more =
+          more || !peer.waiting.empty() || peer.on_its_way || peer.batch != nullptr || !peer.answers.empty();
       ++it;
     }
   }

@@ -37,7 +37,8 @@ class CallPeers {
   void Use(CompletionThread* thread);
 
   // `until_ms` (SteadyMs): later nobody waits for the answer.
-  void Send(const MemberView& to, const std::string& hub, const std::string& payload, int64_t until_ms, Done done);
+  void Send(const MemberView& to, const std::string& hub, const std::string& payload, int64_t until_ms,
+            Done done);
   // To who has called.
   void Answer(uint64_t member, calls::Answer answer);
   // A batch has come: the answers find who waits for them. True: its requests are to be carried out, for it is new.
@@ -61,8 +62,8 @@ class CallPeers {
     uint64_t received = 0;                // the last one
     std::shared_ptr<calls::Batch> batch;  // on its way, or to be sent again
     bool on_its_way = false;
-    int64_t failing_since_ms = 0;         // 0: it is not
-    std::string target;                   // empty: unknown
+    int64_t failing_since_ms = 0;  // 0: it is not
+    std::string target;            // empty: unknown
     LinkChannel channel;
   };
 

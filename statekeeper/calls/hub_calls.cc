@@ -151,11 +151,10 @@ void HubCalls::Carry(uint64_t from, const calls::Request& request) {
     }
     changed_.notify_all();
   };
-  const bool taken = shards_->CallHub(request.hub(), request.payload(),
-                                      [answer](HubRequest::Outcome outcome, std::string text) {
-                                        answer(AnswerOf(outcome, std::move(text)),
-                                               outcome == HubRequest::Outcome::kNotOwner);
-                                      });
+  const bool taken = shards_->CallHub(
+      request.hub(), request.payload(), [answer](HubRequest::Outcome outcome, std::string text) {
+        answer(AnswerOf(outcome, std::move(text)), outcome == HubRequest::Outcome::kNotOwner);
+      });
   if (!taken) answer(Failure("The hub's statekeeper is too busy", true), false);
 }
 

@@ -140,7 +140,8 @@ class Context {
 
   // A text frame of that connection that is exactly `request` is answered with `reply` where its socket is, and is no
   // event of the hub; it replaces what was there. An empty request: none is. Up to 2,048 bytes each.
-  virtual void SetAutoResponse(const ConnectionId&, std::string_view /*request*/, std::string_view /*reply*/) {
+  virtual void SetAutoResponse(const ConnectionId&, std::string_view /*request*/,
+                               std::string_view /*reply*/) {
     throw std::logic_error("nothing is answered at an edge here");
   }
 

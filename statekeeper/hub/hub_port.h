@@ -33,10 +33,10 @@ class HubPort {
   // a hub run in the order in which they were given, before events that have not begun.
   struct Resumption {
     std::function<void(Context&)> run;
-    uint64_t finishes = 0;         // the event that Defer gave this number is done with it; 0: none is
+    uint64_t finishes = 0;  // the event that Defer gave this number is done with it; 0: none is
     // Not empty: that event has failed, though `run` counts: it ends as if its handler had thrown this. With `finishes`.
     std::string failure = {};
-    uint64_t belongs_to = 0;       // a deferred event for which it runs, and which goes on; 0: none, or `finishes`
+    uint64_t belongs_to = 0;  // a deferred event for which it runs, and which goes on; 0: none, or `finishes`
     // Runs when what it, and all before it, has written is durable; not at all if that does not come to pass.
     std::function<void()> durable = {};
   };

@@ -116,7 +116,8 @@ std::optional<AppManifest> AppManifest::Read(const std::string& directory, std::
   const std::string file = real / "workers.json";
   std::ifstream stream(file, std::ios::binary);
   if (!stream) {
-    *error = "--app " + directory + " must be a directory with a file workers.json, which deploy/local up --app makes of a project";
+    *error = "--app " + directory +
+             " must be a directory with a file workers.json, which deploy/local up --app makes of a project";
     return std::nullopt;
   }
   const std::string text(std::istreambuf_iterator<char>(stream), {});

@@ -13,8 +13,8 @@ namespace dormouse {
 struct AppManifest {
   struct Class {
     std::string name;
-    std::vector<std::string> routes;             // "/ws/{name}"; none: its sockets come by way of the app's HTTP
-    uint64_t max_message_size = 32u << 20;       // bytes
+    std::vector<std::string> routes;        // "/ws/{name}"; none: its sockets come by way of the app's HTTP
+    uint64_t max_message_size = 32u << 20;  // bytes
   };
 
   std::string directory;  // with symbolic links resolved: what a running worker was started in stays

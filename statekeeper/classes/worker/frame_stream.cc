@@ -42,7 +42,8 @@ void FrameStream::AppendLength(size_t size) {
 
 void FrameStream::Flush() {
   while (written_ < output_.size()) {
-    const ssize_t sent = send(fd_, output_.data() + written_, output_.size() - written_, MSG_NOSIGNAL | MSG_DONTWAIT);
+    const ssize_t sent =
+        send(fd_, output_.data() + written_, output_.size() - written_, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent < 0 && errno == EINTR) continue;
     if (sent < 0 && errno == EAGAIN) {
       if (!ev_is_active(&writable_)) ev_io_start(loop_, &writable_);

@@ -43,8 +43,9 @@ bool WorkerApps::Register(const Options& options, HubClassRegistry* classes, std
     if (next == nullptr) return false;
     next->Start();
     if (!next->AwaitReady(kReadyPatienceMs)) {
-      *error = fmt::format("version {} of app {} does not come up (its worker's output says why){}", manifest->version,
-                           manifest->name, current_ == nullptr ? "" : "; the one before goes on");
+      *error = fmt::format("version {} of app {} does not come up (its worker's output says why){}",
+                           manifest->version, manifest->name,
+                           current_ == nullptr ? "" : "; the one before goes on");
       return false;
     }
     if (current_ != nullptr) {
@@ -54,7 +55,8 @@ bool WorkerApps::Register(const Options& options, HubClassRegistry* classes, std
     current_ = std::move(next);
     SPDLOG_INFO("version {} of app {} is live", manifest->version, manifest->name);
   }
-  for (const AppManifest::Class& each : current_->manifest().classes) classes->Register(NewWorkerClass(current_, each));
+  for (const AppManifest::Class& each : current_->manifest().classes)
+    classes->Register(NewWorkerClass(current_, each));
   return true;
 }
 

@@ -38,7 +38,8 @@ class WorkerClass : public HubClass {
 
 }  // namespace
 
-std::unique_ptr<HubClass> NewWorkerClass(std::shared_ptr<WorkerApp> app, const AppManifest::Class& described) {
+std::unique_ptr<HubClass> NewWorkerClass(std::shared_ptr<WorkerApp> app,
+                                         const AppManifest::Class& described) {
   return std::make_unique<WorkerClass>(std::move(app), described);
 }
 

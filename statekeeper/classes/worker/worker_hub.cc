@@ -57,7 +57,8 @@ void Apply(Context& context, const worker::Effect& effect) {
     case worker::Effect::kAttachment:
       return context.SetAttachment(IdOf(effect.attachment().connection()), effect.attachment().attachment());
     case worker::Effect::kTags:
-      return context.SetTags(IdOf(effect.tags().connection()), {effect.tags().tags().begin(), effect.tags().tags().end()});
+      return context.SetTags(IdOf(effect.tags().connection()),
+                             {effect.tags().tags().begin(), effect.tags().tags().end()});
     case worker::Effect::kAdmit:
       return context.Admit(IdOf(effect.admit()));
     case worker::Effect::kAlarmMs:
@@ -66,8 +67,8 @@ void Apply(Context& context, const worker::Effect& effect) {
     case worker::Effect::kReply:
       return context.Reply(effect.reply());
     case worker::Effect::kAutoResponse:
-      return context.SetAutoResponse(IdOf(effect.auto_response().connection()), effect.auto_response().request(),
-                                     effect.auto_response().reply());
+      return context.SetAutoResponse(IdOf(effect.auto_response().connection()),
+                                     effect.auto_response().request(), effect.auto_response().reply());
     case worker::Effect::KIND_NOT_SET:
       return;
   }
@@ -114,7 +115,8 @@ worker::ReadAnswer ReadRows(Context& context, const worker::Read& read) {
     if (rows.size() > limit) rows.resize(limit);
     bytes = 0;
     size_t fit = 0;
-    for (; fit < rows.size() && bytes < kReadBytes; ++fit) bytes += rows[fit].first.size() + rows[fit].second.size();
+    for (; fit < rows.size() && bytes < kReadBytes; ++fit)
+      bytes += rows[fit].first.size() + rows[fit].second.size();
     answer.set_more(fit < rows.size());
     rows.resize(fit);
   }
@@ -152,7 +154,8 @@ void WorkerHub::OnWake(Context& context) {
   });
   if (const auto alarm = context.GetAlarm()) wake_.set_alarm_ms(*alarm);
   wake_.set_max_state(context.state_room() + bytes);
-  object_ = lane_->NewObject(context.port(), std::string(context.hub_class()) + "/" + std::string(context.hub_name()));
+  object_ = lane_->NewObject(context.port(),
+                             std::string(context.hub_class()) + "/" + std::string(context.hub_name()));
 }
 
 void WorkerHub::Send(Context& context, worker::Event event, bool kept) {
@@ -219,7 +222,8 @@ void WorkerHub::OnRequest(Context& context, std::string_view payload) {
   Send(context, std::move(event), true);
 }
 
-void WorkerHub::OnBackpressure(Context& context, const Connection& connection, bool paused, const Backlog& backlog) {
+void WorkerHub::OnBackpressure(Context& context, const Connection& connection, bool paused,
+                               const Backlog& backlog) {
   worker::Event event;
   worker::Backpressure* const copy = event.mutable_backpressure();
   copy->set_connection(connection.id.ToBytes());

@@ -23,7 +23,8 @@ class WorkerHub : public Hub {
   void OnClose(Context& context, const Connection& connection, const CloseInfo& close) override;
   void OnAlarm(Context& context) override;
   void OnRequest(Context& context, std::string_view payload) override;
-  void OnBackpressure(Context& context, const Connection& connection, bool paused, const Backlog& backlog) override;
+  void OnBackpressure(Context& context, const Connection& connection, bool paused,
+                      const Backlog& backlog) override;
 
  private:
   // `kept`: the runtime keeps it until the worker says that it is done.

@@ -129,8 +129,9 @@ void WorkerLane::OnEnd(size_t stream, const std::string& why) {
   // Called from the stream: it may not go before that has returned.
   const auto ended = std::shared_ptr<FrameStream>(std::move(streams_.at(stream)));
   streams_.erase(stream);
-  ev_once(loop_, -1, 0, 0, [](int, void* kept) { delete static_cast<std::shared_ptr<FrameStream>*>(kept); },
-          new std::shared_ptr<FrameStream>(ended));
+  ev_once(
+      loop_, -1, 0, 0, [](int, void* kept) { delete static_cast<std::shared_ptr<FrameStream>*>(kept); },
+      new std::shared_ptr<FrameStream>(ended));
   if (stream != main_number_ || main_ == nullptr) return;
   main_ = nullptr;
   main_number_ = 0;
@@ -173,7 +174,9 @@ void WorkerLane::Flush() {
   if (main_->backlog() > 0) main_->Flush();
 }
 
-void WorkerLane::OnTimer(struct ev_loop*, ev_timer* timer, int) { static_cast<WorkerLane*>(timer->data)->Ping(); }
+void WorkerLane::OnTimer(struct ev_loop*, ev_timer* timer, int) {
+  static_cast<WorkerLane*>(timer->data)->Ping();
+}
 
 void WorkerLane::Ping() {
   const int64_t now_ms = SteadyMs();
@@ -305,7 +308,8 @@ void WorkerLane::OnTurn(worker::Turn* said) {
   port->Resume(std::move(resumption));
   if (!done) return;
   // The hub may have gone on meanwhile.
-  if (const auto still = objects_.find(number); still != objects_.end()) EndSuspect(number, &still->second, event);
+  if (const auto still = objects_.find(number); still != objects_.end())
+    EndSuspect(number, &still->second, event);
 }
 
 void WorkerLane::OnRead(worker::Read* said, size_t stream) {
@@ -371,18 +375,19 @@ void WorkerLane::OnCall(worker::Call* call) {
   }
   const int64_t timeout_ms = call->timeout_ms() == 0 ? config_.call_timeout_ms : call->timeout_ms();
   calls_[call->number()] = SteadyMs() + timeout_ms;
-  config_.caller->Call(call->hub_class() + "/" + call->hub_name(), std::move(*call->mutable_payload()), timeout_ms,
-                       [answers = answers_, stream = main_number_, number = call->number()](HubCaller::Answer said) {
-                         worker::CallAnswer answer;
-                         answer.set_number(number);
-                         answer.set_payload(std::move(said.payload));
-                         answer.set_failure(std::move(said.failure));
-                         answer.set_retryable(said.retryable);
-                         const std::lock_guard lock(answers->mutex);
-                         if (answers->loop == nullptr) return;
-                         answers->waiting.emplace_back(stream, std::move(answer));
-                         ev_async_send(answers->loop, answers->arrived);
-                       });
+  config_.caller->Call(
+      call->hub_class() + "/" + call->hub_name(), std::move(*call->mutable_payload()), timeout_ms,
+      [answers = answers_, stream = main_number_, number = call->number()](HubCaller::Answer said) {
+        worker::CallAnswer answer;
+        answer.set_number(number);
+        answer.set_payload(std::move(said.payload));
+        answer.set_failure(std::move(said.failure));
+        answer.set_retryable(said.retryable);
+        const std::lock_guard lock(answers->mutex);
+        if (answers->loop == nullptr) return;
+        answers->waiting.emplace_back(stream, std::move(answer));
+        ev_async_send(answers->loop, answers->arrived);
+      });
 }
 
 void WorkerLane::Answer(worker::CallAnswer answer) {
@@ -391,7 +396,8 @@ void WorkerLane::Answer(worker::CallAnswer answer) {
 }
 
 void WorkerLane::OnLog(const worker::Log& log) {
-  const LogAbout about({.lane = config_.lane, .hub = log.hub(), .connection = ConnectionId::FromBytes(log.connection())});
+  const LogAbout about(
+      {.lane = config_.lane, .hub = log.hub(), .connection = ConnectionId::FromBytes(log.connection())});
   switch (log.level()) {
     case worker::Log::DEBUG:
       return SPDLOG_DEBUG("{}", log.text());

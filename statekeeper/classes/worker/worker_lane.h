@@ -34,8 +34,8 @@ class WorkerLane : public std::enable_shared_from_this<WorkerLane> {
   struct Config {
     std::string app;
     uint32_t lane = 0;
-    int listener = -1;          // a listening socket that does not block; this owns it
-    int64_t timeout_ms = 0;     // how long the worker may leave a ping without an answer
+    int listener = -1;       // a listening socket that does not block; this owns it
+    int64_t timeout_ms = 0;  // how long the worker may leave a ping without an answer
     int64_t call_timeout_ms = 0;
     HubCaller* caller = nullptr;
     std::function<void(const std::string& why)> kill;  // the worker is of no use
@@ -114,7 +114,7 @@ class WorkerLane : public std::enable_shared_from_this<WorkerLane> {
   std::unordered_map<uint64_t, Object> objects_;
   uint64_t suspect_object_ = 0;  // has suspects under way; 0: none
   std::deque<uint64_t> suspects_waiting_;
-  uint64_t ping_ = 0;            // that was not answered yet; 0: none
+  uint64_t ping_ = 0;  // that was not answered yet; 0: none
   uint64_t last_ping_ = 0;
   int64_t pinged_ms_ = 0;
 

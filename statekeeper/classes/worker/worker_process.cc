@@ -110,7 +110,8 @@ void WorkerProcess::Run() {
       const std::lock_guard lock(mutex_);
       pid_ = 0;
       if (stopping_) return;
-      SPDLOG_ERROR("the worker of {} (pid {}) {}; another one is started", config_.name, pid, HowItEnded(status));
+      SPDLOG_ERROR("the worker of {} (pid {}) {}; another one is started", config_.name, pid,
+                   HowItEnded(status));
     }
     if (SteadyMs() - began_ms >= kLivedLongMs) pause_ms = kFirstPauseMs;
     if (!Pause(pause_ms)) return;
@@ -155,7 +156,8 @@ pid_t WorkerProcess::Spawn() const {
   posix_spawnattr_setsigdefault(&attributes, &defaults);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
   pid_t pid = 0;
-  const int failed = posix_spawnp(&pid, arguments[0], &actions, &attributes, arguments.data(), environment.data());
+  const int failed =
+      posix_spawnp(&pid, arguments[0], &actions, &attributes, arguments.data(), environment.data());
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   if (failed != 0) {

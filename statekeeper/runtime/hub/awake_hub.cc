@@ -54,8 +54,8 @@ const char* OptionOf(Hub::Failure why) {
 bool IsActivity(const HubEvent& event) {
   const auto* const from = std::get_if<event::FromGateway>(&event);
   return from != nullptr ? from->kind != EventKind::kPresent
-                         : Is<event::AlarmDue>(event) || Is<event::CloseAll>(event) || Is<event::Request>(event) ||
-                               Is<event::Resumed>(event);
+                         : Is<event::AlarmDue>(event) || Is<event::CloseAll>(event) ||
+                               Is<event::Request>(event) || Is<event::Resumed>(event);
 }
 
 int64_t SteadyUs() {
@@ -257,7 +257,9 @@ bool AwakeHub::MayBegin() {
   if (gate_.IsFull()) return false;  // OnCommitted goes on
   if (Is<event::Resumed>(queue_.front())) return true;
   // A resumption goes on; what the runtime notes for itself is not kept back, for others may wait for that.
-  if (deferred_.IsFull() && EventHandler::NeedsHub(queue_.front()) && !Is<event::AlarmSettled>(queue_.front())) return false;
+  if (deferred_.IsFull() && EventHandler::NeedsHub(queue_.front()) &&
+      !Is<event::AlarmSettled>(queue_.front()))
+    return false;
   switch (poison_.Judge()) {
     case PoisonGuard::Verdict::kBegin:
       return !AwaitsNewClass();
@@ -297,8 +299,8 @@ bool AwakeHub::CanSleep() const {
 
 bool AwakeHub::CanBeAbandoned() const {
   // Of its events only deferred ones, and those behind them that have not begun, are left.
-  return !running_ && !suspended_ && !waits_ && questions_.empty() && gate_.IsIdle() && open_questions_ == 0 &&
-         !poison_.is_engaged() && (!deferred_.empty() || held_);
+  return !running_ && !suspended_ && !waits_ && questions_.empty() && gate_.IsIdle() &&
+         open_questions_ == 0 && !poison_.is_engaged() && (!deferred_.empty() || held_);
 }
 
 std::vector<HubEvent> AwakeHub::Abandon() {
@@ -537,11 +539,13 @@ std::vector<AwakeHub::Lost> AwakeHub::LoseHub(bool at_fault) {
   for (auto& [number, event] : deferred_.TakeAll()) {
     if (const auto* const request = std::get_if<event::Request>(&event); request != nullptr && at_fault) {
       // Of what it has done some may be durable, and its caller cannot know that it is made twice.
-      request->request->Finish(HubRequest::Outcome::kFailed, "The hub's object was lost before it had answered");
+      request->request->Finish(HubRequest::Outcome::kFailed,
+                               "The hub's object was lost before it had answered");
       continue;
     }
     // Suspects run one by one, oldest first: none but that one can be to blame in the end.
-    const bool may_be_last = lost.empty() || host_->max_attempts() == 0 || RestartsOf(event) + 1 < host_->max_attempts();
+    const bool may_be_last =
+        lost.empty() || host_->max_attempts() == 0 || RestartsOf(event) + 1 < host_->max_attempts();
     if (at_fault && may_be_last) CountRestart(&event);
     if (auto* const from = std::get_if<event::FromGateway>(&event)) from->repeated = true;
     lost.push_back({std::move(event), number});
@@ -777,7 +781,8 @@ void AwakeHub::Fail(HubEvent event, Hub::Failure why, int64_t retry_after_ms) {
   if (from != nullptr && from->IsMessage() && why == Hub::Failure::kStore && hub_class_->waits_for_store()) {
     return SetAside(std::move(event), true);
   }
-  if (from != nullptr && from->IsMessage() && hub_class_->closes_failed()) return CloseFailed(std::move(event), why);
+  if (from != nullptr && from->IsMessage() && hub_class_->closes_failed())
+    return CloseFailed(std::move(event), why);
   if (from != nullptr && (from->IsMessage() || from->kind == EventKind::kOpen))
     return AnswerFailed(event, why, retry_after_ms);
   if (Is<event::AlarmDue>(event)) {

@@ -147,7 +147,7 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
   // An event that has begun and whose effects are gone, or never were.
   struct Lost {
     HubEvent event;
-    uint64_t number = 0;  // of its beginning
+    uint64_t number = 0;                       // of its beginning
     std::optional<Hub::Failure> failure = {};  // else it is to be handled again
   };
   // Drops the object. The events that it had deferred.

@@ -8,7 +8,9 @@
 
 namespace dormouse {
 
-size_t AwakeHub::bytes() const { return sizeof(*this) + state_.bytes_in_memory() + queue_.bytes() + deferred_.bytes(); }
+size_t AwakeHub::bytes() const {
+  return sizeof(*this) + state_.bytes_in_memory() + queue_.bytes() + deferred_.bytes();
+}
 
 void AwakeHub::Describe(LaneOperator::Answer<HubReport> done) {
   if (deposed_) return done(OperatorStatus::kNotOwner, {});

@@ -68,7 +68,9 @@ struct Begun {
 class DeferringHub : public Hub {
  public:
   explicit DeferringHub(std::vector<Begun>* begun) : begun_(begun) {}
-  void OnConnect(Context& context, const Connection&, const link::OpenRequest&) override { Begin(context, "open"); }
+  void OnConnect(Context& context, const Connection&, const link::OpenRequest&) override {
+    Begin(context, "open");
+  }
   void OnMessage(Context& context, const Connection& from, const Message& message) override {
     if (!message.data.starts_with("!")) return Begin(context, std::string(message.data), message.repeated);
     if (message.data == "!throw") throw std::runtime_error("as asked");
@@ -77,8 +79,12 @@ class DeferringHub : public Hub {
     context.Send(from.id, message);
   }
   void OnClose(Context& context, const Connection&, const CloseInfo&) override { Begin(context, "close"); }
-  void OnAlarm(Context& context) override { Begin(context, "alarm " + std::to_string(context.alarm_failures())); }
-  void OnRequest(Context& context, std::string_view payload) override { Begin(context, std::string(payload)); }
+  void OnAlarm(Context& context) override {
+    Begin(context, "alarm " + std::to_string(context.alarm_failures()));
+  }
+  void OnRequest(Context& context, std::string_view payload) override {
+    Begin(context, std::string(payload));
+  }
 
  private:
   void Begin(Context& context, std::string what, bool repeated = false) {
@@ -105,8 +111,8 @@ class Host : public FakeHost {
  public:
   void CommitSoon(std::shared_ptr<AwakeHub> hub) override { commits.Add(std::move(hub)); }
   void RetrySoon(std::shared_ptr<AwakeHub>) override { ++retries; }
-  CommitGroup commits{&hub_store,
-                      {[](ShardId, int64_t) {}, [](const ShardEpoch&) {}, [](const ShardEpoch&, StoreStatus) {}}};
+  CommitGroup commits{
+      &hub_store, {[](ShardId, int64_t) {}, [](const ShardEpoch&) {}, [](const ShardEpoch&, StoreStatus) {}}};
   int retries = 0;
 };
 
@@ -156,7 +162,8 @@ class DeferringHubTest : public testing::Test {
     }
     throw std::out_of_range(what + " has not begun");
   }
-  static void Finish(const Begun& begun, std::function<void(Context&)> run = [](Context&) {}) {
+  static void Finish(
+      const Begun& begun, std::function<void(Context&)> run = [](Context&) {}) {
     begun.port->Resume({.run = std::move(run), .finishes = begun.number});
   }
   void Forget() {

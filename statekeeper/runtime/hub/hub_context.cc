@@ -166,7 +166,8 @@ void HubContext::Admit(const ConnectionId& connection, std::string_view role) {
   outputs_.push_back({DeliveryKind::kAdmit, {{connection, {}}}, false, std::string(role)});
 }
 
-void HubContext::SetAutoResponse(const ConnectionId& connection, std::string_view request, std::string_view reply) {
+void HubContext::SetAutoResponse(const ConnectionId& connection, std::string_view request,
+                                 std::string_view reply) {
   if (request.size() > kMaxAutoResponse || reply.size() > kMaxAutoResponse)
     throw std::length_error("an automatic response, and what it answers, have at most 2048 bytes");
   Look();

@@ -90,7 +90,8 @@ class HubContext : public Context {
   void AskLastSeen(std::span<const ConnectionId> open) override;
   void DoNotStayAwake() override { stays_awake_ = false; }
   void Admit(const ConnectionId& connection, std::string_view role) override;
-  void SetAutoResponse(const ConnectionId& connection, std::string_view request, std::string_view reply) override;
+  void SetAutoResponse(const ConnectionId& connection, std::string_view request,
+                       std::string_view reply) override;
   size_t waiting_events() const override { return hub_.waiting_events(); }
 
   size_t connection_count() override { return hub_.state->connection_count(); }

@@ -85,10 +85,10 @@ struct NoteGivenUp {};
 
 }  // namespace event
 
-using HubEvent = std::variant<event::FromGateway, event::AlarmDue, event::AlarmSettled, event::GatewayGone,
-                              event::CallRoll, event::CloseAll, event::Recalled, event::Confirmed,
-                              event::Request, event::Resumed,
-                              event::NoteSuspect, event::ClearSuspect, event::NoteGivenUp>;
+using HubEvent =
+    std::variant<event::FromGateway, event::AlarmDue, event::AlarmSettled, event::GatewayGone,
+                 event::CallRoll, event::CloseAll, event::Recalled, event::Confirmed, event::Request,
+                 event::Resumed, event::NoteSuspect, event::ClearSuspect, event::NoteGivenUp>;
 static_assert(sizeof(HubEvent) <= sizeof(event::FromGateway) + sizeof(void*));
 
 inline event::FromGateway EventOf(GatewayId gateway, const EventView& view) {

@@ -38,7 +38,9 @@ class InputQueue {
   void AddResumed(event::Resumed resumed) { resumed_.emplace_back(std::move(resumed)); }
   void AddFirst(HubEvent event);
   // Whether the ends of connections of vanished gateways come next.
-  bool BeginsWithGoneGateway() const { return resumed_.empty() && !events_.empty() && Is<event::GatewayGone>(front()); }
+  bool BeginsWithGoneGateway() const {
+    return resumed_.empty() && !events_.empty() && Is<event::GatewayGone>(front());
+  }
   // Behind those.
   void AddBehindGoneGateways(HubEvent event);
 

@@ -22,7 +22,12 @@ constexpr size_t kLookedAtPerTurn = 1000;
 
 AwakeHubs::AwakeHubs(struct ev_loop* loop, const Config& config, const HubClassRegistry* classes,
                      HubHost* host, LaneMetrics* metrics)
-    : loop_(loop), config_(config), classes_(classes), first_classes_(classes), host_(host), metrics_(metrics) {
+    : loop_(loop),
+      config_(config),
+      classes_(classes),
+      first_classes_(classes),
+      host_(host),
+      metrics_(metrics) {
   ev_timer_init(&timer_, &AwakeHubs::OnTimer, 0, 0);
   timer_.data = this;
   Begin(*classes_);

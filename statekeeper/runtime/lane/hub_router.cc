@@ -73,7 +73,8 @@ void HubRouter::OnRequest(const std::string& hub, std::shared_ptr<HubRequest> re
   if (shard == nullptr || shard->retired)
     return request->Finish(HubRequest::Outcome::kNotOwner, "The hub lives elsewhere");
   if (parts_.hubs->FindClass(hub) == nullptr)
-    return request->Finish(HubRequest::Outcome::kNoClass, "There is no hub class " + std::string(HubClassOf(hub)));
+    return request->Finish(HubRequest::Outcome::kNoClass,
+                           "There is no hub class " + std::string(HubClassOf(hub)));
   Handle(hub, id, shard, event::Request{std::move(request)});
 }
 

@@ -68,14 +68,13 @@ void ShardService::Retire(const std::vector<ShardId>& shards, Duration patience,
   ReturnWaiting(retired);
   const int64_t deadline_ms = SteadyMs() + patience.count();
   const int64_t abandon_ms = SteadyMs() + std::min(patience, kDeferredPatience).count();
-  parts_.awaited->Add([this, retired, abandon_ms] {
-                        return parts_.hubs->LetSleep(retired, SteadyMs() >= abandon_ms);
-                      },
-                      deadline_ms,
-                      [this, retired, deadline_ms, done = std::move(done)](bool in_time) {
-                        if (!in_time) return done();
-                        Quiesce(retired, deadline_ms, done);
-                      });
+  parts_.awaited->Add(
+      [this, retired, abandon_ms] { return parts_.hubs->LetSleep(retired, SteadyMs() >= abandon_ms); },
+      deadline_ms,
+      [this, retired, deadline_ms, done = std::move(done)](bool in_time) {
+        if (!in_time) return done();
+        Quiesce(retired, deadline_ms, done);
+      });
 }
 
 void ShardService::ReturnWaiting(const std::vector<ShardEpoch>& shards) {
