@@ -215,3 +215,37 @@ async def test_more_events_wait_than_are_let_in():
         await here.others_go_on(100)
         heard = [await asyncio.wait_for(client.protocol.recv(), LONG) for _ in range(101)]
         assert heard == ["opened", *map(str, range(100))]
+
+
+async def test_handlers_that_wait_do_not_hold_up_others_after_a_crash():
+    """Until they have shown that they did not end the worker, what was under way there is tried one by one."""
+    async with scene("worker ended under handlers that wait") as here:
+        patient = [await here.client(f"patient-{number}") for number in range(4)]
+        for client in patient:
+            for word in ("a", "b", "c"):
+                await client.send(f"locked {word}")
+        brief = [await here.client(f"brief-{number}") for number in range(20)]
+        for client in brief:
+            await client.send("slow 400")
+        await here.others_go_on()
+        assert here.cluster.kill_workers() == 1
+        began = time.monotonic()
+        for client in brief:
+            assert await asyncio.wait_for(client.protocol.recv(), LONG) == "slow"
+        print(f"others went on after {time.monotonic() - began:.2f} s")
+        for client in patient:
+            await client.send("open")
+            assert [await asyncio.wait_for(client.protocol.recv(), LONG) for _ in range(4)] == ["opened", "a", "b", "c"]
+
+
+async def test_a_handler_that_waits_does_not_stop_what_comes_after_it():
+    """What is not done is kept by the gateway; what comes after it is more than that keeps."""
+    async with scene("a handler waits") as here:
+        waiting = await here.client("long")
+        await waiting.send("locked end")
+        talker = await here.client("long", who="talker")
+        text = "echo " + "x" * 100_000
+        for number in range(400):
+            assert await say(talker, text) == text[5:], number
+        await talker.send("open")
+        assert await asyncio.wait_for(waiting.protocol.recv(), LONG) == "end"
