@@ -210,3 +210,11 @@ async def test_nothing_is_lost_when_another_statekeeper_takes_over(seed):
                 await fault(drill)
                 await drill.settle()
                 print(f"{fault.__name__}: {time.monotonic() - began:.2f} s")
+
+
+@pytest.mark.parametrize("ended", [0, 1])
+async def test_plain_requests_are_answered_when_one_of_two_statekeepers_ends(ended):
+    """Whichever of their workers it was that served HTTP."""
+    with AppCluster(store="redis", statekeepers=2, options=OPTIONS) as cluster:
+        cluster.kill_statekeeper(statekeeper=ended)
+        await until(lambda: cluster.get("/Counter/a")[0] == 200, "it is answered")
