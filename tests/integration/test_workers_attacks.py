@@ -205,13 +205,71 @@ async def test_a_huge_reply():
         assert code in (None, 1009, 1011, 1013), code
 
 
-async def test_more_events_wait_than_are_let_in():
-    """A hundred handlers wait for what only a later message of the same hub brings."""
-    async with scene("deadlock") as here:
-        client = await here.client("locked")
+async def test_many_handlers_wait_for_what_comes_after_them():
+    async with scene("handlers wait for a later message") as here:
+        clients = [await here.client("locked", who=str(number)) for number in range(20)]
+        opener = await here.client("locked", who="opener")
+        words = [str(number) for number in range(20)]
+        for client in clients:
+            for word in words:
+                await client.send(f"locked {word}")
+
+        async def all_wait():
+            return await say(opener, "howMany") == str(len(clients) * len(words))
+
+        await until(all_wait, "the object has all of them")
+        assert await say(opener, "open") == "opened"
+        for client in clients:
+            assert [await asyncio.wait_for(client.protocol.recv(), LONG) for _ in words] == words
+
+
+async def test_a_socket_that_waits_for_itself_stops_nobody_else():
+    """Of one socket no more than connection-window messages are under way: what it has sent behind them waits."""
+    async with scene("a socket waits for itself") as here:
+        client = await here.client("stuck")
         for number in range(100):
             await client.send(f"locked {number}")
         await client.send("open")
-        await here.others_go_on(100)
+        other = await here.client("stuck", who="other")
+
+        async def window_is_full():
+            return await say(other, "howMany") == "64"
+
+        await until(window_is_full, "its window is full")
+        assert await say(other, "open") == "opened"
         heard = [await asyncio.wait_for(client.protocol.recv(), LONG) for _ in range(101)]
-        assert heard == ["opened", *map(str, range(100))]
+        assert sorted(heard) == sorted(["opened", *map(str, range(100))])
+
+
+async def test_handlers_that_wait_do_not_hold_up_others_after_a_crash():
+    """Until they have shown that they did not end the worker, what was under way there is tried one by one."""
+    async with scene("worker ended under handlers that wait") as here:
+        patient = [await here.client(f"patient-{number}") for number in range(4)]
+        for client in patient:
+            for word in ("a", "b", "c"):
+                await client.send(f"locked {word}")
+        brief = [await here.client(f"brief-{number}") for number in range(20)]
+        for client in brief:
+            await client.send("slow 400")
+        await here.others_go_on()
+        assert here.cluster.kill_workers() == 1
+        began = time.monotonic()
+        for client in brief:
+            assert await asyncio.wait_for(client.protocol.recv(), LONG) == "slow"
+        print(f"others went on after {time.monotonic() - began:.2f} s")
+        for client in patient:
+            await client.send("open")
+            assert [await asyncio.wait_for(client.protocol.recv(), LONG) for _ in range(4)] == ["opened", "a", "b", "c"]
+
+
+async def test_a_handler_that_waits_does_not_stop_what_comes_after_it():
+    """What is not done is kept by the gateway; what comes after it is more than that keeps."""
+    async with scene("a handler waits") as here:
+        waiting = await here.client("long")
+        await waiting.send("locked end")
+        talker = await here.client("long", who="talker")
+        text = "echo " + "x" * 100_000
+        for number in range(400):
+            assert await say(talker, text) == text[5:], number
+        await talker.send("open")
+        assert await asyncio.wait_for(waiting.protocol.recv(), LONG) == "end"

@@ -105,6 +105,20 @@ class Drill:
         await self.while_away()
         self.cluster.start_statekeeper(wait=False)
 
+    async def an_owner(self):
+        """Of some of the hubs; another statekeeper takes them over."""
+        for caller in self.callers:
+            caller.doubts += 1
+        number = self._dice.randrange(len(self.cluster.statekeepers))
+        self.cluster.kill_statekeeper(statekeeper=number)
+        await self.settle()
+        self.cluster.start_statekeeper(wait=False, statekeeper=number)
+        process = self.cluster.statekeepers[number]
+        await until(lambda: self._watched.done() or process.is_ready(), f"{process.name} is ready", timeout=20)
+
+    async def a_worker(self):
+        self.cluster.kill_workers(self._dice.randrange(len(self.cluster.statekeepers)))
+
     async def both(self):
         self.cluster.kill_workers()
         await self.while_away(0.05)
@@ -183,3 +197,24 @@ async def test_nothing_is_lost_whatever_ends(store, seed):
                 await drill.settle()
                 print(f"{fault.__name__}: {time.monotonic() - began:.2f} s")
             await until(lambda: cluster.statekeeper.running() and cluster.statekeeper.is_ready(), "it is ready")
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_nothing_is_lost_when_another_statekeeper_takes_over(seed):
+    with AppCluster(store="redis", gateways=2, statekeepers=2, options=OPTIONS) as cluster:
+        async with at_work(cluster, seed) as drill:
+            for fault in (Drill.an_owner, Drill.a_worker, Drill.deploy, Drill.an_owner):
+                await drill.while_away()
+                began = time.monotonic()
+                print(fault.__name__)
+                await fault(drill)
+                await drill.settle()
+                print(f"{fault.__name__}: {time.monotonic() - began:.2f} s")
+
+
+@pytest.mark.parametrize("ended", [0, 1])
+async def test_plain_requests_are_answered_when_one_of_two_statekeepers_ends(ended):
+    """Whichever of their workers it was that served HTTP."""
+    with AppCluster(store="redis", statekeepers=2, options=OPTIONS) as cluster:
+        cluster.kill_statekeeper(statekeeper=ended)
+        await until(lambda: cluster.get("/Counter/a")[0] == 200, "it is answered")

@@ -116,7 +116,10 @@ bool WorkerLane::OnFrame(size_t stream, std::string_view frame) {
       }
     }
   }
-  if (message.pong() != 0 && message.pong() == ping_) ping_ = 0;
+  if (message.pong() != 0 && message.pong() == ping_) {
+    ping_ = 0;
+    Acquit();
+  }
   for (worker::Read& read : *message.mutable_reads()) OnRead(&read, stream);
   if (stream != main_number_) return true;
   for (worker::Turn& turn : *message.mutable_turns()) OnTurn(&turn);
@@ -244,6 +247,8 @@ void WorkerLane::SendWaiting(uint64_t number, Object* object) {
         return;
       }
       suspect_object_ = number;
+      // The next one may be in the same frame, and answered before the handler runs.
+      acquitting_ping_ = last_ping_ + 2;
       object->suspects.emplace(event.number(), true);
     }
     object->introduced = true;
@@ -259,6 +264,18 @@ void WorkerLane::EndSuspect(uint64_t number, Object* object, uint64_t event) {
   if (object->suspects.erase(event) == 0 || !object->suspects.empty()) return;
   suspect_object_ = 0;
   if (!object->waiting.empty()) SendWaiting(number, object);
+  if (suspect_object_ == 0) LookForSuspects();
+}
+
+// The worker has answered a ping that was sent after the suspect has begun. What is not done then waits for something,
+// maybe for what waits behind it.
+void WorkerLane::Acquit() {
+  if (suspect_object_ == 0 || last_ping_ < acquitting_ping_) return;
+  const uint64_t number = std::exchange(suspect_object_, 0);
+  Object& object = objects_.at(number);
+  object.suspects.clear();
+  for (auto& waiting : object.waiting) waiting.second = false;
+  if (!object.waiting.empty()) SendWaiting(number, &object);
   if (suspect_object_ == 0) LookForSuspects();
 }
 

@@ -7,7 +7,7 @@
 // When the connection ends, or the worker does not answer, its objects are gone: their hubs make new ones
 // (HubPort::Restart), and their events that were not done come again. Those are suspects: one of them may have ended
 // the worker. Only one object at a time has suspects under way, so that the one to blame is found, and others are not
-// taken along a third time.
+// taken along a third time; until a ping shows that the worker has lived through them.
 //
 // One lane's thread and loop. Hubs share it; it may outlive the lane's loop only after Close.
 #pragma once
@@ -86,6 +86,7 @@ class WorkerLane : public std::enable_shared_from_this<WorkerLane> {
   // Sends what waits of the object, as far as suspects allow.
   void SendWaiting(uint64_t number, Object* object);
   void EndSuspect(uint64_t number, Object* object, uint64_t event);
+  void Acquit();
   void LookForSuspects();
 
   void OnTurn(worker::Turn* turn);
@@ -113,6 +114,7 @@ class WorkerLane : public std::enable_shared_from_this<WorkerLane> {
 
   std::unordered_map<uint64_t, Object> objects_;
   uint64_t suspect_object_ = 0;  // has suspects under way; 0: none
+  uint64_t acquitting_ping_ = 0;  // whoever answers it has lived through them
   std::deque<uint64_t> suspects_waiting_;
   uint64_t ping_ = 0;  // that was not answered yet; 0: none
   uint64_t last_ping_ = 0;

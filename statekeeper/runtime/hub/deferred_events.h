@@ -16,7 +16,8 @@ namespace dormouse {
 
 class DeferredEvents {
  public:
-  static constexpr size_t kMost = 64;
+  // Handlers may wait for what only a later event brings; those that wait for it have to fit.
+  static constexpr size_t kMost = 4096;
   static constexpr size_t kMostBytes = 1u << 20;
 
   bool empty() const { return events_.empty(); }

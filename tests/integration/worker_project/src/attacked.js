@@ -82,6 +82,7 @@ export class Attacked extends Base {
 
   // Resolved by "open", which waits behind those that wait.
   async locked(ws, word) {
+    this.seen++;
     await (this.lock ??= new Promise((resolve) => { this.unlock = resolve; }));
     return word;
   }

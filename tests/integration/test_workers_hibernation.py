@@ -1,0 +1,75 @@
+"""A JavaScript object that idles is dropped; its sockets stay, and the next event builds it anew with all that was
+said to be kept. Timers and waitUntil() keep it; an alarm wakes it."""
+
+import asyncio
+import contextlib
+import json
+
+import pytest
+from worker_app import AppCluster
+from ws import WAIT, connect
+
+OPTIONS = {"gateway-grace": "60s", "hibernate-after": "200ms"}
+
+
+async def heard(client):
+    return await asyncio.wait_for(client.protocol.recv(), WAIT)
+
+
+async def tell(client, text):
+    await client.send(text)
+    return json.loads(await heard(client))
+
+
+@contextlib.asynccontextmanager
+async def sleeper(store="file"):
+    with AppCluster(store=store, options=OPTIONS) as cluster:
+        async with connect(cluster.ws_url("/Sleeper/a?id=one")) as one, \
+                connect(cluster.ws_url("/Sleeper/a?id=two")) as two:
+            yield cluster, one, two
+            assert one.is_open and two.is_open
+
+
+async def test_a_frame_wakes_an_object_that_was_dropped(store):
+    async with sleeper(store) as (cluster, one, two):
+        built = (await tell(one, "say"))["built"]
+        for _ in range(3):
+            await cluster.asleep()
+            built += 1
+            for client, name in ((one, "one"), (two, "two")):
+                assert await tell(client, "say") == {"built": built, "id": name, "tags": [f"tag-{name}"], "tagged": 1,
+                                                     "all": 2}
+
+
+@pytest.mark.parametrize("kind, word", [("timer", "timer"), ("waitUntil", "waited")])
+async def test_what_is_under_way_keeps_an_object(kind, word):
+    async with sleeper() as (cluster, one, _):
+        built = (await tell(one, f"{kind} 1500"))["built"]
+        wakes = cluster.hub_wakes()
+        assert await heard(one) == f"{word} {built}"
+        assert cluster.hub_wakes() == wakes
+        await cluster.asleep()
+        assert (await tell(one, "say"))["built"] == built + 1
+
+
+async def test_an_alarm_wakes_an_object(store):
+    async with sleeper(store) as (cluster, one, two):
+        built = (await tell(one, "alarm 1500"))["built"]
+        await cluster.asleep()
+        for client in (one, two):
+            assert await heard(client) == f"alarm {built + 1}"
+        await cluster.asleep()
+
+
+async def test_a_sleeping_object_outlives_its_worker_and_its_statekeeper(store):
+    async with sleeper(store) as (cluster, one, two):
+        built = (await tell(one, "say"))["built"]
+        await cluster.asleep()
+        worker = cluster.worker()
+        assert cluster.kill_workers() == 1
+        assert (await tell(two, "say"))["built"] == built + 1
+        assert cluster.worker() != worker
+        await cluster.asleep()
+        cluster.kill_statekeeper()
+        cluster.start_statekeeper(wait=False)
+        assert await tell(one, "say") == {"built": built + 2, "id": "one", "tags": ["tag-one"], "tagged": 1, "all": 2}
