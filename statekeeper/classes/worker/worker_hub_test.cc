@@ -240,8 +240,11 @@ TEST_F(WorkerHubTest, ARefusedOpenIsClosed) {
   lane_.links->released.clear();
   worker_->EndEvent(events[0], "no");
   lane_.Settle();
-  ASSERT_FALSE(lane_.links->released.empty());
-  EXPECT_EQ(lane_.links->released.back().outputs.at(0).kind, DeliveryKind::kClose);
+  int closes = 0;
+  for (const EventOutput& output : lane_.links->released) {
+    for (const Output& each : output.outputs) closes += each.kind == DeliveryKind::kClose ? 1 : 0;
+  }
+  EXPECT_EQ(closes, 1);
 }
 
 TEST_F(WorkerHubTest, ARetiredShardLetsGoOfWhatIsUnderWayAndTakesItUpAgain) {

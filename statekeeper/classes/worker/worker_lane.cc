@@ -107,9 +107,13 @@ bool WorkerLane::OnFrame(size_t stream, std::string_view frame) {
     }
   }
   if (message.pong() != 0 && message.pong() == ping_) ping_ = 0;
+  const bool is_main = stream == main_number_;
+  if (is_main) {
+    for (worker::Turn& turn : *message.mutable_turns()) OnTurn(&turn);
+  }
+  // Behind the turns: they see what those write.
   for (worker::Read& read : *message.mutable_reads()) OnRead(&read, stream);
-  if (stream != main_number_) return true;
-  for (worker::Turn& turn : *message.mutable_turns()) OnTurn(&turn);
+  if (!is_main) return true;
   for (worker::Call& call : *message.mutable_calls()) OnCall(&call);
   for (const worker::Log& log : message.logs()) OnLog(log);
   return true;

@@ -40,9 +40,11 @@ class WorkerProcessTest : public testing::Test {
   }
   // The next thing that it says.
   std::string Said() const {
-    std::ifstream pipe(directory_ + "/said");
     std::string line;
-    std::getline(pipe, line);
+    while (line.empty()) {  // who has said the last thing may not have closed it when it is opened anew
+      std::ifstream pipe(directory_ + "/said");
+      std::getline(pipe, line);
+    }
     return line;
   }
   template <typename Done>
