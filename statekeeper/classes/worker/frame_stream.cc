@@ -14,6 +14,7 @@ constexpr size_t kReadAtOnce = 256u << 10;
 // Frames of one turn; then others get one.
 constexpr size_t kReadPerTurn = 1u << 20;
 constexpr size_t kLengthBytes = 4;
+constexpr size_t kKeptWritten = 1u << 20;
 
 size_t LengthAt(const char* at) {
   const auto* const bytes = reinterpret_cast<const unsigned char*>(at);
@@ -47,6 +48,11 @@ void FrameStream::Flush() {
     if (sent < 0 && errno == EINTR) continue;
     if (sent < 0 && errno == EAGAIN) {
       if (!ev_is_active(&writable_)) ev_io_start(loop_, &writable_);
+      // Who reads on and on, but never all, leaves no more than twice of what waits.
+      if (written_ >= kKeptWritten && written_ >= backlog()) {
+        output_.erase(0, written_);
+        written_ = 0;
+      }
       return;
     }
     if (sent < 0) break;  // reading tells of the end

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <mutex>
+#include <stdexcept>
 #include <utility>
 
 #include "common/clock.h"
@@ -20,6 +21,7 @@ constexpr double kPingSeconds = 0.25;
 constexpr size_t kFlushBytes = 256u << 10;
 constexpr size_t kMaxCall = 32u << 20;
 constexpr size_t kMaxCalls = 10'000;
+constexpr int64_t kSuspectMs = 2'000;  // what ends a worker does so before
 
 // Objects are never called alike, whatever lane or process they were of.
 uint64_t FirstObject() { return (NewGatewayId() << 20) & ~(uint64_t{1} << 63); }
@@ -59,6 +61,7 @@ void WorkerLane::Close() {
   }
   main_ = nullptr;
   streams_.clear();
+  ended_.clear();
   objects_.clear();
   ev_io_stop(loop_, &connection_);
   ev_prepare_stop(loop_, &turn_end_);
@@ -116,13 +119,14 @@ bool WorkerLane::OnFrame(size_t stream, std::string_view frame) {
       }
     }
   }
-  if (message.pong() != 0 && message.pong() == ping_) {
-    ping_ = 0;
-    Acquit();
+  if (message.pong() != 0 && message.pong() == ping_) ping_ = 0;
+  const bool is_main = stream == main_number_;
+  if (is_main) {
+    for (worker::Turn& turn : *message.mutable_turns()) OnTurn(&turn);
   }
+  // Behind the turns: they see what those write.
   for (worker::Read& read : *message.mutable_reads()) OnRead(&read, stream);
-  if (stream != main_number_) return true;
-  for (worker::Turn& turn : *message.mutable_turns()) OnTurn(&turn);
+  if (!is_main) return true;
   for (worker::Call& call : *message.mutable_calls()) OnCall(&call);
   for (const worker::Log& log : message.logs()) OnLog(log);
   return true;
@@ -130,15 +134,13 @@ bool WorkerLane::OnFrame(size_t stream, std::string_view frame) {
 
 void WorkerLane::OnEnd(size_t stream, const std::string& why) {
   // Called from the stream: it may not go before that has returned.
-  const auto ended = std::shared_ptr<FrameStream>(std::move(streams_.at(stream)));
+  ended_.push_back(std::move(streams_.at(stream)));
   streams_.erase(stream);
-  ev_once(
-      loop_, -1, 0, 0, [](int, void* kept) { delete static_cast<std::shared_ptr<FrameStream>*>(kept); },
-      new std::shared_ptr<FrameStream>(ended));
   if (stream != main_number_ || main_ == nullptr) return;
   main_ = nullptr;
   main_number_ = 0;
   output_.Clear();
+  output_bytes_ = 0;
   calls_.clear();
   ev_timer_stop(loop_, &timer_);
   size_t lost = 0;
@@ -165,7 +167,9 @@ void WorkerLane::OnEnd(size_t stream, const std::string& why) {
 }
 
 void WorkerLane::OnTurnEnd(struct ev_loop*, ev_prepare* watcher, int) {
-  static_cast<WorkerLane*>(watcher->data)->Flush();
+  auto* const lane = static_cast<WorkerLane*>(watcher->data);
+  lane->ended_.clear();
+  lane->Flush();
 }
 
 void WorkerLane::Flush() {
@@ -173,6 +177,7 @@ void WorkerLane::Flush() {
   if (output_.ByteSizeLong() > 0) {
     main_->Write(output_);
     output_.Clear();
+    output_bytes_ = 0;
   }
   if (main_->backlog() > 0) main_->Flush();
 }
@@ -200,6 +205,7 @@ void WorkerLane::Ping() {
     }
     return;
   }
+  if (suspect_object_ != 0 && now_ms - suspect_since_ms_ >= kSuspectMs) AcquitSuspect();
   if (objects_.empty()) return;
   ping_ = ++last_ping_;
   pinged_ms_ = now_ms;
@@ -240,43 +246,40 @@ void WorkerLane::Send(uint64_t number, worker::Event event, uint64_t deferred, b
 void WorkerLane::SendWaiting(uint64_t number, Object* object) {
   if (!IsConnected()) return;
   while (!object->waiting.empty()) {
+    if (object->suspect != 0) return;  // alone: what has not begun cannot be to blame
     auto& [event, suspect] = object->waiting.front();
     if (suspect) {
-      if (suspect_object_ != 0 && suspect_object_ != number) {
+      if (suspect_object_ != 0) {
         suspects_waiting_.push_back(number);
         return;
       }
       suspect_object_ = number;
-      // The next one may be in the same frame, and answered before the handler runs.
-      acquitting_ping_ = last_ping_ + 2;
-      object->suspects.emplace(event.number(), true);
+      suspect_since_ms_ = SteadyMs();
+      object->suspect = event.number();
     }
     object->introduced = true;
+    MakeRoom(event.ByteSizeLong());
     *output_.add_events() = std::move(event);
     object->waiting.pop_front();
-    // Alone: what has not begun cannot be to blame.
-    if (suspect && !object->waiting.empty()) return;
   }
-  if (output_.events_size() >= 64 && output_.ByteSizeLong() >= kFlushBytes) Flush();
+}
+
+void WorkerLane::MakeRoom(size_t bytes) {
+  if (output_bytes_ > 0 && output_bytes_ + bytes > kFlushBytes) Flush();
+  output_bytes_ += bytes;
 }
 
 void WorkerLane::EndSuspect(uint64_t number, Object* object, uint64_t event) {
-  if (object->suspects.erase(event) == 0 || !object->suspects.empty()) return;
+  if (object->suspect == 0 || object->suspect != event) return;
+  object->suspect = 0;
   suspect_object_ = 0;
   if (!object->waiting.empty()) SendWaiting(number, object);
   if (suspect_object_ == 0) LookForSuspects();
 }
 
-// The worker has answered a ping that was sent after the suspect has begun. What is not done then waits for something,
-// maybe for what waits behind it.
-void WorkerLane::Acquit() {
-  if (suspect_object_ == 0 || last_ping_ < acquitting_ping_) return;
-  const uint64_t number = std::exchange(suspect_object_, 0);
-  Object& object = objects_.at(number);
-  object.suspects.clear();
-  for (auto& waiting : object.waiting) waiting.second = false;
-  if (!object.waiting.empty()) SendWaiting(number, &object);
-  if (suspect_object_ == 0) LookForSuspects();
+void WorkerLane::AcquitSuspect() {
+  const auto it = objects_.find(suspect_object_);
+  if (it != objects_.end()) EndSuspect(it->first, &it->second, it->second.suspect);
 }
 
 void WorkerLane::LookForSuspects() {
@@ -334,6 +337,7 @@ void WorkerLane::OnRead(worker::Read* said, size_t stream) {
     const auto self = weak.lock();
     if (self == nullptr || self->closed_) return;
     if (stream == self->main_number_) {
+      self->MakeRoom(rows.ByteSizeLong());
       *self->output_.add_reads() = std::move(rows);
       return;
     }
@@ -355,7 +359,17 @@ void WorkerLane::OnRead(worker::Read* said, size_t stream) {
   auto read = std::make_shared<worker::Read>();
   read->Swap(said);
   HubPort::Resumption resumption;
-  resumption.run = [read, answer](Context& context) { answer(ReadRows(context, *read)); };
+  resumption.run = [read, answer](Context& context) {
+    worker::ReadAnswer rows;
+    try {
+      rows = ReadRows(context, *read);
+    } catch (const std::logic_error& wrong) {  // no key is like that
+      rows.set_failure(wrong.what());
+    }
+    rows.set_object(read->object());
+    rows.set_number(read->number());
+    answer(std::move(rows));
+  };
   it->second.port->Resume(std::move(resumption));
 }
 
@@ -409,7 +423,9 @@ void WorkerLane::OnCall(worker::Call* call) {
 
 void WorkerLane::Answer(worker::CallAnswer answer) {
   if (calls_.erase(answer.number()) == 0) return;  // it was given up
-  if (IsConnected()) *output_.add_calls() = std::move(answer);
+  if (!IsConnected()) return;
+  MakeRoom(answer.ByteSizeLong());
+  *output_.add_calls() = std::move(answer);
 }
 
 void WorkerLane::OnLog(const worker::Log& log) {

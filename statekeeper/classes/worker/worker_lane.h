@@ -6,8 +6,9 @@
 //
 // When the connection ends, or the worker does not answer, its objects are gone: their hubs make new ones
 // (HubPort::Restart), and their events that were not done come again. Those are suspects: one of them may have ended
-// the worker. Only one object at a time has suspects under way, so that the one to blame is found, and others are not
-// taken along a third time; until a ping shows that the worker has lived through them.
+// the worker. Only one of them at a time is under way, and nothing behind it in its object, so that the one to blame is
+// found, and others are not taken along a third time. One that goes on for long, while the worker answers, is none any
+// more.
 //
 // One lane's thread and loop. Hubs share it; it may outlive the lane's loop only after Close.
 #pragma once
@@ -65,7 +66,7 @@ class WorkerLane : public std::enable_shared_from_this<WorkerLane> {
     std::string hub;
     std::deque<std::pair<worker::Event, bool>> waiting;  // with: suspect
     std::unordered_map<uint64_t, uint64_t> deferred;     // by the event's number
-    std::unordered_map<uint64_t, bool> suspects;         // under way
+    uint64_t suspect = 0;                                // the event that is under way as one; 0: none
     bool introduced = false;                             // the worker knows it
     bool held = false;
   };
@@ -86,8 +87,11 @@ class WorkerLane : public std::enable_shared_from_this<WorkerLane> {
   // Sends what waits of the object, as far as suspects allow.
   void SendWaiting(uint64_t number, Object* object);
   void EndSuspect(uint64_t number, Object* object, uint64_t event);
-  void Acquit();
   void LookForSuspects();
+  // It has been under way for long, and its worker lives: its end may have to wait for what waits behind it.
+  void AcquitSuspect();
+  // Before so many bytes are added to `output_`.
+  void MakeRoom(size_t bytes);
 
   void OnTurn(worker::Turn* turn);
   void OnRead(worker::Read* read, size_t stream);
@@ -110,11 +114,13 @@ class WorkerLane : public std::enable_shared_from_this<WorkerLane> {
   size_t last_stream_ = 0;
   size_t main_number_ = 0;
   FrameStream* main_ = nullptr;
-  worker::ToWorker output_;  // of this turn, for the main stream
+  worker::ToWorker output_;                          // of this turn, for the main stream
+  size_t output_bytes_ = 0;                          // about
+  std::vector<std::unique_ptr<FrameStream>> ended_;  // within whose calls they may not go
 
   std::unordered_map<uint64_t, Object> objects_;
-  uint64_t suspect_object_ = 0;  // has suspects under way; 0: none
-  uint64_t acquitting_ping_ = 0;  // whoever answers it has lived through them
+  uint64_t suspect_object_ = 0;  // has a suspect under way; 0: none
+  int64_t suspect_since_ms_ = 0;
   std::deque<uint64_t> suspects_waiting_;
   uint64_t ping_ = 0;  // that was not answered yet; 0: none
   uint64_t last_ping_ = 0;
