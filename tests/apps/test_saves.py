@@ -5,7 +5,7 @@ import os
 
 import app_servers
 import player
-import projects
+import app_projects as projects
 import pytest
 
 
