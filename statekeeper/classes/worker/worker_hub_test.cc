@@ -26,10 +26,12 @@ class SocketClass : public HubClass {
   bool waits_for_store() const override { return true; }
   bool closes_failed() const override { return true; }
   void BeginLane(uint32_t lane, struct ev_loop* loop) const override {
-    lane_ = std::make_shared<WorkerLane>(
-        WorkerLane::Config{
-            .app = "app", .lane = lane, .listener = socket_->listener(), .kill = [](const std::string&) {}},
-        loop);
+    lane_ = std::make_shared<WorkerLane>(WorkerLane::Config{.app = "app",
+                                                            .lane = lane,
+                                                            .listener = socket_->listener(),
+                                                            .kill = [](const std::string&) {},
+                                                            .is_over = [] { return false; }},
+                                         loop);
   }
   void EndLane(uint32_t) const override { std::exchange(lane_, nullptr)->Close(); }
 

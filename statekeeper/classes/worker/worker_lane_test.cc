@@ -60,7 +60,8 @@ class WorkerLaneTest : public testing::Test {
                            .timeout_ms = timeout_ms,
                            .call_timeout_ms = call_timeout_ms,
                            .caller = &caller_,
-                           .kill = [this](const std::string& why) { kills_.push_back(why); }},
+                           .kill = [this](const std::string& why) { kills_.push_back(why); },
+                           .is_over = [] { return false; }},
         loop_);
   }
   void Turn() {
