@@ -236,7 +236,7 @@ async def in_role(cluster, **claims):
 
 @pytest.mark.parametrize("role, burst, limit", [
     (OMIT, 20, 10), ("board", 120, 60), ("free", 240, None), ("unknown", 20, 10), (["board"], 20, 10), ("", 20, 10)],
-    ids=str)
+    ids=lambda value: "none" if value is OMIT else str(value))
 async def test_a_role_has_a_limit_of_its_own(with_roles, role, burst, limit):
     async with in_role(with_roles, role=role) as a:
         begun = time.monotonic()
