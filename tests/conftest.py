@@ -23,7 +23,7 @@ def pytest_pyfunc_call(pyfuncitem):
 _ALONE = ("drills/", "integration/test_bench.py", "integration/test_memory.py", "integration/test_attacks_edge.py",
           "integration/test_costly_requests.py", "integration/test_flooders.py", "integration/test_hung_gateway.py",
           "integration/test_slow_readers.py", "clients/test_load")
-# Clusters of deploy/local look for free ports in the same range.
+# Clusters of deploy/local look for free ports in the same range. What else is below deploy/ fetches the same tools.
 _LOCAL = ("integration/test_deploy_local.py", "integration/test_operators.py", "deploy/test_local_app.py", "apps/test_apps.py")
 
 
@@ -33,7 +33,8 @@ def pytest_collection_modifyitems(items):
         file = item.path.relative_to(item.config.rootpath).as_posix()
         if file.startswith(_ALONE):
             item.add_marker(pytest.mark.alone)
-        item.add_marker(pytest.mark.xdist_group("local" if file in _LOCAL else file))
+        group = "local" if file in _LOCAL else "deploy" if file.startswith("deploy/") else file
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(autouse=True)
