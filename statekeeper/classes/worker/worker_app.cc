@@ -121,6 +121,7 @@ void WorkerApp::BeginLane(uint32_t lane, struct ev_loop* loop) {
   config.call_timeout_ms = config_.call_timeout_ms;
   config.caller = config_.caller;
   config.kill = [process = process_.get()](const std::string& why) { process->Kill(why); };
+  config.suspect_lane = suspect_lane_;
   config.is_over = [process = process_.get()] { return process->is_stopping(); };
   seat.lane = std::make_shared<WorkerLane>(std::move(config), loop);
 }

@@ -65,6 +65,7 @@ class WorkerApp {
   const Config config_;
   std::string directory_;  // of its sockets
   std::unique_ptr<WorkerProcess> process_;
+  const std::shared_ptr<std::atomic<uint32_t>> suspect_lane_ = std::make_shared<std::atomic<uint32_t>>(0);
   std::mutex mutex_;
   std::vector<Seat> seats_;
   std::atomic<bool> superseded_{false};

@@ -59,6 +59,7 @@ void WorkerLane::Close() {
     const std::lock_guard lock(answers_->mutex);
     answers_->loop = nullptr;
   }
+  EndSuspectTurn();
   main_ = nullptr;
   streams_.clear();
   ended_.clear();
@@ -154,7 +155,7 @@ void WorkerLane::OnEnd(size_t stream, const std::string& why) {
     ports.push_back(it->second.port);
     it = objects_.erase(it);
   }
-  suspect_object_ = 0;
+  EndSuspectTurn();
   suspects_waiting_.clear();
   const bool over = config_.is_over();
   if (!over || lost > 0) {
@@ -206,6 +207,7 @@ void WorkerLane::Ping() {
     return;
   }
   if (suspect_object_ != 0 && now_ms - suspect_since_ms_ >= kSuspectMs) AcquitSuspect();
+  LookForSuspects();  // another lane's may have ended
   if (objects_.empty()) return;
   ping_ = ++last_ping_;
   pinged_ms_ = now_ms;
@@ -229,7 +231,7 @@ void WorkerLane::DropObject(uint64_t number) {
   objects_.erase(it);
   if (introduced && IsConnected()) output_.add_drops(number);
   if (suspect_object_ == number) {
-    suspect_object_ = 0;
+    EndSuspectTurn();
     LookForSuspects();
   }
 }
@@ -249,7 +251,7 @@ void WorkerLane::SendWaiting(uint64_t number, Object* object) {
     if (object->suspect != 0) return;  // alone: what has not begun cannot be to blame
     auto& [event, suspect] = object->waiting.front();
     if (suspect) {
-      if (suspect_object_ != 0) {
+      if (!TakeSuspectTurn()) {
         suspects_waiting_.push_back(number);
         return;
       }
@@ -272,7 +274,7 @@ void WorkerLane::MakeRoom(size_t bytes) {
 void WorkerLane::EndSuspect(uint64_t number, Object* object, uint64_t event) {
   if (object->suspect == 0 || object->suspect != event) return;
   object->suspect = 0;
-  suspect_object_ = 0;
+  EndSuspectTurn();
   if (!object->waiting.empty()) SendWaiting(number, object);
   if (suspect_object_ == 0) LookForSuspects();
 }
@@ -282,8 +284,21 @@ void WorkerLane::AcquitSuspect() {
   if (it != objects_.end()) EndSuspect(it->first, &it->second, it->second.suspect);
 }
 
+bool WorkerLane::TakeSuspectTurn() {
+  if (suspect_object_ != 0) return false;
+  uint32_t none = 0;
+  return config_.suspect_lane->compare_exchange_strong(none, config_.lane + 1);
+}
+
+void WorkerLane::EndSuspectTurn() {
+  suspect_object_ = 0;
+  uint32_t own = config_.lane + 1;
+  config_.suspect_lane->compare_exchange_strong(own, 0);
+}
+
 void WorkerLane::LookForSuspects() {
-  while (suspect_object_ == 0 && !suspects_waiting_.empty()) {
+  // Once each: those whose turn it is not go to the end.
+  for (size_t left = suspects_waiting_.size(); suspect_object_ == 0 && left > 0; --left) {
     const uint64_t number = suspects_waiting_.front();
     suspects_waiting_.pop_front();
     const auto it = objects_.find(number);

@@ -6,7 +6,7 @@
 //
 // When the connection ends, or the worker does not answer, its objects are gone: their hubs make new ones
 // (HubPort::Restart), and their events that were not done come again. Those are suspects: one of them may have ended
-// the worker. Only one of them at a time is under way, and nothing behind it in its object, so that the one to blame is
+// the worker. Of all lanes that share it only one of them at a time is under way, and nothing behind it in its object, so that the one to blame is
 // found, and others are not taken along a third time. One that goes on for long, while the worker answers, is none any
 // more.
 //
@@ -15,6 +15,7 @@
 
 #include <ev.h>
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -40,7 +41,9 @@ class WorkerLane : public std::enable_shared_from_this<WorkerLane> {
     int64_t call_timeout_ms = 0;
     HubCaller* caller = nullptr;
     std::function<void(const std::string& why)> kill;  // the worker is of no use
-    std::function<bool()> is_over;                     // no other worker follows the one that there is
+    // Which lane has a suspect under way, of all that share the worker (its number + 1; 0: none has).
+    std::shared_ptr<std::atomic<uint32_t>> suspect_lane = std::make_shared<std::atomic<uint32_t>>(0);
+    std::function<bool()> is_over;  // no other worker follows the one that there is
   };
   WorkerLane(Config config, struct ev_loop* loop);
   ~WorkerLane();
@@ -88,6 +91,9 @@ class WorkerLane : public std::enable_shared_from_this<WorkerLane> {
   void SendWaiting(uint64_t number, Object* object);
   void EndSuspect(uint64_t number, Object* object, uint64_t event);
   void LookForSuspects();
+  // Whether a suspect may begin: none is under way, in no lane.
+  bool TakeSuspectTurn();
+  void EndSuspectTurn();
   // It has been under way for long, and its worker lives: its end may have to wait for what waits behind it.
   void AcquitSuspect();
   // Before so many bytes are added to `output_`.
