@@ -22,7 +22,8 @@ def pytest_pyfunc_call(pyfuncitem):
 # What measures times or memory, and what needs the machine for itself.
 _ALONE = ("drills/", "integration/test_bench.py", "integration/test_memory.py", "integration/test_attacks_edge.py",
           "integration/test_costly_requests.py", "integration/test_flooders.py", "integration/test_hung_gateway.py",
-          "integration/test_slow_readers.py", "clients/test_load")
+          "integration/test_slow_readers.py", "integration/test_store_time.py", "integration/test_workers_",
+          "clients/test_load")
 # Clusters of deploy/local look for free ports in the same range. What else is below deploy/ fetches the same tools.
 _LOCAL = ("integration/test_deploy_local.py", "integration/test_operators.py", "deploy/test_local_app.py", "apps/test_apps.py")
 
