@@ -1,23 +1,20 @@
 #include "gateway/edge/app/app_addresses.h"
 
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include <cstring>
+#include "common/unix_address.h"
 
 namespace dormouse::edge {
 namespace {
 
 // A unix socket takes a connection at once or not at all: nobody listens, or too many wait to be accepted.
 int ConnectTo(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (!path.starts_with('/') || path.size() >= sizeof(address.sun_path)) return -1;
-  std::memcpy(address.sun_path, path.data(), path.size());
+  const auto address = UnixAddress(path);
+  if (!path.starts_with('/') || !address.has_value()) return -1;
   const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return -1;
-  if (connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) return fd;
+  if (connect(fd, reinterpret_cast<const sockaddr*>(&*address), sizeof(*address)) == 0) return fd;
   close(fd);
   return -1;
 }

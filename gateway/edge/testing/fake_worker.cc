@@ -2,10 +2,11 @@
 
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <stdexcept>
+
+#include "common/unix_address.h"
 
 namespace dormouse::edge {
 namespace {
@@ -15,11 +16,9 @@ constexpr int kPatienceMs = 10'000;
 }  // namespace
 
 FakeWorker::FakeWorker(const std::string& path) : fd_(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+  const sockaddr_un address = UnixAddress(path).value();
   unlink(path.c_str());
-  if (bind(fd_, reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0 || listen(fd_, 1'024) != 0)
+  if (bind(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0 || listen(fd_, 1'024) != 0)
     throw std::runtime_error("cannot listen at " + path);
 }
 

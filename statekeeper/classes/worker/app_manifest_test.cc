@@ -3,9 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
+
+#include "common/temp_dir.h"
 
 namespace dormouse {
 namespace {
@@ -15,17 +16,13 @@ using testing::HasSubstr;
 
 class AppManifestTest : public testing::Test {
  protected:
-  AppManifestTest() {
-    char name[] = "/tmp/manifest-XXXXXX";
-    directory_ = std::filesystem::canonical(mkdtemp(name));
-  }
-  ~AppManifestTest() override { std::filesystem::remove_all(directory_); }
   std::optional<AppManifest> Read(const std::string& text) {
     std::ofstream(directory_ + "/workers.json") << text;
     return AppManifest::Read(directory_, &error_);
   }
 
-  std::string directory_;
+  const TempDir made_;
+  const std::string directory_ = std::filesystem::canonical(made_.path());
   std::string error_;
 };
 

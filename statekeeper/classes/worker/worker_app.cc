@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -15,6 +14,7 @@
 #include "common/clock.h"
 #include "common/ids.h"
 #include "common/logging.h"
+#include "common/unix_address.h"
 
 namespace dormouse {
 namespace {
@@ -24,16 +24,14 @@ constexpr auto kFarewell = std::chrono::seconds(10);
 constexpr char kHttpVariable[] = "DORMOUSE_WORKER_HTTP";
 
 int ListenAt(const std::string& path, std::string* error) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof(address.sun_path)) {
+  const auto address = UnixAddress(path);
+  if (!address.has_value()) {
     *error = "the path " + path + " is too long for a socket; choose a shorter --data";
     return -1;
   }
-  path.copy(address.sun_path, path.size());
   const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   unlink(path.c_str());
-  if (fd < 0 || bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0 ||
+  if (fd < 0 || bind(fd, reinterpret_cast<const sockaddr*>(&*address), sizeof(*address)) != 0 ||
       listen(fd, 16) != 0) {
     *error = "cannot listen on " + path + ": " + std::strerror(errno);
     if (fd >= 0) close(fd);

@@ -6,27 +6,19 @@
 #include <unistd.h>
 
 #include <csignal>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <memory>
 
 #include "common/clock.h"
+#include "common/temp_dir.h"
 
 namespace dormouse {
 namespace {
 
 class WorkerProcessTest : public testing::Test {
  protected:
-  WorkerProcessTest() {
-    char name[] = "/tmp/process-XXXXXX";
-    directory_ = std::filesystem::canonical(mkdtemp(name));
-    mkfifo((directory_ + "/said").c_str(), 0600);
-  }
-  ~WorkerProcessTest() override {
-    process_.reset();
-    std::filesystem::remove_all(directory_);
-  }
+  WorkerProcessTest() { mkfifo((directory_ + "/said").c_str(), 0600); }
   // A shell, which says things by way of the pipe "said".
   void Start(const std::string& script, uint64_t max_memory = 0) {
     WorkerProcess::Config config;
@@ -54,7 +46,8 @@ class WorkerProcessTest : public testing::Test {
     return done();
   }
 
-  std::string directory_;
+  const TempDir made_;
+  const std::string directory_ = std::filesystem::canonical(made_.path());
   std::unique_ptr<WorkerProcess> process_;
 };
 

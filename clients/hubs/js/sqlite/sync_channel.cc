@@ -4,12 +4,13 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+
+#include "common/unix_address.h"
 
 namespace dormouse {
 namespace {
@@ -25,15 +26,12 @@ bool SyncChannel::Fail(const std::string& error, std::string* said) {
 }
 
 bool SyncChannel::Connect(const std::string& path, std::string* error) {
-  sockaddr_un address = {};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof(address.sun_path))
-    return Fail("The path of a socket is too long: " + path, error);
-  memcpy(address.sun_path, path.data(), path.size());
+  const auto address = UnixAddress(path);
+  if (!address.has_value()) return Fail("The path of a socket is too long: " + path, error);
   socket_ = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (socket_ < 0) return Fail(Reason("There is no socket to be had"), error);
   // On a unix socket this is over at once, or waits for room in the other's queue.
-  if (connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0 ||
+  if (connect(socket_, reinterpret_cast<const sockaddr*>(&*address), sizeof(*address)) != 0 ||
       fcntl(socket_, F_SETFL, O_NONBLOCK) != 0) {
     return Fail(Reason(("Nobody can be asked at " + path).c_str()), error);
   }

@@ -6,11 +6,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <cstdlib>
-#include <filesystem>
 #include <string>
 #include <string_view>
 
+#include "common/temp_dir.h"
+#include "common/unix_address.h"
 #include "proto/worker.pb.h"
 
 namespace dormouse {
@@ -19,19 +19,14 @@ namespace dormouse {
 class WorkerSocket {
  public:
   WorkerSocket() {
-    char name[] = "/tmp/worker-XXXXXX";
-    directory_ = mkdtemp(name);
-    address_.sun_family = AF_UNIX;
-    path().copy(address_.sun_path, sizeof(address_.sun_path) - 1);
     listener_ = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     EXPECT_EQ(bind(listener_, reinterpret_cast<const sockaddr*>(&address_), sizeof(address_)), 0);
     EXPECT_EQ(listen(listener_, 16), 0);
   }
-  ~WorkerSocket() { std::filesystem::remove_all(directory_); }
   WorkerSocket(const WorkerSocket&) = delete;
   WorkerSocket& operator=(const WorkerSocket&) = delete;
 
-  std::string path() const { return directory_ + "/lane-0"; }
+  std::string path() const { return directory_ / "lane-0"; }
   // Whoever takes it closes it.
   int listener() const { return listener_; }
   int Connect() const {
@@ -41,8 +36,8 @@ class WorkerSocket {
   }
 
  private:
-  std::string directory_;
-  sockaddr_un address_{};
+  const TempDir directory_;
+  const sockaddr_un address_ = UnixAddress(path()).value();
   int listener_ = -1;
 };
 
@@ -89,7 +84,8 @@ class FakeWorker {
     worker::ToWorker all;
     while (input_.size() >= 4) {
       size_t size = 0;
-      for (size_t i = 0; i < 4; ++i) size |= static_cast<size_t>(static_cast<unsigned char>(input_[i])) << (8 * i);
+      for (size_t i = 0; i < 4; ++i)
+        size |= static_cast<size_t>(static_cast<unsigned char>(input_[i])) << (8 * i);
       if (input_.size() < 4 + size) break;
       largest_frame_ = std::max(largest_frame_, size);
       EXPECT_TRUE(all.MergeFromString(input_.substr(4, size)));
