@@ -1,9 +1,9 @@
 #include "statekeeper/admin/forwarder.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include "common/rpc/link_channel.h"
+#include "statekeeper/admin/member_target.h"
 
 namespace dormouse {
 namespace {
@@ -19,9 +19,8 @@ bool Forwarder::IsForwarded(const grpc::ServerContext& context) {
 std::unique_ptr<admin::Admin::Stub> Forwarder::Reach(const MemberView& to, const grpc::ServerContext& context,
                                                      std::unique_ptr<grpc::ClientContext>* onward,
                                                      grpc::Status* status) const {
-  // The name of the socket has the member's id in it: what is there is the member's.
-  const bool is_here = !to.unix_path.empty() && access(to.unix_path.c_str(), F_OK) == 0;
-  if (!is_here && (credentials_ == nullptr || !credentials_->any())) {
+  const std::string target = TargetOf(to);
+  if (!target.starts_with("unix:") && (credentials_ == nullptr || !credentials_->any())) {
     *status = {
         grpc::StatusCode::FAILED_PRECONDITION,
         fmt::format("This concerns statekeeper {} at {}, on another host, and this statekeeper has neither a "
@@ -32,7 +31,7 @@ std::unique_ptr<admin::Admin::Stub> Forwarder::Reach(const MemberView& to, const
   }
   *onward = grpc::ClientContext::FromServerContext(context);
   (*onward)->AddMetadata(kMark, "1");
-  const LinkChannel channel(is_here ? "unix:" + to.unix_path : to.address, credentials_);
+  const LinkChannel channel(target, credentials_);
   channel.Authorize(onward->get());
   return admin::Admin::NewStub(channel.grpc());
 }

@@ -1,12 +1,11 @@
 #include "statekeeper/calls/call_peers.h"
 
-#include <unistd.h>
-
 #include <chrono>
 #include <utility>
 
 #include "common/clock.h"
 #include "common/rpc/unary_question.h"
+#include "statekeeper/admin/member_target.h"
 
 namespace dormouse {
 namespace {
@@ -35,9 +34,7 @@ void CallPeers::Use(CompletionThread* thread) {
 }
 
 void CallPeers::Aim(Peer* peer, const MemberView& at) {
-  // The name of the socket has the member's id in it: what is there is the member's.
-  const bool is_here = !at.unix_path.empty() && access(at.unix_path.c_str(), F_OK) == 0;
-  const std::string target = is_here ? "unix:" + at.unix_path : at.address;
+  const std::string target = TargetOf(at);
   if (target == peer->target) return;
   peer->target = target;
   peer->channel = LinkChannel(target, credentials_);
@@ -68,7 +65,7 @@ void CallPeers::Flush(uint64_t id, Peer* peer) {
   if (thread_ == nullptr || peer->on_its_way || !peer->channel) return;
   if (peer->batch == nullptr) {
     if (peer->requests.empty() && peer->answers.empty()) return;
-    peer->batch = std::make_shared<calls::Batch>();
+    peer->batch = std::make_unique<calls::Batch>();
     peer->batch->set_from(self_);
     peer->batch->set_number(++peer->last_batch);
     size_t bytes = 0;

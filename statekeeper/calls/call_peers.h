@@ -60,7 +60,7 @@ class CallPeers {
     uint64_t last_request = 0;
     uint64_t last_batch = 0;              // sent
     uint64_t received = 0;                // the last one
-    std::shared_ptr<calls::Batch> batch;  // on its way, or to be sent again
+    std::unique_ptr<calls::Batch> batch;  // on its way, or to be sent again
     bool on_its_way = false;
     int64_t failing_since_ms = 0;  // 0: it is not
     std::string target;            // empty: unknown
