@@ -78,6 +78,16 @@ class Drill:
         self._watched = watched
         self._version = 1
 
+    async def suffer(self, faults):
+        """One after the other, each until all go on."""
+        for fault in faults:
+            await self.while_away()
+            began = time.monotonic()
+            print(fault.__name__)
+            await fault(self)
+            await self.settle()
+            print(f"{fault.__name__}: {time.monotonic() - began:.2f} s")
+
     async def settle(self, answers=2):
         """Until every caller has got so many more answers."""
         before = [caller.answered for caller in self.callers]
@@ -190,13 +200,7 @@ async def test_nothing_is_lost_whatever_ends(store, seed):
         async with at_work(cluster, seed) as drill:
             faults = list(FAULTS)
             random.Random(seed).shuffle(faults)
-            for fault in faults:
-                await drill.while_away()
-                began = time.monotonic()
-                print(fault.__name__)
-                await fault(drill)
-                await drill.settle()
-                print(f"{fault.__name__}: {time.monotonic() - began:.2f} s")
+            await drill.suffer(faults)
             await until(lambda: cluster.statekeeper.running() and cluster.statekeeper.is_ready(), "it is ready")
 
 
@@ -204,13 +208,7 @@ async def test_nothing_is_lost_whatever_ends(store, seed):
 async def test_nothing_is_lost_when_another_statekeeper_takes_over(seed):
     with AppCluster(store="redis", gateways=2, statekeepers=2, options=OPTIONS) as cluster:
         async with at_work(cluster, seed) as drill:
-            for fault in (Drill.an_owner, Drill.a_worker, Drill.deploy, Drill.an_owner):
-                await drill.while_away()
-                began = time.monotonic()
-                print(fault.__name__)
-                await fault(drill)
-                await drill.settle()
-                print(f"{fault.__name__}: {time.monotonic() - began:.2f} s")
+            await drill.suffer((Drill.an_owner, Drill.a_worker, Drill.deploy, Drill.an_owner))
 
 
 @pytest.mark.parametrize("ended", [0, 1])

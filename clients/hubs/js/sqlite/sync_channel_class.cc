@@ -42,14 +42,21 @@ napi_value New(napi_env env, napi_callback_info info) {
   return self;
 }
 
-napi_value Request(napi_env env, napi_callback_info info) {
+// The channel that is to send what the call has as its argument. nullptr: something was thrown.
+Channel* Sender(napi_env env, napi_callback_info info, const char** bytes, size_t* size) {
   napi_value argument;
   size_t count = 1;
   auto* channel = Receiver<Channel>(env, info, &count, &argument);
-  if (channel == nullptr) return nullptr;
+  if (channel == nullptr || GetBytes(env, argument, bytes, size)) return channel;
+  ThrowTypeError(env, "What is sent are bytes.");
+  return nullptr;
+}
+
+napi_value Request(napi_env env, napi_callback_info info) {
   const char* bytes;
   size_t size;
-  if (!GetBytes(env, argument, &bytes, &size)) return ThrowTypeError(env, "What is sent are bytes.");
+  Channel* const channel = Sender(env, info, &bytes, &size);
+  if (channel == nullptr) return nullptr;
   std::string answer;
   std::string error;
   if (!channel->channel.Request(bytes, size, channel->timeout, &answer, &error)) return Throw(env, error);
@@ -61,13 +68,10 @@ napi_value Request(napi_env env, napi_callback_info info) {
 }
 
 napi_value Send(napi_env env, napi_callback_info info) {
-  napi_value argument;
-  size_t count = 1;
-  auto* channel = Receiver<Channel>(env, info, &count, &argument);
-  if (channel == nullptr) return nullptr;
   const char* bytes;
   size_t size;
-  if (!GetBytes(env, argument, &bytes, &size)) return ThrowTypeError(env, "What is sent are bytes.");
+  Channel* const channel = Sender(env, info, &bytes, &size);
+  if (channel == nullptr) return nullptr;
   std::string error;
   if (!channel->channel.Send(bytes, size, channel->timeout, &error)) return Throw(env, error);
   return nullptr;
