@@ -24,12 +24,13 @@ class WorkerApps {
   };
   explicit WorkerApps(Config config) : config_(std::move(config)) {}
 
-  // Registers the classes of the app that the options name, if they name one. A version that is not the one before is
-  // started first, and when its worker does not come up the one before goes on: false, and `*error` is a sentence.
   // Whether the app serves HTTP.
   bool serves_http() const { return current_ != nullptr && current_->manifest().http; }
   // Whether Register would find another version than the one before.
   bool HasChanged(const Options& options) const;
+  // Registers the classes of the app that the options name, if they name one. A version that is not the one
+  // before is started first, and when its worker does not come up the one before goes on: false, and `*error`
+  // is a sentence.
   bool Register(const Options& options, HubClassRegistry* classes, std::string* error);
 
  private:

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <vector>
 
-#include "common/logging.h"
-
 namespace dormouse {
 namespace {
 

@@ -6,9 +6,9 @@
 //
 // When the connection ends, or the worker does not answer, its objects are gone: their hubs make new ones
 // (HubPort::Restart), and their events that were not done come again. Those are suspects: one of them may have ended
-// the worker. Of all lanes that share it only one of them at a time is under way, and nothing behind it in its object, so that the one to blame is
-// found, and others are not taken along a third time. One that goes on for long, while the worker answers, is none any
-// more.
+// the worker. Of all lanes that share it only one of them at a time is under way, and nothing behind it in its
+// object, so that the one to blame is found, and others are not taken along a third time. One that goes on for
+// long, while the worker answers, is none any more.
 //
 // One lane's thread and loop. Hubs share it; it may outlive the lane's loop only after Close.
 #pragma once

@@ -7,8 +7,8 @@
 // The ideas are in its parts: what waits to be handled (input_queue.h), what is done with it
 // (event_handler.h), what the hub knows (hub_state.h), what waits for the store (output_gate.h), the run of
 // its alarm (alarm_run.h), its agreement with gateways (roll_caller.h), events that end processes
-// (poison_guard.h), events that go on after their handlers (deferred_events.h), what clients may cost (allowances.h, handler_clock.h). Here is the turn: what is next,
-// may it begin, how it has ended.
+// (poison_guard.h), events that go on after their handlers (deferred_events.h), what clients may cost
+// (allowances.h, handler_clock.h). Here is the turn: what is next, may it begin, how it has ended.
 //
 // A hub that is to be woken, or whose handler has to wait for the store, needs room among the lane's fibers;
 // where there is none it waits for its turn (HubHost::RunSoon). A handler that finds that out on its way is
