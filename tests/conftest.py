@@ -28,6 +28,7 @@ _ALONE = ("drills/", "integration/test_bench.py", "integration/test_memory.py", 
 _LOCAL = ("integration/test_deploy_local.py", "integration/test_operators.py", "deploy/test_local_app.py", "apps/test_apps.py")
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items):
     """Beside each other run tests of different files (xdist, --dist loadgroup); marked `alone` are those that do not."""
     for item in items:

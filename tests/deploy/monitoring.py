@@ -12,6 +12,7 @@ import urllib.parse
 import pytest
 import yaml
 from cluster import REPOSITORY
+from fetched import filling
 from process import Process, http_get
 
 OBSERVE = os.path.join(REPOSITORY, "deploy", "observe")
@@ -23,15 +24,15 @@ def program(name):
     if found := shutil.which(name):
         return found
     path = os.path.join(_UNPACKED, "usr", "bin", name)
-    if not os.path.exists(path):
-        _unpack()
+    with filling(_UNPACKED):
+        if not os.path.exists(path):
+            _unpack()
     return path
 
 
 def _unpack():
     with open(os.path.join(REPOSITORY, "deploy", "packages"), encoding="utf-8") as file:
         packages = " ".join(re.findall(r"^unpack:(.*)$", file.read(), re.M)).split()
-    os.makedirs(_UNPACKED, exist_ok=True)
     done = subprocess.run(["apt-get", "download", *packages], cwd=_UNPACKED, stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode != 0:
