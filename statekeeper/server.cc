@@ -169,7 +169,7 @@ int Run(ConfigurationInEffect* in_effect, const RegisterClasses& register_classe
   const std::string unix_path = StatekeeperSocket(run_directory, incarnation);
 
   HubCalls calls(incarnation, credentials);
-  const std::string app_http = run_directory + "/http";
+  const std::string app_http = fmt::format("{}/app-{:016x}.sock", run_directory, incarnation);
   WorkerApps apps({run_directory, app_http, lane_count, &calls});
   const RegisterClasses register_all = [&](const Options& now, HubClassRegistry* all, std::string* wrong) {
     return register_classes(now, all, wrong) && apps.Register(now, all, wrong);

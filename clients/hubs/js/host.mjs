@@ -54,7 +54,7 @@ async function main() {
 
   const report = (context, error) => host.report(context, error);
   const server = process.env.DORMOUSE_WORKER_HTTP ?
-    await serve(process.env.DORMOUSE_WORKER_HTTP, path.join(sockets, 'http'), (request) => entry.fetch(request), report) : null;
+    await serve(process.env.DORMOUSE_WORKER_HTTP, (request) => entry.fetch(request), report) : null;
   // Last: who accepts this connection relies on all the rest.
   let ending = false;
   host.connect({sockets, lanes, version: manifest.version ?? '', ended: (error) => {

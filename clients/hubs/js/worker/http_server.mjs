@@ -1,10 +1,9 @@
 // The Worker over HTTP, on a unix socket: the gateway brings one request a connection. Bodies are streams both ways.
 import fs from 'node:fs';
 import http from 'node:http';
-import net from 'node:net';
 import path from 'node:path';
 import {Readable} from 'node:stream';
-import {clearInterval, clearTimeout, setInterval, setTimeout} from 'node:timers';
+import {clearTimeout, setTimeout} from 'node:timers';
 
 import {beginning} from '../namespaces/body_streams.mjs';
 import {isResponse} from '../namespaces/payload.mjs';
@@ -15,49 +14,26 @@ import {acceptedOf} from '../web/upgrades.mjs';
 
 const MOST_PASSED_OVER = 1024 * 1024;  // bytes of a request's body that nobody has read
 const PASSED_OVER_WITHIN = 1000;       // ms
-const LOOK_EVERY = 500;                // ms
 const UPGRADE = 'dormouse-upgrade';
 const OWN_HEADERS = /^dormouse-/i;
 const NOT_FORWARDED = new Set(['connection', 'keep-alive', 'transfer-encoding', 'upgrade', 'content-length']);
 
-// `handle(request)`: a promise of a Response. Resolves when it serves at `place`, in the stead of whoever did before;
-// and again when whoever did afterwards, the worker of another statekeeper, say, is no more. `own`: a path that nobody
-// else uses, in the same file system.
-export async function serve(place, own, handle, report) {
+// `handle(request)`: a promise of a Response. Resolves when it serves at `place`, in the stead of whoever did before.
+export async function serve(place, handle, report) {
   const server = http.createServer({keepAliveTimeout: 60_000, requestTimeout: 0, maxHeaderSize: 32 << 10}, (incoming, outgoing) => {
     answer(incoming, outgoing, handle).catch((error) => {
       report(null, error);
       fail(outgoing, 500, 'The Worker threw an exception.');
     });
   });
-  fs.rmSync(own, {force: true});
-  await new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({path: own, backlog: 4096}, resolve);
-  });
-  take(place, own);
-  const looking = setInterval(() => {
-    if (server.listening) takeIfDeserted(place, own);
-    else clearInterval(looking);
-  }, LOOK_EVERY);
-  looking.unref();
-  return server;
-}
-
-function take(place, own) {
   const temporary = path.join(path.dirname(place), `.${path.basename(place)}.${process.pid}`);
   fs.rmSync(temporary, {force: true});
-  fs.linkSync(own, temporary);
-  fs.renameSync(temporary, place);
-}
-
-function takeIfDeserted(place, own) {
-  const there = fs.statSync(place, {throwIfNoEntry: false});
-  if (there && there.ino === fs.statSync(own, {throwIfNoEntry: false})?.ino) return;
-  const visit = net.connect(place, () => visit.destroy());
-  visit.on('error', (error) => {
-    if (error.code === 'ECONNREFUSED' || error.code === 'ENOENT') take(place, own);
+  await new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({path: temporary, backlog: 4096}, resolve);
   });
+  fs.renameSync(temporary, place);
+  return server;
 }
 
 async function answer(incoming, outgoing, handle) {
