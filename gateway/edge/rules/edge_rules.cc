@@ -41,13 +41,15 @@ class TypeFilter {
   bool operator()(const std::string& quoted_type) {
     if (Contains(frame_, quoted_type)) return true;
     // A type that is not written plainly has \uXXXX in it for one of its letters, or \/.
-    if (!escapes_) escapes_ = Contains(frame_, "\\u00") || Contains(frame_, "\\/");
-    return *escapes_;
+    if (!has_looked_) has_escapes_ = Contains(frame_, "\\u00") || Contains(frame_, "\\/");
+    has_looked_ = true;
+    return has_escapes_;
   }
 
  private:
   const std::string_view frame_;
-  std::optional<bool> escapes_;
+  bool has_looked_ = false;
+  bool has_escapes_ = false;
 };
 
 }  // namespace
