@@ -195,10 +195,10 @@ class DeferringHubTest : public testing::Test {
   }
   static void Puts(Context& context) { context.Put("row", "value"); }
 
+  std::vector<std::string> answers_;  // the hub's end still answers
   DeferringClass class_;
   Host host_;
   std::shared_ptr<AwakeHub> hub_ = std::make_shared<AwakeHub>("test/hub", ShardEpoch{3, 1}, &class_, &host_);
-  std::vector<std::string> answers_;
   uint64_t sequence_ = 0;
 };
 
