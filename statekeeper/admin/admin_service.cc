@@ -243,12 +243,12 @@ class Service final : public LinkService {
   void Route(const Context& context, const Request& request, const Call<Reply>& call,
              Forwarder::Method<Request, Reply> method, const Find& find, const Here& here) {
     grpc::Status status;
-    const ClusterView view = cluster_->View();
-    const MemberView* const member = find(view, &status);
+    const std::shared_ptr<const ClusterView> view = cluster_->View();
+    const MemberView* const member = find(*view, &status);
     if (member == nullptr) {
       call->Refuse(status);
     } else if (member->is_self) {
-      here(view);
+      here(*view);
     } else if (Forwarder::IsForwarded(context)) {
       call->Refuse({StatusCode::ABORTED,
                     fmt::format("What this concerns went to statekeeper {} meanwhile.", member->id)});

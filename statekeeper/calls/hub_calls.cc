@@ -1,6 +1,7 @@
 #include "statekeeper/calls/hub_calls.h"
 
 #include <chrono>
+#include <memory>
 #include <utility>
 
 #include "common/clock.h"
@@ -60,21 +61,28 @@ void HubCalls::TryHere(Try what) {
 }
 
 void HubCalls::TryOwner(Try what) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (!ending_) peers_wait_ = true;
-  }
-  changed_.notify_all();
-  const ClusterView view = cluster_->View();
+  const std::shared_ptr<const ClusterView> view = cluster_->View();
   grpc::Status status;
-  const MemberView* const owner = FindOwnerOfHub(view, what.hub, &status);
+  const MemberView* const owner = FindOwnerOfHub(*view, what.hub, &status);
   if (owner == nullptr || owner->is_self) return TryAgain(std::move(what), "Nobody owns the hub yet");
-  peers_.Send(*owner, what.hub, *what.payload, what.until_ms, [this, what](calls::Answer answer) {
+  const ShardId shard = ShardOf(what.hub, view->shard_count);
+  peers_.Send(*owner, shard, what.hub, *what.payload, what.until_ms, [this, what](calls::Answer answer) {
     if (answer.not_owner()) return TryAgain(what, answer.failure());
     what.done({.payload = std::move(*answer.mutable_payload()),
                .failure = std::move(*answer.mutable_failure()),
                .retryable = answer.retryable()});
   });
+  WatchPeers();
+}
+
+// After something was sent: what is looked at before would not be it.
+void HubCalls::WatchPeers() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (ending_ || peers_wait_) return;
+    peers_wait_ = true;
+  }
+  changed_.notify_all();
 }
 
 void HubCalls::TryAgain(Try what, const std::string& why) {
@@ -107,7 +115,7 @@ void HubCalls::Repeat() {
       look_ms = now_ms + kLookMs;
       peers_wait_ = false;
       lock.unlock();
-      const bool more = peers_.Look(cluster_->View());
+      const bool more = peers_.Look(*cluster_->View());
       lock.lock();
       peers_wait_ = peers_wait_ || more;
       continue;
@@ -145,11 +153,7 @@ void HubCalls::Carry(uint64_t from, const calls::Request& request) {
     back.set_retryable(said.retryable);
     back.set_not_owner(not_owner);
     peers_.Answer(from, std::move(back));
-    {
-      const std::lock_guard lock(mutex_);
-      if (!ending_) peers_wait_ = true;  // to find out where it is
-    }
-    changed_.notify_all();
+    WatchPeers();  // where it is has to be found out
   };
   const bool taken = shards_->CallHub(
       request.hub(), request.payload(), [answer](HubRequest::Outcome outcome, std::string text) {

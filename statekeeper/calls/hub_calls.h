@@ -59,6 +59,7 @@ class HubCalls final : public HubCaller, public LinkService {
   void TryHere(Try what);
   void TryOwner(Try what);
   void TryAgain(Try what, const std::string& why);
+  void WatchPeers();
   void Carry(uint64_t from, const calls::Request& request);
   void Repeat();
 

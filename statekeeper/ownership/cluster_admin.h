@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -41,7 +42,8 @@ class ClusterAdmin {
  public:
   virtual ~ClusterAdmin() = default;
 
-  virtual ClusterView View() const = 0;
+  // As it is now; never nullptr.
+  virtual std::shared_ptr<const ClusterView> View() const = 0;
 
   // Hands shards of this member to others, sockets staying open ("migrate"): the next best by the placement,
   // which keeps it from here as long as this member lives. Without another member, this one takes it anew

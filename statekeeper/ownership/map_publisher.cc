@@ -16,13 +16,9 @@ MapPublisher::MapPublisher(Config config, const Membership* membership, const Le
       classes_(config_.classes),
       view_(std::make_shared<const ClusterView>(ClusterView{config_.shard_count, {}, {}})) {}
 
-ClusterView MapPublisher::View() const {
-  std::shared_ptr<const ClusterView> view;
-  {
-    const std::lock_guard lock(view_mutex_);
-    view = view_;
-  }
-  return *view;
+std::shared_ptr<const ClusterView> MapPublisher::View() const {
+  const std::lock_guard lock(view_mutex_);
+  return view_;
 }
 
 void MapPublisher::ChangeClasses(std::vector<link::ClassProfile> classes) {

@@ -36,7 +36,7 @@ class MapPublisher {
   MapPublisher(Config config, const Membership* membership, const Lease* lease);
 
   // The newest, as published.
-  ClusterView View() const;
+  std::shared_ptr<const ClusterView> View() const;
 
   // Something of it has changed; the next Publish says so.
   void MarkChanged() { is_changed_ = true; }

@@ -84,19 +84,19 @@ TEST_F(MapPublisherTest, WithoutItsLeaseItSendsGatewaysToOthersAndComesBack) {
   Publish();
   EXPECT_EQ(withdrawals_, 1);
   EXPECT_EQ(maps_.size(), 1u);
-  EXPECT_EQ(publisher_.View().members[0].state, MemberState::kCutOff);
-  EXPECT_EQ(publisher_.View().members[0].shards, 0u);
+  EXPECT_EQ(publisher_.View()->members[0].state, MemberState::kCutOff);
+  EXPECT_EQ(publisher_.View()->members[0].shards, 0u);
   lease_.Renew(Lease::kForever);
   Publish();
   EXPECT_EQ(maps_.size(), 2u);
-  EXPECT_EQ(publisher_.View().members[0].state, MemberState::kServing);
+  EXPECT_EQ(publisher_.View()->members[0].state, MemberState::kServing);
 }
 
 TEST_F(MapPublisherTest, OperatorsSeeMembersTheirShardsAndWhatIsAvoided) {
-  EXPECT_EQ(publisher_.View().shard_count, kShards) << "before anything is known";
+  EXPECT_EQ(publisher_.View()->shard_count, kShards) << "before anything is known";
   publisher_.MarkChanged();
   Publish();
-  const ClusterView view = publisher_.View();
+  const ClusterView view = *publisher_.View();
   EXPECT_EQ(view.cluster_id, "cluster");
   ASSERT_EQ(view.members.size(), 2u);
   EXPECT_TRUE(view.members[0].is_self);
@@ -113,7 +113,7 @@ TEST_F(MapPublisherTest, NewClassesAreNews) {
   publisher_.ChangeClasses({profile});
   Publish();
   ASSERT_EQ(map().classes_size(), 1);
-  EXPECT_THAT(publisher_.View().classes, ElementsAre("echo"));
+  EXPECT_THAT(publisher_.View()->classes, ElementsAre("echo"));
 }
 
 }  // namespace

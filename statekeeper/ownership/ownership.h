@@ -101,7 +101,7 @@ class Ownership final : public ClusterAdmin {
   void ChangeClasses(std::vector<link::ClassProfile> classes);
 
   // ClusterAdmin
-  ClusterView View() const override { return map_.View(); }
+  std::shared_ptr<const ClusterView> View() const override { return map_.View(); }
   void Evict(std::vector<ShardId> shards, std::function<void(std::string error)> done) override;
   void Drain(bool drain, std::function<void(std::string error)> done) override;
 

@@ -227,7 +227,7 @@ TEST_F(OwnershipTest, TheFirstMemberTakesEverythingAtOnce) {
   Process* first = Start();
   EXPECT_TRUE(AwaitSettled({first}));
   for (const auto& [shard, epoch] : Epochs()) EXPECT_EQ(epoch, MemoryCluster::kFirstEpoch);
-  const ClusterView view = first->ownership()->View();
+  const ClusterView view = *first->ownership()->View();
   ASSERT_EQ(view.members.size(), 1u);
   EXPECT_EQ(view.members[0].id, first->name());
   EXPECT_TRUE(view.members[0].is_self);
@@ -431,7 +431,7 @@ TEST_F(OwnershipTest, OfTwoThatCannotReachEachOtherTheOlderKeepsEverything) {
   ASSERT_TRUE(Await([&] { return older->map().members_size() == 2; }));
   // The younger one may know of it first, and take what a dead member would leave behind.
   ASSERT_TRUE(Await([&] {
-    const std::vector<MemberView> view = younger->ownership()->View().members;
+    const std::vector<MemberView> view = younger->ownership()->View()->members;
     return std::any_of(view.begin(), view.end(),
                        [](const MemberView& m) { return m.is_self && m.suspected; });
   }));
@@ -440,7 +440,7 @@ TEST_F(OwnershipTest, OfTwoThatCannotReachEachOtherTheOlderKeepsEverything) {
   EXPECT_NE(younger->ownership()->NotReady().find("the other statekeepers cannot reach it"),
             std::string::npos)
       << younger->ownership()->NotReady();
-  for (const MemberView& member : younger->ownership()->View().members) {
+  for (const std::vector<MemberView> all = younger->ownership()->View()->members; const MemberView& member : all) {
     EXPECT_EQ(member.suspected, member.is_self);
   }
 }
@@ -480,7 +480,7 @@ TEST_F(OwnershipTest, WhoAloneCannotReachTheStoreStopsAndIsReplaced) {
     return true;
   }));
   EXPECT_NE(members[0]->ownership()->NotReady().find("it cannot reach the store"), std::string::npos);
-  for (const MemberView& member : members[0]->ownership()->View().members) {
+  for (const std::vector<MemberView> all = members[0]->ownership()->View()->members; const MemberView& member : all) {
     if (!member.is_self) continue;
     EXPECT_EQ(member.state, MemberState::kCutOff);
     EXPECT_EQ(member.shards, 0u);
@@ -496,7 +496,7 @@ TEST_F(OwnershipTest, AnEvictedShardGoesToAnotherAndStaysAway) {
   const std::map<ShardId, ShardRecord> before = cluster_.records();
   const ShardId shard = members[0]->servers.served().begin()->first;
   EXPECT_EQ(members[0]->Evict({shard}), "");
-  EXPECT_NE(members[0]->ownership()->View().shards.at(shard).owner, members[0]->name());  // at once
+  EXPECT_NE(members[0]->ownership()->View()->shards.at(shard).owner, members[0]->name());  // at once
   ASSERT_TRUE(AwaitSettled(members));
   EXPECT_NE(members[0]->Owner(shard), members[0]->id());
   EXPECT_EQ(cluster_.table().at(shard).avoid, members[0]->name());
@@ -521,7 +521,7 @@ TEST_F(OwnershipTest, ADrainedMemberOwnsNothingUntilItIsToldOtherwise) {
   EXPECT_EQ(members[0]->Drain(true), "");
   EXPECT_EQ(members[0]->owned(), 0u);
   // At once for who asks it.
-  for (const MemberView& member : members[0]->ownership()->View().members) {
+  for (const std::vector<MemberView> all = members[0]->ownership()->View()->members; const MemberView& member : all) {
     if (member.is_self) {
       EXPECT_EQ(member.shards, 0u);
     }

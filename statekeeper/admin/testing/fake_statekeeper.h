@@ -80,7 +80,9 @@ class FakeStatekeeper : private ClusterAdmin, private LaneOperator {
   size_t most_at_once() const;  // CloseHub calls that waited together
 
  private:
-  ClusterView View() const override { return cluster_->ViewOf(id_); }
+  std::shared_ptr<const ClusterView> View() const override {
+    return std::make_shared<const ClusterView>(cluster_->ViewOf(id_));
+  }
   void Evict(std::vector<ShardId> shards, std::function<void(std::string)> done) override;
   void Drain(bool drain, std::function<void(std::string)> done) override;
   void ListHubs(ShardId shard, std::string after, size_t limit,
