@@ -30,7 +30,7 @@ import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "deploy", "localcluster"))
 import ports  # noqa: E402  # pylint: disable=wrong-import-position
-from process import (BIN, REPOSITORY, SLOWNESS, Process, die_with_parent, http_get,  # noqa: E402,F401
+from process import (BIN, KEPT_FREED, REPOSITORY, SLOWNESS, Process, die_with_parent, http_get,  # noqa: E402,F401
                      until, wait_until)
 from stores import Redis, TlsRedis  # noqa: E402
 import trust as trusts  # noqa: E402
