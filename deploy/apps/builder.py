@@ -28,6 +28,7 @@ HOST = next((path for path in (os.path.join(_REPOSITORY, "clients", "hubs", "js"
              if os.path.isdir(path)), None)
 MANIFEST = "workers.json"
 CURRENT = "current"
+_INTERNAL_CLASSES = ("dormouse.crons",)  # which the host has for itself: clients/hubs/js/internal
 _KEPT = 5
 _MAX_MESSAGE = 1 << 20  # bytes of a WebSocket message, as Workers have it
 _LIMIT = 120            # seconds for a step: longer, and it hangs
@@ -110,8 +111,10 @@ class Builder:
             "command": [bundle.NODE, "--enable-source-maps", os.path.join(self._host, "host.mjs")],
             "environment": {},
             "http": True,
-            "classes": [{"name": name, "routes": [], "max_message_size": _MAX_MESSAGE, "sql": sql}
-                        for name, sql in sorted(project.classes.items())],
+            "classes": [*({"name": name, "routes": [], "max_message_size": _MAX_MESSAGE, "sql": sql}
+                          for name, sql in sorted(project.classes.items())),
+                        *({"name": name, "routes": [], "max_message_size": _MAX_MESSAGE, "internal": True}
+                          for name in _INTERNAL_CLASSES)],
             "bundle": bundle.OUTPUT,
             "exports": sorted(exports),
             "vars": project.vars,

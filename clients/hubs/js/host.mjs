@@ -6,10 +6,12 @@ import * as modules from 'node:module';
 import path from 'node:path';
 import {pathToFileURL} from 'node:url';
 
+import {CRONS} from './internal/classes.mjs';
+import {DurableObjectNamespace} from './namespaces/namespace.mjs';
 import {HubHost} from './objects/hub_host.mjs';
 import {redirectConsole} from './web/console.mjs';
 import {installGlobals} from './web/globals.mjs';
-import {startCrons} from './worker/crons.mjs';
+import {Crons} from './worker/crons.mjs';
 import {Entry, makeEnv} from './worker/entry.mjs';
 import {serve} from './worker/http_server.mjs';
 
@@ -61,14 +63,18 @@ async function main() {
     if (!ending) stderr(`dormouse: the connection to the statekeeper has ended${error ? `: ${error.message}` : ''}.`);
     process.exit(ending ? 0 : 1);
   }});
-  startCrons(manifest.crons ?? [], entry, report);
+  const internal = (name, object) => host.classes.has(name) ?
+    new DurableObjectNamespace(name, (...args) => host.call(...args)).getByName(object) : null;
+  const crons = new Crons(manifest.crons ?? [], {entry, claims: internal(CRONS, 'crons'), report});
+  crons.start();
 
-  process.on('SIGTERM', () => {
+  process.on('SIGTERM', async () => {
     ending = true;
     setTimeout(() => process.exit(0), DRAIN_WITHIN);
-    if (!server) process.exit(0);
-    server.close(() => process.exit(0));
-    server.closeIdleConnections();
+    const served = server && new Promise((resolve) => { server.close(resolve); });
+    server?.closeIdleConnections();
+    await Promise.all([served, crons.stop()]);
+    process.exit(0);
   });
 }
 

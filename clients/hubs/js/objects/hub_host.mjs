@@ -1,6 +1,7 @@
 // All objects of this process, and what they have in common: the lanes, the classes, `env`.
 import path from 'node:path';
 
+import {INTERNAL_CLASSES} from '../internal/classes.mjs';
 import {origin} from '../web/console.mjs';
 import {Lane} from '../wire/lane.mjs';
 import {currentContext, currentLife} from './context.mjs';
@@ -26,11 +27,12 @@ export class HubHost {
   #lanes = [];
   #objects = [];  // of each lane, by key
 
-  // The classes that the project has bound, out of what its bundle exports.
+  // The classes that the project has bound, out of what its bundle exports; and those of the host's own.
   use(bundle, classes) {
     this.exports = bundle;
     for (const {name} of classes) {
-      if (typeof bundle[name] === 'function') this.classes.set(name, bundle[name]);
+      const Class = INTERNAL_CLASSES.get(name) ?? bundle[name];
+      if (typeof Class === 'function') this.classes.set(name, Class);
     }
   }
 

@@ -29,10 +29,20 @@ export class Entry {
 
   async fetch(request, entrypoint = 'default') { return this.#call(entrypoint, 'fetch', request); }
 
+  // Resolves when all has ended that it has begun.
   async scheduled(cron, scheduledTime) {
-    let again = true;
-    await this.#call('default', 'scheduled', {cron, scheduledTime, type: 'scheduled', noRetry: () => { again = false; }});
-    return again;
+    const ctx = this.#context();
+    const begun = [];
+    const {waitUntil} = ctx;
+    ctx.waitUntil = (promise) => {
+      begun.push(Promise.resolve(promise).catch(() => {}));
+      waitUntil(promise);
+    };
+    try {
+      await this.#call('default', 'scheduled', {cron, scheduledTime, type: 'scheduled', noRetry: () => {}}, ctx);
+    } finally {
+      while (begun.length > 0) await begun.shift();
+    }
   }
 
   get hasScheduled() {
@@ -56,10 +66,9 @@ export class Entry {
     };
   }
 
-  #call(entrypoint, method, argument) {
+  #call(entrypoint, method, argument, ctx = this.#context()) {
     const handler = this.#bundle[entrypoint];
     if (handler === undefined) throw new Error(`The bundle has no export ${entrypoint}.`);
-    const ctx = this.#context();
     if (typeof handler === 'function') {  // a class of WorkerEntrypoints
       const instance = new handler(ctx, this.#env);
       if (typeof instance[method] !== 'function') throw missing(method);
