@@ -6,7 +6,8 @@ import * as modules from 'node:module';
 import path from 'node:path';
 import {pathToFileURL} from 'node:url';
 
-import {CRONS} from './internal/classes.mjs';
+import {CRONS, SOCKETS} from './internal/classes.mjs';
+import {SocketKeeper} from './internal/kept_sockets.mjs';
 import {DurableObjectNamespace} from './namespaces/namespace.mjs';
 import {HubHost} from './objects/hub_host.mjs';
 import {redirectConsole} from './web/console.mjs';
@@ -55,25 +56,29 @@ async function main() {
   process.on('uncaughtException', (error) => host.report(null, error));
 
   const report = (context, error) => host.report(context, error);
+  const internal = (name) => host.classes.has(name) ? new DurableObjectNamespace(name, (...args) => host.call(...args)) : null;
+  const keeper = internal(SOCKETS) && new SocketKeeper(internal(SOCKETS));
   const server = process.env.DORMOUSE_WORKER_HTTP ?
-    await serve(process.env.DORMOUSE_WORKER_HTTP, path.join(sockets, 'http'), (request) => entry.fetch(request), report) : null;
+    await serve(process.env.DORMOUSE_WORKER_HTTP, path.join(sockets, 'http'), {
+      handle: (request) => entry.fetch(request), keeper, report,
+    }) : null;
   // Last: who accepts this connection relies on all the rest.
   let ending = false;
   host.connect({sockets, lanes, version: manifest.version ?? '', ended: (error) => {
     if (!ending) stderr(`dormouse: the connection to the statekeeper has ended${error ? `: ${error.message}` : ''}.`);
     process.exit(ending ? 0 : 1);
   }});
-  const internal = (name, object) => host.classes.has(name) ?
-    new DurableObjectNamespace(name, (...args) => host.call(...args)).getByName(object) : null;
-  const crons = new Crons(manifest.crons ?? [], {entry, claims: internal(CRONS, 'crons'), report});
+  const crons = new Crons(manifest.crons ?? [], {entry, claims: internal(CRONS)?.getByName('crons') ?? null, report});
   crons.start();
 
   process.on('SIGTERM', async () => {
     ending = true;
     setTimeout(() => process.exit(0), DRAIN_WITHIN);
+    host.leave();
     const served = server && new Promise((resolve) => { server.close(resolve); });
     server?.closeIdleConnections();
-    await Promise.all([served, crons.stop()]);
+    await Promise.all([served, crons.stop(), new Promise((resolve) => { setImmediate(resolve); })]);
+    host.flush();
     process.exit(0);
   });
 }

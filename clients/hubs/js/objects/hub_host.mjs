@@ -44,6 +44,11 @@ export class HubHost {
     }
   }
 
+  // Before the process ends.
+  leave() { for (const objects of this.#objects) for (const object of objects.values()) object.leave(); }
+
+  flush() { for (const lane of this.#lanes) lane.flush(); }
+
   // What lanes say.
   event(lane, key, record) {
     const objects = this.#objects[lane.index];

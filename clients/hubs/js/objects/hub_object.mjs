@@ -303,6 +303,11 @@ export class HubObject {
 
   // ---- the end
 
+  // The process ends, and with it what listens to sockets.
+  leave() {
+    for (const connection of [...this.sockets.values()]) if (connection.live) connection.giveUp(RESTARTED);
+  }
+
   drop() {
     this.dropped = true;
     removeAwake(this);

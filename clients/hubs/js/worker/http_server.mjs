@@ -20,12 +20,12 @@ const UPGRADE = 'dormouse-upgrade';
 const OWN_HEADERS = /^dormouse-/i;
 const NOT_FORWARDED = new Set(['connection', 'keep-alive', 'transfer-encoding', 'upgrade', 'content-length']);
 
-// `handle(request)`: a promise of a Response. Resolves when it serves at `place`, in the stead of whoever did before;
+// `handle(request)`: a promise of a Response; `keeper`: a SocketKeeper, or null. Resolves when it serves at `place`, in the stead of whoever did before;
 // and again when whoever did afterwards, the worker of another statekeeper, say, is no more. `own`: a path that nobody
 // else uses, in the same file system.
-export async function serve(place, own, handle, report) {
+export async function serve(place, own, {handle, keeper, report}) {
   const server = http.createServer({keepAliveTimeout: 60_000, requestTimeout: 0, maxHeaderSize: 32 << 10}, (incoming, outgoing) => {
-    answer(incoming, outgoing, handle).catch((error) => {
+    answer(incoming, outgoing, handle, keeper).catch((error) => {
       report(null, error);
       fail(outgoing, 500, 'The Worker threw an exception.');
     });
@@ -60,7 +60,7 @@ function takeIfDeserted(place, own) {
   });
 }
 
-async function answer(incoming, outgoing, handle) {
+async function answer(incoming, outgoing, handle, keeper) {
   const upgrade = incoming.headers[UPGRADE] !== undefined;
   const gone = new AbortController();
   outgoing.once('close', () => { if (!outgoing.writableFinished) gone.abort(); });
@@ -71,7 +71,7 @@ async function answer(incoming, outgoing, handle) {
   }
   if (!isResponse(response)) throw new TypeError('The Worker\'s fetch() did not return a Response.');
   if (response.status === 101) {
-    if (upgrade) leadToHub(response, outgoing);
+    if (upgrade) await leadToHub(response, outgoing, keeper);
     else fail(outgoing, 426, 'This address is there for WebSockets.');
     return;
   }
@@ -115,10 +115,12 @@ function requestOf(incoming, upgrade, signal) {
 }
 
 // The gateway gets to know which hub has accepted the socket, and opens it there.
-function leadToHub(response, outgoing) {
-  const accepted = response.webSocket && acceptedOf(response.webSocket, null);
+async function leadToHub(response, outgoing, keeper) {
+  const {webSocket} = response;
+  if (!webSocket) throw new TypeError('A Response with status 101 needs a webSocket.');
+  const accepted = acceptedOf(webSocket, null) ?? await keeper?.keep(webSocket);
   if (!(accepted instanceof ReservedSocket)) {
-    fail(outgoing, 501, 'A WebSocket that the Worker keeps itself is not supported; let a Durable Object accept it.');
+    fail(outgoing, 501, 'No object was found for a WebSocket that the Worker keeps itself.');
     return;
   }
   outgoing.writeHead(200, {
