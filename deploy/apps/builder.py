@@ -111,10 +111,9 @@ class Builder:
             "command": [bundle.NODE, "--enable-source-maps", os.path.join(self._host, "host.mjs")],
             "environment": {},
             "http": True,
-            "classes": [*({"name": name, "routes": [], "max_message_size": _MAX_MESSAGE, "sql": sql}
+            "classes": [*(_class(project.stored_as[name], name, sql=sql)
                           for name, sql in sorted(project.classes.items())),
-                        *({"name": name, "routes": [], "max_message_size": _MAX_MESSAGE, "internal": True}
-                          for name in _INTERNAL_CLASSES)],
+                        *(_class(name, name, internal=True) for name in _INTERNAL_CLASSES)],
             "bundle": bundle.OUTPUT,
             "exports": sorted(exports),
             "vars": project.vars,
@@ -155,6 +154,11 @@ class Builder:
         there.sort(key=lambda path: os.stat(path).st_mtime_ns, reverse=True)
         for path in there[_KEPT - 1:]:
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _class(stored, name, **more):
+    renamed = {"class": name} if name != stored else {}
+    return {"name": stored, **renamed, "routes": [], "max_message_size": _MAX_MESSAGE, **more}
 
 
 def kill(process):

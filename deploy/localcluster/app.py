@@ -53,7 +53,8 @@ class App:
             with open(path, encoding="utf-8") as file:
                 manifest = json.load(file)
             return {"name": manifest["name"], "version": manifest["version"], "source": self._source,
-                    "classes": [each["name"] for each in manifest["classes"] if not each.get("internal")]}
+                    "classes": [each.get("class", each["name"]) for each in manifest["classes"]
+                                if not each.get("internal")]}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise Failure(f"{path} is not what an app says of itself: {error!r}.") from error
 

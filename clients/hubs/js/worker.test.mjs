@@ -233,3 +233,32 @@ test('SIGTERM lets a request end', async (context) => {
 function residentBytes(pid) {
   return Number(/VmRSS:\s+(\d+)/.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) * 1024;
 }
+
+test('a class that was renamed has another name in the store', async (context) => {
+  const keeper = await FakeStatekeeper.start({
+    source: `
+      class Base {
+        constructor(ctx) { this.ctx = ctx; }
+        async fetch() {
+          console.log('here');
+          const count = (await this.ctx.storage.get('count') ?? 0) + 1;
+          await this.ctx.storage.put('count', count);
+          return new Response(this.constructor.name + ' ' + count);
+        }
+      }
+      export class Hall extends Base {}
+      export class Room extends Base {}
+      export default {fetch: (request, env) => env[new URL(request.url).pathname.slice(1)].getByName('a').fetch(request)};
+    `,
+    manifest: {
+      classes: [{name: 'Room', class: 'Hall'}, {name: 'Room.2', class: 'Room'}],
+      bindings: {durable_objects: [{name: 'HALLS', class_name: 'Hall'}, {name: 'ROOMS', class_name: 'Room'}]},
+    },
+  });
+  context.after(() => keeper.stop());
+  assert.equal((await keeper.http('/HALLS')).text, 'Hall 1');
+  assert.equal((await keeper.http('/ROOMS')).text, 'Room 1');
+  assert.equal((await keeper.http('/HALLS')).text, 'Hall 2');
+  assert.deepEqual(keeper.allHubs().map(({hubClass}) => hubClass), ['Room', 'Room.2']);
+  assert.equal(keeper.logs.find(({text}) => text === 'here').hub, 'Hall/a');
+});

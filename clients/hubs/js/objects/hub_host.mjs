@@ -22,7 +22,8 @@ export class HubHost {
   env = {};
   exports = {};
   compatibilityDate = '';
-  classes = new Map();
+  classes = new Map();  // by the name that the store has for each
+  #names = new Map();   // in the code, by that name
   waitingReads = null;
   #lanes = [];
   #objects = [];  // of each lane, by key
@@ -30,11 +31,14 @@ export class HubHost {
   // The classes that the project has bound, out of what its bundle exports; and those of the host's own.
   use(bundle, classes) {
     this.exports = bundle;
-    for (const {name} of classes) {
-      const Class = INTERNAL_CLASSES.get(name) ?? bundle[name];
+    for (const {name, class: inCode = name} of classes) {
+      const Class = INTERNAL_CLASSES.get(name) ?? bundle[inCode];
       if (typeof Class === 'function') this.classes.set(name, Class);
+      this.#names.set(name, inCode);
     }
   }
+
+  classNameOf(hubClass) { return this.#names.get(hubClass) ?? hubClass; }
 
   connect({sockets, lanes, version, ended}) {
     this.waitingReads = new WaitingReads(version);

@@ -69,7 +69,10 @@ export class HubObject {
     addAwake(this);
   }
 
-  get title() { return `${this.hubClass}/${this.name ?? this.hubName}`; }
+  // Its class in the code, which may have another name in the store.
+  get className() { return this.host.classNameOf(this.hubClass); }
+
+  get title() { return `${this.className}/${this.name ?? this.hubName}`; }
 
   get name() {
     const row = this.rows.get(NAME);

@@ -101,7 +101,7 @@ export class Life {
     const Class = hub.host.classes.get(hub.hubClass);
     this.#enter(record);
     try {
-      if (!Class) throw new Error(`The bundle exports no class ${hub.hubClass}.`);
+      if (!Class) throw new Error(`The bundle exports no class ${hub.className}.`);
       this.instance = runIn(record, () => {
         prepare(record);
         return new Class(this.state, hub.host.env);

@@ -7,8 +7,9 @@ import {Request} from '../web/request.mjs';
 export function makeEnv(manifest, {call, callSelf}) {
   const env = {};
   for (const [name, value] of Object.entries(manifest.vars ?? {})) env[name] = value;
-  for (const {name, class_name: hubClass} of manifest.bindings?.durable_objects ?? []) {
-    env[name] = new DurableObjectNamespace(hubClass, call);
+  const stored = new Map((manifest.classes ?? []).map((each) => [each.class ?? each.name, each.name]));
+  for (const {name, class_name: inCode} of manifest.bindings?.durable_objects ?? []) {
+    env[name] = new DurableObjectNamespace(stored.get(inCode) ?? inCode, call);
   }
   for (const {binding, name, entrypoint} of manifest.bindings?.services ?? []) {
     env[binding ?? name] = makeService(entrypoint ?? 'default', callSelf);
