@@ -14,8 +14,9 @@ import {SqlPages} from './sql_pages.mjs';
 
 const NAME = NOTE + 'name';
 const AUTO_RESPONSE = NOTE + 'auto';
+const EVENT_TIMEOUT = NOTE + 'timeout';
 const RESTARTED = 1012;  // close code
-const NOTES = [NAME, AUTO_RESPONSE, PAGES];  // what has to be known before the object's code runs
+const NOTES = [NAME, AUTO_RESPONSE, EVENT_TIMEOUT, PAGES];  // what has to be known before the object's code runs
 
 export class HubObject {
   host;
@@ -31,6 +32,7 @@ export class HubObject {
   bodies;
   alarmMs;                // 0: none
   autoResponse = null;    // {request, reply}
+  eventTimeout = null;    // ms that a handler of a socket's event may take
   life;
   waiting = [];           // events that have not begun
   dropped = false;
@@ -96,6 +98,12 @@ export class HubObject {
     if (pair) this.write(Effect.PUT, AUTO_RESPONSE, Buffer.from(JSON.stringify(pair), 'utf8'));
     else if (this.rows.get(AUTO_RESPONSE) !== null) this.write(Effect.DELETE, AUTO_RESPONSE);
     for (const connection of this.sockets.values()) connection.tellAutoResponse();
+  }
+
+  setEventTimeout(timeout) {
+    this.eventTimeout = timeout;
+    if (timeout !== null) this.write(Effect.PUT, EVENT_TIMEOUT, Buffer.from(String(timeout)));
+    else if (this.rows.get(EVENT_TIMEOUT) !== null) this.write(Effect.DELETE, EVENT_TIMEOUT);
   }
 
   // Connections that acceptWebSocket() has taken.
@@ -331,6 +339,8 @@ export class HubObject {
   #readNotes() {
     const row = this.rows.get(AUTO_RESPONSE);
     if (row) this.autoResponse = JSON.parse(row.toString('utf8'));
+    const timeout = this.rows.get(EVENT_TIMEOUT);
+    if (timeout) this.eventTimeout = Number(timeout.toString());
   }
 
   #list() {
