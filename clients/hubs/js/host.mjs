@@ -9,6 +9,7 @@ import {pathToFileURL} from 'node:url';
 import {CRONS, SOCKETS} from './internal/classes.mjs';
 import {SocketKeeper} from './internal/kept_sockets.mjs';
 import {DurableObjectNamespace} from './namespaces/namespace.mjs';
+import {setCompatibility} from './namespaces/remote_errors.mjs';
 import {HubHost} from './objects/hub_host.mjs';
 import {redirectConsole} from './web/console.mjs';
 import {installGlobals} from './web/globals.mjs';
@@ -38,6 +39,7 @@ async function main() {
   installGlobals();
   const host = new HubHost();
   host.compatibilityDate = manifest.compatibility_date ?? '';
+  setCompatibility(host.compatibilityDate, manifest.compatibility_flags ?? []);
   globalThis[Symbol.for('dormouse.host')] = host;
   let entry = null;
   host.env = makeEnv(manifest, {
@@ -56,7 +58,8 @@ async function main() {
   process.on('uncaughtException', (error) => host.report(null, error));
 
   const report = (context, error) => host.report(context, error);
-  const internal = (name) => host.classes.has(name) ? new DurableObjectNamespace(name, (...args) => host.call(...args)) : null;
+  const internal = (name) => host.classes.has(name) ?
+    new DurableObjectNamespace(name, (...args) => host.call(...args)) : null;
   const keeper = internal(SOCKETS) && new SocketKeeper(internal(SOCKETS));
   const server = process.env.DORMOUSE_WORKER_HTTP ?
     await serve(process.env.DORMOUSE_WORKER_HTTP, path.join(sockets, 'http'), {

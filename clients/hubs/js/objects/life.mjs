@@ -57,7 +57,7 @@ export class Life {
     let failure = '';
     if (record.kind === Kind.REQUEST) {
       if (record.error) hub.host.report(record, record.error.thrown);
-      hub.effectOf(record.number, Effect.REPLY, record.error ? errorReply(record.error.thrown) : record.result);
+      hub.effectOf(record.number, Effect.REPLY, record.error ? errorReply(record.error.thrown, hub) : record.result);
     } else if (record.error) {
       failure = explain(record.error.thrown);
       if (record.kind === Kind.OPEN) {  // the client may get to see the failure

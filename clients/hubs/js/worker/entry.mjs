@@ -1,6 +1,7 @@
 // The Worker itself: the default export of the bundle, and the `env` that it and its objects get.
 import {DurableObjectNamespace} from '../namespaces/namespace.mjs';
 import {callMethod} from '../namespaces/methods.mjs';
+import {pack, unpack} from '../namespaces/packing.mjs';
 import {fromBytes, toBytes} from '../objects/structured.mjs';
 import {Request} from '../web/request.mjs';
 
@@ -55,8 +56,8 @@ export class Entry {
   async callMethod(entrypoint, method, args) {
     const handler = this.#bundle[entrypoint];
     if (typeof handler !== 'function') throw new TypeError(`The export ${entrypoint} is no WorkerEntrypoint.`);
-    const copies = args && fromBytes(toBytes(args, `an argument of ${method}()`));
-    return copy(await callMethod(new handler(this.#context(), this.#env), method, copies), method);
+    const copies = await copied(args, `an argument of ${method}()`);
+    return copied(await callMethod(new handler(this.#context(), this.#env), method, copies), `what ${method}() returns`);
   }
 
   #context() {
@@ -80,6 +81,8 @@ export class Entry {
   }
 }
 
+class Fetcher {}
+
 // The project as a service of its own.
 function makeService(entrypoint, callSelf) {
   const fetch = async (input, init) => callSelf(entrypoint, 'fetch', new Request(input, init));
@@ -89,12 +92,13 @@ function makeService(entrypoint, callSelf) {
       if (typeof name !== 'string' || name === 'then') return undefined;
       return async (...args) => callSelf(entrypoint, name, args);
     },
+    getPrototypeOf: () => Fetcher.prototype,
   });
 }
 
-function copy(value, method) {
-  if (value instanceof Response || value instanceof ReadableStream) return value;
-  return fromBytes(toBytes(value, `what ${method}() returns`));
+async function copied(value, what) {
+  const packed = await pack(value, what);
+  return unpack({...packed, value: fromBytes(toBytes(packed.value, what))});
 }
 
 function missing(method) { return new TypeError(`Handler does not export a ${method}() function.`); }
