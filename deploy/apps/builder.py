@@ -50,12 +50,14 @@ class Builder:
     others look now and then."""
 
     # `host`: where the host of hubs is on the machine that runs it.
-    def __init__(self, directory, into, environment=None, host=HOST, umask=-1):
+    # `inspect`: port for a debugger, or None.
+    def __init__(self, directory, into, environment=None, host=HOST, umask=-1, inspect=None):
         self.directory = os.path.realpath(directory)
         self.into = into
         self.project = None  # as it was read last
         self._environment = environment
         self._host = host
+        self._inspect = {"inspect": inspect} if inspect else {}
         self._umask = umask  # of what the project's own command makes
         self._staging = os.path.join(into, f".building-{os.getpid()}")
 
@@ -123,6 +125,7 @@ class Builder:
             "crons": project.crons,
             "compatibility_date": project.compatibility_date,
             "compatibility_flags": project.compatibility_flags,
+            **self._inspect,
         }
         digest = hashlib.sha256(json.dumps(manifest, sort_keys=True, default=str).encode())
         for name in (bundle.OUTPUT, bundle.OUTPUT + ".map"):

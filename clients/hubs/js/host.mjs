@@ -16,6 +16,7 @@ import {installGlobals} from './web/globals.mjs';
 import {Crons} from './worker/crons.mjs';
 import {Entry, makeEnv} from './worker/entry.mjs';
 import {serve} from './worker/http_server.mjs';
+import {closeInspector, openInspector} from './worker/inspector.mjs';
 
 const DRAIN_WITHIN = 10_000;  // ms that HTTP requests get to end in, after SIGTERM
 
@@ -36,6 +37,7 @@ async function main() {
   const directory = process.cwd();
   const manifest = JSON.parse(fs.readFileSync(path.join(directory, 'workers.json'), 'utf8'));
 
+  if (manifest.inspect) openInspector(manifest.inspect);
   installGlobals();
   const host = new HubHost();
   host.compatibilityDate = manifest.compatibility_date ?? '';
@@ -63,7 +65,7 @@ async function main() {
   const keeper = internal(SOCKETS) && new SocketKeeper(internal(SOCKETS));
   const server = process.env.DORMOUSE_WORKER_HTTP ?
     await serve(process.env.DORMOUSE_WORKER_HTTP, path.join(sockets, 'http'), {
-      handle: (request) => entry.fetch(request), keeper, report,
+      handle: (request) => entry.fetch(request), keeper, report, replaced: closeInspector,
     }) : null;
   // Last: who accepts this connection relies on all the rest.
   let ending = false;

@@ -20,10 +20,11 @@ const UPGRADE = 'dormouse-upgrade';
 const OWN_HEADERS = /^dormouse-/i;
 const NOT_FORWARDED = new Set(['connection', 'keep-alive', 'transfer-encoding', 'upgrade', 'content-length']);
 
-// `handle(request)`: a promise of a Response; `keeper`: a SocketKeeper, or null. Resolves when it serves at `place`, in the stead of whoever did before;
+// `handle(request)`: a promise of a Response; `keeper`: a SocketKeeper, or null; `replaced()`:
+// somebody else serves there now. Resolves when it serves at `place`, in the stead of whoever did before;
 // and again when whoever did afterwards, the worker of another statekeeper, say, is no more. `own`: a path that nobody
 // else uses, in the same file system.
-export async function serve(place, own, {handle, keeper, report}) {
+export async function serve(place, own, {handle, keeper, report, replaced}) {
   const server = http.createServer({keepAliveTimeout: 60_000, requestTimeout: 0, maxHeaderSize: 32 << 10}, (incoming, outgoing) => {
     answer(incoming, outgoing, handle, keeper).catch((error) => {
       report(null, error);
@@ -37,8 +38,11 @@ export async function serve(place, own, {handle, keeper, report}) {
   });
   take(place, own);
   const looking = setInterval(() => {
-    if (server.listening) takeIfDeserted(place, own);
-    else clearInterval(looking);
+    if (!server.listening) clearInterval(looking);
+    else if (!isOurs(place, own)) {
+      replaced();
+      takeIfDeserted(place, own);
+    }
   }, LOOK_EVERY);
   looking.unref();
   return server;
@@ -51,9 +55,12 @@ function take(place, own) {
   fs.renameSync(temporary, place);
 }
 
-function takeIfDeserted(place, own) {
+function isOurs(place, own) {
   const there = fs.statSync(place, {throwIfNoEntry: false});
-  if (there && there.ino === fs.statSync(own, {throwIfNoEntry: false})?.ino) return;
+  return there !== undefined && there.ino === fs.statSync(own, {throwIfNoEntry: false})?.ino;
+}
+
+function takeIfDeserted(place, own) {
   const visit = net.connect(place, () => visit.destroy());
   visit.on('error', (error) => {
     if (error.code === 'ECONNREFUSED' || error.code === 'ENOENT') take(place, own);
