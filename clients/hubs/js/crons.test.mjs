@@ -105,7 +105,9 @@ test('a process runs what it gets, tries again to ask, and says what has ended',
 });
 
 test('the object is one of the host\'s own, in the store as others', async (context) => {
-  const keeper = await FakeStatekeeper.start({source: 'export default {scheduled() {}}', manifest: {classes: [{name: CRONS}]}});
+  const keeper = await FakeStatekeeper.start({
+    source: 'export default {scheduled() {}}', manifest: {classes: [{name: CRONS}]},
+  });
   context.after(() => keeper.stop());
   const minute = Date.now();
   const claim = async () => {

@@ -1,5 +1,5 @@
-// What goes from one object to another beside clones, and what is refused with which words. Which kinds of values Workers
-// pass is tried by tests/apps/projects/rpc-values.
+// What goes from one object to another beside clones, and what is refused with which words. Which kinds of values
+// Workers pass is tried by tests/apps/projects/rpc-values.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 

@@ -250,7 +250,9 @@ test('a class that was renamed has another name in the store', async (context) =
       }
       export class Hall extends Base {}
       export class Room extends Base {}
-      export default {fetch: (request, env) => env[new URL(request.url).pathname.slice(1)].getByName('a').fetch(request)};
+      export default {
+        fetch: (request, env) => env[new URL(request.url).pathname.slice(1)].getByName('a').fetch(request),
+      };
     `,
     manifest: {
       classes: [{name: 'Room', class: 'Hall'}, {name: 'Room.2', class: 'Room'}],

@@ -1,6 +1,6 @@
 // WebSockets that a Worker keeps for itself, without an object of the project's. The gateway opens sockets at hubs
-// alone, so each is that of an object of the host's own, which hands on what comes and goes. The object has to be one of
-// this process, where the Worker's end is: which name leads to one is found out by trying.
+// alone, so each is that of an object of the host's own, which hands on what comes and goes. The object has to be one
+// of this process, where the Worker's end is: which name leads to one is found out by trying.
 import {randomBytes} from 'node:crypto';
 
 import {runIn} from '../objects/context.mjs';
@@ -77,7 +77,9 @@ export class SocketKeeper {
 function join(server, webSocket) {
   const outside = (call) => (event) => runIn(undefined, call, event);
   server.addEventListener('message', outside(({data}) => webSocket.send(data)));
-  server.addEventListener('close', outside(({code, reason, wasClean}) => webSocket.behind.close(code, reason, wasClean)));
+  server.addEventListener('close', outside(({code, reason, wasClean}) => {
+    webSocket.behind.close(code, reason, wasClean);
+  }));
   webSocket.addEventListener('message', ({data}) => server.send(data));
   webSocket.addEventListener('close', ({code, reason}) => server.behind.close(code, reason));
   webSocket.accept();

@@ -1,5 +1,6 @@
 // What is passed between objects and is not there to be cloned: streams, requests, responses, headers, blobs,
-// DOMExceptions, errors with fields, wherever they are in a value. Each goes as a box that says what it was; their bodies go along whole.
+// DOMExceptions, errors with fields, wherever they are in a value. Each goes as a box that says what it was; their
+// bodies go along whole.
 // What Workers refuse to pass is refused here, too, where a clone would silently be a poor copy.
 import {Request} from '../web/request.mjs';
 import {Response} from '../web/response.mjs';
@@ -75,16 +76,17 @@ export async function wholeBody(message, what) {
 
 // Whether something in it has to go in a box. Throws what cannot be passed at all.
 function holdsBoxed(value, what, seen = new Set()) {
-  if (typeof value === 'function') throw refused(`${what}: functions, which others could call back, cannot be passed here.`);
+  if (typeof value === 'function') {
+    throw refused(`${what}: functions, which others could call back, cannot be passed here.`);
+  }
   if (typeof value === 'symbol') throw refused(`${what}: symbols cannot be passed.`);
   if (typeof value !== 'object' || value === null || seen.has(value)) return false;
   if (ArrayBuffer.isView(value)) return false;
   seen.add(value);
   let found = false;
   const look = (one) => {
-    if ((typeof one === 'object' || typeof one === 'function' || typeof one === 'symbol') && holdsBoxed(one, what, seen)) {
-      found = true;
-    }
+    const looked = typeof one === 'object' || typeof one === 'function' || typeof one === 'symbol';
+    if (looked && holdsBoxed(one, what, seen)) found = true;
   };
   if (Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype) {
     for (const key in value) if (Object.hasOwn(value, key)) look(value[key]);

@@ -20,7 +20,9 @@ export function setCompatibility(date, flags) {
 export function errorsHaveFields() { return withFields; }
 
 export function describe(thrown) {
-  if (!(thrown instanceof Error)) return passable(thrown) ?? {name: 'Error', message: explain(thrown), stack: '', fields: {}};
+  if (!(thrown instanceof Error)) {
+    return passable(thrown) ?? {name: 'Error', message: explain(thrown), stack: '', fields: {}};
+  }
   const fields = {};
   for (const name of withFields ? Object.getOwnPropertyNames(thrown) : []) {
     const copy = NO_FIELDS.has(name) ? null : passable(thrown[name]);
@@ -33,8 +35,8 @@ export function describe(thrown) {
   };
 }
 
-// Of the language's own errors the classes stay, of others the name. Without fields it becomes part of the message, where
-// an error was thrown: `remote`.
+// Of the language's own errors the classes stay; of others the name, which without fields becomes part of the message.
+// `remote`: fields that say where it was thrown.
 export function revive(described, remote = {remote: true}) {
   if ('thrown' in described) return described.thrown;
   const {name, message, stack, fields, dom} = described;

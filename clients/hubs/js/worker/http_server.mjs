@@ -20,10 +20,10 @@ const UPGRADE = 'dormouse-upgrade';
 const OWN_HEADERS = /^dormouse-/i;
 const NOT_FORWARDED = new Set(['connection', 'keep-alive', 'transfer-encoding', 'upgrade', 'content-length']);
 
-// `handle(request)`: a promise of a Response; `keeper`: a SocketKeeper, or null; `replaced()`:
-// somebody else serves there now. Resolves when it serves at `place`, in the stead of whoever did before;
-// and again when whoever did afterwards, the worker of another statekeeper, say, is no more. `own`: a path that nobody
-// else uses, in the same file system.
+// `handle(request)`: a promise of a Response; `keeper`: a SocketKeeper, or null; `replaced()`: somebody else serves
+// there now. Resolves when it serves at `place`, in the stead of whoever did before; and again when whoever did
+// afterwards, the worker of another statekeeper, say, is no more. `own`: a path that nobody else uses, in the same file
+// system.
 export async function serve(place, own, {handle, keeper, report, replaced}) {
   const server = http.createServer({keepAliveTimeout: 60_000, requestTimeout: 0, maxHeaderSize: 32 << 10}, (incoming, outgoing) => {
     answer(incoming, outgoing, handle, keeper).catch((error) => {
