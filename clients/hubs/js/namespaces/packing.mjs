@@ -88,8 +88,10 @@ function holdsBoxed(value, what, seen = new Set()) {
     const looked = typeof one === 'object' || typeof one === 'function' || typeof one === 'symbol';
     if (looked && holdsBoxed(one, what, seen)) found = true;
   };
-  if (Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype) {
-    for (const key in value) if (Object.hasOwn(value, key)) look(value[key]);
+  if (Array.isArray(value)) {
+    value.forEach(look);
+  } else if (Object.getPrototypeOf(value) === Object.prototype) {
+    for (const key of Object.keys(value)) look(value[key]);
   } else if (value instanceof Map) {
     for (const [key, one] of value) {
       look(key);
