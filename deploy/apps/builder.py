@@ -28,6 +28,7 @@ HOST = next((path for path in (os.path.join(_REPOSITORY, "clients", "hubs", "js"
              if os.path.isdir(path)), None)
 MANIFEST = "workers.json"
 CURRENT = "current"
+_INTERNAL_CLASSES = ("dormouse.crons", "dormouse.sockets")  # of the host's own: clients/hubs/js/internal
 _KEPT = 5
 _MAX_MESSAGE = 1 << 20  # bytes of a WebSocket message, as Workers have it
 _LIMIT = 120            # seconds for a step: longer, and it hangs
@@ -49,12 +50,14 @@ class Builder:
     others look now and then."""
 
     # `host`: where the host of hubs is on the machine that runs it.
-    def __init__(self, directory, into, environment=None, host=HOST, umask=-1):
+    # `inspect`: port for a debugger, or None.
+    def __init__(self, directory, into, environment=None, host=HOST, umask=-1, inspect=None):
         self.directory = os.path.realpath(directory)
         self.into = into
         self.project = None  # as it was read last
         self._environment = environment
         self._host = host
+        self._inspect = {"inspect": inspect} if inspect else {}
         self._umask = umask  # of what the project's own command makes
         self._staging = os.path.join(into, f".building-{os.getpid()}")
 
@@ -110,8 +113,9 @@ class Builder:
             "command": [bundle.NODE, "--enable-source-maps", os.path.join(self._host, "host.mjs")],
             "environment": {},
             "http": True,
-            "classes": [{"name": name, "routes": [], "max_message_size": _MAX_MESSAGE, "sql": sql}
-                        for name, sql in sorted(project.classes.items())],
+            "classes": [*(_class(project.stored_as[name], name, sql=sql)
+                          for name, sql in sorted(project.classes.items())),
+                        *(_class(name, name, internal=True) for name in _INTERNAL_CLASSES)],
             "bundle": bundle.OUTPUT,
             "exports": sorted(exports),
             "vars": project.vars,
@@ -121,6 +125,7 @@ class Builder:
             "crons": project.crons,
             "compatibility_date": project.compatibility_date,
             "compatibility_flags": project.compatibility_flags,
+            **self._inspect,
         }
         digest = hashlib.sha256(json.dumps(manifest, sort_keys=True, default=str).encode())
         for name in (bundle.OUTPUT, bundle.OUTPUT + ".map"):
@@ -152,6 +157,11 @@ class Builder:
         there.sort(key=lambda path: os.stat(path).st_mtime_ns, reverse=True)
         for path in there[_KEPT - 1:]:
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _class(stored, name, **more):
+    renamed = {"class": name} if name != stored else {}
+    return {"name": stored, **renamed, "routes": [], "max_message_size": _MAX_MESSAGE, **more}
 
 
 def kill(process):

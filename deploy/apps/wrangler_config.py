@@ -73,6 +73,7 @@ class Project:
     name: str = ""
     main: str = ""
     classes: dict = field(default_factory=dict)     # name -> whether it has SQL
+    stored_as: dict = field(default_factory=dict)   # name -> what it is called in the store, where names do not change
     must_export: dict = field(default_factory=dict)  # name -> who says so
     durable_objects: list = field(default_factory=list)
     services: list = field(default_factory=list)
@@ -114,6 +115,7 @@ class _Reader:
                     *([f".env{suffix}"] if suffix else []), ".env"]
         self._it = Project(directory, path, [os.path.join(directory, name) for name in secrets])
         self._environment = environment
+        self._stored = set()  # names that classes have, or had, in the store
 
     def read(self):
         it = self._it
@@ -183,20 +185,54 @@ class _Reader:
     def _migrations(self, config):
         it = self._it
         for step in self._tables(config, "migrations"):
-            for key, sql in (("new_classes", False), ("new_sqlite_classes", True)):
-                it.classes.update(dict.fromkeys(self._texts(step, key), sql))
             for name in self._texts(step, "deleted_classes"):
                 it.classes.pop(name, None)
             for renamed in self._tables(step, "renamed_classes"):
-                before, now = self._text(renamed, "from"), self._text(renamed, "to")
-                it.classes[now] = it.classes.pop(before, True)
-                it.notices.append(f"{self._base}: class {before} is called {now} now. What objects of {before} have stored"
-                                  " does not move with the name.")
+                self._rename(self._text(renamed, "from"), self._text(renamed, "to"))
             for moved in self._tables(step, "transferred_classes"):
-                it.classes[self._text(moved, "to")] = True
-                it.notices.append(f"{self._base}: transferred_classes: what another Worker's {self._text(moved, 'from')}"
-                                  f" has stored does not come to {self._text(moved, 'to')}.")
+                self._transfer(self._text(moved, "from"), self._text(moved, "from_script"), self._text(moved, "to"))
+            for key, sql in (("new_classes", False), ("new_sqlite_classes", True)):
+                for name in self._texts(step, key):
+                    self._add_class(name, sql)
         it.must_export = {name: "migrations" for name in it.classes}
+
+    def _add_class(self, name, sql):
+        """A name that the store has for a class that was renamed, or deleted, is not given again: it begins with nothing."""
+        it = self._it
+        if name not in it.classes:
+            stored, number = name, 1
+            while stored in self._stored:
+                number += 1
+                stored = f"{name}.{number}"
+            self._store_as(name, stored)
+        it.classes[name] = sql
+
+    def _rename(self, before, now):
+        it = self._it
+        what = f"{self._base}: renamed_classes: {before} cannot become {now}"
+        if before not in it.classes:
+            raise ProjectError(f"{what}: there is no class {before} at that point of the migrations.")
+        if now in it.classes:
+            raise ProjectError(f"{what}: there is a class {now} already.")
+        it.classes[now] = it.classes.pop(before)
+        it.stored_as[now] = it.stored_as.pop(before)
+
+    def _transfer(self, before, script, now):
+        it = self._it
+        what = f"{self._base}: transferred_classes: {before} of {script or 'another Worker'} cannot become {now}"
+        if now in it.classes:
+            raise ProjectError(f"{what}: there is a class {now} already.")
+        if before in self._stored:
+            raise ProjectError(f"{what}: this Worker has, or had, a class {before} of its own, whose objects are in the"
+                               " store under that name.")
+        it.classes[now] = True
+        self._store_as(now, before)
+        it.notices.append(f"{self._base}: {now} has what objects of {before} have stored in this cluster, where"
+                          f" {script or 'the other Worker'} ran in it before. From another cluster nothing comes.")
+
+    def _store_as(self, name, stored):
+        self._it.stored_as[name] = stored
+        self._stored.add(stored)
 
     def _objects(self, config):
         it = self._it
@@ -213,7 +249,7 @@ class _Reader:
                 if migrated:
                     it.notices.append(f"{self._base}: no migration creates {cls}, which {name} binds (new_sqlite_classes"
                                       " does); it is taken as one with SQL.")
-                it.classes[cls] = True
+                self._add_class(cls, True)
             it.must_export[cls] = f"durable_objects.bindings ({name})"
             it.durable_objects.append({"name": name, "class_name": cls})
 

@@ -39,7 +39,7 @@ def up(options, layout):
     _stop_leftovers(layout)
     if options.env and not options.app:
         raise Failure("--env chooses among the environments of a project: it needs --app.")
-    app = App(options.app, layout, options.env, umask) if options.app else None
+    app = App(options.app, layout, options.env, umask, options.inspect) if options.app else None
     plan = plans.make(options, layout, app and app.option)  # before the build: what is wrong with the options is said at once
     if plan.notice:
         print(plan.notice, flush=True)
@@ -300,6 +300,8 @@ def _parse(words):
                        help="run the Durable Objects of a project (a directory with wrangler.jsonc, say), and build it"
                             " anew whenever something in it is saved; or an app directory that is built already")
     start.add_argument("--env", metavar="NAME", help="of the project: its [env.NAME] in place of the top level")
+    start.add_argument("--inspect", type=int, nargs="?", const=9229, metavar="PORT",
+                       help="let a debugger look at the project's code, at this port of 127.0.0.1 (default: 9229)")
     start.add_argument("--port", type=int, default=8080, metavar="P", help="port for clients (default: 8080)")
     start.add_argument("--host", default="127.0.0.1", metavar="ADDRESS",
                        help="address for clients; 0.0.0.0: all of this machine's (default: 127.0.0.1)")

@@ -14,14 +14,18 @@ from saved_project import SavedProject  # noqa: E402  # pylint: disable=wrong-im
 class App:
     """`option`: the directory that statekeepers are given. What it holds is known after prepare()."""
 
-    def __init__(self, source, layout, environment=None, umask=-1):
+    def __init__(self, source, layout, environment=None, umask=-1, inspect=None):
+        self._inspect = inspect
         self._source = os.path.abspath(source)
         self._saved = None
         if os.path.isfile(os.path.join(self._source, builders.MANIFEST)):
+            if inspect:
+                raise Failure(f"--inspect is for projects that are built here; {self._source} is an app directory.")
             self.option = self._source
         elif wrangler_config.find(self._source):
             self.option = os.path.join(layout.app, builders.CURRENT)
-            self._saved = SavedProject(builders.Builder(self._source, layout.app, environment, umask=umask))
+            self._saved = SavedProject(builders.Builder(self._source, layout.app, environment, umask=umask,
+                                                        inspect=inspect))
         else:
             raise Failure(f"{self._source} is neither a project ({', '.join(wrangler_config.FILES)}) nor an app directory"
                           f" ({builders.MANIFEST}).")
@@ -53,7 +57,8 @@ class App:
             with open(path, encoding="utf-8") as file:
                 manifest = json.load(file)
             return {"name": manifest["name"], "version": manifest["version"], "source": self._source,
-                    "classes": [each["name"] for each in manifest["classes"]]}
+                    "classes": [each.get("class", each["name"]) for each in manifest["classes"]
+                                if not each.get("internal")]}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise Failure(f"{path} is not what an app says of itself: {error!r}.") from error
 
@@ -61,4 +66,8 @@ class App:
         """For whoever has started it."""
         it = self.record()
         said = f"App {it['name']}, version {it['version']}: {', '.join(it['classes']) or 'no classes'}."
-        return [said + (f" What is saved in {self._source} is built, and live, at once." if self._saved else "")]
+        lines = [said + (f" What is saved in {self._source} is built, and live, at once." if self._saved else "")]
+        if self._inspect:
+            lines.append(f"A debugger finds its code at 127.0.0.1:{self._inspect}, each version anew (chrome://inspect, or attach"
+                         " to it in an editor). At a breakpoint all objects stand still.")
+        return lines

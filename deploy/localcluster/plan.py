@@ -42,6 +42,7 @@ class Plan:
             yield [process.name for process in self.processes if process.kind == kind]
 
 
+_WHILE_DEBUGGED = ("worker-timeout=0", "call-timeout=1h", "app-timeout=1h")  # what was said with --set goes over it
 _DEPLOY = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -67,9 +68,13 @@ def make(options, layout, app=None):
         raise Failure(f"Port {options.port} on {host} cannot be had: another program uses it."
                       " Choose another with --port.")
     ports.reserve(options.port)
+    if options.inspect is not None:
+        _check_inspect(options)
 
     binaries = options.bin or os.path.join(os.path.dirname(_DEPLOY), "build", "release", "bin")
-    settings = [word for setting in options.set for word in ("--set", setting)]
+    # Somebody looks at the code while it stands still.
+    patience = _WHILE_DEBUGGED if options.inspect else ()
+    settings = [word for setting in (*patience, *options.set) for word in ("--set", setting)]
     listened_host = f"[{host}]" if ":" in host else host
     shown_host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(listened_host, listened_host)
     plan = Plan(url=f"http://{shown_host}:{options.port}/", store=_without_passwords(store))
@@ -119,6 +124,20 @@ def make(options, layout, app=None):
                      "--listen", f"{listened_host}:{options.port}", "--statekeepers", ",".join(links),
                      "--admin", f"127.0.0.1:{admin}", *trust, *hub_view, *settings]))
     return plan
+
+
+def _check_inspect(options):
+    if not options.app:
+        raise Failure("--inspect is for the code of a project: it needs --app.")
+    if options.statekeepers > 1:
+        raise Failure("--inspect is for one statekeeper: each runs the code in a process of its own, and a debugger is"
+                      " attached to one.")
+    if not 1 <= options.inspect <= 65535:
+        raise Failure("--inspect must be 1-65535.")
+    if not ports.is_free(options.inspect):
+        raise Failure(f"Port {options.inspect} on 127.0.0.1 cannot be had: another program uses it. Choose another with"
+                      " --inspect.")
+    ports.reserve(options.inspect)
 
 
 def _default_store(options, layout):

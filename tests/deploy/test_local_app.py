@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -97,6 +98,17 @@ def test_a_project_that_cannot_be_built_starts_nothing(local):
     assert "Nothing runs" in local("status")[1]
 
 
+def test_a_debugger_gets_a_port_and_time(local):
+    port = ports.choose(None, "inspect")
+    status, said = local.up(local.project.directory, "--inspect", str(port), "--set", "call-timeout=2h")
+    assert status == 0 and f"A debugger finds its code at 127.0.0.1:{port}, each version anew" in said
+    with open(os.path.join(local.data, "app", "current", "workers.json"), encoding="utf-8") as file:
+        assert json.load(file)["inspect"] == port
+    with open(f"/proc/{local.processes()['statekeeper-1']}/cmdline", encoding="utf-8") as file:
+        words = file.read().split("\0")
+    assert "worker-timeout=0" in words and words.index("call-timeout=1h") < words.index("call-timeout=2h")
+
+
 def test_an_environment_is_chosen(local):
     local.project.save("wrangler.json", config(env={"staging": {}}))
     status, said = local.up(local.project.directory, "--env", "staging")
@@ -120,8 +132,16 @@ def test_what_cannot_be_is_refused_with_a_sentence(local):
                                   " directory (workers.json).\n")
     assert local("up", "--env", "staging") == (1, "--env chooses among the environments of a project: it needs --app.\n")
     assert local("up", "--set", f"app={empty}") == (1, "--set app is decided by deploy/local; use --app.\n")
+    assert local("up", "--inspect") == (1, "--inspect is for the code of a project: it needs --app.\n")
+    project = local.project.directory
+    assert local.up(project, "--statekeepers", "2", "--inspect")[1].startswith("--inspect is for one statekeeper: ")
+    assert local.up(project, "--inspect", "0") == (1, "--inspect must be 1-65535.\n")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert local.up(project, "--inspect", str(port))[1].startswith(f"Port {port} on 127.0.0.1 cannot be had")
     with open(os.path.join(empty, "workers.json"), "w", encoding="utf-8") as file:
         file.write("[]")
+    assert local.up(empty, "--inspect")[1].startswith("--inspect is for projects that are built here")
     status, said = local.up(empty)
     assert status == 1 and f"{empty}/workers.json is not what an app says of itself" in said
 

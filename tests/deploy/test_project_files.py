@@ -107,8 +107,36 @@ def test_migrations_say_which_classes_there_are(tmp_path):
         {"tag": "v2", "new_sqlite_classes": ["Room"], "deleted_classes": ["Gone"],
          "renamed_classes": [{"from": "Old", "to": "New"}]}])})
     assert it.classes == {"Room": True, "New": False}
-    assert it.notices == ["wrangler.json: class Old is called New now. What objects of Old have stored does not move"
-                          " with the name."]
+    assert it.stored_as["New"] == "Old" and it.stored_as["Room"] == "Room"
+    assert not it.notices
+
+
+def test_names_in_the_store_do_not_change_and_are_not_given_twice(tmp_path):
+    it = read(tmp_path, **{"wrangler.toml": None, "wrangler.json": config(migrations=[
+        {"tag": "v1", "new_classes": ["Room", "Lost"]},
+        {"tag": "v2", "renamed_classes": [{"from": "Room", "to": "Hall"}], "new_sqlite_classes": ["Room"]},
+        {"tag": "v3", "deleted_classes": ["Lost"]},
+        {"tag": "v4", "renamed_classes": [{"from": "Hall", "to": "Lost"}, {"from": "Room", "to": "Hall"}]},
+        {"tag": "v5", "new_sqlite_classes": ["Room"],
+         "transferred_classes": [{"from": "Game", "from_script": "games", "to": "Match"}]}])})
+    assert it.classes == {"Lost": False, "Hall": True, "Room": True, "Match": True}
+    assert {name: it.stored_as[name] for name in it.classes} == {
+        "Lost": "Room", "Hall": "Room.2", "Room": "Room.3", "Match": "Game"}
+    assert it.notices == ["wrangler.json: Match has what objects of Game have stored in this cluster, where games ran in it"
+                          " before. From another cluster nothing comes."]
+
+
+@pytest.mark.parametrize("step, said", [
+    ({"renamed_classes": [{"from": "Nobody", "to": "B"}]}, "Nobody cannot become B: there is no class Nobody at that"),
+    ({"renamed_classes": [{"from": "A", "to": "Room"}]}, "A cannot become Room: there is a class Room already"),
+    ({"renamed_classes": [{"from": "A", "to": "Room"}, {"from": "Room", "to": "A"}]}, "there is a class Room already"),
+    ({"deleted_classes": ["A"], "renamed_classes": [{"from": "A", "to": "B"}]}, "there is no class A at that"),
+    ({"transferred_classes": [{"from": "X", "from_script": "y", "to": "A"}]}, "X of y cannot become A: there is a class A"),
+    ({"transferred_classes": [{"from": "A", "from_script": "y", "to": "B"}]}, "has, or had, a class A of its own"),
+])
+def test_what_cannot_become_of_a_class_is_refused(tmp_path, step, said):
+    assert said in refusal(tmp_path, **{"wrangler.json": config(migrations=[
+        {"tag": "v1", "new_sqlite_classes": ["A", "Room"]}, {"tag": "v2", **step}])})
 
 
 def test_a_bound_class_without_migration_is_one_with_sql(tmp_path):

@@ -6,12 +6,17 @@ import * as modules from 'node:module';
 import path from 'node:path';
 import {pathToFileURL} from 'node:url';
 
+import {CRONS, SOCKETS} from './internal/classes.mjs';
+import {SocketKeeper} from './internal/kept_sockets.mjs';
+import {DurableObjectNamespace} from './namespaces/namespace.mjs';
+import {setCompatibility} from './namespaces/remote_errors.mjs';
 import {HubHost} from './objects/hub_host.mjs';
 import {redirectConsole} from './web/console.mjs';
 import {installGlobals} from './web/globals.mjs';
-import {startCrons} from './worker/crons.mjs';
+import {Crons} from './worker/crons.mjs';
 import {Entry, makeEnv} from './worker/entry.mjs';
 import {serve} from './worker/http_server.mjs';
+import {closeInspector, openInspector} from './worker/inspector.mjs';
 
 const DRAIN_WITHIN = 10_000;  // ms that HTTP requests get to end in, after SIGTERM
 
@@ -32,9 +37,11 @@ async function main() {
   const directory = process.cwd();
   const manifest = JSON.parse(fs.readFileSync(path.join(directory, 'workers.json'), 'utf8'));
 
+  if (manifest.inspect) openInspector(manifest.inspect);
   installGlobals();
   const host = new HubHost();
   host.compatibilityDate = manifest.compatibility_date ?? '';
+  setCompatibility(host.compatibilityDate, manifest.compatibility_flags ?? []);
   globalThis[Symbol.for('dormouse.host')] = host;
   let entry = null;
   host.env = makeEnv(manifest, {
@@ -53,22 +60,31 @@ async function main() {
   process.on('uncaughtException', (error) => host.report(null, error));
 
   const report = (context, error) => host.report(context, error);
+  const internal = (name) => host.classes.has(name) ?
+    new DurableObjectNamespace(name, (...args) => host.call(...args)) : null;
+  const keeper = internal(SOCKETS) && new SocketKeeper(internal(SOCKETS));
   const server = process.env.DORMOUSE_WORKER_HTTP ?
-    await serve(process.env.DORMOUSE_WORKER_HTTP, (request) => entry.fetch(request), report) : null;
+    await serve(process.env.DORMOUSE_WORKER_HTTP, {
+      handle: (request) => entry.fetch(request), keeper, report, replaced: closeInspector,
+    }) : null;
   // Last: who accepts this connection relies on all the rest.
   let ending = false;
   host.connect({sockets, lanes, version: manifest.version ?? '', ended: (error) => {
     if (!ending) stderr(`dormouse: the connection to the statekeeper has ended${error ? `: ${error.message}` : ''}.`);
     process.exit(ending ? 0 : 1);
   }});
-  startCrons(manifest.crons ?? [], entry, report);
+  const crons = new Crons(manifest.crons ?? [], {entry, claims: internal(CRONS)?.getByName('crons') ?? null, report});
+  crons.start();
 
-  process.on('SIGTERM', () => {
+  process.on('SIGTERM', async () => {
     ending = true;
     setTimeout(() => process.exit(0), DRAIN_WITHIN);
-    if (!server) process.exit(0);
-    server.close(() => process.exit(0));
-    server.closeIdleConnections();
+    host.leave();
+    const served = server && new Promise((resolve) => { server.close(resolve); });
+    server?.closeIdleConnections();
+    await Promise.all([served, crons.stop(), new Promise((resolve) => { setImmediate(resolve); })]);
+    host.flush();
+    process.exit(0);
   });
 }
 

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import {deserialize} from 'node:v8';
 
+import {SOCKETS} from './internal/classes.mjs';
 import {FakeStatekeeper} from './testing/fake_statekeeper.mjs';
 
 const SOURCE = `
@@ -89,11 +90,6 @@ export class Old {
 export default {
   async fetch(request, env) {
     const url = new URL(request.url);
-    if (url.pathname === '/worker') {
-      const {0: client, 1: server} = new WebSocketPair();
-      server.accept();
-      return new Response(null, {status: 101, webSocket: client});
-    }
     if (url.pathname === '/talk') return env.OLD.getByName('talker').fetch(request);
     if (url.pathname === '/no') return new Response('not you', {status: 403});
     if (url.pathname === '/old') return env.OLD.getByName('old').fetch(request);
@@ -133,7 +129,6 @@ test('a refusal of an upgrade is an ordinary answer', async (context) => {
   const {refused} = await keeper.upgrade('/no');
   assert.equal(refused.status, 403);
   assert.equal(refused.text, 'not you');
-  assert.equal((await keeper.upgrade('/worker')).refused.status, 501);
 });
 
 test('a message that awaits nothing is one turn', async (context) => {
@@ -270,4 +265,72 @@ test('what was not done when the process died is done in the next one', async (c
   await keeper.killWorker();
   await sent;
   assert.equal(await client.next(), 'echo again');
+});
+
+// ---- sockets that the Worker keeps
+
+const KEEPING = `
+export default {
+  fetch(request) {
+    const {0: client, 1: server} = new WebSocketPair();
+    globalThis.heard = [];
+    const begin = () => {
+      server.accept();
+      server.send('welcome');
+      server.addEventListener('message', ({data}) => server.send(data === 'heard' ? JSON.stringify(heard) : data));
+      server.addEventListener('close', ({code, reason, wasClean}) => heard.push([code, reason, wasClean]));
+    };
+    if (new URL(request.url).pathname === '/late') setTimeout(begin, 20);
+    else begin();
+    return new Response(null, {status: 101, webSocket: client, headers: {'x-kept': 'yes'}});
+  },
+};
+`;
+
+async function keeping(context, classes = [{name: SOCKETS}]) {
+  const keeper = await FakeStatekeeper.start({source: KEEPING, manifest: {classes}, lanes: 2});
+  context.after(() => keeper.stop());
+  return keeper;
+}
+
+test('a socket that the Worker keeps', async (context) => {
+  const keeper = await keeping(context);
+  for (const place of ['/', '/late']) {
+    const client = await keeper.upgrade(place);
+    assert.equal(client.answer.headers['x-kept'], 'yes');
+    assert.equal(await client.next(), 'welcome');
+    await client.send('what');
+    assert.equal(await client.next(), 'what');
+    await client.send(Buffer.from([0, 255]));
+    assert.deepEqual(await client.next(), Buffer.from([0, 255]));
+    assert.equal(keeper.sleep(client.hub), false);
+    const other = await keeper.upgrade('/');
+    await client.close(1006);
+    await other.next();
+    await other.send('heard');
+    assert.equal(await other.next(), JSON.stringify([[1006, '', false]]));
+    await other.close(1000, 'bye');
+    await keeper.until(() => !client.hub.busy && !other.hub.busy);
+  }
+});
+
+test('a socket that the Worker keeps ends with its process, at once or when its object is woken', async (context) => {
+  const keeper = await keeping(context);
+  const client = await keeper.upgrade('/');
+  await client.next();
+  assert.ok(client.hub.alarmMs > 0);
+  await keeper.killWorker();
+  await client.hub.alarm();
+  assert.deepEqual(await client.next(), {code: 1012, reason: ''});
+  assert.equal(client.hub.alarmMs, 0);
+  const other = await keeper.upgrade('/');
+  await other.next();
+  const closed = other.next();
+  await keeper.terminateWorker();
+  assert.deepEqual(await closed, {code: 1012, reason: ''});
+});
+
+test('a manifest without a class for such sockets', async (context) => {
+  const keeper = await keeping(context, []);
+  assert.equal((await keeper.upgrade('/')).refused.status, 501);
 });

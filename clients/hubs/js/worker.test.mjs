@@ -3,7 +3,9 @@ import assert from 'node:assert/strict';
 import {createHash} from 'node:crypto';
 import test from 'node:test';
 import {Readable} from 'node:stream';
+import {setTimeout as after} from 'node:timers/promises';
 import fs from 'node:fs';
+import net from 'node:net';
 
 import {FakeStatekeeper} from './testing/fake_statekeeper.mjs';
 
@@ -233,3 +235,66 @@ test('SIGTERM lets a request end', async (context) => {
 function residentBytes(pid) {
   return Number(/VmRSS:\s+(\d+)/.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) * 1024;
 }
+
+test('a class that was renamed has another name in the store', async (context) => {
+  const keeper = await FakeStatekeeper.start({
+    source: `
+      class Base {
+        constructor(ctx) { this.ctx = ctx; }
+        async fetch() {
+          console.log('here');
+          const count = (await this.ctx.storage.get('count') ?? 0) + 1;
+          await this.ctx.storage.put('count', count);
+          return new Response(this.constructor.name + ' ' + count);
+        }
+      }
+      export class Hall extends Base {}
+      export class Room extends Base {}
+      export default {
+        fetch: (request, env) => env[new URL(request.url).pathname.slice(1)].getByName('a').fetch(request),
+      };
+    `,
+    manifest: {
+      classes: [{name: 'Room', class: 'Hall'}, {name: 'Room.2', class: 'Room'}],
+      bindings: {durable_objects: [{name: 'HALLS', class_name: 'Hall'}, {name: 'ROOMS', class_name: 'Room'}]},
+    },
+  });
+  context.after(() => keeper.stop());
+  assert.equal((await keeper.http('/HALLS')).text, 'Hall 1');
+  assert.equal((await keeper.http('/ROOMS')).text, 'Room 1');
+  assert.equal((await keeper.http('/HALLS')).text, 'Hall 2');
+  assert.deepEqual(keeper.allHubs().map(({hubClass}) => hubClass), ['Room', 'Room.2']);
+  assert.equal(keeper.logs.find(({text}) => text === 'here').hub, 'Hall/a');
+});
+
+test('a debugger finds the process of the newest version at the same port', async (context) => {
+  const port = await new Promise((resolve) => {
+    const probe = net.createServer().listen(0, '127.0.0.1', () => {
+      const {port: free} = probe.address();
+      probe.close(() => resolve(free));
+    });
+  });
+  const where = async () => {
+    try {
+      return (await (await fetch(`http://127.0.0.1:${port}/json`, {signal: AbortSignal.timeout(1000)})).json())[0].id;
+    } catch {
+      return null;
+    }
+  };
+  const until = async (condition) => {
+    for (const began = Date.now(); Date.now() - began < 20_000; await after(50)) {
+      const id = await where();
+      if (condition(id)) return id;
+    }
+    return assert.fail('not within 20 s');
+  };
+  const keeper = await FakeStatekeeper.start({source: SOURCE, manifest: {...MANIFEST, inspect: port}});
+  context.after(() => keeper.stop());
+  const first = await until((id) => id !== null);
+  // Another one serves in its place; it goes on for a while.
+  fs.rmSync(keeper.httpSocket);
+  fs.writeFileSync(keeper.httpSocket, '');
+  await until((id) => id === null);
+  await keeper.killWorker();
+  assert.notEqual(await until((id) => id !== null), first);
+});

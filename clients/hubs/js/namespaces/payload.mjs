@@ -1,7 +1,6 @@
 // What one object or Worker asks of another, and the answer, as bytes of a Call (worker.proto).
 import {deserialize, serialize} from 'node:v8';
 
-import {explain} from '../objects/errors.mjs';
 import {toBytes} from '../objects/structured.mjs';
 import {Request} from '../web/request.mjs';
 import {Response} from '../web/response.mjs';
@@ -11,6 +10,9 @@ import {WebSocket} from '../web/web_socket.mjs';
 import {HubConnection} from '../web/hub_connection.mjs';
 import {beginning, fetched, newToken} from './body_streams.mjs';
 import {pack, unpack} from './packing.mjs';
+import {describe, errorsHaveFields, revive} from './remote_errors.mjs';
+
+const WHAT_IS_RETURNED = 'what the method returns';
 
 // {payload, rest}: of the body, what does not go along; null: nothing.
 export async function fetchPayload(request, name) {
@@ -24,21 +26,22 @@ export async function fetchPayload(request, name) {
 }
 
 export async function rpcPayload(method, args, name) {
-  const packed = args && await Promise.all(args.map((value) => pack(value, `an argument of ${method}()`)));
-  return toBytes({kind: 'rpc', name, method, args: packed}, `an argument of ${method}()`);
+  const what = `an argument of ${method}()`;
+  const {value, boxed} = await pack(args, what);
+  return toBytes({kind: 'rpc', name, method, args: value, boxed}, what);
 }
 
 // {kind, name, request} or {kind, name, method, args}
 export function readRequestPayload(payload, hub) {
   const call = deserialize(payload);
-  if (call.kind !== 'fetch') return {...call, args: call.args && call.args.map(unpack)};
+  if (call.kind !== 'fetch') return {...call, args: unpack({value: call.args, boxed: call.boxed})};
   const {url, method, headers, token, cf} = call;
   const body = (token ? hub.bodies.expect(token, call.body) : call.body) ?? undefined;
   return {kind: 'fetch', name: call.name, request: new Request(url, {method, headers, body, cf})};
 }
 
 export async function valueReply(value) {
-  return toBytes({value: await pack(value, 'what the method returns')}, 'what the method returns');
+  return toBytes(await pack(value, WHAT_IS_RETURNED), WHAT_IS_RETURNED);
 }
 
 // `hub`: whose answer it is.
@@ -53,7 +56,11 @@ export async function responseReply(response, hub) {
   return serialize({response: {...head, socket: reserve(acceptedOf(response.webSocket, hub), hub)}});
 }
 
-export function errorReply(thrown) { return serialize({error: describe(thrown)}); }
+// `hub`: whose error it is.
+export function errorReply(thrown, hub) {
+  const durableObjectId = errorsHaveFields() ? hub.hubName : undefined;
+  return serialize({error: describe(thrown), durableObjectId});
+}
 
 // What the object has said, as bytes.
 export function answerOf(answer) {
@@ -64,8 +71,11 @@ export function answerOf(answer) {
 // Returns a value or a Response, or throws what the object has thrown. `send(payload)` asks the same object for more.
 export function readReply(answer, send) {
   const reply = deserialize(answerOf(answer));
-  if (reply.error) throw revive(reply.error);
-  if (!reply.response) return unpack(reply.value);
+  if (reply.error) {
+    const {durableObjectId} = reply;
+    throw revive(reply.error, durableObjectId ? {durableObjectId, remote: true} : {remote: true});
+  }
+  if (!reply.response) return unpack(reply);
   const {status, statusText, headers, body, token, socket} = reply.response;
   if (token) return new Response(fetched(body, token, send), {status, statusText, headers});
   if (!socket) return new Response(body ?? null, {status, statusText, headers});
@@ -85,34 +95,4 @@ function reserve(accepted, hub) {
     return {hubClass: hub.hubClass, hubName: hub.hubName, reservation: hub.reservations.make(accepted)};
   }
   return {hubClass: accepted.hubClass, hubName: accepted.hubName, reservation: accepted.reservation};
-}
-
-function describe(thrown) {
-  if (!(thrown instanceof Error)) {
-    try {
-      return {thrown: deserialize(serialize(thrown))};
-    } catch {
-      return {name: 'Error', message: explain(thrown), stack: '', fields: {}};
-    }
-  }
-  const fields = {};
-  for (const name of Object.keys(thrown)) {
-    try {
-      fields[name] = deserialize(serialize(thrown[name]));
-    } catch { /* cannot be passed on */ }
-  }
-  return {name: String(thrown.name), message: String(thrown.message), stack: String(thrown.stack ?? ''), fields};
-}
-
-const STANDARD = {Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError};
-
-// As Cloudflare does: names of the language's own errors stay; of others the name becomes part of the message.
-function revive(described) {
-  if ('thrown' in described) return described.thrown;
-  const {name, message, stack, fields} = described;
-  const known = Object.hasOwn(STANDARD, name);
-  const error = new (known ? STANDARD[name] : Error)(known ? message : `${name}: ${message}`);
-  Object.assign(error, fields, {remote: true});
-  if (stack) error.stack = stack;
-  return error;
 }

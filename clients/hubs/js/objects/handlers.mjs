@@ -47,7 +47,7 @@ async function alarm(record) {
   const {hub, instance} = record.life;
   const {attempt} = record.body;
   hub.alarmMs = 0;
-  if (typeof instance.alarm !== 'function') throw new Error(`${hub.hubClass} has no alarm handler.`);
+  if (typeof instance.alarm !== 'function') throw new Error(`${hub.className} has no alarm handler.`);
   await instance.alarm({retryCount: attempt, isRetry: attempt > 0});
 }
 
@@ -65,7 +65,7 @@ async function request(record) {
   record.body = null;
   if (call.kind === 'rpc') return valueReply(await callMethod(instance, call.method, call.args));
   if (typeof instance.fetch !== 'function') {
-    throw new TypeError(`Handler does not export a fetch() function: ${hub.hubClass} has none.`);
+    throw new TypeError(`Handler does not export a fetch() function: ${hub.className} has none.`);
   }
   return responseReply(await instance.fetch(call.request), hub);
 }

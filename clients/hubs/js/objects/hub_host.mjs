@@ -1,6 +1,7 @@
 // All objects of this process, and what they have in common: the lanes, the classes, `env`.
 import path from 'node:path';
 
+import {INTERNAL_CLASSES} from '../internal/classes.mjs';
 import {origin} from '../web/console.mjs';
 import {Lane} from '../wire/lane.mjs';
 import {currentContext, currentLife} from './context.mjs';
@@ -21,18 +22,23 @@ export class HubHost {
   env = {};
   exports = {};
   compatibilityDate = '';
-  classes = new Map();
+  classes = new Map();  // by the name that the store has for each
+  #names = new Map();   // in the code, by that name
   waitingReads = null;
   #lanes = [];
   #objects = [];  // of each lane, by key
 
-  // The classes that the project has bound, out of what its bundle exports.
+  // The classes that the project has bound, out of what its bundle exports; and those of the host's own.
   use(bundle, classes) {
     this.exports = bundle;
-    for (const {name} of classes) {
-      if (typeof bundle[name] === 'function') this.classes.set(name, bundle[name]);
+    for (const {name, class: inCode = name} of classes) {
+      const Class = INTERNAL_CLASSES.get(name) ?? bundle[inCode];
+      if (typeof Class === 'function') this.classes.set(name, Class);
+      this.#names.set(name, inCode);
     }
   }
+
+  classNameOf(hubClass) { return this.#names.get(hubClass) ?? hubClass; }
 
   connect({sockets, lanes, version, ended}) {
     this.waitingReads = new WaitingReads(version);
@@ -41,6 +47,11 @@ export class HubHost {
       this.#lanes.push(new Lane({path: path.join(sockets, `lane-${index}`), index, version, sink: this, ended}));
     }
   }
+
+  // Before the process ends.
+  leave() { for (const objects of this.#objects) for (const object of objects.values()) object.leave(); }
+
+  flush() { for (const lane of this.#lanes) lane.flush(); }
 
   // What lanes say.
   event(lane, key, record) {

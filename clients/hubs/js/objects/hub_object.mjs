@@ -14,8 +14,9 @@ import {SqlPages} from './sql_pages.mjs';
 
 const NAME = NOTE + 'name';
 const AUTO_RESPONSE = NOTE + 'auto';
+const EVENT_TIMEOUT = NOTE + 'timeout';
 const RESTARTED = 1012;  // close code
-const NOTES = [NAME, AUTO_RESPONSE, PAGES];  // what has to be known before the object's code runs
+const NOTES = [NAME, AUTO_RESPONSE, EVENT_TIMEOUT, PAGES];  // what has to be known before the object's code runs
 
 export class HubObject {
   host;
@@ -31,6 +32,7 @@ export class HubObject {
   bodies;
   alarmMs;                // 0: none
   autoResponse = null;    // {request, reply}
+  eventTimeout = null;    // ms that a handler of a socket's event may take
   life;
   waiting = [];           // events that have not begun
   dropped = false;
@@ -69,7 +71,10 @@ export class HubObject {
     addAwake(this);
   }
 
-  get title() { return `${this.hubClass}/${this.name ?? this.hubName}`; }
+  // Its class in the code, which may have another name in the store.
+  get className() { return this.host.classNameOf(this.hubClass); }
+
+  get title() { return `${this.className}/${this.name ?? this.hubName}`; }
 
   get name() {
     const row = this.rows.get(NAME);
@@ -93,6 +98,12 @@ export class HubObject {
     if (pair) this.write(Effect.PUT, AUTO_RESPONSE, Buffer.from(JSON.stringify(pair), 'utf8'));
     else if (this.rows.get(AUTO_RESPONSE) !== null) this.write(Effect.DELETE, AUTO_RESPONSE);
     for (const connection of this.sockets.values()) connection.tellAutoResponse();
+  }
+
+  setEventTimeout(timeout) {
+    this.eventTimeout = timeout;
+    if (timeout !== null) this.write(Effect.PUT, EVENT_TIMEOUT, Buffer.from(String(timeout)));
+    else if (this.rows.get(EVENT_TIMEOUT) !== null) this.write(Effect.DELETE, EVENT_TIMEOUT);
   }
 
   // Connections that acceptWebSocket() has taken.
@@ -303,6 +314,11 @@ export class HubObject {
 
   // ---- the end
 
+  // The process ends, and with it what listens to sockets.
+  leave() {
+    for (const connection of [...this.sockets.values()]) if (connection.live) connection.giveUp(RESTARTED);
+  }
+
   drop() {
     this.dropped = true;
     removeAwake(this);
@@ -323,6 +339,8 @@ export class HubObject {
   #readNotes() {
     const row = this.rows.get(AUTO_RESPONSE);
     if (row) this.autoResponse = JSON.parse(row.toString('utf8'));
+    const timeout = this.rows.get(EVENT_TIMEOUT);
+    if (timeout) this.eventTimeout = Number(timeout.toString());
   }
 
   #list() {

@@ -1,8 +1,11 @@
 // From the constructor of a Durable Object's class to the moment when the object is dropped or breaks.
+// Not those of objects, which wait for the gate.
+import {clearTimeout, setTimeout} from 'node:timers';
+
 import {Kind} from '../wire/event_record.mjs';
 import {Effect} from '../wire/from_worker.mjs';
 import {errorReply} from '../namespaces/payload.mjs';
-import {clearTimeout} from '../web/timers.mjs';
+import * as timers from '../web/timers.mjs';
 import {runIn} from './context.mjs';
 import {explain} from './errors.mjs';
 import {handle, prepare} from './handlers.mjs';
@@ -54,7 +57,7 @@ export class Life {
     let failure = '';
     if (record.kind === Kind.REQUEST) {
       if (record.error) hub.host.report(record, record.error.thrown);
-      hub.effectOf(record.number, Effect.REPLY, record.error ? errorReply(record.error.thrown) : record.result);
+      hub.effectOf(record.number, Effect.REPLY, record.error ? errorReply(record.error.thrown, hub) : record.result);
     } else if (record.error) {
       failure = explain(record.error.thrown);
       if (record.kind === Kind.OPEN) {  // the client may get to see the failure
@@ -87,7 +90,7 @@ export class Life {
   end(error) {
     this.over = true;
     this.#running.clear();
-    for (const timer of this.timers) clearTimeout(timer);
+    for (const timer of this.timers) timers.clearTimeout(timer);
     this.#ends.abort(error);
   }
 
@@ -101,7 +104,7 @@ export class Life {
     const Class = hub.host.classes.get(hub.hubClass);
     this.#enter(record);
     try {
-      if (!Class) throw new Error(`The bundle exports no class ${hub.hubClass}.`);
+      if (!Class) throw new Error(`The bundle exports no class ${hub.className}.`);
       this.instance = runIn(record, () => {
         prepare(record);
         return new Class(this.state, hub.host.env);
@@ -132,14 +135,36 @@ export class Life {
       whenSettled(record);
       return;
     }
+    const limit = this.#limit(record);
     result.then(
       (value) => {
+        clearTimeout(limit);
         record.result = value;
         whenSettled(record);
       },
       (error) => {
+        clearTimeout(limit);
         record.error = {thrown: error};
         whenSettled(record);
       });
+  }
+
+  // setHibernatableWebSocketEventTimeout: the handler is given up, the object is not.
+  #limit(record) {
+    const {eventTimeout} = this.hub;
+    if (eventTimeout === null || record.number === 0 || !(record.kind === Kind.MESSAGE || record.kind === Kind.CLOSE)) {
+      return undefined;
+    }
+    const connection = this.hub.sockets.get(record.connection);
+    if (!connection || connection.live) return undefined;
+    const timer = setTimeout(() => {
+      if (record.done || this.over) return;
+      record.givenUp = true;
+      record.error = {thrown: new Error(`The handler of this event took over ${eventTimeout} ms, and is given up.`)};
+      if (record.kind === Kind.CLOSE) connection.gone();
+      this.finish(record);
+    }, eventTimeout);
+    timer.unref();
+    return timer;
   }
 }

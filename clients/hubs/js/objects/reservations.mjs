@@ -21,7 +21,10 @@ export class Reservations {
   // Of a connection: what names it.
   make(connection) {
     const number = randomBytes(9).toString('base64url');
-    const timer = setTimeout(() => this.#forget(number), VALID_FOR);
+    const timer = setTimeout(() => {
+      this.#forget(number);
+      connection.neverOpened();
+    }, VALID_FOR);
     timer.unref();
     this.#hub.hold();
     this.#pending.set(number, {connection, timer});

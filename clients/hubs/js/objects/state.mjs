@@ -20,7 +20,6 @@ export class DurableObjectState {
   #hub;
   #storage = null;
   #id = null;
-  #eventTimeout = null;
 
   constructor(life) {
     this.#life = life;
@@ -125,15 +124,11 @@ export class DurableObjectState {
   getWebSocketAutoResponseTimestamp() { return null; }
 
   setHibernatableWebSocketEventTimeout(timeout) {
-    if (timeout === undefined || timeout === null) {
-      this.#eventTimeout = null;
-      return;
-    }
-    if (!(timeout >= 0 && timeout <= MAX_EVENT_TIMEOUT)) {
-      throw new TypeError(`The timeout is 0 to ${MAX_EVENT_TIMEOUT} milliseconds.`);
-    }
-    this.#eventTimeout = timeout;
+    const given = Math.trunc(Number(timeout ?? 0));
+    if (!(given >= 0 && given < 2 ** 32)) throw new TypeError('The timeout is a number of milliseconds, not below 0.');
+    if (given > MAX_EVENT_TIMEOUT) throw new Error(`The timeout is at most ${MAX_EVENT_TIMEOUT} milliseconds.`);
+    this.#hub.setEventTimeout(given === 0 ? null : given);
   }
 
-  getHibernatableWebSocketEventTimeout() { return this.#eventTimeout; }
+  getHibernatableWebSocketEventTimeout() { return this.#hub.eventTimeout; }
 }

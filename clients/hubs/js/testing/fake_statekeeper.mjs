@@ -53,7 +53,7 @@ export class FakeStatekeeper {
 
   get directory() { return this.#directory; }
   get pid() { return this.#child.pid; }
-  get httpSocket() { return path.join(this.#directory, 'http'); }
+  get httpSocket() { return path.join(this.#directory, 'app-http'); }
 
   async startWorker() {
     this.#child = spawn(process.execPath, ['--enable-source-maps', HOST], {

@@ -136,10 +136,16 @@ export class HubConnection {
     if (this.#peer && !this.#closedHere) this.#tell(() => this.#peer.takeClose(NO_STATUS, ''));
   }
 
-  // Whoever listened has failed.
-  giveUp() {
-    if (this.readyState === 1 && !this.#peer) this.hub.effectOf(0, Effect.CLOSE, this.#key, FAILED, '');
+  // Whoever listened has failed, or leaves.
+  giveUp(code = FAILED) {
+    if (this.readyState === 1 && !this.#peer) this.hub.effectOf(0, Effect.CLOSE, this.#key, code, '');
     this.gone();
+  }
+
+  // No client has come for it.
+  neverOpened() {
+    this.readyState = 3;
+    if (this.live) this.webSocket.receiveClose(LOST, '', false);
   }
 
   // The object has gone.

@@ -8,7 +8,7 @@ export class LocalEnd {
   accepted = false;
   attachment = null;
   readyState = 1;
-  inbox = [];       // {data} or {close: [code, reason]}
+  inbox = [];       // {data} or {close: [code, reason, clean]}
   #closedHere = false;
 
   accept() {
@@ -22,12 +22,12 @@ export class LocalEnd {
     this.peer.#take({data: dataOf(data)});
   }
 
-  close(code, reason) {
+  close(code, reason, clean = true) {
     if (!this.accepted) throw new TypeError('You must call accept() on this WebSocket before closing it.');
     if (this.#closedHere) return;
     this.#closedHere = true;
     this.readyState = this.readyState === 2 ? 3 : 2;
-    this.peer.#take({close: [code, reason]});
+    this.peer.#take({close: [code, reason, clean]});
   }
 
   setAttachment(bytes) { this.attachment = bytes; }
@@ -44,7 +44,7 @@ export class LocalEnd {
         return;
       }
       this.readyState = this.readyState === 2 ? 3 : 2;
-      this.webSocket.receiveClose(close[0], close[1], true);
+      this.webSocket.receiveClose(...close);
       this.close(close[0], close[1]);
     });
   }

@@ -1,5 +1,5 @@
 // Timers as objects have them: the object does not sleep while one is set, they come in through the input gate, and go
-// with the object. In a Worker's own code they are Node's.
+// with the object, and with an event whose handler is given up. In a Worker's own code they are Node's.
 import {currentContext} from '../objects/context.mjs';
 
 const native = {
@@ -13,7 +13,7 @@ export function setTimeout(callback, delay, ...args) {
   if (!context?.life) return native.setTimeout(callback, delay, ...args);
   const timer = native.setTimeout(() => {
     enter(context, () => {
-      if (forget(timer)) callback(...args);
+      if (forget(timer) && !context.record?.givenUp) callback(...args);
     });
   }, delay);
   return remember(timer, context.life);
@@ -28,7 +28,8 @@ export function setInterval(callback, delay, ...args) {
     waiting = true;
     enter(context, () => {
       waiting = false;
-      if (lives.has(timer)) callback(...args);
+      if (context.record?.givenUp) clearInterval(timer);
+      else if (lives.has(timer)) callback(...args);
     });
   }, delay);
   return remember(timer, context.life);

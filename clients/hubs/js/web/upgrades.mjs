@@ -23,7 +23,7 @@ function listenTo(server, clientEnd, hub) {
   server.stand(connection);
   for (const {data, close} of clientEnd.inbox.splice(0)) {
     if (close === undefined) connection.send(data);
-    else connection.close(...close);
+    else connection.close(close[0], close[1]);
   }
   return connection;
 }

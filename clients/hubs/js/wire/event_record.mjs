@@ -18,6 +18,7 @@ export class EventRecord {
   life = null;      // in which its handler runs
   gate = null;
   done = false;
+  givenUp = false;  // its handler took too long; what it waits for does not come
   result = undefined;
   error = null;     // boxed, as anything can be thrown
   alarmMs = -1;     // of an alarm event: what it wants set, which goes with its last turn

@@ -1,14 +1,16 @@
 // The Worker itself: the default export of the bundle, and the `env` that it and its objects get.
 import {DurableObjectNamespace} from '../namespaces/namespace.mjs';
 import {callMethod} from '../namespaces/methods.mjs';
+import {pack, unpack} from '../namespaces/packing.mjs';
 import {fromBytes, toBytes} from '../objects/structured.mjs';
 import {Request} from '../web/request.mjs';
 
 export function makeEnv(manifest, {call, callSelf}) {
   const env = {};
   for (const [name, value] of Object.entries(manifest.vars ?? {})) env[name] = value;
-  for (const {name, class_name: hubClass} of manifest.bindings?.durable_objects ?? []) {
-    env[name] = new DurableObjectNamespace(hubClass, call);
+  const stored = new Map((manifest.classes ?? []).map((each) => [each.class ?? each.name, each.name]));
+  for (const {name, class_name: inCode} of manifest.bindings?.durable_objects ?? []) {
+    env[name] = new DurableObjectNamespace(stored.get(inCode) ?? inCode, call);
   }
   for (const {binding, name, entrypoint} of manifest.bindings?.services ?? []) {
     env[binding ?? name] = makeService(entrypoint ?? 'default', callSelf);
@@ -29,10 +31,20 @@ export class Entry {
 
   async fetch(request, entrypoint = 'default') { return this.#call(entrypoint, 'fetch', request); }
 
+  // Resolves when all has ended that it has begun.
   async scheduled(cron, scheduledTime) {
-    let again = true;
-    await this.#call('default', 'scheduled', {cron, scheduledTime, type: 'scheduled', noRetry: () => { again = false; }});
-    return again;
+    const ctx = this.#context();
+    const begun = [];
+    const {waitUntil} = ctx;
+    ctx.waitUntil = (promise) => {
+      begun.push(Promise.resolve(promise).catch(() => {}));
+      waitUntil(promise);
+    };
+    try {
+      await this.#call('default', 'scheduled', {cron, scheduledTime, type: 'scheduled', noRetry: () => {}}, ctx);
+    } finally {
+      while (begun.length > 0) await begun.shift();
+    }
   }
 
   get hasScheduled() {
@@ -44,8 +56,8 @@ export class Entry {
   async callMethod(entrypoint, method, args) {
     const handler = this.#bundle[entrypoint];
     if (typeof handler !== 'function') throw new TypeError(`The export ${entrypoint} is no WorkerEntrypoint.`);
-    const copies = args && fromBytes(toBytes(args, `an argument of ${method}()`));
-    return copy(await callMethod(new handler(this.#context(), this.#env), method, copies), method);
+    const copies = await copied(args, `an argument of ${method}()`);
+    return copied(await callMethod(new handler(this.#context(), this.#env), method, copies), `what ${method}() returns`);
   }
 
   #context() {
@@ -56,10 +68,9 @@ export class Entry {
     };
   }
 
-  #call(entrypoint, method, argument) {
+  #call(entrypoint, method, argument, ctx = this.#context()) {
     const handler = this.#bundle[entrypoint];
     if (handler === undefined) throw new Error(`The bundle has no export ${entrypoint}.`);
-    const ctx = this.#context();
     if (typeof handler === 'function') {  // a class of WorkerEntrypoints
       const instance = new handler(ctx, this.#env);
       if (typeof instance[method] !== 'function') throw missing(method);
@@ -70,6 +81,8 @@ export class Entry {
   }
 }
 
+class Fetcher {}
+
 // The project as a service of its own.
 function makeService(entrypoint, callSelf) {
   const fetch = async (input, init) => callSelf(entrypoint, 'fetch', new Request(input, init));
@@ -79,12 +92,13 @@ function makeService(entrypoint, callSelf) {
       if (typeof name !== 'string' || name === 'then') return undefined;
       return async (...args) => callSelf(entrypoint, name, args);
     },
+    getPrototypeOf: () => Fetcher.prototype,
   });
 }
 
-function copy(value, method) {
-  if (value instanceof Response || value instanceof ReadableStream) return value;
-  return fromBytes(toBytes(value, `what ${method}() returns`));
+async function copied(value, what) {
+  const packed = await pack(value, what);
+  return unpack({...packed, value: fromBytes(toBytes(packed.value, what))});
 }
 
 function missing(method) { return new TypeError(`Handler does not export a ${method}() function.`); }

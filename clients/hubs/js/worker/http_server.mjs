@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
 import {Readable} from 'node:stream';
-import {clearTimeout, setTimeout} from 'node:timers';
+import {clearInterval, clearTimeout, setInterval, setTimeout} from 'node:timers';
 
 import {beginning} from '../namespaces/body_streams.mjs';
 import {isResponse} from '../namespaces/payload.mjs';
@@ -14,14 +14,16 @@ import {acceptedOf} from '../web/upgrades.mjs';
 
 const MOST_PASSED_OVER = 1024 * 1024;  // bytes of a request's body that nobody has read
 const PASSED_OVER_WITHIN = 1000;       // ms
+const LOOK_EVERY = 500;                // ms
 const UPGRADE = 'dormouse-upgrade';
 const OWN_HEADERS = /^dormouse-/i;
 const NOT_FORWARDED = new Set(['connection', 'keep-alive', 'transfer-encoding', 'upgrade', 'content-length']);
 
-// `handle(request)`: a promise of a Response. Resolves when it serves at `place`, in the stead of whoever did before.
-export async function serve(place, handle, report) {
+// `handle(request)`: a promise of a Response; `keeper`: a SocketKeeper, or null; `replaced()`: a newer version serves
+// there now. Resolves when it serves at `place`, in the stead of whoever did before.
+export async function serve(place, {handle, keeper, report, replaced}) {
   const server = http.createServer({keepAliveTimeout: 60_000, requestTimeout: 0, maxHeaderSize: 32 << 10}, (incoming, outgoing) => {
-    answer(incoming, outgoing, handle).catch((error) => {
+    answer(incoming, outgoing, handle, keeper).catch((error) => {
       report(null, error);
       fail(outgoing, 500, 'The Worker threw an exception.');
     });
@@ -32,11 +34,18 @@ export async function serve(place, handle, report) {
     server.once('error', reject);
     server.listen({path: temporary, backlog: 4096}, resolve);
   });
+  const {ino} = fs.statSync(temporary);
   fs.renameSync(temporary, place);
+  const looking = setInterval(() => {
+    if (fs.statSync(place, {throwIfNoEntry: false})?.ino === ino) return;
+    clearInterval(looking);
+    replaced();
+  }, LOOK_EVERY);
+  looking.unref();
   return server;
 }
 
-async function answer(incoming, outgoing, handle) {
+async function answer(incoming, outgoing, handle, keeper) {
   const upgrade = incoming.headers[UPGRADE] !== undefined;
   const gone = new AbortController();
   outgoing.once('close', () => { if (!outgoing.writableFinished) gone.abort(); });
@@ -47,7 +56,7 @@ async function answer(incoming, outgoing, handle) {
   }
   if (!isResponse(response)) throw new TypeError('The Worker\'s fetch() did not return a Response.');
   if (response.status === 101) {
-    if (upgrade) leadToHub(response, outgoing);
+    if (upgrade) await leadToHub(response, outgoing, keeper);
     else fail(outgoing, 426, 'This address is there for WebSockets.');
     return;
   }
@@ -91,10 +100,12 @@ function requestOf(incoming, upgrade, signal) {
 }
 
 // The gateway gets to know which hub has accepted the socket, and opens it there.
-function leadToHub(response, outgoing) {
-  const accepted = response.webSocket && acceptedOf(response.webSocket, null);
+async function leadToHub(response, outgoing, keeper) {
+  const {webSocket} = response;
+  if (!webSocket) throw new TypeError('A Response with status 101 needs a webSocket.');
+  const accepted = acceptedOf(webSocket, null) ?? await keeper?.keep(webSocket);
   if (!(accepted instanceof ReservedSocket)) {
-    fail(outgoing, 501, 'A WebSocket that the Worker keeps itself is not supported; let a Durable Object accept it.');
+    fail(outgoing, 501, 'No object was found for a WebSocket that the Worker keeps itself.');
     return;
   }
   outgoing.writeHead(200, {

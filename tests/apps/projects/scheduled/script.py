@@ -1,4 +1,4 @@
-"""scheduled(controller, env, ctx): its cron, its time, what it waits for."""
+"""scheduled(controller, env, ctx): its cron, its time, what it waits for; once for a minute."""
 
 
 async def script(player):

@@ -16,14 +16,18 @@ export class Notes extends DurableObject<Env> {
 
 export default {
   async fetch(_request: Request, env: Env): Promise<Response> {
+    // It may have been called for more than one minute until somebody asks.
     const notes = await env.NOTES.getByName("notes").all();
-    // It may have been called more than once until somebody asks.
-    return Response.json({ called: notes.length >= 2, ...JSON.parse(notes[0] ?? "{}"), then: notes[1] ?? null });
+    const called = notes.filter((note) => note.startsWith("{")).map((note) => JSON.parse(note));
+    const { time, ...first } = called[0] ?? {};
+    const onceAMinute = new Set(called.map((each) => each.time)).size === called.length;
+    return Response.json({ called: notes.length >= 2, ...first, onceAMinute, then: notes[1] ?? null });
   },
 
   async scheduled(controller: ScheduledController, env: Env, ctx: ExecutionContext): Promise<void> {
     const notes = env.NOTES.getByName("notes");
     await notes.add(JSON.stringify({
+      time: controller.scheduledTime,
       cron: controller.cron,
       fullMinute: controller.scheduledTime % 60_000 === 0,
       justNow: Math.abs(Date.now() - controller.scheduledTime) < 90_000,
