@@ -9,6 +9,7 @@ import {pathToFileURL} from 'node:url';
 import {HubHost} from './objects/hub_host.mjs';
 import {redirectConsole} from './web/console.mjs';
 import {installGlobals} from './web/globals.mjs';
+import {Assets} from './worker/assets.mjs';
 import {startCrons} from './worker/crons.mjs';
 import {Entry, makeEnv} from './worker/entry.mjs';
 import {serve} from './worker/http_server.mjs';
@@ -37,10 +38,14 @@ async function main() {
   host.compatibilityDate = manifest.compatibility_date ?? '';
   globalThis[Symbol.for('dormouse.host')] = host;
   let entry = null;
+  const assets = manifest.assets ? new Assets(manifest.assets, host.compatibilityDate) : null;
+  const handle = (request) => assets?.before(request) ?? entry.fetch(request);
   host.env = makeEnv(manifest, {
-    call: (...args) => host.call(...args),
-    callSelf: (entrypoint, method, argument) => method === 'fetch' ?
-      entry.fetch(argument, entrypoint) : entry.callMethod(entrypoint, method, argument),
+    call: (...args) => host.call(...args), assets,
+    callSelf: (entrypoint, method, argument) => {
+      if (method !== 'fetch') return entry.callMethod(entrypoint, method, argument);
+      return entrypoint === 'default' ? handle(argument) : entry.fetch(argument, entrypoint);
+    },
   });
   const bundlePath = path.join(directory, manifest.bundle ?? 'worker.mjs');
   provideModules(bundlePath);
@@ -54,7 +59,7 @@ async function main() {
 
   const report = (context, error) => host.report(context, error);
   const server = process.env.DORMOUSE_WORKER_HTTP ?
-    await serve(process.env.DORMOUSE_WORKER_HTTP, path.join(sockets, 'http'), (request) => entry.fetch(request), report) : null;
+    await serve(process.env.DORMOUSE_WORKER_HTTP, path.join(sockets, 'http'), handle, report) : null;
   // Last: who accepts this connection relies on all the rest.
   let ending = false;
   host.connect({sockets, lanes, version: manifest.version ?? '', ended: (error) => {

@@ -3,9 +3,12 @@ import {DurableObjectNamespace} from '../namespaces/namespace.mjs';
 import {callMethod} from '../namespaces/methods.mjs';
 import {fromBytes, toBytes} from '../objects/structured.mjs';
 import {Request} from '../web/request.mjs';
+import {unsupportedBinding} from './unsupported.mjs';
 
-export function makeEnv(manifest, {call, callSelf}) {
+// `assets`: where the project has any.
+export function makeEnv(manifest, {call, callSelf, assets = null}) {
   const env = {};
+  for (const {name, message} of manifest.unsupported ?? []) env[name] = unsupportedBinding(message);
   for (const [name, value] of Object.entries(manifest.vars ?? {})) env[name] = value;
   for (const {name, class_name: hubClass} of manifest.bindings?.durable_objects ?? []) {
     env[name] = new DurableObjectNamespace(hubClass, call);
@@ -13,6 +16,7 @@ export function makeEnv(manifest, {call, callSelf}) {
   for (const {binding, name, entrypoint} of manifest.bindings?.services ?? []) {
     env[binding ?? name] = makeService(entrypoint ?? 'default', callSelf);
   }
+  if (assets && manifest.assets.binding) env[manifest.assets.binding] = {fetch: (...args) => assets.fetch(...args)};
   return env;
 }
 
