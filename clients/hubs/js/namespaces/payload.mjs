@@ -4,7 +4,7 @@ import {deserialize, serialize} from 'node:v8';
 import {explain} from '../objects/errors.mjs';
 import {toBytes} from '../objects/structured.mjs';
 import {Request} from '../web/request.mjs';
-import {Response} from '../web/response.mjs';
+import {isEncoded, Response} from '../web/response.mjs';
 import {ReservedSocket} from '../web/reserved_socket.mjs';
 import {acceptedOf} from '../web/upgrades.mjs';
 import {WebSocket} from '../web/web_socket.mjs';
@@ -47,7 +47,8 @@ export async function responseReply(response, hub) {
   const head = {status: response.status, statusText: response.statusText, headers: [...response.headers]};
   if (response.status !== 101) {
     const {bytes, reader} = await beginning(response.body);
-    return serialize({response: {...head, body: bytes, token: reader ? hub.bodies.offer(reader) : undefined}});
+    const encodeBody = isEncoded(response) ? 'manual' : undefined;
+    return serialize({response: {...head, encodeBody, body: bytes, token: reader ? hub.bodies.offer(reader) : undefined}});
   }
   if (!response.webSocket) throw new TypeError('A Response with status 101 needs a webSocket.');
   return serialize({response: {...head, socket: reserve(acceptedOf(response.webSocket, hub), hub)}});
@@ -66,9 +67,9 @@ export function readReply(answer, send) {
   const reply = deserialize(answerOf(answer));
   if (reply.error) throw revive(reply.error);
   if (!reply.response) return unpack(reply.value);
-  const {status, statusText, headers, body, token, socket} = reply.response;
-  if (token) return new Response(fetched(body, token, send), {status, statusText, headers});
-  if (!socket) return new Response(body ?? null, {status, statusText, headers});
+  const {status, statusText, headers, encodeBody, body, token, socket} = reply.response;
+  if (token) return new Response(fetched(body, token, send), {status, statusText, headers, encodeBody});
+  if (!socket) return new Response(body ?? null, {status, statusText, headers, encodeBody});
   const reserved = new ReservedSocket(socket.hubClass, socket.hubName, socket.reservation);
   const webSocket = WebSocket.over(reserved);
   reserved.webSocket = webSocket;
