@@ -27,8 +27,8 @@ export default {
 `;
 const FILES = {
   'index.html': 'root', 'page.html': 'page', 'folder/index.html': 'folder', 'both.html': 'plain',
-  'both/index.html': 'in folder', 'style.css': 'css', 'binary': 'binary', 'a b@c.txt': 'odd', '404.html': 'no such page',
-  'deep/404.html': 'no such page, deep', '_headers': 'x', '.assetsignore': '*.key\n', 'server.key': 'secret',
+  'both/index.html': 'in folder', 'style.css': 'css', 'binary': 'binary', 'a b@c.txt': 'odd',
+  '404.html': 'no such page', 'deep/404.html': 'no such page, deep', '_headers': 'x', '.assetsignore': '*.key\n', 'server.key': 'secret',
   'large.bin': 'l'.repeat(700_000),
 };
 
@@ -83,7 +83,8 @@ test('html_handling: with a slash, without one, not at all', async (context) => 
 
 test('what is no file is the Worker\'s; what is not to be served is none', async (context) => {
   const keeper = await start(context);
-  for (const name of ['/nothing', '/deep/', '/server.key', '/.assetsignore', '/_headers', '/..%2f..%2fetc%2fpasswd', '/page%00', '/%']) {
+  for (const name of ['/nothing', '/deep/', '/server.key', '/.assetsignore', '/_headers', '/..%2f..%2fetc%2fpasswd',
+    '/page%00', '/%']) {
     assert.equal(await seen(keeper, name), '200 the Worker', name);
     assert.equal(await seen(keeper, `/via${name}`), '404 ', name);
   }
@@ -109,7 +110,9 @@ test('run_worker_first: always, or for patterns', async (context) => {
   assert.equal(await seen(all, '/page'), '200 the Worker');
   assert.equal(await seen(all, '/via/page'), '200 page');
   const some = await start(context, {run_worker_first: ['/p*', '!/page/api/*'], not_found_handling: '404-page'});
-  await expect(some, {'/page': '200 the Worker', '/page/api/x': '404 no such page', '/style.css': '200 css', '/x': '404 no such page'});
+  await expect(some, {
+    '/page': '200 the Worker', '/page/api/x': '404 no such page', '/style.css': '200 css', '/x': '404 no such page',
+  });
 });
 
 test('headers: type, tag, nothing twice', async (context) => {

@@ -48,7 +48,8 @@ export async function responseReply(response, hub) {
   if (response.status !== 101) {
     const {bytes, reader} = await beginning(response.body);
     const encodeBody = isEncoded(response) ? 'manual' : undefined;
-    return serialize({response: {...head, encodeBody, body: bytes, token: reader ? hub.bodies.offer(reader) : undefined}});
+    const token = reader ? hub.bodies.offer(reader) : undefined;
+    return serialize({response: {...head, encodeBody, body: bytes, token}});
   }
   if (!response.webSocket) throw new TypeError('A Response with status 101 needs a webSocket.');
   return serialize({response: {...head, socket: reserve(acceptedOf(response.webSocket, hub), hub)}});

@@ -150,7 +150,9 @@ const bytes = {
     const own = alphabet === 'base64url' ? /[+/]/ : /[-_]/;
     const packed = text.replace(/[\t\n\f\r ]/g, '');
     const usual = packed.replace(/-/g, '+').replace(/_/g, '/');
-    if (own.test(packed) || !BASE64.test(usual)) throw new SyntaxError('The string is not correctly encoded in base64.');
+    if (own.test(packed) || !BASE64.test(usual)) {
+      throw new SyntaxError('The string is not correctly encoded in base64.');
+    }
     return Uint8Array.from(Buffer.from(usual, 'base64'));
   },
   fromHex(text) {

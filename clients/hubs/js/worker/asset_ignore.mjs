@@ -2,8 +2,8 @@
 
 // A function of a path below the directory.
 export function ignoring(text) {
-  const rules = text.split(/\r?\n/).map((line) => line.replace(/(?<!\\)\s+$/, '')).filter((line) => line && !line.startsWith('#'))
-    .map((line) => {
+  const rules = text.split(/\r?\n/).map((line) => line.replace(/(?<!\\)\s+$/, ''))
+    .filter((line) => line && !line.startsWith('#')).map((line) => {
       const not = line.startsWith('!');
       return {ignored: !not, pattern: patternOf(not ? line.slice(1) : line)};
     });
