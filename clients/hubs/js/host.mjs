@@ -13,6 +13,7 @@ import {setCompatibility} from './namespaces/remote_errors.mjs';
 import {HubHost} from './objects/hub_host.mjs';
 import {redirectConsole} from './web/console.mjs';
 import {installGlobals} from './web/globals.mjs';
+import {Assets} from './worker/assets.mjs';
 import {Crons} from './worker/crons.mjs';
 import {Entry, makeEnv} from './worker/entry.mjs';
 import {serve} from './worker/http_server.mjs';
@@ -44,10 +45,14 @@ async function main() {
   setCompatibility(host.compatibilityDate, manifest.compatibility_flags ?? []);
   globalThis[Symbol.for('dormouse.host')] = host;
   let entry = null;
+  const assets = manifest.assets ? new Assets(manifest.assets, host.compatibilityDate) : null;
+  const handle = (request) => assets?.before(request) ?? entry.fetch(request);
   host.env = makeEnv(manifest, {
-    call: (...args) => host.call(...args),
-    callSelf: (entrypoint, method, argument) => method === 'fetch' ?
-      entry.fetch(argument, entrypoint) : entry.callMethod(entrypoint, method, argument),
+    call: (...args) => host.call(...args), assets,
+    callSelf: (entrypoint, method, argument) => {
+      if (method !== 'fetch') return entry.callMethod(entrypoint, method, argument);
+      return entrypoint === 'default' ? handle(argument) : entry.fetch(argument, entrypoint);
+    },
   });
   const bundlePath = path.join(directory, manifest.bundle ?? 'worker.mjs');
   provideModules(bundlePath);
@@ -64,9 +69,7 @@ async function main() {
     new DurableObjectNamespace(name, (...args) => host.call(...args)) : null;
   const keeper = internal(SOCKETS) && new SocketKeeper(internal(SOCKETS));
   const server = process.env.DORMOUSE_WORKER_HTTP ?
-    await serve(process.env.DORMOUSE_WORKER_HTTP, {
-      handle: (request) => entry.fetch(request), keeper, report, replaced: closeInspector,
-    }) : null;
+    await serve(process.env.DORMOUSE_WORKER_HTTP, {handle, keeper, report, replaced: closeInspector}) : null;
   // Last: who accepts this connection relies on all the rest.
   let ending = false;
   host.connect({sockets, lanes, version: manifest.version ?? '', ended: (error) => {

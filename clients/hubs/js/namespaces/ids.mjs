@@ -22,8 +22,9 @@ export class DurableObjectId {
   equals(other) { return other instanceof DurableObjectId && other.#hex === this.#hex; }
 }
 
-export function idFromName(hubClass, name) {
-  if (typeof name !== 'string') throw new TypeError('idFromName() takes a string.');
+// A name is text, whatever is given: a header that is not there, say, is "null".
+export function idFromName(hubClass, given) {
+  const name = `${given}`;
   const body = Buffer.alloc(BODY);
   digest('name', hubClass, name).copy(body, 1, 0, BODY - 1);
   body[0] = NAMED;

@@ -16,10 +16,13 @@ export class DurableObjectNamespace {
     this.#call = call;
   }
 
-  idFromName(name) { return idFromName(this.#hubClass, name); }
+  idFromName(...names) {
+    if (names.length === 0) throw new TypeError('idFromName() takes a name.');
+    return idFromName(this.#hubClass, names[0]);
+  }
   idFromString(hex) { return idFromString(this.#hubClass, hex); }
   newUniqueId() { return newUniqueId(this.#hubClass); }
-  getByName(name, options) { return this.get(this.idFromName(name), options); }
+  getByName(...args) { return this.get(this.idFromName(...args)); }
   jurisdiction() { return this; }
 
   // Of the options, locationHint means nothing here.

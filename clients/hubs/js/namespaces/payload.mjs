@@ -3,7 +3,7 @@ import {deserialize, serialize} from 'node:v8';
 
 import {toBytes} from '../objects/structured.mjs';
 import {Request} from '../web/request.mjs';
-import {Response} from '../web/response.mjs';
+import {isEncoded, Response} from '../web/response.mjs';
 import {ReservedSocket} from '../web/reserved_socket.mjs';
 import {acceptedOf} from '../web/upgrades.mjs';
 import {WebSocket} from '../web/web_socket.mjs';
@@ -50,7 +50,9 @@ export async function responseReply(response, hub) {
   const head = {status: response.status, statusText: response.statusText, headers: [...response.headers]};
   if (response.status !== 101) {
     const {bytes, reader} = await beginning(response.body);
-    return serialize({response: {...head, body: bytes, token: reader ? hub.bodies.offer(reader) : undefined}});
+    const encodeBody = isEncoded(response) ? 'manual' : undefined;
+    const token = reader ? hub.bodies.offer(reader) : undefined;
+    return serialize({response: {...head, encodeBody, body: bytes, token}});
   }
   if (!response.webSocket) throw new TypeError('A Response with status 101 needs a webSocket.');
   return serialize({response: {...head, socket: reserve(acceptedOf(response.webSocket, hub), hub)}});
@@ -76,9 +78,9 @@ export function readReply(answer, send) {
     throw revive(reply.error, durableObjectId ? {durableObjectId, remote: true} : {remote: true});
   }
   if (!reply.response) return unpack(reply);
-  const {status, statusText, headers, body, token, socket} = reply.response;
-  if (token) return new Response(fetched(body, token, send), {status, statusText, headers});
-  if (!socket) return new Response(body ?? null, {status, statusText, headers});
+  const {status, statusText, headers, encodeBody, body, token, socket} = reply.response;
+  if (token) return new Response(fetched(body, token, send), {status, statusText, headers, encodeBody});
+  if (!socket) return new Response(body ?? null, {status, statusText, headers, encodeBody});
   const reserved = new ReservedSocket(socket.hubClass, socket.hubName, socket.reservation);
   const webSocket = WebSocket.over(reserved);
   reserved.webSocket = webSocket;

@@ -1,7 +1,9 @@
 // The globals that Workers have, over those of Node.
+import {caches} from './caches.mjs';
 import {completeCrypto} from './crypto.mjs';
 import * as fetching from './fetch.mjs';
 import {completeHeaders} from './headers.mjs';
+import {completeLanguage} from './language.mjs';
 import {Request} from './request.mjs';
 import {Response} from './response.mjs';
 import {FixedLengthStream, IdentityTransformStream} from './streams.mjs';
@@ -9,6 +11,7 @@ import * as timers from './timers.mjs';
 import {WebSocket, WebSocketPair, WebSocketRequestResponsePair} from './web_socket.mjs';
 
 export function installGlobals() {
+  completeLanguage();
   completeHeaders();
   const {fetch} = fetching;
   const {setTimeout, setInterval, clearTimeout, clearInterval} = timers;
@@ -26,7 +29,8 @@ export function installGlobals() {
     fetch, Request, Response, WebSocket, WebSocketPair, WebSocketRequestResponsePair, setTimeout, setInterval,
     clearTimeout, clearInterval, scheduler, self: globalThis, IdentityTransformStream, FixedLengthStream,
     crypto: completeCrypto(),
-    navigator: {userAgent: 'Cloudflare-Workers', hardwareConcurrency: 1},
+    caches,
+    navigator: {userAgent: 'Cloudflare-Workers', hardwareConcurrency: 1, language: 'en', languages: ['en']},
   };
   if (!globalThis.CloseEvent) values.CloseEvent = eventOf('CloseEvent', {code: 0, reason: '', wasClean: false});
   if (!globalThis.ErrorEvent) values.ErrorEvent = eventOf('ErrorEvent', {error: undefined, message: ''});

@@ -4,6 +4,7 @@ import {createRequire} from 'node:module';
 import {currentContext} from '../objects/context.mjs';
 
 const Native = globalThis.WebSocket;
+const NO_STATUS = 1005;
 
 export function openOutgoing(webSocket, url, protocols) { return new OutgoingSocket(webSocket, url, protocols); }
 
@@ -44,7 +45,10 @@ class OutgoingSocket {
     this.#socket.send(data);
   }
 
-  close(code, reason) { this.#socket.close(code, reason); }
+  close(code, reason) {
+    if (code === NO_STATUS) this.#socket.close();
+    else this.#socket.close(code, reason);
+  }
   setAttachment(bytes) { this.attachment = bytes; }
 }
 

@@ -1,5 +1,9 @@
 // Response as Workers have it: Node's, with the status 101 and the socket that goes with it, which Node refuses.
 const Native = globalThis.Response;
+const encoded = new WeakSet();
+
+// Its body is what its Content-Encoding says (`encodeBody: "manual"`).
+export function isEncoded(response) { return encoded.has(response); }
 
 export class Response extends Native {
   #upgrade = false;
@@ -14,6 +18,7 @@ export class Response extends Native {
     if (webSocket && !upgrade) throw new RangeError('Responses with a WebSocket must have status code 101.');
     this.#upgrade = upgrade;
     this.#webSocket = webSocket;
+    if (init?.encodeBody === 'manual' || encoded.has(init)) encoded.add(this);
   }
 
   // Node's constructor asks for the status before these fields are there.
@@ -24,7 +29,9 @@ export class Response extends Native {
 
   clone() {
     if (this.#upgrade) throw new TypeError('Cannot clone a response to a WebSocket handshake.');
-    return super.clone();
+    const clone = super.clone();
+    if (encoded.has(this)) encoded.add(clone);
+    return clone;
   }
 
   static [Symbol.hasInstance](value) {

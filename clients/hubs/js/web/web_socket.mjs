@@ -7,6 +7,7 @@ import {openOutgoing} from './outgoing.mjs';
 
 const MAX_ATTACHMENT = 16 * 1024;
 const MAX_REASON = 123;
+const NO_STATUS = 1005;  // nothing was said
 const INTERNAL = Symbol('internal');
 
 export class WebSocket {
@@ -51,7 +52,7 @@ export class WebSocket {
     if (text.length > MAX_REASON || Buffer.byteLength(text) > MAX_REASON) {
       throw new SyntaxError(`A close reason has at most ${MAX_REASON} bytes.`);
     }
-    this.#behind.close(code === undefined ? 1000 : Number(code), text);
+    this.#behind.close(code === undefined ? NO_STATUS : Number(code), text);
   }
 
   serializeAttachment(value) {

@@ -4,9 +4,12 @@ import {callMethod} from '../namespaces/methods.mjs';
 import {pack, unpack} from '../namespaces/packing.mjs';
 import {fromBytes, toBytes} from '../objects/structured.mjs';
 import {Request} from '../web/request.mjs';
+import {unsupportedBinding} from './unsupported.mjs';
 
-export function makeEnv(manifest, {call, callSelf}) {
+// `assets`: where the project has any.
+export function makeEnv(manifest, {call, callSelf, assets = null}) {
   const env = {};
+  for (const {name, message} of manifest.unsupported ?? []) env[name] = unsupportedBinding(message);
   for (const [name, value] of Object.entries(manifest.vars ?? {})) env[name] = value;
   const stored = new Map((manifest.classes ?? []).map((each) => [each.class ?? each.name, each.name]));
   for (const {name, class_name: inCode} of manifest.bindings?.durable_objects ?? []) {
@@ -15,6 +18,7 @@ export function makeEnv(manifest, {call, callSelf}) {
   for (const {binding, name, entrypoint} of manifest.bindings?.services ?? []) {
     env[binding ?? name] = makeService(entrypoint ?? 'default', callSelf);
   }
+  if (assets && manifest.assets.binding) env[manifest.assets.binding] = {fetch: (...args) => assets.fetch(...args)};
   return env;
 }
 

@@ -11,6 +11,7 @@ import {Request} from '../web/request.mjs';
 import {ReservedSocket} from '../web/reserved_socket.mjs';
 import {lengthOf} from '../web/streams.mjs';
 import {acceptedOf} from '../web/upgrades.mjs';
+import {encodedBody} from './encoding.mjs';
 
 const MOST_PASSED_OVER = 1024 * 1024;  // bytes of a request's body that nobody has read
 const PASSED_OVER_WITHIN = 1000;       // ms
@@ -60,10 +61,11 @@ async function answer(incoming, outgoing, handle, keeper) {
     else fail(outgoing, 426, 'This address is there for WebSockets.');
     return;
   }
-  const headers = headersOf(response, true);
-  const length = lengthOf(response.body);
+  const body = encodedBody(response);
+  const headers = headersOf(response, !body);
+  const length = body ? undefined : lengthOf(response.body);
   if (length !== undefined) headers['content-length'] = String(length);
-  await pour(response, headers, outgoing);
+  await pour(response, body ?? response.body, headers, outgoing);
   if (!incoming.complete) await passOver(incoming);
   outgoing.end();
 }
@@ -128,7 +130,7 @@ function headersOf(response, withLength) {
 }
 
 // Reads no more than the client takes. A body that is all there has a length.
-async function pour({status, statusText, body}, headers, outgoing) {
+async function pour({status, statusText}, body, headers, outgoing) {
   const {bytes, reader} = await beginning(body);
   if (!reader && bytes && !('content-length' in headers)) headers['content-length'] = String(bytes.length);
   outgoing.writeHead(status, statusText || undefined, headers);

@@ -1,4 +1,5 @@
-"""Sockets that an object opens: fetch with Upgrade through a stub and through a service, new WebSocket(url)."""
+"""Sockets that an object opens: fetch with Upgrade through a stub and through a service, new WebSocket(url); a close
+without a code."""
 
 
 async def script(player):
@@ -12,3 +13,11 @@ async def script(player):
         b = await player.open(f"{name}-2", f"/{name}")
         await b.ask("three")
         await b.close(1000, "enough")
+        c = await player.open(f"{name}-3", f"/{name}")
+        await c.send("leave")
+
+        async def heard():
+            return (await player.fetch("/heard")).json() == [1005, ""]
+        await player.until(heard, "1005 is heard")
+        await c.cut()
+        player.note(f"{name}-3 has left without a code")

@@ -62,6 +62,12 @@ export default {
         const back = await Promise.all(names.map(async (name) => ((await env.FIRST.getByName(name).about()) as { name: string }).name === name));
         return Response.json([texts.size, back]);
       }
+      case "/given": {
+        const given = [null, undefined, 5, { toString: () => "x" }] as unknown as string[];
+        return Response.json([given.map((name) => env.FIRST.idFromName(name).name), env.FIRST.getByName(given[2]).name,
+          env.FIRST.idFromName(given[0]).equals(env.FIRST.idFromName("null")),
+          named(() => env.FIRST.idFromName(Symbol("x") as unknown as string)), named(() => (env.FIRST.idFromName as () => unknown)())]);
+      }
       case "/about": {
         const own = (await env.FIRST.get(a).about()) as { text: string };
         const his = (await env.FIRST.get(unique).about()) as { text: string };

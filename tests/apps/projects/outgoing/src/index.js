@@ -9,12 +9,20 @@ export class Relay extends DurableObject {
       this.ctx.acceptWebSocket(server);
       return new Response(null, { status: 101, webSocket: client });
     }
+    if (pathname === "/heard") {
+      const { heard = null } = this;
+      if (heard?.[0] === 1005) this.heard = null;
+      return Response.json(heard);
+    }
     const { 0: client, 1: server } = new WebSocketPair();
     server.accept();
     const onward = await this.open(pathname, request);
     onward.addEventListener("message", ({ data }) => server.send(`onward says ${data}`));
     onward.addEventListener("close", ({ code, reason }) => server.close(code, `onward: ${reason}`));
-    server.addEventListener("message", ({ data }) => onward.send(data));
+    server.addEventListener("message", ({ data }) => {
+      if (data === "leave") onward.close();
+      else onward.send(data);
+    });
     server.addEventListener("close", ({ code, reason }) => {
       onward.close(1000, "the client left");
       server.close(code, reason);
@@ -45,12 +53,15 @@ export class Relay extends DurableObject {
   }
 
   webSocketClose(socket, code, reason) {
-    socket.close(code, reason);
+    this.heard = [code, reason];
+    if (code === 1005) socket.close();
+    else socket.close(code, reason);
   }
 }
 
 export default {
   fetch(request, env) {
-    return env.RELAYS.getByName(new URL(request.url).pathname.slice(1)).fetch(request);
+    const { pathname } = new URL(request.url);
+    return env.RELAYS.getByName(pathname === "/heard" ? "echo" : pathname.slice(1)).fetch(request);
   },
 };
