@@ -111,7 +111,7 @@ class Context {
                          const std::optional<ConnectionId>& except = std::nullopt) = 0;
 
   // Closes a socket, after what was sent to it before. OnClose does not follow; the connection is gone when
-  // this returns. `reason`: at most 123 bytes.
+  // this returns. `code`: 1005 closes without one. `reason`: at most 123 bytes.
   virtual void Close(const ConnectionId& connection, uint16_t code, std::string_view reason) = 0;
 
   // Asks back what was sent returnable to a connection that is closed (OnClose came, or Close was called) and

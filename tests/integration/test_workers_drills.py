@@ -230,3 +230,16 @@ async def test_plain_requests_are_answered_when_one_of_two_statekeepers_ends(end
             assert time.monotonic() - began < 2.5, f"{hub}: {status} after that long"
         assert failed <= 2, f"{failed} of {HUBS} failed"
         assert all(cluster.get(hub)[0] == 200 for hub in hubs)
+
+
+async def test_what_needs_a_worker_waits_for_the_next_one():
+    """Requests by HTTP and new sockets; and sockets that only the worker had are closed, for nobody listens any more."""
+    with AppCluster(options=OPTIONS) as cluster:
+        for turn in range(3):
+            async with connect(cluster.ws_url("/kept/one")) as kept:
+                await kept.send({"turn": turn})
+                assert await kept.recv() == {"turn": turn}
+                assert cluster.kill_workers() == 1
+                assert cluster.get(f"/Counter/{turn}")[0] == 200
+                assert (await kept.closed())[0] == 1012
+            assert cluster.kill_workers() == 1

@@ -52,15 +52,10 @@ AppProxy::AppProxy(Config config, struct ev_loop* loop, FrontDoor* front_door, D
 std::optional<HttpReply> AppProxy::PassOn(Exchange::Kind kind, const HttpRequest& request,
                                           const FrontDoor::Visit& visit, const IpAddress& client,
                                           bool by_proxy) {
-  const int worker = addresses_.Connect();
-  if (worker < 0) {
-    metrics_->AppFailed(AppFailure::kNoWorker);
-    return ReplyTo(AppFailure::kNoWorker);
-  }
   const bool to_socket = kind == Exchange::Kind::kSocket;
   auto exchange = std::make_unique<Exchange>(
       loop_, static_cast<Exchange::Owner*>(this), kind, request,
-      Exchange::Client{visit.fd, visit.seat, visit.peer, client, visit.crowded}, worker,
+      Exchange::Client{visit.fd, visit.seat, visit.peer, client, visit.crowded},
       WriteAppRequest(request, HttpBody::Of(request), {client.ToString(), by_proxy}, to_socket));
   if (to_socket) exchange->KeepRequest(visit.head);
   if (!exchange->Start(visit.rest)) {
@@ -76,7 +71,24 @@ std::optional<HttpReply> AppProxy::PassOn(Exchange::Kind kind, const HttpRequest
   return std::nullopt;
 }
 
+bool AppProxy::Connect(Exchange* exchange) {
+  if (exchange->is_connected()) return true;
+  if (const int worker = addresses_.Connect(); worker >= 0) {
+    exchange->Connect(worker);
+    return true;
+  }
+  const int64_t now_ms = SteadyMs();
+  const bool stops = deadline_ms_ != 0 && now_ms >= deadline_ms_;
+  if (!stops && now_ms < exchange->started_ms() + config_.connect_ms) {
+    timers_.Schedule(exchange, now_ms + kTickMs);
+  } else {
+    OnFailed(exchange, stops ? AppFailure::kGatewayStops : AppFailure::kNoWorker);
+  }
+  return false;
+}
+
 void AppProxy::OnTimer(Exchange* exchange) {
+  if (!Connect(exchange)) return;
   const int64_t next_ms = exchange->CheckTime({.timeout_ms = config_.timeout_ms,
                                                .half_closed_ms = config_.half_closed_ms,
                                                .deadline_ms = deadline_ms_},

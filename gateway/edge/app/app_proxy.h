@@ -42,6 +42,7 @@ class AppProxy : private Exchange::Owner {
   struct Config {
     int64_t timeout_ms = 100'000;  // for which an exchange may stand still
     int64_t half_closed_ms = 10'000;
+    int64_t connect_ms = 5'000;  // that a request waits for a worker that takes it, as while one starts again
   };
 
   // All outlive this.
@@ -62,6 +63,8 @@ class AppProxy : private Exchange::Owner {
 
  private:
   void OnTimer(Exchange* exchange);
+  // False: the request waits for a worker, or has just been told that it waited in vain.
+  bool Connect(Exchange* exchange);
   void Remove(Exchange* exchange);
 
   // Exchange::Owner

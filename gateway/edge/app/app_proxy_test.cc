@@ -282,7 +282,7 @@ TEST_F(AppProxyTest, AChunkThatCanBeReadInTwoWaysEndsTheRequest) {
        {"1\na\r\n0\r\n\r\n", "1;\n\r\na\r\n0\r\n\r\n", "0x1\r\na\r\n0\r\n\r\n", "1 \r\na\r\n",
         "2\r\nabc\r\n0\r\n\r\n", "-1\r\n", "fffffffffffffffff\r\n", "0\r\nA: b\n\r\n"}) {
     EXPECT_THAT(Send(head + chunk).ReadRest(), StartsWith("HTTP/1.1 400 ")) << "with the head: " << chunk;
-    EXPECT_EQ(worker_.Accept().ReadRest().find("\r\n\r\n") == std::string::npos, true) << chunk;
+    EXPECT_FALSE(worker_.IsWanted()) << chunk;
   }
   TestClient client = Send(head + "1\r\na\r\n");
   TestClient at_worker = worker_.Accept();
@@ -348,7 +348,9 @@ TEST_F(AppProxyTest, AWorkerThatEndsBeforeItAnswersIsSaid) {
 }
 
 TEST_F(AppProxyTest, AnotherWorkerIsTriedBeforeNoneIsSaid) {
-  StartApp();
+  EdgeServer::Config config;
+  config.http.app.connect_ms = 0;
+  StartApp(config);
   SetAddresses({directory_ / "nobody", address(), directory_ / "nobody-either"});
   for (int i = 0; i < 3; ++i) {
     TestClient client = Get("/");
@@ -360,6 +362,36 @@ TEST_F(AppProxyTest, AnotherWorkerIsTriedBeforeNoneIsSaid) {
   EXPECT_THAT(Get("/").ReadRest(), testing::AllOf(StartsWith("HTTP/1.1 503 Service Unavailable\r\n"),
                                                   HasSubstr("\r\nRetry-After: 1\r\n"), EndsWith(".\n")));
   EXPECT_EQ(Failures("no_worker"), 1);
+}
+
+TEST_F(AppProxyTest, ARequestWaitsForAWorkerThatComes) {
+  StartApp();
+  SetAddresses({directory_ / "not-yet"});
+  TestClient client = Send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf");
+  TestClient gone = Get("/gone");
+  WaitForGauge(metrics_->app_requests, 2);
+  gone.Abort();
+  WaitForGauge(metrics_->app_requests, 1);
+  client.SendRaw(" more");
+  FakeWorker late(directory_ / "not-yet");
+  TestClient at_worker = late.Accept();
+  EXPECT_THAT(at_worker.ReadHead(), StartsWith("POST / "));
+  EXPECT_EQ(at_worker.Read(9), "half more");
+  at_worker.SendRaw(kOk);
+  EXPECT_THAT(client.ReadRest(), EndsWith("ok"));
+  EXPECT_EQ(Failures("no_worker"), 0);
+}
+
+TEST_F(AppProxyTest, AStoppingGatewayDoesNotWaitForAWorker) {
+  EdgeServer::Config config;
+  config.drain_window_ms = 100;
+  StartApp(config);
+  SetAddresses({directory_ / "nobody"});
+  TestClient client = Get("/");
+  WaitForGauge(metrics_->app_requests, 1);
+  links_->Run([&] { edge_->Drain([] {}); });
+  EXPECT_THAT(client.ReadRest(), StartsWith("HTTP/1.1 503 "));
+  EXPECT_EQ(Failures("stopping"), 1);
 }
 
 TEST_F(AppProxyTest, AClientThatGoesTakesItsRequestWithIt) {

@@ -35,7 +35,7 @@ bool Send(int fd, std::string* bytes, int64_t* moved_ms) {
 }  // namespace
 
 Exchange::Exchange(struct ev_loop* loop, Owner* owner, Kind kind, const HttpRequest& request,
-                   const Client& client, int worker_fd, std::string head)
+                   const Client& client, std::string head)
     : loop_(loop),
       owner_(owner),
       kind_(kind),
@@ -47,7 +47,8 @@ Exchange::Exchange(struct ev_loop* loop, Owner* owner, Kind kind, const HttpRequ
       minor_version_(request.minor_version),
       body_(HttpBody::Of(request)),
       to_worker_(std::move(head)),
-      moved_ms_(SteadyMs()) {
+      started_ms_(SteadyMs()),
+      moved_ms_(started_ms_) {
   ev_io_init(
       &client_,
       [](struct ev_loop*, ev_io* io, int events) { static_cast<Exchange*>(io->data)->OnClient(events); },
@@ -55,7 +56,7 @@ Exchange::Exchange(struct ev_loop* loop, Owner* owner, Kind kind, const HttpRequ
   ev_io_init(
       &worker_,
       [](struct ev_loop*, ev_io* io, int events) { static_cast<Exchange*>(io->data)->OnWorker(events); },
-      worker_fd, EV_READ);
+      -1, EV_READ);
   client_.data = this;
   worker_.data = this;
 }
@@ -65,7 +66,7 @@ Exchange::~Exchange() {
   ev_io_stop(loop_, &client_);
   ev_io_stop(loop_, &worker_);
   if (client_.fd >= 0) close(client_.fd);
-  close(worker_.fd);
+  if (is_connected()) close(worker_.fd);
 }
 
 bool Exchange::Start(std::string_view rest) {
@@ -74,9 +75,15 @@ bool Exchange::Start(std::string_view rest) {
   } else if (!body_.Take(&rest, &to_worker_)) {
     return false;
   }
-  WriteWorker();
   UpdateWatchers();
   return true;
+}
+
+void Exchange::Connect(int worker_fd) {
+  ev_io_set(&worker_, worker_fd, EV_READ);
+  moved_ms_ = SteadyMs();
+  WriteWorker();
+  UpdateWatchers();
 }
 
 // --- From the client to the worker.
@@ -246,7 +253,7 @@ void Exchange::UpdateWatchers() {
   const bool reads_client =
       !client_ended_ && ignored_ < kMaxIgnored && (body_.done() || (!worker_is_deaf_ && to_worker_.empty()));
   Watch(&client_, (reads_client ? EV_READ : 0) | (to_client_.empty() ? 0 : EV_WRITE));
-  Watch(&worker_, (to_client_.empty() ? EV_READ : 0) | (to_worker_.empty() ? 0 : EV_WRITE));
+  if (is_connected()) Watch(&worker_, (to_client_.empty() ? EV_READ : 0) | (to_worker_.empty() ? 0 : EV_WRITE));
 }
 
 void Exchange::Watch(ev_io* io, int events) {

@@ -59,15 +59,19 @@ class Exchange : public TimerNode {
     const IpAddress& address;  // who it is, as far as can be believed
     bool crowded;
   };
-  // `owner` outlives this. Takes both sockets and the seat. `head`: what the worker is to be sent first.
+  // `owner` outlives this. Takes the client's socket and the seat. `head`: what the worker is to be sent first.
   Exchange(struct ev_loop* loop, Owner* owner, Kind kind, const HttpRequest& request, const Client& client,
-           int worker_fd, std::string head);
+           std::string head);
   ~Exchange();  // closes what sockets it still has
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
 
   // What came with the head. False: it is broken; nobody has been called, nobody will be.
   bool Start(std::string_view rest);
+  // Takes the worker's socket; until then the request waits here, and no more of it is read.
+  void Connect(int worker_fd);
+  bool is_connected() const { return worker_.fd >= 0; }
+  int64_t started_ms() const { return started_ms_; }  // SteadyMs()
 
   struct Patience {
     int64_t timeout_ms;  // that it may stand still
@@ -145,6 +149,7 @@ class Exchange : public TimerNode {
   HttpBody answer_;
   std::string to_client_;
   bool head_is_sent_ = false;  // something of the final answer may have gone out
+  const int64_t started_ms_;
   int64_t moved_ms_;           // when something was read or written last
 };
 

@@ -60,7 +60,8 @@ void ClosingHandshake::OnTimeout(Connection* connection) {
 void ClosingHandshake::Deliver(const DeliveryView& delivery) {
   CloseView close;
   ReadClosePayload(delivery.payload, &close);
-  const uint16_t code = IsCloseCode(close.code) ? close.code : uint16_t{1000};
+  const bool can_be_sent = IsCloseCode(close.code) || close.code == kNoCloseCode;
+  const uint16_t code = can_be_sent ? close.code : uint16_t{1000};
   for (uint32_t i = 0; i < delivery.recipient_count; ++i) {
     Connection* connection = parts_.table->Find(delivery.recipient(i));
     if (connection == nullptr) continue;

@@ -146,6 +146,7 @@ void WorkerLane::OnEnd(size_t stream, const std::string& why) {
   ev_timer_stop(loop_, &timer_);
   size_t lost = 0;
   std::vector<std::shared_ptr<HubPort>> ports;
+  std::vector<std::string> held;
   for (auto it = objects_.begin(); it != objects_.end();) {
     if (!it->second.introduced) {
       ++it;
@@ -153,6 +154,7 @@ void WorkerLane::OnEnd(size_t stream, const std::string& why) {
     }
     ++lost;
     ports.push_back(it->second.port);
+    if (it->second.held) held.push_back(it->second.hub);
     it = objects_.erase(it);
   }
   EndSuspectTurn();
@@ -163,6 +165,10 @@ void WorkerLane::OnEnd(size_t stream, const std::string& why) {
                 config_.app, why, lost);
   }
   for (const auto& port : ports) port->Restart();
+  // Each gets an event, for what it was awake for may be its clients' sockets, which nobody serves now.
+  for (std::string& hub : held) {
+    if (config_.caller != nullptr) config_.caller->Call(std::move(hub), "", config_.call_timeout_ms, [](const auto&) {});
+  }
   if (!over) return config_.kill("it has closed a connection");
   if (const auto self = std::move(left_); self != nullptr) self->Close();
 }

@@ -72,9 +72,9 @@ class WorkerLaneTest : public testing::Test {
     worker_->Greet();
     Turn();
   }
-  uint64_t NewObject() {
+  uint64_t NewObject(const std::string& hub = "test/a") {
     ports_.push_back(std::make_shared<NotingPort>());
-    const uint64_t object = lane_->NewObject(ports_.back(), "test/a");
+    const uint64_t object = lane_->NewObject(ports_.back(), hub);
     port_of_[object] = ports_.back().get();
     return object;
   }
@@ -301,6 +301,27 @@ TEST_F(WorkerLaneTest, AConnectionForReadsCarriesNothingElse) {
   ASSERT_EQ(heard.reads_size(), 1);
   EXPECT_THAT(heard.reads(0).failure(), HasSubstr("no more"));
   EXPECT_EQ(worker_->Hear().reads_size(), 0);
+}
+
+TEST_F(WorkerLaneTest, WhatWasHeldIsWokenWhenItsWorkerEnds) {
+  const uint64_t held = NewObject("test/held");
+  const uint64_t idle = NewObject("test/idle");
+  Send(held);
+  Send(idle);
+  Connect();
+  worker::FromWorker said;
+  for (const uint64_t object : {held, idle}) {
+    worker::Turn* const turn = said.add_turns();
+    turn->set_object(object);
+    turn->set_event(1);
+    turn->set_done(true);
+    turn->set_hold(object == held);
+  }
+  worker_->Say(said);
+  Turn();
+  worker_.reset();
+  Turn();
+  EXPECT_THAT(caller_.calls, ElementsAre("test/held "));
 }
 
 TEST_F(WorkerLaneTest, CallsAreAnsweredOnceAndNotToTheNextWorker) {

@@ -9,19 +9,12 @@ import {WebSocketPair} from '../web/web_socket.mjs';
 
 const MOST_NAMES = 8;    // kept, for the lanes to share the work
 const MOST_TRIED = 256;  // names; more than there will be statekeepers
-const LOOK_EVERY = 20_000;  // ms
 const TOKEN = 'x-token';
 
 const awaited = new Map();  // by token: the client's end of a pair, whose other one the Worker has
 
-// The class of these objects. Nobody says to one of them that its process has ended: it is woken now and then, for then
-// sockets whose listeners are gone are closed.
+// The class of these objects.
 export class KeptSockets {
-  #storage;
-  #open = 0;
-
-  constructor({storage}) { this.#storage = storage; }
-
   fetch(request) {
     const token = request.headers.get(TOKEN);
     const webSocket = awaited.get(token);
@@ -29,13 +22,9 @@ export class KeptSockets {
     awaited.delete(token);
     const {0: client, 1: server} = new WebSocketPair();
     server.accept();
-    if (this.#open++ === 0) this.#storage.setAlarm(Date.now() + LOOK_EVERY);
-    server.addEventListener('close', () => { this.#open--; });
     join(server, webSocket);
     return new Response(null, {status: 101, webSocket: client});
   }
-
-  alarm() { if (this.#open > 0) this.#storage.setAlarm(Date.now() + LOOK_EVERY); }
 }
 
 // What finds such an object for a socket.

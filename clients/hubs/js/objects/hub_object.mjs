@@ -118,6 +118,11 @@ export class HubObject {
 
   deliver(record) {
     this.#open++;
+    if (record.kind === Kind.REQUEST && record.body.length === 0) {  // it only had to be here
+      this.effectOf(record.number, Effect.REPLY, record.body);
+      this.endEvent(record, '');
+      return;
+    }
     if (record.kind === Kind.REQUEST && isStreamCall(record.body)) {
       this.#handleStreamCall(record);
       return;

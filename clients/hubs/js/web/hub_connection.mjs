@@ -7,8 +7,6 @@ import {WebSocket} from './web_socket.mjs';
 
 // The tag of sockets that the object listens to itself: nobody listens any more in the next object.
 export const LIVE_TAG = '\x02live';
-const NORMAL = 1000;     // what a client of the gateway's sees instead: hubs close with a code, always
-const NO_STATUS = 1005;
 const LOST = 1006;
 const FAILED = 1011;
 let locals = 0;  // connections from this process
@@ -163,7 +161,7 @@ export class HubConnection {
 
   #close(code, reason) {
     if (this.#peer) this.#tell(() => this.#peer.takeClose(code, reason));
-    else this.hub.effect(Effect.CLOSE, this.#key, code === NO_STATUS ? NORMAL : code, reason);
+    else this.hub.effect(Effect.CLOSE, this.#key, code, reason);
     // Objects hear of the end that they have made; the statekeeper takes it for granted.
     const record = new EventRecord();
     record.kind = Kind.CLOSE;

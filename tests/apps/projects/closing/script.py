@@ -1,8 +1,5 @@
 """webSocketClose with codes and reasons, close() of all kinds, readyState, send after close, a cut connection."""
 
-# expected.dormouse.txt: close() without a code sends 1000 where Cloudflare sends a close frame without a code, which clients
-# see as 1005.
-
 
 async def script(player):
     observer = await player.open("observer", "/?as=observer")

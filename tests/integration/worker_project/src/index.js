@@ -1,4 +1,4 @@
-// /CLASS/NAME?id=... goes to the object of that name.
+// /CLASS/NAME?id=... goes to the object of that name; a WebSocket at /kept/NAME stays here and says everything back.
 export { Counter } from "./counter.js";
 export { Attacked, Unbuildable } from "./attacked.js";
 export { Sleeper } from "./sleeper.js";
@@ -6,7 +6,15 @@ export { Sleeper } from "./sleeper.js";
 export default {
   async fetch(request, env) {
     const [, kind, name] = new URL(request.url).pathname.split("/");
+    if (kind === "kept") return keep();
     if (!env[kind] || !name) return new Response("There is no such class.", { status: 404 });
     return env[kind].getByName(name).fetch(request);
   },
 };
+
+function keep() {
+  const { 0: client, 1: server } = new WebSocketPair();
+  server.accept();
+  server.addEventListener("message", ({ data }) => server.send(data));
+  return new Response(null, { status: 101, webSocket: client });
+}
