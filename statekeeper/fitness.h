@@ -13,8 +13,8 @@ namespace dormouse {
 
 struct Fitness {
   bool stopping = false;
-  std::string membership = {};                 // Ownership::NotReady
-  bool store_is_silent = false;                // Ownership::StoreIsSilent
+  std::string membership = {};           // Ownership::NotReady
+  bool store_is_silent = false;          // Ownership::StoreIsSilent
   std::vector<StoreReport> stores = {};  // of each lane
 };
 

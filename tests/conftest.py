@@ -1,8 +1,10 @@
 """Test functions may be coroutines; `store` runs a test on both stores."""
 
 import asyncio
+import faulthandler
 import inspect
 import signal
+import threading
 
 import pytest
 from cluster import SLOWNESS
@@ -42,6 +44,12 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(autouse=True)
 def _limit(request):
     """For what is no coroutine; those are cancelled, which says more."""
+    if threading.current_thread() is not threading.main_thread():
+        # xdist's workers run tests there now and then, where no signal can be taken: the worker says where it was, and ends.
+        faulthandler.dump_traceback_later(_LIMIT + 10, exit=True)
+        yield
+        faulthandler.cancel_dump_traceback_later()
+        return
 
     def out_of_time(*_):
         raise TimeoutError(f"{request.node.name} took longer than {_LIMIT} s")

@@ -127,10 +127,9 @@ class CallPeersTest : public testing::Test {
   }
 
   void Send(const std::string& payload, int64_t patience_ms = 60'000) {
-    here_.peers()->Send(there_.View(), kShard, "app/a", payload, SteadyMs() + patience_ms,
-                        [this, payload](const calls::Answer& answer) {
-                          said_.Add(payload + ": " + Described(answer));
-                        });
+    here_.peers()->Send(
+        there_.View(), kShard, "app/a", payload, SteadyMs() + patience_ms,
+        [this, payload](const calls::Answer& answer) { said_.Add(payload + ": " + Described(answer)); });
   }
   static std::string Described(const calls::Answer& answer) {
     if (answer.not_owner()) return "elsewhere";

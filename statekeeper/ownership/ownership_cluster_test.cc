@@ -440,7 +440,8 @@ TEST_F(OwnershipTest, OfTwoThatCannotReachEachOtherTheOlderKeepsEverything) {
   EXPECT_NE(younger->ownership()->NotReady().find("the other statekeepers cannot reach it"),
             std::string::npos)
       << younger->ownership()->NotReady();
-  for (const std::vector<MemberView> all = younger->ownership()->View()->members; const MemberView& member : all) {
+  for (const std::vector<MemberView> all = younger->ownership()->View()->members;
+       const MemberView& member : all) {
     EXPECT_EQ(member.suspected, member.is_self);
   }
 }
@@ -480,7 +481,8 @@ TEST_F(OwnershipTest, WhoAloneCannotReachTheStoreStopsAndIsReplaced) {
     return true;
   }));
   EXPECT_NE(members[0]->ownership()->NotReady().find("it cannot reach the store"), std::string::npos);
-  for (const std::vector<MemberView> all = members[0]->ownership()->View()->members; const MemberView& member : all) {
+  for (const std::vector<MemberView> all = members[0]->ownership()->View()->members;
+       const MemberView& member : all) {
     if (!member.is_self) continue;
     EXPECT_EQ(member.state, MemberState::kCutOff);
     EXPECT_EQ(member.shards, 0u);
@@ -521,7 +523,8 @@ TEST_F(OwnershipTest, ADrainedMemberOwnsNothingUntilItIsToldOtherwise) {
   EXPECT_EQ(members[0]->Drain(true), "");
   EXPECT_EQ(members[0]->owned(), 0u);
   // At once for who asks it.
-  for (const std::vector<MemberView> all = members[0]->ownership()->View()->members; const MemberView& member : all) {
+  for (const std::vector<MemberView> all = members[0]->ownership()->View()->members;
+       const MemberView& member : all) {
     if (member.is_self) {
       EXPECT_EQ(member.shards, 0u);
     }

@@ -55,8 +55,8 @@ Exchange::Exchange(struct ev_loop* loop, Owner* owner, Kind kind, const HttpRequ
       client.fd, EV_READ);
   ev_io_init(
       &worker_,
-      [](struct ev_loop*, ev_io* io, int events) { static_cast<Exchange*>(io->data)->OnWorker(events); },
-      -1, EV_READ);
+      [](struct ev_loop*, ev_io* io, int events) { static_cast<Exchange*>(io->data)->OnWorker(events); }, -1,
+      EV_READ);
   client_.data = this;
   worker_.data = this;
 }
@@ -253,7 +253,8 @@ void Exchange::UpdateWatchers() {
   const bool reads_client =
       !client_ended_ && ignored_ < kMaxIgnored && (body_.done() || (!worker_is_deaf_ && to_worker_.empty()));
   Watch(&client_, (reads_client ? EV_READ : 0) | (to_client_.empty() ? 0 : EV_WRITE));
-  if (is_connected()) Watch(&worker_, (to_client_.empty() ? EV_READ : 0) | (to_worker_.empty() ? 0 : EV_WRITE));
+  if (is_connected())
+    Watch(&worker_, (to_client_.empty() ? EV_READ : 0) | (to_worker_.empty() ? 0 : EV_WRITE));
 }
 
 void Exchange::Watch(ev_io* io, int events) {

@@ -150,7 +150,7 @@ class Exchange : public TimerNode {
   std::string to_client_;
   bool head_is_sent_ = false;  // something of the final answer may have gone out
   const int64_t started_ms_;
-  int64_t moved_ms_;           // when something was read or written last
+  int64_t moved_ms_;  // when something was read or written last
 };
 
 }  // namespace dormouse::edge

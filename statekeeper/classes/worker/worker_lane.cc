@@ -167,7 +167,8 @@ void WorkerLane::OnEnd(size_t stream, const std::string& why) {
   for (const auto& port : ports) port->Restart();
   // Each gets an event, for what it was awake for may be its clients' sockets, which nobody serves now.
   for (std::string& hub : held) {
-    if (config_.caller != nullptr) config_.caller->Call(std::move(hub), "", config_.call_timeout_ms, [](const auto&) {});
+    if (config_.caller != nullptr)
+      config_.caller->Call(std::move(hub), "", config_.call_timeout_ms, [](const auto&) {});
   }
   if (!over) return config_.kill("it has closed a connection");
   if (const auto self = std::move(left_); self != nullptr) self->Close();
