@@ -79,7 +79,7 @@ bool AppProxy::Connect(Exchange* exchange) {
   }
   const int64_t now_ms = SteadyMs();
   const bool stops = deadline_ms_ != 0 && now_ms >= deadline_ms_;
-  if (!stops && now_ms < exchange->started_ms() + config_.connect_ms) {
+  if (!stops && now_ms < exchange->waits_since_ms() + config_.connect_ms) {
     timers_.Schedule(exchange, now_ms + kTickMs);
   } else {
     OnFailed(exchange, stops ? AppFailure::kGatewayStops : AppFailure::kNoWorker);

@@ -17,6 +17,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "common/clock.h"
 #include "common/http/front_door.h"
 #include "common/http/http_reply.h"
 #include "common/http/http_request.h"
@@ -72,6 +73,7 @@ class AppProxy : private Exchange::Owner {
   void OnAnswered(Exchange* exchange) override;
   void OnFailed(Exchange* exchange, AppFailure failure) override;
   void OnBroken(Exchange* exchange, AppFailure failure) override;
+  void OnUnconnected(Exchange* exchange) override { timers_.Schedule(exchange, SteadyMs()); }
   bool OnSocketAnswer(Exchange* exchange, const HttpResponse& answer) override;
 
   Config config_;

@@ -334,7 +334,7 @@ TEST_F(AppProxyTest, AnAnswerThatBreaksIsNotTakenForAWholeOne) {
 
 TEST_F(AppProxyTest, AWorkerThatEndsBeforeItAnswersIsSaid) {
   StartApp();
-  TestClient client = Get("/");
+  TestClient client = Send("DELETE / HTTP/1.1\r\nHost: a\r\n\r\n");
   {
     TestClient at_worker = worker_.Accept();
     at_worker.ReadHead();
@@ -342,7 +342,7 @@ TEST_F(AppProxyTest, AWorkerThatEndsBeforeItAnswersIsSaid) {
   EXPECT_THAT(client.ReadRest(), testing::AllOf(StartsWith("HTTP/1.1 502 Bad Gateway\r\n"),
                                                 HasSubstr("ended before it answered")));
   TestClient head = Send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
-  { TestClient at_worker = worker_.Accept(); }  // without reading
+  for (int i = 0; i < 2; ++i) worker_.Accept();  // without reading
   EXPECT_THAT(head.ReadRest(), testing::AllOf(StartsWith("HTTP/1.1 502 "), EndsWith("\r\n\r\n")));
   EXPECT_EQ(Failures("worker_gone"), 2);
 }
@@ -380,6 +380,35 @@ TEST_F(AppProxyTest, ARequestWaitsForAWorkerThatComes) {
   at_worker.SendRaw(kOk);
   EXPECT_THAT(client.ReadRest(), EndsWith("ok"));
   EXPECT_EQ(Failures("no_worker"), 0);
+}
+
+TEST_F(AppProxyTest, WhatDoesNoHarmTwiceIsAskedOnceMoreOfTheNextWorker) {
+  StartApp();
+  TestClient client = Get("/");
+  worker_.Accept().ReadHead();  // and is gone
+  TestClient next = worker_.Accept();
+  EXPECT_THAT(next.ReadHead(), StartsWith("GET / "));
+  next.SendRaw(kOk);
+  EXPECT_THAT(client.ReadRest(), EndsWith("ok"));
+
+  TestClient twice = Get("/");
+  worker_.Accept().ReadHead();
+  worker_.Accept().ReadHead();
+  EXPECT_THAT(twice.ReadRest(), StartsWith("HTTP/1.1 502 ")) << "it may be what ends them";
+
+  TestClient change = Send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+  worker_.Accept().ReadHead();
+  EXPECT_THAT(change.ReadRest(), StartsWith("HTTP/1.1 502 "));
+
+  TestClient begun = Get("/");
+  {
+    TestClient at_worker = worker_.Accept();
+    at_worker.ReadHead();
+    at_worker.SendRaw("HTTP/1.1 2");
+  }
+  EXPECT_THAT(begun.ReadRest(), StartsWith("HTTP/1.1 502 "));
+  EXPECT_FALSE(worker_.IsWanted());
+  EXPECT_EQ(Failures("worker_gone"), 3);
 }
 
 TEST_F(AppProxyTest, AStoppingGatewayDoesNotWaitForAWorker) {

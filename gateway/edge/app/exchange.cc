@@ -47,8 +47,9 @@ Exchange::Exchange(struct ev_loop* loop, Owner* owner, Kind kind, const HttpRequ
       minor_version_(request.minor_version),
       body_(HttpBody::Of(request)),
       to_worker_(std::move(head)),
-      started_ms_(SteadyMs()),
-      moved_ms_(started_ms_) {
+      waits_since_ms_(SteadyMs()),
+      moved_ms_(waits_since_ms_) {
+  if ((is_head_ || request.method == "GET") && body_.done()) again_ = to_worker_;
   ev_io_init(
       &client_,
       [](struct ev_loop*, ev_io* io, int events) { static_cast<Exchange*>(io->data)->OnClient(events); },
@@ -148,10 +149,27 @@ bool Exchange::OnWorkerReadable() {
   if (size < 0 && IsTransient(errno)) return true;
   if (size <= 0) return OnWorkerEnd(size == 0);
   moved_ms_ = SteadyMs();
+  again_ = {};
   return TakeAnswer({buffer.data(), static_cast<size_t>(size)}) && WriteClient();
 }
 
+// It may have died with connections that it had not taken.
+void Exchange::Disconnect() {
+  ev_io_stop(loop_, &worker_);
+  close(worker_.fd);
+  ev_io_set(&worker_, -1, EV_READ);
+  to_worker_ = std::exchange(again_, {});
+  worker_is_deaf_ = false;
+  waits_since_ms_ = SteadyMs();
+  UpdateWatchers();
+}
+
 bool Exchange::OnWorkerEnd(bool in_order) {
+  if (!answer_begun_ && answer_head_.empty() && !again_.empty()) {
+    Disconnect();
+    owner_->OnUnconnected(this);
+    return false;
+  }
   if (!answer_begun_ || !in_order || !answer_.ends_with_connection()) return Fail(AppFailure::kWorkerGone);
   owner_->OnAnswered(this);  // all of it has been written: else nothing would have been read
   return false;

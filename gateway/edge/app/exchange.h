@@ -5,7 +5,9 @@
 // that a body of any size passes in bounded memory, and who is slow slows down whoever sends to him. The
 // answer may come before the request is whole. Whoever goes, the other one is let go, too.
 //
-// Each connection serves one exchange: where the next request begins is never to be decided.
+// Each connection serves one exchange: where the next request begins is never to be decided. A request that does no
+// harm when it is made twice (RFC 9110, 9.2.2), and has no body, is made once more when its worker has gone without a
+// word.
 //
 // On the loop's thread.
 #pragma once
@@ -46,6 +48,8 @@ class Exchange : public TimerNode {
     virtual void OnFailed(Exchange* exchange, AppFailure failure) = 0;
     // Some has been, or nobody is there to be told: both connections are to be broken off.
     virtual void OnBroken(Exchange* exchange, AppFailure failure) = 0;
+    // Its worker has gone, and it waits for another one (Connect). It is not over.
+    virtual void OnUnconnected(Exchange* exchange) = 0;
     // Of kSocket: the final answer, before anything of it is passed on. True: it was no ordinary one, and has
     // been dealt with.
     virtual bool OnSocketAnswer(Exchange* exchange, const HttpResponse& answer) = 0;
@@ -71,7 +75,7 @@ class Exchange : public TimerNode {
   // Takes the worker's socket; until then the request waits here, and no more of it is read.
   void Connect(int worker_fd);
   bool is_connected() const { return worker_.fd >= 0; }
-  int64_t started_ms() const { return started_ms_; }  // SteadyMs()
+  int64_t waits_since_ms() const { return waits_since_ms_; }  // SteadyMs(), while it is not connected
 
   struct Patience {
     int64_t timeout_ms;  // that it may stand still
@@ -111,6 +115,7 @@ class Exchange : public TimerNode {
   bool OnClientReadableWithoutBody();
   bool OnWorkerReadable();
   bool OnWorkerEnd(bool in_order);
+  void Disconnect();
   bool TakeAnswer(std::string_view bytes);
   bool TakeHead(std::string_view head, std::string_view* rest);
   bool WriteClient();
@@ -137,6 +142,7 @@ class Exchange : public TimerNode {
 
   HttpBody body_;                // the request's
   std::string to_worker_;        // what it has not taken yet
+  std::string again_;            // what another worker would be sent; empty: none would
   bool worker_is_deaf_ = false;  // it takes no more
   bool client_ended_ = false;    // its half of the connection
   size_t ignored_ = 0;           // bytes of the client after its request
@@ -149,7 +155,7 @@ class Exchange : public TimerNode {
   HttpBody answer_;
   std::string to_client_;
   bool head_is_sent_ = false;  // something of the final answer may have gone out
-  const int64_t started_ms_;
+  int64_t waits_since_ms_;
   int64_t moved_ms_;  // when something was read or written last
 };
 
