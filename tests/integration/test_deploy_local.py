@@ -303,7 +303,7 @@ async def test_several_statekeepers(local):
 
 def _plan(data, *settings, statekeepers=1, store=None, host="127.0.0.1"):
     options = argparse.Namespace(set=list(settings), gateways=2, statekeepers=statekeepers, store=store, bin=BIN,
-                                 port=ports.choose(None, data), host=host)
+                                 port=ports.choose(None, data), host=host, inspect=None)
     layout = Layout(data)
     layout.create()
     return plans.make(options, layout)
