@@ -118,7 +118,10 @@ void WorkerApp::BeginLane(uint32_t lane, struct ev_loop* loop) {
   config.timeout_ms = config_.timeout_ms;
   config.call_timeout_ms = config_.call_timeout_ms;
   config.caller = config_.caller;
-  config.kill = [process = process_.get()](const std::string& why) { process->Kill(why); };
+  config.process = [process = process_.get()] { return process->ends(); };
+  config.kill = [process = process_.get()](uint32_t number, const std::string& why) {
+    process->Kill(number, why);
+  };
   config.suspect_lane = suspect_lane_;
   config.is_over = [process = process_.get()] { return process->is_stopping(); };
   seat.lane = std::make_shared<WorkerLane>(std::move(config), loop);

@@ -29,7 +29,7 @@ class SocketClass : public HubClass {
     lane_ = std::make_shared<WorkerLane>(WorkerLane::Config{.app = "app",
                                                             .lane = lane,
                                                             .listener = socket_->listener(),
-                                                            .kill = [](const std::string&) {},
+                                                            .kill = [](uint32_t, const std::string&) {},
                                                             .is_over = [] { return false; }},
                                          loop);
   }

@@ -112,6 +112,7 @@ bool WorkerLane::OnFrame(size_t stream, std::string_view frame) {
     if (!message.hello().reads_only()) {
       if (IsConnected()) return false;  // one is enough
       main_number_ = stream;
+      process_ = config_.process();
       main_ = streams_.at(stream).get();
       ping_ = 0;
       ev_timer_start(loop_, &timer_);
@@ -170,7 +171,7 @@ void WorkerLane::OnEnd(size_t stream, const std::string& why) {
     if (config_.caller != nullptr)
       config_.caller->Call(std::move(hub), "", config_.call_timeout_ms, [](const auto&) {});
   }
-  if (!over) return config_.kill("it has closed a connection");
+  if (!over) return config_.kill(process_, "it has closed a connection");
   if (const auto self = std::move(left_); self != nullptr) self->Close();
 }
 
@@ -209,7 +210,7 @@ void WorkerLane::Ping() {
   if (ping_ != 0) {
     if (config_.timeout_ms != 0 && now_ms - pinged_ms_ > config_.timeout_ms) {
       ping_ = 0;
-      config_.kill("it has not answered for worker-timeout");
+      config_.kill(process_, "it has not answered for worker-timeout");
     }
     return;
   }

@@ -40,7 +40,9 @@ class WorkerLane : public std::enable_shared_from_this<WorkerLane> {
     int64_t timeout_ms = 0;  // how long the worker may leave a ping without an answer
     int64_t call_timeout_ms = 0;
     HubCaller* caller = nullptr;
-    std::function<void(const std::string& why)> kill;  // the worker is of no use
+    // The number of the process that is the worker now, and the end of one that is of no use (WorkerProcess).
+    std::function<uint32_t()> process = [] { return 0; };
+    std::function<void(uint32_t process, const std::string& why)> kill;
     // Which lane has a suspect under way, of all that share the worker (its number + 1; 0: none has).
     std::shared_ptr<std::atomic<uint32_t>> suspect_lane = std::make_shared<std::atomic<uint32_t>>(0);
     std::function<bool()> is_over;  // no other worker follows the one that there is
@@ -119,6 +121,7 @@ class WorkerLane : public std::enable_shared_from_this<WorkerLane> {
   std::unordered_map<size_t, std::unique_ptr<FrameStream>> streams_;
   size_t last_stream_ = 0;
   size_t main_number_ = 0;
+  uint32_t process_ = 0;  // whose the main one is
   FrameStream* main_ = nullptr;
   worker::ToWorker output_;                          // of this turn, for the main stream
   size_t output_bytes_ = 0;                          // about

@@ -60,9 +60,10 @@ void WorkerProcess::Start() {
   thread_ = std::thread([this] { Run(); });
 }
 
-void WorkerProcess::Kill(const std::string& why) {
+void WorkerProcess::Kill(uint32_t number, const std::string& why) {
   const std::lock_guard lock(mutex_);
-  if (pid_ == 0 || stopping_) return;  // it ends in its own time
+  if (number != ends_ || pid_ == 0 || killed_ || stopping_) return;  // it ends in its own time
+  killed_ = true;
   SPDLOG_ERROR("the worker of {} (pid {}) is ended: {}", config_.name, pid_, why);
   kill(pid_, SIGKILL);
 }
@@ -101,13 +102,14 @@ void WorkerProcess::Run() {
       const std::lock_guard lock(mutex_);
       if (stopping_) return;
       pid = pid_ = Spawn();
+      killed_ = false;
     }
     if (pid == 0) {
       ++ends_;
     } else {
       const int status = Watch(pid);
-      ++ends_;
       const std::lock_guard lock(mutex_);
+      ++ends_;
       pid_ = 0;
       if (stopping_) return;
       SPDLOG_ERROR("the worker of {} (pid {}) {}; another one is started", config_.name, pid,
@@ -187,7 +189,7 @@ int WorkerProcess::Watch(pid_t pid) {
     }
     if (config_.max_memory != 0 && !told && ResidentBytes(pid) > config_.max_memory) {
       told = true;
-      Kill(fmt::format("it uses more than worker-memory, {} bytes", config_.max_memory));
+      Kill(ends_, fmt::format("it uses more than worker-memory, {} bytes", config_.max_memory));
     }
   }
 }

@@ -36,8 +36,9 @@ class WorkerProcess {
   WorkerProcess& operator=(const WorkerProcess&) = delete;
 
   void Start();
-  // Ends the process that runs now, for this reason; another one follows.
-  void Kill(const std::string& why);
+  // Ends the process of that number (`ends` while it runs), for this reason; another one follows. Nothing, once it is
+  // ended.
+  void Kill(uint32_t number, const std::string& why);
   // Ends it, gently at first; none follows. Does not wait.
   void Stop();
   bool is_stopping();
@@ -58,7 +59,8 @@ class WorkerProcess {
   Config config_;  // its environment: by mutex_
   std::mutex mutex_;
   std::condition_variable changed_;
-  pid_t pid_ = 0;  // 0: none runs
+  pid_t pid_ = 0;        // 0: none runs
+  bool killed_ = false;  // the one that runs
   bool stopping_ = false;
   bool destroyed_ = false;
   std::atomic<uint32_t> ends_{0};

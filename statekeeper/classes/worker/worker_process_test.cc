@@ -70,7 +70,9 @@ TEST_F(WorkerProcessTest, OneThatIsKilledIsReplaced) {
   Start("echo $$ > said; exec sleep 1000");
   const pid_t first = std::stoi(Said());
   EXPECT_FALSE(process_->has_failed());
-  process_->Kill("as asked");
+  process_->Kill(1, "of one that comes later");
+  process_->Kill(0, "as asked");
+  process_->Kill(0, "which it is already");
   const pid_t second = std::stoi(Said());
   EXPECT_NE(first, second);
   EXPECT_NE(kill(first, 0), 0);
