@@ -8,8 +8,8 @@ import {deserialize, serialize} from 'node:v8';
 const MARK = 0x10;
 const MARKED = Buffer.from([MARK]);
 
-// OPEN {reservation, home}: the client's end is there. MESSAGE {data}, CLOSE {code, reason}: see far_sockets.mjs for their
-// numbers. MOVE {home}: what comes back has to go there. LOST {home}: the client's end is no more. PING.
+// OPEN {reservation, home}: the client's end is there. MESSAGE {data}, CLOSE {code, reason}: see far_sockets.mjs for
+// their numbers. MOVE {home}: what comes back has to go there. LOST {home}: the client's end is no more. PING.
 export const Ask = {OPEN: 1, MESSAGE: 2, CLOSE: 3, MOVE: 4, LOST: 5, PING: 6};
 
 export const LARGEST = 32 * 1024 * 1024 - 64 * 1024;  // bytes of a message; a Call can have 32 MiB

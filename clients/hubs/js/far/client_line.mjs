@@ -1,8 +1,9 @@
-// The client's end of a socket at an object, which may run in any process: what is said there goes out in calls, and is kept until
-// the object has handled it.
+// The client's end of a socket at an object, which may run in any process: what is said there goes out in calls, and is
+// kept until the object has handled it.
 //
-// Each message is a call of its own with a number, and ends when its handler does; several are under way at a time. After
-// one that has failed, all that the object has not confirmed are said again, in their order: it passes over what it has.
+// Each message is a call of its own with a number, and ends when its handler does; several are under way at a time.
+// After one that has failed, all that the object has not confirmed are said again, in their order: it passes over what
+// it has.
 import {randomBytes} from 'node:crypto';
 import {setTimeout as after} from 'node:timers/promises';
 
@@ -15,7 +16,10 @@ import {callHub, enter, leave} from './homes.mjs';
 const AT_A_TIME = 16;        // calls
 const FIRST_PAUSE = 50;      // ms
 const LONGEST_PAUSE = 2000;
-const SLOW = /in time$/;     // what a call says that may still be handled
+// What calls say: that it may still be handled; that the object's process has ended meanwhile, perhaps because of it.
+const SLOW = /in time$/;
+const ENDED = /was lost before/;
+const MOST_ENDED = 3;        // times, of a message
 const FORMER = 8;            // objects that are remembered
 const RESET = 'The object has been reset.';
 
@@ -27,7 +31,7 @@ export class ClientLine {
   opened = false;
   #socket;
   #live = false;      // the object listens to this socket itself, and knows it no more when it is another one
-  #frames = [];       // {number, size, done, ...} in order; the first is not done
+  #frames = [];       // {number, size, done, ended, fields} in order; the first is not done
   #sent = 0;          // how many of them are
   #underWay = 0;
   #numbers = 0;
@@ -61,9 +65,10 @@ export class ClientLine {
   // An EventRecord, as the object is to get it.
   deliver(record) {
     if (this.#over) return;
-    const fields = record.kind === Kind.MESSAGE ? {ask: Ask.MESSAGE, data: record.data} : {ask: Ask.CLOSE, ...record.body};
-    const size = record.kind === Kind.MESSAGE ? sizeOf(record.data) : 0;
-    this.#frames.push({number: ++this.#numbers, size, done: false, fields});
+    const {kind, data, body} = record;
+    const fields = kind === Kind.MESSAGE ? {ask: Ask.MESSAGE, data} : {ask: Ask.CLOSE, ...body};
+    const size = kind === Kind.MESSAGE ? sizeOf(data) : 0;
+    this.#frames.push({number: ++this.#numbers, size, done: false, ended: 0, fields});
     runIn(undefined, () => this.#go());
   }
 
@@ -143,7 +148,8 @@ export class ClientLine {
     }
     this.#underWay--;
     if (this.#over) return;
-    if (failure && !isPassing(failure)) {
+    if (failure && ENDED.test(failure.message)) frame.ended++;
+    if (failure && (!isPassing(failure) || frame.ended >= MOST_ENDED)) {
       this.#lose(failure.message);
       return;
     }
@@ -208,4 +214,4 @@ export class ClientLine {
   }
 }
 
-function isPassing({retryable, message}) { return retryable || SLOW.test(message); }
+function isPassing({retryable, message}) { return retryable || SLOW.test(message) || ENDED.test(message); }

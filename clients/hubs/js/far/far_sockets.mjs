@@ -1,9 +1,9 @@
-// The sockets of one object whose clients are Workers or objects, wherever these run. Of those that the object may sleep with there is a row:
-// where their client hears, their tags and their attachment.
+// The sockets of one object whose clients are Workers or objects, wherever these run. Of those that the object may sleep
+// with there is a row: where their client hears, their tags and their attachment.
 //
 // Messages of a client have numbers. `base`: the first that it has not heard to be done; `since`: all from there to this
-// one are done. So an object that has just been made knows with the first call where it stands, and one that has a message
-// already does not handle it twice.
+// one are done. So an object that has just been made knows with the first call where it stands, and one that has a
+// message already does not handle it twice.
 import {deserialize, serialize} from 'node:v8';
 
 import {after, FAR} from '../objects/keys.mjs';

@@ -1,5 +1,5 @@
-// Where sockets of this process hear from objects in other processes: at an object of the host's own that lives in this
-// one (internal/socket_homes.mjs). Which name leads to one is found out by trying, and now and then whether it still does:
+// Where sockets of this process hear from objects: at an object of the host's own that lives in this process
+// (internal/socket_homes.mjs). Which name leads to one is found out by trying, and now and then whether it still does:
 // when a statekeeper gives its shard away, another home is found, and the objects are told.
 import {randomBytes} from 'node:crypto';
 import {clearInterval, setInterval} from 'node:timers';

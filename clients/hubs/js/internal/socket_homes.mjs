@@ -1,6 +1,6 @@
-// Where clients' ends of sockets are that a Worker or an object of one process has at an object of another: what the object
-// says comes here and is handed on within the process. When the process dies, this is what notices: such an object is
-// soon back, somewhere, and finds in its storage clients of whom its process knows nothing.
+// Where clients' ends of sockets are that a Worker or an object of one process has at an object: what that one says
+// comes here and is handed on within the process. When the process dies, this is what notices: such an object is soon
+// back, somewhere, and finds in its storage clients of whom its process knows nothing.
 import {Ask, farCall} from '../far/calls.mjs';
 import {callHub, lineOf} from '../far/homes.mjs';
 
@@ -23,7 +23,7 @@ export class SocketHomes {
   // `token`: of a socket whose client's end is here. False: this is another process.
   async enter(token, hubClass, hubName) {
     if (!lineOf(token)) return false;
-    if (!this.#stay) this.#state.waitUntil(new Promise((resolve) => { this.#stay = resolve; }));
+    this.#hold();
     await this.#storage.put(token, {hubClass, hubName});
     await this.#lookLater();
     return true;
@@ -52,10 +52,13 @@ export class SocketHomes {
     }
     this.#missing = missing;
     while (lost.length > 0) await Promise.all(lost.splice(0, TOLD_AT_ONCE).map((client) => this.#tell(client)));
-    if (clients.size > 0) await this.#lookLater();
-    if (missing.size < clients.size) return;
-    this.#stay?.();
-    this.#stay = null;
+    if (clients.size > 0) {
+      this.#hold();
+      await this.#lookLater();
+    } else {
+      this.#stay?.();
+      this.#stay = null;
+    }
   }
 
   // The object hears that its client is gone. It may have another home by now, and knows.
@@ -64,6 +67,12 @@ export class SocketHomes {
       await callHub(hubClass, hubName, farCall({ask: Ask.LOST, token, home: this.#state.id.name}));
       await this.#storage.delete(token);
     } catch { /* the next look */ }
+  }
+
+  // What it has seen is to be known at the next look; and when a newer version is there, it stays with the older process
+  // as long as that has clients.
+  #hold() {
+    if (!this.#stay) this.#state.waitUntil(new Promise((resolve) => { this.#stay = resolve; }));
   }
 
   async #lookLater() {

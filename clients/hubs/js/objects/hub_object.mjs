@@ -163,8 +163,8 @@ export class HubObject {
     this.deliverOwn(record);
   }
 
-  // Something is on its way to a client elsewhere: until it is there, the object is not to sleep, and the event that has said
-  // it is not done: after a crash it comes again.
+  // Something is on its way to a client elsewhere. Until it is there, the object is not to sleep, and the event that has
+  // said it is not done: after a crash it comes again.
   outgoing(promise) {
     const record = currentContext()?.record;
     if (record?.life?.hub === this && !record.done) (record.outgoing ??= []).push(promise);

@@ -1,4 +1,4 @@
-// Several statekeepers that are made up, each with a worker process of the same project; calls go to whoever has the hub.
+// Several statekeepers that are made up, each with a worker of the same project; calls go to whoever has the hub.
 import {FakeStatekeeper} from './fake_statekeeper.mjs';
 
 export class FakeCluster {
@@ -11,7 +11,9 @@ export class FakeCluster {
     const cluster = new FakeCluster();
     cluster.#place = place;
     try {
-      for (let i = 0; i < keepers; i++) cluster.keepers.push(Object.assign(await FakeStatekeeper.start(options), {cluster}));
+      for (let i = 0; i < keepers; i++) {
+        cluster.keepers.push(Object.assign(await FakeStatekeeper.start(options), {cluster}));
+      }
     } catch (error) {
       await cluster.stop();
       throw error;
@@ -22,7 +24,8 @@ export class FakeCluster {
   async stop() { await Promise.all(this.keepers.map((keeper) => keeper.stop())); }
 
   ownerOf(hubClass, hubName) {
-    return this.#owners.get(`${hubClass}/${hubName}`) ?? this.keepers[this.#place(hubClass, hubName) % this.keepers.length];
+    const owner = this.#owners.get(`${hubClass}/${hubName}`);
+    return owner ?? this.keepers[this.#place(hubClass, hubName) % this.keepers.length];
   }
 
   move(hub, number) {

@@ -258,7 +258,7 @@ export class FakeStatekeeper {
         const hub = (this.cluster?.ownerOf(hubClass, hubName) ?? this).hub(hubClass, hubName);
         hub.request(payload).then(
           (answer) => this.answerCall(lane, {number, payload: answer}),
-          (error) => this.answerCall(lane, {number, failure: error.message, retryable: true}));
+          ({message, retryable = true}) => this.answerCall(lane, {number, failure: message, retryable}));
       },
       pong: (number) => { this.#pongs = number; },
       log: (log) => { this.logs.push({level: 0, hub: '', connection: '', text: '', ...log}); },

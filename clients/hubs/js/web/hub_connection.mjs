@@ -22,7 +22,7 @@ export class HubConnection {
   attachment = null;  // bytes
   readyState = 1;
   #key = '';          // empty: no client has it yet
-  #peer = null;       // the client, where it is a Worker or an object: an ObjectPeer, or a ReservedSocket of this process
+  #peer = null;       // the client, where it is a Worker or an object: ObjectPeer, or ReservedSocket here
   #line = Promise.resolve();  // what it is sent, in order
   #heard = Promise.resolve();  // ... and when the last of it is there
   #outbox = [];       // until then

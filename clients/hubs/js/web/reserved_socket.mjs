@@ -1,6 +1,6 @@
 // The client's end of a socket that another object has accepted. It can be passed on, in an answer: then a client gets
-// it. Or accept() makes whoever asked for it the client: what is said then goes in calls, wherever the object is, which may
-// sleep. It goes there straight where the object is one of this process and does not sleep, as it listens itself.
+// it. Or accept() makes whoever asked for it the client. What is said then goes in calls, wherever the object is, which
+// may sleep. It goes straight to an object of this process that does not sleep, as it listens itself.
 import {Close, sizeOf, TOO_MUCH} from '../far/calls.mjs';
 import {ClientLine} from '../far/client_line.mjs';
 import {areThereHomes} from '../far/homes.mjs';
@@ -33,7 +33,7 @@ export class ReservedSocket {
     const connection = near ? target?.reservations.redeem(this.reservation) : null;
     if (near && !connection) {
       throw new TypeError('This WebSocket can be passed on in a Response, but not talked to from here: its object runs ' +
-                          'in another process, and the project was built before that could be.');
+                          'elsewhere, and the project was built before that was possible.');
     }
     this.#context = currentContext() ?? null;
     this.#life?.hub.hold();

@@ -40,8 +40,8 @@ export class Room extends DurableObject {
   }
 
   async webSocketClose(socket, code, reason) {
-    socket.close(code, reason);
     await this.ctx.storage.put("closed", `${code} ${reason}`);
+    if (code !== 1006) socket.close(code, reason);
   }
 
   async closed() {
