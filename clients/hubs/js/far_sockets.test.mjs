@@ -1,6 +1,7 @@
 // Sockets whose two ends are in different processes: a Worker or an object talks to an object elsewhere.
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import {deserialize} from 'node:v8';
 
 import {FakeCluster} from './testing/fake_cluster.mjs';
 import {HOMES} from './internal/classes.mjs';
@@ -209,12 +210,13 @@ test('a far socket with listeners', async (context) => {
 });
 
 test('a hibernatable far socket goes on when the object\'s process dies', async (context) => {
-  const {ask, heard, far} = await cluster(context);
+  const {ask, heard, far, room} = await cluster(context);
   await ask('/talk');
   await heard(1);
   await far.killWorker();
   await ask('/send/0?data=count');
   assert.equal((await heard(2))[1], '[1,0,1,1]');
+  await eventually(() => !room().busy);  // else it would be handled again
   process.kill(far.pid, 'SIGSTOP');
   await ask('/send/0?data=one&data=two');
   await far.killWorker();
@@ -250,6 +252,22 @@ test('a home that moves is replaced by another one', async (context) => {
   await ask('/send/0?data=y');
   assert.equal((await heard(3))[2], 'echo y');
   assert.equal(await ask('/closes'), null);
+});
+
+test('a home that has gone elsewhere tells of the end of its former process', async (context) => {
+  const {cluster: all, ask, heard, near, room} = await cluster(context, {
+    place: (hubClass) => hubClass === 'Room' ? 1 : 0,
+  });
+  await ask('/talk');
+  await heard(1);
+  const [home] = near.hubs(HOMES);
+  const moved = all.move(home, 1);
+  await near.terminateWorker();
+  await moved.alarm();
+  await moved.alarm();
+  assert.deepEqual([...moved.rows.keys()].filter((key) => key.startsWith('k:')), []);
+  await eventually(() => room().rows.has('k:closed'));
+  assert.deepEqual(deserialize(room().rows.get('k:closed')), [1006, '', false]);
 });
 
 test('what nobody takes is bounded', async (context) => {

@@ -11,7 +11,7 @@ import {runIn} from '../objects/context.mjs';
 import {explain} from '../objects/errors.mjs';
 import {Kind} from '../wire/event_record.mjs';
 import {Ask, Close, farCall, LARGEST, MOST_WAITING, PATIENCE, readFarAnswer, sizeOf} from './calls.mjs';
-import {callHub, enter, leave} from './homes.mjs';
+import {callHub, enter, join, leave} from './homes.mjs';
 
 const AT_A_TIME = 16;        // calls
 const FIRST_PAUSE = 50;      // ms
@@ -52,7 +52,10 @@ export class ClientLine {
   }
 
   // Whoever runs here now, this belongs to the process: a Worker's calls of an object come in their order.
-  start() { runIn(undefined, () => this.#open()); }
+  start() {
+    join(this);
+    runIn(undefined, () => this.#open());
+  }
 
   // Whether so many bytes more may wait; they are counted.
   admit(size) {
@@ -112,6 +115,10 @@ export class ClientLine {
   async #open() {
     try {
       this.home = await enter(this);
+      if (this.#over) {
+        leave(this);
+        return;
+      }
       const {gone, live} = await this.#persist({ask: Ask.OPEN, reservation: this.#socket.reservation, home: this.home});
       if (gone) {
         this.#lose(RESET);

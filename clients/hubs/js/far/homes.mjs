@@ -40,15 +40,18 @@ export function homeAt(which) { return namespace.getByName(which); }
 
 export function lineOf(token) { return lines.get(token); }
 
+// Until leave().
+export function join(line) {
+  lines.set(line.token, line);
+  if (looking) return;
+  looking = runIn(undefined, () => setInterval(look, LOOK_EVERY));
+  looking.unref();
+}
+
 // Resolves with the name of a home that knows of this line and is here.
 export async function enter(line) {
-  lines.set(line.token, line);
-  if (!looking) {
-    looking = runIn(undefined, () => setInterval(look, LOOK_EVERY));
-    looking.unref();
-  }
   const until = Date.now() + PATIENCE;
-  for (let tried = 0; tried < MOST_TRIED && Date.now() < until; tried++) {
+  for (let tried = 0; tried < MOST_TRIED && Date.now() < until && lines.has(line.token); tried++) {
     const candidate = name || randomBytes(9).toString('base64url');
     try {
       if (await homeAt(candidate).enter(line.token, line.hubClass, line.hubName)) {
@@ -94,7 +97,8 @@ async function lookAtHomes() {
       continue;
     }
     if (name === home) name = '';
-    await Promise.all(there.map((line) => move(line, home)));
+    // Where none is found, as when a newer version is there and this process is about to end, one search is enough.
+    for (const line of there) if (!await move(line, home)) break;
   }
 }
 
@@ -102,5 +106,8 @@ async function move(line, from) {
   try {
     await line.moveTo(await enter(line));
     await homeAt(from).leave(line.token);
-  } catch { /* the next look */ }
+    return true;
+  } catch {
+    return false;  // the next look
+  }
 }

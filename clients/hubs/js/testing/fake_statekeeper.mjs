@@ -80,9 +80,12 @@ export class FakeStatekeeper {
     this.#child.kill('SIGKILL');
     await this.#child.exited;
     await this.until(() => this.#links.every((link) => link === null));
-    for (const hub of this.#hubs.values()) this.#forget(hub);
     await this.startWorker();
-    for (const hub of this.#hubs.values()) hub.replay();
+    // What has come meanwhile has reached nobody, either.
+    for (const hub of this.#hubs.values()) {
+      this.#forget(hub);
+      hub.replay();
+    }
   }
 
   async terminateWorker() {

@@ -1,5 +1,5 @@
-"""Sockets of objects whose clients are other objects and the Worker, each of many pairs where it happens to run: text and
-binary in order, hibernation with tags and attachments, broadcasts, closes of both sides."""
+"""Sockets of objects whose clients are other objects and the Worker, each of many pairs where it happens to run: text
+and binary in order, hibernation with tags and attachments, broadcasts, closes of both sides."""
 
 ROOMS = ("red", "green", "blue", "amber", "black")
 
