@@ -28,7 +28,7 @@ HOST = next((path for path in (os.path.join(_REPOSITORY, "clients", "hubs", "js"
              if os.path.isdir(path)), None)
 MANIFEST = "workers.json"
 CURRENT = "current"
-_INTERNAL_CLASSES = ("dormouse.crons", "dormouse.sockets")  # of the host's own: clients/hubs/js/internal
+_INTERNAL_CLASSES = ("dormouse.crons", "dormouse.sockets", "dormouse.homes")  # of the host's own: clients/hubs/js/internal
 _KEPT = 5
 _MAX_MESSAGE = 1 << 20  # bytes of a WebSocket message, as Workers have it
 _LIMIT = 120            # seconds for a step: longer, and it hangs

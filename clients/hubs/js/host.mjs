@@ -6,7 +6,8 @@ import * as modules from 'node:module';
 import path from 'node:path';
 import {pathToFileURL} from 'node:url';
 
-import {CRONS, SOCKETS} from './internal/classes.mjs';
+import {useHomes} from './far/homes.mjs';
+import {CRONS, HOMES, SOCKETS} from './internal/classes.mjs';
 import {SocketKeeper} from './internal/kept_sockets.mjs';
 import {DurableObjectNamespace} from './namespaces/namespace.mjs';
 import {setCompatibility} from './namespaces/remote_errors.mjs';
@@ -67,6 +68,7 @@ async function main() {
   const report = (context, error) => host.report(context, error);
   const internal = (name) => host.classes.has(name) ?
     new DurableObjectNamespace(name, (...args) => host.call(...args)) : null;
+  useHomes(internal(HOMES), (...args) => host.call(...args));
   const keeper = internal(SOCKETS) && new SocketKeeper(internal(SOCKETS));
   const server = process.env.DORMOUSE_WORKER_HTTP ?
     await serve(process.env.DORMOUSE_WORKER_HTTP, {handle, keeper, report, replaced: closeInspector}) : null;

@@ -2,8 +2,10 @@
 // manifest has them; one that was built before they were does without.
 import {CronClaims} from './cron_claims.mjs';
 import {KeptSockets} from './kept_sockets.mjs';
+import {SocketHomes} from './socket_homes.mjs';
 
 export const CRONS = 'dormouse.crons';
 export const SOCKETS = 'dormouse.sockets';
+export const HOMES = 'dormouse.homes';
 
-export const INTERNAL_CLASSES = new Map([[CRONS, CronClaims], [SOCKETS, KeptSockets]]);
+export const INTERNAL_CLASSES = new Map([[CRONS, CronClaims], [SOCKETS, KeptSockets], [HOMES, SocketHomes]]);

@@ -81,7 +81,7 @@ export function readReply(answer, send) {
   const {status, statusText, headers, encodeBody, body, token, socket} = reply.response;
   if (token) return new Response(fetched(body, token, send), {status, statusText, headers, encodeBody});
   if (!socket) return new Response(body ?? null, {status, statusText, headers, encodeBody});
-  const reserved = new ReservedSocket(socket.hubClass, socket.hubName, socket.reservation);
+  const reserved = new ReservedSocket(socket);
   const webSocket = WebSocket.over(reserved);
   reserved.webSocket = webSocket;
   return new Response(null, {status, headers, webSocket});

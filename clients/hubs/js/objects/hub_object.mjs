@@ -1,6 +1,8 @@
 // One awake hub, as the statekeeper knows it: rows, sockets, events that wait, and what is to be said in its next turn.
 // Its code runs in a Life; when that breaks, the next event begins another one in the same object.
-import {Kind} from '../wire/event_record.mjs';
+import {isFarCall} from '../far/calls.mjs';
+import {FarSockets} from '../far/far_sockets.mjs';
+import {EventRecord, Kind} from '../wire/event_record.mjs';
 import {Effect} from '../wire/from_worker.mjs';
 import {BodyStreams, isStreamCall} from '../namespaces/body_streams.mjs';
 import {HubConnection, isOrphaned} from '../web/hub_connection.mjs';
@@ -28,6 +30,7 @@ export class HubObject {
   rows;
   sockets = new Map();    // HubConnection by its connection
   accepted = new Set();   // those of them that no client has yet
+  far;                    // of sockets, those whose clients are Workers or objects, anywhere
   reservations;
   bodies;
   alarmMs;                // 0: none
@@ -62,6 +65,7 @@ export class HubObject {
     this.rows = new Rows(wake.rows, wake.complete);
     this.reservations = new Reservations(this);
     this.bodies = new BodyStreams(this);
+    this.far = new FarSockets(this);
     this.life = new Life(this);
     for (const socket of wake.sockets) {
       if (isOrphaned(socket)) this.effectOf(0, Effect.CLOSE, socket.connection, RESTARTED, '');
@@ -86,10 +90,10 @@ export class HubObject {
     if (name !== undefined && this.rows.get(NAME) === null) this.write(Effect.PUT, NAME, Buffer.from(name, 'utf8'));
   }
 
-  get notesKnown() { return NOTES.every((key) => this.rows.get(key) !== undefined); }
+  get notesKnown() { return this.far.known && NOTES.every((key) => this.rows.get(key) !== undefined); }
 
   async learnNotes() {
-    await this.readRows(NOTES);
+    await Promise.all([this.readRows(NOTES), this.far.known || this.far.learn()]);
     this.#readNotes();
   }
 
@@ -123,10 +127,18 @@ export class HubObject {
       this.endEvent(record, '');
       return;
     }
+    if (record.kind === Kind.REQUEST && isFarCall(record.body)) {
+      this.far.take(record);
+      return;
+    }
     if (record.kind === Kind.REQUEST && isStreamCall(record.body)) {
       this.#handleStreamCall(record);
       return;
     }
+    this.enqueue(record);
+  }
+
+  enqueue(record) {
     this.waiting.push(record);
     this.life.gate.arrived();
   }
@@ -140,8 +152,24 @@ export class HubObject {
   // One that only this process knows of; it has no number.
   deliverOwn(record) {
     this.hold();
-    this.waiting.push(record);
-    this.life.gate.arrived();
+    this.enqueue(record);
+  }
+
+  deliverClose(connection, code, reason) {
+    const record = new EventRecord();
+    record.kind = Kind.CLOSE;
+    record.connection = connection;
+    record.body = {code, reason};
+    this.deliverOwn(record);
+  }
+
+  // Something is on its way to a client elsewhere. Until it is there, the object is not to sleep, and the event that has
+  // said it is not done: after a crash it comes again.
+  outgoing(promise) {
+    const record = currentContext()?.record;
+    if (record?.life?.hub === this && !record.done) (record.outgoing ??= []).push(promise);
+    this.hold();
+    promise.finally(() => this.release());
   }
 
   get hasWaiting() { return this.#begun < this.waiting.length; }
@@ -199,6 +227,13 @@ export class HubObject {
     }
     if (this.#transaction) this.#transaction.push(kind, first, second, undefined);
     else this.effect(kind, first, second, undefined);
+  }
+
+  // Of the host itself: in no transaction, and in no cache.
+  writeNote(kind, key, value) {
+    this.#unconfirmed = true;
+    this.#asked = null;
+    this.effect(kind, key, value);
   }
 
   // For code that is about to use it.

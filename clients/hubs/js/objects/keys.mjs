@@ -4,6 +4,7 @@ export const MAX_KEY = 1018;  // bytes; a row's key has up to six more, and 1,02
 
 export const VALUE = 'k:';
 export const CHUNK = 'c:';  // of values that do not fit into a row
+export const FAR = 'a:';    // of a socket whose client is an object or a Worker; before all others: a wake has them
 export const NOTE = 'm:';   // of the host
 export const PAGES = 's';   // how many pages of SQLite there are
 export const PAGE = 's:';

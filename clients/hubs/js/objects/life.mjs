@@ -53,11 +53,20 @@ export class Life {
   finish(record) {
     if (record.done) return;
     this.#running.delete(record);
+    record.done = true;
+    if (record.outgoing) Promise.allSettled(record.outgoing).then(() => this.#sayDone(record));
+    else this.#sayDone(record);
+  }
+
+  #sayDone(record) {
     const {hub} = this;
     let failure = '';
     if (record.kind === Kind.REQUEST) {
       if (record.error) hub.host.report(record, record.error.thrown);
       hub.effectOf(record.number, Effect.REPLY, record.error ? errorReply(record.error.thrown, hub) : record.result);
+    } else if (record.handled) {
+      if (record.error) hub.host.report(record, record.error.thrown);
+      hub.effectOf(record.number, Effect.REPLY, record.handled());
     } else if (record.error) {
       failure = explain(record.error.thrown);
       if (record.kind === Kind.OPEN) {  // the client may get to see the failure
@@ -66,7 +75,6 @@ export class Life {
       }
     }
     if (record.alarmMs >= 0) hub.effectOf(record.number, Effect.ALARM, record.alarmMs);
-    record.done = true;
     hub.endEvent(record, failure);
   }
 

@@ -33,6 +33,9 @@ export class Reservations {
     return carried.length > LARGEST_CARRIED ? number : `${number}.${carried.toString('base64url')}`;
   }
 
+  // Whether it is of a connection that keeps its object awake anyway.
+  isLive(reservation) { return this.#pending.get(reservation)?.connection.live === true; }
+
   // Undefined: it is not known, and does not carry enough.
   redeem(reservation) {
     const [number, carried] = reservation.split('.');

@@ -65,7 +65,8 @@ export class FakeHub {
   request(payload) {
     return new Promise((resolve, reject) => {
       this.#happen({request: {payload}}, {
-        replied: resolve, failed: (failure) => reject(new Error(failure)), abandoned: () => reject(new Error('reset')),
+        replied: resolve, failed: (failure) => reject(new Error(failure)), abandoned: () => reject(
+            Object.assign(new Error('The hub\'s object was lost before it had answered'), {retryable: false})),
       });
     });
   }

@@ -23,6 +23,7 @@ export class FakeStatekeeper {
   reads = 0;
   largestWake = Infinity;  // rows that come with a wake
   largestRead = Infinity;  // rows of one answer
+  cluster = null;          // which knows where hubs are
   #directory = fs.mkdtempSync(path.join(os.tmpdir(), 'dormouse-js-'));
   #lanes;
   #servers = [];
@@ -79,9 +80,12 @@ export class FakeStatekeeper {
     this.#child.kill('SIGKILL');
     await this.#child.exited;
     await this.until(() => this.#links.every((link) => link === null));
-    for (const hub of this.#hubs.values()) this.#forget(hub);
     await this.startWorker();
-    for (const hub of this.#hubs.values()) hub.replay();
+    // What has come meanwhile has reached nobody, either.
+    for (const hub of this.#hubs.values()) {
+      this.#forget(hub);
+      hub.replay();
+    }
   }
 
   async terminateWorker() {
@@ -102,6 +106,13 @@ export class FakeStatekeeper {
     const key = `${hubClass}/${hubName}`;
     if (!this.#hubs.has(key)) this.#hubs.set(key, new FakeHub(this, hubClass, hubName, this.#hubs.size % this.#lanes));
     return this.#hubs.get(key);
+  }
+
+  // It is somebody else's from now on: what is durable of it.
+  give(hub) {
+    this.drop(hub);
+    this.#hubs.delete(`${hub.hubClass}/${hub.hubName}`);
+    return hub.rows;
   }
 
   allHubs() { return [...this.#hubs.values()]; }
@@ -247,10 +258,10 @@ export class FakeStatekeeper {
         if (rows) reply((writer) => writeReadAnswer(writer, {object: read.object, number: read.number, ...rows}));
       },
       call: ({number, hubClass, hubName, payload}) => {
-        const hub = this.hub(hubClass, hubName);
+        const hub = (this.cluster?.ownerOf(hubClass, hubName) ?? this).hub(hubClass, hubName);
         hub.request(payload).then(
           (answer) => this.answerCall(lane, {number, payload: answer}),
-          (error) => this.answerCall(lane, {number, failure: error.message, retryable: true}));
+          ({message, retryable = true}) => this.answerCall(lane, {number, failure: message, retryable}));
       },
       pong: (number) => { this.#pongs = number; },
       log: (log) => { this.logs.push({level: 0, hub: '', connection: '', text: '', ...log}); },

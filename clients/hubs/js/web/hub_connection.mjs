@@ -1,12 +1,13 @@
 // What stands behind a WebSocket that a hub has accepted: the connection of a client, or, before the client has it,
 // what is to be done then.
-import {EventRecord, Kind} from '../wire/event_record.mjs';
+import {Close, TOO_MUCH} from '../far/calls.mjs';
 import {Effect} from '../wire/from_worker.mjs';
 import {dataOf} from './message_data.mjs';
 import {WebSocket} from './web_socket.mjs';
 
 // The tag of sockets that the object listens to itself: nobody listens any more in the next object.
 export const LIVE_TAG = '\x02live';
+const NO_STATUS = 1005;
 const LOST = 1006;
 const FAILED = 1011;
 let locals = 0;  // connections from this process
@@ -21,8 +22,9 @@ export class HubConnection {
   attachment = null;  // bytes
   readyState = 1;
   #key = '';          // empty: no client has it yet
-  #peer = null;       // the client, where it is an object of this process
+  #peer = null;       // the client, where it is a Worker or an object: ObjectPeer, or ReservedSocket here
   #line = Promise.resolve();  // what it is sent, in order
+  #heard = Promise.resolve();  // ... and when the last of it is there
   #outbox = [];       // until then
   #closing = null;    // until then: [code, reason]
 
@@ -85,6 +87,35 @@ export class HubConnection {
     return this.#key;
   }
 
+  // The client is somebody anywhere, or will be.
+  standFar(peer, key) {
+    const {hub} = this;
+    this.webSocket ??= WebSocket.over(this);
+    this.#key = key;
+    this.#peer = peer;
+    hub.accepted.delete(this);
+    hub.sockets.set(key, this);
+    if (this.live) hub.hold();
+  }
+
+  // ... and is.
+  openFar() {
+    for (const data of this.#outbox) {
+      this.#peer.admit(data);
+      this.#tell(() => this.#peer.take(data));
+    }
+    this.#outbox = [];
+    if (this.#closing) this.#close(...this.#closing);
+  }
+
+  get peer() { return this.#peer; }
+
+  // Without the object's code. Resolves when it is there.
+  answerWith(reply) {
+    this.#tell(() => this.#peer.take(reply));
+    return this.#heard;
+  }
+
   tellAutoResponse() {
     if (!this.#key || this.live || this.#peer) return;
     const {request = '', reply = ''} = this.hub.autoResponse ?? {};
@@ -98,9 +129,14 @@ export class HubConnection {
       throw new TypeError("Can't call WebSocket send() after close().");
     }
     const taken = dataOf(data);
-    if (this.#peer) this.#tell(() => this.#peer.take(taken));
-    else if (this.#key) this.hub.effect(Effect.SEND, this.#key, taken);
-    else this.#outbox.push(taken);
+    if (this.#peer) {
+      if (this.#peer.admit?.(taken) === false) this.close(Close.TOO_MUCH, TOO_MUCH);
+      else this.#tell(() => this.#peer.take(taken));
+    } else if (this.#key) {
+      this.hub.effect(Effect.SEND, this.#key, taken);
+    } else {
+      this.#outbox.push(taken);
+    }
   }
 
   close(code, reason) {
@@ -121,7 +157,9 @@ export class HubConnection {
 
   setAttachment(bytes) {
     this.attachment = bytes;
-    if (this.#key && !this.#peer && this.readyState === 1) this.hub.effect(Effect.ATTACHMENT, this.#key, bytes);
+    if (!this.#key || this.readyState !== 1) return;
+    if (this.#peer?.isFar) this.hub.far.keep(this);
+    else if (!this.#peer) this.hub.effect(Effect.ATTACHMENT, this.#key, bytes);
   }
 
   // Its close is being handled.
@@ -131,13 +169,18 @@ export class HubConnection {
   gone() {
     this.readyState = 3;
     if (!this.hub.sockets.delete(this.#key)) return;
-    if (this.live || this.#peer) this.hub.release();
+    if (this.live || (this.#peer && !this.#peer.isFar)) this.hub.release();
     if (this.#peer && !this.#closedHere) this.#tell(() => this.#peer.takeClose(NO_STATUS, ''));
+    if (this.#peer?.isFar) this.hub.far.forget(this, this.#heard);
   }
 
   // Whoever listened has failed, or leaves.
   giveUp(code = FAILED) {
     if (this.readyState === 1 && !this.#peer) this.hub.effectOf(0, Effect.CLOSE, this.#key, code, '');
+    if (this.readyState === 1 && this.#peer?.isFar) {
+      this.#closedHere = true;
+      this.#tell(() => this.#peer.takeClose(code, ''));
+    }
     this.gone();
   }
 
@@ -148,25 +191,27 @@ export class HubConnection {
   }
 
   // The object has gone.
-  dropped() { this.#peer?.takeClose(LOST, 'The object has been reset.'); }
+  dropped() {
+    if (this.live || !this.#peer?.isFar) this.#peer?.takeClose(LOST, 'The object has been reset.');
+  }
 
   #answers = false;     // an automatic response is set where the socket is
   #closedHere = false;
 
-  // A client in this process gets it when what was written before is durable.
+  // A client that is no gateway's gets it when what was written before is durable.
   #tell(say) {
     const durable = this.hub.durable();
-    this.#line = this.#line.then(() => durable).then(say, () => {});
+    let saying;
+    this.#line = this.#line.then(() => durable).then(() => { saying = say(); }, () => {});
+    if (!this.#peer.isFar) return;
+    this.#heard = this.#line.then(() => saying);
+    this.hub.outgoing(this.#heard);
   }
 
   #close(code, reason) {
     if (this.#peer) this.#tell(() => this.#peer.takeClose(code, reason));
     else this.hub.effect(Effect.CLOSE, this.#key, code, reason);
     // Objects hear of the end that they have made; the statekeeper takes it for granted.
-    const record = new EventRecord();
-    record.kind = Kind.CLOSE;
-    record.connection = this.#key;
-    record.body = {code, reason};
-    this.hub.deliverOwn(record);
+    this.hub.deliverClose(this.#key, code, reason);
   }
 }

@@ -1,7 +1,11 @@
 // The client's end of a socket that another object has accepted. It can be passed on, in an answer: then a client gets
-// it. Or accept() makes whoever asked for it the client: where the object is one of the same process.
+// it. Or accept() makes whoever asked for it the client. What is said then goes in calls, wherever the object is, which
+// may sleep. It goes straight to an object of this process that does not sleep, as it listens itself.
+import {Close, sizeOf, TOO_MUCH} from '../far/calls.mjs';
+import {ClientLine} from '../far/client_line.mjs';
+import {areThereHomes} from '../far/homes.mjs';
 import {findAwake} from '../objects/awake_objects.mjs';
-import {currentContext} from '../objects/context.mjs';
+import {currentContext, runIn} from '../objects/context.mjs';
 import {EventRecord, Kind} from '../wire/event_record.mjs';
 import {dataOf, received} from './message_data.mjs';
 
@@ -11,36 +15,46 @@ export class ReservedSocket {
   webSocket = null;
   readyState = 1;
   attachment = null;
-  #target = null;   // the object
-  #key = '';        // of this connection, there
-  #context = null;  // of whoever has called accept()
+  #link = null;      // to the object
+  #closedAs = null;  // [code, reason], where that is not the object's to say
+  #context = null;   // of whoever has called accept()
   #line = Promise.resolve();  // what is sent, in order
 
-  constructor(hubClass, hubName, reservation) {
+  constructor({hubClass, hubName, reservation}) {
     this.hubClass = hubClass;
     this.hubName = hubName;
     this.reservation = reservation;
   }
 
   accept() {
-    if (this.#target) return;
+    if (this.#link) return;
     const target = findAwake(this.hubClass, this.hubName);
-    const connection = target?.reservations.redeem(this.reservation);
-    if (!connection) {
+    const near = !areThereHomes() || target?.reservations.isLive(this.reservation);
+    const connection = near ? target?.reservations.redeem(this.reservation) : null;
+    if (near && !connection) {
       throw new TypeError('This WebSocket can be passed on in a Response, but not talked to from here: its object runs ' +
-                          'in another process.');
+                          'elsewhere, and the project was built before that was possible.');
     }
-    this.#target = target;
     this.#context = currentContext() ?? null;
     this.#life?.hub.hold();
-    this.#life?.signal.addEventListener('abort', () => this.#deliver(closeOf(1001, '')), {once: true});
-    this.#key = connection.openTo(this);
+    this.#life?.signal.addEventListener('abort', () => this.#link.deliver(closeOf(1001, '')), {once: true});
+    if (connection) {
+      this.#link = new NearLink(target, connection.openTo(this));
+    } else {
+      this.#link = new ClientLine(this);
+      this.#link.start();
+    }
   }
 
   send(data) {
     this.#need();
     if (this.readyState !== 1) throw new TypeError("Can't call WebSocket send() after close().");
     const taken = received(dataOf(data));
+    if (!this.#link.admit(sizeOf(taken))) {
+      this.#closedAs = [Close.TOO_MUCH, TOO_MUCH];
+      this.close(...this.#closedAs);
+      return;
+    }
     const record = new EventRecord();
     record.kind = Kind.MESSAGE;
     record.data = taken;
@@ -62,29 +76,46 @@ export class ReservedSocket {
   takeClose(code, reason) {
     if (this.readyState === 3) return;
     this.readyState = 3;
+    this.#link.end();
     this.#life?.hub.release();
-    this.#inside(() => this.webSocket.receiveClose(code, reason, code !== LOST));
+    const [said, why] = this.#closedAs ?? [code, reason];
+    this.#inside(() => this.webSocket.receiveClose(said, why, said !== LOST));
   }
 
   get #life() { return this.#context?.life ?? null; }
 
-  #need() { if (!this.#target) throw new TypeError('You must call accept() on this WebSocket first.'); }
+  #need() { if (!this.#link) throw new TypeError('You must call accept() on this WebSocket first.'); }
 
   // What this object has written before is to be durable first.
   #say(record) {
     const durable = this.#life?.hub.durable();
-    this.#line = this.#line.then(() => durable).then(() => this.#deliver(record), () => {});
-  }
-
-  #deliver(record) {
-    record.connection = this.#key;
-    if (!this.#target.dropped) this.#target.deliverOwn(record);
+    this.#line = this.#line.then(() => durable).then(() => this.#link.deliver(record), () => {});
   }
 
   async #inside(call) {
     await this.#context?.gate?.standing.enter();
-    if (!this.#life?.over) call();
+    if (!this.#life?.over) runIn(this.#context ?? undefined, call);
   }
+}
+
+// To an object of this process.
+class NearLink {
+  #target;
+  #key;  // of the connection, there
+
+  constructor(target, key) {
+    this.#target = target;
+    this.#key = key;
+  }
+
+  admit() { return true; }
+
+  deliver(record) {
+    record.connection = this.#key;
+    if (!this.#target.dropped) this.#target.deliverOwn(record);
+  }
+
+  end() {}
 }
 
 function closeOf(code, reason) {

@@ -21,6 +21,8 @@ export class EventRecord {
   givenUp = false;  // its handler took too long; what it waits for does not come
   result = undefined;
   error = null;     // boxed, as anything can be thrown
+  outgoing = null;  // promises of what it has said to clients elsewhere; it is not done before
+  handled = null;   // of a message of such a client: called when it is done, for the answer
   alarmMs = -1;     // of an alarm event: what it wants set, which goes with its last turn
 
   get record() { return this; }

@@ -64,8 +64,13 @@ async def script(player):
         await player.get("/object/end")
         player.note(f"< {await response.content.read()}")
 
+    async def begun():
+        return (await player.fetch("/object/begun")).json()
+
     async def body():
         yield b"first "
+        # Two requests may come to an object by different processes, in any order.
+        await player.until(begun, "the body has begun")
         await player.fetch("/object/note?it=meanwhile")
         yield b"second"
     answer = await player.fetch("/object/slow-body", "POST", data=body())

@@ -47,6 +47,8 @@ export class Bucket extends DurableObject {
       case "/object/note":
         this.log.push(`note ${url.searchParams.get("it")}`);
         return new Response("noted");
+      case "/object/begun":
+        return Response.json(this.log.length > 0);
       case "/object/slow-body":
         // The handler runs before the body is there, and others come in while it waits for the rest.
         this.log.push("waits for the body");
