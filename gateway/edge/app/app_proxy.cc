@@ -1,5 +1,6 @@
 #include "gateway/edge/app/app_proxy.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "common/clock.h"
@@ -71,29 +72,18 @@ std::optional<HttpReply> AppProxy::PassOn(Exchange::Kind kind, const HttpRequest
   return std::nullopt;
 }
 
-bool AppProxy::Connect(Exchange* exchange) {
-  if (exchange->is_connected()) return true;
-  if (const int worker = addresses_.Connect(); worker >= 0) {
-    exchange->Connect(worker);
-    return true;
+void AppProxy::OnTimer(Exchange* exchange) {
+  if (!exchange->is_connected()) {
+    if (const int worker = addresses_.Connect(); worker >= 0) exchange->Connect(worker);
   }
   const int64_t now_ms = SteadyMs();
-  const bool stops = deadline_ms_ != 0 && now_ms >= deadline_ms_;
-  if (!stops && now_ms < exchange->waits_since_ms() + config_.connect_ms) {
-    timers_.Schedule(exchange, now_ms + kTickMs);
-  } else {
-    OnFailed(exchange, stops ? AppFailure::kGatewayStops : AppFailure::kNoWorker);
-  }
-  return false;
-}
-
-void AppProxy::OnTimer(Exchange* exchange) {
-  if (!Connect(exchange)) return;
   const int64_t next_ms = exchange->CheckTime({.timeout_ms = config_.timeout_ms,
                                                .half_closed_ms = config_.half_closed_ms,
+                                               .connect_ms = config_.connect_ms,
                                                .deadline_ms = deadline_ms_},
-                                              SteadyMs());
-  if (next_ms != 0) timers_.Schedule(exchange, next_ms);
+                                              now_ms);
+  if (next_ms == 0) return;
+  timers_.Schedule(exchange, exchange->is_connected() ? next_ms : std::min(next_ms, now_ms + kTickMs));
 }
 
 void AppProxy::EndBy(int64_t deadline_ms) {

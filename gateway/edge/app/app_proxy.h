@@ -64,8 +64,6 @@ class AppProxy : private Exchange::Owner {
 
  private:
   void OnTimer(Exchange* exchange);
-  // False: the request waits for a worker, or has just been told that it waited in vain.
-  bool Connect(Exchange* exchange);
   void Remove(Exchange* exchange);
 
   // Exchange::Owner

@@ -47,8 +47,7 @@ Exchange::Exchange(struct ev_loop* loop, Owner* owner, Kind kind, const HttpRequ
       minor_version_(request.minor_version),
       body_(HttpBody::Of(request)),
       to_worker_(std::move(head)),
-      waits_since_ms_(SteadyMs()),
-      moved_ms_(waits_since_ms_) {
+      moved_ms_(SteadyMs()) {
   if ((is_head_ || request.method == "GET") && body_.done()) again_ = to_worker_;
   ev_io_init(
       &client_,
@@ -160,7 +159,7 @@ void Exchange::Disconnect() {
   ev_io_set(&worker_, -1, EV_READ);
   to_worker_ = std::exchange(again_, {});
   worker_is_deaf_ = false;
-  waits_since_ms_ = SteadyMs();
+  moved_ms_ = SteadyMs();
   UpdateWatchers();
 }
 
@@ -244,7 +243,10 @@ bool Exchange::Fail(AppFailure failure) {
 
 int64_t Exchange::CheckTime(const Patience& patience, int64_t now_ms) {
   const int64_t half_closed_ms = std::min(patience.timeout_ms, patience.half_closed_ms);
-  const int64_t still_until_ms = moved_ms_ + (client_ended_ ? half_closed_ms : patience.timeout_ms);
+  const int64_t still_ms = !is_connected() ? patience.connect_ms
+                           : client_ended_ ? half_closed_ms
+                                           : patience.timeout_ms;
+  const int64_t still_until_ms = moved_ms_ + still_ms;
   const bool is_late = patience.deadline_ms != 0 && now_ms >= patience.deadline_ms;
   if (!is_late && now_ms < still_until_ms) {
     const int64_t deadline_ms = patience.deadline_ms == 0 ? INT64_MAX : patience.deadline_ms;
@@ -252,6 +254,7 @@ int64_t Exchange::CheckTime(const Patience& patience, int64_t now_ms) {
   }
   const bool client_is_awaited = !to_client_.empty() || (WantsBody() && to_worker_.empty());
   Fail(is_late             ? AppFailure::kGatewayStops
+       : !is_connected()   ? AppFailure::kNoWorker
        : client_is_awaited ? AppFailure::kClientSlow
                            : AppFailure::kWorkerSlow);
   return 0;

@@ -75,13 +75,13 @@ class Exchange : public TimerNode {
   // Takes the worker's socket; until then the request waits here, and no more of it is read.
   void Connect(int worker_fd);
   bool is_connected() const { return worker_.fd >= 0; }
-  int64_t waits_since_ms() const { return waits_since_ms_; }  // SteadyMs(), while it is not connected
 
   struct Patience {
     int64_t timeout_ms;  // that it may stand still
     // The same, where the client has ended its half of the connection: it waits for its answer, or is gone,
     // and which of the two is not known until something is sent to it.
     int64_t half_closed_ms;
+    int64_t connect_ms;   // that it may wait for a worker
     int64_t deadline_ms;  // SteadyMs(); 0: none
   };
   // When to look again; 0: it has taken too long, and is over.
@@ -155,8 +155,7 @@ class Exchange : public TimerNode {
   HttpBody answer_;
   std::string to_client_;
   bool head_is_sent_ = false;  // something of the final answer may have gone out
-  int64_t waits_since_ms_;
-  int64_t moved_ms_;  // when something was read or written last
+  int64_t moved_ms_;           // when something was read or written last
 };
 
 }  // namespace dormouse::edge
