@@ -15,7 +15,6 @@ export const Ask = {OPEN: 1, MESSAGE: 2, CLOSE: 3, MOVE: 4, LOST: 5, PING: 6};
 export const LARGEST = 32 * 1024 * 1024 - 64 * 1024;  // bytes of a message; a Call can have 32 MiB
 export const MOST_WAITING = 64 * 1024 * 1024;         // bytes that one end may leave the other one to take
 export const TOO_MUCH = 'Too much is waiting for the other end of this WebSocket.';
-export const Close = {LOST: 1006, TOO_MUCH: 1013};
 export const PATIENCE = 30_000;  // ms for the other end to be found again, where its process has changed
 
 export function isFarCall(payload) { return payload.length > 1 && payload[0] === MARK; }

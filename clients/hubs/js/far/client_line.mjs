@@ -9,8 +9,9 @@ import {setTimeout as after} from 'node:timers/promises';
 
 import {runIn} from '../objects/context.mjs';
 import {explain} from '../objects/errors.mjs';
+import {CloseCode} from '../web/close_codes.mjs';
 import {Kind} from '../wire/event_record.mjs';
-import {Ask, Close, farCall, LARGEST, MOST_WAITING, PATIENCE, readFarAnswer, sizeOf} from './calls.mjs';
+import {Ask, farCall, LARGEST, MOST_WAITING, PATIENCE, readFarAnswer, sizeOf} from './calls.mjs';
 import {callHub, enter, join, leave} from './homes.mjs';
 
 const AT_A_TIME = 16;        // calls
@@ -214,7 +215,7 @@ export class ClientLine {
   #lose(why) {
     if (this.#over) return;
     const {home} = this;
-    this.#socket.takeClose(Close.LOST, why.slice(0, 123));
+    this.#socket.takeClose(CloseCode.LOST, why.slice(0, 123));
     this.end();
     // Where it knows this socket all the same.
     if (home) this.#say({ask: Ask.LOST, home}).catch(() => {});

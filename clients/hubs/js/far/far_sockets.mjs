@@ -10,7 +10,8 @@ import {after, FAR} from '../objects/keys.mjs';
 import {HubConnection} from '../web/hub_connection.mjs';
 import {Kind} from '../wire/event_record.mjs';
 import {Effect} from '../wire/from_worker.mjs';
-import {Ask, Close, farAnswer, readFarCall} from './calls.mjs';
+import {CloseCode} from '../web/close_codes.mjs';
+import {Ask, farAnswer, readFarCall} from './calls.mjs';
 import {ObjectPeer} from './object_peer.mjs';
 
 export class FarSockets {
@@ -161,7 +162,7 @@ export class FarSockets {
     const connection = this.#hub.sockets.get(keyOf(token));
     if (!connection || this.#hub.dropped) return;
     connection.peer.end();
-    this.#hub.deliverClose(keyOf(token), Close.LOST, '');
+    this.#hub.deliverClose(keyOf(token), CloseCode.LOST, '');
   }
 
   #answer(record, fields) {

@@ -2,6 +2,7 @@
 import {Kind} from '../wire/event_record.mjs';
 import {readRequestPayload, responseReply, valueReply} from '../namespaces/payload.mjs';
 import {callMethod} from '../namespaces/methods.mjs';
+import {CloseCode} from '../web/close_codes.mjs';
 import {openSocket} from './openings.mjs';
 
 export function handle(record) {
@@ -25,15 +26,13 @@ function message(record) {
   return instance.webSocketMessage?.(connection.webSocket, record.data);
 }
 
-const NOT_CLEAN = 1006;
-
 // While its handler runs, the socket is still among the others.
 async function closed(record) {
   const {hub, instance} = record.life;
   const connection = hub.sockets.get(record.connection);
   if (!connection) return;
   const {code, reason} = record.body;
-  const clean = code !== NOT_CLEAN;
+  const clean = code !== CloseCode.LOST;
   connection.closing();
   try {
     if (connection.live) await connection.webSocket.receiveClose(code, reason, clean);

@@ -5,6 +5,7 @@ import {FarSockets} from '../far/far_sockets.mjs';
 import {EventRecord, Kind} from '../wire/event_record.mjs';
 import {Effect} from '../wire/from_worker.mjs';
 import {BodyStreams, isStreamCall} from '../namespaces/body_streams.mjs';
+import {CloseCode} from '../web/close_codes.mjs';
 import {HubConnection, isOrphaned} from '../web/hub_connection.mjs';
 import {addAwake, removeAwake} from './awake_objects.mjs';
 import {currentContext} from './context.mjs';
@@ -17,7 +18,6 @@ import {SqlPages} from './sql_pages.mjs';
 const NAME = NOTE + 'name';
 const AUTO_RESPONSE = NOTE + 'auto';
 const EVENT_TIMEOUT = NOTE + 'timeout';
-const RESTARTED = 1012;  // close code
 const NOTES = [NAME, AUTO_RESPONSE, EVENT_TIMEOUT, PAGES];  // what has to be known before the object's code runs
 
 export class HubObject {
@@ -68,7 +68,7 @@ export class HubObject {
     this.far = new FarSockets(this);
     this.life = new Life(this);
     for (const socket of wake.sockets) {
-      if (isOrphaned(socket)) this.effectOf(0, Effect.CLOSE, socket.connection, RESTARTED, '');
+      if (isOrphaned(socket)) this.effectOf(0, Effect.CLOSE, socket.connection, CloseCode.RESTARTED, '');
       else this.sockets.set(socket.connection, HubConnection.woken(this, socket));
     }
     this.#readNotes();
@@ -356,7 +356,7 @@ export class HubObject {
 
   // The process ends, and with it what listens to sockets.
   leave() {
-    for (const connection of [...this.sockets.values()]) if (connection.live) connection.giveUp(RESTARTED);
+    for (const connection of [...this.sockets.values()]) if (connection.live) connection.giveUp(CloseCode.RESTARTED);
   }
 
   drop() {

@@ -1,15 +1,13 @@
 // What stands behind a WebSocket that a hub has accepted: the connection of a client, or, before the client has it,
 // what is to be done then.
-import {Close, TOO_MUCH} from '../far/calls.mjs';
+import {TOO_MUCH} from '../far/calls.mjs';
 import {Effect} from '../wire/from_worker.mjs';
+import {CloseCode} from './close_codes.mjs';
 import {dataOf} from './message_data.mjs';
 import {WebSocket} from './web_socket.mjs';
 
 // The tag of sockets that the object listens to itself: nobody listens any more in the next object.
 export const LIVE_TAG = '\x02live';
-const NO_STATUS = 1005;
-const LOST = 1006;
-const FAILED = 1011;
 let locals = 0;  // connections from this process
 
 export function isOrphaned({tags}) { return tags.length === 1 && tags[0] === LIVE_TAG; }
@@ -130,7 +128,7 @@ export class HubConnection {
     }
     const taken = dataOf(data);
     if (this.#peer) {
-      if (this.#peer.admit?.(taken) === false) this.close(Close.TOO_MUCH, TOO_MUCH);
+      if (this.#peer.admit?.(taken) === false) this.close(CloseCode.TOO_MUCH, TOO_MUCH);
       else this.#tell(() => this.#peer.take(taken));
     } else if (this.#key) {
       this.hub.effect(Effect.SEND, this.#key, taken);
@@ -170,12 +168,12 @@ export class HubConnection {
     this.readyState = 3;
     if (!this.hub.sockets.delete(this.#key)) return;
     if (this.live || (this.#peer && !this.#peer.isFar)) this.hub.release();
-    if (this.#peer && !this.#closedHere) this.#tell(() => this.#peer.takeClose(NO_STATUS, ''));
+    if (this.#peer && !this.#closedHere) this.#tell(() => this.#peer.takeClose(CloseCode.NO_STATUS, ''));
     if (this.#peer?.isFar) this.hub.far.forget(this, this.#heard);
   }
 
   // Whoever listened has failed, or leaves.
-  giveUp(code = FAILED) {
+  giveUp(code = CloseCode.FAILED) {
     if (this.readyState === 1 && !this.#peer) this.hub.effectOf(0, Effect.CLOSE, this.#key, code, '');
     if (this.readyState === 1 && this.#peer?.isFar) {
       this.#closedHere = true;
@@ -187,12 +185,12 @@ export class HubConnection {
   // No client has come for it.
   neverOpened() {
     this.readyState = 3;
-    if (this.live) this.webSocket.receiveClose(LOST, '', false);
+    if (this.live) this.webSocket.receiveClose(CloseCode.LOST, '', false);
   }
 
   // The object has gone.
   dropped() {
-    if (this.live || !this.#peer?.isFar) this.#peer?.takeClose(LOST, 'The object has been reset.');
+    if (this.live || !this.#peer?.isFar) this.#peer?.takeClose(CloseCode.LOST, 'The object has been reset.');
   }
 
   #answers = false;     // an automatic response is set where the socket is

@@ -2,9 +2,9 @@
 import {createRequire} from 'node:module';
 
 import {currentContext} from '../objects/context.mjs';
+import {CloseCode} from './close_codes.mjs';
 
 const Native = globalThis.WebSocket;
-const NO_STATUS = 1005;
 
 export function openOutgoing(webSocket, url, protocols) { return new OutgoingSocket(webSocket, url, protocols); }
 
@@ -46,7 +46,7 @@ class OutgoingSocket {
   }
 
   close(code, reason) {
-    if (code === NO_STATUS) this.#socket.close();
+    if (code === CloseCode.NO_STATUS) this.#socket.close();
     else this.#socket.close(code, reason);
   }
   setAttachment(bytes) { this.attachment = bytes; }

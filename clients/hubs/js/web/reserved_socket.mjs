@@ -1,15 +1,15 @@
 // The client's end of a socket that another object has accepted. It can be passed on, in an answer: then a client gets
 // it. Or accept() makes whoever asked for it the client. What is said then goes in calls, wherever the object is, which
 // may sleep. It goes straight to an object of this process that does not sleep, as it listens itself.
-import {Close, sizeOf, TOO_MUCH} from '../far/calls.mjs';
+import {sizeOf, TOO_MUCH} from '../far/calls.mjs';
 import {ClientLine} from '../far/client_line.mjs';
 import {areThereHomes} from '../far/homes.mjs';
 import {findAwake} from '../objects/awake_objects.mjs';
 import {currentContext, runIn} from '../objects/context.mjs';
 import {EventRecord, Kind} from '../wire/event_record.mjs';
+import {CloseCode} from './close_codes.mjs';
 import {dataOf, received} from './message_data.mjs';
 
-const LOST = 1006;
 
 export class ReservedSocket {
   webSocket = null;
@@ -51,7 +51,7 @@ export class ReservedSocket {
     if (this.readyState !== 1) throw new TypeError("Can't call WebSocket send() after close().");
     const taken = received(dataOf(data));
     if (!this.#link.admit(sizeOf(taken))) {
-      this.#closedAs = [Close.TOO_MUCH, TOO_MUCH];
+      this.#closedAs = [CloseCode.TOO_MUCH, TOO_MUCH];
       this.close(...this.#closedAs);
       return;
     }
@@ -79,7 +79,7 @@ export class ReservedSocket {
     this.#link.end();
     this.#life?.hub.release();
     const [said, why] = this.#closedAs ?? [code, reason];
-    this.#inside(() => this.webSocket.receiveClose(said, why, said !== LOST));
+    this.#inside(() => this.webSocket.receiveClose(said, why, said !== CloseCode.LOST));
   }
 
   get #life() { return this.#context?.life ?? null; }

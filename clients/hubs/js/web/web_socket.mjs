@@ -3,11 +3,11 @@
 import {fromBytes, toBytes} from '../objects/structured.mjs';
 import {LocalEnd} from './local_end.mjs';
 import {Listeners} from './listeners.mjs';
+import {CloseCode} from './close_codes.mjs';
 import {openOutgoing} from './outgoing.mjs';
 
 const MAX_ATTACHMENT = 16 * 1024;
 const MAX_REASON = 123;
-const NO_STATUS = 1005;  // nothing was said
 const INTERNAL = Symbol('internal');
 
 export class WebSocket {
@@ -52,7 +52,7 @@ export class WebSocket {
     if (text.length > MAX_REASON || Buffer.byteLength(text) > MAX_REASON) {
       throw new SyntaxError(`A close reason has at most ${MAX_REASON} bytes.`);
     }
-    this.#behind.close(code === undefined ? NO_STATUS : Number(code), text);
+    this.#behind.close(code === undefined ? CloseCode.NO_STATUS : Number(code), text);
   }
 
   serializeAttachment(value) {
