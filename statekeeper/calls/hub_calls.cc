@@ -51,7 +51,7 @@ void HubCalls::Call(std::string hub, std::string payload, int64_t timeout_ms, Do
            std::move(done)});
 }
 
-void HubCalls::TryHere(Try what) {
+void HubCalls::TryHere(const Try& what) {
   const bool taken =
       shards_->CallHub(what.hub, *what.payload, [this, what](HubRequest::Outcome outcome, std::string text) {
         if (outcome == HubRequest::Outcome::kNotOwner) return TryOwner(what);
@@ -107,7 +107,7 @@ void HubCalls::Repeat() {
       Try what = std::move(again_.front().second);
       again_.pop_front();
       lock.unlock();
-      TryHere(std::move(what));
+      TryHere(what);
       lock.lock();
       continue;
     }

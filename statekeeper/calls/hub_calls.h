@@ -56,7 +56,7 @@ class HubCalls final : public HubCaller, public LinkService {
     Done done;
   };
 
-  void TryHere(Try what);
+  void TryHere(const Try& what);
   void TryOwner(Try what);
   void TryAgain(Try what, const std::string& why);
   void WatchPeers();

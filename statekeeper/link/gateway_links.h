@@ -98,6 +98,7 @@ class GatewayLinks {
     // A gateway asks how a hub lives, for somebody who looks at it. `answer`: once, now or later, on this
     // thread; the number is filled in.
     using Answer = std::function<void(link::Look look)>;
+    // NOLINTNEXTLINE(performance-unnecessary-value-param): who answers later keeps it.
     virtual void OnLookAt(const std::string& /*hub*/, bool /*sleep*/, Answer /*answer*/) {}
   };
 

@@ -81,7 +81,8 @@ def rows(scale):
 
 
 def measure(store, quick, rounds, names=()):
-    """Plays everything, and returns what was found, as JSON has it. `names`: of servers; all, where there is none."""
+    """Plays everything, and returns what was found, as JSON has it. `names`: of servers; the usual ones, where there
+    is none."""
     result = {
         "when": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "machine": _machine(), "command": " ".join(["tests/bench/run", *sys.argv[1:]]), "store": store, "rounds": rounds,
@@ -93,7 +94,8 @@ def measure(store, quick, rounds, names=()):
         found = {"name": row.name, "units": {each.name: each.unit for each in row.measures}, "values": {}}
         for _ in range(rounds):
             for kind in ALL:
-                if kind.name in missing or (names and kind.name not in names) or not _can(kind, row):
+                wanted = kind.name in names if names else kind.usual
+                if kind.name in missing or not wanted or not _can(kind, row):
                     continue
                 _play(row, kind(), store, found["values"], result["servers"], missing)
         result["rows"].append(found)

@@ -28,6 +28,7 @@ class Server:
     heartbeats = ("--script", os.path.join(_PEERS, "said_back.script"))
     can_pipeline = True  # several requests of a socket at a time
     sleeps = False
+    usual = True  # measured when no server is named
 
     def __init__(self):
         self.url = ""
@@ -78,11 +79,12 @@ class Dormouse(Server):
     talk = ("--class", "echo")
     heartbeats = _ECHO_HEARTBEATS
     sleeps = True
+    trust = "secret"
 
     @contextlib.contextmanager
     def running(self, store):
         self.version = "of this tree"
-        with Cluster(store=store, options={"hibernate-after": "10s"}) as cluster:
+        with Cluster(store=store, trust=self.trust, options={"hibernate-after": "10s"}) as cluster:
             self.url = cluster.ws_url("")
             self.pids = {"gateway": cluster.gateways[0].pid, "statekeeper": cluster.statekeeper.pid}
             self._admin = cluster.admin_statekeeper
@@ -90,6 +92,13 @@ class Dormouse(Server):
 
     def wake_words(self):
         return ("--metrics", f"127.0.0.1:{self._admin}")
+
+
+class Tls(Dormouse):
+    """the same, linked by mutual TLS over TCP rather than by unix sockets"""
+    name = "tls"
+    trust = "tls"
+    usual = False
 
 
 class App(Dormouse):
@@ -182,7 +191,7 @@ class Nats(Bare):
                 yield
 
 
-ALL = (Bare, Dormouse, App, Ws, Nats, Workerd)
+ALL = (Bare, Dormouse, Tls, App, Ws, Nats, Workerd)
 
 
 @contextlib.contextmanager

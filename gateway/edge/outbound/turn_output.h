@@ -98,10 +98,10 @@ class TurnOutput {
   };
   std::string_view BytesOf(Body body) const;
   std::string_view HeadOf(const Entry& entry) const {
-    return std::string_view(copies_).substr(entry.head_at, entry.head_size);
+    return std::string_view{copies_}.substr(entry.head_at, entry.head_size);
   }
   std::string_view OwnBodyOf(const Entry& entry) const {
-    return std::string_view(copies_).substr(entry.head_at + entry.head_size, entry.own_size);
+    return std::string_view{copies_}.substr(entry.head_at + entry.head_size, entry.own_size);
   }
   WireMessage Wire(const Entry& entry) const;
   void Append(Connection* connection, const Entry& entry);

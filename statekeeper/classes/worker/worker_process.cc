@@ -126,6 +126,7 @@ pid_t WorkerProcess::Spawn() const {
   std::vector<std::string> words = {"setpriv", "--pdeathsig", "KILL", "--"};
   words.insert(words.end(), config_.command.begin(), config_.command.end());
   std::vector<char*> arguments;
+  arguments.reserve(words.size() + 1);
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
   std::map<std::string, std::string> all = config_.environment;
@@ -137,8 +138,10 @@ pid_t WorkerProcess::Spawn() const {
     if (equals != std::string_view::npos) all.emplace(text.substr(0, equals), text.substr(equals + 1));
   }
   std::vector<std::string> variables;
-  for (const auto& [name, value] : all) variables.push_back(name + "=" + value);
+  variables.reserve(all.size());
+  for (const auto& [name, value] : all) variables.push_back(fmt::format("{}={}", name, value));
   std::vector<char*> environment;
+  environment.reserve(variables.size() + 1);
   for (std::string& variable : variables) environment.push_back(variable.data());
   environment.push_back(nullptr);
 
