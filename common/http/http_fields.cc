@@ -6,8 +6,6 @@
 namespace dormouse {
 namespace {
 
-constexpr auto kNpos = std::string_view::npos;
-
 char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
 
 constexpr std::array<bool, 256> kTokenCharacters = [] {
@@ -29,7 +27,7 @@ std::string_view TrimBlanks(std::string_view text) {
 std::string_view TakeUntil(std::string_view end, std::string_view* rest) {
   const size_t at = rest->find(end);
   const std::string_view taken = rest->substr(0, at);
-  *rest = at == kNpos ? std::string_view() : rest->substr(at + end.size());
+  *rest = at == std::string_view::npos ? std::string_view() : rest->substr(at + end.size());
   return taken;
 }
 

@@ -10,8 +10,6 @@
 namespace dormouse {
 namespace {
 
-constexpr auto kNpos = std::string_view::npos;
-
 // Written before the request by clients that ended another one with it.
 constexpr size_t kMaxEmptyLines = 4;
 constexpr size_t kMaxHeaders = 100;
@@ -67,7 +65,7 @@ bool ReadRequestLine(std::string_view line, HttpRequest* request, HttpReply* ref
 bool ReadField(std::string_view line, HttpRequest* request, HttpReply* refusal) {
   if (line.front() == ' ' || line.front() == '\t')
     return Refuse(refusal, 400, "A header must not go on in a further line; write it in one.\n");
-  if (line.find(':') == kNpos)
+  if (line.find(':') == std::string_view::npos)
     return Refuse(refusal, 400, "A header is NAME: VALUE; one line has no colon.\n");
   const std::string_view name = TakeUntil(":", &line);
   if (!IsHttpToken(name)) {
@@ -101,7 +99,7 @@ bool CheckFraming(HttpRequest* request, HttpReply* refusal) {
   const std::optional<std::string_view> length = request->Header("content-length");
   if (length.has_value() && !IsContentLength(*length))
     return Refuse(refusal, 400, "Content-Length must be a number.\n");
-  request->has_body = length.has_value() && length->find_first_not_of('0') != kNpos;
+  request->has_body = length.has_value() && length->find_first_not_of('0') != std::string_view::npos;
   if (!request->Header("transfer-encoding").has_value()) return true;
   request->has_body = true;
   if (length.has_value())
@@ -118,7 +116,7 @@ bool CheckFraming(HttpRequest* request, HttpReply* refusal) {
 
 size_t FindHeadEnd(std::string_view bytes, size_t from) {
   const size_t begin = SkipEmptyLines(bytes);
-  for (size_t at = std::max(from, begin); (at = bytes.find('\n', at)) != kNpos; ++at) {
+  for (size_t at = std::max(from, begin); (at = bytes.find('\n', at)) != std::string_view::npos; ++at) {
     if (at == begin || bytes[at - 1] != '\r') return at + 1;  // a line feed alone
     if (at == begin + 1 || bytes[at - 2] == '\n') return at + 1;
   }
@@ -133,7 +131,7 @@ bool ParseHttpRequest(std::string_view head, HttpRequest* request, HttpReply* re
     if (line.empty() && !first) return CheckHost(request, refusal) && CheckFraming(request, refusal);
     if ((first ? ReadRequestLine : ReadField)(line, request, refusal)) continue;
     // No line with one of these is good; but this says more of why.
-    if (line.find_first_of("\r\n") != kNpos)
+    if (line.find_first_of("\r\n") != std::string_view::npos)
       Refuse(refusal, 400, "Lines end with CR LF, and neither of the two may stand alone.\n");
     return false;
   }

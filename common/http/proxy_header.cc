@@ -10,7 +10,6 @@ namespace dormouse {
 namespace {
 
 using State = ProxyHeader::State;
-constexpr auto kNpos = std::string_view::npos;
 
 constexpr std::string_view kTextBegin = "PROXY ";
 constexpr size_t kMaxText = 107;  // the line's end included
@@ -25,7 +24,7 @@ bool IsPlainPort(std::string_view text) { return IsPort(text) && (text.size() ==
 // "TCP4 192.0.2.1 198.51.100.1 51234 443"
 ProxyHeader ReadText(std::string_view bytes) {
   const size_t end = bytes.substr(0, kMaxText).find("\r\n");
-  if (end == kNpos) return bytes.size() < kMaxText ? ProxyHeader{} : kBad;
+  if (end == std::string_view::npos) return bytes.size() < kMaxText ? ProxyHeader{} : kBad;
   std::string_view line = bytes.substr(kTextBegin.size(), end - kTextBegin.size());
   ProxyHeader header{.state = State::kWhole, .size = end + 2};
   if (line == "UNKNOWN" || line.starts_with("UNKNOWN ")) return header;  // what follows is to be ignored
@@ -34,15 +33,16 @@ ProxyHeader ReadText(std::string_view bytes) {
   for (std::string_view& word : words) {
     const size_t blank = line.find(' ');
     word = line.substr(0, blank);
-    line = blank == kNpos ? std::string_view() : line.substr(blank + 1);
-    if (&word != &words.back() && blank == kNpos) return kBad;
-    if (&word == &words.back() && blank != kNpos) return kBad;
+    line = blank == std::string_view::npos ? std::string_view() : line.substr(blank + 1);
+    if (&word != &words.back() && blank == std::string_view::npos) return kBad;
+    if (&word == &words.back() && blank != std::string_view::npos) return kBad;
   }
   const auto& [family, source, destination, source_port, destination_port] = words;
   if (family != "TCP4" && family != "TCP6") return kBad;
   if (!IsPlainPort(source_port) || !IsPlainPort(destination_port)) return kBad;
   for (const std::string_view address : {source, destination}) {
-    if ((address.find(':') != kNpos) != (family == "TCP6") || !IpAddress::Parse(address).has_value())
+    if ((address.find(':') != std::string_view::npos) != (family == "TCP6") ||
+        !IpAddress::Parse(address).has_value())
       return kBad;
   }
   header.client = IpAddress::Parse(source);

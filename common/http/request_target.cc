@@ -9,8 +9,6 @@
 namespace dormouse {
 namespace {
 
-constexpr auto kNpos = std::string_view::npos;
-
 bool IsAlphanumeric(char c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
@@ -20,9 +18,10 @@ bool IsVisible(char c) { return static_cast<unsigned char>(c) > 0x20 && c != 0x7
 
 bool IsName(std::string_view text) {
   constexpr std::string_view kSymbols = "-._~!$&'()*+,;=%";
-  if (text.find('%') != kNpos && !PercentDecode(text).has_value()) return false;
-  return !text.empty() && std::all_of(text.begin(), text.end(),
-                                      [&](char c) { return IsAlphanumeric(c) || kSymbols.find(c) != kNpos; });
+  if (text.find('%') != std::string_view::npos && !PercentDecode(text).has_value()) return false;
+  return !text.empty() && std::all_of(text.begin(), text.end(), [&](char c) {
+    return IsAlphanumeric(c) || kSymbols.find(c) != std::string_view::npos;
+  });
 }
 
 bool IsWebScheme(std::string_view text) {
@@ -34,7 +33,7 @@ bool IsWebScheme(std::string_view text) {
 void SplitPath(std::string_view text, RequestTarget* target) {
   const size_t question = text.find('?');
   target->path = text.substr(0, question);
-  target->query = question == kNpos ? std::string_view() : text.substr(question + 1);
+  target->query = question == std::string_view::npos ? std::string_view() : text.substr(question + 1);
 }
 
 }  // namespace
@@ -49,10 +48,10 @@ bool IsHostAndPort(std::string_view text) {
   size_t host_end = text.find(':');
   if (text.starts_with('[')) {
     const size_t bracket = text.find(']');
-    if (bracket == kNpos) return false;
+    if (bracket == std::string_view::npos) return false;
     const std::string_view address = text.substr(1, bracket - 1);
     host_end = bracket + 1;
-    if (address.find(':') == kNpos || !IpAddress::Parse(address).has_value()) return false;
+    if (address.find(':') == std::string_view::npos || !IpAddress::Parse(address).has_value()) return false;
     if (host_end < text.size() && text[host_end] != ':') return false;
   } else if (!IsName(text.substr(0, host_end))) {
     return false;
@@ -66,7 +65,8 @@ const char* ReadTarget(std::string_view method, std::string_view text, RequestTa
   constexpr const char* kNone = "This is not an HTTP/1.1 request; send GET with a path.\n";
   *target = {};
   if (text.empty() || !std::all_of(text.begin(), text.end(), IsVisible)) return kNone;
-  if (text.find('#') != kNpos) return "What follows # stays with the client; leave it out of the request.\n";
+  if (text.find('#') != std::string_view::npos)
+    return "What follows # stays with the client; leave it out of the request.\n";
   if (text == "*") {
     if (method != "OPTIONS") return "Only OPTIONS may ask for *; send a path.\n";
     target->path = text;
@@ -77,7 +77,7 @@ const char* ReadTarget(std::string_view method, std::string_view text, RequestTa
     return nullptr;
   }
   const size_t colon = text.find("://");
-  if (colon == kNpos || !IsWebScheme(text.substr(0, colon))) return kNone;
+  if (colon == std::string_view::npos || !IsWebScheme(text.substr(0, colon))) return kNone;
   text.remove_prefix(colon + 3);
   const size_t authority_end = std::min(text.find_first_of("/?"), text.size());
   target->authority = text.substr(0, authority_end);

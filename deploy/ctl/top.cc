@@ -14,7 +14,7 @@
 namespace dormouse {
 namespace {
 
-constexpr Duration kPatience{1'000};  // with each statekeeper
+constexpr Duration kTopPatience{1'000};  // with each statekeeper
 constexpr char kHomeAndClear[] = "\033[H\033[2J";
 
 using Loads = std::map<std::string, admin::LoadReply>;
@@ -24,7 +24,7 @@ Loads Measure(ClusterClient* cluster) {
   for (const admin::Member& member : cluster->members().members()) {
     admin::LoadRequest request;
     request.set_member(member.id());
-    auto load = cluster->TryOnce(&admin::Admin::StubInterface::Load, request, kPatience);
+    auto load = cluster->TryOnce(&admin::Admin::StubInterface::Load, request, kTopPatience);
     if (load.has_value()) loads[member.id()] = std::move(*load);
   }
   return loads;

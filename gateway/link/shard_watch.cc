@@ -12,8 +12,8 @@
 namespace dormouse {
 namespace {
 
-constexpr char kMethod[] = "/dormouse.link.Edge/WatchShards";
-constexpr int64_t kRetryMs = 50;  // looking through a directory takes some 10 us
+constexpr char kWatchMethod[] = "/dormouse.link.Edge/WatchShards";
+constexpr int64_t kRoundPauseMs = 50;  // looking through a directory takes some 10 us
 
 }  // namespace
 
@@ -32,8 +32,8 @@ void ShardWatch::Tick(int64_t steady_ms) {
   if (current_ == 0) FindTargets();
   if (statekeepers_.empty()) return GoOn(trouble_);
   has_spoken_ = false;
-  stream_ = ClientStream::Open(thread_, statekeepers_[current_]->Channel(failures_ > 0, steady_ms), kMethod,
-                               request_, inbox_);
+  stream_ = ClientStream::Open(thread_, statekeepers_[current_]->Channel(failures_ > 0, steady_ms),
+                               kWatchMethod, request_, inbox_);
   stream_->set_context(static_cast<StreamUser*>(this));
 }
 
@@ -118,7 +118,7 @@ void ShardWatch::GoOn(const std::string& trouble) {
   has_spoken_ = false;
   ++failures_;
   current_ = (current_ + 1) % round;
-  open_at_ms_ = failures_ % round == 0 ? SteadyMs() + kRetryMs : 0;  // one round at once
+  open_at_ms_ = failures_ % round == 0 ? SteadyMs() + kRoundPauseMs : 0;  // one round at once
 }
 
 }  // namespace dormouse

@@ -8,7 +8,7 @@
 namespace dormouse {
 namespace {
 
-constexpr char kMethod[] = "/dormouse.link.Edge/Link";
+constexpr char kLinkMethod[] = "/dormouse.link.Edge/Link";
 
 }  // namespace
 
@@ -24,7 +24,7 @@ std::shared_ptr<LinkStream> StatekeeperAddress::Open(uint32_t lane, const grpc::
   }
   const bool has_unix = !path.empty() && access(path.c_str(), F_OK) == 0;
   LinkTarget& target = member_.address().empty() || (has_unix && by_path) ? unix_ : address_;
-  return ClientStream::Open(thread, target.Channel(attempt > 0, steady_ms), kMethod, greeting, inbox);
+  return ClientStream::Open(thread, target.Channel(attempt > 0, steady_ms), kLinkMethod, greeting, inbox);
 }
 
 }  // namespace dormouse

@@ -21,7 +21,7 @@ constexpr int64_t kPatienceMs = 30'000;
 
 uint64_t IdOf(const MemberView& member) { return std::stoull(member.id, nullptr, 16); }
 
-calls::Answer Lost(uint64_t number, const std::string& why) {
+calls::Answer LostAnswer(uint64_t number, const std::string& why) {
   calls::Answer answer;
   answer.set_number(number);
   answer.set_failure(why);
@@ -30,7 +30,7 @@ calls::Answer Lost(uint64_t number, const std::string& why) {
 }
 
 calls::Answer Elsewhere(uint64_t number) {
-  calls::Answer answer = Lost(number, "The hub's owner has changed");
+  calls::Answer answer = LostAnswer(number, "The hub's owner has changed");
   answer.set_not_owner(true);
   return answer;
 }
@@ -194,11 +194,12 @@ void CallPeers::GiveUp(const ClusterView& view, const MemberView* there, int64_t
     auto& [number, waiting] = *it;
     std::optional<calls::Answer> answer;
     if (now_ms >= waiting.until_ms) {
-      answer = Lost(number, "The hub has not answered in time");
+      answer = LostAnswer(number, "The hub has not answered in time");
     } else if (is_moved(waiting.shard) && number > peer->last_left) {
       answer = Elsewhere(number);
     } else if (is_moved(waiting.shard) && is_lost) {
-      answer = Lost(number, "The hub's statekeeper has ended; whether the call was carried out is not known");
+      answer = LostAnswer(number,
+                          "The hub's statekeeper has ended; whether the call was carried out is not known");
     }
     if (!answer) {
       ++it;

@@ -54,27 +54,6 @@ class GuardedStack {
   size_t size_;
 };
 
-// Tells the sanitizers which stack runs. Each switch is Leave on the old stack, then Arrive on the new one.
-struct StackNote {
-#if defined(__SANITIZE_ADDRESS__)
-  void* fake_stack = nullptr;
-  const void* bottom = nullptr;
-  size_t size = 0;
-  void Leave(const StackNote& next) { __sanitizer_start_switch_fiber(&fake_stack, next.bottom, next.size); }
-  void Arrive(StackNote* previous) {
-    __sanitizer_finish_switch_fiber(fake_stack, previous == nullptr ? nullptr : &previous->bottom,
-                                    previous == nullptr ? nullptr : &previous->size);
-  }
-#elif defined(__SANITIZE_THREAD__)
-  void* tsan = nullptr;
-  void Leave(const StackNote& next) { __tsan_switch_to_fiber(next.tsan, 0); }
-  void Arrive(StackNote*) {}
-#else
-  void Leave(const StackNote&) {}
-  void Arrive(StackNote*) {}
-#endif
-};
-
 }  // namespace
 
 class Fiber {
@@ -145,6 +124,27 @@ class Fiber {
   bool ended() const { return ended_; }
 
  private:
+  // Tells the sanitizers which stack runs. Each switch is Leave on the old stack, then Arrive on the new one.
+  struct StackNote {
+#if defined(__SANITIZE_ADDRESS__)
+    void* fake_stack = nullptr;
+    const void* bottom = nullptr;
+    size_t size = 0;
+    void Leave(const StackNote& next) { __sanitizer_start_switch_fiber(&fake_stack, next.bottom, next.size); }
+    void Arrive(StackNote* previous) {
+      __sanitizer_finish_switch_fiber(fake_stack, previous == nullptr ? nullptr : &previous->bottom,
+                                      previous == nullptr ? nullptr : &previous->size);
+    }
+#elif defined(__SANITIZE_THREAD__)
+    void* tsan = nullptr;
+    void Leave(const StackNote& next) { __tsan_switch_to_fiber(next.tsan, 0); }
+    void Arrive(StackNote*) {}
+#else
+    void Leave(const StackNote&) {}
+    void Arrive(StackNote*) {}
+#endif
+  };
+
   std::function<void()> task_;
   bool ended_ = true;
   bool retired_ = false;

@@ -11,7 +11,7 @@ namespace {
 constexpr std::string_view kScheme = "bearer ";
 
 // `error`: of RFC 6750, 3.1; empty where no token was given, as that section asks for.
-HttpReply Refusal(int status, const std::string& error, std::string body) {
+HttpReply BearerRefusal(int status, const std::string& error, std::string body) {
   std::string challenge = "Bearer realm=\"dormouse\"";
   if (!error.empty()) challenge += ", error=\"" + error + "\"";
   return {.status = status, .body = std::move(body), .headers = {{"WWW-Authenticate", challenge}}};
@@ -32,14 +32,15 @@ std::variant<TokenClaims, HttpReply> UpgradeAuth::Check(const HttpRequest& reque
     tokens.push_back(token);
   }
   if (tokens.empty()) {
-    return Refusal(401, "",
-                   "A token is needed to open a socket here: send Authorization: Bearer TOKEN, or offer the "
-                   "subprotocol bearer.TOKEN.\n");
+    return BearerRefusal(
+        401, "",
+        "A token is needed to open a socket here: send Authorization: Bearer TOKEN, or offer the "
+        "subprotocol bearer.TOKEN.\n");
   }
-  if (tokens.size() > 1) return Refusal(400, "invalid_request", "Send one token, in one place.\n");
+  if (tokens.size() > 1) return BearerRefusal(400, "invalid_request", "Send one token, in one place.\n");
   TokenAuthority::Verdict verdict = authority_.Verify(tokens.front(), now_ms);
   if (verdict.claims.has_value()) return std::move(*verdict.claims);
-  return Refusal(401, "invalid_token", verdict.problem + "\n");
+  return BearerRefusal(401, "invalid_token", verdict.problem + "\n");
 }
 
 }  // namespace dormouse::edge

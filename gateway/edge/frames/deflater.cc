@@ -8,14 +8,13 @@
 #include <new>
 #include <utility>
 
+#include "gateway/edge/frames/flush_tail.h"
+
 namespace dormouse::edge {
 namespace {
 
 constexpr int kLevel = 1;
 constexpr int kMemoryLevel = 8;
-
-// Every Z_SYNC_FLUSH ends with it; receivers add it again.
-constexpr std::string_view kTail("\x00\x00\xff\xff", 4);
 
 }  // namespace
 
@@ -59,14 +58,14 @@ Deflater::Result Deflater::Deflate(std::span<const std::string_view> parts, uint
       stream->avail_out = kScratch;
       deflate(stream, flush);
       out->append(scratch_.get(), kScratch - stream->avail_out);
-      if (out->size() - before >= size + kTail.size()) return false;
+      if (out->size() - before >= size + kFlushTail.size()) return false;
     } while (stream->avail_out == 0);
     return true;
   };
   const bool smaller = std::all_of(parts.begin(), parts.end(),
                                    [&](std::string_view part) { return feed(part, Z_NO_FLUSH); }) &&
                        feed({}, Z_SYNC_FLUSH);
-  out->resize(smaller ? out->size() - kTail.size() : before);
+  out->resize(smaller ? out->size() - kFlushTail.size() : before);
   return smaller ? Result::kSmaller : Result::kPlain;
 }
 

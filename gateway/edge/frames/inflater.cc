@@ -5,11 +5,10 @@
 #include <limits>
 #include <new>
 
+#include "gateway/edge/frames/flush_tail.h"
+
 namespace dormouse::edge {
 namespace {
-
-// The end of the empty block that ends a message, which senders leave out (RFC 7692, 7.2.1).
-constexpr std::string_view kTail("\x00\x00\xff\xff", 4);
 
 // What z_stream.data_type says between two blocks, the second of which has not begun: of the byte that the
 // first ended in, no bit is left.
@@ -30,7 +29,7 @@ Inflater::Result Inflater::Inflate(std::string_view message, size_t most, std::s
   const size_t before = out->size();
   inflateReset(stream_.get());
   State state = Feed(message, &most, out);
-  if (state == State::kInBlock) state = Feed(kTail, &most, out);
+  if (state == State::kInBlock) state = Feed(kFlushTail, &most, out);
   if (state == State::kBetweenBlocks) return Result::kOk;
   out->resize(before);
   return state == State::kTooLarge ? Result::kTooLarge : Result::kCorrupt;

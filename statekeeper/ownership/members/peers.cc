@@ -9,7 +9,7 @@
 namespace dormouse {
 namespace {
 
-constexpr Duration kRetry{200};
+constexpr Duration kReconnect{200};
 
 }  // namespace
 
@@ -176,7 +176,7 @@ void Peers::OnClosed(MemberId id, uint64_t serial, const grpc::Status& status) {
     SetUnreachable(id, &link, true, status.error_message());
   }
   ++link.failures;
-  link.open_at = SteadyClock::now() + kRetry;
+  link.open_at = SteadyClock::now() + kReconnect;
 }
 
 void Peers::SetUnreachable(MemberId id, Link* link, bool unreachable, const std::string& why) {

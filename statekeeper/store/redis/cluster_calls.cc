@@ -14,18 +14,15 @@
 namespace dormouse {
 namespace {
 
-// On a connection at a time. More would only grow buffers, and be sent again when the connection breaks.
-constexpr size_t kWindowBytes = 1u << 20;
 // A transaction keeps the node from serving others.
 constexpr size_t kUnitCalls = 32;
 constexpr size_t kUnitBytes = 32u << 10;
-constexpr double kFirstBackOff = 0.01;  // seconds
-constexpr double kLongestBackOff = 0.25;
+constexpr double kFirstPause = 0.01;  // seconds
+constexpr double kLongestPause = 0.25;
 constexpr int kQuickRedirects = 3;  // without a back-off: nodes may disagree for a while
 constexpr double kHousekeepingSeconds = 0.1;
 constexpr int64_t kStalledMs = 500;      // a node that was replaced gets no longer for its answers
 constexpr int64_t kUnneededMs = 10'000;  // a node without slots may be given some
-constexpr int64_t kLogIntervalMs = 10'000;
 constexpr int64_t kCountMs = 100;
 
 // A key with a tag, that falls into this slot.
@@ -50,7 +47,7 @@ class ClusterCalls::Node final : private RedisConnection::Owner {
   RedisConnection& connection() { return connection_; }
   const RedisConnection& connection() const { return connection_; }
   bool idle() const { return units_.empty(); }
-  bool full() const { return bytes_ >= kWindowBytes; }
+  bool full() const { return bytes_ >= kRedisWindowBytes; }
   bool stalled() const { return !units_.empty() && SteadyMs() - units_.front().sent_ms >= kStalledMs; }
   int64_t last_used_ms() const { return last_used_ms_; }
 
@@ -283,7 +280,7 @@ void ClusterCalls::BackOff(Slot* slot) {
   slot->waiting = true;
   backing_off_.push_back(slot);
   if (back_off_.is_active()) return;
-  back_off_.start(std::min(kLongestBackOff, kFirstBackOff * (1 << std::min(back_offs_, 10))));
+  back_off_.start(std::min(kLongestPause, kFirstPause * (1 << std::min(back_offs_, 10))));
   ++back_offs_;
 }
 
@@ -398,7 +395,7 @@ void ClusterCalls::Deliver(Slot* slot, const redisReply& reply) {
     if (error && SaysFull(Text(answer))) {
       Refused(node, *slot, std::string(Text(answer)));
     } else if (error && SteadyMs() >= next_log_ms_) {
-      next_log_ms_ = SteadyMs() + kLogIntervalMs;
+      next_log_ms_ = SteadyMs() + kRefusalLogIntervalMs;
       SPDLOG_ERROR("Redis at {} refused a command: {}", config_.server.Address(),
                    WithoutArguments(Text(answer)));
     }

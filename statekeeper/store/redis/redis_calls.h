@@ -27,6 +27,11 @@
 
 namespace dormouse {
 
+// Commands on a connection at a time. More would only grow buffers, and be sent again when the connection breaks.
+inline constexpr size_t kRedisWindowBytes = 1u << 20;
+// Of log lines about refused commands.
+inline constexpr int64_t kRefusalLogIntervalMs = 10'000;
+
 struct RedisConfig {
   RedisUrl server;
   RedisFiles files;

@@ -8,13 +8,6 @@
 #include "statekeeper/store/redis/redis_reply.h"
 
 namespace dormouse {
-namespace {
-
-// On the connection at a time. More would only grow buffers, and be sent again when the connection breaks.
-constexpr size_t kWindowBytes = 1u << 20;
-constexpr int64_t kLogIntervalMs = 10'000;
-
-}  // namespace
 
 RedisPipeline::RedisPipeline(struct ev_loop* loop, const RedisConfig& config)
     : probe_key_(config.probe_key + ":probe"),
@@ -62,7 +55,7 @@ void RedisPipeline::OnPrepare(ev::prepare&, int) {
 }
 
 void RedisPipeline::SendCalls() {
-  while (sent_ < calls_.size() && (sent_ == 0 || sent_bytes_ < kWindowBytes)) {
+  while (sent_ < calls_.size() && (sent_ == 0 || sent_bytes_ < kRedisWindowBytes)) {
     const PendingCall& call = calls_[sent_];
     connection_.Send(call.command, call.only_reads);
     ++sent_;
@@ -84,7 +77,7 @@ void RedisPipeline::OnReply(const redisReply& reply) {
   if (error && SaysFull(Text(reply))) {
     refusals_.Refused(WithoutArguments(Text(reply)));
   } else if (error && SteadyMs() >= next_log_ms_) {
-    next_log_ms_ = SteadyMs() + kLogIntervalMs;
+    next_log_ms_ = SteadyMs() + kRefusalLogIntervalMs;
     SPDLOG_ERROR("Redis at {} refused a command: {}", connection_.address(), WithoutArguments(Text(reply)));
   }
   const PendingCall call = PopFront();

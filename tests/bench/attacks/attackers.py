@@ -303,6 +303,7 @@ class Storm(Attack):
     come, one after the other"""
 
     options = {"hibernate-after": "1s", "rate-limit": "0"}
+    speaks = True
 
     def prepare(self):
         self.sockets = [self.echo(f"/websocket/storm-{number}") for number in range(9000)]
@@ -311,7 +312,7 @@ class Storm(Attack):
     def attack(self):
         self.cluster.kill_statekeeper()
         message = text_frame(b'{"type":"message","message":"hello"}') * 10
-        for client in self.sockets:
+        for client in self.sockets if self.speaks else []:
             client.sock.sendall(message)
         self.cluster.start_statekeeper(wait=False)
         waits = []
@@ -326,11 +327,18 @@ class Storm(Attack):
         unanswered = 0
         for client in self.sockets:
             client.sock.settimeout(60)
-            answers = sum(not isinstance(client.receive(), tuple) for _ in range(11))
-            unanswered += 11 - answers
+            due = 11 if self.speaks else 1
+            answers = sum(not isinstance(client.receive(), tuple) for _ in range(due))
+            unanswered += due - answers
         ordered = sorted(waits[1:])  # the first waits for the owner's start
         return {f"newcomers waited at most {ordered[-1] * 1000:.0f} ms, the one at the start {waits[0] * 1000:.0f} ms, "
                 f"median {ordered[len(ordered) // 2] * 1000:.0f} ms": len(waits), "frames unanswered": unanswered}
+
+
+class Killed(Storm):
+    """the same without a word of the sockets: what of it is the death of the only statekeeper"""
+
+    speaks = False
 
 
 class SilentAdmin(Attack):
@@ -383,4 +391,5 @@ class HungGateway(Attack):
 
 
 ALL = [DiscoverCapabilities, DiscoverMetadata, Regex, BroadcastToAbsent, BroadcastToSlow, BroadcastToMany,
-       PublishToAddresses, NeverRead, ErrorsUnread, ConnectAgain, EchoFlood, Unfinished, Storm, SilentAdmin, HungGateway]
+       PublishToAddresses, NeverRead, ErrorsUnread, ConnectAgain, EchoFlood, Unfinished, Storm, Killed,
+       SilentAdmin, HungGateway]
