@@ -1,0 +1,44 @@
+"""The process that runs hub classes written in Python: its own tests, its types, and what is generated for it."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+from cluster import REPOSITORY, SLOWNESS
+
+HOST = pathlib.Path(REPOSITORY) / "clients" / "hubs" / "python"
+
+
+def _run(*command, **more):
+    return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          timeout=150 * SLOWNESS, check=False, **more)
+
+
+@pytest.mark.parametrize("file", sorted(path.name for path in (HOST / "tests").glob("test_*.py")))
+def test_python_hubs(file, tmp_path):
+    done = _run(sys.executable, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--rootdir", str(HOST),
+                "--basetemp", str(tmp_path), str(HOST / "tests" / file))
+    assert done.returncode == 0, done.stdout
+
+
+def test_types_are_as_they_say(tmp_path):
+    if shutil.which("mypy") is None:
+        pytest.skip("mypy is not installed")
+    done = _run("mypy", "--config-file", "pyproject.toml", "--cache-dir", str(tmp_path), cwd=HOST)
+    assert done.returncode == 0, done.stdout
+
+
+def test_what_is_generated_of_the_protocol_is_what_protoc_makes_of_it(tmp_path):
+    if shutil.which("protoc") is None:
+        pytest.skip("protobuf-compiler is not installed")
+    done = _run("protoc", "-I", ".", f"--python_out={tmp_path}", f"--pyi_out={tmp_path}", "proto/worker.proto",
+                "proto/link.proto", cwd=REPOSITORY)
+    assert done.returncode == 0, done.stdout
+    made = sorted(os.listdir(tmp_path / "proto"))
+    assert made == ["link_pb2.py", "link_pb2.pyi", "worker_pb2.py", "worker_pb2.pyi"]
+    for name in made:
+        assert (HOST / "dormouse_hubs" / "host" / name).read_bytes() == (tmp_path / "proto" / name).read_bytes(), (
+            f"{name} is to be generated again: see clients/hubs/python/README.md")
