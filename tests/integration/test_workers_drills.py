@@ -245,3 +245,22 @@ async def test_what_needs_a_worker_waits_for_the_next_one():
                 assert cluster.get(f"/Counter/{turn}")[0] == 200
                 assert (await kept.closed())[0] == 1012
             assert cluster.kill_workers() == 1
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_a_worker_that_ends_in_the_middle_of_a_handler(store, language):
+    """Sockets stay, what was acknowledged is there, and the handler is done by the next worker."""
+    with AppCluster(store=store, options=OPTIONS, language=language) as cluster:
+        async with connect(cluster.ws_url("/Attacked/a?id=one")) as one, connect(cluster.ws_url("/Attacked/b?id=two")) as two:
+            async def ask(client, text):
+                await client.send(text)
+                return await asyncio.wait_for(client.protocol.recv(), 3 * WAIT)
+
+            assert await ask(one, "keep first") == "first"
+            await one.send("slow 500")
+            assert await ask(two, "echo on") == "on"  # so the other one has begun
+            worker = cluster.worker()
+            assert cluster.kill_workers() == 1
+            assert await asyncio.wait_for(one.protocol.recv(), 3 * WAIT) == "slow"
+            assert await ask(one, "kept") == "first"
+            assert cluster.worker() != worker and one.is_open and two.is_open
