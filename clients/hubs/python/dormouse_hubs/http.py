@@ -90,7 +90,7 @@ class Request(_WithQuery):
 class Response:
     body: Union[str, bytes] = b""
     status: int = 200
-    headers: Union[Mapping[str, str], Sequence[tuple[str, str]]] = field(default_factory=dict)
+    headers: Union[Mapping[str, str], Sequence[tuple[str, str]]] = ()
 
     @classmethod
     def json(cls, value: Any, status: int = 200) -> Response:

@@ -377,11 +377,11 @@ class AwakeHub:
         self._effects.append((effects.REPLY, reply))
 
     def _method(self, name: str) -> Callable[..., Any]:
-        method = getattr(self._object, name, None)
+        method: Any = getattr(self._object, name, None)
         if not getattr(method, RPC_MARK, False):
             raise AttributeError(f"{self.class_name} has no method {name} that is marked with @rpc.")
-        assert callable(method)
-        return method
+        found: Callable[..., Any] = method
+        return found
 
     async def _ignore(self, event: wire.Event) -> None:
         """Backpressure: the statekeeper bounds what waits by itself."""

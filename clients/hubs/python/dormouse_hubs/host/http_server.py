@@ -26,6 +26,10 @@ _PLACE = "{name}"
 _OWN = b"dormouse-"
 _PASSED_OVER = frozenset((b"connection", b"transfer-encoding", b"keep-alive"))
 _LISTEN = 4096
+_MOST_PASSED_OVER = 32 << 20  # bytes of a body that is not wanted
+_PASSED_OVER_WITHIN = 1.0     # seconds
+
+_NO_HEADERS: list[tuple[bytes, bytes]] = []
 
 # call(class, name, payload)
 Ask = Callable[[str, str, bytes], Awaitable[wire.CallAnswer]]
@@ -100,6 +104,8 @@ class HttpServer:
                           h11.Data(data=content), h11.EndOfMessage()):
                 writer.write(connection.send(event) or b"")
             await writer.drain()
+            if connection.their_state is h11.SEND_BODY:
+                await _pass_over(reader, writer)
         except (ConnectionError, h11.LocalProtocolError):
             pass
         finally:
@@ -141,9 +147,19 @@ class HttpServer:
 async def _next(connection: h11.Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Any:
     while (event := connection.next_event()) is h11.NEED_DATA:
         if connection.they_are_waiting_for_100_continue:
-            writer.write(connection.send(h11.InformationalResponse(status_code=100, headers=[])) or b"")
+            writer.write(connection.send(h11.InformationalResponse(status_code=100, headers=_NO_HEADERS)) or b"")
         connection.receive_data(await reader.read(65536))
     return event
+
+
+async def _pass_over(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A client that is sending would not get to see an answer if the connection were closed on it."""
+    writer.write_eof()
+    with contextlib.suppress(asyncio.TimeoutError):
+        async with asyncio.timeout(_PASSED_OVER_WITHIN):
+            left = _MOST_PASSED_OVER
+            while left > 0 and (chunk := await reader.read(65536)):
+                left -= len(chunk)
 
 
 def _text(status: int, text: str) -> tuple[int, list[tuple[bytes, bytes]], bytes]:

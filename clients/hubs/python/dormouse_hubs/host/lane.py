@@ -73,7 +73,7 @@ class Lane(asyncio.Protocol):
 
     def log(self, level: int, text: str, hub: str = "", connection: bytes = b"") -> None:
         log = self._out.logs.add()
-        log.level, log.hub, log.connection, log.text = level, hub, connection, text  # type: ignore[assignment]
+        log.level, log.hub, log.connection, log.text = level, hub, connection, text
         self._said(len(text))
 
     def flush(self) -> None:

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Optional
 
 from ..hub import Hub
@@ -45,6 +46,7 @@ class Process:
     async def run(self) -> int:
         settings = self._settings
         loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._over.set)
         server = None
         if settings.http:
             from .http_server import HttpServer  # pylint: disable=import-outside-toplevel  # only where it is needed
@@ -53,12 +55,11 @@ class Process:
         # Last: who accepts this connection relies on all the rest.
         version = settings.manifest["version"]
         for index in range(settings.lanes):
-            _, lane = await asyncio.wait_for(loop.create_unix_connection(
-                lambda index=index: Lane(index, version, self), os.path.join(settings.sockets, f"lane-{index}")),
-                _CONNECT_WITHIN)
+            lane = Lane(index, version, self)
+            await asyncio.wait_for(loop.create_unix_connection(
+                partial(_itself, lane), os.path.join(settings.sockets, f"lane-{index}")), _CONNECT_WITHIN)
             self._lanes.append(lane)
         self._take_over_output()
-        loop.add_signal_handler(signal.SIGTERM, self._over.set)
         await self._over.wait()
         if self._status == 0:
             self._ending = True
@@ -133,6 +134,10 @@ async def _run(settings: Settings) -> None:
     sys.stderr.flush()
     # At once: what is still under way is not to end as if it had been cancelled. It comes again, in another process.
     os._exit(status)
+
+
+def _itself(lane: Lane) -> Lane:
+    return lane
 
 
 def _settings() -> Settings:

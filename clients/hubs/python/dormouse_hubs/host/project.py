@@ -36,7 +36,7 @@ def load(directory: str, main: str) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except SyntaxError as error:
-        raise ProjectError("".join(traceback.format_exception_only(error)).rstrip()) from error
+        raise ProjectError("".join(traceback.format_exception_only(type(error), error)).rstrip()) from error
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             raise
