@@ -92,6 +92,7 @@ class Lane(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         for frame in self._frames.take(data):
             self._take(wire.ToWorker.FromString(frame))
+        self._flush_soon()
 
     def connection_lost(self, exc: Optional[BaseException]) -> None:
         self._sink.on_end(exc)
@@ -132,9 +133,13 @@ class Lane(asyncio.Protocol):
         self._size += size
         if self._size > _FULL_FRAME:
             self.flush()
-        elif not self._waiting:
+        else:
+            self._flush_soon()
+
+    def _flush_soon(self) -> None:
+        """Behind all that is about to run: of events that have just come, the handlers."""
+        if not self._waiting:
             self._waiting = True
-            # Behind all that runs in this turn of the loop.
             self._loop.call_soon(self._end_of_turn)
 
     def _end_of_turn(self) -> None:
