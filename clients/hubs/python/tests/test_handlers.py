@@ -4,6 +4,7 @@ import asyncio
 import json
 
 import pytest
+from dormouse_hubs.host import worker_pb2 as wire
 from fake_statekeeper import Refused, statekeeper
 
 ECHO = """
@@ -21,12 +22,17 @@ async def test_texts_and_bytes_come_back_as_they_are():
             assert await client.next() == message
 
 
-async def test_what_many_hubs_say_in_one_turn_of_the_loop_leaves_in_few_frames():
+async def test_what_hubs_say_of_events_that_came_together_leaves_together():
     async with statekeeper(ECHO, Echo={}) as keeper:
         clients = [await keeper.hub("Echo", str(number)).open() for number in range(50)]
-        before = keeper.frames
-        await asyncio.gather(*(client.send("x") for client in clients))
-        assert keeper.frames - before < 10
+        together = wire.ToWorker()
+        send, keeper.send = keeper.send, together.MergeFrom
+        said = asyncio.gather(*(client.send("x") for client in clients))
+        await keeper.until(lambda: len(together.events) == 50)
+        before, keeper.send = keeper.frames, send
+        send(together)
+        await said
+        assert keeper.frames == before + 1
 
 
 ORDER = """
@@ -223,6 +229,31 @@ async def test_a_broadcast_reaches_nobody_before_its_connect_has_run():
         assert (a.heard(), b.heard()) == (["all there", "b joins"], [])
 
 
+async def test_a_socket_whose_connect_has_not_run_is_none_of_the_hubs():
+    """The statekeeper has it already, as a next worker gets to hear."""
+    async with statekeeper("""
+import asyncio
+class Slow(Hub):
+    async def on_connect(self, connection):
+        connection.send("welcome")
+
+    async def on_message(self, connection, message):
+        if not self.hub.repeated:
+            await asyncio.sleep(3600)
+        self.hub.broadcast(str(len(self.hub.connections())))
+""", Slow={}) as keeper:
+        hub = keeper.hub("Slow", "a")
+        a = await hub.open()
+        waiting = asyncio.ensure_future(a.send("x"))
+        await asyncio.sleep(0)
+        opening = asyncio.ensure_future(hub.open())
+        await keeper.settled()
+        await keeper.kill_worker()
+        await waiting
+        b = await opening
+        assert (a.heard(), b.heard()) == (["welcome", "1"], ["welcome"])
+
+
 async def test_a_message_of_one_that_was_closed_is_passed_over():
     async with statekeeper(ROOM, Room={}) as keeper:
         hub = keeper.hub("Room", "a")
@@ -391,6 +422,25 @@ async def test_storage_is_read_in_order_however_little_comes_at_a_time(largest_w
         assert hub.rows[b"m:note"] == b"of another kind"
 
 
+async def test_a_handler_reads_what_it_has_written_where_the_statekeeper_does_not_know_it_yet():
+    async with statekeeper("""
+class Store(Hub):
+    async def on_message(self, connection, message):
+        storage = self.hub.storage
+        storage.delete("a")
+        storage.put("b", 2)
+        storage.delete_all("c")
+        connection.send(repr([await storage.get("a"), await storage.get("b"), await storage.get("c1"),
+                              await storage.list("c"), await storage.list()]))
+""", Store={}) as keeper:
+        keeper.largest_wake = 0
+        hub = keeper.hub("Store", "a")
+        hub.rows = {b"k:" + key: b"1" for key in (b"a", b"b", b"c1", b"c2", b"d")}
+        client = await hub.open()
+        await client.send("x")
+        assert await client.next() == "[None, 2, None, {}, {'b': 2, 'd': 1}]"
+
+
 async def test_what_cannot_be_stored_is_refused_with_a_sentence():
     async with statekeeper(STORE, Store={}) as keeper:
         hub = keeper.hub("Store", "a")
@@ -466,7 +516,6 @@ async def test_a_worker_ends_when_it_is_told_to_and_with_its_statekeeper():
 
 async def test_backpressure_is_no_matter_of_the_code():
     async with statekeeper(ECHO, Echo={}) as keeper:
-        from dormouse_hubs.host import worker_pb2 as wire
         hub = keeper.hub("Echo", "a")
         client = await hub.open()
         assert await hub.happen(wire.Event(backpressure=wire.Backpressure(connection=client.key, paused=True))) == ""
