@@ -123,3 +123,91 @@ async def test_the_chat_has_presence_and_a_history():
         assert (await play.fetch("/chat/other")).json() == {"present": [], "history": []}
 
     await _play(_Project(os.path.join(REPOSITORY, "clients", "hubs", "python", "examples", "chat")), script)
+
+
+_CALLS = {
+    "dormouse.toml": """
+[classes.Lobby]
+path = "/lobby/{name}"
+
+[classes.Room]
+
+[vars]
+GREETING = "hello"
+""",
+    "hubs.py": """
+import asyncio, os
+from dormouse_hubs import CallFailed, Hub, rpc
+
+
+class Room(Hub):
+    @rpc
+    async def join(self, who: str) -> list[str]:
+        here = [*await self.hub.storage.get("here", []), who]
+        self.hub.storage.put("here", here)
+        if who == "nobody":
+            raise ValueError("who is that?")
+        return here
+
+    @rpc
+    async def ask_back(self, lobby: str) -> str:
+        return await self.hub.other(Lobby, lobby).name()
+
+    @rpc
+    async def never(self) -> None:
+        await asyncio.sleep(3600)
+
+
+class Lobby(Hub):
+    @rpc
+    async def name(self) -> str:
+        return f"{os.environ['GREETING']} from {self.hub.name}"
+
+    async def on_message(self, connection, message):
+        kind, _, rest = message.partition(" ")
+        room = self.hub.other(Room, "one", timeout=2)
+        if kind == "beside":
+            self.hub.background(self.beside(rest))
+            return
+        try:
+            answer = await {"join": room.join, "back": room.ask_back, "never": room.never}[kind](*rest.split())
+        except CallFailed as error:
+            answer = f"{type(error).__name__}: {error}"
+        connection.send(str(answer))
+
+    async def beside(self, rest):
+        answer = await self.hub.other(Room, "two").join(rest)
+        await self.hub.run(self.tell, answer)
+
+    async def tell(self, answer):
+        self.hub.broadcast(str(answer))
+        self.hub.later(0.1, self.later, "later")
+
+    async def later(self, text):
+        self.hub.broadcast(text)
+""",
+}
+
+
+async def test_hubs_call_each_other(tmp_path):
+    folder = tmp_path / "calls"
+    folder.mkdir()
+    for name, text in _CALLS.items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+    async def script(play):
+        a = await play.open("a", "/lobby/a")
+        assert await a.ask("join anna") == "['anna']"
+        assert await a.ask("join nobody") == "RemoteError: ValueError: who is that?"
+        assert await a.ask("join ben") == "['anna', 'ben']", "what raised is undone"
+        assert await a.ask("back b") == "hello from b"
+        assert "CallCycle: Lobby/a waits for this handler" in await a.ask("back a")
+        assert await a.ask("beside carl") == "['carl']"
+        assert await a.next() == "later"
+        await play.asleep()
+        assert await a.ask("join dora") == "['anna', 'ben', 'dora']"
+        said = await a.ask("never")
+        assert said.startswith("CallFailed: Room/one could not be called: "), said
+        assert (await play.fetch("/room/one")).status == 404
+
+    await _play(_Project(str(folder)), script)
