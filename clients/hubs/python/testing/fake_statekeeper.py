@@ -318,7 +318,8 @@ class FakeStatekeeper:
 
     async def kill_worker(self) -> None:
         assert self._process is not None
-        self._process.send_signal(signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+            self._process.send_signal(signal.SIGKILL)
         await self._process.wait()
         await self.until(lambda: self._writer is None)
         await self.start_worker()

@@ -285,6 +285,39 @@ class Slow(Hub):
         assert client.heard() == ["first 1 False", "wait 2 True", "behind 3 True"]
 
 
+async def test_code_that_ends_its_process_ends_no_event_of_others():
+    async with statekeeper("""
+import asyncio, sys
+class Exits(Hub):
+    async def on_message(self, connection, message):
+        if not self.hub.repeated:
+            if message == "background":
+                self.hub.background(self.exit())
+            else:
+                sys.exit(3)
+        connection.send("stays")
+
+    async def exit(self):
+        sys.exit(3)
+
+class Waits(Hub):
+    async def on_message(self, connection, message):
+        if not self.hub.repeated:
+            await asyncio.sleep(3600)
+        connection.send(message)
+""", Exits={}, Waits={}) as keeper:
+        exits, waits = await keeper.hub("Exits", "a").open(), await keeper.hub("Waits", "a").open()
+        for kind in ("handler", "background"):
+            waiting = asyncio.ensure_future(waits.send("x"))
+            await keeper.settled()
+            ending = asyncio.ensure_future(exits.send(kind))
+            await keeper.until(lambda: keeper._writer is None)
+            assert not waiting.done()
+            await keeper.kill_worker()
+            assert await asyncio.gather(waiting, ending) == ["", ""]
+            assert (await waits.next(), await exits.next()) == ("x", "stays")
+
+
 async def test_what_a_dropped_object_was_doing_ends():
     async with statekeeper("""
 import asyncio

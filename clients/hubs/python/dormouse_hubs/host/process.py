@@ -125,15 +125,20 @@ def main() -> int:
     # What is there now stays: a collection is not to look at it again and again.
     gc.collect()
     gc.freeze()
-    asyncio.run(_run(settings))
-    raise AssertionError("this is not reached")
-
-
-async def _run(settings: Settings) -> None:
-    status = await Process(settings).run()
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    status = 1
+    try:
+        status = loop.run_until_complete(_run(settings))
+    except BaseException as error:  # sys.exit() in a handler, say
+        print(f"dormouse: {log.explain(error)}", file=sys.stderr)
     sys.stderr.flush()
     # At once: what is still under way is not to end as if it had been cancelled. It comes again, in another process.
     os._exit(status)
+
+
+async def _run(settings: Settings) -> int:
+    return await Process(settings).run()
 
 
 def _itself(lane: Lane) -> Lane:
