@@ -1,5 +1,7 @@
 """Which kind of project a directory has, and what builds it: the one place that knows all kinds."""
 
+import os
+
 import builder as builders
 import python_builder
 import python_config
@@ -13,7 +15,11 @@ def builder_for(directory, into, environment=None, host=None, umask=-1, inspect=
     """None: it has no project. Raises ProjectError for what its kind cannot do. `host`: where the host of hubs is on the
     machine that runs it; None: where it is on this one."""
     more = {"umask": umask, **({"host": host} if host else {})}
-    if wrangler_config.find(directory):
+    found = wrangler_config.find(directory)
+    if found and python_config.find(directory):
+        raise ProjectError(f"{directory} has {os.path.basename(found)}, of Durable Objects, and {python_config.FILE}, of Python:"
+                           " each needs a directory of its own.")
+    if found:
         return builders.Builder(directory, into, environment, inspect=inspect, **more)
     if not python_config.find(directory):
         return None

@@ -23,6 +23,8 @@ class PythonBuilder(builders.AppBuilder):
     # `host`: where the host of hubs is on the machine that runs it.
     def __init__(self, directory, into, host=HOST, umask=-1):
         super().__init__(directory, into, umask)
+        if host is None or HOST is None:
+            raise ProjectError("The host of hubs in Python (hubs/python) is not there.")
         self._host = host
 
     def watched(self, inputs, failed):

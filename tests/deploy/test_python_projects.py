@@ -186,6 +186,9 @@ def test_what_is_for_other_projects_is_refused(project):
         with pytest.raises(ProjectError, match="is for projects of Durable Objects"):
             kinds.builder_for(it.directory, it.into, **options)
     assert kinds.builder_for(it.into, it.into) is None
+    it.save("wrangler.toml", "")
+    with pytest.raises(ProjectError, match="has wrangler.toml, of Durable Objects, and dormouse.toml, of Python: each needs"):
+        it.builder()
 
 
 def test_it_is_built_for_other_clusters_too(project, tmp_path):

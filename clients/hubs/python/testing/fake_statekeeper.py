@@ -76,11 +76,13 @@ class FakeHub:
     def busy(self) -> bool:
         return bool(self._under_way) or self.held
 
-    async def open(self, path: str = "/", query: str = "", headers: dict[str, str] | None = None) -> FakeClient:
+    async def open(self, path: str = "/", query: str = "", headers: dict[str, str] | None = None,
+                   identity: bytes = b"") -> FakeClient:
         """Raises Refused."""
         client = FakeClient(self, self.keeper.new_key())
         self.clients[client.key] = self.keeper.clients[client.key] = client
-        event = wire.Event(open=wire.Open(connection=client.key, path=path, query=query, remote_address="127.0.0.1"))
+        event = wire.Event(open=wire.Open(connection=client.key, path=path, query=query, remote_address="127.0.0.1",
+                                          identity=identity))
         for name, value in (headers or {}).items():
             event.open.headers.add(name=name, value=value)
         if failure := await self.happen(event):

@@ -4,6 +4,8 @@ import asyncio
 import json
 
 import pytest
+from dormouse_hubs import Identity
+from dormouse_hubs.host import link_pb2
 from dormouse_hubs.host import worker_pb2 as wire
 from fake_statekeeper import Refused, statekeeper
 
@@ -227,6 +229,24 @@ async def test_a_broadcast_reaches_nobody_before_its_connect_has_run():
         b = await hub.open(query="id=b")
         await said
         assert (a.heard(), b.heard()) == (["all there", "b joins"], [])
+
+
+async def test_a_connect_knows_what_the_socket_was_opened_with():
+    async with statekeeper("""
+class Door(Hub):
+    async def on_connect(self, connection):
+        self.opening = connection.request
+        connection.send(repr([self.opening.path, self.opening.query, self.opening.params, self.opening.headers["x-A"],
+                              "none" in self.opening.headers, self.opening.remote_address, self.opening.identity]))
+""", Door={}) as keeper:
+        hub = keeper.hub("Door", "a")
+        said = link_pb2.Identity(actor="anna", actors=["a/*"], capabilities=["x"], expires_ms=5000, role="admin")
+        client = await hub.open("/door/a", "b=1&b=2&c=%20", {"X-a": "1"}, said.SerializeToString())
+        assert await client.next() == repr([
+            "/door/a", "b=1&b=2&c=%20", {"b": "2", "c": " "}, "1", False, "127.0.0.1",
+            Identity("anna", ("a/*",), ("x",), "admin", 5.0)])
+        client = await hub.open(headers={"x-a": "2"})
+        assert (await client.next()).endswith("None]")
 
 
 async def test_a_socket_whose_connect_has_not_run_is_none_of_the_hubs():
