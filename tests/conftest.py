@@ -27,7 +27,8 @@ _ALONE = ("drills/", "integration/test_bench.py", "integration/test_memory.py", 
           "integration/test_slow_readers.py", "integration/test_store_time.py", "integration/test_workers_",
           "clients/test_load")
 # Clusters of deploy/local look for free ports in the same range. What else is below deploy/ fetches the same tools.
-_LOCAL = ("integration/test_deploy_local.py", "integration/test_operators.py", "deploy/test_local_app.py", "apps/test_apps.py")
+_LOCAL = ("integration/test_deploy_local.py", "integration/test_operators.py", "deploy/test_local_app.py", "apps/test_apps.py",
+          "apps/test_python.py")
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook

@@ -28,14 +28,15 @@ def start(project, directory, host):
     return run([NODE, _PROGRAM], project.directory, directory, stdin="task")
 
 
-def run(command, cwd, directory, stdin=None, umask=-1, path=None):
-    """A process in a session of its own, whose output goes to the files `said` and `errors` of `directory`."""
+def run(command, cwd, directory, stdin=None, umask=-1, path=None, environment=None):
+    """A process in a session of its own, whose output goes to the files `said` and `errors` of `directory`. `environment`:
+    added to the own one."""
     with open(os.path.join(directory, stdin) if stdin else os.devnull, "rb") as source, \
             open(os.path.join(directory, "said"), "wb") as said, open(os.path.join(directory, "errors"), "wb") as errors:
         try:
             return subprocess.Popen(
                 command, cwd=cwd, stdin=source, stdout=said, stderr=errors, start_new_session=True, umask=umask,
-                env=os.environ | {"PATH": path} if path else None,
+                env=os.environ | (environment or {}) | ({"PATH": path} if path else {}),
                 preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, ()))  # a supervisor blocks some
         except OSError as error:
             raise ProjectError(f"{command[0]} cannot be started: {error}.") from error

@@ -1,12 +1,10 @@
 """A project that its author is working on: builds it anew when something was saved. Never waits; turn() is to be called
 several times a second, and when a child process has ended."""
 
-import os
 import time
 
 import builder as builders
 import watched_files
-import wrangler_config
 from wrangler_config import ProjectError
 
 _LIMIT = 120  # seconds for a build
@@ -58,10 +56,7 @@ class SavedProject:
             self._steps = self._process = None
 
     def _begin(self):
-        project = self.builder.project
-        changed = self._files.changed()
-        by_command = project.build is None or any(
-            path == project.file or path.startswith(tuple(project.build["watched"])) for path in changed)
+        by_command = self.builder.needs_command(self._files.changed())
         self._began, self._began_ns = time.monotonic(), time.time_ns()
         self._files.look()
         self._steps = self.builder.steps(run_command=by_command)
@@ -97,17 +92,4 @@ class SavedProject:
         return lines
 
     def _watch(self, failed=False):
-        builder = self.builder
-        root = builder.directory
-        paths = {os.path.join(root, name) for name in (*wrangler_config.FILES, "package.json", "package-lock.json",
-                                                       "tsconfig.json", "node_modules")}
-        paths.update(self.built.inputs)
-        # A new file may take the place of one that is imported.
-        paths.update(os.path.dirname(path) for path in self.built.inputs if "/node_modules/" not in path)
-        project = builder.project
-        paths.update(project.secrets_files)
-        for directory in project.build["watched"] if project.build else ():
-            paths.update(watched_files.files(directory))
-        if failed:  # what is missing may come anywhere
-            paths.update(watched_files.directories(root, [project.assets["directory"]] if project.assets else ()))
-        self._files.replace(sorted(paths), self._began_ns)
+        self._files.replace(sorted(self.builder.watched(self.built.inputs, failed)), self._began_ns)

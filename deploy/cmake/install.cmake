@@ -1,8 +1,8 @@
 # What `cmake --install BUILD` copies, in three components:
 #
 #   programs      bin/, and in share/dormouse/ the page that gateways serve
-#   hubs          what runs Durable Objects: share/dormouse/hubs/js, and in lib/dormouse/ the addon behind storage.sql,
-#                 where it is built (sqlite/addon.mjs finds it there)
+#   hubs          what runs hubs in other languages: share/dormouse/hubs/js (Durable Objects) and share/dormouse/hubs/python,
+#                 and in lib/dormouse/ the addon behind storage.sql, where it is built (sqlite/addon.mjs finds it there)
 #   development   what a hub class is written against and linked with in a project of its own
 #                 (statekeeper/hub/README.md): headers in include/dormouse/, libraries in lib/dormouse/, and the CMake
 #                 package Dormouse, whose targets are Dormouse::NAME for our dormouse_NAME
@@ -15,6 +15,9 @@ install(DIRECTORY clients/web clients/js DESTINATION share/dormouse COMPONENT pr
 install(DIRECTORY clients/hubs/js DESTINATION share/dormouse/hubs COMPONENT hubs
         FILES_MATCHING PATTERN "*.mjs" PATTERN package.json
         PATTERN testing EXCLUDE PATTERN "*.test.mjs" EXCLUDE PATTERN bench.mjs EXCLUDE)
+install(DIRECTORY clients/hubs/python DESTINATION share/dormouse/hubs COMPONENT hubs
+        FILES_MATCHING PATTERN "*.py" PATTERN "*.pyi" PATTERN py.typed
+        PATTERN testing EXCLUDE PATTERN tests EXCLUDE PATTERN examples EXCLUDE)
 if(TARGET dormouse_sqlite)
   install(TARGETS dormouse_sqlite LIBRARY DESTINATION lib/dormouse COMPONENT hubs)
 endif()

@@ -297,9 +297,9 @@ def _parse(words):
                             " redis+sentinel:// or redis+cluster:// of yours, or over TLS with rediss in place of redis (default: what the data directory has already; in a new"
                             " one file, or redis for several statekeepers)")
     start.add_argument("--app", metavar="DIR",
-                       help="run the Durable Objects of a project (a directory with wrangler.jsonc, say), and build it"
-                            " anew whenever something in it is saved; or an app directory that is built already")
-    start.add_argument("--env", metavar="NAME", help="of the project: its [env.NAME] in place of the top level")
+                       help="run the hubs of a project (a directory with wrangler.jsonc, say, or dormouse.toml), and build"
+                            " it anew whenever something in it is saved; or an app directory that is built already")
+    start.add_argument("--env", metavar="NAME", help="of Durable Objects: [env.NAME] in place of the top level")
     start.add_argument("--inspect", type=int, nargs="?", const=9229, metavar="PORT",
                        help="let a debugger look at the project's code, at this port of 127.0.0.1 (default: 9229)")
     start.add_argument("--port", type=int, default=8080, metavar="P", help="port for clients (default: 8080)")

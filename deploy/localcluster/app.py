@@ -6,7 +6,7 @@ import sys
 
 sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "apps"))
 import builder as builders  # noqa: E402  # pylint: disable=wrong-import-position
-import wrangler_config  # noqa: E402  # pylint: disable=wrong-import-position
+import kinds  # noqa: E402  # pylint: disable=wrong-import-position
 from layout import Failure  # noqa: E402  # pylint: disable=wrong-import-position
 from saved_project import SavedProject  # noqa: E402  # pylint: disable=wrong-import-position
 
@@ -22,13 +22,16 @@ class App:
             if inspect:
                 raise Failure(f"--inspect is for projects that are built here; {self._source} is an app directory.")
             self.option = self._source
-        elif wrangler_config.find(self._source):
-            self.option = os.path.join(layout.app, builders.CURRENT)
-            self._saved = SavedProject(builders.Builder(self._source, layout.app, environment, umask=umask,
-                                                        inspect=inspect))
-        else:
-            raise Failure(f"{self._source} is neither a project ({', '.join(wrangler_config.FILES)}) nor an app directory"
+            return
+        try:
+            builder = kinds.builder_for(self._source, layout.app, environment, umask=umask, inspect=inspect)
+        except builders.ProjectError as error:
+            raise Failure(error) from error
+        if builder is None:
+            raise Failure(f"{self._source} is neither a project ({', '.join(kinds.FILES)}) nor an app directory"
                           f" ({builders.MANIFEST}).")
+        self.option = os.path.join(layout.app, builders.CURRENT)
+        self._saved = SavedProject(builder)
 
     def prepare(self):
         """Builds it, where it is to be built. Returns lines to tell; raises Failure."""

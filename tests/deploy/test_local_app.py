@@ -128,7 +128,8 @@ def test_an_app_directory_is_taken_as_it_is(local):
 def test_what_cannot_be_is_refused_with_a_sentence(local):
     os.makedirs(os.path.join(local.data, "empty"))
     empty = os.path.join(local.data, "empty")
-    assert local.up(empty) == (1, f"{empty} is neither a project (wrangler.json, wrangler.jsonc, wrangler.toml) nor an app"
+    assert local.up(empty) == (1, f"{empty} is neither a project (wrangler.json, wrangler.jsonc, wrangler.toml,"
+                                  " dormouse.toml) nor an app"
                                   " directory (workers.json).\n")
     assert local("up", "--env", "staging") == (1, "--env chooses among the environments of a project: it needs --app.\n")
     assert local("up", "--set", f"app={empty}") == (1, "--set app is decided by deploy/local; use --app.\n")

@@ -139,6 +139,7 @@ def test_the_package_of_hubs_has_what_runs_and_nothing_else(packages, tmp_path):
              for name in names}
     share = "usr/share/dormouse/"
     assert {share + "hubs/js/host.mjs", share + "hubs/js/sqlite/addon.mjs", share + "apps/builder.py",
+            share + "hubs/python/host.py", share + "hubs/python/dormouse_hubs/py.typed",
             "usr/bin/dormouse-build-app", "usr/lib/dormouse/dormouse_sqlite.node"} <= files
     assert not [path for path in files if path.startswith(share) and re.search(r"test|\.(cc|h|md|pyc)$", path)]
     # The addon is found from there, and loads.

@@ -68,7 +68,8 @@ def test_the_host_of_durable_objects_finds_its_addon_where_it_is_installed(tmp_p
                   loads + " console.log(process.report.getReport().sharedObjects.join('\\n'))")
     assert f"{tmp_path}/lib/dormouse/dormouse_sqlite.node" in loaded
     installed = {path.name for path in tmp_path.rglob("*") if path.is_file()}
-    assert "host.mjs" in installed and not [name for name in installed if ".test." in name or name.startswith("fake_")]
+    assert {"host.mjs", "host.py", "py.typed", "worker_pb2.py"} <= installed
+    assert not [name for name in installed if ".test." in name or name.startswith("fake_")]
 
 
 def test_the_page_shows_the_example():

@@ -1,4 +1,4 @@
-"""Whatever ends behind the sockets of a JavaScript class, its worker, the statekeeper, both, in the middle of handlers,
+"""Whatever ends behind the sockets of a class in JavaScript or Python, its worker, the statekeeper, both, in the middle of handlers,
 of transactions or of a deploy: no socket is closed, no answered write is lost, no frame comes twice or out of order.
 
 DORMOUSE_TEST_SEEDS="1 2 3" chooses the rounds; a failure names its own.
@@ -13,7 +13,7 @@ import time
 
 import pytest
 from cluster import until
-from worker_app import AppCluster
+from worker_app import LANGUAGES, AppCluster
 from ws import WAIT, connect
 
 SEEDS = [int(word) for word in os.environ.get("DORMOUSE_TEST_SEEDS", "1").split()]
@@ -136,19 +136,19 @@ class Drill:
 
     async def deploy(self):
         self._version += 1
-        self.cluster.deploy("counter.js", f"VERSION = {self._version - 1};", f"VERSION = {self._version};")
+        self.cluster.deploy(self._version)
         await until(lambda: self._watched.done() or all(
             caller.version == str(self._version) for caller in self.callers), "all meet the new code", timeout=30)
 
     async def deploy_and_worker(self):
         self._version += 1
-        self.cluster.deploy("counter.js", f"VERSION = {self._version - 1};", f"VERSION = {self._version};")
+        self.cluster.deploy(self._version)
         await self.while_away(0.6)
         self.cluster.kill_workers()
 
     async def deploy_and_statekeeper(self):
         self._version += 1
-        self.cluster.deploy("counter.js", f"VERSION = {self._version - 1};", f"VERSION = {self._version};")
+        self.cluster.deploy(self._version)
         await self.while_away(0.6)
         await self.statekeeper()
 
@@ -194,9 +194,10 @@ async def at_work(cluster, seed):
               f"{max(caller.longest for caller in callers):.2f} s")
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_nothing_is_lost_whatever_ends(store, seed):
-    with AppCluster(store=store, gateways=2, options=OPTIONS) as cluster:
+async def test_nothing_is_lost_whatever_ends(store, seed, language):
+    with AppCluster(store=store, gateways=2, options=OPTIONS, language=language) as cluster:
         async with at_work(cluster, seed) as drill:
             faults = list(FAULTS)
             random.Random(seed).shuffle(faults)
@@ -204,9 +205,10 @@ async def test_nothing_is_lost_whatever_ends(store, seed):
             await until(lambda: cluster.statekeeper.running() and cluster.statekeeper.is_ready(), "it is ready")
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_nothing_is_lost_when_another_statekeeper_takes_over(seed):
-    with AppCluster(store="redis", gateways=2, statekeepers=2, options=OPTIONS) as cluster:
+async def test_nothing_is_lost_when_another_statekeeper_takes_over(seed, language):
+    with AppCluster(store="redis", gateways=2, statekeepers=2, options=OPTIONS, language=language) as cluster:
         async with at_work(cluster, seed) as drill:
             await drill.suffer((Drill.an_owner, Drill.a_worker, Drill.deploy, Drill.an_owner))
 
@@ -243,3 +245,22 @@ async def test_what_needs_a_worker_waits_for_the_next_one():
                 assert cluster.get(f"/Counter/{turn}")[0] == 200
                 assert (await kept.closed())[0] == 1012
             assert cluster.kill_workers() == 1
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_a_worker_that_ends_in_the_middle_of_a_handler(store, language):
+    """Sockets stay, what was acknowledged is there, and the handler is done by the next worker."""
+    with AppCluster(store=store, options=OPTIONS, language=language) as cluster:
+        async with connect(cluster.ws_url("/Attacked/a?id=one")) as one, connect(cluster.ws_url("/Attacked/b?id=two")) as two:
+            async def ask(client, text):
+                await client.send(text)
+                return await asyncio.wait_for(client.protocol.recv(), 3 * WAIT)
+
+            assert await ask(one, "keep first") == "first"
+            await one.send("slow 500")
+            assert await ask(two, "echo on") == "on"  # so the other one has begun
+            worker = cluster.worker()
+            assert cluster.kill_workers() == 1
+            assert await asyncio.wait_for(one.protocol.recv(), 3 * WAIT) == "slow"
+            assert await ask(one, "kept") == "first"
+            assert cluster.worker() != worker and one.is_open and two.is_open

@@ -1,14 +1,16 @@
-"""A JavaScript object that idles is dropped; its sockets stay, and the next event builds it anew with all that was
-said to be kept. Timers and waitUntil() keep it; an alarm wakes it."""
+"""An object in JavaScript or Python that idles is dropped; its sockets stay, and the next event builds it anew with all that was
+said to be kept. Timers and what is in the background keep it; an
+alarm wakes it."""
 
 import asyncio
 import contextlib
 import json
 
 import pytest
-from worker_app import AppCluster
+from worker_app import LANGUAGES, AppCluster
 from ws import WAIT, connect
 
+pytestmark = pytest.mark.parametrize("language", LANGUAGES)
 OPTIONS = {"gateway-grace": "60s", "hibernate-after": "200ms"}
 
 
@@ -22,16 +24,16 @@ async def tell(client, text):
 
 
 @contextlib.asynccontextmanager
-async def sleeper(store="file"):
-    with AppCluster(store=store, options=OPTIONS) as cluster:
+async def sleeper(language, store="file"):
+    with AppCluster(store=store, options=OPTIONS, language=language) as cluster:
         async with connect(cluster.ws_url("/Sleeper/a?id=one")) as one, \
                 connect(cluster.ws_url("/Sleeper/a?id=two")) as two:
             yield cluster, one, two
             assert one.is_open and two.is_open
 
 
-async def test_a_frame_wakes_an_object_that_was_dropped(store):
-    async with sleeper(store) as (cluster, one, two):
+async def test_a_frame_wakes_an_object_that_was_dropped(store, language):
+    async with sleeper(language, store) as (cluster, one, two):
         built = (await tell(one, "say"))["built"]
         for _ in range(3):
             await cluster.asleep()
@@ -42,8 +44,8 @@ async def test_a_frame_wakes_an_object_that_was_dropped(store):
 
 
 @pytest.mark.parametrize("kind, word", [("timer", "timer"), ("waitUntil", "waited")])
-async def test_what_is_under_way_keeps_an_object(kind, word):
-    async with sleeper() as (cluster, one, _):
+async def test_what_is_under_way_keeps_an_object(kind, word, language):
+    async with sleeper(language) as (cluster, one, _):
         built = (await tell(one, f"{kind} 1500"))["built"]
         wakes = cluster.hub_wakes()
         assert await heard(one) == f"{word} {built}"
@@ -52,8 +54,8 @@ async def test_what_is_under_way_keeps_an_object(kind, word):
         assert (await tell(one, "say"))["built"] == built + 1
 
 
-async def test_an_alarm_wakes_an_object(store):
-    async with sleeper(store) as (cluster, one, two):
+async def test_an_alarm_wakes_an_object(store, language):
+    async with sleeper(language, store) as (cluster, one, two):
         built = (await tell(one, "alarm 1500"))["built"]
         await cluster.asleep()
         for client in (one, two):
@@ -61,8 +63,8 @@ async def test_an_alarm_wakes_an_object(store):
         await cluster.asleep()
 
 
-async def test_a_sleeping_object_outlives_its_worker_and_its_statekeeper(store):
-    async with sleeper(store) as (cluster, one, two):
+async def test_a_sleeping_object_outlives_its_worker_and_its_statekeeper(store, language):
+    async with sleeper(language, store) as (cluster, one, two):
         built = (await tell(one, "say"))["built"]
         await cluster.asleep()
         worker = cluster.worker()

@@ -1,4 +1,5 @@
-"""A cluster that runs the project of worker_project/, and the worker processes of its statekeepers."""
+"""A cluster that runs the project of worker_project/, or the same one in another language, and the worker processes of its
+statekeepers."""
 
 import contextlib
 import os
@@ -11,31 +12,40 @@ from cluster import REPOSITORY, Cluster, wait_until
 from process import http_get
 
 sys.path.insert(0, os.path.join(REPOSITORY, "deploy", "apps"))
-from builder import CURRENT, Builder  # noqa: E402  # pylint: disable=wrong-import-position
+from builder import CURRENT  # noqa: E402  # pylint: disable=wrong-import-position
+from kinds import builder_for  # noqa: E402  # pylint: disable=wrong-import-position
 
-PROJECT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "worker_project")
+_HERE = os.path.dirname(os.path.abspath(__file__))
+# Where the project is in each language, and how its code says which version it is.
+_PROJECTS = {"js": ("worker_project", "src/counter.js", "export const VERSION = {};"),
+             "python": ("worker_project_python", "counter.py", "VERSION = {}\n")}
+LANGUAGES = tuple(_PROJECTS)
 
 
 class AppCluster(Cluster):
     """`project`: a copy, which a test may change. The rest as of Cluster."""
 
-    def __init__(self, options=None, **more):
+    def __init__(self, options=None, language="js", **more):
         directory = tempfile.mkdtemp(prefix="dormouse-test-")
         self.project = os.path.join(directory, "project")
-        shutil.copytree(PROJECT, self.project)
-        self._builder = Builder(self.project, os.path.join(directory, "app"))
+        folder, self._versioned, self._version = _PROJECTS[language]
+        shutil.copytree(os.path.join(_HERE, folder), self.project)
+        os.mkdir(os.path.join(directory, "app"))
+        self._builder = builder_for(self.project, os.path.join(directory, "app"))
         self._builder.build()
         super().__init__(directory=directory, options={"app": os.path.join(directory, "app", CURRENT),
                                                        "rate-limit": "0", **(options or {})}, **more)
 
-    def deploy(self, file, old, new):
-        """Changes the project's code and has the statekeepers run it; does not wait."""
-        path = os.path.join(self.project, "src", file)
+    def deploy(self, version):
+        """Changes the version that the project's code names, from the one before, and has the statekeepers run it; does not
+        wait."""
+        path = os.path.join(self.project, self._versioned)
         with open(path, encoding="utf-8") as opened:
             text = opened.read()
-        assert old in text
+        before = self._version.format(version - 1)
+        assert before in text
         with open(path, "w", encoding="utf-8") as opened:
-            opened.write(text.replace(old, new))
+            opened.write(text.replace(before, self._version.format(version)))
         assert self._builder.build().is_new
         for process in self.statekeepers:
             if process.running():

@@ -1,0 +1,37 @@
+"""Says how often it was built, and what keeps it awake."""
+
+import asyncio
+import json
+from datetime import timedelta
+
+from base import Base
+from dormouse_hubs import AlarmInfo, Connection
+
+
+class Sleeper(Base):
+    async def on_wake(self) -> None:
+        self.built = await self.hub.storage.get("built", 0) + 1
+        self.hub.storage.put("built", self.built)
+
+    async def on_message(self, connection: Connection, message: str | bytes) -> None:
+        kind, _, milliseconds = str(message).partition(" ")
+        if kind == "timer":
+            self.hub.later(int(milliseconds) / 1000, self.tell, connection, f"timer {self.built}")
+        if kind == "waitUntil":
+            self.hub.background(self.wait(connection, int(milliseconds) / 1000))
+        if kind == "alarm":
+            self.hub.set_alarm(timedelta(milliseconds=int(milliseconds)))
+        who = connection.attachment["id"]
+        connection.send(json.dumps({
+            "built": self.built, "id": who, "tags": connection.tags, "tagged": len(self.hub.connections(f"tag-{who}")),
+            "all": len(self.hub.connections())}))
+
+    async def wait(self, connection: Connection, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        await self.hub.run(self.tell, connection, f"waited {self.built}")
+
+    async def tell(self, connection: Connection, text: str) -> None:
+        connection.send(text)
+
+    async def on_alarm(self, info: AlarmInfo) -> None:
+        self.hub.broadcast(f"alarm {self.built}")
