@@ -170,6 +170,10 @@ std::unique_ptr<Configuration::Parsed> Configuration::Parse() const {
     parsed->status = parsed->app.exit(error, out, unused);
     parsed->said = WithoutPasswords(out.str());
     if (*parsed->status != 0) parsed->wrong = WithoutPasswords(error.what());
+    if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
+      const std::string unknown = UnknownFlag(parsed->app.remaining(), parsed->table.names());
+      if (!unknown.empty()) parsed->wrong = WithoutPasswords(unknown);
+    }
   }
   if (!parsed->wrong.empty()) {
     parsed->wrong = Located(parsed->wrong);

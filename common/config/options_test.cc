@@ -101,6 +101,14 @@ TEST(OptionsTest, AnUnknownVariableIsRefusedWithTheNearestName) {
   unsetenv("DORMOUSE_HIBERNATE_AFTR");
 }
 
+TEST(OptionsTest, AnUnknownFlagIsRefusedWithTheNearestName) {
+  EXPECT_EQ(Refusal({"--hibernate-aftr=7s"}),
+            "There is no option --hibernate-aftr; is it to be --hibernate-after?\n");
+  EXPECT_EQ(Refusal({"--hibernate-aftr", "7s"}), Refusal({"--hibernate-aftr=7s"}));
+  EXPECT_EQ(Refusal({"--frobnicate"}),
+            "There is no option --frobnicate; --help lists those that there are.\n");
+}
+
 TEST(OptionsTest, VariablesThatOthersSetAreNoMistakes) {
   const std::pair<const char*, const char*> others[] = {{"DORMOUSE_TOKEN", "x"},
                                                         {"DORMOUSE_SERVICE_HOST", "10.0.0.1"},

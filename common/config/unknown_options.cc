@@ -100,6 +100,17 @@ std::string UnknownVariable(const char* const* environment, const std::vector<st
   return "";
 }
 
+std::string UnknownFlag(const std::vector<std::string>& words, const std::vector<std::string>& names) {
+  const auto flag =
+      std::ranges::find_if(words, [](const std::string& word) { return word.starts_with("--"); });
+  if (flag == words.end()) return "";
+  const std::string name = flag->substr(2, flag->find('=') - 2);
+  const std::string nearest = Nearest(name, names);
+  return fmt::format(
+      "There is no option --{}{}", name,
+      nearest.empty() ? "; --help lists those that there are." : "; is it to be --" + nearest + "?");
+}
+
 std::vector<ConfigKey> ConfigKeys(const std::string& path) {
   std::vector<ConfigKey> keys;
   std::ifstream file(path);

@@ -247,10 +247,11 @@ def ctl(options, layout):
     binary = os.path.join(options.bin or os.path.join(_REPOSITORY, "build", "release", "bin"), "dormousectl")
     if not os.path.isfile(binary):
         raise Failure(f"{binary} is not there; deploy/local up builds it.")
-    if not os.path.isdir(layout.run):
-        raise Failure(f"There is no cluster in {layout.data}.")
-    # As a variable: a flag would hide one of the user's, and `evict` has another of that name.
-    os.environ["DORMOUSE_STATEKEEPER"] = "unix:" + layout.run
+    if not any(word == "--data" or word.startswith("--data=") for word in options.words):  # dormousectl's means the same
+        if not os.path.isdir(layout.run):
+            raise Failure(f"There is no cluster in {layout.data}.")
+        # As a variable: a flag would hide one of the user's, and `evict` has another of that name.
+        os.environ["DORMOUSE_STATEKEEPER"] = "unix:" + layout.run
     os.execv(binary, ["dormousectl", *options.words])
 
 

@@ -330,7 +330,8 @@ def test_the_data_directory_is_named_before_the_command_or_after_it(local):
                   ["status", "--data", local.data], ["--data", "/nowhere", "status", "--data", local.data]):
         done = subprocess.run([*LOCAL, *words], stdout=subprocess.PIPE, check=False)
         assert done.stdout.decode() == f"Nothing runs in {local.data}.\n", words
-    for words in (["--data", local.data, "ctl", "members"], ["ctl", "--data", local.data, "members"]):
+    for words in (["--data", local.data, "ctl", "members"], ["ctl", "--data", local.data, "members"],
+                  ["ctl", "members", "--data", local.data]):
         done = subprocess.run([*LOCAL, *words], stderr=subprocess.PIPE, check=False)
         assert done.stderr.decode() == f"There is no cluster in {local.data}.\n", words
 
