@@ -32,6 +32,8 @@ import processes  # noqa: E402  # pylint: disable=wrong-import-position
 _LOOK_EVERY = 0.02
 _LINES_KEPT = 60
 _STOP_PATIENCE = 10
+_ALARMS_PATIENCE = 2
+_HUBS_LOOKED_AT = 100
 _NO_SUCH_HUB = 4  # exit status of dormousectl
 _libc = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
@@ -353,11 +355,28 @@ class KeptCluster:
     # --- time
 
     def advance_clock(self, milliseconds):
-        """Of all processes, and of all that are started later. Returns by how much it is ahead then."""
+        """Of all processes, and of all that are started later. Returns by how much it is ahead then, once the alarms that
+        are due by that have rung, those that can."""
         if milliseconds < 0:
             raise Failure("The clock goes ahead only: a hub cannot unsee a time.")
         self._record()
-        return self._clock.advance(round(milliseconds))
+        ahead_ms = self._clock.advance(round(milliseconds))
+        with contextlib.suppress(Failure):
+            self._until(lambda: not self._any_is_due(time.time() * 1000 + ahead_ms), _ALARMS_PATIENCE, lambda: "")
+        return ahead_ms
+
+    def _any_is_due(self, now_ms):
+        """Whether an alarm is; as far as owners answer, and for so many hubs."""
+        for each in self._json("hubs", "--limit", str(_HUBS_LOOKED_AT)).get("hubs", []):
+            due_ms = self._json("hub", each["hub"]).get("alarm_due_ms")
+            if due_ms is not None and due_ms <= now_ms:
+                return True
+        return False
+
+    def _json(self, *words):
+        """{}: there is no answer."""
+        status, said, _ = self._ctl("--json", *words, patience=1)
+        return json.loads(said) if status == 0 else {}
 
     @staticmethod
     def _until(condition, timeout, complaint):

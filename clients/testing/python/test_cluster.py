@@ -35,13 +35,13 @@ def await_gone(data):
 
 
 PROGRAM = """
-import asyncio, sys, time
+import asyncio, sys
 from dormouse_testing import Cluster
 async def main():
     cluster = await Cluster.start(store="redis")
     print(cluster.data, flush=True)
     if sys.argv[1] == "stay":
-        time.sleep(60)
+        await asyncio.sleep(60)
     assert sys.argv[1] != "fail", "as a test does"
 asyncio.run(main())
 """

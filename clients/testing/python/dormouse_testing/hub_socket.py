@@ -23,8 +23,8 @@ class HubSocket:
                    timeout: float = 5) -> HubSocket:
         try:
             return cls(url, await websockets.connect(  # pylint: disable=no-member
-                url, subprotocols=protocols, extra_headers=headers, open_timeout=timeout, ping_interval=None, max_size=None,
-                max_queue=None))
+                url, subprotocols=protocols, extra_headers=headers, open_timeout=timeout, close_timeout=1, ping_interval=None,
+                max_size=None, max_queue=None))
         except (OSError, asyncio.TimeoutError, websockets.WebSocketException) as error:
             raise ClusterError(f"Cannot connect to {url}: {error or type(error).__name__}.") from error
 
