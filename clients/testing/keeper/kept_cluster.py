@@ -33,6 +33,7 @@ _LOOK_EVERY = 0.02
 _LINES_KEPT = 60
 _STOP_PATIENCE = 10
 _ALARMS_PATIENCE = 2
+_MOVE_AGAIN_AFTER = 1
 _HUBS_LOOKED_AT = 100
 _NO_SUCH_HUB = 4  # exit status of dormousectl
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -264,23 +265,31 @@ class KeptCluster:
         self._kill(entry)
         return self._served_by_another(hub, shard, identity, timeout)
 
-    def _served_by_another(self, hub, shard, identity, timeout):
+    def _served_by_another(self, hub, shard, identity, timeout, meanwhile=lambda: None):
+        """Waits until that is so; the name of who serves it. `meanwhile` is called now and then until it has another owner."""
         name = ""
 
         def is_served():
             nonlocal name
-            # Of a hub that stores nothing nobody knows when it has left memory; that is an answer of its owner, too.
-            if self._ctl("hub", self._names.known_as(hub), patience=2)[0] not in (0, _NO_SUCH_HUB):
+            owner = self._owner_of(shard)
+            if owner in (None, identity):
+                meanwhile()
                 return False
-            with contextlib.suppress(Failure):
-                owner = next(each for each in self.ctl(["shards"])["shards"] if each["shard"] == shard)
-                if owner["owner"] != identity and owner["owner_lives"]:
-                    name = self._process_of(owner["owner"])["name"]
+            # Of a hub that stores nothing nobody knows when it has left memory; that is an answer of its owner, too.
+            if self._ctl("hub", self._names.known_as(hub), patience=2)[0] in (0, _NO_SUCH_HUB):
+                with contextlib.suppress(Failure):
+                    name = self._process_of(owner)["name"]
             return name
 
-        self._until(is_served, timeout, lambda: f"Nobody serves hub {hub}, {timeout:g} s after its owner has gone.\n"
-                                                + self.logs(40))
+        self._until(is_served, timeout, lambda: f"Nobody else serves hub {hub} after {timeout:g} s.\n{self.logs(40)}")
         return name
+
+    def _owner_of(self, shard):
+        """The id of the statekeeper that has it; None: nobody that lives."""
+        for each in self._json("shards").get("shards", []):
+            if each["shard"] == shard and each["owner_lives"]:
+                return each["owner"]
+        return None
 
     @staticmethod
     def _kill(entry):
@@ -340,10 +349,21 @@ class KeptCluster:
     def move_hub(self, hub, timeout=30):
         """To another statekeeper, if there is one; sockets stay open. Returns the name of its owner then."""
         shard, identity, entry = self._owner(hub)
-        self.ctl(["evict", "--hub", self._names.known_as(hub), "--mode", "migrate"])
-        if sum(each["kind"] == "statekeeper" for each in self._record()["processes"]) > 1:
-            return self._served_by_another(hub, shard, identity, timeout)
-        return entry["name"]
+        evict = ["evict", "--hub", self._names.known_as(hub), "--mode", "migrate"]
+        self.ctl(evict)
+        if sum(each["kind"] == "statekeeper" for each in self._record()["processes"]) == 1:
+            return entry["name"]
+        again_at = time.monotonic() + _MOVE_AGAIN_AFTER
+
+        def evict_again():
+            """It has come back: there was nobody else, or others were moving it, too, as they do when one has joined."""
+            nonlocal again_at
+            if time.monotonic() >= again_at and self._owner_of(shard) == identity:
+                again_at = time.monotonic() + _MOVE_AGAIN_AFTER
+                with contextlib.suppress(Failure):
+                    self.ctl(evict)
+
+        return self._served_by_another(hub, shard, identity, timeout, evict_again)
 
     def restart(self, name):
         """Stops a process in order, and starts it again."""
