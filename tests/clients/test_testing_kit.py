@@ -6,7 +6,7 @@ import pathlib
 import subprocess
 
 import pytest
-from cluster import BIN, SLOWNESS
+from cluster import BIN, SLOWNESS, ports
 
 KIT = pathlib.Path(__file__).resolve().parents[2] / "clients" / "testing"
 PROGRAMS = pathlib.Path(__file__).resolve().parent / "javascript"
@@ -53,3 +53,15 @@ def test_python_kit():
 def test_js_types():
     run("tsc", "--noEmit", "--strict", "--target", "es2022", "--lib", "es2022,dom", "--module", "nodenext",
         "--moduleResolution", "nodenext", KIT / "js" / "index.d.ts", PROGRAMS / "testing_usage.mts")
+
+
+@pytest.mark.parametrize("program", ["dormouse-gateway", "dormouse-statekeeper"])
+def test_a_process_that_others_can_reach_has_no_clock_of_a_test(program, tmp_path):
+    clock = tmp_path / "clock"
+    clock.write_bytes(bytes(8))
+    done = subprocess.run(
+        [os.path.join(BIN, program), "--data", tmp_path / "data", "--listen", f"0.0.0.0:{ports.choose(None, str(tmp_path))}"],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=20 * SLOWNESS,
+        env={**os.environ, "DORMOUSE_TEST_CLOCK": str(clock)}, check=False,
+    )
+    assert done.returncode == 1 and "DORMOUSE_TEST_CLOCK is for tests, and others can reach 0.0.0.0" in done.stdout

@@ -49,8 +49,8 @@ def _end_with_parent():
 def _directory():
     """For all files. In /tmp, where TMPDIR is too long for the unix sockets in it."""
     base = tempfile.gettempdir()
-    name = "dormouse-test-12345678/data"
-    return tempfile.mkdtemp(prefix="dormouse-test-",
+    name = "dormouse-kit-12345678/data"
+    return tempfile.mkdtemp(prefix="dormouse-kit-",
                             dir=base if len(os.path.join(os.path.realpath(base), name)) <= layout.MAX_PATH else "/tmp")
 
 
