@@ -24,8 +24,8 @@ class Keeper:
 
     def __init__(self) -> None:
         if not os.path.isdir(_KEEPER):
-            raise ClusterError(f"There is no {_KEEPER}: this package works from a checkout of Dormouse. Put"
-                               " CHECKOUT/clients/testing/python into PYTHONPATH, or pip install -e it.")
+            raise ClusterError(f"There is no {_KEEPER}: this package works from a checkout of Dormouse, with"
+                               " CHECKOUT/clients/testing/python in PYTHONPATH.")
         self._process = subprocess.Popen(["/usr/bin/python3", "-B", _KEEPER], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self._calls: dict[int, concurrent.futures.Future[Any]] = {}
         self._lock = threading.Lock()
