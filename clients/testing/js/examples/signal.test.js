@@ -46,7 +46,10 @@ test('an actor that has lost its socket is waited for, and not for an hour', asy
   assert.equal((await say('hub:connect', {version: '1.0'})).type, 'hub:connected');
   assert.equal((await say('hub:register', {actorAddress: 'test/anna'})).type, 'hub:registered');
   await anna.close(4000);  // without hub:disconnect
-  assert.equal((await bert.ask('test/anna', 'hello', 1)).status, 'queued');
+  let status;
+  // Nothing orders the end of one socket with what is said in another.
+  do ({status} = await bert.ask('test/anna', 'hello', 1)); while (status === 'delivered');
+  assert.equal(status, 'queued');
   await cluster.sleepNow('signal/hall');
   await cluster.advanceClock(HOUR);
   await assert.rejects(bert.ask('test/anna', 'hello', 2), {code: 'unknown_actor'});
