@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "common/steered_clock.h"
+#include "common/test_clock.h"
 
 namespace dormouse {
 
@@ -32,9 +33,8 @@ TimeOfDay& ProcessTime() {
   return time;
 }
 
-}  // namespace
-
-int64_t WallMs() {
+// Without what a test adds to it.
+int64_t SteeredMs() {
   TimeOfDay& time = ProcessTime();
   const int64_t now = SteadyMs();
   if (time.followed.is_set()) return time.followed.At(now);
@@ -44,6 +44,10 @@ int64_t WallMs() {
   }
   return time.machine.At(now);
 }
+
+}  // namespace
+
+int64_t WallMs() { return SteeredMs() + TestClockAheadMs(); }
 
 int64_t FollowClock(int64_t true_ms, int64_t steady_ms) {
   return ProcessTime().followed.Steer(steady_ms, true_ms);

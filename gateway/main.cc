@@ -29,6 +29,7 @@
 #include "common/rpc/grpc_log.h"
 #include "common/rpc/link_credentials.h"
 #include "common/rpc/statekeeper_sockets.h"
+#include "common/test_clock.h"
 #include "gateway/edge/door/origin_list.h"
 #include "gateway/edge/door/static_files.h"
 #include "gateway/edge/door/trusted_proxies.h"
@@ -167,7 +168,11 @@ std::string ClusterOf(const Options& options, const std::vector<std::string>& st
 int Run(ConfigurationInEffect* in_effect) {
   const std::shared_ptr<const Configuration> configuration = in_effect->Get();
   const Options& options = configuration->options();
-  std::string wrong;
+  std::string wrong = UseTestClock(options.listen);
+  if (!wrong.empty()) {
+    SPDLOG_ERROR("{}", wrong);
+    return 1;
+  }
   std::optional<Entry> entry = ReadEntry(options, &wrong);
   std::unique_ptr<TokenAuthority> tokens;  // nullptr: upgrades need none
   if (wrong.empty() && options.auth_upgrade) tokens = NewTokenAuthority(options, &wrong);

@@ -30,6 +30,7 @@
 #include "common/rpc/link_credentials.h"
 #include "common/rpc/link_gate.h"
 #include "common/rpc/statekeeper_sockets.h"
+#include "common/test_clock.h"
 #include "statekeeper/admin/admin_service.h"
 #include "statekeeper/calls/hub_calls.h"
 #include "statekeeper/classes/worker/worker_apps.h"
@@ -143,7 +144,8 @@ int Run(ConfigurationInEffect* in_effect, const RegisterClasses& register_classe
   const uint32_t lane_count = std::min(
       options.shards, options.lanes != 0 ? options.lanes : std::max(1u, std::thread::hardware_concurrency()));
 
-  std::string error;
+  std::string error = UseTestClock(options.listen);
+  if (!error.empty()) return Fail(error);
   const std::shared_ptr<const LinkCredentials> credentials =
       LinkCredentials::Read(LinkCredentials::FilesOf(options), LinkRole::kStatekeeper, &error);
   if (credentials == nullptr) return Fail(error);

@@ -247,11 +247,10 @@ def ctl(options, layout):
     binary = os.path.join(options.bin or os.path.join(_REPOSITORY, "build", "release", "bin"), "dormousectl")
     if not os.path.isfile(binary):
         raise Failure(f"{binary} is not there; deploy/local up builds it.")
-    if not any(word == "--data" or word.startswith("--data=") for word in options.words):  # dormousectl's means the same
-        if not os.path.isdir(layout.run):
-            raise Failure(f"There is no cluster in {layout.data}.")
-        # As a variable: a flag would hide one of the user's, and `evict` has another of that name.
-        os.environ["DORMOUSE_STATEKEEPER"] = "unix:" + layout.run
+    if not os.path.isdir(layout.run):
+        raise Failure(f"There is no cluster in {layout.data}.")
+    # As a variable: a flag would hide one of the user's, and `evict` has another of that name.
+    os.environ["DORMOUSE_STATEKEEPER"] = "unix:" + layout.run
     os.execv(binary, ["dormousectl", *options.words])
 
 
@@ -263,11 +262,12 @@ def _cut_ctl(words):
     if words[end:end + 1] != ["ctl"]:
         return words, []
     end += 1
-    if words[end:end + 1] == ["--data"]:
-        end += 2
-    elif words[end:end + 1] and words[end].startswith("--data="):
-        end += 1
-    return words[:end], words[end:]
+    ours, theirs = words[:end], words[end:]
+    for at, word in enumerate(theirs):  # wherever it stands: it is the cluster's
+        size = 2 if word == "--data" else 1 if word.startswith("--data=") else 0
+        if size:
+            return ours + theirs[at:at + size], theirs[:at] + theirs[at + size:]
+    return ours, theirs
 
 
 def _parse(words):

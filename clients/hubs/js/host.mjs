@@ -14,6 +14,7 @@ import {setCompatibility} from './namespaces/remote_errors.mjs';
 import {HubHost} from './objects/hub_host.mjs';
 import {redirectConsole} from './web/console.mjs';
 import {installGlobals} from './web/globals.mjs';
+import {useTestClock} from './web/test_clock.mjs';
 import {Assets} from './worker/assets.mjs';
 import {Crons} from './worker/crons.mjs';
 import {Entry, makeEnv} from './worker/entry.mjs';
@@ -41,6 +42,7 @@ async function main() {
 
   if (manifest.inspect) openInspector(manifest.inspect);
   installGlobals();
+  if (process.env.DORMOUSE_TEST_CLOCK) useTestClock(process.env.DORMOUSE_TEST_CLOCK);
   const host = new HubHost();
   host.compatibilityDate = manifest.compatibility_date ?? '';
   setCompatibility(host.compatibilityDate, manifest.compatibility_flags ?? []);

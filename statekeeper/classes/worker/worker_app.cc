@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 
@@ -14,6 +15,7 @@
 #include "common/clock.h"
 #include "common/ids.h"
 #include "common/logging.h"
+#include "common/test_clock.h"
 #include "common/unix_address.h"
 
 namespace dormouse {
@@ -53,6 +55,8 @@ std::shared_ptr<WorkerApp> WorkerApp::New(Config config, std::string* error) {
   process.environment["DORMOUSE_WORKER_SOCKETS"] = app->directory_;
   process.environment["DORMOUSE_WORKER_LANES"] = std::to_string(app->config_.lanes);
   if (app->manifest().http) process.environment[kHttpVariable] = app->config_.http_socket;
+  if (const char* clock = std::getenv(kTestClockVariable); clock != nullptr)
+    process.environment[kTestClockVariable] = std::filesystem::absolute(clock);
   process.max_memory = app->config_.max_memory;
   app->process_ = std::make_unique<WorkerProcess>(std::move(process));
   return app;
