@@ -37,7 +37,7 @@ def test_js_example(example, store):
     run_node(f"examples/{example}.test.js", EXAMPLE_STORE=store)
 
 
-@pytest.mark.parametrize("example", ["room", "signal"])
+@pytest.mark.parametrize("example", ["room", "signal", "bell"])
 def test_python_example(example, store):
     run_pytest(f"examples/test_{example}.py", EXAMPLE_STORE=store)
 

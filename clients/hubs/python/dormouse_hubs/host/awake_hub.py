@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Optional, Union
@@ -19,7 +18,7 @@ from ..context import HubContext
 from ..errors import CallCycle, CallFailed
 from ..http import Headers, Identity, Opening, Request, response_of
 from ..hub import RPC_MARK, AlarmInfo, Hub
-from . import calls, effects, link_pb2, log
+from . import calls, clock, effects, link_pb2, log
 from . import worker_pb2 as wire
 from .own_events import OwnEvent, OwnEvents
 from .rows import Rows
@@ -276,7 +275,7 @@ class AwakeHub:
     async def _handle_own(self, item: OwnEvent) -> None:
         self._item = item
         _handled.set(item)
-        self.now_ms = round(time.time() * 1000)
+        self.now_ms = clock.now_ms()
         self.repeated = False
         log.origin.set((self.title, b""))
         try:

@@ -1,0 +1,36 @@
+"""A hub in Python (../../example_python) whose alarm is an hour away, set by a message and by a timer of its own."""
+
+import os
+import pathlib
+import unittest
+
+from dormouse_testing import Cluster, ClusterError
+
+STORE = os.environ.get("EXAMPLE_STORE", "file")
+APP = pathlib.Path(__file__).resolve().parents[2] / "example_python"
+HOUR = 3600
+
+
+class BellTest(unittest.IsolatedAsyncioTestCase):
+    async def asyncSetUp(self):
+        self.cluster = await self.enterAsyncContext(Cluster.start(app=APP, store=STORE))
+
+    async def hears_an_hour_later(self, said, socket):
+        with self.assertRaisesRegex(ClusterError, "Nothing came within 0.3 s"):
+            await socket.next(0.3)
+        await self.cluster.advance_clock(HOUR - 60)
+        with self.assertRaisesRegex(ClusterError, "Nothing came within 0.3 s"):
+            await socket.next(0.3)
+        await self.cluster.advance_clock(60)
+        assert await socket.next() == said
+
+    async def test_a_bell_rings_an_hour_later_whatever_has_set_its_alarm_and_asleep_or_awake(self):
+        socket = await self.cluster.connect("/bell/tower")
+        await socket.send("ring in an hour")
+        assert await socket.next() == "done: ring in an hour"
+        await self.cluster.sleep_now("Bell/tower")
+        await self.hears_an_hour_later("it rings", socket)
+        await socket.send("wind up, and ring in an hour")
+        assert await socket.next() == "done: wind up, and ring in an hour"
+        assert await socket.next() == "wound up"
+        await self.hears_an_hour_later("it rings", socket)
