@@ -391,14 +391,16 @@ async def test_sockets_are_not_disturbed_by_many_calls():
 def test_a_gateway_without_statekeepers_says_so():
     with ApiCluster(start=False) as cluster:
         cluster.gateways[0].start()
-        with cluster.backend() as backend:
-            def asked():
+
+        def asked():
+            with cluster.backend() as backend:
                 try:
                     return backend.ask("echo/a", "call", 1, timeout="200ms")
                 except ConnectionRefusedError:
                     return None
-            answer = wait_until(asked, "it listens")
-            assert answer.status == 503 and "No statekeeper" in answer.error[1], answer
+
+        answer = wait_until(asked, "it listens")
+        assert answer.status == 503 and "No statekeeper" in answer.error[1], answer
 
 
 def test_the_port_is_off_by_default():
