@@ -199,7 +199,7 @@ class ApiServer::Impl {
     HttpRequest request;
     HttpReply refusal;
     visitor->keeps = false;
-    if (!ParseHttpRequest(std::string_view(visitor->in).substr(0, size), &request, &refusal)) {
+    if (!ParseHttpRequest(std::string_view{visitor->in}.substr(0, size), &request, &refusal)) {
       Answer(visitor, ApiRefusal(refusal.status, "bad_request",
                                  TrimBlanks(refusal.body.substr(0, refusal.body.find('\n')))));
       return false;
@@ -259,7 +259,7 @@ class ApiServer::Impl {
   }
 
   void Begin(Visitor* visitor) {
-    const std::string_view body = std::string_view(visitor->in).substr(visitor->head, visitor->body);
+    const std::string_view body = std::string_view{visitor->in}.substr(visitor->head, visitor->body);
     HttpReply refusal;
     std::optional<api::Request> request = ReadApiRequest(visitor->target, body, &refusal);
     visitor->in.erase(0, visitor->head + visitor->body);

@@ -22,7 +22,7 @@ class KeptAnswers {
   static constexpr uint64_t kMost = 1'000;
   static constexpr uint64_t kMostBytes = 1u << 20;
   static constexpr size_t kLargest = 64u << 10;
-  static constexpr int64_t kWindowMs = 24 * 3'600'000;
+  static constexpr int64_t kWindowMs = int64_t{24} * 3'600'000;
   static constexpr size_t kMaxKey = 128;
 
   explicit KeptAnswers(HubState* state) : state_(state) {}
