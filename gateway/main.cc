@@ -251,6 +251,7 @@ int Run(ConfigurationInEffect* in_effect) {
   SPDLOG_INFO("listening on port {}, admin on port {}{}", edge.port(), admin.port(),
               api == nullptr ? "" : fmt::format(", backends on port {}", api->port()));
   ev_run(loop, 0);
+  if (api != nullptr) api->Finish(options.drain_window.count());
   SPDLOG_INFO("stopped");
   return 0;
 }

@@ -11,6 +11,9 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
 #include <stdexcept>
 #include <thread>
 #include <unordered_map>
@@ -102,6 +105,10 @@ class ApiServer::Impl {
 
   int port() const { return port_; }
   void StopListening() { ev_async_send(loop_.get(), &close_); }
+  void Finish(int64_t patience_ms) {
+    std::unique_lock lock(mutex_);
+    answered_.wait_for(lock, std::chrono::milliseconds(patience_ms), [this] { return under_way_ == 0; });
+  }
 
  private:
   struct Visitor : TimerNode {
@@ -267,7 +274,7 @@ class ApiServer::Impl {
     if (!request) return Answer(visitor, refusal);
     const std::string hub = visitor->target.hub;
     if (const auto busy = limits_.Begin(visitor->key, hub)) return Answer(visitor, *busy);
-    calls_->Set(static_cast<double>(limits_.calls()));
+    Count(1);
     visitor->state = Visitor::State::kCalling;
     Watch(visitor, 0);
     LoopTimers::Cancel(visitor);
@@ -275,12 +282,19 @@ class ApiServer::Impl {
     client_->Ask(std::move(*request), [this, number = visitor->number, key = visitor->key, hub,
                                        begun_ms](const api::Reply& reply) {
       limits_.End(key, hub);
-      calls_->Set(static_cast<double>(limits_.calls()));
       seconds_->Observe(static_cast<double>(SteadyMs() - begun_ms) / 1000);
-      const auto found = visitors_.find(number);
-      if (found == visitors_.end()) return;
-      Answer(found->second.get(), ApiReplyOf(found->second->target.verb, reply));
+      if (const auto found = visitors_.find(number); found != visitors_.end())
+        Answer(found->second.get(), ApiReplyOf(found->second->target.verb, reply));
+      Count(-1);
     });
+  }
+
+  // Calls that are under way; for who waits for their end.
+  void Count(int change) {
+    calls_->Set(static_cast<double>(limits_.calls()));
+    const std::lock_guard lock(mutex_);
+    under_way_ += change;
+    if (under_way_ == 0) answered_.notify_all();
   }
 
   void Answer(Visitor* visitor, const HttpReply& reply) {
@@ -391,6 +405,9 @@ class ApiServer::Impl {
   ev_async close_;
   ev_idle go_on_;
   std::vector<uint64_t> pipelined_;  // visitors whose next request is there
+  std::mutex mutex_;
+  std::condition_variable answered_;
+  int under_way_ = 0;  // mutex_
   std::thread thread_;
 };
 
@@ -402,5 +419,7 @@ ApiServer::~ApiServer() = default;
 int ApiServer::port() const { return impl_->port(); }
 
 void ApiServer::StopListening() { impl_->StopListening(); }
+
+void ApiServer::Finish(int64_t patience_ms) { impl_->Finish(patience_ms); }
 
 }  // namespace dormouse

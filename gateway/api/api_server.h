@@ -8,7 +8,7 @@
 // Bounds: api-calls under way (503), with one key (429), of one hub (429); api-body (413); api-timeout (504). A hub that
 // never answers takes its own share of the first, and of nobody's time.
 //
-// Threading: construct, StopListening and destroy on the main thread.
+// Threading: construct, StopListening, Finish and destroy on the main thread.
 #pragma once
 
 #include <prometheus/registry.h>
@@ -47,6 +47,8 @@ class ApiServer {
   int port() const;
   // Nobody comes any more; who is there is answered what is under way, and closed.
   void StopListening();
+  // Waits, so long at most, until nothing is under way.
+  void Finish(int64_t patience_ms);
 
  private:
   class Impl;

@@ -463,9 +463,17 @@ std::optional<api::Request> ReadApiRequest(const ApiTarget& target, std::string_
     return request;
   }
   if (json[begin] != '{') return refuse("The body is not a JSON object.");
-  const Fields fields(json.substr(begin));
-  const Wrong wrong = target.verb == "batch" ? ReadBatch(fields, &request)
-                                             : ReadCommand(target.verb, fields, request.add_commands());
+  std::string key;
+  Wrong wrong = Fields(json.substr(begin)).Text("idempotencyKey", &key);
+  if (wrong.empty() && !key.empty() && !target.idempotency_key.empty() && key != target.idempotency_key)
+    wrong = "\"idempotencyKey\" and the header Idempotency-Key differ; say it once.";
+  if (!key.empty()) request.set_idempotency_key(key);
+  const std::string rest = Without(json.substr(begin), "idempotencyKey");
+  const Fields fields(rest);
+  if (wrong.empty()) {
+    wrong = target.verb == "batch" ? ReadBatch(fields, &request)
+                                   : ReadCommand(target.verb, fields, request.add_commands());
+  }
   if (!wrong.empty()) return refuse(wrong);
   return request;
 }

@@ -111,6 +111,22 @@ TEST(ApiWords, ACallsBodyIsItsPayload) {
   EXPECT_EQ(Understood("connections", ""), "connections { }");
 }
 
+TEST(ApiWords, TheKeyMayStandInTheBody) {
+  ApiTarget target;
+  target.hub = "echo/a";
+  target.verb = "broadcast";
+  HttpReply refusal;
+  const std::string body = R"({"data":1,"idempotencyKey":"k"})";
+  const auto request = ReadApiRequest(target, body, &refusal);
+  ASSERT_TRUE(request) << refusal.body;
+  EXPECT_EQ(request->idempotency_key(), "k");
+  target.idempotency_key = "k";
+  EXPECT_TRUE(ReadApiRequest(target, body, &refusal));
+  target.idempotency_key = "other";
+  EXPECT_FALSE(ReadApiRequest(target, body, &refusal));
+  EXPECT_THAT(refusal.body, HasSubstr("differ"));
+}
+
 TEST(ApiWords, RepliesOfHostsAreUnwrapped) {
   const auto of = [](const std::string& payload) {
     api::Reply reply;

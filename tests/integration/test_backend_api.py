@@ -5,6 +5,8 @@ import concurrent.futures
 import json
 import os
 import secrets
+import signal
+import socket
 import subprocess
 import threading
 import time
@@ -386,6 +388,26 @@ async def test_sockets_are_not_disturbed_by_many_calls():
             assert set(statuses) <= {b"200", b"503", b"504"} and statuses.count(b"200") > 1_000, statuses
             for _, writer in writers:
                 writer.close()
+
+
+def test_a_stopping_gateway_answers_what_is_under_way():
+    with AppApiCluster(options={"drain-window": "10s"}) as cluster, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        call = pool.submit(_status, cluster, cluster.api_key, "slow", None, "700")
+        wait_until(lambda: cluster.metrics(cluster.gateways[0])["dormouse_api_calls"] == 1, "it is under way")
+        assert cluster.gateways[0].end(signal.SIGTERM) == 0
+        assert call.result() == 200
+
+
+def test_large_bodies_and_those_who_ask_before_they_send():
+    with ApiCluster() as cluster:
+        text = json.dumps("x" * 1_000_000)
+        with socket.create_connection(("127.0.0.1", cluster.api_ports[0]), timeout=10 * SLOWNESS) as connection:
+            connection.sendall(f"POST /api/hubs/echo/a/call HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {cluster.api_key}"
+                               f"\r\nExpect: 100-continue\r\nContent-Length: {len(text)}\r\n\r\n".encode())
+            assert connection.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+            connection.sendall(text.encode())
+            with connection.makefile("rb") as reader:
+                assert reader.readline() == b"HTTP/1.1 200 OK\r\n"
 
 
 def test_a_gateway_without_statekeepers_says_so():
