@@ -168,13 +168,15 @@ void HubClient::OnAnswer(Answer answer) {
 
 void HubClient::OnTick() {
   const int64_t now_ms = SteadyMs();
+  bool has_way = true;
   for (size_t left = waiting_.size(); left > 0; --left) {
     Question question = std::move(waiting_.front());
     waiting_.pop_front();
     if (now_ms >= question.until_ms) {
       Fail(question, api::Error::BUSY, fmt::format("No statekeeper can be reached: {}.", trouble_),
            MayBeRepeated(*question.request));
-    } else if (!Send(question)) {
+    } else if (!has_way || !Send(question)) {
+      has_way = false;
       waiting_.push_back(std::move(question));
     }
   }
