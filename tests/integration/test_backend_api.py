@@ -5,6 +5,7 @@ import concurrent.futures
 import json
 import os
 import secrets
+import shlex
 import signal
 import socket
 import subprocess
@@ -14,7 +15,7 @@ import time
 import pytest
 import trust as trusts
 from backends import ApiCluster, AppApiCluster
-from cluster import BIN, Cluster, until, wait_until
+from cluster import BIN, REPOSITORY, Cluster, until, wait_until
 from process import SLOWNESS
 from ws import actor, all_open, connect, echo
 
@@ -423,6 +424,33 @@ def test_a_gateway_without_statekeepers_says_so():
 
         answer = wait_until(asked, "it listens")
         assert answer.status == 503 and "No statekeeper" in answer.error[1], answer
+
+
+def _documented_requests():
+    """(headers, body, path) of each curl line of clients/api.md, but for those to a project's object."""
+    with open(os.path.join(REPOSITORY, "clients", "api.md"), encoding="utf-8") as file:
+        lines = iter(file.read().splitlines())
+    for line in lines:
+        if not line.startswith("    curl ") or "/Counter/" in line:
+            continue
+        while line.count("'") % 2:
+            line += "\n" + next(lines)
+        words = shlex.split(line, comments=True)
+        headers = dict(value.split(": ", 1) for flag, value in zip(words, words[1:]) if flag == "-H")
+        assert words[words.index("-d") + 2:] == words[-1:], line
+        yield headers, words[words.index("-d") + 1], words[-1]
+
+
+def test_the_lines_of_the_page_are_answered():
+    with _one_cluster().backend() as backend:
+        count = 0
+        for headers, body, url in _documented_requests():
+            assert headers.pop("Authorization") == "Bearer $KEY" and url.startswith("$API/"), url
+            answer = backend.raw("POST", "/api/hubs" + url.removeprefix("$API"), body,
+                                 {**headers, "Authorization": f"Bearer {backend.key}"})
+            assert answer.status == 200, (url, body, answer)
+            count += 1
+        assert count >= 12
 
 
 def test_the_port_is_off_by_default():
