@@ -107,7 +107,8 @@ async def test_what_the_runtime_does_for_any_class(store):
                                          {"topic": "t", "type": "x", "data": 1})).error
             assert code == "refused" and "topics" in sentence and "broadcast" in sentence
             # None of it: the second cannot be.
-            batch = {"commands": [{"verb": "broadcast", "data": "never"}, {"verb": "send", "actor": "a/b", "type": "x", "data": 1}]}
+            batch = {"commands": [{"verb": "broadcast", "data": "never"},
+                                  {"verb": "send", "actor": "a/b", "type": "x", "data": 1}]}
             answer = await soon(backend.ask, "echo/lobby", "batch", batch)
             assert answer.status == 422 and answer.error[1].startswith("Command 1: Class echo has no actors"), answer
             assert (await clients[0].ask("y"))["message"] == "y"
@@ -297,7 +298,8 @@ def test_the_owner_is_killed_in_the_midst_of_calls_with_keys():
             callers = [pool.submit(call, hub) for hub in hubs]
             for statekeeper in (0, 1, 0):
                 before = dict(counted)
-                wait_until(lambda: all(counted.get(hub, 0) >= before.get(hub, 0) + 5 for hub in hubs)  # pylint: disable=cell-var-from-loop
+                wait_until(lambda aims={hub: before.get(hub, 0) + 5 for hub in hubs}:
+                           all(counted.get(hub, 0) >= aim for hub, aim in aims.items())
                            or any(caller.done() for caller in callers), "all go on", 60)
                 cluster.kill_statekeeper(statekeeper=statekeeper)
                 cluster.start_statekeeper(statekeeper=statekeeper)
