@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/auth/api_keys.h"
 #include "common/auth/gateway_identity.h"
 #include "common/auth/token_authority.h"
 #include "common/config/configuration.h"
@@ -30,6 +31,7 @@
 #include "common/rpc/link_credentials.h"
 #include "common/rpc/statekeeper_sockets.h"
 #include "common/test_clock.h"
+#include "gateway/api/api_server.h"
 #include "gateway/edge/door/origin_list.h"
 #include "gateway/edge/door/static_files.h"
 #include "gateway/edge/door/trusted_proxies.h"
@@ -43,7 +45,9 @@ namespace {
 // SIGTERM and SIGINT drain the edge; a second one hurries it.
 class StopSignals {
  public:
-  StopSignals(struct ev_loop* loop, edge::EdgeServer* edge) : loop_(loop), edge_(edge) {
+  // `api`: nullptr: there is none.
+  StopSignals(struct ev_loop* loop, edge::EdgeServer* edge, ApiServer* api)
+      : loop_(loop), edge_(edge), api_(api) {
     for (auto [watcher, number] : {std::pair(&term_, SIGTERM), std::pair(&interrupt_, SIGINT)}) {
       ev_signal_init(
           watcher,
@@ -58,11 +62,13 @@ class StopSignals {
 
  private:
   void OnSignal() {
+    if (api_ != nullptr) api_->StopListening();
     edge_->Drain([this] { ev_break(loop_, EVBREAK_ALL); });
   }
 
   struct ev_loop* loop_;
   edge::EdgeServer* edge_;
+  ApiServer* const api_;
   ev_signal term_;
   ev_signal interrupt_;
 };
@@ -150,6 +156,24 @@ std::optional<Way> ReadWay(const Options& options) {
   return std::nullopt;
 }
 
+// The port for backends; nullptr: there is none. `*wrong`: a sentence, where there should be one.
+std::unique_ptr<ApiServer> NewApiServer(const Options& options, const Way& way,
+                                        prometheus::Registry* registry, std::string* wrong) {
+  if (options.api_listen.empty()) return nullptr;
+  ApiServer::Config config;
+  config.listen = options.api_listen;
+  config.keys = ApiKeys::Read("api-key-file", options.api_key_file, wrong);
+  if (config.keys == nullptr) return nullptr;
+  config.statekeepers = way.statekeepers;
+  config.credentials = way.credentials;
+  config.timeout_ms = options.api_timeout.count();
+  config.max_body = options.api_body;
+  config.max_calls = options.api_calls;
+  config.max_calls_per_key = options.api_calls_per_key;
+  config.max_calls_per_hub = options.api_calls_per_hub;
+  return std::make_unique<ApiServer>(std::move(config), registry);
+}
+
 // What gateways have in common that may share a port: the data directory and what they show to statekeepers,
 // which is one cluster's. (Not the list of those: it changes while gateways are replaced one by one.)
 std::string ClusterOf(const Options& options, const std::vector<std::string>& statekeepers) {
@@ -207,6 +231,8 @@ int Run(ConfigurationInEffect* in_effect) {
                           loop, &edge);
   PortSharers sharers(ClusterOf(options, way->statekeepers));
   wrong = sharers.Claim(options.listen);
+  std::unique_ptr<ApiServer> api;
+  if (wrong.empty()) api = NewApiServer(options, *way, registry.get(), &wrong);
   if (wrong.empty()) wrong = edge.Start(links.get());
   if (!wrong.empty()) {
     SPDLOG_ERROR("{}", wrong);
@@ -216,7 +242,7 @@ int Run(ConfigurationInEffect* in_effect) {
   const AdminServer admin(
       options.admin, registry, [&edge] { return edge.readiness(); }, in_effect);
   const LoopLag lag(loop, &LoopLag::NewHistogram(registry.get(), {}));
-  const StopSignals signals(loop, &edge);
+  const StopSignals signals(loop, &edge, api.get());
   const ReloadSignal reload_signal(loop, [&] {
     Reload(in_effect, [&](const Configuration& next, const std::vector<Configuration::Change>&) {
       std::string unfit;
@@ -227,8 +253,10 @@ int Run(ConfigurationInEffect* in_effect) {
       return unfit;
     });
   });
-  SPDLOG_INFO("listening on port {}, admin on port {}", edge.port(), admin.port());
+  SPDLOG_INFO("listening on port {}, admin on port {}{}", edge.port(), admin.port(),
+              api == nullptr ? "" : fmt::format(", backends on port {}", api->port()));
   ev_run(loop, 0);
+  if (api != nullptr) api->Finish(options.drain_window.count());
   SPDLOG_INFO("stopped");
   return 0;
 }

@@ -32,6 +32,7 @@
 #include "common/rpc/statekeeper_sockets.h"
 #include "common/test_clock.h"
 #include "statekeeper/admin/admin_service.h"
+#include "statekeeper/calls/hub_api.h"
 #include "statekeeper/calls/hub_calls.h"
 #include "statekeeper/classes/worker/worker_apps.h"
 #include "statekeeper/data_directory.h"
@@ -171,6 +172,7 @@ int Run(ConfigurationInEffect* in_effect, const RegisterClasses& register_classe
   const std::string unix_path = StatekeeperSocket(run_directory, incarnation);
 
   HubCalls calls(incarnation, credentials);
+  HubApi api(&calls);
   const std::string app_http = fmt::format("{}/app-{:016x}.sock", run_directory, incarnation);
   WorkerApps apps({run_directory, app_http, lane_count, &calls});
   const RegisterClasses register_all = [&](const Options& now, HubClassRegistry* all, std::string* wrong) {
@@ -263,7 +265,7 @@ int Run(ConfigurationInEffect* in_effect, const RegisterClasses& register_classe
   server_config.lanes = lane_count;
   server_config.links.gateway_grace = options.gateway_grace;
   server_config.links.gateway_buffer = options.gateway_buffer;
-  server_config.services = {ownership->service(), operators.get(), &calls};
+  server_config.services = {ownership->service(), operators.get(), &calls, &api};
   server = NewLinkServer(server_config);
 
   for (uint32_t i = 0; i < lane_count; ++i) {

@@ -130,6 +130,22 @@ void DeclareOptions(OptionTable* table, Options* o) {
               "most of it for longest");
   table->Plain(kGateway, kWhileRunning, "connection-window", &o->connection_window, "messages",
                "Messages of one socket that its hub has not dealt with before it is read no further");
+  table->Plain(kGateway, kAtStart, "api-listen", &o->api_listen, "address",
+               "HOST:PORT where backends call hubs over HTTP, port 0 for a free one; empty: nowhere");
+  table->Plain(
+      kGateway, kAtStart, "api-key-file", &o->api_key_file, "file",
+      "File with the keys that backends show at api-listen, KEY or NAME:KEY a line, each of at least 32 "
+      "characters; read again when it changes");
+  table->Time(kGateway, kAtStart, "api-timeout", &o->api_timeout,
+              "Longest time that a backend waits for its hub, also where it asks for more");
+  table->Size(kGateway, kAtStart, "api-body", &o->api_body,
+              "Largest body of a backend's request, at most 16MiB");
+  table->Plain(kGateway, kAtStart, "api-calls", &o->api_calls, "calls",
+               "Calls of backends under way at once; more are answered with 503");
+  table->Plain(kGateway, kAtStart, "api-calls-per-key", &o->api_calls_per_key, "calls",
+               "Calls under way at once with one key of api-key-file; more are answered with 429");
+  table->Plain(kGateway, kAtStart, "api-calls-per-hub", &o->api_calls_per_hub, "calls",
+               "Calls of one hub under way at once; more are answered with 429");
 
   table->Plain(kStatekeeper, kAtStart, "store", &o->store, "URL",
                "file (in --data), file:PATH, redis://[USER@]HOST:PORT[/DB], redis+unix://PATH, "
@@ -325,6 +341,15 @@ std::string Inconsistency(const Options& o) {
   if (o.proxy_protocol && o.trusted_proxies.empty()) {
     return "--proxy-protocol needs --trusted-proxies: whose word is to count";
   }
+  if (!o.api_listen.empty() && o.api_key_file.empty()) {
+    return "--api-listen needs --api-key-file, or everybody who reaches it could call hubs: make a key "
+           "(openssl rand -hex 32 > FILE; chmod 600 FILE) and name the file";
+  }
+  if (o.api_body > 16u << 20) return "--api-body must be at most 16MiB";
+  if (o.api_timeout.count() < 100 || o.api_timeout.count() > 600'000)
+    return "--api-timeout must be 100ms to 10m";
+  if (o.api_calls < 1 || o.api_calls_per_key < 1 || o.api_calls_per_hub < 1)
+    return "--api-calls, --api-calls-per-key and --api-calls-per-hub must be at least 1";
   if (o.connection_window < 1) return "--connection-window must be at least 1";
   if (std::string wrong; !ParseRoleLimits(o.role_limits, &wrong).has_value()) return wrong;
   if (!o.role_limits.empty() && o.auth_algorithm == "none") {

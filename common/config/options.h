@@ -55,6 +55,13 @@ struct Options {
   uint64_t inbound_buffer = 256u << 20;
   uint64_t outbound_buffer = 256u << 20;
   uint32_t connection_window = 64;
+  std::string api_listen;
+  std::string api_key_file;
+  Duration api_timeout{10'000};
+  uint64_t api_body = 1u << 20;
+  uint32_t api_calls = 10'000;
+  uint32_t api_calls_per_key = 10'000;
+  uint32_t api_calls_per_hub = 1'000;
 
   // statekeeper
   std::string store = "file";

@@ -5,9 +5,10 @@
 #include <algorithm>
 #include <cctype>
 #include <fstream>
-#include <numeric>
 #include <string_view>
 #include <utility>
+
+#include "common/nearest_name.h"
 
 namespace dormouse {
 namespace {
@@ -15,35 +16,6 @@ namespace {
 constexpr std::string_view kPrefix = "DORMOUSE_";
 // Of the tools beside the two processes.
 constexpr std::string_view kOthers[] = {"BIN", "CONFIG", "IMAGE", "STATEKEEPER", "TOKEN", "VERSION"};
-
-// How many characters are to be changed, added or taken away.
-size_t Distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 0; i < a.size(); ++i) {
-    size_t diagonal = std::exchange(row[0], i + 1);
-    for (size_t j = 0; j < b.size(); ++j) {
-      const size_t changed = diagonal + (a[i] == b[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({changed, row[j] + 1, row[j + 1] + 1});
-    }
-  }
-  return row.back();
-}
-
-// Empty: none is near.
-std::string Nearest(const std::string& word, const std::vector<std::string>& names) {
-  std::string nearest;
-  size_t least = std::max<size_t>(2, word.size() / 3) + 1;
-  for (const std::string& name : names) {
-    const size_t distance = Distance(word, name);
-    if (distance < least) {
-      least = distance;
-      nearest = name;
-    }
-  }
-  return nearest;
-}
 
 // As an option would be written: lower case, dashes.
 std::string OptionName(std::string_view text) {
@@ -93,7 +65,7 @@ std::string UnknownVariable(const char* const* environment, const std::vector<st
         IsOfService(name, entry.substr(equals + 1))) {
       continue;
     }
-    const std::string nearest = Nearest(option, names);
+    const std::string nearest = NearestName(option, names);
     return fmt::format("The environment has {}{}, which is the variable of no option{}", kPrefix, name,
                        nearest.empty() ? ": take it away." : "; is it to be " + VariableName(nearest) + "?");
   }
@@ -135,7 +107,7 @@ std::vector<ConfigKey> ConfigKeys(const std::string& path) {
 std::string UnknownKey(const std::string& path, const std::vector<std::string>& names) {
   for (const auto& [key, line] : ConfigKeys(path)) {
     if (std::ranges::find(names, key) != names.end()) continue;
-    const std::string nearest = Nearest(OptionName(key), names);
+    const std::string nearest = NearestName(OptionName(key), names);
     return fmt::format("{}:{}: there is no option {}{}", path, line, key,
                        nearest.empty() ? "; --help shows all." : "; is it to be " + nearest + "?");
   }

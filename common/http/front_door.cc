@@ -23,45 +23,6 @@ constexpr char kTlsHandshake = 0x16;  // the first byte of a client's hello
 // A method's first character, or of an empty line before it (RFC 9112, 2.2).
 bool CanBeginRequest(char c) { return c == '\r' || c == '\n' || (c > ' ' && c < 0x7f); }
 
-const char* StatusText(int status) {
-  switch (status) {
-    case 200:
-      return "OK";
-    case 400:
-      return "Bad Request";
-    case 401:
-      return "Unauthorized";
-    case 403:
-      return "Forbidden";
-    case 404:
-      return "Not Found";
-    case 405:
-      return "Method Not Allowed";
-    case 408:
-      return "Request Timeout";
-    case 409:
-      return "Conflict";
-    case 426:
-      return "Upgrade Required";
-    case 429:
-      return "Too Many Requests";
-    case 431:
-      return "Request Header Fields Too Large";
-    case 501:
-      return "Not Implemented";
-    case 502:
-      return "Bad Gateway";
-    case 503:
-      return "Service Unavailable";
-    case 504:
-      return "Gateway Timeout";
-    case 505:
-      return "HTTP Version Not Supported";
-    default:
-      return "Error";
-  }
-}
-
 }  // namespace
 
 FrontDoor::FrontDoor(struct ev_loop* loop, Limits limits, Handler* handler)

@@ -14,4 +14,7 @@ struct HttpReply {
   std::vector<std::pair<std::string, std::string>> headers = {};
 };
 
+// What stands behind the number in the first line (RFC 9110, 15).
+const char* StatusText(int status);
+
 }  // namespace dormouse

@@ -5,6 +5,7 @@
 //
 //   service          who
 //   Edge (links)     gateways, statekeepers
+//   Hubs (backends)  gateways, statekeepers
 //   Peer, Calls      statekeepers
 //   Admin            operators, statekeepers
 //

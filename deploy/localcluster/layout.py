@@ -3,6 +3,7 @@
     DATA/dormouse.db       the embedded store of the one statekeeper (--store file)
     DATA/redis/            the private Redis' append-only file (--store redis)
     DATA/admin-key         the operators' secret, made at the first start; all statekeepers are given it
+    DATA/api-key           the key by which backends call hubs; the same, of the first gateway
     DATA/cluster-secret    the cluster's, by which its processes know each other; the same
     DATA/run/cluster.json  what runs: pids, ports, options; there while the cluster is up
     DATA/run/supervisor.lock   held by the supervisor; the kernel lets go of it however the supervisor ends
@@ -54,6 +55,7 @@ class Layout:
         self.redis = os.path.join(self.data, "redis")
         self.app = os.path.join(self.data, "app")
         self.admin_key = os.path.join(self.data, "admin-key")
+        self.api_key = os.path.join(self.data, "api-key")
         self.cluster_secret = os.path.join(self.data, "cluster-secret")
         self.redis_socket = os.path.join(self.run, "redis.sock")
         self._record = os.path.join(self.run, "cluster.json")
@@ -65,7 +67,8 @@ class Layout:
         try:
             for directory in (self.data, self.run, self.logs):
                 os.makedirs(directory, exist_ok=True)
-            for path in (self.run, self.logs, self.app, self.redis, self.admin_key, self.cluster_secret):
+            for path in (self.run, self.logs, self.app, self.redis, self.admin_key, self.api_key,
+                         self.cluster_secret):
                 _close(path)
         except OSError as error:
             raise Failure(f"Cannot make the data directory for this user alone: {error}.") from error

@@ -35,6 +35,8 @@ class Plan:
     processes: list = field(default_factory=list)  # in the order of starting
     stop_timeout: float = 30  # seconds for each kind to stop; a drain takes its window and is not cut short
     notice: str = ""          # what the user should know of what was decided
+    api: str = ""             # where backends call hubs; empty: nowhere
+    api_key: str = ""         # the file with their key
 
     def stop_order(self):
         """Gateways first, so that the statekeepers learn of every closed socket; Redis last."""
@@ -115,6 +117,13 @@ def make(options, layout, app=None):
             command=[os.path.join(binaries, "dormouse-statekeeper"), "--data", layout.data, "--store", store,
                      "--listen", links[-1], "--admin", f"127.0.0.1:{admin}", *operators, *trust, *apps,
                      *settings]))
+    backends = []  # of the first gateway
+    if not any(setting.startswith(("api-listen=", "api-key-file=")) for setting in options.set):
+        layout.create_secret(layout.api_key)
+        # Above those of the gateways' admins.
+        api = ports.choose(options.port + 10 if options.port + 10 <= 65535 else None, f"{layout.data} backends")
+        plan.api, plan.api_key = f"http://127.0.0.1:{api}/api/hubs/", layout.api_key
+        backends = ["--api-listen", f"127.0.0.1:{api}", "--api-key-file", layout.api_key]
     for number in range(1, options.gateways + 1):
         admin = ports.choose(options.port + number if options.port + number <= 65535 else None,
                              f"{layout.data} gateway {number}")
@@ -122,7 +131,8 @@ def make(options, layout, app=None):
             f"gateway-{number}", "gateway", admin=admin,
             command=[os.path.join(binaries, "dormouse-gateway"), "--data", layout.data,
                      "--listen", f"{listened_host}:{options.port}", "--statekeepers", ",".join(links),
-                     "--admin", f"127.0.0.1:{admin}", *trust, *hub_view, *settings]))
+                     "--admin", f"127.0.0.1:{admin}", *trust, *hub_view,
+                     *(backends if number == 1 else ()), *settings]))
     return plan
 
 

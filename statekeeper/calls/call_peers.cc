@@ -26,12 +26,14 @@ calls::Answer LostAnswer(uint64_t number, const std::string& why) {
   answer.set_number(number);
   answer.set_failure(why);
   answer.set_retryable(true);
+  answer.set_unknown(true);
   return answer;
 }
 
 calls::Answer Elsewhere(uint64_t number) {
   calls::Answer answer = LostAnswer(number, "The hub's owner has changed");
   answer.set_not_owner(true);
+  answer.set_unknown(false);
   return answer;
 }
 
@@ -49,17 +51,15 @@ void CallPeers::Aim(Peer* peer, const MemberView& at) {
   peer->channel = LinkChannel(target, credentials_);
 }
 
-void CallPeers::Send(const MemberView& to, ShardId shard, const std::string& hub, const std::string& payload,
-                     int64_t until_ms, Done done) {
+void CallPeers::Send(const MemberView& to, ShardId shard, calls::Request request, int64_t until_ms,
+                     Done done) {
   const std::lock_guard lock(mutex_);
   const uint64_t id = IdOf(to);
   Peer& peer = peers_[id];
   Aim(&peer, to);
-  calls::Request& request = peer.requests.emplace_back();
   request.set_number(++peer.last_request);
-  request.set_hub(hub);
-  request.set_payload(payload);
-  peer.waiting.emplace(request.number(), Waiting{shard, until_ms, std::move(done)});
+  peer.requests.push_back(std::move(request));
+  peer.waiting.emplace(peer.last_request, Waiting{shard, until_ms, std::move(done)});
   Flush(id, &peer);
 }
 
@@ -95,7 +95,7 @@ calls::Batch CallPeers::MakeBatch(Peer* peer) {
     batch.add_answers()->Swap(&peer->answers.front());
   }
   for (; !peer->requests.empty() && bytes < kBatchOfCalls; peer->requests.pop_front()) {
-    bytes += peer->requests.front().payload().size();
+    bytes += peer->requests.front().payload().size() + peer->requests.front().command().size();
     peer->last_left = peer->requests.front().number();
     batch.add_requests()->Swap(&peer->requests.front());
   }

@@ -40,9 +40,8 @@ class CallPeers {
   // From now on, until nullptr, batches leave on that thread.
   void Use(CompletionThread* thread);
 
-  // `shard`: the hub's. `until_ms` (SteadyMs): later nobody waits for the answer.
-  void Send(const MemberView& to, ShardId shard, const std::string& hub, const std::string& payload,
-            int64_t until_ms, Done done);
+  // `request`: without a number. `shard`: its hub's. `until_ms` (SteadyMs): later nobody waits for the answer.
+  void Send(const MemberView& to, ShardId shard, calls::Request request, int64_t until_ms, Done done);
   // To who has called.
   void Answer(uint64_t member, calls::Answer answer);
   // A batch has come: the answers find who waits for them. True: its requests are to be carried out, for it is new.

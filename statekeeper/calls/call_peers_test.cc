@@ -127,8 +127,11 @@ class CallPeersTest : public testing::Test {
   }
 
   void Send(const std::string& payload, int64_t patience_ms = 60'000) {
+    calls::Request request;
+    request.set_hub("app/a");
+    request.set_payload(payload);
     here_.peers()->Send(
-        there_.View(), kShard, "app/a", payload, SteadyMs() + patience_ms,
+        there_.View(), kShard, std::move(request), SteadyMs() + patience_ms,
         [this, payload](const calls::Answer& answer) { said_.Add(payload + ": " + Described(answer)); });
   }
   static std::string Described(const calls::Answer& answer) {

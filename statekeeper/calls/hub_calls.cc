@@ -12,6 +12,8 @@ namespace dormouse {
 namespace {
 
 constexpr int64_t kAgainMs = 20;
+// After a failure that may last: of the store, of a statekeeper.
+constexpr int64_t kAgainAfterFailureMs = 200;
 constexpr int64_t kLookMs = 100;  // at peers, while something waits for them
 // Tries that wait; more are refused.
 constexpr size_t kMostWaiting = 10'000;
@@ -25,13 +27,30 @@ HubCaller::Answer AnswerOf(HubRequest::Outcome outcome, std::string text) {
     case HubRequest::Outcome::kAnswered:
       return {.payload = std::move(text), .failure = {}};
     case HubRequest::Outcome::kFailed:
-    case HubRequest::Outcome::kNoClass:
       return Failure(std::move(text), false);
-    case HubRequest::Outcome::kStore:
+    case HubRequest::Outcome::kNoClass: {
+      HubCaller::Answer answer = Failure(std::move(text), false);
+      answer.no_class = true;
+      return answer;
+    }
     case HubRequest::Outcome::kNotOwner:
       return Failure(std::move(text), true);
+    case HubRequest::Outcome::kStore:
+    case HubRequest::Outcome::kUnknown: {
+      HubCaller::Answer answer = Failure(std::move(text), true);
+      answer.unknown = true;
+      return answer;
+    }
   }
   return Failure("unknown outcome", false);
+}
+
+// Whether carrying it out twice is no other than carrying it out once.
+bool MayBeRepeated(const api::Request* commands) {
+  if (commands == nullptr) return false;
+  const bool changes_nothing = commands->commands_size() == 1 &&
+                               (commands->commands(0).has_connections() || commands->commands(0).has_evict());
+  return changes_nothing || !commands->idempotency_key().empty();
 }
 
 }  // namespace
@@ -47,16 +66,27 @@ void HubCalls::Use(LaneShards* shards, ClusterAdmin* cluster) {
 }
 
 void HubCalls::Call(std::string hub, std::string payload, int64_t timeout_ms, Done done) {
-  TryHere({std::move(hub), std::make_shared<const std::string>(std::move(payload)), SteadyMs() + timeout_ms,
-           std::move(done)});
+  TryHere({std::move(hub), std::make_shared<const std::string>(std::move(payload)), nullptr,
+           SteadyMs() + timeout_ms, std::move(done)});
+}
+
+void HubCalls::Command(std::string hub, std::shared_ptr<const api::Request> commands, int64_t timeout_ms,
+                       Done done) {
+  auto serialized = std::make_shared<const std::string>(commands->SerializeAsString());
+  TryHere(
+      {std::move(hub), std::move(serialized), std::move(commands), SteadyMs() + timeout_ms, std::move(done)});
+}
+
+bool HubCalls::CallHere(const Try& what, HubRequest::Done done) {
+  if (what.commands == nullptr) return shards_->CallHub(what.hub, *what.payload, std::move(done));
+  return shards_->CommandHub(what.hub, what.commands, what.until_ms, what.payload->size(), std::move(done));
 }
 
 void HubCalls::TryHere(const Try& what) {
-  const bool taken =
-      shards_->CallHub(what.hub, *what.payload, [this, what](HubRequest::Outcome outcome, std::string text) {
-        if (outcome == HubRequest::Outcome::kNotOwner) return TryOwner(what);
-        what.done(AnswerOf(outcome, std::move(text)));
-      });
+  const bool taken = CallHere(what, [this, what](HubRequest::Outcome outcome, std::string text) {
+    if (outcome == HubRequest::Outcome::kNotOwner) return TryOwner(what);
+    Finish(what, AnswerOf(outcome, std::move(text)));
+  });
   if (!taken) what.done(Failure("This statekeeper is too busy", true));
 }
 
@@ -64,15 +94,28 @@ void HubCalls::TryOwner(Try what) {
   const std::shared_ptr<const ClusterView> view = cluster_->View();
   grpc::Status status;
   const MemberView* const owner = FindOwnerOfHub(*view, what.hub, &status);
-  if (owner == nullptr || owner->is_self) return TryAgain(std::move(what), "Nobody owns the hub yet");
+  if (owner == nullptr || owner->is_self)
+    return TryAgain(std::move(what), "Nobody owns the hub yet", kAgainMs);
   const ShardId shard = ShardOf(what.hub, view->shard_count);
-  peers_.Send(*owner, shard, what.hub, *what.payload, what.until_ms, [this, what](calls::Answer answer) {
-    if (answer.not_owner()) return TryAgain(what, answer.failure());
-    what.done({.payload = std::move(*answer.mutable_payload()),
-               .failure = std::move(*answer.mutable_failure()),
-               .retryable = answer.retryable()});
+  calls::Request request;
+  request.set_hub(what.hub);
+  *(what.commands == nullptr ? request.mutable_payload() : request.mutable_command()) = *what.payload;
+  peers_.Send(*owner, shard, std::move(request), what.until_ms, [this, what](calls::Answer answer) {
+    if (answer.not_owner()) return TryAgain(what, answer.failure(), kAgainMs);
+    Finish(what, {.payload = std::move(*answer.mutable_payload()),
+                  .failure = std::move(*answer.mutable_failure()),
+                  .retryable = answer.retryable(),
+                  .no_class = answer.no_class(),
+                  .unknown = answer.unknown()});
   });
   WatchPeers();
+}
+
+void HubCalls::Finish(const Try& what, Answer answer) {
+  const bool again = !answer.failure.empty() && answer.retryable && MayBeRepeated(what.commands.get()) &&
+                     SteadyMs() + kAgainAfterFailureMs < what.until_ms;
+  if (again) return TryAgain(what, answer.failure, kAgainAfterFailureMs);
+  what.done(std::move(answer));
 }
 
 // After something was sent: what is looked at before would not be it.
@@ -85,12 +128,12 @@ void HubCalls::WatchPeers() {
   changed_.notify_all();
 }
 
-void HubCalls::TryAgain(Try what, const std::string& why) {
+void HubCalls::TryAgain(Try what, const std::string& why, int64_t after_ms) {
   const int64_t now_ms = SteadyMs();
   {
     const std::lock_guard lock(mutex_);
     if (!ending_ && now_ms < what.until_ms && again_.size() < kMostWaiting) {
-      again_.emplace_back(now_ms + kAgainMs, std::move(what));
+      again_.emplace(now_ms + after_ms, std::move(what));
       changed_.notify_all();
       return;
     }
@@ -103,9 +146,9 @@ void HubCalls::Repeat() {
   int64_t look_ms = 0;
   while (!ending_) {
     const int64_t now_ms = SteadyMs();
-    if (!again_.empty() && again_.front().first <= now_ms) {
-      Try what = std::move(again_.front().second);
-      again_.pop_front();
+    if (!again_.empty() && again_.begin()->first <= now_ms) {
+      Try what = std::move(again_.begin()->second);
+      again_.erase(again_.begin());
       lock.unlock();
       TryHere(what);
       lock.lock();
@@ -125,7 +168,7 @@ void HubCalls::Repeat() {
       continue;
     }
     int64_t next_ms = peers_wait_ ? look_ms : INT64_MAX;
-    if (!again_.empty()) next_ms = std::min(next_ms, again_.front().first);
+    if (!again_.empty()) next_ms = std::min(next_ms, again_.begin()->first);
     changed_.wait_for(lock, std::chrono::milliseconds(next_ms - now_ms));
   }
 }
@@ -152,19 +195,29 @@ void HubCalls::Carry(uint64_t from, const calls::Request& request) {
     back.set_failure(std::move(said.failure));
     back.set_retryable(said.retryable);
     back.set_not_owner(not_owner);
+    back.set_no_class(said.no_class);
+    back.set_unknown(said.unknown);
     peers_.Answer(from, std::move(back));
     WatchPeers();  // where it is has to be found out
   };
-  const bool taken = shards_->CallHub(
-      request.hub(), request.payload(), [answer](HubRequest::Outcome outcome, std::string text) {
-        answer(AnswerOf(outcome, std::move(text)), outcome == HubRequest::Outcome::kNotOwner);
-      });
+  Try what{request.hub(), std::make_shared<const std::string>(request.payload()), nullptr, 0, nullptr};
+  if (!request.command().empty()) {
+    auto commands = std::make_shared<api::Request>();
+    if (!commands->ParseFromString(request.command()))
+      return answer(Failure("This request of a backend cannot be read", false), false);
+    what.payload = std::make_shared<const std::string>(request.command());
+    what.until_ms = commands->timeout_ms() == 0 ? 0 : SteadyMs() + commands->timeout_ms();
+    what.commands = std::move(commands);
+  }
+  const bool taken = CallHere(what, [answer](HubRequest::Outcome outcome, std::string text) {
+    answer(AnswerOf(outcome, std::move(text)), outcome == HubRequest::Outcome::kNotOwner);
+  });
   if (!taken) answer(Failure("The hub's statekeeper is too busy", true), false);
 }
 
 void HubCalls::Stop() {
   peers_.Use(nullptr);
-  std::deque<std::pair<int64_t, Try>> left;
+  std::multimap<int64_t, Try> left;
   {
     const std::lock_guard lock(mutex_);
     ending_ = true;

@@ -8,13 +8,16 @@
 //              |     | not there, or nobody owns it yet
 //              +<----+ again, a moment later
 //
+// A backend's requests (api.proto) go the same way. One that can be repeated without harm, for it has an idempotency key or
+// changes nothing, is tried again, too, where it is not known whether it was carried out.
+//
 // Threading: Call on any thread, once Use was called; the rest on the main thread. `done` runs on a lane's thread, the
 // server's completion thread, or this one's own, on which tries are repeated.
 #pragma once
 
 #include <condition_variable>
 #include <cstdint>
-#include <deque>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -22,6 +25,7 @@
 #include <utility>
 
 #include "common/rpc/link_credentials.h"
+#include "proto/api.pb.h"
 #include "proto/calls.grpc.pb.h"
 #include "statekeeper/calls/call_peers.h"
 #include "statekeeper/hub/hub_caller.h"
@@ -43,6 +47,9 @@ class HubCalls final : public HubCaller, public LinkService {
   // HubCaller
   void Call(std::string hub, std::string payload, int64_t timeout_ms, Done done) override;
 
+  // `done`: with an api.Reply as payload, or a failure. As Call else.
+  void Command(std::string hub, std::shared_ptr<const api::Request> commands, int64_t timeout_ms, Done done);
+
   // LinkService
   grpc::Service* service() override { return &service_; }
   void Serve(CompletionThread* thread) override;
@@ -51,14 +58,18 @@ class HubCalls final : public HubCaller, public LinkService {
  private:
   struct Try {
     std::string hub;
-    std::shared_ptr<const std::string> payload;
-    int64_t until_ms = 0;  // SteadyMs
+    std::shared_ptr<const std::string> payload;    // or `commands`, serialized
+    std::shared_ptr<const api::Request> commands;  // nullptr: it is no backend's
+    int64_t until_ms = 0;                          // SteadyMs
     Done done;
   };
 
+  bool CallHere(const Try& what, HubRequest::Done done);
   void TryHere(const Try& what);
   void TryOwner(Try what);
-  void TryAgain(Try what, const std::string& why);
+  void TryAgain(Try what, const std::string& why, int64_t after_ms);
+  // It has been answered; or it is tried again.
+  void Finish(const Try& what, Answer answer);
   void WatchPeers();
   void Carry(uint64_t from, const calls::Request& request);
   void Repeat();
@@ -70,8 +81,8 @@ class HubCalls final : public HubCaller, public LinkService {
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<std::pair<int64_t, Try>> again_;  // with: when (SteadyMs), ascending
-  bool peers_wait_ = false;                    // they are to be looked at
+  std::multimap<int64_t, Try> again_;  // by when (SteadyMs)
+  bool peers_wait_ = false;            // they are to be looked at
   bool ending_ = false;
   std::thread repeater_;
 };

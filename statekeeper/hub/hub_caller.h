@@ -13,6 +13,8 @@ class HubCaller {
     std::string payload;
     std::string failure;     // not empty: there is no payload, and this is why
     bool retryable = false;  // it was not begun, or may be tried again without harm
+    bool no_class = false;   // there is no such hub class
+    bool unknown = false;    // it may have been carried out
   };
   // On any thread, once.
   using Done = std::function<void(Answer answer)>;

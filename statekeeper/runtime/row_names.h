@@ -11,6 +11,10 @@ namespace dormouse {
 
 inline const std::string kMetaRow = "!meta";
 inline constexpr std::string_view kConnectionRows = "c/";
+// Answers that are kept for idempotency keys: by key, by number, and which there are (hub/kept_answers.h).
+inline constexpr std::string_view kKeptAnswerRows = "i/k/";
+inline constexpr std::string_view kKeptKeyRows = "i/n/";
+inline const std::string kKeptAnswersRow = "i/s";
 inline constexpr std::string_view kTagRows = "t/";
 inline constexpr std::string_view kUserRows = "u/";  // the hub class's own keyed state
 inline constexpr char kTagEnd = '\x01';              // between a tag and a connection id

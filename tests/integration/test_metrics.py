@@ -5,7 +5,8 @@ import os
 import re
 
 import pytest
-from cluster import BIN, REPOSITORY, Cluster, http_get, until
+from backends import ApiCluster
+from cluster import BIN, REPOSITORY, http_get, until
 from ws import actor, all_open, connect, echo, upgrade_status
 
 PROCESSES = ("gateway", "statekeeper")
@@ -74,7 +75,7 @@ async def _load(cluster):
 @pytest.fixture(scope="module")
 def loaded():
     options = {"lanes": "2", "shards": "64", "resume-window": "1s", "hibernate-after": "100ms"}
-    with Cluster(statekeepers=2, store="redis", options=options) as cluster:
+    with ApiCluster(statekeepers=2, store="redis", options=options) as cluster:
         yield cluster
 
 

@@ -31,6 +31,14 @@ class Client:
         await self.send(frame)
         return await self.recv(timeout)
 
+    async def text(self, timeout=WAIT):
+        """The next frame as it is."""
+        return await asyncio.wait_for(self.protocol.recv(), timeout)
+
+    async def ask_text(self, text, timeout=WAIT):
+        await self.send(text)
+        return await self.text(timeout)
+
     async def close(self, code=1000, reason=""):
         await asyncio.wait_for(self.protocol.close(code, reason), WAIT)
 

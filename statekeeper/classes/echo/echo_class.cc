@@ -63,6 +63,9 @@ class EchoHub : public Hub {
     context.Send(from.id, Message::Text(reply.String("connectionId", id).Finish()));
   }
 
+  // What is called is what is answered.
+  void OnRequest(Context& context, std::string_view payload) override { context.Reply(payload); }
+
   // Gateways find silent sockets; the demo's alarm did, and these are the lines that its users look for.
   void OnClose(Context& context, const Connection& connection, const CloseInfo& info) override {
     if (info.by_client || info.code != kNormalClosure) return;

@@ -6,11 +6,13 @@
 #include <string_view>
 #include <utility>
 
+#include "common/json/json_reader.h"
 #include "common/json/json_writer.h"
 #include "statekeeper/classes/signal/delivery/flow_control.h"
 #include "statekeeper/classes/signal/delivery/mailbox.h"
 #include "statekeeper/classes/signal/edge_profile.h"
 #include "statekeeper/classes/signal/messages/authentication.h"
+#include "statekeeper/classes/signal/messages/backend_sender.h"
 #include "statekeeper/classes/signal/messages/message_table.h"
 #include "statekeeper/classes/signal/messages/permissions.h"
 #include "statekeeper/classes/signal/registry/registry.h"
@@ -227,6 +229,100 @@ std::vector<std::pair<std::string, int64_t>> SignalHub::Describe(Context& contex
           {"subscriptions", Subscriptions(context).CountAll()},
           {"absent_sessions", static_cast<int64_t>(memory_.absent.CountSessions())},
           {"kept_messages", static_cast<int64_t>(CountKeptMessages(context))}};
+}
+
+// --- Backends.
+
+void SignalHub::OnRequest(Context& context, std::string_view payload) {
+  const auto refuse = [&](std::string message) {
+    const HubError error{ErrorCode::kInternalError, std::move(message),
+                         R"(Send {"type": "hub:list_actors", "payload": {}}, for example.)"};
+    context.Reply(JsonWriter().String("type", "hub:error").Raw("payload", error.ToPayload()).Finish());
+  };
+  if (!IsValidJson(payload) || !IsJsonObject(payload))
+    return refuse("A call of this class is a JSON object.");
+  const JsonObject said(payload);
+  const std::string type = JsonString(said.Find("type")).value_or("");
+  if (type.empty()) return refuse("The call has no \"type\".");
+  const std::string from = JsonString(said.Find("from")).value_or("");
+  const std::string to = JsonString(said.Find("to")).value_or("");
+  const JsonSlice sent = said.Find("payload");
+  std::string refused;
+  const auto answer =
+      BackendSender(context, parts())
+          .Say({type, from, to, IsJsonNothing(sent) ? JsonSlice("{}") : sent, said.Find("metadata")},
+               &refused);
+  if (!answer) return refuse(refused);
+  context.Reply(JsonWriter().String("type", answer->type).Raw("payload", answer->payload).Finish());
+}
+
+bool SignalHub::Deliver(Context& context, const api::Command& command, api::Sent* sent,
+                        std::string* refused) {
+  const bool publishes = command.has_publish();
+  const bool sends = command.has_send();
+  const api::Data& data = publishes ? command.publish().data()
+                          : sends   ? command.send().data()
+                                    : command.broadcast().data();
+  const std::string& type = publishes ? command.publish().type()
+                            : sends   ? command.send().type()
+                                      : command.broadcast().type();
+  const std::string& from = publishes ? command.publish().from()
+                            : sends   ? command.send().from()
+                                      : command.broadcast().from();
+  if (data.has_binary())
+    return *refused = "Messages of class signal are JSON: say \"data\" instead of \"base64\".", false;
+  JsonWriter payload;
+  payload.String("type", type).Raw("data", data.json());
+  if (publishes) payload.String("topic", command.publish().topic());
+  if (sends) payload.String("to", command.send().actor());
+  const std::string_view message = publishes ? "hub:publish" : sends ? "hub:send" : "hub:broadcast";
+  const auto answer = BackendSender(context, parts()).Say({message, from, "", payload.Finish(), ""}, refused);
+  if (!answer) return false;
+  const JsonObject said(answer->payload);
+  if (answer->type == "hub:error") {
+    *refused = JsonString(said.Find("message")).value_or("The hub has refused it.");
+    if (const auto resolution = JsonString(said.Find("resolution"))) *refused += " " + *resolution;
+    return false;
+  }
+  const auto count = [&](std::string_view name) {
+    return static_cast<uint64_t>(JsonNumber(said.Find(name)).value_or(0));
+  };
+  if (publishes) {
+    sent->set_queued(count("queued"));
+    sent->set_sent(count("subscriberCount") - std::min(count("subscriberCount"), sent->queued()));
+  } else if (sends) {  // hub:unknown_actor: to nobody
+    sent->set_sent(said.Find("delivered") == "true" ? 1 : 0);
+    sent->set_queued(said.Find("queued") == "true" ? 1 : 0);
+  } else {
+    sent->set_sent(count("deliveredCount"));
+    sent->set_queued(count("queuedCount"));
+    sent->set_failed(count("failedCount"));
+  }
+  return true;
+}
+
+std::optional<ConnectionId> SignalHub::FindActor(Context& context, const std::string& actor) {
+  const std::optional<Address> address = Address::Parse(actor);
+  if (!address) return std::nullopt;
+  Registry registry(context, memory_);
+  const std::optional<Registration> registration = registry.Find(address->bare);
+  if (!registration || !registry.IsOnline(*registration)) return std::nullopt;
+  return ConnectionOf(*registration);
+}
+
+void SignalHub::Disconnect(Context& context, const Connection& connection, uint16_t code,
+                           std::string_view reason) {
+  memory_.failed_connects.erase(connection.id);
+  FlowControl(context, memory_.congestion).OnEnd(connection.id);
+  // As if its client had ended it.
+  OnSocketClosed(sessions(context), connection.id, LoadSession(connection),
+                 {.code = kNormalClosure, .by_client = true, .reason = {}});
+  context.Close(connection.id, code, reason);
+}
+
+void SignalHub::DescribeConnection(Context&, const Connection& connection, api::Connection* description) {
+  const Session session = LoadSession(connection);
+  description->set_actor(session.registered().empty() ? session.identity() : session.registered());
 }
 
 void SignalHub::OnFailure(Context& context, const Connection& from, const Message& message, Failure failure) {

@@ -3,11 +3,12 @@
 
 #include "common/config/options.h"
 #include "statekeeper/classes/signal/messages/call.h"
+#include "statekeeper/hub/backend_hub.h"
 #include "statekeeper/hub/hub.h"
 
 namespace dormouse::signal {
 
-class SignalHub : public Hub {
+class SignalHub : public Hub, public BackendHub {
  public:
   // What is passed must outlive the hub. `authority`: nullptr if authentication is off; `resume_metrics`:
   // nullptr if nothing is to be counted.
@@ -27,6 +28,17 @@ class SignalHub : public Hub {
   void OnSeen(Context& context, const Connection& connection) override;
   std::vector<std::pair<std::string, int64_t>> Describe(Context& context) override;
   void OnFailure(Context& context, const Connection& from, const Message& message, Failure failure) override;
+  // {"type": ..., "payload": ..., "from": ..., "to": ..., "metadata": ...}: a message of the protocol; answered with
+  // {"type": ..., "payload": ...}.
+  void OnRequest(Context& context, std::string_view payload) override;
+
+  // BackendHub
+  bool Deliver(Context& context, const api::Command& command, api::Sent* sent, std::string* refused) override;
+  std::optional<ConnectionId> FindActor(Context& context, const std::string& actor) override;
+  void Disconnect(Context& context, const Connection& connection, uint16_t code,
+                  std::string_view reason) override;
+  void DescribeConnection(Context& context, const Connection& connection,
+                          api::Connection* description) override;
 
  private:
   HubParts parts() { return {options_, authority_, memory_}; }

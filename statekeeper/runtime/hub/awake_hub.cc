@@ -151,6 +151,9 @@ AwakeHub::AwakeHub(std::string name, const ShardEpoch& shard, const HubClass* hu
       roll_caller_(shard_.epoch, &state_, &queue_, host),
       poison_(name_, shard_, &state_, &queue_, host),
       surroundings_{name_, &state_, &clock_, [this] { return queue_.size(); }, &host->limits()},
+      handle_later_([this](std::vector<HubEvent> events) {
+        for (HubEvent& event : events) DeliverSoon(std::move(event));
+      }),
       activity_{.idle_since_ms = SteadyMs(), .awake_since_us = SteadyUs()} {}
 
 AwakeHub::~AwakeHub() = default;
@@ -348,7 +351,13 @@ void AwakeHub::Depose() {
   poison_.Depose();
   queue_.Clear();
   deferred_.TakeAll();
-  gate_.Clear();
+  // Their commits may have been carried out.
+  for (const OutputGate::TakenBack& held : gate_.TakeBack()) {
+    if (const auto* const request = std::get_if<event::Request>(&held.handled.event)) {
+      request->request->Finish(HubRequest::Outcome::kUnknown,
+                               "The hub's owner has changed; whether the call was carried out is not known");
+    }
+  }
   for (const auto& question : std::exchange(questions_, {})) question(OperatorStatus::kNotOwner);
 }
 
@@ -374,7 +383,8 @@ HubContext AwakeHub::NewContext(HubContext::Access access) {
 }
 
 EventHandler::Parts AwakeHub::Parts() {
-  return {name_, shard_, host_, &state_, &queue_, &alarm_, &roll_caller_, &poison_};
+  return {name_,   shard_,        host_,    &state_,    &queue_,
+          &alarm_, &roll_caller_, &poison_, &deferred_, &handle_later_};
 }
 
 void AwakeHub::Load() {
@@ -469,6 +479,8 @@ AwakeHub::Outcome AwakeHub::Handle(HubEvent event) {
     failure = Hub::Failure::kStore;
   } catch (const OverLimit& over) {
     failure = over.failure();
+  } catch (const BackendCommands::Refused&) {
+    failure = Hub::Failure::kHandler;
   } catch (const std::exception& error) {
     LogFailedHandler(name_, shard_, event, error);
     failure = Hub::Failure::kHandler;
@@ -513,6 +525,9 @@ void AwakeHub::Equip(const HubEvent& event, HubContext* context) {
   if (const auto* const resumed = std::get_if<event::Resumed>(&event)) {
     const HubEvent* const finished = deferred_.Find(resumed->resumption->finishes);
     if (finished != nullptr && Is<event::AlarmDue>(*finished)) context->DeferAlarm();
+    const auto* const request = finished == nullptr ? nullptr : std::get_if<event::Request>(finished);
+    if (request != nullptr && request->request->commands() != nullptr)
+      context->set_finishing(request->request.get());
   }
 }
 
@@ -773,6 +788,11 @@ void AwakeHub::Fail(HubEvent event, Hub::Failure why, int64_t retry_after_ms) {
   NoteLimit(why);
   if (Is<event::Resumed>(event)) return;  // what it belongs to is handled again
   if (const auto* const request = std::get_if<event::Request>(&event)) {
+    if (request->request->commands() != nullptr) {
+      const std::string& refusal = request->request->refusal();
+      return request->request->Finish(HubRequest::Outcome::kAnswered,
+                                      refusal.empty() ? BackendCommands::ReplyTo(why) : refusal);
+    }
     const bool store = why == Hub::Failure::kStore;
     return request->request->Finish(store ? HubRequest::Outcome::kStore : HubRequest::Outcome::kFailed,
                                     store ? "The store is not available" : "The hub has failed");

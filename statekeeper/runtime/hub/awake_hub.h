@@ -240,6 +240,7 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
   RollCaller roll_caller_;
   PoisonGuard poison_;
   const HubContext::Surroundings surroundings_;
+  const std::function<void(std::vector<HubEvent>)> handle_later_;
 
   bool running_ = false;  // a fiber works on the queue, maybe suspended
   bool waits_ = false;    // for Run

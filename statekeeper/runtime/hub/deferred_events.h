@@ -4,6 +4,7 @@
 // One lane's thread. A part of an awake hub.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -27,6 +28,11 @@ class DeferredEvents {
   const HubEvent* Find(uint64_t number) const {
     const auto it = events_.find(number);
     return it == events_.end() ? nullptr : &it->second;
+  }
+
+  template <typename Wanted>
+  bool Any(const Wanted& wanted) const {
+    return std::ranges::any_of(events_, [&](const auto& each) { return wanted(each.second); });
   }
 
   void Add(uint64_t number, HubEvent event) {

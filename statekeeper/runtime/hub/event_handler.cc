@@ -163,6 +163,34 @@ void EventHandler::operator()(const event::CloseAll& all) {
   });
 }
 
+BackendCommands EventHandler::Backend() {
+  return BackendCommands({.state = parts_.state,
+                          .hub = hub_,
+                          .context = context_,
+                          .is_under_way =
+                              [deferred = parts_.deferred](const std::string& key) {
+                                return deferred->Any([&](const HubEvent& event) {
+                                  const auto* const request = std::get_if<event::Request>(&event);
+                                  const api::Request* const commands =
+                                      request == nullptr ? nullptr : request->request->commands();
+                                  return commands != nullptr && commands->idempotency_key() == key;
+                                });
+                              },
+                          .end_connections = [later = parts_.handle_later](
+                                                 std::vector<HubEvent> ends) { (*later)(std::move(ends)); }});
+}
+
+void EventHandler::operator()(const event::Request& request) {
+  if (request.request->commands() == nullptr) return hub_->OnRequest(*context_, request.request->payload());
+  Backend().Begin(request.request.get());
+}
+
+void EventHandler::operator()(const event::Resumed& resumed) {
+  resumed.resumption->run(*context_);
+  if (const HubRequest* const request = context_->finishing())
+    Backend().End(*request, resumed.resumption->failure);
+}
+
 void EventHandler::FinishWithoutHub(const HubEvent& event) {
   const auto* const from = std::get_if<event::FromGateway>(&event);
   if (from != nullptr && from->kind == EventKind::kClose) {

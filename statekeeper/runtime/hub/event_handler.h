@@ -10,11 +10,14 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/shard.h"
 #include "proto/link.pb.h"
 #include "statekeeper/hub/hub.h"
 #include "statekeeper/runtime/hub/alarm_run.h"
+#include "statekeeper/runtime/hub/backend_commands.h"
+#include "statekeeper/runtime/hub/deferred_events.h"
 #include "statekeeper/runtime/hub/hub_context.h"
 #include "statekeeper/runtime/hub/hub_event.h"
 #include "statekeeper/runtime/hub/hub_host.h"
@@ -37,6 +40,9 @@ class EventHandler {
     AlarmRun* alarm;
     RollCaller* roll_caller;
     PoisonGuard* poison;
+    // For requests of backends alone. The second: has the hub handle these events, in their turn.
+    const DeferredEvents* deferred = nullptr;
+    const std::function<void(std::vector<HubEvent>)>* handle_later = nullptr;
   };
   // `hub`: nullptr only where NeedsHub is false, and for FinishWithoutHub.
   EventHandler(const Parts& parts, Hub* hub, HubContext* context)
@@ -55,8 +61,8 @@ class EventHandler {
   void operator()(const event::CloseAll& all);
   void operator()(const event::Recalled& end) { hub_->OnRecalled(*context_, end.connection); }
   void operator()(const event::Confirmed& end) { hub_->OnConfirmed(*context_, end.connection); }
-  void operator()(const event::Request& request) { hub_->OnRequest(*context_, request.request->payload()); }
-  void operator()(const event::Resumed& resumed) { resumed.resumption->run(*context_); }
+  void operator()(const event::Request& request);
+  void operator()(const event::Resumed& resumed);
   void operator()(const event::NoteSuspect& note) { parts_.poison->Handle(note); }
   void operator()(const event::ClearSuspect& note) { parts_.poison->Handle(note); }
   void operator()(const event::NoteGivenUp& note) { parts_.poison->Handle(note, context_->now_ms()); }
@@ -68,6 +74,7 @@ class EventHandler {
   void SetBackpressure(const event::FromGateway& event);
   void Return(const event::FromGateway& event);
   void SeePresent(const event::FromGateway& event);
+  BackendCommands Backend();
   // The connection of an event that shows that its socket is open; nullptr: unknown, and closed for that.
   std::shared_ptr<const Connection> See(const event::FromGateway& event);
   // Removes connections of a gateway (0: of all); `event` comes back for the rest, if those are many.

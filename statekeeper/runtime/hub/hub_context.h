@@ -12,6 +12,7 @@
 #include "statekeeper/link/gateway_links.h"
 #include "statekeeper/runtime/hub/handler_clock.h"
 #include "statekeeper/runtime/hub/hub_limits.h"
+#include "statekeeper/runtime/hub/hub_request.h"
 #include "statekeeper/runtime/hub/hub_state.h"
 
 namespace dormouse {
@@ -60,6 +61,11 @@ class HubContext : public Context {
   void set_restarts(uint32_t restarts) { restarts_ = restarts; }
   void set_failure(std::string failure) { sequel_.failure = std::move(failure); }
   void set_durable(std::function<void()> durable) { sequel_.durable = std::move(durable); }
+  // What was said with Reply.
+  const std::optional<std::string>& reply() const { return sequel_.reply; }
+  // The deferred request that is finished with this resumption; nullptr: none is.
+  void set_finishing(const HubRequest* request) { finishing_ = request; }
+  const HubRequest* finishing() const { return finishing_; }
 
   // During OnAlarm the alarm that is running counts as gone, and what the handler sets takes effect only when
   // the run as a whole is done: it is kept here.
@@ -146,6 +152,7 @@ class HubContext : public Context {
   Sequel sequel_;
   std::function<uint64_t()> next_number_;
   uint64_t deferred_as_ = 0;
+  const HubRequest* finishing_ = nullptr;
   std::shared_ptr<HubPort> port_;
   uint32_t restarts_ = 0;
   std::optional<int64_t> deferred_alarm_;

@@ -156,7 +156,7 @@ inline size_t BytesOf(const HubEvent& event) {
   const auto* const from = std::get_if<event::FromGateway>(&event);
   const auto* const request = std::get_if<event::Request>(&event);
   return sizeof(event) + (from == nullptr ? 0 : from->payload.capacity()) +
-         (request == nullptr ? 0 : request->request->payload().size());
+         (request == nullptr ? 0 : request->request->bytes());
 }
 
 }  // namespace dormouse

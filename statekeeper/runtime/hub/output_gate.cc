@@ -53,11 +53,6 @@ std::deque<OutputGate::TakenBack> OutputGate::TakeBack() {
   return taken;
 }
 
-void OutputGate::Clear() {
-  held_.clear();
-  DropWrites();
-}
-
 void OutputGate::DropWrites() {
   bytes_ = 0;
   rows_.clear();

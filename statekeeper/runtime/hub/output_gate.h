@@ -81,9 +81,6 @@ class OutputGate {
   bool in_doubt() const { return in_doubt_; }
   void OnReadAnew() { in_doubt_ = false; }
 
-  // Nothing leaves any more.
-  void Clear();
-
  private:
   struct Held {
     TakenBack what;

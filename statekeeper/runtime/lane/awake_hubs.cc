@@ -176,6 +176,12 @@ void AwakeHubs::LetIdlestSleep() {
 
 // --- What may change.
 
+std::vector<std::string> AwakeHubs::ClassNames() const {
+  std::vector<std::string> names;
+  for (const auto& [name, hub_class] : classes_->all()) names.push_back(name);
+  return names;
+}
+
 void AwakeHubs::Change(Duration hibernate_after, size_t max_awake,
                        std::shared_ptr<const HubClassRegistry> classes) {
   config_.hibernate_after = hibernate_after;

@@ -74,6 +74,7 @@ class AwakeHubs {
 
   // nullptr: there is none.
   const HubClass* FindClass(std::string_view hub) const { return classes_->Find(HubClassOf(hub)); }
+  std::vector<std::string> ClassNames() const;
   // `classes`: those that there are, with other rules; nullptr: as they were.
   void Change(Duration hibernate_after, size_t max_awake, std::shared_ptr<const HubClassRegistry> classes);
   // From now on none leaves memory because it has been idle for long.

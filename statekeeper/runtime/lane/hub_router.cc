@@ -1,11 +1,14 @@
 #include "statekeeper/runtime/lane/hub_router.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 #include <vector>
 
 #include "common/clock.h"
 #include "common/logging.h"
+#include "common/nearest_name.h"
 #include "statekeeper/runtime/hub/close_codes.h"
 
 namespace dormouse {
@@ -68,14 +71,25 @@ void HubRouter::OnAlarm(const DueAlarm& alarm, ShardId id) {
 }
 
 void HubRouter::OnRequest(const std::string& hub, std::shared_ptr<HubRequest> request) {
+  if (!IsServed(hub, request.get())) return;
   const ShardId id = ShardOf(hub, config_.shard_count);
-  ServedShard* const shard = parts_.hubs->Find(id);
-  if (shard == nullptr || shard->retired)
-    return request->Finish(HubRequest::Outcome::kNotOwner, "The hub lives elsewhere");
-  if (parts_.hubs->FindClass(hub) == nullptr)
-    return request->Finish(HubRequest::Outcome::kNoClass,
-                           "There is no hub class " + std::string(HubClassOf(hub)));
-  Handle(hub, id, shard, event::Request{std::move(request)});
+  Handle(hub, id, parts_.hubs->Find(id), event::Request{std::move(request)});
+}
+
+bool HubRouter::IsServed(const std::string& hub, HubRequest* request) const {
+  const ServedShard* const shard = parts_.hubs->Find(ShardOf(hub, config_.shard_count));
+  if (shard == nullptr || shard->retired) {
+    request->Finish(HubRequest::Outcome::kNotOwner, "The hub lives elsewhere");
+    return false;
+  }
+  if (parts_.hubs->FindClass(hub) != nullptr) return true;
+  const std::vector<std::string> names = parts_.hubs->ClassNames();
+  const std::string nearest = NearestName(HubClassOf(hub), names);
+  request->Finish(HubRequest::Outcome::kNoClass,
+                  fmt::format("There is no hub class {}{}", HubClassOf(hub),
+                              nearest.empty() ? fmt::format("; there are: {}", fmt::join(names, ", "))
+                                              : fmt::format("; is it to be {}?", nearest)));
+  return false;
 }
 
 void HubRouter::Handle(std::string_view hub, ShardId id, ServedShard* shard, HubEvent event) {

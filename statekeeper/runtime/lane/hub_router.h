@@ -50,6 +50,9 @@ class HubRouter {
   // Somebody calls a hub. Answered at once where it is not served.
   void OnRequest(const std::string& hub, std::shared_ptr<HubRequest> request);
 
+  // Whether the hub could be called here. Else the request is answered.
+  bool IsServed(const std::string& hub, HubRequest* request) const;
+
   // Whether its events are handled now.
   bool MayServe(const ServedShard& shard) const { return !shard.retired && parts_.lease->IsGood(); }
   // Hands an event to its hub, once the shard may be served.

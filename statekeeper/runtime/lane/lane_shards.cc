@@ -4,12 +4,34 @@
 #include <memory>
 #include <utility>
 
+#include "proto/api.pb.h"
+#include "statekeeper/runtime/hub/backend_commands.h"
+
 namespace dormouse {
 namespace {
 
 ShardId IdOf(ShardId shard) { return shard; }
 ShardId IdOf(const TakenShard& shard) { return shard.shard; }
 ShardId IdOf(const ShardEpoch& shard) { return shard.shard; }
+
+void AnswerEvict(OperatorStatus status, HubRequest* request) {
+  api::Reply reply;
+  switch (status) {
+    case OperatorStatus::kNotOwner:
+      return request->Finish(HubRequest::Outcome::kNotOwner, "The hub has moved");
+    case OperatorStatus::kStore:
+      return request->Finish(HubRequest::Outcome::kStore, "The store is not available");
+    case OperatorStatus::kBusy:
+    case OperatorStatus::kCrowded:
+      return request->Finish(HubRequest::Outcome::kAnswered,
+                             BackendCommands::ReplyOf(api::Error::BUSY, "The hub does not come to rest."));
+    case OperatorStatus::kOk:
+    case OperatorStatus::kNoSuchHub:  // nothing is known of it
+      break;
+  }
+  reply.add_results()->set_evicted(status == OperatorStatus::kOk);
+  request->Finish(HubRequest::Outcome::kAnswered, reply.SerializeAsString());
+}
 
 }  // namespace
 
@@ -64,6 +86,24 @@ bool LaneShards::CallHub(const std::string& hub, std::string payload, HubRequest
   Lane* const lane = LaneOf(hub);
   return lane->TryPost([lane, hub, payload = std::move(payload), done = std::move(done)]() mutable {
     lane->host().router().OnRequest(hub, std::make_shared<HubRequest>(std::move(payload), std::move(done)));
+  });
+}
+
+bool LaneShards::CommandHub(const std::string& hub, std::shared_ptr<const api::Request> commands,
+                            int64_t until_ms, size_t bytes, HubRequest::Done done) {
+  Lane* const lane = LaneOf(hub);
+  return lane->TryPost([lane, hub, commands = std::move(commands), until_ms, bytes, done = std::move(done)] {
+    auto request = std::make_shared<HubRequest>(commands, until_ms, bytes, done);
+    const bool evicts = commands->commands_size() == 1 && commands->commands(0).has_evict();
+    if (!evicts) return lane->host().router().OnRequest(hub, std::move(request));
+    if (!lane->host().router().IsServed(hub, request.get())) return;
+    // It is of the lane's doing, and no event of the hub.
+    const auto evicted = [request](OperatorStatus status) { AnswerEvict(status, request.get()); };
+    if (commands->commands(0).evict().close()) {
+      lane->host().operators().CloseHub(hub, evicted);
+    } else {
+      lane->host().operators().HibernateHub(hub, evicted);
+    }
   });
 }
 

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,9 @@ class LaneShards final : public ShardServers, public LaneOperator {
   // Calls a hub of this process (HubRequest). Any thread; `done` on its lane's, or on this one. False: its lane is too
   // busy, and `done` does not run.
   bool CallHub(const std::string& hub, std::string payload, HubRequest::Done done);
+  // The same with a backend's request, of `bytes`. `until_ms` (SteadyMs): later it is not begun.
+  bool CommandHub(const std::string& hub, std::shared_ptr<const api::Request> commands, int64_t until_ms,
+                  size_t bytes, HubRequest::Done done);
 
   // LaneOperator
   void ListHubs(ShardId shard, std::string after, size_t limit,

@@ -18,9 +18,8 @@ const TOKEN = 12;                // characters
 
 const Ask = {PULL: 1, CANCEL: 2, PUSH: 3, END: 4, ABORT: 5};
 const Say = {CHUNK: 1, END: 2, NOTHING: 3, FAILED: 4};
-const SERIALIZED = 0xff;         // what all that v8.serialize has written begins with
 
-export function isStreamCall(payload) { return payload.length > TOKEN && payload[0] !== SERIALIZED; }
+export function isStreamCall(payload) { return payload.length > TOKEN && payload[0] <= Ask.ABORT; }
 
 // Reads what is there of a body: {bytes, reader}; the reader is null where that was all.
 export async function beginning(body) {

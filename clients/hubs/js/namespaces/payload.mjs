@@ -8,6 +8,7 @@ import {ReservedSocket} from '../web/reserved_socket.mjs';
 import {acceptedOf} from '../web/upgrades.mjs';
 import {WebSocket} from '../web/web_socket.mjs';
 import {HubConnection} from '../web/hub_connection.mjs';
+import {isOfBackend, readBackendCall} from './backend.mjs';
 import {beginning, fetched, newToken} from './body_streams.mjs';
 import {pack, unpack} from './packing.mjs';
 import {describe, errorsHaveFields, revive} from './remote_errors.mjs';
@@ -31,8 +32,9 @@ export async function rpcPayload(method, args, name) {
   return toBytes({kind: 'rpc', name, method, args: value, boxed}, what);
 }
 
-// {kind, name, request} or {kind, name, method, args}
+// {kind, name, request} or {kind, name, method, args}; of a backend: backend.mjs.
 export function readRequestPayload(payload, hub) {
+  if (isOfBackend(payload)) return readBackendCall(payload);
   const call = deserialize(payload);
   if (call.kind !== 'fetch') return {...call, args: unpack({value: call.args, boxed: call.boxed})};
   const {url, method, headers, token, cf} = call;

@@ -1,5 +1,6 @@
 // What an event means to the code of a Durable Object. Called in the event's context.
 import {Kind} from '../wire/event_record.mjs';
+import {backendReply} from '../namespaces/backend.mjs';
 import {readRequestPayload, responseReply, valueReply} from '../namespaces/payload.mjs';
 import {callMethod} from '../namespaces/methods.mjs';
 import {CloseCode} from '../web/close_codes.mjs';
@@ -55,6 +56,7 @@ export function prepare(record) {
   if (record.kind !== Kind.REQUEST || !Buffer.isBuffer(record.body)) return;
   const {hub} = record.life;
   record.body = readRequestPayload(record.body, hub);
+  record.isOfBackend = record.body.kind === 'backend';
   hub.learnName(record.body.name);
 }
 
@@ -62,6 +64,10 @@ async function request(record) {
   const {hub, instance} = record.life;
   const call = record.body;
   record.body = null;
+  if (record.isOfBackend) {
+    if (call.wrong) throw new TypeError(call.wrong);
+    return backendReply(await callMethod(instance, call.method, call.args));
+  }
   if (call.kind === 'rpc') return valueReply(await callMethod(instance, call.method, call.args));
   if (typeof instance.fetch !== 'function') {
     throw new TypeError(`Handler does not export a fetch() function: ${hub.className} has none.`);

@@ -4,6 +4,7 @@ import {clearTimeout, setTimeout} from 'node:timers';
 
 import {Kind} from '../wire/event_record.mjs';
 import {Effect} from '../wire/from_worker.mjs';
+import {backendError} from '../namespaces/backend.mjs';
 import {errorReply} from '../namespaces/payload.mjs';
 import * as timers from '../web/timers.mjs';
 import {runIn} from './context.mjs';
@@ -63,7 +64,8 @@ export class Life {
     let failure = '';
     if (record.kind === Kind.REQUEST) {
       if (record.error) hub.host.report(record, record.error.thrown);
-      hub.effectOf(record.number, Effect.REPLY, record.error ? errorReply(record.error.thrown, hub) : record.result);
+      const failed = record.isOfBackend ? backendError : errorReply;
+      hub.effectOf(record.number, Effect.REPLY, record.error ? failed(record.error.thrown, hub) : record.result);
     } else if (record.handled) {
       if (record.error) hub.host.report(record, record.error.thrown);
       hub.effectOf(record.number, Effect.REPLY, record.handled());

@@ -24,6 +24,7 @@ export class EventRecord {
   outgoing = null;  // promises of what it has said to clients elsewhere; it is not done before
   handled = null;   // of a message of such a client: called when it is done, for the answer
   alarmMs = -1;     // of an alarm event: what it wants set, which goes with its last turn
+  isOfBackend = false;  // a request: namespaces/backend.mjs
 
   get record() { return this; }
 }

@@ -1,0 +1,58 @@
+// The port for backends of a gateway (option api-listen; clients/api.md): HTTP/1.1, kept open from request to request, on a
+// thread and a loop of its own, so that nothing that backends do keeps sockets waiting.
+//
+//   connection -> key, head -> body -> HubClient -> answer -> the next request of the connection
+//
+// One request of a connection is under way at a time: so those of one connection reach their hub in their order.
+//
+// Bounds: api-calls under way (503), with one key (429), of one hub (429); api-body (413); api-timeout (504). A hub that
+// never answers takes its own share of the first, and of nobody's time.
+//
+// Threading: construct, StopListening, Finish and destroy on the main thread.
+#pragma once
+
+#include <prometheus/registry.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/auth/api_keys.h"
+#include "common/rpc/link_credentials.h"
+
+namespace dormouse {
+
+class ApiServer {
+ public:
+  struct Config {
+    std::string listen;  // HOST:PORT
+    std::shared_ptr<const ApiKeys> keys;
+    std::vector<std::string> statekeepers;
+    std::shared_ptr<const LinkCredentials> credentials;
+    int64_t timeout_ms = 10'000;
+    uint64_t max_body = 1u << 20;
+    uint32_t max_calls = 10'000;
+    uint32_t max_calls_per_key = 10'000;
+    uint32_t max_calls_per_hub = 1'000;
+  };
+
+  // Throws std::runtime_error, with a sentence, where the port cannot be had.
+  ApiServer(Config config, prometheus::Registry* registry);
+  // What is under way is not answered any more.
+  ~ApiServer();
+  ApiServer(const ApiServer&) = delete;
+  ApiServer& operator=(const ApiServer&) = delete;
+
+  int port() const;
+  // Nobody comes any more; who is there is answered what is under way, and closed.
+  void StopListening();
+  // Waits, so long at most, until nothing is under way.
+  void Finish(int64_t patience_ms);
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace dormouse
