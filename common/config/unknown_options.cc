@@ -77,7 +77,7 @@ std::string UnknownFlag(const std::vector<std::string>& words, const std::vector
       std::ranges::find_if(words, [](const std::string& word) { return word.starts_with("--"); });
   if (flag == words.end()) return "";
   const std::string name = flag->substr(2, flag->find('=') - 2);
-  const std::string nearest = Nearest(name, names);
+  const std::string nearest = NearestName(name, names);
   return fmt::format(
       "There is no option --{}{}", name,
       nearest.empty() ? "; --help lists those that there are." : "; is it to be --" + nearest + "?");

@@ -14,7 +14,7 @@
 namespace dormouse::edge {
 namespace {
 
-constexpr int kPatienceMs = 10'000;
+constexpr int kClientPatienceMs = 10'000;
 
 }  // namespace
 
@@ -59,7 +59,7 @@ void TestClient::SendRaw(std::string_view bytes) {
 
 bool TestClient::Fill() {
   pollfd ready{fd_, POLLIN, 0};
-  if (poll(&ready, 1, kPatienceMs) <= 0) return false;
+  if (poll(&ready, 1, kClientPatienceMs) <= 0) return false;
   char buffer[65'536];
   const ssize_t size = recv(fd_, buffer, sizeof(buffer), 0);
   if (size <= 0) return false;
@@ -188,7 +188,7 @@ TestClient::Frame TestClient::ReadClose() {
 
 bool TestClient::ReadsEnd() {
   pollfd ready{fd_, POLLIN, 0};
-  return unread_.empty() && poll(&ready, 1, kPatienceMs) > 0 && !Fill();
+  return unread_.empty() && poll(&ready, 1, kClientPatienceMs) > 0 && !Fill();
 }
 
 bool TestClient::HasNothing(int wait_ms) {
