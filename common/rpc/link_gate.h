@@ -5,6 +5,7 @@
 //
 //   service          who
 //   Edge (links)     gateways, statekeepers
+//   AppHttp          gateways, statekeepers
 //   Peer, Calls      statekeepers
 //   Admin            operators, statekeepers
 //
