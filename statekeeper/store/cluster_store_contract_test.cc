@@ -85,7 +85,7 @@ class ClusterStoreTest : public testing::Test {
     loop_.RunUntil([&] { return answer.has_value(); });
     return answer.value();
   }
-  std::pair<StoreStatus, std::optional<std::string>> Get(Member& member, const std::string& key) {
+  std::pair<StoreStatus, std::optional<std::string>> GetValue(Member& member, const std::string& key) {
     std::optional<std::pair<StoreStatus, std::optional<std::string>>> answer;
     member.cluster->GetValue(key, [&](StoreStatus status, std::optional<std::string> value) {
       answer.emplace(status, std::move(value));
@@ -94,11 +94,11 @@ class ClusterStoreTest : public testing::Test {
     return answer.value();
   }
   std::optional<std::string> Value(Member& member, const std::string& key) {
-    auto [status, value] = Get(member, key);
+    auto [status, value] = GetValue(member, key);
     EXPECT_EQ(status, StoreStatus::kOk);
     return value;
   }
-  StoreStatus Put(Member& member, const std::string& key, std::optional<std::string> value) {
+  StoreStatus PutValue(Member& member, const std::string& key, std::optional<std::string> value) {
     std::optional<StoreStatus> answer;
     member.cluster->PutValue(key, std::move(value), [&](StoreStatus status) { answer = status; });
     loop_.RunUntil([&] { return answer.has_value(); });
@@ -324,15 +324,15 @@ TEST_P(ClusterStoreContractTest, EpochsAndTheTableAreThereAfterReopening) {
 TEST_P(ClusterStoreContractTest, AValueIsWhatWasPutThereAlsoAfterReopening) {
   EXPECT_EQ(Value(us_, "a"), std::nullopt);
   const std::string large(300'000, '\xfe');
-  ASSERT_EQ(Put(us_, "a", large), StoreStatus::kOk);
-  ASSERT_EQ(Put(us_, "a b/ä", std::string("any\0bytes", 9)), StoreStatus::kOk);
-  ASSERT_EQ(Put(us_, "empty", ""), StoreStatus::kOk);
+  ASSERT_EQ(PutValue(us_, "a", large), StoreStatus::kOk);
+  ASSERT_EQ(PutValue(us_, "a b/ä", std::string("any\0bytes", 9)), StoreStatus::kOk);
+  ASSERT_EQ(PutValue(us_, "empty", ""), StoreStatus::kOk);
   Reopen("them");
   EXPECT_EQ(Value(us_, "a"), large);
   EXPECT_EQ(Value(us_, "a b/ä"), std::string("any\0bytes", 9));
   EXPECT_EQ(Value(us_, "empty"), "");
-  ASSERT_EQ(Put(us_, "a", std::nullopt), StoreStatus::kOk);
-  EXPECT_EQ(Put(us_, "a", std::nullopt), StoreStatus::kOk) << "removing nothing is no error";
+  ASSERT_EQ(PutValue(us_, "a", std::nullopt), StoreStatus::kOk);
+  EXPECT_EQ(PutValue(us_, "a", std::nullopt), StoreStatus::kOk) << "removing nothing is no error";
   EXPECT_EQ(Value(us_, "a"), std::nullopt);
   EXPECT_EQ(Value(us_, "empty"), "") << "another one";
 }
@@ -352,7 +352,7 @@ TEST_P(ClusterStoreContractTest, AValueChangesOnlyFromWhatTheCallerBelievesItToB
 }
 
 TEST_P(ClusterStoreContractTest, OfTwoChangesFromTheSameOneIsMade) {
-  ASSERT_EQ(Put(us_, "a", "before"), StoreStatus::kOk);
+  ASSERT_EQ(PutValue(us_, "a", "before"), StoreStatus::kOk);
   std::vector<std::optional<std::string>> answers;
   for (const char* to : {"mine", "theirs"}) {
     us_.cluster->ChangeValue({"a", "before", to}, [&](StoreStatus, std::optional<std::string> value) {
