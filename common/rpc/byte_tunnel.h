@@ -3,9 +3,9 @@
 //
 //   socket <──read, write──> the tunnels' thread <──posts── completion thread <──stream──> the other host
 //
-// Each way holds what one read brought, 64 KiB, and is read again when the other side has taken that: so who is slow
-// slows down whoever sends to him. Half-closed connections there are none: the end of one way is the end of both, once
-// what came before it has been passed on.
+// Each way holds what one read brought, 64 KiB, and is read again when gRPC or the socket has taken that; on its way are
+// no more than a stream's window, some MiB. So who is slow slows down whoever sends to him. Half-closed connections there
+// are none: the end of one way is the end of both, once what came before it has been passed on.
 //
 // Threading: a ByteTunnels has a thread of its own with a loop, and all its tunnels live there. gRPC's operations keep
 // them alive.
