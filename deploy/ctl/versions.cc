@@ -24,6 +24,7 @@ namespace {
 using Stub = admin::Admin::StubInterface;
 
 constexpr size_t kTokenBytes = 8;
+constexpr Duration kTogether{20'000};         // for all to answer who are asked at once
 constexpr uint32_t kChunksBetweenWords = 16;  // after which it is said that the deployment goes on
 
 // For people, who see it beside the version.
@@ -102,7 +103,7 @@ class Deployment {
 
   // Who serves it, once it is the current one.
   std::vector<std::string> Serve() {
-    AskAllAtOnce();
+    AskAllAtOnce(false);  // so that they change over at about the same time
     std::vector<std::string> failed;
     std::vector<std::string> served = OfEach(false, [&](const admin::Member& member, const Failure& failure) {
       failed.push_back(fmt::format("statekeeper {} ({}): {}", member.id(), member.address(), failure.what()));
@@ -124,12 +125,12 @@ class Deployment {
     return request;
   }
 
-  // So that they change over at about the same time. Who does not answer is asked again by OfEach.
-  void AskAllAtOnce() {
+  // Who does not answer is asked again by OfEach.
+  void AskAllAtOnce(bool only_prepare) {
     std::vector<std::future<void>> asked;
     for (const admin::Member& member : Members()) {
-      asked.push_back(std::async(std::launch::async, [this, request = RequestOf(member, false)] {
-        cluster_->TryOnce(&Stub::ServeApp, request, cluster_->timeout());
+      asked.push_back(std::async(std::launch::async, [this, request = RequestOf(member, only_prepare)] {
+        cluster_->TryOnce(&Stub::ServeApp, request, std::min(cluster_->timeout(), kTogether));
       }));
     }
   }
@@ -150,6 +151,8 @@ class Deployment {
         if (!asked.insert(member.id()).second) continue;
         any = true;
         if (only_prepare) Begin();
+        // It comes up where it was tried first: then it is worth the others' while.
+        if (only_prepare && done.size() == 1) AskAllAtOnce(true);
         try {
           done.push_back(cluster_->AskAnyone(&Stub::ServeApp, RequestOf(member, only_prepare)).member());
         } catch (const Failure& failure) {
