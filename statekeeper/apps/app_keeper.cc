@@ -102,7 +102,7 @@ void AppKeeper::OnTick() {
   const Duration gap = is_settled_ ? kLook : kLook / 4;
   if (!is_looking_ && now - looked_ >= gap) Look([](const grpc::Status&) {});
   const bool starts = candidate_ && candidate_->stage == Candidate::Stage::kStarting;
-  TickIn(starts ? kTick : kLook / 4);
+  TickIn(starts ? kTick : candidate_ || !is_settled_ ? kLook / 4 : kLook);
 }
 
 void AppKeeper::TickIn(Duration duration) {
