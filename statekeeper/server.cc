@@ -134,7 +134,7 @@ std::string Change(const Options& options, const std::vector<Configuration::Chan
 }
 
 // Once all lanes have done what they were told before.
-void AfterAll(const std::vector<std::unique_ptr<Lane>>& lanes, std::function<void()> done) {
+void AfterAll(const std::vector<std::unique_ptr<Lane>>& lanes, const std::function<void()>& done) {
   const auto left = std::make_shared<std::atomic<size_t>>(lanes.size());
   for (const auto& lane : lanes) {
     lane->Post([left, done] {

@@ -39,6 +39,7 @@ std::string Builder() {
 
 int Run(const std::vector<std::string>& words) {
   std::vector<char*> arguments;
+  arguments.reserve(words.size() + 1);
   for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.data()));
   arguments.push_back(nullptr);
   // What it says of what it has made is not what this program answers.

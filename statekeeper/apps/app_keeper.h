@@ -31,6 +31,35 @@
 
 namespace dormouse {
 
+// Who waits for a version. `status`: it is live, or (only_prepare) could be; or why not.
+struct VersionWaiter {
+  bool only_prepare = false;
+  std::function<void(const grpc::Status& status)> answer;
+};
+
+// A version that comes up here.
+struct VersionCandidate {
+  enum class Stage { kFetching, kStarting, kUp, kUsing };
+  app::Version version;
+  Stage stage = Stage::kFetching;
+  uint64_t number = 0;
+  std::string bundle;     // what there is of it
+  std::string directory;  // not empty: unpacked there
+  std::shared_ptr<WorkerApp> app;
+  SteadyTime since;  // of the stage
+  SteadyTime asked;  // by somebody for the last time
+  SteadyTime connected;
+  std::vector<VersionWaiter> waiters;
+};
+
+// Of a version that did not come up.
+struct VersionFailure {
+  std::string version;
+  std::string why;
+  SteadyTime again;
+  Duration pause{0};
+};
+
 class AppKeeper final : public AppOperator {
  public:
   struct Config {
@@ -65,31 +94,9 @@ class AppKeeper final : public AppOperator {
   void Serve(admin::ServeAppRequest request, Answer<admin::ServeAppReply> answer) override;
 
  private:
-  // Who waits for a version. `status`: it is live, or (only_prepare) could be; or why not.
-  struct Waiter {
-    bool only_prepare = false;
-    std::function<void(const grpc::Status& status)> answer;
-  };
-  struct Candidate {
-    enum class Stage { kFetching, kStarting, kUp, kUsing };
-    app::Version version;
-    Stage stage = Stage::kFetching;
-    uint64_t number = 0;
-    std::string bundle;     // what there is of it
-    std::string directory;  // not empty: unpacked there
-    std::shared_ptr<WorkerApp> app;
-    SteadyTime since;  // of the stage
-    SteadyTime asked;  // by somebody for the last time
-    SteadyTime connected;
-    std::vector<Waiter> waiters;
-  };
-  // Of a version that did not come up.
-  struct Failure {
-    std::string version;
-    std::string why;
-    SteadyTime again;
-    Duration pause{0};
-  };
+  using Waiter = VersionWaiter;
+  using Candidate = VersionCandidate;
+  using Failure = VersionFailure;
   using RecordChange = std::function<grpc::Status(app::Record* record, std::vector<app::Version>* garbage)>;
 
   explicit AppKeeper(Config config, std::unique_ptr<VersionDirectories> directories);
