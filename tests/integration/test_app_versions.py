@@ -346,6 +346,7 @@ class VersionsDrill(Drill):
         await self.met()
 
     async def rollback(self):
+        await self.deploy()  # so that there is one before
         await self.cluster.rollback()
         self._version -= 1
         await self.met()
