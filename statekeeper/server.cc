@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
@@ -32,6 +33,8 @@
 #include "common/rpc/statekeeper_sockets.h"
 #include "common/test_clock.h"
 #include "statekeeper/admin/admin_service.h"
+#include "statekeeper/apps/app_http_service.h"
+#include "statekeeper/apps/app_keeper.h"
 #include "statekeeper/calls/hub_api.h"
 #include "statekeeper/calls/hub_calls.h"
 #include "statekeeper/classes/worker/worker_apps.h"
@@ -39,6 +42,7 @@
 #include "statekeeper/fitness.h"
 #include "statekeeper/hub/registry.h"
 #include "statekeeper/link/link_server.h"
+#include "statekeeper/main_loop.h"
 #include "statekeeper/open_store.h"
 #include "statekeeper/ownership/ownership.h"
 #include "statekeeper/runtime/lane/lane.h"
@@ -62,9 +66,13 @@ std::string StoreUrl(const Options& options) {
   return options.store == "file" ? "file:" + options.data + "/dormouse.db" : options.store;
 }
 
-std::vector<link::ClassProfile> Profiles(const HubClassRegistry& classes) {
+// `app`: there is one. What was there for want of it leaves the clients' port to it; its sockets stay.
+std::vector<link::ClassProfile> Profiles(const HubClassRegistry& classes, bool app) {
   std::vector<link::ClassProfile> profiles;
-  for (const auto& [name, hub_class] : classes.all()) profiles.push_back(hub_class->profile());
+  for (const auto& [name, hub_class] : classes.all()) {
+    profiles.push_back(hub_class->profile());
+    if (app && classes.IsUntilApp(name)) profiles.back().clear_routes();
+  }
   return profiles;
 }
 
@@ -102,7 +110,8 @@ HubLimits LimitsOf(const Options& options) {
 // then.
 std::string Change(const Options& options, const std::vector<Configuration::Change>& changes,
                    const RegisterClasses& register_classes, prometheus::Registry* registry,
-                   const std::vector<std::unique_ptr<Lane>>& lanes, Ownership* ownership) {
+                   const std::vector<std::unique_ptr<Lane>>& lanes, const WorkerApps& apps,
+                   Ownership* ownership) {
   // Hubs in memory are made anew by that: not where only the log changes. No change: of the app.
   const bool of_hubs =
       changes.empty() || std::ranges::any_of(changes, [](const Configuration::Change& change) {
@@ -114,7 +123,7 @@ std::string Change(const Options& options, const std::vector<Configuration::Chan
     std::string wrong;
     if (!register_classes(options, classes.get(), &wrong)) return wrong;
     classes->UseMetrics(registry);
-    ownership->ChangeClasses(Profiles(*classes));
+    ownership->ChangeClasses(Profiles(*classes, apps.any()));
   }
   SetLogging(options.log_level, options.log_format);
   for (const auto& lane : lanes) {
@@ -126,14 +135,20 @@ std::string Change(const Options& options, const std::vector<Configuration::Chan
   return "";
 }
 
-// SIGHUP is answered with `reload`. Returns the one that says that the process is to end.
-int AwaitEnd(const std::function<void()>& reload) {
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, number);
-  int received = 0;
-  for (sigwait(&signals, &received); received == SIGHUP; sigwait(&signals, &received)) reload();
-  return received;
+// Once all lanes have done what they were told before.
+void AfterAll(const std::vector<std::unique_ptr<Lane>>& lanes, const std::function<void()>& done) {
+  const auto left = std::make_shared<std::atomic<size_t>>(lanes.size());
+  for (const auto& lane : lanes) {
+    lane->Post([left, done] {
+      if (--*left == 0) done();
+    });
+  }
+}
+
+std::vector<std::string> NamesOf(const HubClassRegistry& classes) {
+  std::vector<std::string> names;
+  for (const auto& [name, hub_class] : classes.all()) names.push_back(name);
+  return names;
 }
 
 int Run(ConfigurationInEffect* in_effect, const RegisterClasses& register_classes) {
@@ -174,7 +189,14 @@ int Run(ConfigurationInEffect* in_effect, const RegisterClasses& register_classe
   HubCalls calls(incarnation, credentials);
   HubApi api(&calls);
   const std::string app_http = fmt::format("{}/app-{:016x}.sock", run_directory, incarnation);
-  WorkerApps apps({run_directory, app_http, lane_count, &calls});
+  // Workers have another working directory.
+  WorkerApps apps({.run_directory = std::filesystem::canonical(run_directory, ignored),
+                   .http_socket = app_http,
+                   .lanes = lane_count,
+                   .caller = &calls,
+                   .timeout_ms = options.worker_timeout.count(),
+                   .max_memory = options.worker_memory,
+                   .call_timeout_ms = options.call_timeout.count()});
   const RegisterClasses register_all = [&](const Options& now, HubClassRegistry* all, std::string* wrong) {
     return register_classes(now, all, wrong) && apps.Register(now, all, wrong);
   };
@@ -212,7 +234,11 @@ int Run(ConfigurationInEffect* in_effect, const RegisterClasses& register_classe
   std::vector<std::unique_ptr<Lane>> lanes;
   std::vector<Lane*> lane_pointers;
   std::unique_ptr<Ownership> ownership;
+  MainLoop main_loop;
+  std::unique_ptr<AppKeeper>
+      app_keeper;  // of deployed versions; null: the app is a directory of this machine
   std::unique_ptr<LinkService> operators;
+  const std::unique_ptr<LinkService> app_service = NewAppHttpService(app_http);
   std::unique_ptr<LinkServer> server;  // its end is the first: its calls go to the others
   for (uint32_t i = 0; i < lane_count; ++i) {
     Lane::Config config;
@@ -246,14 +272,49 @@ int Run(ConfigurationInEffect* in_effect, const RegisterClasses& register_classe
   ownership_config.cluster_id = stores->cluster_id();
   ownership_config.member_ttl = options.member_ttl;
   ownership_config.shared = stores->shared();
-  ownership_config.classes = Profiles(classes);
+  ownership_config.classes = Profiles(classes, false);
   ownership_config.publish = [&server](link::ShardMap map) { server->Publish(std::move(map)); };
   ownership_config.withdraw = [&server] { server->Withdraw(); };
   ownership_config.new_store = [&stores](struct ev_loop* loop) { return stores->NewClusterStore(loop); };
   ownership = std::make_unique<Ownership>(std::move(ownership_config), &lease, &shards, registry.get());
 
   calls.Use(&shards, ownership.get());
-  operators = NewAdminService(credentials, ownership.get(), &shards, registry, in_effect);
+
+  const auto change = [&](const Options& now, const std::vector<Configuration::Change>& changes) {
+    return Change(now, changes, register_all, registry.get(), lanes, apps, ownership.get());
+  };
+  std::unique_ptr<AdminServer> admin;
+  std::atomic<bool> has_joined{false};
+  const auto join = [&] {
+    has_joined = true;
+    ownership->Start();
+    SPDLOG_INFO("statekeeper {:016x} joins with {} lanes on {}; admin on port {}", incarnation, lane_count,
+                options.listen.empty() ? unix_path : options.listen + " and " + unix_path, admin->port());
+  };
+  if (options.app.empty()) {
+    AppKeeper::Config config;
+    config.member = fmt::format("{:016x}", incarnation);
+    config.directory = std::filesystem::absolute(options.data) / "app-versions";
+    config.taken = NamesOf(classes);
+    config.new_store = [&stores](struct ev_loop* loop) { return stores->NewClusterStore(loop); };
+    config.start = [&apps](AppManifest manifest, std::string* wrong) {
+      return apps.Start(std::move(manifest), wrong);
+    };
+    config.use = [&](std::shared_ptr<WorkerApp> app, std::function<void(std::string)> done) {
+      main_loop.Post([&, app = std::move(app), done = std::move(done)]() mutable {
+        apps.Propose(std::move(app));
+        const std::string wrong = change(in_effect->Get()->options(), {});
+        apps.Propose(nullptr);
+        if (!wrong.empty()) return done(wrong);
+        ownership->ChangeAppHttp(apps.serves_http() ? app_http : "");
+        AfterAll(lanes, [done = std::move(done)] { done(""); });
+      });
+    };
+    config.settled = [&] { main_loop.Post(join); };
+    app_keeper = AppKeeper::New(std::move(config), &error);
+    if (app_keeper == nullptr) return Fail(error);
+  }
+  operators = NewAdminService(credentials, ownership.get(), &shards, registry, in_effect, app_keeper.get());
 
   LinkServer::Config server_config;
   server_config.addresses = {"unix:" + unix_path};
@@ -265,7 +326,7 @@ int Run(ConfigurationInEffect* in_effect, const RegisterClasses& register_classe
   server_config.lanes = lane_count;
   server_config.links.gateway_grace = options.gateway_grace;
   server_config.links.gateway_buffer = options.gateway_buffer;
-  server_config.services = {ownership->service(), operators.get(), &calls, &api};
+  server_config.services = {ownership->service(), operators.get(), &calls, &api, app_service.get()};
   server = NewLinkServer(server_config);
 
   for (uint32_t i = 0; i < lane_count; ++i) {
@@ -280,10 +341,13 @@ int Run(ConfigurationInEffect* in_effect, const RegisterClasses& register_classe
   }
 
   std::atomic<bool> stopping{false};
-  std::unique_ptr<AdminServer> admin;
   try {
     const auto readiness = [&] {
       Fitness fitness{.stopping = stopping, .membership = ownership->NotReady()};
+      if (!has_joined && app_keeper != nullptr) {
+        const std::string why = app_keeper->NotSettled();
+        fitness.membership = why.empty() ? "it is joining the cluster" : why;
+      }
       fitness.store_is_silent = ownership->StoreIsSilent();
       for (const auto& lane : lanes) fitness.stores.push_back(lane->store_report());
       return JudgeFitness(fitness);
@@ -293,14 +357,13 @@ int Run(ConfigurationInEffect* in_effect, const RegisterClasses& register_classe
     stop_lanes(Duration(0));
     return Fail(failure.what());
   }
-  ownership->Start();
-  SPDLOG_INFO("statekeeper {:016x} joins with {} lanes on {}; admin on port {}", incarnation, lane_count,
-              fmt::join(server_config.addresses, " and "), admin->port());
+  if (app_keeper == nullptr) {
+    join();
+  } else {
+    app_keeper->Start();
+  }
 
-  const int received = AwaitEnd([&] {
-    const auto change = [&](const Options& now, const std::vector<Configuration::Change>& changes) {
-      return Change(now, changes, register_all, registry.get(), lanes, ownership.get());
-    };
+  const int received = main_loop.Run([&] {
     if (!in_effect->Get()->file().empty() || options.app.empty()) {
       Reload(in_effect, [&](const Configuration& next, const std::vector<Configuration::Change>& changes) {
         return change(next.options(), changes);
@@ -312,9 +375,10 @@ int Run(ConfigurationInEffect* in_effect, const RegisterClasses& register_classe
   });
   SPDLOG_INFO("signal {}: handing over, and finishing what was begun", received);
   stopping = true;
-  ownership->HandOver(options.stop_timeout);
+  if (app_keeper != nullptr) app_keeper->Stop();
+  if (has_joined) ownership->HandOver(options.stop_timeout);
   stop_lanes(kStopPatience);
-  ownership->Stop();
+  if (has_joined) ownership->Stop();
   std::filesystem::remove(unix_path, ignored);
   return 0;
 }

@@ -17,10 +17,10 @@ int StatekeeperMain(int argc, char** argv, const RegisterClasses& more) {
           authority = NewTokenAuthority(options, error);
           if (authority == nullptr) return false;
         }
-        // An app has the clients' port for itself.
+        // An app has the clients' port for itself. One that is deployed later takes it over.
         const bool alone = options.app.empty();
-        if (alone) classes->Register(NewEchoClass(options));
-        if (alone) classes->Register(NewSignalClass(options, authority.get()));
+        if (alone) classes->RegisterUntilApp(NewEchoClass(options));
+        if (alone) classes->RegisterUntilApp(NewSignalClass(options, authority.get()));
         if (more != nullptr && !more(options, classes, error)) return false;
         return !alone || classes->Disable(options.disabled_classes, error);
       });

@@ -14,7 +14,7 @@ namespace {
 
 constexpr int64_t kLifeMs = 60'000;
 constexpr int64_t kMaxLeftMs = kLifeMs + 30'000;  // by a clock that is behind
-constexpr int64_t kLookIntervalMs = 1000;
+constexpr int64_t kSecretLookIntervalMs = 1000;
 
 std::shared_ptr<const TokenKeys> KeysOf(const std::string& secret) {
   auto keys = std::make_shared<TokenKeys>();
@@ -72,7 +72,7 @@ std::optional<std::string> SharedSecret::RoleOf(std::string_view token, int64_t 
 std::shared_ptr<const TokenKeys> SharedSecret::CurrentKeys() const {
   const std::lock_guard lock(mutex_);
   const int64_t now_ms = SteadyMs();
-  if (now_ms < looked_ms_ + kLookIntervalMs) return keys_;
+  if (now_ms < looked_ms_ + kSecretLookIntervalMs) return keys_;
   looked_ms_ = now_ms;
   if (!watch_.Changed()) return keys_;
   std::string wrong;

@@ -128,6 +128,7 @@ const LinkGate::Service* LinkGate::FindService(std::string_view path) {
   static const std::vector<Service> services = {
       {"/dormouse.link.Edge/", {LinkRole::kGateway, LinkRole::kStatekeeper}},
       {"/dormouse.api.Hubs/", {LinkRole::kGateway, LinkRole::kStatekeeper}},
+      {"/dormouse.app.AppHttp/", {LinkRole::kGateway, LinkRole::kStatekeeper}},
       {"/dormouse.peer.Peer/", {LinkRole::kStatekeeper}},
       {"/dormouse.calls.Calls/", {LinkRole::kStatekeeper}},
       {"/dormouse.admin.Admin/", {LinkRole::kOperator, LinkRole::kStatekeeper}},

@@ -6,6 +6,7 @@
 //   service          who
 //   Edge (links)     gateways, statekeepers
 //   Hubs (backends)  gateways, statekeepers
+//   AppHttp          gateways, statekeepers
 //   Peer, Calls      statekeepers
 //   Admin            operators, statekeepers
 //

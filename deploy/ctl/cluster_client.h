@@ -1,6 +1,6 @@
 // Asks a cluster: the first of the named statekeepers that answers, which passes on what concerns others.
 //
-// One thread; calls wait. Whatever goes wrong is thrown as a Failure.
+// One thread, but TryOnce, which others may call meanwhile; calls wait. Whatever goes wrong is thrown as a Failure.
 #pragma once
 
 #include <grpcpp/client_context.h>

@@ -403,6 +403,21 @@ TEST_F(DormousectlTest, ExportsAHubAsLinesAndImportsIt) {
   EXPECT_EQ(Ctl("import echo/nobody " + files_.Path("none")).exit, 1);
 }
 
+TEST_F(DormousectlTest, DeploysNothingWhereTheAppIsADirectory) {
+  TempDir app;
+  const std::string deploy = "deploy " + app.path();
+  EXPECT_EQ(Ctl(deploy).exit, 2);
+  EXPECT_THAT(Ctl(deploy).error, HasSubstr("neither a project"));
+  std::ofstream(app / "workers.json")
+      << R"({"name": "chat", "version": "1", "command": ["true"], "classes": []})";
+  for (const std::string& words : {deploy, std::string("rollback"), std::string("versions")}) {
+    const Outcome outcome = Ctl(words);
+    EXPECT_EQ(outcome.exit, 1) << words;
+    EXPECT_THAT(outcome.error, HasSubstr("start the cluster without that option")) << words;
+  }
+  EXPECT_EQ(Ctl(deploy + " --env staging").exit, 2) << "it is built already";
+}
+
 TEST_F(DormousectlTest, TopCountsBetweenPictures) {
   auto& events = prometheus::BuildCounter()
                      .Name("dormouse_events_total")

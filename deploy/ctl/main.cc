@@ -17,6 +17,7 @@
 #include "deploy/ctl/cluster_client.h"
 #include "deploy/ctl/commands.h"
 #include "deploy/ctl/copies.h"
+#include "deploy/ctl/versions.h"
 
 namespace dormouse {
 namespace {
@@ -56,6 +57,9 @@ struct Words {
   bool once = false;
   std::string interval = "1s";
 
+  DeployOptions deploy;
+  std::string version;
+
   BackupOptions backup;
   RestoreOptions restore;
   ImportOptions import;
@@ -94,6 +98,7 @@ class Commands {
   Commands(CLI::App* app, Words* words, Action* action) : app_(app), words_(words), action_(action) {
     AddViews();
     AddChanges();
+    AddVersions();
     AddCopies();
   }
 
@@ -193,6 +198,31 @@ class Commands {
     drain->add_flag("--wait", w->wait, "Return when nothing is left there")->excludes(undo);
   }
 
+  void AddVersions() {
+    Words* w = words_;
+    CLI::App* deploy = Add(
+        "deploy", "Have all statekeepers run a new version of an app; no socket closes",
+        [w](auto* cluster, Form form) { Deploy(cluster, w->deploy, form); }, kPatience);
+    deploy
+        ->add_option("directory", w->deploy.directory,
+                     "A project of Durable Objects, which is built; or an app directory")
+        ->required()
+        ->type_name("DIR");
+    deploy->add_option("--app", w->deploy.app, "The app's name (default: as its configuration has it)")
+        ->type_name("NAME");
+    deploy->add_option("--env", w->deploy.environment, "The project's [env.NAME] in place of the top level")
+        ->type_name("NAME");
+
+    CLI::App* rollback = Add(
+        "rollback", "Go back to a version of the app that was deployed before",
+        [w](auto* cluster, Form form) { Rollback(cluster, w->version, form); }, kPatience);
+    rollback->add_option("--to", w->version, "To this one (default: the one before the current one)")
+        ->type_name("VERSION");
+
+    Add("versions", "The versions of the app that are kept",
+        [](auto* cluster, Form form) { Versions(cluster, form); });
+  }
+
   void AddCopies() {
     Words* w = words_;
     CLI::App* backup = Add(
@@ -287,8 +317,8 @@ int Run(int argc, char** argv) {
       ->type_name("FILE");
   AddCertificate(&app, &words.files.certificates);
   app.add_option("--timeout", words.timeout,
-                 "Longest time that an answer may take (default: 10s; of evict, drain and what copies "
-                 "hubs: 60s)")
+                 "Longest time that an answer may take (default: 10s; of evict, drain, deploy, "
+                 "rollback and what copies hubs: 60s)")
       ->check(kDuration)
       ->type_name("DURATION");
   app.add_flag("--json", words.json, "Print one JSON document, for scripts");

@@ -377,6 +377,55 @@ std::string ShowRestored(const RestoredCount& count, Form form) {
   return text + ".\n";
 }
 
+std::string ShowDeployed(const Deployed& deployed, Form form) {
+  if (form == Form::kJson) {
+    return Json()
+        .Text("app", deployed.app)
+        .Text("version", deployed.version)
+        .Text("before", deployed.before)
+        .Texts("statekeepers", deployed.statekeepers)
+        .Finish();
+  }
+  if (deployed.before == deployed.version)
+    return fmt::format("Version {} of app {} is the current one already; {} serve it.\n", deployed.version,
+                       deployed.app, Plural(deployed.statekeepers.size(), "statekeeper"));
+  return fmt::format("Version {} of app {} is live at {}{}.\n", deployed.version, deployed.app,
+                     Plural(deployed.statekeepers.size(), "statekeeper"),
+                     deployed.before.empty() ? "" : "; before it was " + deployed.before);
+}
+
+std::string ShowVersions(const app::Record& record, int64_t now_ms, Form form) {
+  // The newest first.
+  const std::vector<app::Version> versions(record.versions().rbegin(), record.versions().rend());
+  if (form == Form::kJson) {
+    Json json;
+    json.Text("app", record.name()).Text("current", record.current());
+    json.Objects("versions", versions, [&](const app::Version& version) {
+      json.Text("version", version.version())
+          .Bool("current", version.version() == record.current())
+          .Time("deployed", version.deployed_ms())
+          .Int("bytes", static_cast<int64_t>(version.bytes()))
+          .Text("by", version.by())
+          .Texts("classes", version.classes());
+    });
+    return json.Text("under_way", record.under_way().version().version()).Finish();
+  }
+  if (versions.empty() && !record.has_under_way())
+    return "Nothing was deployed to this cluster. dormousectl deploy DIR does that.\n";
+  Table table({"VERSION", "", ">DEPLOYED", ">SIZE", "BY", "CLASSES"});
+  for (const app::Version& version : versions) {
+    table.Add({version.version(), version.version() == record.current() ? "current" : "",
+               Ago(version.deployed_ms(), now_ms), HumanSize(version.bytes()), version.by(),
+               fmt::format("{}", fmt::join(version.classes(), " "))});
+  }
+  std::string text = fmt::format("App {}\n{}", record.name(), table.Text());
+  if (record.has_under_way() && record.under_way().until_ms() > now_ms) {
+    text += fmt::format("Version {} is being deployed by {}.\n", record.under_way().version().version(),
+                        record.under_way().version().by());
+  }
+  return text;
+}
+
 std::string ShowBackup(const std::string& file, const BackupSummary& summary, Form form) {
   const auto& [header, end, size] = summary;
   if (form == Form::kJson) {

@@ -55,6 +55,15 @@ struct RestoredCount {
   uint64_t kept = 0;    // that existed
 };
 std::string ShowRestored(const RestoredCount& count, Form form);
+// A version that all living statekeepers serve.
+struct Deployed {
+  std::string app;
+  std::string version;
+  std::string before;  // the version that was the current one; empty: none
+  std::vector<std::string> statekeepers;
+};
+std::string ShowDeployed(const Deployed& deployed, Form form);
+std::string ShowVersions(const app::Record& record, int64_t now_ms, Form form);
 std::string ShowBackup(const std::string& file, const BackupSummary& summary, Form form);
 std::string ShowImported(const std::string& hub, size_t rows, const std::optional<int64_t>& alarm_ms,
                          Form form);

@@ -51,8 +51,8 @@ class StatekeeperLinks {
     // The store may have forgotten connections of these shards' hubs: each of the hubs that has open sockets
     // is to be asked, with Append, to call the roll (kAskForRoll).
     virtual void OnForgotten(const std::vector<bool>& /*by_shard*/) {}
-    // Where living statekeepers' workers serve the app (link.proto: Member.app_http), after each change;
-    // none: there is no app.
+    // Where living statekeepers' workers serve the app, after each change: the path of a unix socket, or, of another
+    // host's, an address for ConnectToApp; none: there is no app.
     virtual void OnAppAddresses(const std::vector<std::string>& /*addresses*/) {}
   };
 
@@ -101,6 +101,10 @@ class StatekeeperLinks {
   virtual uint64_t LookAt(std::string_view hub, bool sleep, Looked done) = 0;
   // `done` does not run any more.
   virtual void ForgetLook(uint64_t number) = 0;
+
+  // A connection to the app at that address: a socket that does not block, the caller's. -1: it cannot be made
+  // now.
+  virtual int ConnectToApp(const std::string& /*address*/) { return -1; }
 
   // Writes what was appended and acknowledges what was delivered. To be called at the end of each turn of the
   // loop (of any turn: the links rely on it too).

@@ -1,6 +1,7 @@
 #include "gateway/link/statekeeper_router.h"
 
 #include <grpcpp/completion_queue.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -44,7 +45,8 @@ StatekeeperRouter::StatekeeperRouter(Config config, struct ev_loop* loop, Edge* 
       unassigned_(&buffer_),
       receiver_(gateway_, &buffer_, edge, config_.batch_deliveries),
       watch_(&thread_, inbox_, config_.statekeepers, config_.credentials,
-             [this](const link::ShardMap& map) { OnMap(map); }) {
+             [this](const link::ShardMap& map) { OnMap(map); }),
+      app_tunnels_(&thread_, config_.credentials) {
   ev_timer_init(
       &retry_timer_,
       [](struct ev_loop*, ev_timer* timer, int) { static_cast<StatekeeperRouter*>(timer->data)->Connect(); },
@@ -68,6 +70,7 @@ StatekeeperRouter::StatekeeperRouter(Config config, struct ev_loop* loop, Edge* 
 
 StatekeeperRouter::~StatekeeperRouter() {
   for (ev_timer* timer : {&retry_timer_, &acknowledge_timer_, &look_timer_}) ev_timer_stop(loop_, timer);
+  app_tunnels_.End();
   inbox_->Close();
 }
 
@@ -353,11 +356,17 @@ void StatekeeperRouter::TellProfiles(const link::ShardMap& map) {
 
 void StatekeeperRouter::TellAppAddresses(const link::ShardMap& map) {
   std::vector<std::string> addresses;
+  std::vector<std::string> elsewhere;
   for (const link::Member& member : map.members()) {
-    if (!member.app_http().empty()) addresses.push_back(member.app_http());
+    if (member.app_http().empty()) continue;
+    // Who has its socket is on this host, and runs as this user.
+    const bool is_here = access(member.unix_path().c_str(), F_OK) == 0;
+    if (!is_here && !member.address().empty()) elsewhere.push_back(member.address());
+    addresses.push_back(is_here || member.address().empty() ? member.app_http() : member.address());
   }
   if (addresses == app_addresses_) return;
   app_addresses_ = std::move(addresses);
+  app_tunnels_.Keep(elsewhere);
   edge_->OnAppAddresses(app_addresses_);
 }
 

@@ -22,6 +22,7 @@
 
 #include "common/rpc/completion_thread.h"
 #include "common/rpc/stream_inbox.h"
+#include "gateway/link/app_tunnels.h"
 #include "gateway/link/batch_receiver.h"
 #include "gateway/link/replay_buffer.h"
 #include "gateway/link/shard_watch.h"
@@ -53,6 +54,7 @@ class StatekeeperRouter final : public StatekeeperLinks,
   bool ready() const override { return not_ready_reason().empty(); }
   std::string not_ready_reason() const override;
   Traffic traffic() const override;
+  int ConnectToApp(const std::string& address) override { return app_tunnels_.Connect(address); }
   size_t unsettled() const override { return buffer_.unsettled(); }
   uint64_t unsettled_bytes() const override;
 
@@ -119,6 +121,7 @@ class StatekeeperRouter final : public StatekeeperLinks,
   bool profiles_told_ = false;
   std::string profiles_;
   std::vector<std::string> app_addresses_;
+  AppTunnels app_tunnels_;
   std::map<uint64_t, Looked> looks_;  // by number
   uint64_t looks_asked_ = 0;
 };

@@ -50,12 +50,14 @@ auto ByMember(const std::string& name) {
 class Service final : public LinkService {
  public:
   Service(std::shared_ptr<const LinkCredentials> credentials, ClusterAdmin* cluster, LaneOperator* operators,
-          std::shared_ptr<prometheus::Registry> registry, const ConfigurationInEffect* configuration)
+          std::shared_ptr<prometheus::Registry> registry, const ConfigurationInEffect* configuration,
+          AppOperator* apps)
       : forwarder_(std::move(credentials)),
         cluster_(cluster),
         operators_(operators),
         registry_(std::move(registry)),
         configuration_(configuration),
+        apps_(apps),
         evictions_to_migrate_(Evictions(registry_.get(), "migrate")),
         evictions_to_close_(Evictions(registry_.get(), "close")) {}
 
@@ -76,6 +78,11 @@ class Service final : public LinkService {
     Take(&Async::RequestReadHubs, &Service::ReadHubs);
     Take(&Async::RequestReadHub, &Service::ReadHub);
     Take(&Async::RequestRestoreHubs, &Service::RestoreHubs);
+    Take(&Async::RequestAppVersions, &Service::AppVersions);
+    Take(&Async::RequestBeginDeployment, &Service::BeginDeployment);
+    Take(&Async::RequestUploadApp, &Service::UploadApp);
+    Take(&Async::RequestEndDeployment, &Service::EndDeployment);
+    Take(&Async::RequestServeApp, &Service::ServeApp);
   }
 
  private:
@@ -235,6 +242,60 @@ class Service final : public LinkService {
             Note(context, fmt::format("restore {:016x}, beginning with {}", request.run(), first));
           AnswerRestoreHubs(operators_, request, call);
         });
+  }
+
+  void AppVersions(const Context&, const admin::AppVersionsRequest&,
+                   const Call<admin::AppVersionsReply>& call) {
+    if (RefusesApps(call)) return;
+    apps_->Versions(AnswerTo(call));
+  }
+
+  void BeginDeployment(const Context& context, const admin::BeginDeploymentRequest& request,
+                       const Call<admin::BeginDeploymentReply>& call) {
+    if (RefusesApps(call)) return;
+    if (tokens_.insert(request.token()).second)
+      Note(context, fmt::format("deploy version {} of app {}", request.version().version(), request.name()));
+    apps_->Begin(request, AnswerTo(call));
+  }
+
+  void UploadApp(const Context&, const admin::UploadAppRequest& request,
+                 const Call<admin::UploadAppReply>& call) {
+    if (RefusesApps(call)) return;
+    apps_->Upload(request, AnswerTo(call));
+  }
+
+  void EndDeployment(const Context& context, const admin::EndDeploymentRequest& request,
+                     const Call<admin::EndDeploymentReply>& call) {
+    if (RefusesApps(call)) return;
+    Note(context, request.activate() ? "make the version the current one" : "give the deployment up");
+    apps_->End(request, AnswerTo(call));
+  }
+
+  void ServeApp(const Context& context, const admin::ServeAppRequest& request,
+                const Call<admin::ServeAppReply>& call) {
+    Route(context, request, call, &Stub::AsyncServeApp, ByMember(request.member()),
+          [this, &request, &call](const ClusterView&) {
+            if (RefusesApps(call)) return;
+            apps_->Serve(request, AnswerTo(call));
+          });
+  }
+
+  template <typename Reply>
+  bool RefusesApps(const Call<Reply>& call) const {
+    if (apps_ != nullptr) return false;
+    call->Refuse(
+        {StatusCode::FAILED_PRECONDITION,
+         "This statekeeper runs the app of a directory (its option app), which is built there and looked at "
+         "again. To deploy versions, start the cluster without that option."});
+    return true;
+  }
+
+  template <typename Reply>
+  static AppOperator::Answer<Reply> AnswerTo(const Call<Reply>& call) {
+    return [call](const grpc::Status& status, const Reply& reply) {
+      if (status.ok()) return call->Answer(reply);
+      call->Refuse(status);
+    };
   }
 
   // `find(view, &status)`: the member that the question concerns. `here(view)`: answers, where that is
@@ -462,11 +523,13 @@ class Service final : public LinkService {
   LaneOperator* const operators_;
   const std::shared_ptr<prometheus::Registry> registry_;
   const ConfigurationInEffect* const configuration_;
+  AppOperator* const apps_;
   prometheus::Counter& evictions_to_migrate_;
   prometheus::Counter& evictions_to_close_;
   Async service_;
   CompletionThread* thread_ = nullptr;
-  std::set<uint64_t> runs_;  // restores that the log tells of; the completion thread's
+  std::set<std::string> tokens_;  // deployments that the log tells of; the completion thread's
+  std::set<uint64_t> runs_;       // restores that the log tells of; the completion thread's
 };
 
 }  // namespace
@@ -474,9 +537,9 @@ class Service final : public LinkService {
 std::unique_ptr<LinkService> NewAdminService(std::shared_ptr<const LinkCredentials> credentials,
                                              ClusterAdmin* cluster, LaneOperator* operators,
                                              std::shared_ptr<prometheus::Registry> registry,
-                                             const ConfigurationInEffect* configuration) {
+                                             const ConfigurationInEffect* configuration, AppOperator* apps) {
   return std::make_unique<Service>(std::move(credentials), cluster, operators, std::move(registry),
-                                   configuration);
+                                   configuration, apps);
 }
 
 }  // namespace dormouse

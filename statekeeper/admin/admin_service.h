@@ -15,6 +15,7 @@
 
 #include "common/config/configuration.h"
 #include "common/rpc/link_credentials.h"
+#include "statekeeper/apps/app_operator.h"
 #include "statekeeper/link/link_service.h"
 #include "statekeeper/ownership/cluster_admin.h"
 #include "statekeeper/runtime/lane_operator.h"
@@ -23,10 +24,11 @@ namespace dormouse {
 
 // `credentials`: with which questions are passed on to statekeepers of other hosts; nullptr: none.
 // `registry`: where lanes count (runtime/lane/lane_metrics.h). `configuration` outlives it; nullptr: it is not
-// told.
+// told. `apps` outlives it; nullptr: no versions can be deployed, since the statekeeper has an app of its own.
 std::unique_ptr<LinkService> NewAdminService(std::shared_ptr<const LinkCredentials> credentials,
                                              ClusterAdmin* cluster, LaneOperator* operators,
                                              std::shared_ptr<prometheus::Registry> registry,
-                                             const ConfigurationInEffect* configuration = nullptr);
+                                             const ConfigurationInEffect* configuration = nullptr,
+                                             AppOperator* apps = nullptr);
 
 }  // namespace dormouse

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +14,12 @@ namespace dormouse {
 
 class HubClassRegistry {
  public:
+  // A class that is there for want of others: where an app is deployed its hubs go on, and new sockets are the app's.
+  void RegisterUntilApp(std::unique_ptr<HubClass> hub_class) {
+    until_app_.insert(hub_class->profile().name());
+    Register(std::move(hub_class));
+  }
+  bool IsUntilApp(const std::string& name) const { return until_app_.contains(name); }
   void Register(std::unique_ptr<HubClass> hub_class) {
     std::string name = hub_class->profile().name();
     classes_.insert_or_assign(std::move(name), std::move(hub_class));
@@ -39,6 +46,7 @@ class HubClassRegistry {
   const std::map<std::string, std::unique_ptr<HubClass>, std::less<>>& all() const { return classes_; }
 
  private:
+  std::set<std::string> until_app_;
   std::map<std::string, std::unique_ptr<HubClass>, std::less<>> classes_;
 };
 

@@ -153,6 +153,12 @@ void Ownership::ChangeClasses(std::vector<link::ClassProfile> classes) {
   queue_->Post([this, classes = std::move(classes)]() mutable { map_.ChangeClasses(std::move(classes)); });
 }
 
+void Ownership::ChangeAppHttp(const std::string& path) {
+  queue_->Post([this, path] {
+    if (membership_.SetAppHttp(path)) sync_->WantSoon();
+  });
+}
+
 void Ownership::Evict(std::vector<ShardId> shards, std::function<void(std::string error)> done) {
   queue_->Post([this, shards = std::move(shards), done = std::move(done)] {
     requests_->Evict(shards, done, SteadyClock::now());

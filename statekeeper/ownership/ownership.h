@@ -28,6 +28,7 @@
 #include <vector>
 
 #include "common/lease.h"
+#include "common/loop/task_queue.h"
 #include "common/time.h"
 #include "proto/link.pb.h"
 #include "statekeeper/ownership/cluster_admin.h"
@@ -39,7 +40,6 @@
 #include "statekeeper/ownership/members/peer_service.h"
 #include "statekeeper/ownership/members/peers.h"
 #include "statekeeper/ownership/members/store_sync.h"
-#include "statekeeper/ownership/members/task_queue.h"
 #include "statekeeper/ownership/operator_requests.h"
 #include "statekeeper/ownership/readiness.h"
 #include "statekeeper/ownership/shard_servers.h"
@@ -99,6 +99,8 @@ class Ownership final : public ClusterAdmin {
 
   // Gateways are told of these profiles from now on, of the same classes.
   void ChangeClasses(std::vector<link::ClassProfile> classes);
+  // And that its workers serve the app's HTTP there (Config::app_http).
+  void ChangeAppHttp(const std::string& path);
 
   // ClusterAdmin
   std::shared_ptr<const ClusterView> View() const override { return map_.View(); }

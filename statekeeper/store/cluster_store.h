@@ -10,11 +10,15 @@
 // what changed: members that claimed a shard publish that. It may lag behind the records, and never goes
 // back: an entry of a lower epoch is ignored.
 //
-// Threading, order and failure: as a Store. One per process, on the thread and loop of its ownership.
+// Values. What all members are to know, and what outlives them: a few, of up to some hundred KiB each.
+//
+// Threading, order and failure: as a Store. On one thread and loop: that of the ownership, and
+// of whatever else keeps values. Only one of a process syncs and leaves.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -70,6 +74,13 @@ struct ShardClaim {
   uint32_t highest = 0;  // the highest epoch that anybody is known to have spoken of
 };
 
+// A value is to become another one, where it is what the caller believes. nullopt: there is none.
+struct ValueChange {
+  std::string key;
+  std::optional<std::string> from;
+  std::optional<std::string> to;
+};
+
 // Crashes are counted together that follow each other within this time.
 inline constexpr Duration kCrashMemory{600'000};
 
@@ -78,6 +89,7 @@ class ClusterStore {
   using SyncCallback = std::function<void(StoreStatus, SyncAnswer)>;
   using RecordsCallback = std::function<void(StoreStatus, std::vector<ShardRecord>)>;
   using DoneCallback = std::function<void(StoreStatus)>;
+  using ValueCallback = std::function<void(StoreStatus, std::optional<std::string>)>;
 
   virtual ~ClusterStore() = default;
 
@@ -107,6 +119,14 @@ class ClusterStore {
   // Shards that the caller serves no more, though it owns them still: who claims them next counts no crash.
   // Passed over where the caller is not the owner any more.
   virtual void Release(std::vector<ShardEpoch> shards, DoneCallback done) = 0;
+
+  // What is there under that key.
+  virtual void GetValue(const std::string& key, ValueCallback done) = 0;
+  // Puts it there (nullopt: removes what is there), whatever was.
+  virtual void PutValue(const std::string& key, std::optional<std::string> value, DoneCallback done) = 0;
+  // Compare-and-set. Answers what is there afterwards: `to`, or what somebody else has put there. A change that
+  // is carried out twice, its first answer lost, answers the same.
+  virtual void ChangeValue(ValueChange change, ValueCallback done) = 0;
 
   virtual bool healthy() const = 0;
 };

@@ -85,6 +85,35 @@ class ClusterStoreTest : public testing::Test {
     loop_.RunUntil([&] { return answer.has_value(); });
     return answer.value();
   }
+  std::pair<StoreStatus, std::optional<std::string>> GetValue(Member& member, const std::string& key) {
+    std::optional<std::pair<StoreStatus, std::optional<std::string>>> answer;
+    member.cluster->GetValue(key, [&](StoreStatus status, std::optional<std::string> value) {
+      answer.emplace(status, std::move(value));
+    });
+    loop_.RunUntil([&] { return answer.has_value(); });
+    return answer.value();
+  }
+  std::optional<std::string> Value(Member& member, const std::string& key) {
+    auto [status, value] = GetValue(member, key);
+    EXPECT_EQ(status, StoreStatus::kOk);
+    return value;
+  }
+  StoreStatus PutValue(Member& member, const std::string& key, std::optional<std::string> value) {
+    std::optional<StoreStatus> answer;
+    member.cluster->PutValue(key, std::move(value), [&](StoreStatus status) { answer = status; });
+    loop_.RunUntil([&] { return answer.has_value(); });
+    return answer.value();
+  }
+  // What is there afterwards.
+  std::optional<std::string> Change(Member& member, ValueChange change) {
+    std::optional<std::pair<StoreStatus, std::optional<std::string>>> answer;
+    member.cluster->ChangeValue(std::move(change), [&](StoreStatus status, std::optional<std::string> value) {
+      answer.emplace(status, std::move(value));
+    });
+    loop_.RunUntil([&] { return answer.has_value(); });
+    EXPECT_EQ(answer->first, StoreStatus::kOk);
+    return answer->second;
+  }
   // Asks again and again, for as long as RunUntil waits, until the store's clock has moved on.
   static bool Poll(const std::function<bool()>& condition) {
     const int64_t deadline_ms = SteadyMs() + 20'000;
@@ -290,6 +319,48 @@ TEST_P(ClusterStoreContractTest, EpochsAndTheTableAreThereAfterReopening) {
   Reopen("us");
   EXPECT_THAT(Sync(us_).changed, ElementsAre(ShardEntry{1, epoch, "us", ""}));
   EXPECT_EQ(Claim(us_, {{1, epoch}}).at(0).epoch, epoch + 1);
+}
+
+TEST_P(ClusterStoreContractTest, AValueIsWhatWasPutThereAlsoAfterReopening) {
+  EXPECT_EQ(Value(us_, "a"), std::nullopt);
+  const std::string large(300'000, '\xfe');
+  ASSERT_EQ(PutValue(us_, "a", large), StoreStatus::kOk);
+  ASSERT_EQ(PutValue(us_, "a b/ä", std::string("any\0bytes", 9)), StoreStatus::kOk);
+  ASSERT_EQ(PutValue(us_, "empty", ""), StoreStatus::kOk);
+  Reopen("them");
+  EXPECT_EQ(Value(us_, "a"), large);
+  EXPECT_EQ(Value(us_, "a b/ä"), std::string("any\0bytes", 9));
+  EXPECT_EQ(Value(us_, "empty"), "");
+  ASSERT_EQ(PutValue(us_, "a", std::nullopt), StoreStatus::kOk);
+  EXPECT_EQ(PutValue(us_, "a", std::nullopt), StoreStatus::kOk) << "removing nothing is no error";
+  EXPECT_EQ(Value(us_, "a"), std::nullopt);
+  EXPECT_EQ(Value(us_, "empty"), "") << "another one";
+}
+
+TEST_P(ClusterStoreContractTest, AValueChangesOnlyFromWhatTheCallerBelievesItToBe) {
+  EXPECT_EQ(Change(us_, {"a", "1", "2"}), std::nullopt) << "there is none";
+  EXPECT_EQ(Change(us_, {"a", std::nullopt, "1"}), "1");
+  EXPECT_EQ(Change(us_, {"a", std::nullopt, "2"}), "1");
+  EXPECT_EQ(Change(us_, {"a", "0", "2"}), "1");
+  EXPECT_EQ(Change(us_, {"a", "", "2"}), "1");
+  EXPECT_EQ(Change(us_, {"a", "1", ""}), "");
+  EXPECT_EQ(Change(us_, {"a", std::nullopt, "3"}), "") << "an empty one is one";
+  EXPECT_EQ(Change(us_, {"a", "", std::string("\0", 1)}), std::string("\0", 1));
+  EXPECT_EQ(Value(us_, "a"), std::string("\0", 1));
+  EXPECT_EQ(Change(us_, {"a", std::string("\0", 1), std::nullopt}), std::nullopt);
+  EXPECT_EQ(Value(us_, "a"), std::nullopt);
+}
+
+TEST_P(ClusterStoreContractTest, OfTwoChangesFromTheSameOneIsMade) {
+  ASSERT_EQ(PutValue(us_, "a", "before"), StoreStatus::kOk);
+  std::vector<std::optional<std::string>> answers;
+  for (const char* to : {"mine", "theirs"}) {
+    us_.cluster->ChangeValue({"a", "before", to}, [&](StoreStatus, std::optional<std::string> value) {
+      answers.push_back(std::move(value));
+    });
+  }
+  loop_.RunUntil([&] { return answers.size() == 2; });
+  EXPECT_THAT(answers, ElementsAre("mine", "mine"));
 }
 
 TEST_P(ClusterStoreContractTest, AStoreMayBeDestroyedByItsCallback) {
@@ -615,7 +686,7 @@ TEST_F(SharedClusterStoreTest, KeysLieWhereAClusterOfRedisFindsThemTogether) {
     return key.substr(open + 1, key.find('}') - open - 1);
   };
   for (const std::string& key : {MembersKey("test"), LapsesKey("test"), TableKey("test"), ChangesKey("test"),
-                                 VersionKey("test"), VersionsKey("test")}) {
+                                 VersionKey("test"), VersionsKey("test"), ValueKey("test", "a{b}c")}) {
     EXPECT_EQ(tag(key), ClusterKey("test"));
   }
 }

@@ -54,6 +54,23 @@ def test_an_app_directory_says_what_it_consists_of(project):
     assert stat.S_IMODE(mode) == 0o600, "it has the project's secrets"
 
 
+def test_a_portable_version_names_nothing_of_this_machine(project, tmp_path):
+    it = project(**{"public/page.html": "<p>"}, **{"wrangler.json": config(assets={"directory": "public"})})
+    versions = []
+    for name in ("one", "another"):
+        into = tmp_path / name
+        subprocess.run([os.path.join(REPOSITORY, "deploy", "build-app"), it.directory, str(tmp_path / f"{name}-versions"),
+                        "--portable", str(into)], check=True, stdout=subprocess.DEVNULL)
+        versions.append({path.relative_to(into): path.read_bytes() for path in into.rglob("*") if path.is_file()})
+    assert versions[0] == versions[1]
+    manifest = json.loads((into / "workers.json").read_text())
+    assert manifest["command"] == ["node", "--enable-source-maps", "{hubs}/js/host.mjs"]
+    assert manifest["assets"]["directory"] == "assets"
+    assert (into / "assets" / "page.html").read_text() == "<p>"
+    assert str(tmp_path) not in (into / "workers.json").read_text()
+    assert stat.S_IMODE(os.stat(into / "workers.json").st_mode) == 0o600, "it has the project's secrets"
+
+
 def test_bundle_and_host_share_one_module(project):
     it = project()
     it.build()

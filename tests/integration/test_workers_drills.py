@@ -158,8 +158,8 @@ FAULTS = (Drill.worker, Drill.worker_again_and_again, Drill.statekeeper, Drill.b
 
 
 @contextlib.asynccontextmanager
-async def at_work(cluster, seed):
-    """A Drill; at the end everything is counted."""
+async def at_work(cluster, seed, kind=Drill):
+    """A Drill, of that kind; at the end everything is counted."""
     async with contextlib.AsyncExitStack() as stack:
         clients = []
         for first in range(0, SOCKETS, 20):
@@ -170,7 +170,7 @@ async def at_work(cluster, seed):
         callers = [Caller(client, number, dice) for number, client in enumerate(clients)]
         over = asyncio.Event()
         watched = asyncio.gather(*(caller.run(over) for caller in callers))
-        drill = Drill(cluster, callers, dice, watched)
+        drill = kind(cluster, callers, dice, watched)
         try:
             await drill.settle()
             yield drill

@@ -1,5 +1,6 @@
 #include "gateway/edge/app/app_addresses.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -46,6 +47,24 @@ TEST(AppAddresses, WhereNobodyAnswersIsPassedOver) {
   addresses.Set({directory / "never", directory / "gone"});
   EXPECT_TRUE(addresses.any()) << "there is an app, though none of its workers is there";
   EXPECT_FALSE(Connects(&addresses));
+}
+
+TEST(AppAddresses, OtherHostsTakeTheirTurnsToo) {
+  const TempDir directory;
+  FakeWorker here(directory / "here");
+  AppAddresses addresses;
+  std::vector<std::string> asked;
+  int answer = -1;
+  addresses.set_connector([&](const std::string& address) {
+    asked.push_back(address);
+    return answer;
+  });
+  addresses.Set({"there:7400", directory / "here"});
+  EXPECT_TRUE(Connects(&addresses));
+  EXPECT_TRUE(here.IsWanted()) << "the other one cannot be reached";
+  answer = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  EXPECT_TRUE(Connects(&addresses));
+  EXPECT_EQ(asked, (std::vector<std::string>{"there:7400", "there:7400"}));
 }
 
 }  // namespace

@@ -50,6 +50,7 @@ class AppProxy : private Exchange::Owner {
   AppProxy(Config config, struct ev_loop* loop, FrontDoor* front_door, Door* door, GatewayMetrics* metrics);
 
   void SetAddresses(std::vector<std::string> addresses) { addresses_.Set(std::move(addresses)); }
+  void SetConnector(AppAddresses::Connector connector) { addresses_.set_connector(std::move(connector)); }
   // Whether there is an app at all, though perhaps none of its workers is there now.
   bool exists() const { return addresses_.any(); }
   // Requests under way.

@@ -39,6 +39,7 @@ std::string HttpServer::Start(StatekeeperLinks* links) {
   if (config_.hub_view) {
     hub_view_.emplace(loop_, &front_door_, router_, links, config_.upgrades.tokens, config_.upgrades.origins);
   }
+  app_.SetConnector([links](const std::string& address) { return links->ConnectToApp(address); });
   return listener_.Listen(config_.listen, Listener::Sharing::kShared, "--listen");
 }
 

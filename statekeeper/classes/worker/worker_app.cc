@@ -54,9 +54,10 @@ std::shared_ptr<WorkerApp> WorkerApp::New(Config config, std::string* error) {
   process.environment = app->manifest().environment;
   process.environment["DORMOUSE_WORKER_SOCKETS"] = app->directory_;
   process.environment["DORMOUSE_WORKER_LANES"] = std::to_string(app->config_.lanes);
-  if (app->manifest().http) process.environment[kHttpVariable] = app->config_.http_socket;
+  if (app->manifest().http) process.environment[kHttpVariable] = app->http_place();
   if (const char* clock = std::getenv(kTestClockVariable); clock != nullptr)
     process.environment[kTestClockVariable] = std::filesystem::absolute(clock);
+  process.keeps_output = app->config_.keeps_output;
   process.max_memory = app->config_.max_memory;
   app->process_ = std::make_unique<WorkerProcess>(std::move(process));
   return app;
@@ -88,14 +89,24 @@ WorkerApp::~WorkerApp() {
   if (!directory_.empty()) std::filesystem::remove_all(directory_, ignored);
 }
 
+// It connects when its code is loaded; nobody accepts it before this version is used.
+bool WorkerApp::IsUp() const { return IsUpWithin(0); }
+
+bool WorkerApp::IsUpWithin(int patience_ms) const {
+  pollfd first{seats_[0].listener, POLLIN, 0};
+  return poll(&first, 1, patience_ms) == 1;
+}
+
 bool WorkerApp::AwaitReady(int64_t patience_ms) const {
   const int64_t until_ms = SteadyMs() + patience_ms;
   for (;;) {
-    // It connects when its code is loaded; nobody accepts it before this version is used.
-    pollfd first{seats_[0].listener, POLLIN, 0};
-    if (poll(&first, 1, 20) == 1) return true;
-    if (process_->has_failed() || SteadyMs() >= until_ms) return false;
+    if (IsUpWithin(20)) return true;
+    if (has_failed() || SteadyMs() >= until_ms) return false;
   }
+}
+
+std::string WorkerApp::http_place() const {
+  return config_.http_socket.empty() ? directory_ + "/http" : config_.http_socket;
 }
 
 void WorkerApp::Supersede() {

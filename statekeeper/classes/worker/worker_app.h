@@ -27,7 +27,8 @@ class WorkerApp {
   struct Config {
     AppManifest manifest;
     std::string run_directory;  // private to this user; where sockets are made
-    std::string http_socket;    // where its workers serve HTTP
+    std::string http_socket;    // where its workers serve HTTP; empty: at http_place() of its own
+    bool keeps_output = false;  // WhyNotUp is wanted
     uint32_t lanes = 1;
     int64_t timeout_ms = 0;       // option worker-timeout
     uint64_t max_memory = 0;      // option worker-memory
@@ -45,6 +46,12 @@ class WorkerApp {
   void Start() { process_->Start(); }
   // Waits until its worker has loaded the code and connects. False: it has ended first, or takes too long.
   bool AwaitReady(int64_t patience_ms) const;
+  // The same without waiting: it could be used. And whether it never will be, and why.
+  bool IsUp() const;
+  bool has_failed() const { return process_->has_failed(); }
+  std::string WhyNotUp() const { return process_->LastWords(); }
+  // Where its workers serve HTTP.
+  std::string http_place() const;
   // Another version has taken over: after a while, in which its hubs end what they have begun, its worker ends.
   void Supersede();
 
@@ -57,6 +64,7 @@ class WorkerApp {
  private:
   explicit WorkerApp(Config config) : config_(std::move(config)) {}
   bool Listen(std::string* error);
+  bool IsUpWithin(int patience_ms) const;
 
   struct Seat {
     int listener = -1;

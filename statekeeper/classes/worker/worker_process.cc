@@ -44,7 +44,9 @@ std::string HowItEnded(int status) {
 
 }  // namespace
 
-WorkerProcess::WorkerProcess(Config config) : config_(std::move(config)) {}
+WorkerProcess::WorkerProcess(Config config)
+    : config_(std::move(config)),
+      output_(config_.keeps_output ? std::make_unique<WorkerOutput>() : nullptr) {}
 
 WorkerProcess::~WorkerProcess() {
   {
@@ -77,6 +79,16 @@ void WorkerProcess::Stop() {
   changed_.notify_all();
 }
 
+std::string WorkerProcess::LastWords() {
+  std::string words;
+  {
+    const std::lock_guard lock(mutex_);
+    words = first_end_;
+  }
+  const std::string said = output_ == nullptr ? "" : output_->End();
+  return said.empty() ? words : words + (words.empty() ? "" : ":\n") + said;
+}
+
 bool WorkerProcess::is_stopping() {
   const std::lock_guard lock(mutex_);
   return stopping_;
@@ -105,10 +117,13 @@ void WorkerProcess::Run() {
       killed_ = false;
     }
     if (pid == 0) {
+      const std::lock_guard lock(mutex_);
+      if (ends_ == 0) first_end_ = "could not be started";
       ++ends_;
     } else {
       const int status = Watch(pid);
       const std::lock_guard lock(mutex_);
+      if (ends_ == 0) first_end_ = HowItEnded(status);
       ++ends_;
       pid_ = 0;
       if (stopping_) return;
@@ -121,7 +136,7 @@ void WorkerProcess::Run() {
   }
 }
 
-pid_t WorkerProcess::Spawn() const {
+pid_t WorkerProcess::Spawn() {
   // It ends with the thread that starts it, whatever becomes of this process.
   std::vector<std::string> words = {"setpriv", "--pdeathsig", "KILL", "--"};
   words.insert(words.end(), config_.command.begin(), config_.command.end());
@@ -149,6 +164,8 @@ pid_t WorkerProcess::Spawn() const {
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addchdir_np(&actions, config_.directory.c_str());
   posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  if (const int said = output_ == nullptr ? -1 : output_->write_end(); said >= 0)
+    posix_spawn_file_actions_adddup2(&actions, said, STDERR_FILENO);
   posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
@@ -163,6 +180,7 @@ pid_t WorkerProcess::Spawn() const {
   pid_t pid = 0;
   const int failed =
       posix_spawnp(&pid, arguments[0], &actions, &attributes, arguments.data(), environment.data());
+  if (output_ != nullptr) output_->CloseWriteEnd();  // of those that follow nobody asks
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   if (failed != 0) {

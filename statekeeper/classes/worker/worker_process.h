@@ -12,10 +12,13 @@
 #include <condition_variable>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
+
+#include "statekeeper/classes/worker/worker_output.h"
 
 namespace dormouse {
 
@@ -27,6 +30,7 @@ class WorkerProcess {
     std::vector<std::string> command;
     std::map<std::string, std::string> environment;  // beside this process' own
     uint64_t max_memory = 0;                         // bytes of RSS, beyond which it is ended; 0: any number
+    bool keeps_output = false;                       // LastWords of the first process are wanted
   };
 
   explicit WorkerProcess(Config config);
@@ -47,10 +51,12 @@ class WorkerProcess {
   // Whether the first process has ended already, so that no good is to be expected of it.
   bool has_failed() const { return ends_ != 0; }
   uint32_t ends() const { return ends_; }
+  // How the first process has ended, and the end of what it has said.
+  std::string LastWords();
 
  private:
   void Run();
-  pid_t Spawn() const;
+  pid_t Spawn();
   // Until it has ended. Its wait status.
   int Watch(pid_t pid);
   // Sleeps; false: it is to stop.
@@ -64,6 +70,8 @@ class WorkerProcess {
   bool stopping_ = false;
   bool destroyed_ = false;
   std::atomic<uint32_t> ends_{0};
+  std::string first_end_;  // how that was; by mutex_
+  const std::unique_ptr<WorkerOutput> output_;
   std::thread thread_;
 };
 

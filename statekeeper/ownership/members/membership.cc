@@ -37,6 +37,8 @@ size_t Membership::SetUnreachable(std::vector<MemberId> ids) {
       [&before](MemberId id) { return std::find(before.begin(), before.end(), id) == before.end(); }));
 }
 
+bool Membership::SetAppHttp(const std::string& path) { return std::exchange(self_.app_http, path) != path; }
+
 bool Membership::MayServe(SteadyTime now) const {
   return is_known() && (!OthersServe() || now - joined_ >= kJoining);
 }

@@ -25,6 +25,7 @@ class Membership {
   const Member& self() const { return self_; }
   // False: it was so.
   bool SetState(MemberState state);
+  bool SetAppHttp(const std::string& path);
   // Members that this one cannot reach. Returns how many of them it could.
   size_t SetUnreachable(std::vector<MemberId> ids);
   // A member that joins is given nothing for a moment, in which gateways link to it; the first one at once.

@@ -18,13 +18,13 @@
 #include <string>
 #include <vector>
 
+#include "common/loop/task_queue.h"
 #include "common/rpc/link_channel.h"
 #include "common/time.h"
 #include "proto/peer.grpc.pb.h"
 #include "statekeeper/ownership/members/member.h"
 #include "statekeeper/ownership/members/peer_calls.h"
 #include "statekeeper/ownership/members/peer_offers.h"
-#include "statekeeper/ownership/members/task_queue.h"
 
 namespace dormouse {
 

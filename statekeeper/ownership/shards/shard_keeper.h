@@ -22,13 +22,13 @@
 #include <vector>
 
 #include "common/log_limit.h"
+#include "common/loop/task_queue.h"
 #include "common/shard.h"
 #include "common/time.h"
 #include "statekeeper/ownership/members/ownership_metrics.h"
 #include "statekeeper/ownership/members/peer_offers.h"
 #include "statekeeper/ownership/members/peer_service.h"
 #include "statekeeper/ownership/members/placement.h"
-#include "statekeeper/ownership/members/task_queue.h"
 #include "statekeeper/ownership/shard_servers.h"
 #include "statekeeper/ownership/shards/shard_moves.h"
 #include "statekeeper/ownership/shards/shard_states.h"

@@ -10,11 +10,11 @@
 #include <memory>
 #include <vector>
 
+#include "common/loop/task_queue.h"
 #include "common/shard.h"
 #include "common/time.h"
 #include "statekeeper/ownership/members/ownership_metrics.h"
 #include "statekeeper/ownership/members/peer_offers.h"
-#include "statekeeper/ownership/members/task_queue.h"
 #include "statekeeper/ownership/shard_servers.h"
 
 namespace dormouse {

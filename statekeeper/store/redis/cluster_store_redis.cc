@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <optional>
 #include <utility>
 
 #include "common/logging.h"
@@ -16,7 +17,7 @@ namespace dormouse {
 namespace {
 
 // The order of kClusterScripts.
-enum Script { kSync, kLeave, kClaim, kPublish, kRelease };
+enum Script { kSync, kLeave, kClaim, kPublish, kRelease, kChange };
 
 // Entries that a script tells or puts: so many take Redis well below a millisecond.
 constexpr size_t kEntriesPerSync = 1'000;
@@ -118,9 +119,35 @@ class RedisClusterStore : public ClusterStore {
     }
   }
 
+  void GetValue(const std::string& key, ValueCallback done) override {
+    const std::string at = ValueKey(config_.key_prefix, key);
+    redis_->Call(at, RedisCommand("GET", at), Value(std::move(done)));
+  }
+
+  void PutValue(const std::string& key, std::optional<std::string> value, DoneCallback done) override {
+    const std::string at = ValueKey(config_.key_prefix, key);
+    redis_->Call(at, value ? RedisCommand("SET", at, *value) : RedisCommand("UNLINK", at),
+                 [done = std::move(done)](StoreStatus status, const redisReply*) { done(status); });
+  }
+
+  void ChangeValue(ValueChange change, ValueCallback done) override {
+    const std::string at = ValueKey(config_.key_prefix, change.key);
+    redis_->Call(at,
+                 RedisCommand("EVALSHA", scripts_[kChange], "1", at, change.from ? "1" : "0",
+                              change.from.value_or(""), change.to ? "1" : "0", change.to.value_or("")),
+                 Value(std::move(done)));
+  }
+
   bool healthy() const override { return redis_->healthy(); }
 
  private:
+  static RedisCalls::ReplyHandler Value(ValueCallback done) {
+    return [done = std::move(done)](StoreStatus status, const redisReply* reply) {
+      const bool is_there = status == StoreStatus::kOk && reply->type == REDIS_REPLY_STRING;
+      done(status, is_there ? std::optional<std::string>(Text(*reply)) : std::nullopt);
+    };
+  }
+
   // A Sync, which takes several round trips when there is much to tell.
   struct SyncCall {
     SyncRequest request;

@@ -30,6 +30,9 @@ std::string ChangesKey(std::string_view prefix) { return TaggedKey(prefix, "chan
 std::string VersionKey(std::string_view prefix) { return TaggedKey(prefix, "version"); }
 std::string VersionsKey(std::string_view prefix) { return TaggedKey(prefix, "versions"); }
 std::string BeatKey(std::string_view prefix) { return TaggedKey(prefix, "beat"); }
+std::string ValueKey(std::string_view prefix, std::string_view key) {
+  return TaggedKey(prefix, fmt::format("value:{}", key));
+}
 
 std::string FormatShardEntry(const ShardEntry& entry) {
   return fmt::format("{} {} {}{}", entry.epoch, entry.owner.size(), entry.owner, entry.avoid);

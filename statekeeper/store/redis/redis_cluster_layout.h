@@ -9,6 +9,7 @@
 //   than before, or of another making, knows that the store has lost time
 //   {PREFIX:cluster}:versions   zset    earlier versions, of the last minute, by the time they ended at, in
 //   ms
+//   {PREFIX:cluster}:value:KEY  string  a value
 //
 // PREFIX:cluster (redis_layout.h), which has no tag, lies in the same slot as these.
 //
@@ -38,6 +39,7 @@ std::string ChangesKey(std::string_view prefix);
 std::string VersionKey(std::string_view prefix);
 std::string VersionsKey(std::string_view prefix);
 std::string BeatKey(std::string_view prefix);
+std::string ValueKey(std::string_view prefix, std::string_view key);
 
 // The value of an entry in the table. Parsing sets all but the shard.
 std::string FormatShardEntry(const ShardEntry& entry);
@@ -152,8 +154,24 @@ end
 return 1
 )";
 
+// KEYS  the value.   ARGV  '1' and what it is believed to be, or '0' and '': there is none; the same of what it
+//       is to become.
+// Answers what is there afterwards. Carried out twice it finds what it has put there.
+inline constexpr std::string_view kChangeScript = R"(
+local there = redis.call('GET', KEYS[1])
+if (ARGV[1] == '1' and there == ARGV[2]) or (ARGV[1] == '0' and not there) then
+  if ARGV[3] == '1' then
+    redis.call('SET', KEYS[1], ARGV[4])
+  else
+    redis.call('DEL', KEYS[1])
+  end
+  there = redis.call('GET', KEYS[1])
+end
+return there
+)";
+
 // In the order of `Script` in cluster_store_redis.cc.
-inline constexpr std::array<std::string_view, 5> kClusterScripts = {kSyncScript, kLeaveScript, kClaimScript,
-                                                                    kPublishScript, kReleaseScript};
+inline constexpr std::array<std::string_view, 6> kClusterScripts = {
+    kSyncScript, kLeaveScript, kClaimScript, kPublishScript, kReleaseScript, kChangeScript};
 
 }  // namespace dormouse

@@ -1,5 +1,6 @@
 #include "statekeeper/store/sqlite/cluster_store_sqlite.h"
 
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -69,6 +70,30 @@ class SqliteClusterStore : public ClusterStore {
         sizeof(SqliteWorker::Job) + shards.size() * sizeof(ShardEpoch),
         [owner = owner_, shards = std::move(shards)](SqliteDatabase& database) {
           return database.Release(owner, shards);
+        },
+        std::move(done));
+  }
+
+  void GetValue(const std::string& key, ValueCallback done) override {
+    calls_.Read<std::optional<std::string>>(
+        [key](SqliteDatabase& database, std::optional<std::string>* value) {
+          return database.GetValue(key, value);
+        },
+        std::move(done));
+  }
+
+  void PutValue(const std::string& key, std::optional<std::string> value, DoneCallback done) override {
+    const size_t bytes = sizeof(SqliteWorker::Job) + key.size() + (value ? value->size() : 0);
+    calls_.Call(
+        bytes,
+        [key, value = std::move(value)](SqliteDatabase& database) { return database.PutValue(key, value); },
+        std::move(done));
+  }
+
+  void ChangeValue(ValueChange change, ValueCallback done) override {
+    calls_.Read<std::optional<std::string>>(
+        [change = std::move(change)](SqliteDatabase& database, std::optional<std::string>* value) {
+          return database.ChangeValue(change, value);
         },
         std::move(done));
   }

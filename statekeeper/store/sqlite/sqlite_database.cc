@@ -42,6 +42,8 @@ CREATE TABLE IF NOT EXISTS shard_table (
   shard INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, owner TEXT NOT NULL, avoid TEXT NOT NULL,
   version INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS shard_table_by_version ON shard_table (version);
+-- Of the cluster. Some are large: the tree of the keys does not hold them.
+CREATE TABLE IF NOT EXISTS cluster_values (key TEXT PRIMARY KEY, value BLOB NOT NULL);
 )";
 
 // In the order of SqliteDatabase::Statement.
@@ -81,6 +83,9 @@ constexpr const char* kSql[] = {
                                  version = excluded.version
        WHERE excluded.epoch > epoch
              OR excluded.epoch = epoch AND (excluded.owner, excluded.avoid) <> (owner, avoid))",
+    "SELECT value FROM cluster_values WHERE key = ?",
+    "INSERT INTO cluster_values (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+    "DELETE FROM cluster_values WHERE key = ?",
 };
 
 // The state is readable for its user alone, also where the files were made with another mode. SQLite gives
@@ -434,6 +439,26 @@ StoreStatus SqliteDatabase::Release(const std::string& owner, const std::vector<
     if (!release.Bind(each.shard).Run()) return StoreStatus::kError;
   }
   return StoreStatus::kOk;
+}
+
+StoreStatus SqliteDatabase::GetValue(const std::string& key, std::optional<std::string>* value) {
+  Query query(statements_[kGetValue]);
+  if (query.Text(key).Next()) *value = query.Bytes(0);
+  return query.failed() ? StoreStatus::kError : StoreStatus::kOk;
+}
+
+StoreStatus SqliteDatabase::PutValue(const std::string& key, const std::optional<std::string>& value) {
+  Query write(statements_[value ? kPutValue : kDeleteValue]);
+  write.Text(key);
+  if (value) write.Blob(*value);
+  return write.Run() ? StoreStatus::kOk : StoreStatus::kError;
+}
+
+StoreStatus SqliteDatabase::ChangeValue(const ValueChange& change, std::optional<std::string>* value) {
+  if (GetValue(change.key, value) != StoreStatus::kOk) return StoreStatus::kError;
+  if (*value != change.from) return StoreStatus::kOk;
+  *value = change.to;
+  return PutValue(change.key, change.to);
 }
 
 StoreStatus SqliteDatabase::Publish(const std::vector<ShardEntry>& entries) {

@@ -52,6 +52,9 @@ class SqliteDatabase {
                     std::vector<ShardRecord>* records);
   StoreStatus Publish(const std::vector<ShardEntry>& entries);
   StoreStatus Release(const std::string& owner, const std::vector<ShardEpoch>& shards);
+  StoreStatus GetValue(const std::string& key, std::optional<std::string>* value);
+  StoreStatus PutValue(const std::string& key, const std::optional<std::string>& value);
+  StoreStatus ChangeValue(const ValueChange& change, std::optional<std::string>* value);
 
   // See StoreFactory.
   const std::string& cluster_id() const { return cluster_id_; }
@@ -98,6 +101,9 @@ class SqliteDatabase {
     kTableVersion,
     kTableChanges,
     kPublish,
+    kGetValue,
+    kPutValue,
+    kDeleteValue,
     kStatements
   };
 

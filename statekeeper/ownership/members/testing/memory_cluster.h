@@ -12,13 +12,14 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "common/clock.h"
-#include "statekeeper/ownership/members/task_queue.h"
+#include "common/loop/task_queue.h"
 #include "statekeeper/store/cluster_store.h"
 
 namespace dormouse {
@@ -152,6 +153,26 @@ class MemoryCluster {
         queue->Post([done] { done(StoreStatus::kOk); });
       });
     }
+    void GetValue(const std::string& key, ValueCallback done) override {
+      Call([cluster = cluster_, key, done = std::move(done)](TaskQueue* queue) {
+        const std::lock_guard lock(cluster->mutex_);
+        queue->Post([done, value = cluster->ValueOf(key)] { done(StoreStatus::kOk, value); });
+      });
+    }
+    void PutValue(const std::string& key, std::optional<std::string> value, DoneCallback done) override {
+      Call([cluster = cluster_, key, value = std::move(value), done = std::move(done)](TaskQueue* queue) {
+        const std::lock_guard lock(cluster->mutex_);
+        cluster->SetValue(key, value);
+        queue->Post([done] { done(StoreStatus::kOk); });
+      });
+    }
+    void ChangeValue(ValueChange change, ValueCallback done) override {
+      Call([cluster = cluster_, change = std::move(change), done = std::move(done)](TaskQueue* queue) {
+        const std::lock_guard lock(cluster->mutex_);
+        if (cluster->ValueOf(change.key) == change.from) cluster->SetValue(change.key, change.to);
+        queue->Post([done, value = cluster->ValueOf(change.key)] { done(StoreStatus::kOk, value); });
+      });
+    }
     bool healthy() const override { return true; }
 
    private:
@@ -175,6 +196,16 @@ class MemoryCluster {
     const std::shared_ptr<TaskQueue> queue_;
     const std::string owner_;
   };
+
+  // mutex_ held.
+  std::optional<std::string> ValueOf(const std::string& key) const {
+    const auto found = values_.find(key);
+    return found == values_.end() ? std::nullopt : std::optional(found->second);
+  }
+  void SetValue(const std::string& key, const std::optional<std::string>& value) {
+    values_.erase(key);
+    if (value) values_[key] = *value;
+  }
 
   void SetFailures(int* failures, int calls) {
     const std::lock_guard lock(mutex_);
@@ -243,6 +274,7 @@ class MemoryCluster {
   std::condition_variable unpaused_;
   std::map<std::string, Entry> members_;
   std::map<ShardId, ShardRecord> records_;
+  std::map<std::string, std::string> values_;
   std::set<ShardId> released_;
   std::map<ShardId, ShardEntry> table_;
   std::map<ShardId, uint64_t> versions_;

@@ -1,4 +1,4 @@
-#include "statekeeper/ownership/members/task_queue.h"
+#include "common/loop/task_queue.h"
 
 #include <utility>
 

@@ -1,8 +1,8 @@
-// What other threads (gRPC's, the lanes') have the ownership's thread do: carried out in order on its event
-// loop.
+// What other threads have the thread of a loop do: carried out in order there.
 //
-// Bounded by those who post: a peer has one note under way at a time and few offers (an offerer waits for the
-// answer), the lanes answer what they were asked, and a shard is lost once.
+// Bounded by those who post. Of the ownership's: a peer has one note under way at a time and few offers (an offerer
+// waits for the answer), the lanes answer what they were asked, and a shard is lost once. Of a tunnel's: it has one read
+// and one write under way.
 //
 // Threading: Post from any thread, also after Close (it does nothing then); Close on the loop's thread, once
 // it runs, or after it has ended; whoever posts shares the queue.
