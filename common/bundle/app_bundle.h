@@ -23,7 +23,8 @@ constexpr size_t kBundleChunk = 256u << 10;  // bytes of a row, and of a message
 inline uint32_t BundleChunks(uint64_t bytes) {
   return static_cast<uint32_t>((bytes + kBundleChunk - 1) / kBundleChunk);
 }
-// SHA-256, 32 bytes; and what a version is called by it.
+// SHA-256; and what a version is called by it.
+inline constexpr size_t kBundleHashBytes = 32;
 std::string BundleHash(std::string_view bundle);
 std::string BundleName(std::string_view hash);
 

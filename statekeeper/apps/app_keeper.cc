@@ -23,7 +23,6 @@ constexpr Duration kIdlePatience{120'000};  // of a version that is up and that 
 constexpr Duration kFirstPause{2'000};      // before a version that failed is tried again
 constexpr Duration kLongestPause{60'000};
 constexpr int kTries = 20;
-constexpr size_t kHashBytes = 32;
 
 std::string ChunkKey(std::string_view hash, uint32_t chunk) {
   std::string key = "app/";
@@ -209,7 +208,7 @@ void AppKeeper::Begin(admin::BeginDeploymentRequest request, Answer<admin::Begin
 }
 
 void AppKeeper::Upload(admin::UploadAppRequest request, Answer<admin::UploadAppReply> answer) {
-  if (request.hash().size() != kHashBytes || request.content().empty() ||
+  if (request.hash().size() != kBundleHashBytes || request.content().empty() ||
       request.content().size() > kBundleChunk || request.chunk() >= BundleChunks(config_.limits.bytes)) {
     return answer({StatusCode::INVALID_ARGUMENT, "This is no chunk of a version."}, {});
   }
@@ -289,7 +288,8 @@ void AppKeeper::Want(const app::Version& version, std::optional<Waiter> waiter) 
 
 void AppKeeper::FetchNext() {
   const app::Version& version = candidate_->version;
-  if (version.hash().size() != kHashBytes || version.bytes() == 0 || version.bytes() > config_.limits.bytes)
+  if (version.hash().size() != kBundleHashBytes || version.bytes() == 0 ||
+      version.bytes() > config_.limits.bytes)
     return Fail("what the store says of it cannot be");
   if (candidate_->bundle.size() >= version.bytes()) return StartWorker();
   const auto chunk = static_cast<uint32_t>(candidate_->bundle.size() / kBundleChunk);

@@ -9,7 +9,6 @@ namespace {
 
 using grpc::StatusCode;
 
-constexpr size_t kHashBytes = 32;
 constexpr size_t kMaxWord = 256;  // bytes of a name, a token, who it was
 constexpr int kMaxClasses = 1'000;
 
@@ -26,7 +25,7 @@ std::string Whose(const app::Version& version) {
 }
 
 std::string WhyNotVersion(const app::Version& version, const BundleLimits& limits) {
-  if (version.hash().size() != kHashBytes || version.version() != BundleName(version.hash()))
+  if (version.hash().size() != kBundleHashBytes || version.version() != BundleName(version.hash()))
     return "A version is named after its content: this name is another.";
   if (version.bytes() == 0 || version.bytes() > limits.bytes) {
     return fmt::format("A version may have {} MiB, compressed; this one has {}.", limits.bytes >> 20,

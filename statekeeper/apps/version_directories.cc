@@ -19,7 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kKept = 3;
-constexpr int kTries = 10;
+constexpr int kMakingTries = 10;
 
 // -1: it is somebody's, or not there.
 int Lock(const std::string& path) {
@@ -53,7 +53,7 @@ std::unique_ptr<VersionDirectories> VersionDirectories::Make(const std::string& 
   RemoveLeftOver(parent);
   const std::string path = parent + "/" + name;
   // Another that starts may have taken it for left over before it was locked.
-  for (int tried = 0; tried < kTries; ++tried) {
+  for (int tried = 0; tried < kMakingTries; ++tried) {
     if (!MakePrivateDirectory(path, error)) return nullptr;
     const int lock = Lock(path);
     if (lock >= 0 && IsAt(lock, path))
