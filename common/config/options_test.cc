@@ -103,10 +103,11 @@ TEST(OptionsTest, AnUnknownVariableIsRefusedWithTheNearestName) {
 
 TEST(OptionsTest, AnUnknownFlagIsRefusedWithTheNearestName) {
   EXPECT_EQ(Refusal({"--hibernate-aftr=7s"}),
-            "There is no option --hibernate-aftr; is it to be --hibernate-after?\n");
+            "There is no option --hibernate-aftr; is it to be --hibernate-after?\n"
+            "Run with --help for more information.\n");
   EXPECT_EQ(Refusal({"--hibernate-aftr", "7s"}), Refusal({"--hibernate-aftr=7s"}));
   EXPECT_EQ(Refusal({"--frobnicate"}),
-            "There is no option --frobnicate; --help lists those that there are.\n");
+            "There is no option --frobnicate.\nRun with --help for more information.\n");
 }
 
 TEST(OptionsTest, VariablesThatOthersSetAreNoMistakes) {

@@ -78,9 +78,8 @@ std::string UnknownFlag(const std::vector<std::string>& words, const std::vector
   if (flag == words.end()) return "";
   const std::string name = flag->substr(2, flag->find('=') - 2);
   const std::string nearest = NearestName(name, names);
-  return fmt::format(
-      "There is no option --{}{}", name,
-      nearest.empty() ? "; --help lists those that there are." : "; is it to be --" + nearest + "?");
+  return fmt::format("There is no option --{}{}", name,
+                     nearest.empty() ? "." : "; is it to be --" + nearest + "?");
 }
 
 std::vector<ConfigKey> ConfigKeys(const std::string& path) {

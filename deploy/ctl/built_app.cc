@@ -27,7 +27,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr char kManifest[] = "workers.json";
-constexpr std::array kProjects = {"wrangler.json", "wrangler.jsonc", "wrangler.toml"};
+constexpr std::array kProjects = {"wrangler.json", "wrangler.jsonc", "wrangler.toml",
+                                  "dormouse.toml"};  // deploy/apps/kinds.py
 
 // Of the checkout that this program was built in; else the package's.
 std::string Builder() {

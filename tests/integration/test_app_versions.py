@@ -19,7 +19,7 @@ from cluster import BIN, REPOSITORY, die_with_parent, ports, until, wait_until
 from deployed_app import DeployedCluster
 from process import http_get
 from test_workers_drills import OPTIONS, SEEDS, Drill, at_work
-from worker_app import PROJECT, children
+from worker_app import PROJECT, PYTHON_PROJECT, children
 from ws import connect
 
 
@@ -88,6 +88,29 @@ async def test_there_and_back_again(store):
         assert [each["version"] for each in listed["versions"]] == [second, first]
         assert "no version feedfeed" in await cluster.refused("rollback", "--to", "feedfeed")
         assert all(client.is_open for client in clients)
+
+
+async def test_a_project_in_python(store, tmp_path):
+    project = str(tmp_path / "project")
+    shutil.copytree(PYTHON_PROJECT, project)
+    counter = os.path.join(project, "counter.py")
+    with DeployedCluster(store=store, statekeepers=2 if store == "redis" else 1) as cluster:
+        first = await cluster.deploy(directory=project)
+        await until(lambda: cluster.get("/Counter/a")[0] == 200, "the app answers")
+        async with connect(cluster.ws_url("/Counter/a?id=me")) as client:
+            assert await meet(client, 1, 1) == 1
+            with open(counter, encoding="utf-8") as file:
+                text = file.read()
+            with open(counter, "w", encoding="utf-8") as file:
+                file.write(text.replace("VERSION = 1\n", "VERSION = 2\n"))
+            assert await cluster.deploy(directory=project) != first
+            assert await meet(client, 2, 2) == 2
+            with open(counter, "a", encoding="utf-8") as file:
+                file.write("raise RuntimeError('not in the mood')\n")
+            assert "not in the mood" in await cluster.refused("deploy", project)
+            assert await meet(client, 3, 2) == 3
+            assert await cluster.rollback() == first
+            assert await meet(client, 4, 1) == 4
 
 
 @pytest.mark.parametrize("code, reason", [

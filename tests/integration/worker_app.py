@@ -20,6 +20,8 @@ _HERE = os.path.dirname(os.path.abspath(__file__))
 _PROJECTS = {"js": ("worker_project", "src/counter.js", "export const VERSION = {};"),
              "python": ("worker_project_python", "counter.py", "VERSION = {}\n")}
 LANGUAGES = tuple(_PROJECTS)
+PROJECT = os.path.join(_HERE, _PROJECTS["js"][0])
+PYTHON_PROJECT = os.path.join(_HERE, _PROJECTS["python"][0])
 
 
 class AppCluster(Cluster):

@@ -14,7 +14,7 @@ import {setCompatibility} from './namespaces/remote_errors.mjs';
 import {HubHost} from './objects/hub_host.mjs';
 import {redirectConsole} from './web/console.mjs';
 import {installGlobals} from './web/globals.mjs';
-import {useTestClock} from './web/test_clock.mjs';
+import {useTestClock} from './web/moved_clock.mjs';
 import {Assets} from './worker/assets.mjs';
 import {Crons} from './worker/crons.mjs';
 import {Entry, makeEnv} from './worker/entry.mjs';

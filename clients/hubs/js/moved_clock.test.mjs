@@ -4,7 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import {after, test} from 'node:test';
 
-import {useTestClock} from './web/test_clock.mjs';
+import {useTestClock} from './web/moved_clock.mjs';
 
 const HOUR = 3_600_000;
 const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'dormouse-'));
