@@ -349,16 +349,16 @@ def test_calls_of_a_gateway_and_of_a_key_are_bounded():
         wait_until(lambda: _status(cluster, second, "echo", None, "x") == 200, "the second key is known")
         slow = ("slow", None, "600000")
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
-            waiting = [pool.submit(_status, cluster, cluster.api_key, *slow, hub=f"Attacked/{n}") for n in range(2)]
+            waiting = [pool.submit(_status, cluster, cluster.api_key, *slow, hub=f"Attacked/name:{n}") for n in range(2)]
             wait_until(lambda: cluster.metrics(cluster.gateways[0])["dormouse_api_calls"] == 2, "two are under way")
             assert _status(cluster, cluster.api_key, "echo", None, "x") == 429
-            waiting.append(pool.submit(_status, cluster, second, *slow, hub="Attacked/3"))
+            waiting.append(pool.submit(_status, cluster, second, *slow, hub="Attacked/name:3"))
             wait_until(lambda: cluster.metrics(cluster.gateways[0])["dormouse_api_calls"] == 3, "three are under way")
             assert _status(cluster, second, "echo", None, "x") == 503
             assert [each.result() for each in waiting] == [504] * 3
 
 
-def _status(cluster, key, method, *args, hub="Attacked/a"):
+def _status(cluster, key, method, *args, hub="Attacked/name:a"):
     with cluster.backend(key=key) as backend:
         return backend.ask(hub, "call", {"method": method, "args": args}, timeout="2s").status
 

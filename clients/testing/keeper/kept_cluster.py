@@ -131,7 +131,7 @@ class KeptCluster:
         if not record.get("api"):
             return {"api": "", "api_key": ""}
         with open(record["api_key"], encoding="utf-8") as file:
-            return {"api": record["api"].rstrip("/"), "api_key": file.read().strip()}
+            return {"api": record["api"], "api_key": file.read().strip()}
 
     def stop(self):
         """At once: what it stores is removed with it."""
