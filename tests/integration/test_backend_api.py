@@ -382,7 +382,7 @@ async def test_sockets_are_not_disturbed_by_many_calls():
         async with connect(cluster.ws_url("/Attacked/other?id=one")) as client:
             for number in range(3_000):
                 reader, writer = await asyncio.open_connection("127.0.0.1", cluster.api_ports[0])
-                writer.write((f"POST /api/hubs/Attacked/h{number % 4}/call HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer "
+                writer.write((f"POST /api/hubs/Attacked/name:h{number % 4}/call HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer "
                               f"{cluster.api_key}\r\nContent-Length: {len(body)}\r\n\r\n").encode() + body)
                 writers.append((reader, writer))
             times = []

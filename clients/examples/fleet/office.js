@@ -9,14 +9,15 @@ const [what, ...words] = process.argv.slice(2);
 const FLEET = 'signal/fleet';
 
 async function list() {
-  let after, models = {};
+  let after, connected = 0;
   do {
     const page = await ask(FLEET, 'connections', {limit: 200, after});
-    for (const {actor} of page.connections) models[actor] = true;
+    connected += page.connections.length;  // each has id, actor, connectedAt, lastSeenAt
     after = page.next;
   } while (after);
-  const odd = await ask(FLEET, 'call', {type: 'hub:discover', payload: {pattern: 'device/*', metadata: {model: 'odd'}, online: true, limit: 1}});
-  console.log(`${Object.keys(models).length} connected, ${odd.result.payload.totalMatches} of model odd`);
+  const query = {pattern: 'device/*', metadata: {model: 'odd'}, online: true, limit: 1};
+  const odd = await ask(FLEET, 'call', {type: 'hub:discover', payload: query});
+  console.log(`${connected} connected, ${odd.result.payload.totalMatches} of model odd`);
 }
 
 // A backend tells. Who wants a device's own answer asks it as a client does.
@@ -36,7 +37,8 @@ async function disconnect(device) {
 
 async function firmware(version, device) {
   const message = {type: 'firmware', data: {version}};
-  console.log(JSON.stringify(device ? await ask(FLEET, 'send', {...message, actor: device}) : await ask(FLEET, 'broadcast', message)));
+  const answer = device ? ask(FLEET, 'send', {...message, actor: device}) : ask(FLEET, 'broadcast', message);
+  console.log(JSON.stringify(await answer));
 }
 
 await {list, temperature, disconnect, firmware}[what](...words);

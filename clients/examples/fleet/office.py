@@ -49,7 +49,8 @@ def disconnect(device=None):
 
 def firmware(version, device=None):
     message = {"type": "firmware", "data": {"version": version}}
-    print(json.dumps(ask(FLEET, "send", {**message, "actor": device}) if device else ask(FLEET, "broadcast", message)))
+    answer = ask(FLEET, "send", {**message, "actor": device}) if device else ask(FLEET, "broadcast", message)
+    print(json.dumps(answer))
 
 
 what, *words = sys.argv[1:]

@@ -53,7 +53,9 @@ export class Chat extends DurableObject {
 export default {
   fetch(request, env) {
     const [, room] = new URL(request.url).pathname.match(/^\/chat\/([^/]+)$/) ?? [];
-    if (!room || request.headers.get('Upgrade') !== 'websocket') return new Response('Open a WebSocket at /chat/ROOM.\n', {status: 404});
+    if (!room || request.headers.get('Upgrade') !== 'websocket') {
+      return new Response('Open a WebSocket at /chat/ROOM.\n', {status: 404});
+    }
     return env.CHATS.getByName(room).fetch(request);
   },
 };
