@@ -429,6 +429,9 @@ export class DormouseClient {
       case 'hub:resume':
         this.#flow(false, payload);
         break;
+      case 'hub:presence':
+        this.#inbox.announce(frame);
+        break;
       case 'hub:disconnect':
         // Another session took the actor over. Coming back would take it from there, and so on for ever.
         if (payload?.reason === 'duplicate_connection') {

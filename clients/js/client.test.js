@@ -330,6 +330,23 @@ test('what comes twice is handled once', async () => {
                    [['m1', 'browser/anna'], ['m1', 'browser/another-of-mine']]);
 });
 
+test('what the hub says of presence reaches subscribers, and is no place to resume from', async () => {
+  const all = unconnected();
+  const {hub, client, of} = all;
+  hub.answer('hub:connect', () => ['hub:connected', {sessionId: 's', resumeToken: 'rise', resumed: false}]);
+  await client.connect();
+  const seen = [];
+  await client.subscribe('hub/presence', ({type, data, topic}) => seen.push([type, data.event, topic]));
+  await hub.forward('chat', 1, {id: 'm1'});
+  const metadata = {topic: 'hub/presence', publication: true, forwarded: true};
+  await hub.forward('hub:presence', {actorAddress: 'browser/bert', event: 'joined', at: 1}, {metadata});
+  assert.deepEqual(seen, [['hub:presence', 'joined', 'hub/presence']]);
+  assert.equal(of('message').length, 2);
+  await hub.cut();
+  await back(all);
+  assert.equal(hub.of('hub:connect').at(-1).payload.lastMessageId, 'm1');
+});
+
 test('messages reach handlers by type and by topic', async () => {
   const {hub, client, of} = await connected();
   const seen = [];

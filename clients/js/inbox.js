@@ -53,6 +53,9 @@ export class Inbox {
     if (known) this.lastMessageId = frame.id;
   }
 
+  // What the hub itself says to a topic. It is not kept for who is away, so it is no place to resume from.
+  announce(frame) { this.#dispatch(new Message(frame, this.#reply)); }
+
   #answer({resolve, reject}, {data, from, metadata}) {
     if (!metadata.failed) {
       resolve(data);

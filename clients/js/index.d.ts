@@ -161,7 +161,7 @@ export interface LatestOption {
 
 export interface MessageOptions extends RequestOptions, LatestOption {
   metadata?: Record<string, unknown>;
-  /** ms after which the hub delivers it no more. */
+  /** ms: the hub refuses it (message_expired) where it has waited longer to be sent. What waits for an actor that is away stays. */
   ttl?: number;
   /** Sent again when the connection breaks before the answer, instead of rejecting with connection_lost. */
   idempotent?: boolean;

@@ -122,7 +122,7 @@ def make(options, layout, app=None):
         layout.create_secret(layout.api_key)
         # Above those of the gateways' admins.
         api = ports.choose(options.port + 10 if options.port + 10 <= 65535 else None, f"{layout.data} backends")
-        plan.api, plan.api_key = f"http://127.0.0.1:{api}/api/hubs/", layout.api_key
+        plan.api, plan.api_key = f"http://127.0.0.1:{api}/api/hubs", layout.api_key
         backends = ["--api-listen", f"127.0.0.1:{api}", "--api-key-file", layout.api_key]
     for number in range(1, options.gateways + 1):
         admin = ports.choose(options.port + number if options.port + number <= 65535 else None,

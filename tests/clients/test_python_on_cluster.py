@@ -51,7 +51,11 @@ async def test_two_actors_talk(protocol):
             found = await anna.discover("browser/*", metadata={"role": "cook"})
             assert [actor["address"] for actor in found["actors"]] == ["browser/anna"]
             assert {actor["address"] async for actor in anna.discover_all()} == {"browser/anna", "browser/bert"}
+            presence = await anna.subscribe("hub/presence")
             await bert.unregister()
+            message = await next_of(presence)
+            assert (message.type, message.data["event"]) == ("hub:presence", "left")
+            assert message.data["actorAddress"] == "browser/bert"
             assert (await anna.list_actors())["total"] == 1
 
 

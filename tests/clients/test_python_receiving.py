@@ -37,6 +37,22 @@ async def test_topic_goes_to_its_own_readers_and_to_those_of_everything(make_cli
         assert hub.got("hub:unsubscribe")[0]["payload"] == {"topic": "news"}
 
 
+async def test_presence_reaches_its_subscribers_and_is_no_place_to_resume_from(clock, make_client):
+    async with FakeHub().serving() as hub:
+        hub.answers["hub:connect"] = hub.connected(resume_token="r")
+        async with make_client(hub) as client:
+            seen = await client.subscribe("hub/presence")
+            await hub.forward(1, "m1")
+            joined = {"actorAddress": "browser/other", "event": "joined", "at": 1}
+            await hub.send("hub:presence", joined, metadata={"topic": "hub/presence", "publication": True, "forwarded": True})
+            message = await anext(seen)
+            assert (message.type, message.data, message.topic) == ("hub:presence", joined, "hub/presence")
+            hub.cut()
+            await clock.pass_timer(0.1)
+            await hub.until_got("hub:connect", 2)
+            assert hub.got("hub:connect")[-1]["payload"]["lastMessageId"] == "m1"
+
+
 async def test_own_publication_is_a_message_and_no_reply(make_client):
     async with FakeHub().serving() as hub, make_client(hub) as client:
         news = await client.subscribe("news")

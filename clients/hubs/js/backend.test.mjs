@@ -59,3 +59,10 @@ test('what goes wrong is said as JSON, and costs the object nothing', async (con
   assert.equal(hub.busy, false);
   assert.deepEqual(await ask({method: 'add', args: ['y', 1]}), {value: {sum: 1}});
 });
+
+test('who leaves name: out is told, before there is an object that nobody else finds', async (context) => {
+  const {keeper} = await start(context);
+  const answer = await keeper.hub('Box', 'a').request(Buffer.from('{"method":"add","args":["x",1]}'));
+  const {error} = JSON.parse(answer);
+  assert.match(error.message, /^a is no id of a Box\..* say Box\/name:a$/);
+});

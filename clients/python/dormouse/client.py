@@ -480,6 +480,8 @@ class Client:
         elif kind == "hub:resume":
             self._exchange.outbox.release(Hold.PAUSED)
             self._events.emit("unpaused")
+        elif kind == "hub:presence":
+            self._inbox.announce(frame)
         elif kind == "hub:disconnect":
             self._sent_away(frame.get("payload") or {})
         elif error := error_of(frame):

@@ -40,13 +40,20 @@ class Inbox:
         if message.id is not None and not self._seen.is_new(message.id, message.to):
             return
         if not self._dialogues.take(message):
-            self._topics.hand_over(message)
-            for stream in self._streams:
-                stream.put(message)
-            self._events.emit("message", message)
+            self._hand_over(message)
             self._dialogues.handed_over(message, bool(self._streams))
         if message.id is not None and message.metadata.get("forwarded"):
             self.last_forwarded = message.id
+
+    def announce(self, frame: Envelope) -> None:
+        """What the hub itself says to a topic. It is not kept for who is away, so it is no place to resume from."""
+        self._hand_over(Message.of(frame))
+
+    def _hand_over(self, message: Message) -> None:
+        self._topics.hand_over(message)
+        for stream in self._streams:
+            stream.put(message)
+        self._events.emit("message", message)
 
     def close(self, error: Exception | None) -> None:
         """Every iteration comes to its end."""

@@ -26,6 +26,8 @@ export class Cluster {
   }
 
   get httpUrl() { return `http://127.0.0.1:${this.#started.port}`; }
+  get apiUrl() { return this.#started.api; }
+  get apiKey() { return this.#started.api_key; }
   get data() { return this.#started.data; }
   url(path = '/') { return `ws://127.0.0.1:${this.#started.port}${path}`; }
 

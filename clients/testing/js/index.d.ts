@@ -35,6 +35,10 @@ export class Cluster {
 
   /** 'http://127.0.0.1:PORT'. */
   readonly httpUrl: string;
+  /** Where backends call hubs, without a slash at the end: 'http://127.0.0.1:PORT/api/hubs'. */
+  readonly apiUrl: string;
+  /** For `Authorization: Bearer`. */
+  readonly apiKey: string;
   /** Its data directory; gone after stop(). */
   readonly data: string;
   /** 'ws://127.0.0.1:PORT' and the path. */

@@ -116,13 +116,22 @@ class KeptCluster:
         """Waits until it is ready."""
         in_time = self._ready.wait(self._start_by - time.monotonic())
         if in_time and (self._up.poll() is None and self._layout.read_record() is not None):
-            return {"port": self._port, "data": self._data, "processes": [each["name"] for each in self.processes()]}
+            return {"port": self._port, "data": self._data, "processes": [each["name"] for each in self.processes()],
+                    **self._api()}
         said = "\n".join(self._said)
         why = "did not start" if in_time else f"did not start within {self._timeout:g} s"
         if not in_time:
             said += "\n" + self.logs()
         self.stop()
         raise Failure(f"The cluster {why}:\n{said}")
+
+    def _api(self):
+        """Where backends call hubs, and their key; empty where the settings have a port of their own for that."""
+        record = self._layout.read_record()
+        if not record.get("api"):
+            return {"api": "", "api_key": ""}
+        with open(record["api_key"], encoding="utf-8") as file:
+            return {"api": record["api"], "api_key": file.read().strip()}
 
     def stop(self):
         """At once: what it stores is removed with it."""

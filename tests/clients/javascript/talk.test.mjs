@@ -47,6 +47,21 @@ for (const [protocol, named] of [['1.0', (name) => name], ['0.1', (name) => `@($
     assert.equal((await a.publish('news', 'headline', 'who cares')).subscriberCount, 0);
   });
 
+  test(`presence in ${protocol}`, async (t) => {
+    const room = new Room(t);
+    const a = await room.registered(anna, {protocol});
+    const heard = [];
+    let two;
+    const enough = new Promise((resolve) => { two = resolve; });
+    await a.subscribe('hub/presence', ({data: {actorAddress, event}}) => {
+      if (heard.push([actorAddress, event]) === 2) two();
+    });
+    const b = await room.registered(bert, {protocol});
+    await b.disconnect();
+    await enough;
+    assert.deepEqual(heard, [[bert, 'joined'], [bert, 'left']]);
+  });
+
   test(`the registry in ${protocol}`, async (t) => {
     const room = new Room(t);
     const client = await room.client(anna, {protocol});

@@ -14,7 +14,7 @@ await cluster.assertAsleep('Counter/lobby', {timeout: 1000});
 const owner: string = await cluster.killOwner('Counter/lobby');
 const ahead: number = await cluster.advanceClock(3_600_000);
 const processes: Process[] = await cluster.processes();
-console.log(text, code, reason, owner, ahead, processes[0]?.pid, cluster.httpUrl, cluster.url('/'));
+console.log(text, code, reason, owner, ahead, processes[0]?.pid, cluster.httpUrl, cluster.url('/'), cluster.apiUrl, cluster.apiKey);
 await cluster.stop();
 
 // @ts-expect-error: there is no such option

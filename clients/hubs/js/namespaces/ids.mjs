@@ -48,6 +48,14 @@ export function idFromString(hubClass, hex) {
   return new DurableObjectId(lower);
 }
 
+export function isId(hubClass, text) {
+  try {
+    return idFromString(hubClass, text).toString() === text;
+  } catch {
+    return false;
+  }
+}
+
 // Of a hub that is there.
 export function idOf(hubName, name) { return new DurableObjectId(hubName, name); }
 

@@ -34,7 +34,7 @@ export async function rpcPayload(method, args, name) {
 
 // {kind, name, request} or {kind, name, method, args}; of a backend: backend.mjs.
 export function readRequestPayload(payload, hub) {
-  if (isOfBackend(payload)) return readBackendCall(payload);
+  if (isOfBackend(payload)) return readBackendCall(payload, hub);
   const call = deserialize(payload);
   if (call.kind !== 'fetch') return {...call, args: unpack({value: call.args, boxed: call.boxed})};
   const {url, method, headers, token, cf} = call;

@@ -1,6 +1,7 @@
 """Hubs that call each other, what they have under way beside events, and plain HTTP."""
 
 import asyncio
+import json
 
 import pytest
 from fake_statekeeper import Refused, statekeeper
@@ -69,6 +70,12 @@ async def test_methods_are_called_with_values_and_errors_come_back():
         keeper.fail_calls = "nobody is there"
         assert await caller.call("take", "room.add(1)") == (
             "CallFailed Room/a could not be called: nobody is there True")
+
+
+async def test_a_backend_may_write_its_json_over_several_lines():
+    async with statekeeper(CALLS, Room={}) as keeper:
+        body = json.dumps({"method": "add", "args": [1], "kwargs": {"b": 3, "c": "y"}}, indent=2)
+        assert json.loads(await keeper.hub("Room", "a").request(body.encode())) == {"value": [4, "y", "a"]}
 
 
 async def test_a_call_that_could_never_be_answered_says_so():

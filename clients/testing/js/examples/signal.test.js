@@ -35,6 +35,20 @@ test('subscribers of a signal hub are there after it slept, and after its owner 
   assert.deepEqual([await heard.next(), await heard.next()].map(({value}) => value[0]), [1, 2]);
 });
 
+test('what a backend says to a hub that sleeps reaches its subscribers', async (t) => {
+  const bert = await actor(t, 'test/bert', 'yard');
+  const events = new EventEmitter();
+  const heard = on(events, 'news');
+  await bert.subscribe('news', ({data, from}) => events.emit('news', [data, from]));
+  await cluster.sleepNow('signal/yard');
+  const answer = await fetch(`${cluster.apiUrl}/signal/yard/publish`, {
+    method: 'POST', headers: {Authorization: `Bearer ${cluster.apiKey}`},
+    body: JSON.stringify({topic: 'news', type: 'headline', data: 1, from: 'backend/press'}),
+  });
+  assert.deepEqual(await answer.json(), {sent: 1, queued: 0, failed: 0});
+  assert.deepEqual((await heard.next()).value[0], [1, 'backend/press']);
+});
+
 test('an actor that has lost its socket is waited for, and not for an hour', async (t) => {
   const bert = await actor(t, 'test/bert', 'hall');
   await bert.register();

@@ -59,6 +59,8 @@ class Cluster:
         self._keeper = keeper
         self._port = started["port"]
         self.data: str = started["data"]  # its data directory; gone after stop()
+        self.api_url: str = started["api"]  # where backends call hubs, without a slash at the end
+        self.api_key: str = started["api_key"]  # for `Authorization: Bearer`
 
     @staticmethod
     def start(*, app: str | os.PathLike[str] | None = None, store: str = "file", gateways: int = 1, statekeepers: int = 1,

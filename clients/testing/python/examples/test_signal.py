@@ -6,6 +6,7 @@ import os
 import pathlib
 import sys
 import unittest
+import urllib.request
 
 from dormouse_testing import Cluster
 
@@ -33,6 +34,19 @@ class SignalTest(unittest.IsolatedAsyncioTestCase):
         await self.cluster.kill_owner("signal/lobby")
         await anna.publish("news", "headline", 2)
         assert [await asyncio.wait_for(heard.get(), 5), await asyncio.wait_for(heard.get(), 5)] == [1, 2]
+
+    async def test_what_a_backend_says_to_a_hub_that_sleeps_reaches_its_subscribers(self):
+        bert = await self.actor("test/bert", "yard")
+        heard = asyncio.Queue()
+        await bert.subscribe("news", heard.put_nowait)
+        await self.cluster.sleep_now("signal/yard")
+        body = {"topic": "news", "type": "headline", "data": 1, "from": "backend/press"}
+        request = urllib.request.Request(f"{self.cluster.api_url}/signal/yard/publish", json.dumps(body).encode(),
+                                         {"Authorization": f"Bearer {self.cluster.api_key}"})
+        answer = await asyncio.to_thread(lambda: json.load(urllib.request.urlopen(request)))
+        assert answer == {"sent": 1, "queued": 0, "failed": 0}
+        message = await asyncio.wait_for(heard.get(), 5)
+        assert (message.data, message.sender) == (1, "backend/press")
 
     async def test_an_actor_that_has_lost_its_socket_is_waited_for_and_not_for_an_hour(self):
         bert = await self.actor("test/bert", "hall")

@@ -99,7 +99,10 @@ def _written(head: dict[str, Any], body: bytes = b"") -> bytes:
 
 def _read(payload: bytes) -> tuple[dict[str, Any], bytes]:
     head, _, body = payload.partition(b"\n")
-    read = json.loads(head)
+    try:
+        read = json.loads(head)
+    except ValueError:  # JSON of more than one line: a backend's, who need not know of ours
+        read, body = json.loads(payload), b""
     if not isinstance(read, dict):
         raise ValueError("A call, or its answer, begins with a JSON object.")
     return read, body
