@@ -23,7 +23,7 @@ std::string_view TurnOutput::BytesOf(Body body) const {
   if (body == kNoBody) return {};
   const BodyBytes& bytes = bodies_[body];
   return bytes.shared != nullptr ? bytes.shared->view()
-                                 : std::string_view(copies_).substr(bytes.at, bytes.size);
+                                 : std::string_view{copies_}.substr(bytes.at, bytes.size);
 }
 
 SharedBody TurnOutput::Share(Body body) {
@@ -99,7 +99,7 @@ size_t TurnOutput::AppendTo(WriteBatch* batch, Message message, size_t from) con
   }
   const size_t size = entry.header_size + entry.head_size + entry.own_size - from;
   const std::string_view bytes =
-      std::string_view(copies_).substr(entry.head_at - entry.header_size + from, size);
+      std::string_view{copies_}.substr(entry.head_at - entry.header_size + from, size);
   return batch->Append(bytes, WriteBatch::Lifetime::kWrite) ? size : 0;
 }
 
