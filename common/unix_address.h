@@ -1,6 +1,7 @@
-// The address of a unix socket.
+// The address of a unix socket, and a connection to it.
 #pragma once
 
+#include <sys/socket.h>
 #include <sys/un.h>
 
 #include <cstring>
@@ -20,5 +21,9 @@ inline std::optional<sockaddr_un> UnixAddress(const std::string& path) {
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   return address;
 }
+
+// A connection that does not block, or -1. A unix socket takes one at once or not at all: nobody listens, or too many wait
+// to be accepted.
+int ConnectToUnixSocket(const std::string& path);
 
 }  // namespace dormouse

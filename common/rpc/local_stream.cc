@@ -49,16 +49,6 @@ std::string PrintEnd(const grpc::Status& why, uint32_t mark) {
   return bytes;
 }
 
-// A connection, or -1.
-int Dial(const std::string& path) {
-  const auto address = UnixAddress(path);
-  if (!address.has_value()) return -1;
-  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (fd >= 0 && connect(fd, reinterpret_cast<const sockaddr*>(&*address), sizeof(*address)) == 0) return fd;
-  if (fd >= 0) close(fd);
-  return -1;
-}
-
 }  // namespace
 
 std::string LaneSocket(const std::string& path, uint32_t lane) { return path + "." + std::to_string(lane); }
@@ -66,7 +56,7 @@ std::string LaneSocket(const std::string& path, uint32_t lane) { return path + "
 std::shared_ptr<LocalStream> LocalStream::Connect(const std::string& path,
                                                   const grpc::ByteBuffer& first_message,
                                                   std::shared_ptr<StreamInbox> inbox) {
-  auto stream = std::make_shared<LocalStream>(Dial(path), inbox, nullptr);
+  auto stream = std::make_shared<LocalStream>(ConnectToUnixSocket(path), inbox, nullptr);
   if (stream->fd_ < 0) {
     stream->set_status({grpc::StatusCode::UNAVAILABLE, "nobody listens at " + path});
     inbox->Put({Arrival::kClosed, stream});

@@ -20,17 +20,6 @@ constexpr double kAgainSeconds = 0.05;
 
 using Async = app::AppHttp::AsyncService;
 
-// -1: nobody takes it.
-int ConnectTo(const std::string& path) {
-  const auto address = UnixAddress(path);
-  if (!address.has_value()) return -1;
-  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd < 0) return -1;
-  if (connect(fd, reinterpret_cast<const sockaddr*>(&*address), sizeof(*address)) == 0) return fd;
-  close(fd);
-  return -1;
-}
-
 class Passage final : public ByteTunnel {
  public:
   struct Server {
@@ -75,7 +64,7 @@ class Passage final : public ByteTunnel {
 
   void Connect() {
     if (is_closed()) return ev_timer_stop(tunnels()->loop(), &again_);
-    const int fd = ConnectTo(*server_.socket);
+    const int fd = ConnectToUnixSocket(*server_.socket);
     if (fd < 0 && SteadyMs() < until_ms_) {
       if (!ev_is_active(&again_)) ev_timer_again(tunnels()->loop(), &again_);
       return;
