@@ -7,15 +7,12 @@
 
 #include "common/auth/key_file.h"
 #include "common/auth/secrets.h"
-#include "common/clock.h"
-#include "common/logging.h"
 
 namespace dormouse {
 namespace {
 
 constexpr size_t kLeast = 32;
 constexpr size_t kMost = 1'000;
-constexpr int64_t kLookIntervalMs = 1000;
 
 std::string_view Trim(std::string_view text) {
   const size_t begin = text.find_first_not_of(" \t\r");
@@ -25,29 +22,24 @@ std::string_view Trim(std::string_view text) {
 
 }  // namespace
 
-ApiKeys::ApiKeys(std::string option, std::string path, FileWatch watch, Keys keys)
-    : option_(std::move(option)),
-      path_(std::move(path)),
-      watch_(std::move(watch)),
-      looked_ms_(SteadyMs()),
-      keys_(std::make_shared<const Keys>(std::move(keys))) {}
-
 std::unique_ptr<const ApiKeys> ApiKeys::Read(const std::string& option, const std::string& path,
                                              std::string* wrong) {
-  FileWatch watch(path);  // before it is read, so that what changes meanwhile is seen
-  auto keys = ReadKeys(option, path, wrong);
-  if (!keys) return nullptr;
-  return std::unique_ptr<const ApiKeys>(new ApiKeys(option, path, std::move(watch), std::move(*keys)));
+  auto file = File::Open(
+      path,
+      {fmt::format("the keys of {} were read again", option), "the keys that were read before stay in force"},
+      [option](const std::string& from, std::string* why) { return ReadKeys(option, from, why); }, wrong);
+  if (file == nullptr) return nullptr;
+  return std::unique_ptr<const ApiKeys>(new ApiKeys(std::move(file)));
 }
 
-std::optional<ApiKeys::Keys> ApiKeys::ReadKeys(const std::string& option, const std::string& path,
-                                               std::string* wrong) {
+std::shared_ptr<const ApiKeys::Keys> ApiKeys::ReadKeys(const std::string& option, const std::string& path,
+                                                       std::string* wrong) {
   const auto text = ReadSecretFile(option, path, wrong);
-  if (!text) return std::nullopt;
+  if (!text) return nullptr;
   Keys keys;
   const auto refuse = [&](const std::string& end) {
     *wrong = KeyFileSentence(option, path, end);
-    return std::nullopt;
+    return nullptr;
   };
   std::string_view rest = *text;
   for (int number = 1; !rest.empty(); ++number) {
@@ -70,33 +62,17 @@ std::optional<ApiKeys::Keys> ApiKeys::ReadKeys(const std::string& option, const 
     if (keys.size() > kMost) return refuse(fmt::format("has more than {} keys", kMost));
   }
   if (keys.empty()) return refuse("has no key; `openssl rand -hex 32` makes one");
-  return keys;
+  return std::make_shared<const Keys>(std::move(keys));
 }
 
 std::optional<std::string> ApiKeys::NameOf(std::string_view key) const {
-  const std::shared_ptr<const Keys> keys = Current();
+  const std::shared_ptr<const Keys> keys = file_->Current();
   const std::string hash = Sha256(key);
   const Key* found = nullptr;
   for (const Key& each : *keys) {
     if (SameSecret(each.hash, hash)) found = &each;
   }
   return found == nullptr ? std::nullopt : std::optional(found->name);
-}
-
-std::shared_ptr<const ApiKeys::Keys> ApiKeys::Current() const {
-  const std::lock_guard lock(mutex_);
-  const int64_t now_ms = SteadyMs();
-  if (now_ms < looked_ms_ + kLookIntervalMs) return keys_;
-  looked_ms_ = now_ms;
-  if (!watch_.Changed()) return keys_;
-  std::string wrong;
-  if (auto keys = ReadKeys(option_, path_, &wrong)) {
-    keys_ = std::make_shared<const Keys>(std::move(*keys));
-    SPDLOG_INFO("the keys of {} were read again", option_);
-  } else {
-    SPDLOG_WARN("{}; the keys that were read before stay in force", wrong);
-  }
-  return keys_;
 }
 
 }  // namespace dormouse

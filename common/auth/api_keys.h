@@ -2,21 +2,19 @@
 // NAME:KEY, of at least 32 characters; empty lines and those that begin with # are passed over. So a key is replaced
 // without a gap: add the new one, change the backends, take the old one out.
 //
-// The file is looked at once a second at most, when it is needed, and read again when it has changed. One that cannot be
-// used leaves those in force that were read before, and is logged. Of keys only hashes are kept.
+// A file that changes is read again (watched_file.h). Of keys only hashes are kept.
 //
 // Any thread.
 #pragma once
 
-#include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
-#include "common/auth/file_watch.h"
+#include "common/auth/watched_file.h"
 
 namespace dormouse {
 
@@ -35,16 +33,12 @@ class ApiKeys {
     std::string hash;
   };
   using Keys = std::vector<Key>;
-  ApiKeys(std::string option, std::string path, FileWatch watch, Keys keys);
-  static std::optional<Keys> ReadKeys(const std::string& option, const std::string& path, std::string* wrong);
-  std::shared_ptr<const Keys> Current() const;
+  using File = WatchedFile<Keys>;
+  explicit ApiKeys(std::unique_ptr<const File> file) : file_(std::move(file)) {}
+  static std::shared_ptr<const Keys> ReadKeys(const std::string& option, const std::string& path,
+                                              std::string* wrong);
 
-  const std::string option_;
-  const std::string path_;
-  mutable std::mutex mutex_;  // guards what follows
-  mutable FileWatch watch_;
-  mutable int64_t looked_ms_;  // steady clock
-  mutable std::shared_ptr<const Keys> keys_;
+  const std::unique_ptr<const File> file_;
 };
 
 }  // namespace dormouse

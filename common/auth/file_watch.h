@@ -9,6 +9,9 @@
 
 namespace dormouse {
 
+// How often files of keys are looked at, at most.
+inline constexpr int64_t kFileLookIntervalMs = 1'000;
+
 // One thread at a time.
 class FileWatch {
  public:

@@ -3,21 +3,20 @@
 // says as whom it was made: iss and aud are the role. The secret itself never travels, and is part of no text
 // that comes from here.
 //
-// The file is looked at once a second at most, when it is needed, and read again when it has changed. One
-// that cannot be used leaves the secret in force that was read before, and is logged.
+// A file that changes is read again (watched_file.h).
 //
 // Any thread.
 #pragma once
 
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
-#include "common/auth/file_watch.h"
 #include "common/auth/token_keys.h"
+#include "common/auth/watched_file.h"
 
 namespace dormouse {
 
@@ -35,15 +34,12 @@ class SharedSecret {
   std::optional<std::string> RoleOf(std::string_view token, int64_t now_ms, std::string* why) const;
 
  private:
-  SharedSecret(std::string option, std::string path, FileWatch watch, const std::string& secret);
-  std::shared_ptr<const TokenKeys> CurrentKeys() const;
+  using File = WatchedFile<TokenKeys>;
+  SharedSecret(std::string option, std::unique_ptr<const File> file)
+      : option_(std::move(option)), file_(std::move(file)) {}
 
   const std::string option_;
-  const std::string path_;
-  mutable std::mutex mutex_;  // guards what follows
-  mutable FileWatch watch_;
-  mutable int64_t looked_ms_;  // steady clock
-  mutable std::shared_ptr<const TokenKeys> keys_;
+  const std::unique_ptr<const File> file_;
 };
 
 }  // namespace dormouse

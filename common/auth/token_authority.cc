@@ -12,7 +12,6 @@
 namespace dormouse {
 namespace {
 
-constexpr int64_t kKeysLookIntervalMs = 1000;
 constexpr int64_t kRenewedForMs = 3'600'000;
 
 class Authority : public TokenAuthority {
@@ -61,7 +60,7 @@ class Authority : public TokenAuthority {
   std::shared_ptr<const TokenKeys> CurrentKeys(int64_t now_ms) const {
     int64_t looked = looked_ms_.load(std::memory_order_relaxed);
     // A clock that was put back must not stop the looking.
-    const bool due = now_ms >= looked + kKeysLookIntervalMs || now_ms < looked;
+    const bool due = now_ms >= looked + kFileLookIntervalMs || now_ms < looked;
     if (due && looked_ms_.compare_exchange_strong(looked, now_ms)) LookAtFiles();
     const std::lock_guard lock(keys_mutex_);  // for the time of copying a pointer
     return keys_;

@@ -18,8 +18,6 @@
 namespace dormouse {
 namespace {
 
-constexpr int64_t kLookIntervalMs = 1000;
-
 using Certificate = std::unique_ptr<X509, decltype(&X509_free)>;
 using Key = std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)>;
 using Reader = std::unique_ptr<BIO, decltype(&BIO_free)>;
@@ -141,7 +139,7 @@ std::unique_ptr<const LinkCertificates> LinkCertificates::Read(Files files, Link
 std::shared_ptr<const LinkCertificates::Pem> LinkCertificates::Current() const {
   const std::lock_guard lock(mutex_);
   const int64_t now_ms = SteadyMs();
-  if (now_ms < looked_ms_ + kLookIntervalMs) return pem_;
+  if (now_ms < looked_ms_ + kFileLookIntervalMs) return pem_;
   looked_ms_ = now_ms;
   bool changed = false;
   for (FileWatch& watch : watches_) changed |= watch.Changed();
