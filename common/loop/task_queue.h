@@ -2,7 +2,7 @@
 //
 // Bounded by those who post. Of the ownership's: a peer has one note under way at a time and few offers (an offerer
 // waits for the answer), the lanes answer what they were asked, and a shard is lost once. Of a tunnel's: it has one read
-// and one write under way.
+// and one write under way. Of the port for backends: api-calls are under way at most.
 //
 // Threading: Post from any thread, also after Close (it does nothing then); Close on the loop's thread, once
 // it runs, or after it has ended; whoever posts shares the queue.

@@ -25,6 +25,7 @@
 #include "common/http/listener.h"
 #include "common/logging.h"
 #include "common/loop/loop_timers.h"
+#include "common/loop/task_queue.h"
 #include "gateway/api/api_limits.h"
 #include "gateway/api/api_words.h"
 #include "gateway/api/hub_client.h"
@@ -70,21 +71,14 @@ class ApiServer::Impl {
         timers_(loop_.get(), kTickMs, kSlots,
                 [this](TimerNode* node) { OnDeadline(static_cast<Visitor*>(node)); }),
         client_(std::make_unique<HubClient>(config_.statekeepers, config_.credentials, loop_.get())),
-        listener_(loop_.get(),
-                  [this](int fd, const IpAddress&, bool crowded) { return Admit(fd, crowded); }) {
+        listener_(loop_.get(), [this](int fd, const IpAddress&, bool crowded) { return Admit(fd, crowded); }),
+        orders_(loop_.get()) {
     auto& answers = prometheus::BuildCounter()
                         .Name("dormouse_api_answers_total")
                         .Help("Answers to backends, by the first digit of their status")
                         .Register(*registry);
     for (size_t i = 0; i < answers_.size(); ++i)
       answers_[i] = &answers.Add({{"status", fmt::format("{}xx", i + 2)}});
-    ev_async_init(&stop_, [](struct ev_loop* loop, ev_async*, int) { ev_break(loop, EVBREAK_ALL); });
-    ev_async_start(loop_.get(), &stop_);
-    ev_async_init(&close_, [](struct ev_loop*, ev_async* watcher, int) {
-      static_cast<Impl*>(watcher->data)->OnStopListening();
-    });
-    close_.data = this;
-    ev_async_start(loop_.get(), &close_);
     ev_idle_init(&go_on_, [](struct ev_loop*, ev_idle* watcher, int) {
       static_cast<Impl*>(watcher->data)->OnPipelined();
     });
@@ -95,8 +89,9 @@ class ApiServer::Impl {
     thread_ = std::thread([this] { ev_run(loop_.get(), 0); });
   }
   ~Impl() {
-    ev_async_send(loop_.get(), &stop_);
+    orders_.Post([this] { ev_break(loop_.get(), EVBREAK_ALL); });
     thread_.join();
+    orders_.Close();
     client_.reset();
     while (!visitors_.empty()) Remove(visitors_.begin()->second.get());
   }
@@ -104,7 +99,9 @@ class ApiServer::Impl {
   Impl& operator=(const Impl&) = delete;
 
   int port() const { return port_; }
-  void StopListening() { ev_async_send(loop_.get(), &close_); }
+  void StopListening() {
+    orders_.Post([this] { OnStopListening(); });
+  }
   void Finish(int64_t patience_ms) {
     std::unique_lock lock(mutex_);
     answered_.wait_for(lock, std::chrono::milliseconds(patience_ms), [this] { return under_way_ == 0; });
@@ -401,8 +398,7 @@ class ApiServer::Impl {
   std::unique_ptr<HubClient> client_;
   Listener listener_;
   int port_ = 0;
-  ev_async stop_;
-  ev_async close_;
+  TaskQueue orders_;  // of the main thread: at most one of each kind
   ev_idle go_on_;
   std::vector<uint64_t> pipelined_;  // visitors whose next request is there
   std::mutex mutex_;

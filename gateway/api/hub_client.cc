@@ -32,13 +32,8 @@ HubClient::HubClient(std::vector<std::string> statekeepers,
     : statekeepers_(std::move(statekeepers)),
       credentials_(std::move(credentials)),
       loop_(loop),
+      answers_(loop),
       thread_(std::make_unique<grpc::CompletionQueue>()) {
-  inbox_->loop = loop;
-  ev_async_init(&inbox_->wake, [](struct ev_loop*, ev_async* wake, int) {
-    static_cast<HubClient*>(wake->data)->OnAnswers();
-  });
-  inbox_->wake.data = this;
-  ev_async_start(loop_, &inbox_->wake);
   ev_timer_init(
       &tick_, [](struct ev_loop*, ev_timer* timer, int) { static_cast<HubClient*>(timer->data)->OnTick(); },
       0, kTickS);
@@ -47,13 +42,11 @@ HubClient::HubClient(std::vector<std::string> statekeepers,
 }
 
 HubClient::~HubClient() {
+  answers_.Close();
   {
-    const std::lock_guard lock(inbox_->mutex);
-    inbox_->loop = nullptr;
-    inbox_->answers.clear();
-    for (grpc::ClientContext* const call : inbox_->calls) call->TryCancel();
+    const std::lock_guard lock(calls_mutex_);
+    for (grpc::ClientContext* const call : calls_) call->TryCancel();
   }
-  ev_async_stop(loop_, &inbox_->wake);
   ev_timer_stop(loop_, &tick_);
 }
 
@@ -109,8 +102,8 @@ bool HubClient::Send(const Question& question) {
   context->set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(left_ms + kLongerMs));
   grpc::ClientContext* const call = context.get();
   {
-    const std::lock_guard lock(inbox_->mutex);
-    inbox_->calls.insert(call);
+    const std::lock_guard lock(calls_mutex_);
+    calls_.insert(call);
   }
   const auto stub = api::Hubs::NewStub(channel->grpc());
   UnaryQuestion<api::Reply>::Ask(
@@ -118,30 +111,21 @@ bool HubClient::Send(const Question& question) {
       [&](grpc::ClientContext* with, grpc::CompletionQueue* queue) {
         return stub->AsyncAsk(with, *question.request, queue);
       },
-      [inbox = inbox_, question, call](const grpc::Status& status, api::Reply* reply) {
-        const std::lock_guard lock(inbox->mutex);
-        inbox->calls.erase(call);
-        if (inbox->loop == nullptr) return;
-        inbox->answers.push_back({question, status, std::move(*reply)});
-        if (inbox->answers.size() == 1) ev_async_send(inbox->loop, &inbox->wake);
+      [this, question, call](const grpc::Status& status, api::Reply* reply) {
+        {
+          const std::lock_guard lock(calls_mutex_);
+          calls_.erase(call);
+        }
+        answers_.Post(
+            [this, question, status, said = std::move(*reply)] { OnAnswer(question, status, said); });
       });
   return true;
 }
 
-void HubClient::OnAnswers() {
-  std::vector<Answer> answers;
-  {
-    const std::lock_guard lock(inbox_->mutex);
-    answers.swap(inbox_->answers);
-  }
-  for (Answer& answer : answers) OnAnswer(std::move(answer));
-}
-
-void HubClient::OnAnswer(Answer answer) {
-  const Question& question = answer.question;
-  switch (answer.status.error_code()) {
+void HubClient::OnAnswer(Question question, const grpc::Status& status, const api::Reply& reply) {
+  switch (status.error_code()) {
     case grpc::StatusCode::OK:
-      return question.done(answer.reply);
+      return question.done(reply);
     case grpc::StatusCode::DEADLINE_EXCEEDED:
       return Fail(question, api::Error::TIMEOUT,
                   fmt::format("The hub has not answered within {}.",
@@ -153,8 +137,7 @@ void HubClient::OnAnswer(Answer answer) {
     case grpc::StatusCode::UNAUTHENTICATED:
     case grpc::StatusCode::PERMISSION_DENIED:
       return Fail(question, api::Error::BUSY,
-                  fmt::format("The statekeeper refuses this gateway: {}", answer.status.error_message()),
-                  false);
+                  fmt::format("The statekeeper refuses this gateway: {}", status.error_message()), false);
     default:
       break;
   }
@@ -162,7 +145,7 @@ void HubClient::OnAnswer(Answer answer) {
     return Fail(question, api::Error::LOST,
                 "The statekeeper that was asked has ended before it had answered.", true);
   }
-  waiting_.push_back(std::move(answer.question));
+  waiting_.push_back(std::move(question));
   if (!ev_is_active(&tick_)) ev_timer_again(loop_, &tick_);
 }
 

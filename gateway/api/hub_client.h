@@ -21,6 +21,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/loop/task_queue.h"
 #include "common/rpc/completion_thread.h"
 #include "common/rpc/link_channel.h"
 #include "common/rpc/link_credentials.h"
@@ -48,34 +49,22 @@ class HubClient {
     int64_t until_ms = 0;  // SteadyMs
     Done done;
   };
-  struct Answer {
-    Question question;
-    grpc::Status status;
-    api::Reply reply;
-  };
-  // What the completion thread has for the loop: outlives the client as long as calls are under way.
-  struct Inbox {
-    std::mutex mutex;
-    std::vector<Answer> answers;           // mutex
-    std::set<grpc::ClientContext*> calls;  // mutex; under way
-    struct ev_loop* loop = nullptr;        // mutex; nullptr: the client is gone
-    ev_async wake;
-  };
 
   void FindTargets();
   // One that is connected, each in its turn; nullptr: there is none. All others are being connected to.
   const LinkChannel* NextChannel();
   // False: there is no way now.
   bool Send(const Question& question);
-  void OnAnswers();
-  void OnAnswer(Answer answer);
+  void OnAnswer(Question question, const grpc::Status& status, const api::Reply& reply);
   void OnTick();
   static void Fail(const Question& question, api::Error::Code code, const std::string& message, bool unknown);
 
   const std::vector<std::string> statekeepers_;
   const std::shared_ptr<const LinkCredentials> credentials_;
   struct ev_loop* const loop_;
-  const std::shared_ptr<Inbox> inbox_ = std::make_shared<Inbox>();
+  TaskQueue answers_;  // from the completion thread
+  std::mutex calls_mutex_;
+  std::set<grpc::ClientContext*> calls_;  // calls_mutex_; under way
   std::map<std::string, LinkTarget> targets_;
   std::string last_;  // that was asked
   int64_t looked_ms_ = 0;

@@ -8,7 +8,7 @@ namespace {
 
 constexpr Duration kRetirePatience{2'000};
 constexpr Duration kOfferDeadline{2'000};
-constexpr Duration kPauseAfterRefusal{500};
+constexpr Duration kPauseAfterFailedMove{500};
 
 }  // namespace
 
@@ -106,7 +106,7 @@ void ShardMoves::OnAnswer(MemberId to, const Shards& shards, SteadyTime began,
 
 void ShardMoves::Failed(MemberId to, size_t shards) {
   metrics_->hand_over_failures.Increment(static_cast<double>(shards));
-  traffic_[to].not_before = SteadyClock::now() + kPauseAfterRefusal;
+  traffic_[to].not_before = SteadyClock::now() + kPauseAfterFailedMove;
 }
 
 }  // namespace dormouse
