@@ -253,6 +253,7 @@ int Run(ConfigurationInEffect* in_effect, const RegisterClasses& register_classe
     config.store_timeout = options.commit_timeout;
     config.max_attempts = options.max_attempts;
     config.suspects = &suspects;
+    config.caller = &calls;
     config.lease = &lease;
     config.fenced = [&ownership](const ShardEpoch& shard) { ownership->Fenced(shard); };
     config.spoken_of = [&ownership](const ShardEpoch& shard) { ownership->EpochSeen(shard); };

@@ -1,5 +1,6 @@
 #include "statekeeper/calls/hub_calls.h"
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <utility>
@@ -65,20 +66,21 @@ void HubCalls::Use(LaneShards* shards, ClusterAdmin* cluster) {
   cluster_ = cluster;
 }
 
-void HubCalls::Call(std::string hub, std::string payload, int64_t timeout_ms, Done done) {
-  TryHere({std::move(hub), std::make_shared<const std::string>(std::move(payload)), nullptr,
-           SteadyMs() + timeout_ms, std::move(done)});
+void HubCalls::Call(Question question, Done done) {
+  TryHere({std::move(question.hub), std::make_shared<const std::string>(std::move(question.payload)), nullptr,
+           SteadyMs() + question.timeout_ms, std::move(question.waiting), std::move(done)});
 }
 
 void HubCalls::Command(std::string hub, std::shared_ptr<const api::Request> commands, int64_t timeout_ms,
                        Done done) {
   auto serialized = std::make_shared<const std::string>(commands->SerializeAsString());
   TryHere(
-      {std::move(hub), std::move(serialized), std::move(commands), SteadyMs() + timeout_ms, std::move(done)});
+      {std::move(hub), std::move(serialized), std::move(commands), SteadyMs() + timeout_ms, {}, std::move(done)});
 }
 
 bool HubCalls::CallHere(const Try& what, HubRequest::Done done) {
-  if (what.commands == nullptr) return shards_->CallHub(what.hub, *what.payload, std::move(done));
+  if (what.commands == nullptr) 
+    return shards_->CallHub(what.hub, *what.payload, what.until_ms, what.waiting, std::move(done));
   return shards_->CommandHub(what.hub, what.commands, what.until_ms, what.payload->size(), std::move(done));
 }
 
@@ -100,6 +102,10 @@ void HubCalls::TryOwner(Try what) {
   calls::Request request;
   request.set_hub(what.hub);
   *(what.commands == nullptr ? request.mutable_payload() : request.mutable_command()) = *what.payload;
+  if (what.commands == nullptr) {
+    request.set_timeout_ms(static_cast<uint32_t>(std::clamp<int64_t>(what.until_ms - SteadyMs(), 1, UINT32_MAX)));
+    for (const std::string& hub : what.waiting) request.add_waiting(hub);
+  }
   peers_.Send(*owner, shard, std::move(request), what.until_ms, [this, what](calls::Answer answer) {
     if (answer.not_owner()) return TryAgain(what, answer.failure(), kAgainMs);
     Finish(what, {.payload = std::move(*answer.mutable_payload()),
@@ -200,7 +206,12 @@ void HubCalls::Carry(uint64_t from, const calls::Request& request) {
     peers_.Answer(from, std::move(back));
     WatchPeers();  // where it is has to be found out
   };
-  Try what{request.hub(), std::make_shared<const std::string>(request.payload()), nullptr, 0, nullptr};
+  Try what{request.hub(),
+           std::make_shared<const std::string>(request.payload()),
+           nullptr,
+           request.timeout_ms() == 0 ? 0 : SteadyMs() + request.timeout_ms(),
+           {request.waiting().begin(), request.waiting().end()},
+           nullptr};
   if (!request.command().empty()) {
     auto commands = std::make_shared<api::Request>();
     if (!commands->ParseFromString(request.command()))

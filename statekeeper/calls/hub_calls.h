@@ -23,6 +23,7 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "common/rpc/link_credentials.h"
 #include "proto/api.pb.h"
@@ -45,7 +46,7 @@ class HubCalls final : public HubCaller, public LinkService {
   void Use(LaneShards* shards, ClusterAdmin* cluster);
 
   // HubCaller
-  void Call(std::string hub, std::string payload, int64_t timeout_ms, Done done) override;
+  void Call(Question question, Done done) override;
 
   // `done`: with an api.Reply as payload, or a failure. As Call else.
   void Command(std::string hub, std::shared_ptr<const api::Request> commands, int64_t timeout_ms, Done done);
@@ -61,6 +62,7 @@ class HubCalls final : public HubCaller, public LinkService {
     std::shared_ptr<const std::string> payload;    // or `commands`, serialized
     std::shared_ptr<const api::Request> commands;  // nullptr: it is no backend's
     int64_t until_ms = 0;                          // SteadyMs
+    std::vector<std::string> waiting;              // see HubCaller
     Done done;
   };
 

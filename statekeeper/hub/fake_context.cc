@@ -118,6 +118,15 @@ bool FakeContext::RunDueAlarm() {
   return true;
 }
 
+bool FakeContext::RunDueTimer() {
+  const auto first = std::ranges::min_element(timers_, {}, [](const auto& timer) { return timer.second; });
+  if (first == timers_.end() || first->second > now_ms_) return false;
+  const std::pair<std::string, int64_t> due = *first;
+  timers_.erase(first);
+  if (RunEvent([&](Hub& hub) { hub.OnTimer(*this, due.first); })) timers_.insert(due);
+  return true;
+}
+
 std::vector<std::pair<std::string, int64_t>> FakeContext::Describe() {
   if (hub_ == nullptr) {
     hub_ = class_.NewHub();
@@ -127,9 +136,7 @@ std::vector<std::pair<std::string, int64_t>> FakeContext::Describe() {
 }
 
 std::optional<Hub::Failure> FakeContext::RunEvent(const std::function<void(Hub&)>& handler) {
-  rows_before_.clear();
-  connections_before_.clear();
-  alarm_before_ = alarm_ms_;
+  Begin();
   rows_read_ = rows_written_ = attachments_written_ = 0;
   stays_awake_ = true;
   if (hub_ == nullptr) {
@@ -152,6 +159,13 @@ std::optional<Hub::Failure> FakeContext::RunEvent(const std::function<void(Hub&)
     Release();
   }
   return failure;
+}
+
+void FakeContext::Begin() {
+  rows_before_.clear();
+  connections_before_.clear();
+  alarm_before_ = alarm_ms_;
+  timers_before_ = timers_;
 }
 
 uint64_t FakeContext::StateBytes() const {
@@ -200,6 +214,7 @@ void FakeContext::RollBack() {
     if (connection.has_value()) connections_[id] = std::move(*connection);
   }
   alarm_ms_ = alarm_before_;
+  timers_ = timers_before_;
   sent_.clear();
   closing_.clear();
   admitting_.clear();
@@ -337,9 +352,7 @@ void FakeContext::Delete(std::string_view key) {
   ++rows_written_;
 }
 
-void FakeContext::List(std::string_view prefix,
-                       const std::function<bool(std::string_view key, std::string_view value)>& visit,
-                       std::string_view start) {
+void FakeContext::List(std::string_view prefix, const Visit& visit, std::string_view start) {
   const bool was_writable = std::exchange(writable_, false);
   try {
     for (auto row = rows_.lower_bound(std::string(std::max(prefix, start)));
@@ -362,6 +375,36 @@ void FakeContext::SetAlarm(int64_t due_ms) {
 void FakeContext::DeleteAlarm() {
   RequireWritable();
   alarm_ms_.reset();
+}
+
+void FakeContext::SetTimer(std::string_view name, int64_t due_ms) {
+  RequireWritable();
+  if (name.empty() || name.size() > kMaxTimerName) throw std::length_error("a timer's name has 1 to 64 bytes");
+  timers_[std::string(name)] = due_ms;
+  if (timers_.size() > kMaxTimers) throw std::length_error("a hub has at most 100 timers");
+}
+
+std::optional<int64_t> FakeContext::GetTimer(std::string_view name) {
+  const auto timer = timers_.find(std::string(name));
+  if (timer == timers_.end()) return std::nullopt;
+  return timer->second;
+}
+
+void FakeContext::DeleteTimer(std::string_view name) {
+  RequireWritable();
+  timers_.erase(std::string(name));
+}
+
+Context::CallAnswer FakeContext::Call(std::string_view hub_class, std::string_view hub_name,
+                                      std::string_view payload, std::chrono::milliseconds) {
+  RequireWritable();
+  const std::string hub = std::string(hub_class) + "/" + std::string(hub_name);
+  if (hub_class == this->hub_class() && hub_name == hub_name_)
+    return {.payload = {}, .failure = hub + " waits for this call itself"};
+  Begin();  // what was written is durable
+  closed_.merge(std::exchange(closing_, {}));
+  if (call_answers_ == nullptr) return {.payload = {}, .failure = "There is no hub " + hub};
+  return call_answers_(hub, payload);
 }
 
 }  // namespace dormouse

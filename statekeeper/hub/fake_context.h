@@ -15,6 +15,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -22,6 +23,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "statekeeper/hub/hub.h"
@@ -65,6 +67,11 @@ class FakeContext : public Context {
 
   // Runs OnAlarm when the alarm is due; false: it is not. A handler that throws keeps its alarm.
   bool RunDueAlarm();
+  // The same with OnTimer and the timer that is due first.
+  bool RunDueTimer();
+  // What Context::Call is answered with; until then all calls fail. Of "CLASS/NAME".
+  using CallAnswers = std::function<CallAnswer(const std::string& hub, std::string_view payload)>;
+  void AnswerCalls(CallAnswers answers) { call_answers_ = std::move(answers); }
   // What the hub says of itself, waking it if need be.
   std::vector<std::pair<std::string, int64_t>> Describe();
   // Drops the Hub, as hibernation does. The next event makes another.
@@ -94,6 +101,7 @@ class FakeContext : public Context {
   const std::map<std::string, std::string>& rows() const { return rows_; }
   std::vector<std::string> KeysWithPrefix(std::string_view prefix) const;
   std::optional<int64_t> alarm() const { return alarm_ms_; }
+  const std::map<std::string, int64_t>& timers() const { return timers_; }
   // Whether the hub has let the client in.
   bool Admitted(const ConnectionId& client) const { return admitted_.contains(client); }
   // The role that it has been given with that.
@@ -132,12 +140,17 @@ class FakeContext : public Context {
   std::optional<std::string> Get(std::string_view key) override;
   void Put(std::string_view key, std::string_view value) override;
   void Delete(std::string_view key) override;
-  void List(std::string_view prefix,
-            const std::function<bool(std::string_view key, std::string_view value)>& visit,
-            std::string_view start) override;
+  using Context::List;
+  void List(std::string_view prefix, const Visit& visit, std::string_view start) override;
   void SetAlarm(int64_t due_ms) override;
   std::optional<int64_t> GetAlarm() override { return alarm_ms_; }
   void DeleteAlarm() override;
+  void SetTimer(std::string_view name, int64_t due_ms) override;
+  std::optional<int64_t> GetTimer(std::string_view name) override;
+  void DeleteTimer(std::string_view name) override;
+  std::vector<std::pair<std::string, int64_t>> Timers() override { return {timers_.begin(), timers_.end()}; }
+  CallAnswer Call(std::string_view hub_class, std::string_view hub_name, std::string_view payload,
+                  std::chrono::milliseconds deadline) override;
   void Yield() override {}
   std::chrono::microseconds time_used() const override {
     return time_per_row_ * static_cast<int64_t>(rows_read_);
@@ -150,6 +163,7 @@ class FakeContext : public Context {
   uint64_t StateBytes() const;
   // Whether the running event made the state larger, and larger than it may be.
   bool IsStateFull() const;
+  void Begin();  // of what can be taken back
   void RollBack();
   void Release();  // lets what was sent and closed take effect
   void RequireWritable() const;
@@ -174,6 +188,8 @@ class FakeContext : public Context {
   std::map<std::string, std::string> rows_;
   std::map<ConnectionId, Connection> connections_;
   std::optional<int64_t> alarm_ms_;
+  std::map<std::string, int64_t> timers_;
+  CallAnswers call_answers_;
   std::map<ConnectionId, std::vector<std::string>> frames_;
   std::map<ConnectionId, Closed> closed_;
 
@@ -181,6 +197,7 @@ class FakeContext : public Context {
   std::map<std::string, std::optional<std::string>> rows_before_;
   std::map<ConnectionId, std::optional<Connection>> connections_before_;
   std::optional<int64_t> alarm_before_;
+  std::map<std::string, int64_t> timers_before_;
   std::vector<std::pair<ConnectionId, std::string>> sent_;  // leave when the event counts
   std::map<ConnectionId, Closed> closing_;
   std::vector<ConnectionId> recalling_;

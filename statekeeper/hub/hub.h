@@ -42,6 +42,7 @@
 #include "proto/link.pb.h"
 #include "proto/packed.h"
 #include "statekeeper/hub/hub_port.h"
+#include "statekeeper/hub/list_range.h"
 
 struct ev_loop;
 
@@ -168,15 +169,53 @@ class Context {
   // Rows whose key begins with `prefix`, ascending, from `start` on where given. Calls `visit(key, value)`
   // until it returns false. Lets other hubs run between chunks, so a long list costs nobody else; the hub's
   // own events wait. The views live until `visit` returns; `visit` must not write.
-  virtual void List(std::string_view prefix,
-                    const std::function<bool(std::string_view key, std::string_view value)>& visit,
-                    std::string_view start = {}) = 0;
+  using Visit = std::function<bool(std::string_view key, std::string_view value)>;
+  virtual void List(std::string_view prefix, const Visit& visit, std::string_view start = {}) = 0;
+  // The same with more conditions (list_range.h). In reverse order the whole range is read before the first visit.
+  void List(const ListRange& range, const Visit& visit) {
+    VisitRange([this](std::string_view prefix, const Visit& each,
+                      std::string_view start) { List(prefix, each, start); },
+               range, visit);
+  }
 
-  // --- The hub's one alarm: OnAlarm runs at `due_ms` (wall clock) or as soon after as can be, asleep or
+  // --- The hub's alarm: OnAlarm runs at `due_ms` (wall clock) or as soon after as can be, asleep or
   // awake, at least once. A failing handler is retried after 2, 4, 8, ... s, six times.
   virtual void SetAlarm(int64_t due_ms) = 0;
   virtual std::optional<int64_t> GetAlarm() = 0;
   virtual void DeleteAlarm() = 0;
+  // --- Timers: as the alarm, for as many things as are to happen at times of their own: OnTimer gets the name. Each is
+  // retried, and given up, by itself. Those that are due together run one by one, earliest first, the alarm among them.
+  // A hub has up to kMaxTimers, with names of 1 to kMaxTimerName bytes; more throw std::length_error.
+  static constexpr size_t kMaxTimers = 100;
+  static constexpr size_t kMaxTimerName = 64;
+  virtual void SetTimer(std::string_view name, int64_t due_ms) = 0;
+  virtual std::optional<int64_t> GetTimer(std::string_view name) = 0;
+  virtual void DeleteTimer(std::string_view name) = 0;
+  // Names and due times, by name.
+  virtual std::vector<std::pair<std::string, int64_t>> Timers() = 0;
+
+  // --- Calls another hub, of any class and wherever it lives (its OnRequest), and waits for the answer: other hubs run
+  // meanwhile, this one's later events wait.
+  //
+  // It leaves when all that the handler has written so far is durable. That stays, whatever becomes of the handler (and
+  // so do the closes of sockets); what it sends to sockets leaves at its end, as ever. A handler that is run again calls
+  // again: callees that must not do a thing twice are told an id of it.
+  //
+  // Deadlock: a hub that waits answers nobody. A call of itself, or of a hub that waits for this very call, fails at
+  // once. Two hubs whose handlers happen to call one another wait until the first deadline; so let calls go one way:
+  // by an order of classes, say. A call of a call has no later deadline than that.
+  struct CallAnswer {
+    std::string payload;
+    std::string failure;     // not empty: a sentence, and there is no payload
+    bool retryable = false;  // it was not begun, or may be made again without harm
+    bool unknown = false;    // it may have been carried out
+  };
+  static constexpr std::chrono::milliseconds kCallDeadline{10'000};
+  virtual CallAnswer Call(std::string_view /*hub_class*/, std::string_view /*hub_name*/,
+                          std::string_view /*payload*/,
+                          std::chrono::milliseconds /*deadline*/ = kCallDeadline) {
+    throw std::logic_error("no hub can be called here");
+  }
 
   // --- Going on after the handler has returned: hub_port.h.
   // This event is not done when its handler returns. Its number, for HubPort; not 0. Not in OnWake and OnFailure.
@@ -186,7 +225,7 @@ class Context {
   virtual std::shared_ptr<HubPort> port() { return nullptr; }
   // How often this event was deferred, and came back because its Hub object was gone.
   virtual uint32_t restarts() const { return 0; }
-  // In OnAlarm: how often it has failed since it was set.
+  // In OnAlarm and OnTimer: how often it has failed since it was set.
   virtual uint32_t alarm_failures() const { return 0; }
   // The answer to OnRequest's caller: by its handler, or by the resumption that finishes it.
   virtual void Reply(std::string_view /*payload*/) {
@@ -215,6 +254,8 @@ class Hub {
   // OnConnect accepted and that the hub did not close itself.
   virtual void OnClose(Context&, const Connection&, const CloseInfo&) {}
   virtual void OnAlarm(Context&) {}
+  // A timer of that name (Context::SetTimer) is due, and set no more.
+  virtual void OnTimer(Context&, std::string_view /*name*/) {}
   // Somebody calls the hub (HubCaller). Answered with Context::Reply; where it is not, or the handler throws, the
   // caller hears so. Not repeated after a crash: its caller hears of that.
   virtual void OnRequest(Context& context, std::string_view /*payload*/) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 namespace dormouse {
 
@@ -19,9 +20,15 @@ class HubCaller {
   // On any thread, once.
   using Done = std::function<void(Answer answer)>;
 
+  struct Question {
+    std::string hub;  // "CLASS/NAME"
+    std::string payload;
+    int64_t timeout_ms = 0;                 // later it is not begun
+    std::vector<std::string> waiting = {};  // hubs whose handlers wait for this answer (Context::Call)
+  };
+
   virtual ~HubCaller() = default;
-  // `hub`: "CLASS/NAME". An answer that has not come after `timeout_ms` is a failure.
-  virtual void Call(std::string hub, std::string payload, int64_t timeout_ms, Done done) = 0;
+  virtual void Call(Question question, Done done) = 0;
 };
 
 }  // namespace dormouse

@@ -1,6 +1,6 @@
 #include "statekeeper/classes/worker/worker_hub.h"
 
-#include <algorithm>
+#include <stdexcept>
 #include <vector>
 
 namespace dormouse {
@@ -92,37 +92,23 @@ worker::ReadAnswer ReadRows(Context& context, const worker::Read& read) {
     }
     return answer;
   }
-  std::vector<std::pair<std::string, std::string>> rows;
   size_t bytes = 0;
-  const size_t limit = read.limit() == 0 ? SIZE_MAX : read.limit();
-  context.List(
-      read.prefix(),
-      [&](std::string_view key, std::string_view value) {
-        if (!read.end().empty() && key >= read.end()) return false;
-        if (!read.reverse() && (rows.size() == limit || bytes >= kReadBytes)) {
-          answer.set_more(bytes >= kReadBytes);
-          return false;
-        }
-        rows.emplace_back(key, value);
-        bytes += key.size() + value.size();
-        return true;
-      },
-      read.start());
-  if (read.reverse()) {
-    std::ranges::reverse(rows);
-    if (rows.size() > limit) rows.resize(limit);
-    bytes = 0;
-    size_t fit = 0;
-    for (; fit < rows.size() && bytes < kReadBytes; ++fit)
-      bytes += rows[fit].first.size() + rows[fit].second.size();
-    answer.set_more(fit < rows.size());
-    rows.resize(fit);
-  }
-  for (auto& [key, value] : rows) {
-    worker::Row* const row = answer.add_rows();
-    row->set_key(std::move(key));
-    row->set_value(std::move(value));
-  }
+  context.List({.prefix = read.prefix(),
+                .start = read.start(),
+                .end = read.end(),
+                .limit = read.limit(),
+                .reverse = read.reverse()},
+               [&](std::string_view key, std::string_view value) {
+                 if (bytes >= kReadBytes) {
+                   answer.set_more(true);
+                   return false;
+                 }
+                 bytes += key.size() + value.size();
+                 worker::Row* const row = answer.add_rows();
+                 row->set_key(std::string(key));
+                 row->set_value(std::string(value));
+                 return true;
+               });
   return answer;
 }
 

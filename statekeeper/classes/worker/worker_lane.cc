@@ -169,7 +169,8 @@ void WorkerLane::OnEnd(size_t stream, const std::string& why) {
   // Each gets an event, for what it was awake for may be its clients' sockets, which nobody serves now.
   for (std::string& hub : held) {
     if (config_.caller != nullptr)
-      config_.caller->Call(std::move(hub), "", config_.call_timeout_ms, [](const auto&) {});
+      config_.caller->Call({.hub = std::move(hub), .payload = "", .timeout_ms = config_.call_timeout_ms},
+                           [](const auto&) {});
   }
   if (!over) return config_.kill(process_, "it has closed a connection");
   if (const auto self = std::move(left_); self != nullptr) self->Close();
@@ -430,7 +431,9 @@ void WorkerLane::OnCall(worker::Call* call) {
   const int64_t timeout_ms = call->timeout_ms() == 0 ? config_.call_timeout_ms : call->timeout_ms();
   calls_[call->number()] = SteadyMs() + timeout_ms;
   config_.caller->Call(
-      call->hub_class() + "/" + call->hub_name(), std::move(*call->mutable_payload()), timeout_ms,
+      {.hub = call->hub_class() + "/" + call->hub_name(),
+       .payload = std::move(*call->mutable_payload()),
+       .timeout_ms = timeout_ms},
       [answers = answers_, stream = main_number_, number = call->number()](HubCaller::Answer said) {
         worker::CallAnswer answer;
         answer.set_number(number);

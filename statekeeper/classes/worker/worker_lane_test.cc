@@ -34,8 +34,8 @@ class NotingPort : public HubPort {
 
 class NotingCaller : public HubCaller {
  public:
-  void Call(std::string hub, std::string payload, int64_t, Done done) override {
-    calls.emplace_back(hub + " " + payload);
+  void Call(Question question, Done done) override {
+    calls.emplace_back(question.hub + " " + question.payload);
     dones.push_back(std::move(done));
   }
   std::vector<std::string> calls;

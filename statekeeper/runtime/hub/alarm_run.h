@@ -1,4 +1,5 @@
-// One run of a hub's alarm, from the lane's ring (alarm_clock.h) to the answer that the lane waits for.
+// One run of a hub's alarm or of one of its named timers, from the lane's ring (alarm_clock.h) to the answer that the lane
+// waits for. What is said of OnAlarm goes for OnTimer; with each ring runs the one that is due first.
 //
 //   rings -> OnAlarm sends nothing: done when its commit is durable
 //         -> OnAlarm sends: the alarm stays in the store until that has arrived (AlarmSettled): so it runs
@@ -18,6 +19,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "common/shard.h"
 #include "statekeeper/hub/hub.h"
@@ -36,17 +38,23 @@ class AlarmRun {
 
   bool is_under_way() const { return under_way_; }
 
-  // The lane rings. Each is answered once (HubHost::AlarmDone).
-  void Begin() {
+  // The lane rings, and that timer is to run. Each is answered once (HubHost::AlarmDone).
+  void Begin(std::string timer) {
     under_way_ = true;
+    timer_ = std::move(timer);
     began_ = generation_;
   }
+  // The one that runs; without a name: the alarm, or none.
+  const std::string& timer() const { return timer_; }
 
   // OnAlarm has ended well; `sends`: it has output. What it set takes effect now; or with the event that is
   // returned, to be handled when all that output has arrived.
   std::optional<event::AlarmSettled> Finish(const HubContext& context, bool sends);
   void Settle(const event::AlarmSettled& settled);
-  // Another handler has changed the alarm, or the whole state.
+  // Another handler has changed timers, or the whole state.
+  void OnHandled(const HubContext& context) {
+    if (under_way_ && context.HasChangedTimer(timer_)) OnChanged();
+  }
   void OnChanged() { ++generation_; }
 
   // An event has left the output gate; `travels`: its output has yet to arrive.
@@ -68,6 +76,7 @@ class AlarmRun {
   HubState* const state_;
   HubHost* const host_;
   bool under_way_ = false;
+  std::string timer_;
   uint64_t generation_ = 0;
   std::optional<uint64_t> began_;  // the generation then; nothing: no handler runs
 };

@@ -21,6 +21,8 @@ namespace {
 constexpr int kEventsPerTurn = 64;
 constexpr int64_t kTurnMs = 5;
 constexpr size_t kRowsPerTurn = 200;
+// Hubs that wait for one call, each for the next.
+constexpr size_t kMostWaitingForCall = 16;
 
 // A store that refuses everything would fill the log.
 void LogRefusedChange(const std::string& hub, size_t events) {
@@ -348,6 +350,7 @@ void AwakeHub::Retry() {
 
 void AwakeHub::Depose() {
   deposed_ = true;
+  EndPart(false);
   poison_.Depose();
   queue_.Clear();
   deferred_.TakeAll();
@@ -489,6 +492,7 @@ AwakeHub::Outcome AwakeHub::Handle(HubEvent event) {
   Charge(event, clock_.End());
   if (state_.TakeCrowded() && !deposed_) {
     state_.RevertOpenChange();
+    LetGoOfPart(&context);
     if (deferred_.empty() && !Is<event::Resumed>(event)) DropHub();  // else it has kept nothing of this one
     queue_.AddFirst(std::move(event));
     return Outcome::kCrowded;
@@ -500,6 +504,7 @@ AwakeHub::Outcome AwakeHub::Handle(HubEvent event) {
   if (failure) {
     clock_.Begin({});
     state_.RevertOpenChange();
+    LetGoOfPart(&context);
     if (resumed != nullptr) {
       FailResumed(*resumed, *failure);
     } else {
@@ -522,13 +527,92 @@ void AwakeHub::Equip(const HubEvent& event, HubContext* context) {
   context->set_restarts(RestartsOf(event));
   if (!Is<event::Resumed>(event)) ++last_begun_;
   if (CanBeDeferred(event)) context->MayDefer([this] { return last_begun_; });
+  context->MayCall([this, &event, context](std::string hub, std::string_view payload,
+                                           std::chrono::milliseconds deadline) {
+    return Call(event, context, std::move(hub), payload, deadline);
+  });
   if (const auto* const resumed = std::get_if<event::Resumed>(&event)) {
     const HubEvent* const finished = deferred_.Find(resumed->resumption->finishes);
-    if (finished != nullptr && Is<event::AlarmDue>(*finished)) context->DeferAlarm();
+    if (finished != nullptr && Is<event::AlarmDue>(*finished)) context->RunTimer(alarm_.timer());
     const auto* const request = finished == nullptr ? nullptr : std::get_if<event::Request>(finished);
     if (request != nullptr && request->request->commands() != nullptr)
       context->set_finishing(request->request.get());
   }
+}
+
+// --- Calls of other hubs, by the handler that is running.
+
+Context::CallAnswer AwakeHub::Call(const HubEvent& event, HubContext* context, std::string hub,
+                                   std::string_view payload, std::chrono::milliseconds deadline) {
+  HubCaller::Question question{
+      .hub = std::move(hub), .payload = std::string(payload), .timeout_ms = deadline.count()};
+  if (const auto* const asked = std::get_if<event::Request>(&event)) {
+    question.waiting = asked->request->waiting();
+    if (asked->request->until_ms() != 0)
+      question.timeout_ms = std::min(question.timeout_ms, asked->request->until_ms() - SteadyMs());
+  }
+  question.waiting.push_back(name_);
+  if (std::ranges::find(question.waiting, question.hub) != question.waiting.end()) {
+    return {.payload = {},
+            .failure = fmt::format("{} waits for this call itself: hubs that call one another in a circle would "
+                                   "wait for ever",
+                                   question.hub)};
+  }
+  if (question.waiting.size() > kMostWaitingForCall) {
+    return {.payload = {}, .failure = fmt::format("{} hubs wait for one another already", kMostWaitingForCall)};
+  }
+  if (question.timeout_ms <= 0)
+    return {.payload = {}, .failure = "There is no time left for this call", .retryable = true};
+  if (context->has_called() && !host_->fibers()->MaySuspend())
+    return {.payload = {}, .failure = "Too many handlers of this statekeeper wait", .retryable = true};
+  state_.CheckMayWait();
+  if (!state_.CountState(host_->limits().max_state)) throw OverLimit(Hub::Failure::kStateFull);
+  context->set_has_called();
+  if (!Is<event::AlarmDue>(event)) alarm_.OnHandled(*context);
+  CommitPart();
+  clock_.Pause();
+  HubCaller::Answer answer = host_->Call(std::move(question));
+  clock_.Continue();
+  if (deposed_) throw StoreAway();
+  return {.payload = std::move(answer.payload),
+          .failure = std::move(answer.failure),
+          .retryable = answer.retryable,
+          .unknown = answer.unknown};
+}
+
+void AwakeHub::CommitPart() {
+  HubState::Change change = state_.TakeChange();
+  if (change.empty() && gate_.IsOpen()) return;
+  if (!change.empty() && gate_.in_doubt()) {
+    state_.Revert(std::move(change));
+    throw StoreAway();
+  }
+  OutputGate::Handled part{.event = event::Resumed{},
+                           .output = OutputOf(event::Resumed{}, {}),
+                           .sequel = {},
+                           .number = last_begun_};
+  part.sequel.durable = [this] { EndPart(true); };
+  part_waits_ = host_->fibers()->current();
+  part_is_durable_ = false;
+  if (gate_.Hold(std::move(part), std::move(change))) host_->CommitSoon(shared_from_this());
+  clock_.Pause();
+  host_->fibers()->Suspend();
+  clock_.Continue();
+  if (!part_is_durable_ || deposed_) throw StoreAway();
+}
+
+void AwakeHub::EndPart(bool durable) {
+  if (part_waits_ == nullptr) return;
+  part_is_durable_ = durable;
+  host_->ResumeSoon(std::exchange(part_waits_, nullptr));
+}
+
+void AwakeHub::LetGoOfPart(HubContext* context) {
+  if (!context->has_called() || gate_.has_failed()) return;
+  EventOutput output = OutputOf(event::Resumed{}, context->TakeCloses());
+  if (output.outputs.empty()) return;
+  if (gate_.IsOpen()) return Release(event::Resumed{}, std::move(output), {});
+  gate_.Hold({event::Resumed{}, std::move(output), {}, last_begun_}, {});
 }
 
 // --- Events that go on after their handlers.
@@ -683,8 +767,8 @@ void AwakeHub::Complete(HubEvent event, HubContext* context, uint64_t number) {
         if (const auto self = weak.lock()) self->Deliver(settled);
       };
     }
-  } else if (!Is<event::AlarmSettled>(event) && context->changed_alarm()) {
-    alarm_.OnChanged();
+  } else if (!Is<event::AlarmSettled>(event)) {
+    alarm_.OnHandled(*context);
   }
 
   HubState::Change change = state_.TakeChange();
@@ -713,6 +797,7 @@ void AwakeHub::OnCommitted(uint64_t number, StoreStatus status) {
   if (status != StoreStatus::kOk) {
     if (!gate_.Fail(number)) return;
     LogRefusedChange(name_, gate_.held());
+    EndPart(false);
     return Pump();
   }
   while (auto handled = gate_.TakeDurable(number))

@@ -22,12 +22,14 @@
 #pragma once
 
 #include <bitset>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <list>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/shard.h"
@@ -158,6 +160,15 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
   void SetAside(HubEvent event, bool in_order);
   // What the event's handler can do.
   void Equip(const HubEvent& event, HubContext* context);
+  // Context::Call by the handler of that event.
+  Context::CallAnswer Call(const HubEvent& event, HubContext* context, std::string hub,
+                           std::string_view payload, std::chrono::milliseconds deadline);
+  // Makes durable what the handler that is running has written so far. Throws where it cannot be.
+  void CommitPart();
+  // The wait for that is over.
+  void EndPart(bool durable);
+  // The handler that has called does not count: what it has let go of before its calls is let go of now.
+  void LetGoOfPart(HubContext* context);
   // Its handler has returned, and it is not done.
   void Defer(HubEvent event, HubContext* context);
   // A resumption has run well.
@@ -248,6 +259,8 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
   bool deposed_ = false;
   // Of operators: run on a fiber, and may wait for the store. With kNotOwner: nothing can be read any more.
   std::list<std::function<void(OperatorStatus)>> questions_;
+  Fiber* part_waits_ = nullptr;  // see CommitPart
+  bool part_is_durable_ = false;
   size_t open_questions_ = 0;  // to gateways: recalls and confirms that none has answered
   Activity activity_;
   std::bitset<16> noted_limits_;  // by Hub::Failure

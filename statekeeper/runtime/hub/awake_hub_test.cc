@@ -247,6 +247,8 @@ class AwakeHubTest : public testing::Test, public HubHost {
     yielded_.push_back(fibers_.current());
     if (!fibers_.Pause()) yielded_.pop_back();
   }
+  void ResumeSoon(Fiber* fiber) override { yielded_.push_back(fiber); }
+  HubCaller::Answer Call(HubCaller::Question) override { return {.payload = {}, .failure = "not here"}; }
   void RunSoon(std::shared_ptr<AwakeHub> hub, WaitingLine line) override { room_.Add(std::move(hub), line); }
   uint32_t max_attempts() const override { return max_attempts_; }
   void AwaitSuspectTurn(std::shared_ptr<AwakeHub> hub) override { suspects_.push_back(std::move(hub)); }

@@ -1,8 +1,11 @@
 #include "statekeeper/runtime/hub/event_handler.h"
 
+#include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "common/clock.h"
 #include "common/logging.h"
 #include "common/trace_context.h"
 #include "statekeeper/runtime/hub/close_codes.h"
@@ -134,21 +137,20 @@ void EventHandler::Return(const event::FromGateway& event) {
 }
 
 void EventHandler::operator()(const event::AlarmDue&) {
-  parts_.alarm->Begin();
   HubState* const state = parts_.state;
   const int64_t now_ms = context_->now_ms();
+  const std::optional<std::string> timer = state->FindDueTimer(now_ms);
+  parts_.alarm->Begin(timer.value_or(""));
   if (state->IsCheckDue(now_ms)) {
     state->RearmCheck(now_ms);
     for (const event::GatewayGone& gone : GoneGateways(*state, *parts_.host)) parts_.queue->Add(gone);
-  } else if (!state->IsAlarmDue(now_ms)) {
+  } else if (!timer) {
     state->ReindexAlarm();  // the index was wrong
   }
-  if (state->IsAlarmDue(now_ms)) {
-    context_->DeferAlarm();
-    hub_->OnAlarm(*context_);
-  } else {
-    context_->DoNotStayAwake();
-  }
+  if (!timer) return context_->DoNotStayAwake();
+  context_->RunTimer(*timer);
+  if (timer->empty()) return hub_->OnAlarm(*context_);
+  hub_->OnTimer(*context_, *timer);
 }
 
 void EventHandler::operator()(const event::GatewayGone& gone) {
@@ -181,7 +183,12 @@ BackendCommands EventHandler::Backend() {
 }
 
 void EventHandler::operator()(const event::Request& request) {
-  if (request.request->commands() == nullptr) return hub_->OnRequest(*context_, request.request->payload());
+  if (request.request->commands() == nullptr) {
+    const int64_t until_ms = request.request->until_ms();
+    if (until_ms != 0 && SteadyMs() > until_ms)
+      return context_->set_failure("The hub was too busy to begin the call in time");
+    return hub_->OnRequest(*context_, request.request->payload());
+  }
   Backend().Begin(request.request.get());
 }
 

@@ -117,7 +117,7 @@ TEST_F(EventHandlerTest, WithoutTheHubTheRuntimesPartIsDone) {
 }
 
 TEST_F(EventHandlerTest, AnAlarmThatIsNotDueCallsNobody) {
-  parts_.state.SetAlarm(now_ms_ + 1);
+  parts_.state.SetTimer("", now_ms_ + 1);
   Handle(event::AlarmDue{});
   EXPECT_THAT(Calls(), IsEmpty());
   now_ms_ += 1;

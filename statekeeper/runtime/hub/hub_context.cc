@@ -1,10 +1,13 @@
 #include "statekeeper/runtime/hub/hub_context.h"
 
+#include <fmt/format.h>
+
 #include <limits>
 #include <set>
 #include <stdexcept>
 #include <utility>
 
+#include "common/shard.h"
 #include "statekeeper/runtime/hub/over_limit.h"
 #include "statekeeper/runtime/row_names.h"
 
@@ -15,6 +18,7 @@ constexpr size_t kMaxKey = 1024;
 constexpr size_t kMaxValue = 128u << 10;
 constexpr size_t kMaxTags = 10;
 constexpr size_t kMaxAutoResponse = 2048;
+constexpr size_t kMaxCall = 32u << 20;
 constexpr size_t kMaxTag = 256;
 // Memory for a message and for each of its recipients, beside the bytes that go to sockets.
 constexpr uint64_t kMessageOverhead = 256;
@@ -232,9 +236,7 @@ void HubContext::Delete(std::string_view key) {
   hub_.state->Put(CheckedKey(key), std::nullopt);
 }
 
-void HubContext::List(std::string_view prefix,
-                      const std::function<bool(std::string_view, std::string_view)>& visit,
-                      std::string_view start) {
+void HubContext::List(std::string_view prefix, const Visit& visit, std::string_view start) {
   const std::string rows = UserRow(prefix);
   const std::string first = start > prefix ? UserRow(start) : rows;
   Limited([&] {
@@ -244,27 +246,70 @@ void HubContext::List(std::string_view prefix,
   });
 }
 
+// --- Timers.
+
 void HubContext::SetAlarm(int64_t due_ms) {
   if (due_ms <= 0) throw std::invalid_argument("an alarm is due at a time after 1970");
-  ChangeAlarm(due_ms);
+  ChangeTimer("", due_ms);
 }
 
-void HubContext::DeleteAlarm() { ChangeAlarm(0); }
+void HubContext::SetTimer(std::string_view name, int64_t due_ms) {
+  if (due_ms <= 0) throw std::invalid_argument("a timer is due at a time after 1970");
+  if (name.empty() || name.size() > kMaxTimerName) throw std::length_error("a timer's name has 1 to 64 bytes");
+  // One that runs has its place still.
+  const bool is_new = hub_.state->TimerDue(name) == 0;
+  if (is_new && static_cast<size_t>(hub_.state->meta().timers_size()) >= kMaxTimers)
+    throw std::length_error("a hub has at most 100 timers");
+  ChangeTimer(name, due_ms);
+}
 
-void HubContext::ChangeAlarm(int64_t due_ms) {
+void HubContext::DeleteTimer(std::string_view name) {
+  if (!name.empty()) ChangeTimer(name, 0);
+}
+
+void HubContext::ChangeTimer(std::string_view name, int64_t due_ms) {
   CheckWritable();
-  changed_alarm_ = true;
-  if (deferred_alarm_) {
-    deferred_alarm_ = due_ms;
+  changed_timers_.emplace(name);
+  if (running_ && running_->name == name) {
+    running_->next_ms = due_ms;
   } else {
-    hub_.state->SetAlarm(due_ms);
+    hub_.state->SetTimer(name, due_ms);
   }
 }
 
-std::optional<int64_t> HubContext::GetAlarm() {
-  const int64_t due = deferred_alarm_.value_or(hub_.state->alarm_due_ms());
+std::optional<int64_t> HubContext::GetTimer(std::string_view name) {
+  return name.empty() ? std::nullopt : FindTimer(name);
+}
+
+std::optional<int64_t> HubContext::FindTimer(std::string_view name) const {
+  const int64_t due = running_ && running_->name == name ? running_->next_ms : hub_.state->TimerDue(name);
   if (due == 0) return std::nullopt;
   return due;
+}
+
+std::vector<std::pair<std::string, int64_t>> HubContext::Timers() {
+  std::vector<std::pair<std::string, int64_t>> timers;
+  for (const auto& timer : hub_.state->meta().timers()) {
+    if (const auto due = FindTimer(timer.name())) timers.emplace_back(timer.name(), *due);
+  }
+  return timers;
+}
+
+// --- Calls.
+
+Context::CallAnswer HubContext::Call(std::string_view hub_class, std::string_view hub_name,
+                                     std::string_view payload, std::chrono::milliseconds deadline) {
+  if (call_ == nullptr) throw std::logic_error("no hub can be called in OnWake and OnFailure");
+  if (hub_class.empty() || hub_class.find('/') != std::string_view::npos || !IsValidHubName(hub_name))
+    throw std::invalid_argument("a hub that is called has a class, and a name as clients may give it");
+  if (payload.size() > kMaxCall) throw std::length_error("a call has at most 32 MiB");
+  Look();
+  return Limited([&] { return call_(fmt::format("{}/{}", hub_class, hub_name), payload, deadline); });
+}
+
+std::vector<Output> HubContext::TakeCloses() {
+  std::erase_if(outputs_, [](const Output& each) { return each.kind != DeliveryKind::kClose; });
+  return TakeOutputs();
 }
 
 }  // namespace dormouse

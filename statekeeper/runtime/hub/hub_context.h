@@ -1,11 +1,14 @@
 // The Context that one run of a handler gets: reads and writes go to the hub's state, sends are collected.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "statekeeper/hub/hub.h"
@@ -52,6 +55,16 @@ class HubContext : public Context {
   };
   Sequel TakeSequel() { return std::move(sequel_); }
 
+  // --- Calls of other hubs. Carries one out (AwakeHub); of a context without it nobody can be called.
+  using OutgoingCall =
+      std::function<CallAnswer(std::string hub, std::string_view payload, std::chrono::milliseconds deadline)>;
+  void MayCall(OutgoingCall call) { call_ = std::move(call); }
+  // From here on what was written cannot be taken back.
+  void set_has_called() { has_called_ = true; }
+  bool has_called() const { return has_called_; }
+  // A handler that has called does not count, but what it has written before does: so do the sockets that it has closed.
+  std::vector<Output> TakeCloses();
+
   // --- Events that are deferred (hub_port.h).
   // The next number for one. Of a context without it none can be.
   void MayDefer(std::function<uint64_t()> number) { next_number_ = std::move(number); }
@@ -67,13 +80,15 @@ class HubContext : public Context {
   void set_finishing(const HubRequest* request) { finishing_ = request; }
   const HubRequest* finishing() const { return finishing_; }
 
-  // During OnAlarm the alarm that is running counts as gone, and what the handler sets takes effect only when
-  // the run as a whole is done: it is kept here.
-  void DeferAlarm() { deferred_alarm_ = 0; }
-  bool alarm_deferred() const { return deferred_alarm_.has_value(); }
-  int64_t deferred_alarm() const { return deferred_alarm_.value_or(0); }
-  // Whether the handler set or deleted the alarm, deferred or not.
-  bool changed_alarm() const { return changed_alarm_; }
+  // During OnAlarm or OnTimer the timer that is running (without a name: the alarm) counts as gone, and what the handler
+  // sets it to takes effect only when the run as a whole is done: it is kept here.
+  void RunTimer(std::string name) { running_ = {.name = std::move(name)}; }
+  // When it is to run next, 0: never. Nothing: none is running.
+  std::optional<int64_t> next_of_running_timer() const {
+    return running_ ? std::optional(running_->next_ms) : std::nullopt;
+  }
+  // Whether the handler has set or deleted it, running or not.
+  bool HasChangedTimer(const std::string& name) const { return changed_timers_.contains(name); }
 
   // Closes a socket that is not among the hub's connections.
   void CloseUnknown(const ConnectionId& connection, uint16_t code, std::string_view reason);
@@ -110,18 +125,27 @@ class HubContext : public Context {
   std::optional<std::string> Get(std::string_view key) override;
   void Put(std::string_view key, std::string_view value) override;
   void Delete(std::string_view key) override;
-  void List(std::string_view prefix, const std::function<bool(std::string_view, std::string_view)>& visit,
-            std::string_view start) override;
+  using Context::List;
+  void List(std::string_view prefix, const Visit& visit, std::string_view start) override;
 
   void SetAlarm(int64_t due_ms) override;
-  std::optional<int64_t> GetAlarm() override;
-  void DeleteAlarm() override;
+  std::optional<int64_t> GetAlarm() override { return FindTimer(""); }
+  void DeleteAlarm() override { ChangeTimer("", 0); }
+  void SetTimer(std::string_view name, int64_t due_ms) override;
+  std::optional<int64_t> GetTimer(std::string_view name) override;
+  void DeleteTimer(std::string_view name) override;
+  std::vector<std::pair<std::string, int64_t>> Timers() override;
+
+  CallAnswer Call(std::string_view hub_class, std::string_view hub_name, std::string_view payload,
+                  std::chrono::milliseconds deadline) override;
 
   uint64_t Defer() override;
   bool may_defer() const override { return next_number_ != nullptr; }
   std::shared_ptr<HubPort> port() override { return port_; }
   uint32_t restarts() const override { return restarts_; }
-  uint32_t alarm_failures() const override { return hub_.state->alarm_failures(); }
+  uint32_t alarm_failures() const override {
+    return hub_.state->TimerFailures(running_ ? running_->name : "");
+  }
   void Reply(std::string_view payload) override { sequel_.reply = std::string(payload); }
 
   void Yield() override { Look(); }
@@ -141,7 +165,8 @@ class HubContext : public Context {
   // Before anything of it is built.
   void CountOutput(uint64_t recipients, uint64_t bytes_each, uint64_t bytes_of_heads);
   void CountChange(uint64_t bytes);
-  void ChangeAlarm(int64_t due_ms);
+  void ChangeTimer(std::string_view name, int64_t due_ms);
+  std::optional<int64_t> FindTimer(std::string_view name) const;
 
   void Push(const Message& message, std::vector<Output::To> to, bool has_heads);
 
@@ -155,8 +180,14 @@ class HubContext : public Context {
   const HubRequest* finishing_ = nullptr;
   std::shared_ptr<HubPort> port_;
   uint32_t restarts_ = 0;
-  std::optional<int64_t> deferred_alarm_;
-  bool changed_alarm_ = false;
+  struct RunningTimer {
+    std::string name;
+    int64_t next_ms = 0;
+  };
+  std::optional<RunningTimer> running_;
+  std::set<std::string> changed_timers_;
+  OutgoingCall call_;
+  bool has_called_ = false;
   bool stays_awake_ = true;
   uint64_t output_bytes_ = 0;
   uint64_t changed_bytes_ = 0;

@@ -9,6 +9,7 @@
 #include "common/config/options.h"
 #include "common/ids.h"
 #include "common/shard.h"
+#include "statekeeper/hub/hub_caller.h"
 #include "statekeeper/link/gateway_links.h"
 #include "statekeeper/runtime/fiber.h"
 #include "statekeeper/runtime/hub/hub_limits.h"
@@ -64,6 +65,10 @@ class HubHost {
 
   // Lets other hubs run; on a fiber.
   virtual void Yield() = 0;
+  // Resumes a fiber that is suspended; not within this call.
+  virtual void ResumeSoon(Fiber* fiber) = 0;
+  // Calls another hub, and suspends this fiber until it has answered (outgoing_calls.h).
+  virtual HubCaller::Answer Call(HubCaller::Question question) = 0;
 
   // The handler of the alarm that the lane delivered has run, and what it sends is on its way: AlarmDone may
   // take a while.

@@ -14,6 +14,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace dormouse {
 
@@ -34,6 +35,12 @@ class HubRequest {
   using Done = std::function<void(Outcome outcome, std::string text)>;
 
   HubRequest(std::string payload, Done done) : payload_(std::move(payload)), done_(std::move(done)) {}
+  // `until_ms` (SteadyMs; 0: as long as it takes): later it is not begun. `waiting`: hubs that wait for its answer.
+  HubRequest(std::string payload, int64_t until_ms, std::vector<std::string> waiting, Done done)
+      : payload_(std::move(payload)),
+        until_ms_(until_ms),
+        waiting_(std::move(waiting)),
+        done_(std::move(done)) {}
   // `until_ms` (SteadyMs): later it is not begun. `bytes`: of the commands.
   HubRequest(std::shared_ptr<const api::Request> commands, int64_t until_ms, size_t bytes, Done done)
       : commands_(std::move(commands)), until_ms_(until_ms), bytes_(bytes), done_(std::move(done)) {}
@@ -45,6 +52,7 @@ class HubRequest {
   // nullptr: it is no backend's.
   const api::Request* commands() const { return commands_.get(); }
   int64_t until_ms() const { return until_ms_; }
+  const std::vector<std::string>& waiting() const { return waiting_; }
   size_t bytes() const { return payload_.size() + bytes_; }
 
   // Its handler fails, for this reason: an api.Reply. Else what is said of it follows from the failure.
@@ -60,6 +68,7 @@ class HubRequest {
   const std::shared_ptr<const api::Request> commands_;
   const int64_t until_ms_ = 0;
   const size_t bytes_ = 0;
+  const std::vector<std::string> waiting_;
   std::string refusal_;
   Done done_;
 };

@@ -26,10 +26,13 @@ int64_t BytesOf(const std::string& row, const std::optional<std::string>& value)
 }  // namespace
 
 int64_t NextDue(const stored::HubMeta& meta) {
-  const int64_t alarm = std::max(meta.alarm_due_ms(), meta.alarm_due_ms() == 0 ? 0 : meta.alarm_retry_ms());
-  const int64_t check = meta.check_due_ms();
-  if (alarm == 0) return check;
-  return check == 0 ? alarm : std::min(alarm, check);
+  int64_t next = meta.check_due_ms();
+  const auto add = [&next](int64_t due_ms) {
+    if (due_ms != 0 && (next == 0 || due_ms < next)) next = due_ms;
+  };
+  add(meta.alarm_due_ms() == 0 ? 0 : std::max(meta.alarm_due_ms(), meta.alarm_retry_ms()));
+  for (const auto& timer : meta.timers()) add(std::max(timer.due_ms(), timer.retry_ms()));
+  return next;
 }
 
 HubState::HubState(Config config, Store* store, FiberPool* fibers, HandlerClock* clock)
@@ -299,22 +302,75 @@ std::vector<ConnectionId> HubState::ConnectionsBetween(const std::string& first,
   return out;
 }
 
-bool HubState::IsAlarmDue(int64_t now_ms) const {
-  return meta_.alarm_due_ms() != 0 && std::max(meta_.alarm_due_ms(), meta_.alarm_retry_ms()) <= now_ms;
+const stored::HubMeta::Timer* HubState::FindTimer(std::string_view name) const {
+  for (const auto& timer : meta_.timers()) {
+    if (timer.name() == name) return &timer;
+  }
+  return nullptr;
 }
 
-void HubState::SetAlarm(int64_t due_ms) {
-  if (meta_.alarm_due_ms() == due_ms && meta_.alarm_failures() == 0) return;
-  meta_.set_alarm_due_ms(due_ms);
-  meta_.clear_alarm_failures();
-  meta_.clear_alarm_retry_ms();
-  meta_changed_ = true;
+int64_t HubState::TimerDue(std::string_view name) const {
+  if (name.empty()) return meta_.alarm_due_ms();
+  const auto* const timer = FindTimer(name);
+  return timer == nullptr ? 0 : timer->due_ms();
 }
 
-void HubState::RetryAlarmAt(int64_t retry_ms) {
-  meta_.set_alarm_failures(meta_.alarm_failures() + 1);
-  meta_.set_alarm_retry_ms(retry_ms);
+uint32_t HubState::TimerFailures(std::string_view name) const {
+  if (name.empty()) return meta_.alarm_failures();
+  const auto* const timer = FindTimer(name);
+  return timer == nullptr ? 0 : timer->failures();
+}
+
+std::optional<std::string> HubState::FindDueTimer(int64_t now_ms) const {
+  std::optional<std::string> found;
+  int64_t earliest_ms = 0;
+  const auto look = [&](const std::string& name, int64_t due_ms, int64_t retry_ms) {
+    const int64_t at_ms = std::max(due_ms, retry_ms);
+    if (due_ms == 0 || at_ms > now_ms || (found && at_ms >= earliest_ms)) return;
+    found = name;
+    earliest_ms = at_ms;
+  };
+  look("", meta_.alarm_due_ms(), meta_.alarm_retry_ms());
+  for (const auto& timer : meta_.timers()) look(timer.name(), timer.due_ms(), timer.retry_ms());
+  return found;
+}
+
+void HubState::SetTimer(std::string_view name, int64_t due_ms) {
+  if (TimerDue(name) == due_ms && TimerFailures(name) == 0) return;
   meta_changed_ = true;
+  if (name.empty()) {
+    meta_.set_alarm_due_ms(due_ms);
+    meta_.clear_alarm_failures();
+    meta_.clear_alarm_retry_ms();
+    return;
+  }
+  auto* const timers = meta_.mutable_timers();
+  const auto at = std::ranges::lower_bound(*timers, name, {}, [](const auto& timer) -> std::string_view {
+    return timer.name();
+  });
+  const auto place = at - timers->begin();
+  const bool is_set = at != timers->end() && at->name() == name;
+  if (is_set) timers->erase(at);
+  if (due_ms == 0) return;
+  auto* const timer = timers->Add();
+  timer->set_name(std::string(name));
+  timer->set_due_ms(due_ms);
+  std::rotate(timers->begin() + place, timers->end() - 1, timers->end());
+}
+
+void HubState::RetryTimerAt(std::string_view name, int64_t retry_ms) {
+  if (name.empty()) {
+    meta_.set_alarm_failures(meta_.alarm_failures() + 1);
+    meta_.set_alarm_retry_ms(retry_ms);
+    meta_changed_ = true;
+    return;
+  }
+  for (auto& timer : *meta_.mutable_timers()) {
+    if (timer.name() != name) continue;
+    timer.set_failures(timer.failures() + 1);
+    timer.set_retry_ms(retry_ms);
+    meta_changed_ = true;
+  }
 }
 
 void HubState::RearmCheck(int64_t now_ms) {
@@ -389,8 +445,8 @@ uint64_t HubState::RoomFor(uint64_t max_bytes) const {
 HubState::Change HubState::TakeChange() {
   if (meta_changed_) {
     meta_changed_ = false;
-    if (meta_.gateways().empty() && meta_.alarm_due_ms() == 0 && meta_.state_bytes() == 0 &&
-        !meta_.has_begun() && !meta_.has_given_up()) {
+    if (meta_.gateways().empty() && meta_.alarm_due_ms() == 0 && meta_.timers().empty() &&
+        meta_.state_bytes() == 0 && !meta_.has_begun() && !meta_.has_given_up()) {
       if (Get(kMetaRow)) Put(kMetaRow, std::nullopt);
     } else {
       Put(kMetaRow, meta_.SerializeAsString());

@@ -61,7 +61,9 @@ class HubState {
   // While set, a read that would have to wait throws StoreAway at once.
   void set_may_wait(bool may_wait) { may_wait_ = may_wait; }
   bool may_wait() const { return may_wait_; }
-  // Whether a read threw StoreAway since the last call only because too many fibers wait already
+  // Before a wait: throws StoreAway where there can be none.
+  void CheckMayWait();
+  // Whether that, or a read, threw StoreAway since the last call only because too many fibers wait already
   // (FiberPool::MaySuspend): then what was begun is to be begun anew when there is room.
   bool TakeCrowded() { return std::exchange(crowded_, false); }
 
@@ -93,12 +95,13 @@ class HubState {
   // Up to `limit` whose id, as text, comes after `after` (empty: from the first).
   std::vector<ConnectionId> ConnectionsAfter(const std::string& after, size_t limit);
 
-  // --- The hub class's alarm.
-  int64_t alarm_due_ms() const { return meta_.alarm_due_ms(); }  // 0: none
-  uint32_t alarm_failures() const { return meta_.alarm_failures(); }
-  bool IsAlarmDue(int64_t now_ms) const;
-  void SetAlarm(int64_t due_ms);  // 0: none
-  void RetryAlarmAt(int64_t retry_ms);
+  // --- The hub class's timers. The one without a name is its alarm.
+  int64_t TimerDue(std::string_view name) const;  // 0: it is not set
+  uint32_t TimerFailures(std::string_view name) const;
+  // The one that is to run now, which is the earliest; nothing: none is due.
+  std::optional<std::string> FindDueTimer(int64_t now_ms) const;
+  void SetTimer(std::string_view name, int64_t due_ms);  // 0: it is not
+  void RetryTimerAt(std::string_view name, int64_t retry_ms);
   // --- The runtime's look at whether the gateways exist.
   bool IsCheckDue(int64_t now_ms) const {
     return meta_.check_due_ms() != 0 && meta_.check_due_ms() <= now_ms;
@@ -151,11 +154,11 @@ class HubState {
   std::vector<ConnectionId> ConnectionsBetween(const std::string& first, const std::string& last,
                                                size_t limit);
   RowPage ReadRange(const std::string& first, const std::string& last, size_t limit);
+  const stored::HubMeta::Timer* FindTimer(std::string_view name) const;  // nullptr: it is not set
   void ReadMeta();
   void CountConnection(GatewayId gateway, int delta, int64_t now_ms);
   void StoreConnection(const Connection& connection);
   void ForgetParsed();
-  void CheckMayWait();
   // Until somebody resumes this fiber.
   void Await();
 

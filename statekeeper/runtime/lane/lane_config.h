@@ -7,6 +7,7 @@
 #include "common/config/options.h"
 #include "common/lease.h"
 #include "common/shard.h"
+#include "statekeeper/hub/hub_caller.h"
 #include "statekeeper/runtime/hub/hub_limits.h"
 #include "statekeeper/runtime/lane/suspect_turn.h"
 
@@ -24,6 +25,7 @@ struct LaneConfig {
   Duration store_timeout{5'000};  // of a call
   uint32_t max_attempts = 3;
   SuspectTurn* suspects = nullptr;  // of the process; outlives the lane
+  HubCaller* caller = nullptr;      // outlives the lane; nullptr: its hubs call no others
   const Lease* lease = nullptr;     // outlives the lane
   // A commit was refused: another owner has the shard, and the lane has forgotten it. On the lane's thread.
   std::function<void(ShardEpoch)> fenced;

@@ -11,6 +11,7 @@ LaneHost::LaneHost(struct ev_loop* loop, const LaneConfig& config, const HubClas
       store_watch_(store_watch),
       metrics_(metrics),
       fibers_(config.max_handlers),
+      calls_(loop, config.caller, &fibers_, config.max_handlers / 2),
       hubs_(loop, {config.lane, config.hibernate_after, config.max_awake}, classes, this, metrics),
       store_(std::move(store)),
       links_(std::move(links)),

@@ -10,6 +10,7 @@
 //   who has the next turn   turn_scheduler.h      the lease                    lease_watch.h
 //   which alarms ring       alarm_clock.h         operators' calls             operator_calls.h
 //   what a turn commits     commit_group.h        copies of hubs               hub_reader.h, hub_restorer.h
+//   calls of other hubs     outgoing_calls.h
 //
 // One lane's thread and loop, from its first turn to its last.
 #pragma once
@@ -39,6 +40,7 @@
 #include "statekeeper/runtime/lane/lane_metrics.h"
 #include "statekeeper/runtime/lane/lease_watch.h"
 #include "statekeeper/runtime/lane/operator_calls.h"
+#include "statekeeper/runtime/lane/outgoing_calls.h"
 #include "statekeeper/runtime/lane/shard_service.h"
 #include "statekeeper/runtime/lane/store_watch.h"
 #include "statekeeper/runtime/lane/suspect_queue.h"
@@ -88,6 +90,8 @@ class LaneHost final : public HubHost {
     scheduler_.RunSoon(std::move(hub), line);
   }
   void Yield() override { scheduler_.Yield(); }
+  void ResumeSoon(Fiber* fiber) override { calls_.ResumeSoon(fiber); }
+  HubCaller::Answer Call(HubCaller::Question question) override { return calls_.Call(std::move(question)); }
   uint32_t max_attempts() const override { return config_.max_attempts; }
   void AwaitSuspectTurn(std::shared_ptr<AwakeHub> hub) override { suspects_.Add(std::move(hub)); }
   void EndSuspectTurn() override { suspects_.EndTurn(); }
@@ -111,6 +115,7 @@ class LaneHost final : public HubHost {
   LaneMetrics* const metrics_;
   uint64_t delivery_bytes_ = 0;  // of this turn
   FiberPool fibers_;
+  OutgoingCalls calls_;
 
   // In the order of who needs whom; they go in the other.
   AwakeHubs hubs_;

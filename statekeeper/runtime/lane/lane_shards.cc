@@ -82,10 +82,13 @@ void LaneShards::Drop(std::vector<ShardEpoch> shards) {
       shards, [] {}, [](Lane* lane, const auto& part, const auto&) { lane->host().shards().Drop(part); });
 }
 
-bool LaneShards::CallHub(const std::string& hub, std::string payload, HubRequest::Done done) {
+bool LaneShards::CallHub(const std::string& hub, std::string payload, int64_t until_ms,
+                         std::vector<std::string> waiting, HubRequest::Done done) {
   Lane* const lane = LaneOf(hub);
-  return lane->TryPost([lane, hub, payload = std::move(payload), done = std::move(done)]() mutable {
-    lane->host().router().OnRequest(hub, std::make_shared<HubRequest>(std::move(payload), std::move(done)));
+  return lane->TryPost([lane, hub, payload = std::move(payload), until_ms, waiting = std::move(waiting),
+                        done = std::move(done)]() mutable {
+    lane->host().router().OnRequest(hub, std::make_shared<HubRequest>(std::move(payload), until_ms,
+                                                                      std::move(waiting), std::move(done)));
   });
 }
 

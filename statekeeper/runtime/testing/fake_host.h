@@ -34,6 +34,9 @@ class FakeHost : public HubHost {
   int alarms_dropped = 0;  // for they have failed too often
   int alarms_ran = 0;
   std::vector<int64_t> alarms_done;  // when the next is due
+  std::vector<Fiber*> to_resume;
+  std::vector<HubCaller::Question> calls;
+  HubCaller::Answer call_answer;
 
   Store* store() override { return &hub_store; }
   FiberPool* fibers() override { return &fiber_pool; }
@@ -52,6 +55,11 @@ class FakeHost : public HubHost {
     to_run.emplace_back(std::move(hub), line);
   }
   void Yield() override {}
+  void ResumeSoon(Fiber* fiber) override { to_resume.push_back(fiber); }
+  HubCaller::Answer Call(HubCaller::Question question) override {
+    calls.push_back(std::move(question));
+    return call_answer;
+  }
   uint32_t max_attempts() const override { return attempts; }
   void AwaitSuspectTurn(std::shared_ptr<AwakeHub> hub) override { suspects.push_back(std::move(hub)); }
   void EndSuspectTurn() override { ++suspects_ended; }
