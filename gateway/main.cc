@@ -159,9 +159,10 @@ std::optional<Way> ReadWay(const Options& options) {
 // The port for backends; nullptr: there is none. `*wrong`: a sentence, where there should be one.
 std::unique_ptr<ApiServer> NewApiServer(const Options& options, const Way& way,
                                         prometheus::Registry* registry, std::string* wrong) {
-  if (options.api_listen.empty()) return nullptr;
+  if (options.api_listen.empty() && options.api_grpc_listen.empty()) return nullptr;
   ApiServer::Config config;
   config.listen = options.api_listen;
+  config.grpc_listen = options.api_grpc_listen;
   config.keys = ApiKeys::Read("api-key-file", options.api_key_file, wrong);
   if (config.keys == nullptr) return nullptr;
   config.statekeepers = way.statekeepers;
@@ -254,7 +255,9 @@ int Run(ConfigurationInEffect* in_effect) {
     });
   });
   SPDLOG_INFO("listening on port {}, admin on port {}{}", edge.port(), admin.port(),
-              api == nullptr ? "" : fmt::format(", backends on port {}", api->port()));
+              api == nullptr ? ""
+                             : fmt::format(", backends on ports {} (HTTP) and {} (gRPC; 0: none)",
+                                           api->port(), api->grpc_port()));
   ev_run(loop, 0);
   if (api != nullptr) api->Finish(options.drain_window.count());
   SPDLOG_INFO("stopped");

@@ -132,9 +132,11 @@ void DeclareOptions(OptionTable* table, Options* o) {
                "Messages of one socket that its hub has not dealt with before it is read no further");
   table->Plain(kGateway, kAtStart, "api-listen", &o->api_listen, "address",
                "HOST:PORT where backends call hubs over HTTP, port 0 for a free one; empty: nowhere");
+  table->Plain(kGateway, kAtStart, "api-grpc-listen", &o->api_grpc_listen, "address",
+               "HOST:PORT where backends call hubs over gRPC, port 0 for a free one; empty: nowhere");
   table->Plain(
       kGateway, kAtStart, "api-key-file", &o->api_key_file, "file",
-      "File with the keys that backends show at api-listen, KEY or NAME:KEY a line, each of at least 32 "
+      "File with the keys that backends show at these ports, KEY or NAME:KEY a line, each of at least 32 "
       "characters; read again when it changes");
   table->Time(kGateway, kAtStart, "api-timeout", &o->api_timeout,
               "Longest time that a backend waits for its hub, also where it asks for more");
@@ -204,6 +206,9 @@ void DeclareOptions(OptionTable* table, Options* o) {
   table->Size(
       kStatekeeper, kAtStart, "worker-memory", &o->worker_memory,
       "Memory of a worker process beyond which it is ended, and its hubs go on in another one; 0: no limit");
+  table->Plain(kStatekeeper, kAtStart, "callbacks", &o->callbacks, "file",
+               "File of hub classes without code, whose events are posted to an HTTP endpoint of yours "
+               "(clients/webhooks.md)");
   table->Time(kStatekeeper, kAtStart, "call-timeout", &o->call_timeout,
               "How long a call of a hub may take, where the caller does not say");
   table->Time(kStatekeeper, kWhileRunning, "hibernate-after", &o->hibernate_after,
@@ -341,8 +346,8 @@ std::string Inconsistency(const Options& o) {
   if (o.proxy_protocol && o.trusted_proxies.empty()) {
     return "--proxy-protocol needs --trusted-proxies: whose word is to count";
   }
-  if (!o.api_listen.empty() && o.api_key_file.empty()) {
-    return "--api-listen needs --api-key-file, or everybody who reaches it could call hubs: make a key "
+  if (!(o.api_listen.empty() && o.api_grpc_listen.empty()) && o.api_key_file.empty()) {
+    return "--api-listen, and --api-grpc-listen, needs --api-key-file, or everybody who reaches it could call hubs: make a key "
            "(openssl rand -hex 32 > FILE; chmod 600 FILE) and name the file";
   }
   if (o.api_body > 16u << 20) return "--api-body must be at most 16MiB";

@@ -56,6 +56,7 @@ struct Options {
   uint64_t outbound_buffer = 256u << 20;
   uint32_t connection_window = 64;
   std::string api_listen;
+  std::string api_grpc_listen;
   std::string api_key_file;
   Duration api_timeout{10'000};
   uint64_t api_body = 1u << 20;
@@ -91,6 +92,7 @@ struct Options {
   Duration worker_timeout{5'000};
   uint64_t worker_memory = 1u << 30;
   Duration call_timeout{30'000};
+  std::string callbacks;
   Duration hibernate_after{30'000};
   Duration idle_timeout{60'000};
   Duration idle_grace{10'000};

@@ -210,7 +210,7 @@ class Builder(AppBuilder):
             "command": [bundle.NODE, "--enable-source-maps", os.path.join(self._host, "host.mjs")],
             "environment": {},
             "http": True,
-            "classes": [*(_class(project.stored_as[name], name, sql=sql)
+            "classes": [*(_class(project.stored_as[name], name, sql=sql, ids=True)
                           for name, sql in sorted(project.classes.items())),
                         *(_class(name, name, internal=True) for name in _INTERNAL_CLASSES)],
             "bundle": bundle.OUTPUT,

@@ -26,6 +26,7 @@
 #include "common/logging.h"
 #include "common/loop/loop_timers.h"
 #include "common/loop/task_queue.h"
+#include "gateway/api/api_grpc.h"
 #include "gateway/api/api_limits.h"
 #include "gateway/api/api_words.h"
 #include "gateway/api/hub_client.h"
@@ -83,12 +84,25 @@ class ApiServer::Impl {
       static_cast<Impl*>(watcher->data)->OnPipelined();
     });
     go_on_.data = this;
-    const std::string wrong = listener_.Listen(config_.listen, Listener::Sharing::kExclusive, "--api-listen");
-    if (!wrong.empty()) throw std::runtime_error(wrong);
-    port_ = listener_.port();
+    if (!config_.listen.empty()) {
+      const std::string wrong =
+          listener_.Listen(config_.listen, Listener::Sharing::kExclusive, "--api-listen");
+      if (!wrong.empty()) throw std::runtime_error(wrong);
+      port_ = listener_.port();
+    }
+    if (!config_.grpc_listen.empty()) {
+      grpc_ = std::make_unique<ApiGrpc>(
+          config_.grpc_listen, config_.keys, config_.max_body,
+          [this](const std::string& key, api::Request request, ApiGrpc::Answered answered) {
+            auto asked = std::make_shared<api::Request>(std::move(request));
+            orders_.Post(
+                [this, key, asked, answered = std::move(answered)] { Begin(key, asked.get(), answered); });
+          });
+    }
     thread_ = std::thread([this] { ev_run(loop_.get(), 0); });
   }
   ~Impl() {
+    grpc_.reset();
     orders_.Post([this] { ev_break(loop_.get(), EVBREAK_ALL); });
     thread_.join();
     orders_.Close();
@@ -99,7 +113,9 @@ class ApiServer::Impl {
   Impl& operator=(const Impl&) = delete;
 
   int port() const { return port_; }
+  int grpc_port() const { return grpc_ == nullptr ? 0 : grpc_->port(); }
   void StopListening() {
+    if (grpc_ != nullptr) grpc_->StopListening();
     orders_.Post([this] { OnStopListening(); });
   }
   void Finish(int64_t patience_ms) {
@@ -271,7 +287,7 @@ class ApiServer::Impl {
     if (!request) return Answer(visitor, refusal);
     const std::string hub = visitor->target.hub;
     if (const auto busy = limits_.Begin(visitor->key, hub)) return Answer(visitor, *busy);
-    Count(1);
+    CountUnderWay(1);
     visitor->state = Visitor::State::kCalling;
     Watch(visitor, 0);
     LoopTimers::Cancel(visitor);
@@ -282,12 +298,46 @@ class ApiServer::Impl {
       seconds_->Observe(static_cast<double>(SteadyMs() - begun_ms) / 1000);
       if (const auto found = visitors_.find(number); found != visitors_.end())
         Answer(found->second.get(), ApiReplyOf(found->second->target.verb, reply));
-      Count(-1);
+      CountUnderWay(-1);
     });
   }
 
+  // The same over gRPC.
+  void Begin(const std::string& key, api::Request* request, const ApiGrpc::Answered& answered) {
+    const auto refuse = [&](api::Error::Code code, const std::string& sentence) {
+      api::Reply reply;
+      reply.mutable_error()->set_code(code);
+      reply.mutable_error()->set_message(sentence);
+      reply.mutable_error()->set_retryable(code == api::Error::BUSY);
+      Count(code == api::Error::BUSY ? 503 : 400);
+      answered(reply);
+    };
+    if (const std::string wrong = CompleteApiRequest(config_.timeout_ms, request); !wrong.empty())
+      return refuse(api::Error::BAD_REQUEST, wrong);
+    const std::string hub = request->hub();
+    if (limits_.Begin(key, hub))
+      return refuse(api::Error::BUSY,
+                    "Too many calls are under way (options api-calls, api-calls-per-key, "
+                    "api-calls-per-hub); wait for answers.");
+    CountUnderWay(1);
+    const int64_t begun_ms = SteadyMs();
+    client_->Ask(std::move(*request), [this, key, hub, answered, begun_ms](const api::Reply& reply) {
+      limits_.End(key, hub);
+      seconds_->Observe(static_cast<double>(SteadyMs() - begun_ms) / 1000);
+      Count(reply.has_error() ? ApiErrorReply(reply.error()).status : 200);
+      answered(reply);
+      CountUnderWay(-1);
+    });
+  }
+
+  // Answers, by their status.
+  void Count(int status) {
+    const auto digit = static_cast<size_t>(status / 100);
+    if (digit >= 2 && digit - 2 < answers_.size()) answers_[digit - 2]->Increment();
+  }
+
   // Calls that are under way; for who waits for their end.
-  void Count(int change) {
+  void CountUnderWay(int change) {
     calls_->Set(static_cast<double>(limits_.calls()));
     const std::lock_guard lock(mutex_);
     under_way_ += change;
@@ -295,8 +345,7 @@ class ApiServer::Impl {
   }
 
   void Answer(Visitor* visitor, const HttpReply& reply) {
-    const auto digit = static_cast<size_t>(reply.status / 100);
-    if (digit >= 2 && digit - 2 < answers_.size()) answers_[digit - 2]->Increment();
+    Count(reply.status);
     if (stopping_) visitor->keeps = false;
     visitor->out = fmt::format(
         "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nCache-Control: no-store\r\nDate: {}\r\n",
@@ -396,9 +445,10 @@ class ApiServer::Impl {
   uint64_t last_number_ = 0;
   bool stopping_ = false;
   std::unique_ptr<HubClient> client_;
+  std::unique_ptr<ApiGrpc> grpc_;
   Listener listener_;
   int port_ = 0;
-  TaskQueue orders_;  // of the main thread: at most one of each kind
+  TaskQueue orders_;  // of the main thread: at most one of each kind; and calls over gRPC
   ev_idle go_on_;
   std::vector<uint64_t> pipelined_;  // visitors whose next request is there
   std::mutex mutex_;
@@ -413,6 +463,8 @@ ApiServer::ApiServer(Config config, prometheus::Registry* registry)
 ApiServer::~ApiServer() = default;
 
 int ApiServer::port() const { return impl_->port(); }
+
+int ApiServer::grpc_port() const { return impl_->grpc_port(); }
 
 void ApiServer::StopListening() { impl_->StopListening(); }
 

@@ -3,6 +3,8 @@
 //
 //   connection -> key, head -> body -> HubClient -> answer -> the next request of the connection
 //
+// A second port has the same for gRPC (api_grpc.h), with the same client, keys and bounds.
+//
 // One request of a connection is under way at a time: so those of one connection reach their hub in their order.
 //
 // Bounds: api-calls under way (503), with one key (429), of one hub (429); api-body (413); api-timeout (504). A hub that
@@ -26,7 +28,8 @@ namespace dormouse {
 class ApiServer {
  public:
   struct Config {
-    std::string listen;  // HOST:PORT
+    std::string listen;       // HOST:PORT; empty: there is no HTTP
+    std::string grpc_listen;  // the same for gRPC (api_grpc.h)
     std::shared_ptr<const ApiKeys> keys;
     std::vector<std::string> statekeepers;
     std::shared_ptr<const LinkCredentials> credentials;
@@ -44,7 +47,9 @@ class ApiServer {
   ApiServer(const ApiServer&) = delete;
   ApiServer& operator=(const ApiServer&) = delete;
 
+  // 0: there is none.
   int port() const;
+  int grpc_port() const;
   // Nobody comes any more; who is there is answered what is under way, and closed.
   void StopListening();
   // Waits, so long at most, until nothing is under way.

@@ -10,11 +10,10 @@
 
 #include "common/auth/secrets.h"
 #include "common/clock.h"
+#include "common/commands/command_words.h"
 #include "common/config/options.h"
 #include "common/json/json_reader.h"
 #include "common/json/json_writer.h"
-#include "common/json/strict_json.h"
-#include "common/nearest_name.h"
 #include "common/shard.h"
 
 namespace dormouse {
@@ -27,8 +26,6 @@ constexpr std::string_view kPrefix = "/api/hubs/";
 constexpr std::string_view kByName = "name:";
 constexpr size_t kMostCommands = 1'000;
 constexpr int64_t kLeastTimeoutMs = 1;
-constexpr uint16_t kDefaultCode = 1000;
-constexpr size_t kMaxReason = 123;  // RFC 6455, 5.5
 constexpr size_t kMaxName = 256;
 
 // How hub names of objects that have a name of the project's follow from that (clients/hubs/js/namespaces/ids.mjs).
@@ -47,130 +44,7 @@ std::string IdOfName(std::string_view hub_class, std::string_view name) {
   return hex;
 }
 
-std::string NoSuch(std::string_view what, std::string_view word, const std::vector<std::string>& names) {
-  const std::string nearest = NearestName(word, names);
-  return fmt::format("There is no {} {}; {}", what, word,
-                     nearest.empty() ? fmt::format("there are: {}.", fmt::join(names, ", "))
-                                     : fmt::format("is it to be {}?", nearest));
-}
-
-// A sentence about what is wrong; empty: nothing.
-using Wrong = std::string;
-
-// The fields of one command.
-class Fields {
- public:
-  // `json`: valid.
-  explicit Fields(JsonSlice json) : object_(json) {}
-
-  Wrong Unknown(std::initializer_list<std::string> known) const {
-    const std::vector<std::string> names(known);
-    for (const JsonMember& member : object_.members()) {
-      const std::string key = member.key();
-      if (std::ranges::find(names, key) == names.end()) return NoSuch("field", key, names);
-    }
-    return "";
-  }
-  JsonSlice Find(std::string_view name) const {
-    const JsonSlice found = object_.Find(name);
-    return IsJsonNothing(found) ? JsonSlice() : found;
-  }
-  bool Has(std::string_view name) const { return !Find(name).empty(); }
-  Wrong Text(std::string_view name, std::string* text) const {
-    const JsonSlice found = Find(name);
-    if (found.empty()) return "";
-    auto said = JsonString(found);
-    if (!said) return fmt::format("\"{}\" is not a string.", name);
-    *text = std::move(*said);
-    return "";
-  }
-  Wrong Number(std::string_view name, double least, double most, uint32_t* number) const {
-    const JsonSlice found = Find(name);
-    if (found.empty()) return "";
-    const auto said = JsonNumber(found);
-    if (!said || !(*said >= least && *said <= most) || *said != static_cast<uint32_t>(*said))
-      return fmt::format("\"{}\" is not a whole number from {} to {}.", name, least, most);
-    *number = static_cast<uint32_t>(*said);
-    return "";
-  }
-
- private:
-  const JsonObject object_;
-};
-
-// The first that is wrong.
-Wrong FirstOf(std::initializer_list<Wrong> wrongs) {
-  const auto* const found = std::ranges::find_if(wrongs, [](const Wrong& wrong) { return !wrong.empty(); });
-  return found == wrongs.end() ? "" : *found;
-}
-
-std::optional<std::string> DecodeBase64(std::string text) {
-  while (text.ends_with('=')) text.pop_back();
-  std::ranges::replace(text, '+', '-');
-  std::ranges::replace(text, '/', '_');
-  return DecodeBase64Url(text);
-}
-
-Wrong ReadData(const Fields& fields, bool may_be_binary, api::Data* data) {
-  std::string base64;
-  if (Wrong wrong = fields.Text("base64", &base64); !wrong.empty()) return wrong;
-  const JsonSlice json = fields.Find("data");
-  if (fields.Has("base64") == !json.empty() || (!may_be_binary && fields.Has("base64"))) {
-    return may_be_binary
-               ? "Say what is to be sent with \"data\", any JSON (of a string, its text is the frame), or "
-                 "with \"base64\", a binary frame."
-               : "Say what is to be sent with \"data\", any JSON.";
-  }
-  if (json.empty()) {
-    auto bytes = DecodeBase64(base64);
-    if (!bytes) return "\"base64\" is not base64.";
-    data->set_binary(std::move(*bytes));
-    return "";
-  }
-  data->set_json(std::string(json));
-  if (auto text = JsonString(json)) data->set_text(std::move(*text));
-  return "";
-}
-
-// Exactly one of the names is there.
-Wrong OneOf(const Fields& fields, const std::vector<std::string>& names, std::string_view what) {
-  const auto count = std::ranges::count_if(names, [&](const std::string& name) { return fields.Has(name); });
-  return count == 1 ? "" : fmt::format("Say {} with one of {}.", what, fmt::join(names, ", "));
-}
-
-Wrong ReadSend(const Fields& fields, api::Send* send) {
-  Wrong wrong =
-      FirstOf({fields.Unknown({"connection", "actor", "tag", "data", "base64", "type", "from"}),
-               OneOf(fields, {"connection", "actor", "tag"}, "to whom"),
-               ReadData(fields, !fields.Has("actor"), send->mutable_data()),
-               fields.Text("type", send->mutable_type()), fields.Text("from", send->mutable_from())});
-  if (!wrong.empty()) return wrong;
-  if (fields.Has("connection")) return fields.Text("connection", send->mutable_connection());
-  if (fields.Has("tag")) return fields.Text("tag", send->mutable_tag());
-  if (send->type().empty()) return "A message to an actor needs \"type\", the application's own name for it.";
-  return fields.Text("actor", send->mutable_actor());
-}
-
-Wrong ReadPublish(const Fields& fields, api::Publish* publish) {
-  Wrong wrong = FirstOf(
-      {fields.Unknown({"topic", "data", "type", "from"}), fields.Text("topic", publish->mutable_topic()),
-       ReadData(fields, false, publish->mutable_data()), fields.Text("type", publish->mutable_type()),
-       fields.Text("from", publish->mutable_from())});
-  if (!wrong.empty()) return wrong;
-  if (publish->topic().empty()) return "Say where to with \"topic\".";
-  if (publish->type().empty())
-    return "A publication needs \"type\", the application's own name for the message.";
-  return "";
-}
-
-Wrong ReadBroadcast(const Fields& fields, api::Broadcast* broadcast) {
-  return FirstOf(
-      {fields.Unknown({"data", "base64", "type", "from", "except"}),
-       ReadData(fields, true, broadcast->mutable_data()), fields.Text("type", broadcast->mutable_type()),
-       fields.Text("from", broadcast->mutable_from()), fields.Text("except", broadcast->mutable_except())});
-}
-
-Wrong ReadConnections(const Fields& fields, api::ListConnections* list) {
+Wrong ReadConnections(const CommandFields& fields, api::ListConnections* list) {
   uint32_t limit = 0;
   Wrong wrong = FirstOf({fields.Unknown({"after", "limit"}), fields.Text("after", list->mutable_after()),
                          fields.Number("limit", 1, 1'000, &limit)});
@@ -178,29 +52,7 @@ Wrong ReadConnections(const Fields& fields, api::ListConnections* list) {
   return wrong;
 }
 
-// RFC 6455, 7.4: what an endpoint may send, less what only a handshake or TLS could mean.
-bool MayBeSent(uint32_t code) {
-  return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
-}
-
-Wrong ReadDisconnect(const Fields& fields, api::Disconnect* disconnect) {
-  uint32_t code = kDefaultCode;
-  Wrong wrong = FirstOf({fields.Unknown({"connection", "actor", "tag", "all", "code", "reason"}),
-                         OneOf(fields, {"connection", "actor", "tag", "all"}, "whom"),
-                         fields.Number("code", 1000, 4999, &code),
-                         fields.Text("reason", disconnect->mutable_reason())});
-  if (!wrong.empty()) return wrong;
-  if (!MayBeSent(code)) return "\"code\" is 1000-1003, 1007-1014 or 3000-4999.";
-  disconnect->set_code(code);
-  if (disconnect->reason().size() > kMaxReason) return "\"reason\" has at most 123 bytes.";
-  if (fields.Has("connection")) return fields.Text("connection", disconnect->mutable_connection());
-  if (fields.Has("actor")) return fields.Text("actor", disconnect->mutable_actor());
-  if (fields.Has("tag")) return fields.Text("tag", disconnect->mutable_tag());
-  disconnect->set_all(true);
-  return fields.Find("all") == "true" ? "" : "\"all\" can only be true.";
-}
-
-Wrong ReadEvict(const Fields& fields, api::Evict* evict) {
+Wrong ReadEvict(const CommandFields& fields, api::Evict* evict) {
   std::string mode = "sleep";
   if (Wrong wrong = FirstOf({fields.Unknown({"mode"}), fields.Text("mode", &mode)}); !wrong.empty())
     return wrong;
@@ -212,26 +64,13 @@ Wrong ReadEvict(const Fields& fields, api::Evict* evict) {
 }
 
 // `json`: a valid object, or nothing, which is as good as an empty one.
-Wrong ReadCommand(std::string_view verb, const Fields& fields, api::Command* command) {
-  if (verb == "send") return ReadSend(fields, command->mutable_send());
-  if (verb == "publish") return ReadPublish(fields, command->mutable_publish());
-  if (verb == "broadcast") return ReadBroadcast(fields, command->mutable_broadcast());
+Wrong ReadAnyCommand(std::string_view verb, const CommandFields& fields, api::Command* command) {
   if (verb == "connections") return ReadConnections(fields, command->mutable_connections());
-  if (verb == "disconnect") return ReadDisconnect(fields, command->mutable_disconnect());
-  return ReadEvict(fields, command->mutable_evict());
+  if (verb == "evict") return ReadEvict(fields, command->mutable_evict());
+  return ReadCommand(verb, fields, command);
 }
 
-// An object without one of its members.
-std::string Without(JsonSlice json, std::string_view name) {
-  const JsonObject object(json);
-  JsonWriter rest;
-  for (const JsonMember& member : object.members()) {
-    if (!member.IsCalled(name)) rest.RawMember(member.quoted_key, member.value);
-  }
-  return rest.Finish();
-}
-
-Wrong ReadBatch(const Fields& fields, api::Request* request) {
+Wrong ReadBatch(const CommandFields& fields, api::Request* request) {
   if (Wrong wrong = fields.Unknown({"commands"}); !wrong.empty()) return wrong;
   const auto elements = JsonElements(fields.Find("commands"), kMostCommands + 1);
   if (!elements || elements->empty() || elements->size() > kMostCommands) {
@@ -241,12 +80,12 @@ Wrong ReadBatch(const Fields& fields, api::Request* request) {
   for (size_t i = 0; i < elements->size(); ++i) {
     const JsonSlice each = (*elements)[i];
     std::string verb;
-    Wrong wrong = IsJsonObject(each) ? Fields(each).Text("verb", &verb) : "It is no object.";
+    Wrong wrong = IsJsonObject(each) ? CommandFields(each).Text("verb", &verb) : "It is no object.";
     if (wrong.empty() && std::ranges::find(kVerbsInBatch, verb) == kVerbsInBatch.end())
-      wrong = NoSuch("verb in a batch", verb, kVerbsInBatch);
+      wrong = NoSuchWord("verb in a batch", verb, kVerbsInBatch);
     if (wrong.empty()) {
       const std::string rest = Without(each, "verb");
-      wrong = ReadCommand(verb, Fields(rest), request->add_commands());
+      wrong = ReadCommand(verb, CommandFields(rest), request->add_commands());
     }
     if (!wrong.empty()) return fmt::format("Command {}: {}", i, wrong);
   }
@@ -325,6 +164,78 @@ ErrorWord WordOf(api::Error::Code code) {
     default:
       return {500, "hub_failed"};
   }
+}
+
+// The hub that a backend names, by the name that the project gives it or by its own.
+Wrong ReadHub(std::string_view hub_class, std::string name, std::string* hub) {
+  if (name.starts_with(kByName)) {
+    name = name.substr(kByName.size());
+    if (name.empty() || name.size() > kMaxName) return "After name: comes a name of 1 to 256 bytes.";
+    name = IdOfName(hub_class, name);
+  }
+  if (hub_class.empty() || hub_class.size() > kMaxName || !IsValidHubName(name)) {
+    return "A hub's name has 1 to 128 characters of a-z, A-Z, 0-9, '.', '_', '~' and '-'; of a Durable Object "
+           "that the project finds with idFromName(NAME), say name:NAME.";
+  }
+  *hub = fmt::format("{}/{}", hub_class, name);
+  return "";
+}
+
+// What is to be sent, as a backend has said it over gRPC.
+Wrong CompleteData(api::Data* data) {
+  if (data->has_binary())
+    return data->json().empty() && !data->has_text() ? "" : "Send `binary`, or JSON, or `text`.";
+  if (data->json().empty() && !data->has_text())
+    return "Say what is to be sent with `json`, `text` or `binary`.";
+  if (data->json().empty()) {
+    data->set_json(JsonQuoted(data->text()));
+    return data->text() == JsonString(data->json()) ? "" : "`text` is no UTF-8.";
+  }
+  if (!IsValidJson(data->json())) return "`json` is not one JSON value in UTF-8.";
+  data->clear_text();
+  if (auto text = JsonString(data->json())) data->set_text(std::move(*text));
+  return "";
+}
+
+Wrong CompleteMessage(api::Data* data, const std::string& type) {
+  if (data->has_binary()) return "Messages to actors and topics are JSON.";
+  return type.empty() ? "It needs a `type`, the application's own name for the message." : CompleteData(data);
+}
+
+Wrong CompleteCommand(api::Command* command) {
+  switch (command->kind_case()) {
+    case api::Command::kCall:
+      if (command->call().payload().empty()) command->mutable_call()->set_payload("null");
+      return IsValidJson(command->call().payload()) ? "" : "`payload` is not one JSON value in UTF-8.";
+    case api::Command::kSend: {
+      api::Send* const send = command->mutable_send();
+      if (send->to_case() == api::Send::TO_NOT_SET) return "Say to whom with `connection`, `actor` or `tag`.";
+      return send->has_actor() ? CompleteMessage(send->mutable_data(), send->type())
+                               : CompleteData(send->mutable_data());
+    }
+    case api::Command::kPublish:
+      if (command->publish().topic().empty()) return "Say where to with `topic`.";
+      return CompleteMessage(command->mutable_publish()->mutable_data(), command->publish().type());
+    case api::Command::kBroadcast:
+      return CompleteData(command->mutable_broadcast()->mutable_data());
+    case api::Command::kConnections:
+      if (command->connections().limit() > 1'000) return "`limit` is at most 1000.";
+      return "";
+    case api::Command::kDisconnect: {
+      api::Disconnect* const disconnect = command->mutable_disconnect();
+      if (disconnect->whom_case() == api::Disconnect::WHOM_NOT_SET)
+        return "Say whom with `connection`, `actor`, `tag` or `all`.";
+      if (disconnect->has_all() && !disconnect->all()) return "`all` can only be true.";
+      if (disconnect->code() == 0) disconnect->set_code(1000);
+      if (!MayBeSent(disconnect->code())) return "`code` is 1000-1003, 1007-1014 or 3000-4999.";
+      return disconnect->reason().size() > kMaxReason ? "`reason` has at most 123 bytes." : "";
+    }
+    case api::Command::kEvict:
+      return "";
+    case api::Command::KIND_NOT_SET:
+      break;
+  }
+  return "There is no such command; is the gateway of an older version?";
 }
 
 HttpReply Refusal(int status, std::string_view code, std::string_view sentence, bool retryable,
@@ -407,31 +318,19 @@ std::optional<ApiTarget> ReadApiTarget(const HttpRequest& request, int64_t longe
   ApiTarget target;
   target.verb = parts[2];
   if (std::ranges::find(kVerbs, target.verb) == kVerbs.end())
-    return refuse(404, "unknown_verb", NoSuch("verb", target.verb, kVerbs));
+    return refuse(404, "unknown_verb", NoSuchWord("verb", target.verb, kVerbs));
   if (request.method != "POST") {
     refuse(405, "method", "Verbs are asked for with POST.");
     refusal->headers.emplace_back("Allow", "POST");
     return std::nullopt;
   }
-  std::string name = parts[1];
-  if (name.starts_with(kByName)) {
-    name = name.substr(kByName.size());
-    if (name.empty() || name.size() > kMaxName)
-      return refuse(400, "bad_request", "After name: comes a name of 1 to 256 bytes.");
-    name = IdOfName(parts[0], name);
-  }
-  if (!IsValidHubName(name) || parts[0].size() > kMaxName) {
-    return refuse(
-        400, "bad_request",
-        "A hub's name has 1 to 128 characters of a-z, A-Z, 0-9, '.', '_', '~' and '-'; of a Durable Object "
-        "that the project finds with idFromName(NAME), say name:NAME.");
-  }
-  target.hub = parts[0] + "/" + name;
+  if (Wrong wrong = ReadHub(parts[0], parts[1], &target.hub); !wrong.empty())
+    return refuse(400, "bad_request", wrong);
   target.timeout_ms = longest_ms;
   for (std::string_view query = request.query; !query.empty();) {
     std::string_view pair = TakeUntil("&", &query);
     const std::string_view key = TakeUntil("=", &pair);
-    if (key != "timeout") return refuse(400, "bad_request", NoSuch("parameter", key, {"timeout"}));
+    if (key != "timeout") return refuse(400, "bad_request", NoSuchWord("parameter", key, {"timeout"}));
     try {
       target.timeout_ms =
           std::clamp<int64_t>(ParseDuration(std::string(pair)).count(), kLeastTimeoutMs, longest_ms);
@@ -464,18 +363,36 @@ std::optional<api::Request> ReadApiRequest(const ApiTarget& target, std::string_
   }
   if (json[begin] != '{') return refuse("The body is not a JSON object.");
   std::string key;
-  Wrong wrong = Fields(json.substr(begin)).Text("idempotencyKey", &key);
+  Wrong wrong = CommandFields(json.substr(begin)).Text("idempotencyKey", &key);
   if (wrong.empty() && !key.empty() && !target.idempotency_key.empty() && key != target.idempotency_key)
     wrong = "\"idempotencyKey\" and the header Idempotency-Key differ; say it once.";
   if (!key.empty()) request.set_idempotency_key(key);
   const std::string rest = Without(json.substr(begin), "idempotencyKey");
-  const Fields fields(rest);
+  const CommandFields fields(rest);
   if (wrong.empty()) {
     wrong = target.verb == "batch" ? ReadBatch(fields, &request)
-                                   : ReadCommand(target.verb, fields, request.add_commands());
+                                   : ReadAnyCommand(target.verb, fields, request.add_commands());
   }
   if (!wrong.empty()) return refuse(wrong);
   return request;
+}
+
+std::string CompleteApiRequest(int64_t longest_ms, api::Request* request) {
+  const std::string asked = request->hub();
+  const size_t slash = std::min(asked.find('/'), asked.size());
+  Wrong wrong = ReadHub(std::string_view{asked}.substr(0, slash),
+                        slash == asked.size() ? "" : asked.substr(slash + 1), request->mutable_hub());
+  if (!wrong.empty()) return wrong;
+  const int64_t timeout_ms = request->timeout_ms() == 0 ? longest_ms : request->timeout_ms();
+  request->set_timeout_ms(static_cast<uint32_t>(std::min(timeout_ms, longest_ms)));
+  if (request->commands_size() == 0 || request->commands_size() > static_cast<int>(kMostCommands))
+    return fmt::format("A request has 1 to {} commands.", kMostCommands);
+  for (int i = 0; i < request->commands_size(); ++i) {
+    wrong = CompleteCommand(request->mutable_commands(i));
+    if (wrong.empty()) continue;
+    return request->commands_size() == 1 ? wrong : fmt::format("Command {}: {}", i, wrong);
+  }
+  return "";
 }
 
 HttpReply ApiReplyOf(std::string_view verb, const api::Reply& reply) {

@@ -30,6 +30,9 @@ std::optional<ApiTarget> ReadApiTarget(const HttpRequest& request, int64_t longe
 std::optional<api::Request> ReadApiRequest(const ApiTarget& target, std::string_view body,
                                            HttpReply* refusal);
 
+// What a backend has asked for over gRPC, made what HTTP would have made of it. Empty, or a sentence about what is wrong.
+std::string CompleteApiRequest(int64_t longest_ms, api::Request* request);
+
 HttpReply ApiReplyOf(std::string_view verb, const api::Reply& reply);
 // {"error": {...}}; with Retry-After where it is worth another try.
 HttpReply ApiRefusal(int status, std::string_view code, std::string_view sentence);

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <string>
 
 namespace dormouse {
@@ -153,6 +154,44 @@ TEST(ApiWords, ErrorsSayWhetherItMayHaveHappened) {
   EXPECT_THAT(said.body, AllOf(HasSubstr(R"("mayHaveHappened":true)"), HasSubstr("Idempotency-Key")));
   reply.mutable_error()->set_code(api::Error::BUSY);
   EXPECT_THAT(ApiReplyOf("call", reply).headers, testing::ElementsAre(testing::Pair("Retry-After", "1")));
+}
+
+TEST(ApiWordsTest, WhatComesOverGrpcIsMadeWhatHttpWouldHaveMadeOfIt) {
+  api::Request request;
+  request.set_hub("Counter/name:lobby");
+  request.add_commands()->mutable_send()->set_tag("t");
+  request.mutable_commands(0)->mutable_send()->mutable_data()->set_text("say \"hi\"");
+  request.add_commands()->mutable_disconnect()->set_all(true);
+  EXPECT_EQ(CompleteApiRequest(5'000, &request), "");
+  EXPECT_EQ(request.hub().size(), std::string("Counter/").size() + 64);
+  EXPECT_EQ(request.timeout_ms(), 5'000u);
+  EXPECT_EQ(request.commands(0).send().data().json(), R"("say \"hi\"")");
+  EXPECT_EQ(request.commands(1).disconnect().code(), 1000u);
+}
+
+TEST(ApiWordsTest, WhatIsWrongOverGrpcIsASentence) {
+  const auto wrong = [](const std::function<void(api::Request*)>& make) {
+    api::Request request;
+    request.set_hub("echo/lobby");
+    make(&request);
+    return CompleteApiRequest(5'000, &request);
+  };
+  EXPECT_THAT(wrong([](api::Request* r) { r->set_hub("echo"); }), HasSubstr("A hub's name"));
+  EXPECT_THAT(wrong([](api::Request*) {}), HasSubstr("1 to 1000 commands"));
+  EXPECT_THAT(wrong([](api::Request* r) { r->add_commands(); }), HasSubstr("no such command"));
+  EXPECT_THAT(wrong([](api::Request* r) { r->add_commands()->mutable_call()->set_payload("{"); }),
+              HasSubstr("payload"));
+  EXPECT_THAT(wrong([](api::Request* r) { r->add_commands()->mutable_broadcast(); }),
+              HasSubstr("what is to be sent"));
+  EXPECT_THAT(wrong([](api::Request* r) {
+                r->add_commands()->mutable_broadcast()->mutable_data()->set_text("\xff");
+              }),
+              HasSubstr("UTF-8"));
+  EXPECT_THAT(wrong([](api::Request* r) {
+                r->add_commands()->mutable_disconnect()->set_all(true);
+                r->mutable_commands(0)->mutable_disconnect()->set_code(1006);
+              }),
+              HasSubstr("`code`"));
 }
 
 }  // namespace

@@ -74,12 +74,16 @@ void HubCalls::Call(Question question, Done done) {
 void HubCalls::Command(std::string hub, std::shared_ptr<const api::Request> commands, int64_t timeout_ms,
                        Done done) {
   auto serialized = std::make_shared<const std::string>(commands->SerializeAsString());
-  TryHere(
-      {std::move(hub), std::move(serialized), std::move(commands), SteadyMs() + timeout_ms, {}, std::move(done)});
+  TryHere({std::move(hub),
+           std::move(serialized),
+           std::move(commands),
+           SteadyMs() + timeout_ms,
+           {},
+           std::move(done)});
 }
 
 bool HubCalls::CallHere(const Try& what, HubRequest::Done done) {
-  if (what.commands == nullptr) 
+  if (what.commands == nullptr)
     return shards_->CallHub(what.hub, *what.payload, what.until_ms, what.waiting, std::move(done));
   return shards_->CommandHub(what.hub, what.commands, what.until_ms, what.payload->size(), std::move(done));
 }
@@ -103,7 +107,8 @@ void HubCalls::TryOwner(Try what) {
   request.set_hub(what.hub);
   *(what.commands == nullptr ? request.mutable_payload() : request.mutable_command()) = *what.payload;
   if (what.commands == nullptr) {
-    request.set_timeout_ms(static_cast<uint32_t>(std::clamp<int64_t>(what.until_ms - SteadyMs(), 1, UINT32_MAX)));
+    request.set_timeout_ms(
+        static_cast<uint32_t>(std::clamp<int64_t>(what.until_ms - SteadyMs(), 1, UINT32_MAX)));
     for (const std::string& hub : what.waiting) request.add_waiting(hub);
   }
   peers_.Send(*owner, shard, std::move(request), what.until_ms, [this, what](calls::Answer answer) {

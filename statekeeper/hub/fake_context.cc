@@ -379,7 +379,8 @@ void FakeContext::DeleteAlarm() {
 
 void FakeContext::SetTimer(std::string_view name, int64_t due_ms) {
   RequireWritable();
-  if (name.empty() || name.size() > kMaxTimerName) throw std::length_error("a timer's name has 1 to 64 bytes");
+  if (name.empty() || name.size() > kMaxTimerName)
+    throw std::length_error("a timer's name has 1 to 64 bytes");
   timers_[std::string(name)] = due_ms;
   if (timers_.size() > kMaxTimers) throw std::length_error("a hub has at most 100 timers");
 }

@@ -23,6 +23,9 @@ class Puppet : public Hub {
     if (message.data == "shrink") return context.Delete("k/a");
     context.Put("k/" + std::string(message.data.substr(0, 100)), message.data);
     context.SetAttachment(from.id, message.data);
+    if (message.data.starts_with("timer ")) context.SetTimer(message.data.substr(6), context.now_ms() + 7);
+    if (message.data.starts_with("call ")) context.Call("other", message.data.substr(5), "");
+    if (message.data == "call and throw") throw std::runtime_error("as asked");
     context.SetAlarm(context.now_ms() + 5);
     context.Send(from.id, message);
     if (message.data == "throw") throw std::runtime_error("as asked");
@@ -36,6 +39,7 @@ class Puppet : public Hub {
     }
   }
   void OnAlarm(Context& context) override { context.Broadcast(Message::Text("alarm"), "all"); }
+  void OnTimer(Context& context, std::string_view name) override { context.Broadcast(Message::Text(name)); }
   void OnFailure(Context& context, const Connection& from, const Message&, Failure failure) override {
     context.Send(from.id, Message::Text(failure == Failure::kStore       ? "store"
                                         : failure == Failure::kStateFull ? "full"
@@ -160,6 +164,49 @@ TEST_F(FakeContextTest, WhatAContextForbidsThrows) {
   EXPECT_THAT(hub_.TakeFrames(client_), ElementsAre("handler"));
   hub_.ClientSends(client_, std::string((16 << 10) + 1, 'x'));
   EXPECT_THAT(hub_.TakeFrames(client_), ElementsAre("handler"));
+}
+
+TEST_F(FakeContextTest, ATimerRunsOnceWhenItIsDue) {
+  hub_.ClientSends(client_, "timer a");
+  hub_.TakeFrames(client_);
+  EXPECT_FALSE(hub_.RunDueTimer());
+  hub_.Advance(7);
+  hub_.Sleep();
+  EXPECT_TRUE(hub_.RunDueTimer());
+  EXPECT_FALSE(hub_.RunDueTimer());
+  EXPECT_THAT(hub_.TakeFrames(client_), ElementsAre("a"));
+}
+
+TEST_F(FakeContextTest, WhatWasWrittenBeforeACallStays) {
+  std::vector<std::string> called;
+  hub_.AnswerCalls([&](const std::string& hub, std::string_view) {
+    called.push_back(hub);
+    return Context::CallAnswer{};
+  });
+  hub_.ClientSends(client_, "call and throw");
+  EXPECT_THAT(called, ElementsAre("other/and throw"));
+  EXPECT_TRUE(hub_.rows().contains("k/call and throw"));
+  EXPECT_FALSE(hub_.alarm().has_value());
+}
+
+TEST_F(FakeContextTest, AListHasTheRangeAndTheOrderThatIsAskedFor) {
+  for (const char* key : {"a", "b", "c", "d", "e"}) hub_.ClientSends(client_, key);
+  const auto list = [&](const ListRange& range) {
+    std::string keys;
+    hub_.List(range, [&](std::string_view key, std::string_view) {
+      keys += key.substr(2);
+      return true;
+    });
+    return keys;
+  };
+  EXPECT_EQ(list({}), "abcde");
+  EXPECT_EQ(list({.prefix = "k/", .start = "k/b", .end = "k/e"}), "bcd");
+  EXPECT_EQ(list({.start_after = "k/b"}), "cde");
+  EXPECT_EQ(list({.start = "k/d", .start_after = "k/b"}), "de");
+  EXPECT_EQ(list({.limit = 2}), "ab");
+  EXPECT_EQ(list({.reverse = true}), "edcba");
+  EXPECT_EQ(list({.end = "k/d", .limit = 2, .reverse = true}), "cb");
+  EXPECT_EQ(list({.prefix = "x"}), "");
 }
 
 }  // namespace

@@ -304,6 +304,8 @@ class HubClass {
   // What gateways are told: name, routes, edge rules. See link.proto.
   virtual const link::ClassProfile& profile() const = 0;
   virtual std::unique_ptr<Hub> NewHub() const = 0;
+  // Why none of its hubs has that name, though clients could give it: a sentence, for backends. Empty: one may.
+  virtual std::string WhyNoHub(std::string_view /*name*/) const { return ""; }
   // Whether a message whose handler the store has failed is handled again when the store is back, and those behind it
   // wait for that; else OnFailure answers it at once.
   virtual bool waits_for_store() const { return false; }

@@ -41,7 +41,7 @@ def _built(tmp_path_factory):
 
 
 def test_its_unit_test_passes(built):
-    assert "1 test from CounterClassTest" in _run(os.path.join(built, "counter_class_test"))
+    assert "2 tests from CounterClassTest" in _run(os.path.join(built, "counter_class_test"))
 
 
 async def test_it_serves_its_class_beside_the_others(built):

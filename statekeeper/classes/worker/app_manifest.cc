@@ -54,6 +54,7 @@ std::optional<AppManifest::Class> ReadClass(JsonSlice text, std::string* wrong) 
     }
     read.max_message_size = static_cast<uint64_t>(bytes);
   }
+  read.ids = object.Find("ids") == "true";
   return read;
 }
 

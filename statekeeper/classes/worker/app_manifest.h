@@ -15,6 +15,7 @@ struct AppManifest {
     std::string name;
     std::vector<std::string> routes;        // "/ws/{name}"; none: its sockets come by way of the app's HTTP
     uint64_t max_message_size = 32u << 20;  // bytes
+    bool ids = false;                       // its hubs are called by ids of Durable Objects, 64 digits of hex
   };
 
   std::string directory;  // with symbolic links resolved: what a running worker was started in stays

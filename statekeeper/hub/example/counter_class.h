@@ -1,4 +1,5 @@
-// Class counter: sockets at /counter/NAME see how often anybody has said something there.
+// Class counter: sockets at /counter/NAME see how often anybody has said something there, until
+// nobody has for a minute; "and NAME" adds what another counter says.
 #pragma once
 
 #include <memory>

@@ -42,7 +42,8 @@ bool AlarmRun::Fail(Hub::Failure why, int64_t not_before_ms, bool in_doubt) {
     return false;
   }
   const int64_t now_ms = WallMs();
-  if (!std::exchange(under_way_, true)) timer_ = state_->FindDueTimer(now_ms).value_or("");  // no handler was called
+  if (!std::exchange(under_way_, true))
+    timer_ = state_->FindDueTimer(now_ms).value_or("");  // no handler was called
   if (why == Hub::Failure::kPoison) {
     if (state_->IsCheckDue(now_ms)) state_->RearmCheck(now_ms);
     if (not_before_ms > now_ms) {

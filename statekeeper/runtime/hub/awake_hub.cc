@@ -527,10 +527,10 @@ void AwakeHub::Equip(const HubEvent& event, HubContext* context) {
   context->set_restarts(RestartsOf(event));
   if (!Is<event::Resumed>(event)) ++last_begun_;
   if (CanBeDeferred(event)) context->MayDefer([this] { return last_begun_; });
-  context->MayCall([this, &event, context](std::string hub, std::string_view payload,
-                                           std::chrono::milliseconds deadline) {
-    return Call(event, context, std::move(hub), payload, deadline);
-  });
+  context->MayCall(
+      [this, &event, context](std::string hub, std::string_view payload, std::chrono::milliseconds deadline) {
+        return Call(event, context, std::move(hub), payload, deadline);
+      });
   if (const auto* const resumed = std::get_if<event::Resumed>(&event)) {
     const HubEvent* const finished = deferred_.Find(resumed->resumption->finishes);
     if (finished != nullptr && Is<event::AlarmDue>(*finished)) context->RunTimer(alarm_.timer());
@@ -553,13 +553,15 @@ Context::CallAnswer AwakeHub::Call(const HubEvent& event, HubContext* context, s
   }
   question.waiting.push_back(name_);
   if (std::ranges::find(question.waiting, question.hub) != question.waiting.end()) {
-    return {.payload = {},
-            .failure = fmt::format("{} waits for this call itself: hubs that call one another in a circle would "
-                                   "wait for ever",
-                                   question.hub)};
+    return {
+        .payload = {},
+        .failure = fmt::format("{} waits for this call itself: hubs that call one another in a circle would "
+                               "wait for ever",
+                               question.hub)};
   }
   if (question.waiting.size() > kMostWaitingForCall) {
-    return {.payload = {}, .failure = fmt::format("{} hubs wait for one another already", kMostWaitingForCall)};
+    return {.payload = {},
+            .failure = fmt::format("{} hubs wait for one another already", kMostWaitingForCall)};
   }
   if (question.timeout_ms <= 0)
     return {.payload = {}, .failure = "There is no time left for this call", .retryable = true};

@@ -255,7 +255,8 @@ void HubContext::SetAlarm(int64_t due_ms) {
 
 void HubContext::SetTimer(std::string_view name, int64_t due_ms) {
   if (due_ms <= 0) throw std::invalid_argument("a timer is due at a time after 1970");
-  if (name.empty() || name.size() > kMaxTimerName) throw std::length_error("a timer's name has 1 to 64 bytes");
+  if (name.empty() || name.size() > kMaxTimerName)
+    throw std::length_error("a timer's name has 1 to 64 bytes");
   // One that runs has its place still.
   const bool is_new = hub_.state->TimerDue(name) == 0;
   if (is_new && static_cast<size_t>(hub_.state->meta().timers_size()) >= kMaxTimers)

@@ -56,8 +56,8 @@ class HubContext : public Context {
   Sequel TakeSequel() { return std::move(sequel_); }
 
   // --- Calls of other hubs. Carries one out (AwakeHub); of a context without it nobody can be called.
-  using OutgoingCall =
-      std::function<CallAnswer(std::string hub, std::string_view payload, std::chrono::milliseconds deadline)>;
+  using OutgoingCall = std::function<CallAnswer(std::string hub, std::string_view payload,
+                                                std::chrono::milliseconds deadline)>;
   void MayCall(OutgoingCall call) { call_ = std::move(call); }
   // From here on what was written cannot be taken back.
   void set_has_called() { has_called_ = true; }

@@ -345,9 +345,8 @@ void HubState::SetTimer(std::string_view name, int64_t due_ms) {
     return;
   }
   auto* const timers = meta_.mutable_timers();
-  const auto at = std::ranges::lower_bound(*timers, name, {}, [](const auto& timer) -> std::string_view {
-    return timer.name();
-  });
+  const auto at = std::ranges::lower_bound(
+      *timers, name, {}, [](const auto& timer) -> std::string_view { return timer.name(); });
   const auto place = at - timers->begin();
   const bool is_set = at != timers->end() && at->name() == name;
   if (is_set) timers->erase(at);

@@ -87,8 +87,8 @@ bool LaneShards::CallHub(const std::string& hub, std::string payload, int64_t un
   Lane* const lane = LaneOf(hub);
   return lane->TryPost([lane, hub, payload = std::move(payload), until_ms, waiting = std::move(waiting),
                         done = std::move(done)]() mutable {
-    lane->host().router().OnRequest(hub, std::make_shared<HubRequest>(std::move(payload), until_ms,
-                                                                      std::move(waiting), std::move(done)));
+    lane->host().router().OnRequest(
+        hub, std::make_shared<HubRequest>(std::move(payload), until_ms, std::move(waiting), std::move(done)));
   });
 }
 
@@ -97,6 +97,14 @@ bool LaneShards::CommandHub(const std::string& hub, std::shared_ptr<const api::R
   Lane* const lane = LaneOf(hub);
   return lane->TryPost([lane, hub, commands = std::move(commands), until_ms, bytes, done = std::move(done)] {
     auto request = std::make_shared<HubRequest>(commands, until_ms, bytes, done);
+    const HubClass* const hub_class = lane->host().hubs().FindClass(hub);
+    const std::string wrong = hub_class == nullptr ? "" : hub_class->WhyNoHub(HubNameOf(hub));
+    if (!wrong.empty()) {
+      api::Reply refusal;
+      refusal.mutable_error()->set_code(api::Error::BAD_REQUEST);
+      refusal.mutable_error()->set_message(wrong + ".");
+      return request->Finish(HubRequest::Outcome::kAnswered, refusal.SerializeAsString());
+    }
     const bool evicts = commands->commands_size() == 1 && commands->commands(0).has_evict();
     if (!evicts) return lane->host().router().OnRequest(hub, std::move(request));
     if (!lane->host().router().IsServed(hub, request.get())) return;

@@ -35,10 +35,12 @@ HubCaller::Answer OutgoingCalls::Call(HubCaller::Question question) {
   }
   const uint64_t number = ++last_number_;
   const auto at =
-      waiting_.emplace(number, Waiting{fibers_->current(), SteadyMs() + question.timeout_ms, std::nullopt}).first;
+      waiting_.emplace(number, Waiting{fibers_->current(), SteadyMs() + question.timeout_ms, std::nullopt})
+          .first;
   // `this` is there when a task runs: the queue is closed before it goes.
   caller_->Call(std::move(question), [this, number, queue = answers_](HubCaller::Answer answer) {
-    queue->Post([this, number, answer = std::move(answer)]() mutable { OnAnswer(number, std::move(answer)); });
+    queue->Post(
+        [this, number, answer = std::move(answer)]() mutable { OnAnswer(number, std::move(answer)); });
   });
   Arm();
   fibers_->Suspend();
@@ -72,10 +74,9 @@ void OutgoingCalls::OnTimer(struct ev_loop*, ev_timer* timer, int) {
     if (each.until_ms <= now_ms) late.push_back(number);
   }
   for (const uint64_t number : late) {
-    calls->OnAnswer(number, {.payload = {},
-                             .failure = "The hub has not answered in time",
-                             .retryable = true,
-                             .unknown = true});
+    calls->OnAnswer(
+        number,
+        {.payload = {}, .failure = "The hub has not answered in time", .retryable = true, .unknown = true});
   }
   calls->Arm();
 }

@@ -78,12 +78,13 @@ class OutgoingCallsTest : public testing::Test, public HubCaller {
   void Carry() {
     for (auto& [question, done] : std::exchange(asked_, {})) {
       lane_.host().router().OnRequest(
-          question.hub, std::make_shared<HubRequest>(
-                            question.payload, SteadyMs() + question.timeout_ms, question.waiting,
-                            [done = done](HubRequest::Outcome outcome, std::string text) {
-                              if (outcome == HubRequest::Outcome::kAnswered) return done({.payload = text, .failure = {}});
-                              done({.payload = {}, .failure = text});
-                            }));
+          question.hub,
+          std::make_shared<HubRequest>(question.payload, SteadyMs() + question.timeout_ms, question.waiting,
+                                       [done = done](HubRequest::Outcome outcome, std::string text) {
+                                         if (outcome == HubRequest::Outcome::kAnswered)
+                                           return done({.payload = text, .failure = {}});
+                                         done({.payload = {}, .failure = text});
+                                       }));
     }
   }
   void CarryAll() {
