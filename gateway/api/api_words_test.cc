@@ -156,7 +156,7 @@ TEST(ApiWords, ErrorsSayWhetherItMayHaveHappened) {
   EXPECT_THAT(ApiReplyOf("call", reply).headers, testing::ElementsAre(testing::Pair("Retry-After", "1")));
 }
 
-TEST(ApiWordsTest, WhatComesOverGrpcIsMadeWhatHttpWouldHaveMadeOfIt) {
+TEST(ApiWords, WhatComesOverGrpcIsMadeWhatHttpWouldHaveMadeOfIt) {
   api::Request request;
   request.set_hub("Counter/name:lobby");
   request.add_commands()->mutable_send()->set_tag("t");
@@ -169,7 +169,7 @@ TEST(ApiWordsTest, WhatComesOverGrpcIsMadeWhatHttpWouldHaveMadeOfIt) {
   EXPECT_EQ(request.commands(1).disconnect().code(), 1000u);
 }
 
-TEST(ApiWordsTest, WhatIsWrongOverGrpcIsASentence) {
+TEST(ApiWords, WhatIsWrongOverGrpcIsASentence) {
   const auto wrong = [](const std::function<void(api::Request*)>& make) {
     api::Request request;
     request.set_hub("echo/lobby");

@@ -7,6 +7,10 @@
 // "wake-abort", "close-abort": stored; from then on OnWake, or OnClose, aborts.
 // "alarm MS", "alarm-abort MS": stored; an alarm in so many milliseconds, which sends "ring", or aborts.
 //
+// "timer NAME MS": a timer in so many milliseconds, which sends "timer NAME N": how often it has rung.
+// "call NAME TEXT": stored; calls that hub of the class, and sends what it answers: "heard TEXT N", how many calls it has
+// had, or what came of a call on ("call NAME TEXT").
+//
 // Everything else is stored. What is stored is sent back once it is durable. A failed message is answered
 // with "failed: KIND".
 #include <unistd.h>
@@ -16,6 +20,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 #include "statekeeper/statekeeper_main.h"
 
@@ -52,8 +57,26 @@ class CrashHub : public Hub {
       context.Put("alarm", text);
       context.SetAlarm(context.now_ms() + std::stoll(text.substr(text.find(' '))));
     }
+    if (text.starts_with("timer ")) {
+      const size_t end = text.find(' ', 6);
+      context.SetTimer(text.substr(6, end - 6), context.now_ms() + std::stoll(text.substr(end)));
+    }
     context.Put("last", text);
+    if (text.starts_with("call ")) return context.Send(from.id, Message::Text(Ask(context, text)));
     context.Send(from.id, message);
+  }
+  void OnTimer(Context& context, std::string_view name) override {
+    const std::string row = "rung " + std::string(name);
+    const std::string count = context.Get(row).value_or("") + "x";
+    context.Put(row, count);
+    context.Broadcast(Message::Text("timer " + std::string(name) + " " + std::to_string(count.size())));
+  }
+  void OnRequest(Context& context, std::string_view payload) override {
+    const std::string text(payload);
+    if (text.starts_with("call ")) return context.Reply(Ask(context, text));
+    const std::string calls = context.Get("calls").value_or("") + "x";
+    context.Put("calls", calls);
+    context.Reply("heard " + text + " " + std::to_string(calls.size()));
   }
   void OnClose(Context& context, const Connection&, const CloseInfo&) override {
     if (context.Get("close-abort")) std::abort();
@@ -66,6 +89,13 @@ class CrashHub : public Hub {
   void OnFailure(Context& context, const Connection& from, const Message&, Failure why) override {
     const char* kind = why == Failure::kPoison ? "poison" : why == Failure::kStore ? "store" : "handler";
     context.Send(from.id, Message::Text(std::string("failed: ") + kind));
+  }
+
+ private:
+  static std::string Ask(Context& context, const std::string& text) {
+    const size_t end = text.find(' ', 5);
+    const Context::CallAnswer answer = context.Call("crash", text.substr(5, end - 5), text.substr(end + 1));
+    return answer.failure.empty() ? answer.payload : "no answer: " + answer.failure;
   }
 };
 

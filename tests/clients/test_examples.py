@@ -1,13 +1,16 @@
 """The examples (clients/examples), as a stranger runs them: each in both languages, against a whole cluster."""
 
 import asyncio
+import base64
 import contextlib
 import json
 import os
 import pathlib
+import re
 import sys
 
 import pytest
+import websockets
 from cluster import BIN, SLOWNESS
 
 CLIENTS = pathlib.Path(__file__).resolve().parents[2] / "clients"
@@ -127,3 +130,40 @@ async def test_a_fleet_sleeps_and_is_told_and_sent_away(language):
             assert await fleet.line() == "device/0007 is out: scrapped; 499 left"
             assert json.loads(await it.done("fleet/office", "disconnect")) == {"disconnected": 499}
             assert (await fleet.rest()).endswith("is out: scrapped; 0 left\n")
+
+
+@both
+async def test_the_room_behind_a_webhook_keeps_its_last_lines_and_who_has_no_name_out(language, tmp_path):
+    secret = "whsec_" + base64.b64encode(os.urandom(32)).decode()
+    with open(os.open(tmp_path / "secret", os.O_CREAT | os.O_WRONLY, 0o600), "w", encoding="ascii") as file:
+        file.write(secret)
+    command = {"js": ["node"], "py": ["/usr/bin/python3"]}[language]
+    process = await asyncio.create_subprocess_exec(
+        *command, str(EXAMPLES / "webhooks" / f"backend.{language}"), "0", stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "WEBHOOK_SECRET": secret, "PYTHONDONTWRITEBYTECODE": "1"})
+    try:
+        backend = Program(process)
+        url = (await backend.line()).split()[-1]
+        (tmp_path / "callbacks.toml").write_text(f'[room]\nurl = "{url}"\nsecret-file = "secret"\n', encoding="utf-8")
+        async with Cluster.start(settings={"callbacks": str(tmp_path / "callbacks.toml")}) as cluster:
+            room = cluster.url("/room/lobby")
+            async with websockets.connect(f"{room}?name=anna") as anna, websockets.connect(f"{room}?name=ben") as ben:
+                await anna.send("hello")
+                for client in (anna, ben):
+                    assert await asyncio.wait_for(client.recv(), PATIENCE) == "hello"
+                async with websockets.connect(f"{room}?name=carl") as carl:
+                    assert await asyncio.wait_for(carl.recv(), PATIENCE) == "hello"
+                async with websockets.connect(room) as nobody:
+                    with contextlib.suppress(websockets.ConnectionClosed):
+                        await asyncio.wait_for(nobody.recv(), PATIENCE)
+                    assert (nobody.close_code, nobody.close_reason) == (4003, "who are you?")
+    finally:
+        process.kill()
+        await process.wait()
+
+
+def test_the_page_about_webhooks_shows_what_the_examples_do():
+    page = (CLIENTS / "webhooks.md").read_text(encoding="utf-8")
+    for name, language in (("backend.py", "python"), ("backend.js", "js")):
+        shown = re.findall(rf"```{language}\n(.*?)```", page, re.S)
+        assert shown and shown[0] in (EXAMPLES / "webhooks" / name).read_text(encoding="utf-8")

@@ -42,14 +42,16 @@ async def test_addresses_are_written_as_the_actor_is(make_client):
 
 async def test_requests_carry_what_they_were_given(make_client):
     async with FakeHub().serving() as hub, make_client(hub) as client:
-        await client.broadcast("all", 1, capability="render")
-        await client.publish("news", "flash", [2])
+        await client.broadcast("all", 1, capability="render", metadata={"trace": "t"}, ttl=2)
+        await client.publish("news", "flash", [2], metadata={"trace": "u"}, ttl=1.5)
         await client.discover("browser/*", capabilities=["a"], metadata={"b": 1}, limit=5, offset=10)
         await client.list_actors(offset=3, limit=4)
         await client.queue_stats()
         frame = hub.got("hub:broadcast")[0]
         assert frame["payload"] == {"type": "all", "data": 1, "excludeSelf": True}
-        assert frame["metadata"] == {"targetCapability": "render"}
+        assert (frame["metadata"], frame["ttl"]) == ({"trace": "t", "targetCapability": "render"}, 2000)
+        frame = hub.got("hub:publish")[0]
+        assert (frame["metadata"], frame["ttl"]) == ({"trace": "u"}, 1500)
         payloads = [hub.got(kind)[0]["payload"] for kind in ("hub:publish", "hub:discover", "hub:list_actors")]
         assert payloads == [
             {"topic": "news", "type": "flash", "data": [2]},

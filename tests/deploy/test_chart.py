@@ -35,13 +35,16 @@ _VALUES = {
                     "extraVolumeMounts": [{"name": "i", "mountPath": "/i"}],
                     "service": {"type": "LoadBalancer", "externalTrafficPolicy": "Local", "annotations": {"j": "k"},
                                 "loadBalancerSourceRanges": ["192.0.2.0/24"], "nodePort": 30080},
-                    "autoscaling": {"enabled": True}},
+                    "autoscaling": {"enabled": True},
+                    "api": {"enabled": True, "existingSecret": "backends", "port": 9000,
+                            "clients": [{"podSelector": {"matchLabels": {"app": "shop"}}}]}},
         "statekeeper": {"partition": 2, "extraEnv": [{"name": "L", "value": "m"}], "podLabels": {"team": "a"}},
         "credentials": {"podLabels": {"team": "a"}, "podAnnotations": {"n": "o"}, "nodeSelector": {"d": "e"}},
         "auth": {"algorithm": "ES256", "existingSecret": "tokens", "key": "jwks.json", "signingKey": "private.pem"},
         "networkPolicy": {"clients": [{"namespaceSelector": {"matchLabels": {"p": "q"}}}],
                           "store": [{"ipBlock": {"cidr": "192.0.2.7/32"}}],
-                          "api": [{"ipBlock": {"cidr": "192.0.2.1/32"}}], "monitoring": []},
+                          "api": [{"ipBlock": {"cidr": "192.0.2.1/32"}}], "monitoring": [],
+                          "callbacks": [{"to": [{"ipBlock": {"cidr": "192.0.2.0/24"}}], "ports": [{"port": 443}]}]},
         "ingress": {"enabled": True, "className": "nginx", "hosts": ["a.example", "b.example"],
                     "tls": [{"hosts": ["a.example"], "secretName": "r"}]},
         "httpRoute": {"enabled": True, "parentRefs": [{"name": "public", "namespace": "gateways"}],
@@ -135,6 +138,8 @@ def test_objects_are_as_kubernetes_takes_them(name, tmp_path):
     ({"config": {"auth-upgrade": True}}, "config.auth-upgrade asks for tokens"),
     ({"gateway": {"autoscaling": {"enabled": True, "minReplicas": 5, "maxReplicas": 2}}}, "is above maxReplicas (2)"),
     ({"gateway": {"autoscaling": {"enabled": True, "connections": 50000}}}, "has to be below config.max-connections"),
+    ({"gateway": {"api": {"enabled": True}}}, "gateway.api.existingSecret"),
+    ({"gateway": {"config": {"api-listen": "0.0.0.0:1"}}}, "set gateway.api"),
     ({"ingress": {"enabled": True}}, "ingress.hosts"),
     ({"httpRoute": {"enabled": True}}, "httpRoute.parentRefs"),
 ])
@@ -155,6 +160,19 @@ def test_options_arrive(tmp_path):
     assert gateway["DORMOUSE_MAX_CONNECTIONS"] == "12345678"
     assert gateway["DORMOUSE_HUB_VIEW"] == "true"
     assert gateway["DORMOUSE_LOG_LEVEL"] == "debug" and "DORMOUSE_LOG_LEVEL" not in statekeeper
+
+
+def test_backends_reach_gateways_at_a_service_of_their_own(tmp_path):
+    assert ("Service", "dormouse-gateway-api") not in chart.objects(tmp_path, {})
+    made = chart.objects(tmp_path, {"gateway": {"api": {"enabled": True, "existingSecret": "backends"}}})
+    service = made["Service", "dormouse-gateway-api"]["spec"]
+    (container,) = made["Deployment", "dormouse-gateway"]["spec"]["template"]["spec"]["containers"]
+    assert service["ports"] == [{"name": "api", "port": 8090, "targetPort": "api"}]
+    assert {"name": "api", "containerPort": 8090} in container["ports"]
+    gateway = chart.environment(made["Deployment", "dormouse-gateway"])
+    assert gateway["DORMOUSE_API_LISTEN"] == "0.0.0.0:8090" and gateway["DORMOUSE_API_KEY_FILE"] == "/run/dormouse/api/api-keys"
+    (rule,) = [rule for rule in made["NetworkPolicy", "dormouse-gateway"]["spec"]["ingress"] if rule["ports"][0]["port"] == 8090]
+    assert rule["from"] == [{"podSelector": {}}]
 
 
 @pytest.mark.parametrize("name", _VALUES)

@@ -69,10 +69,11 @@ class Backend:
 
 
 class _WithBackends:
-    """Of a Cluster: `api_options` are for its gateways alone."""
+    """Of a Cluster: `api_options` are for its gateways alone. `grpc`: they have that port, too."""
 
-    def __init__(self, *args, api_options=None, **more):
+    def __init__(self, *args, api_options=None, grpc=False, **more):
         super().__init__(*args, **more)
+        self.grpc_ports = []
         self.api_key = secrets.token_hex(32)
         self.api_key_file = os.path.join(self.directory, "api-keys")
         self.api_ports = []
@@ -81,6 +82,9 @@ class _WithBackends:
             port = self._port()
             self.api_ports.append(port)
             gateway.command += ["--api-listen", f"127.0.0.1:{port}", "--api-key-file", self.api_key_file]
+            if grpc:
+                self.grpc_ports.append(self._port())
+                gateway.command += ["--api-grpc-listen", f"127.0.0.1:{self.grpc_ports[-1]}"]
             for name, value in (api_options or {}).items():
                 gateway.command += ["--" + name, value]
 

@@ -470,3 +470,95 @@ def test_the_port_is_off_by_default():
         done = subprocess.run([os.path.join(BIN, "dormouse-gateway"), "--help"], stdout=subprocess.PIPE, check=True)
         assert b"--api-listen" in done.stdout
         assert "--api-listen" not in cluster.gateways[0].command
+
+
+# --- Names of objects.
+
+@pytest.mark.parametrize("verb, body", [
+    ("send", {"tag": "t", "data": 1}), ("broadcast", {"data": 1}), ("connections", {}), ("disconnect", {"all": True}),
+    ("evict", {}), ("batch", {"commands": [{"verb": "broadcast", "data": 1}]}), ("call", {"method": "add", "args": []})])
+def test_an_object_whose_name_is_forgotten_is_no_hub(verb, body):
+    with _shared_app().backend() as backend:
+        answer = backend.ask("Counter/lobby", verb, body)
+        assert answer.status == 400 and "Counter/name:lobby" in answer.error[1], answer
+
+
+_app = []
+
+
+def _shared_app():
+    if not _app:
+        _app.append(AppApiCluster())
+        _app[0].__enter__()
+    return _app[0]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _end_shared_app():
+    yield
+    while _app:
+        _app.pop().__exit__(None, None, None)
+
+
+# --- gRPC.
+
+def _over_grpc(cluster, requests, key=None):
+    """By a process of its own, for gRPC's threads do not get on with tests that start processes: what each came to."""
+    port = cluster.grpc_ports[0]
+    said = json.dumps({"port": port, "key": cluster.api_key if key is None else key, "requests": requests})
+    done = subprocess.run(["/usr/bin/python3", os.path.join(os.path.dirname(__file__), "grpc_backend.py")], input=said, text=True,
+                          stdout=subprocess.PIPE, timeout=60 * SLOWNESS, check=True)
+    return json.loads(done.stdout)
+
+
+async def test_commands_over_grpc_do_what_they_do_over_http(store):
+    with ApiCluster(store=store, grpc=True) as cluster:
+        async with all_open(echo(cluster.ws_url("/websocket/lobby")) for _ in range(2)) as clients:
+            answers = await soon(_over_grpc, cluster, [
+                {"hub": "echo/lobby", "commands": [{"call": {"payload": '{"any": "thing"}'}}]},
+                {"hub": "echo/lobby", "commands": [{"send": {"connection": clients[0].id, "data": {"text": '{"n": 1}'}}},
+                                                   {"broadcast": {"data": {"json": '{"n": 2}'}}}]},
+                {"hub": "echo/lobby", "commands": [{"connections": {}}]},
+                {"hub": "echo/lobby", "commands": [{"disconnect": {"connection": clients[1].id, "code": 4000, "reason": "bye"}}]},
+                {"hub": "ecko/lobby", "commands": [{"call": {}}]},
+                {"hub": "echo/lobby", "commands": []},
+                {"hub": "echo/lobby", "commands": [{"publish": {"topic": "t", "type": "x", "data": {"text": "y"}}}]}])
+            assert answers[0]["results"] == [{"payload": '{"any": "thing"}'}]
+            assert answers[1]["results"] == [{"sent": {"sent": "1"}}, {"sent": {"sent": "2"}}]
+            assert answers[2]["results"][0]["connections"]["count"] == "2"
+            assert answers[3]["results"] == [{"disconnected": 1}]
+            assert answers[4]["error"]["code"] == "UNKNOWN_CLASS" and "echo" in answers[4]["error"]["message"]
+            assert answers[5]["error"]["code"] == "BAD_REQUEST" and answers[6]["error"]["code"] == "REFUSED"
+            assert [await clients[0].recv(), await clients[0].recv()] == [{"n": 1}, {"n": 2}]
+            assert await clients[1].closed() == (4000, "bye")
+            metrics = cluster.metrics(cluster.gateways[0])
+            assert metrics['dormouse_api_answers_total{status="2xx"}'] == 4
+
+
+def test_keys_and_bounds_are_the_same_over_grpc():
+    with ApiCluster(grpc=True, api_options={"api-timeout": "2s", "api-body": "2KiB"}) as cluster:
+        call = {"hub": "echo/lobby", "commands": [{"call": {"payload": "1"}}]}
+        for key in ("", "x" * 40, cluster.api_key + "x"):
+            (refused,) = _over_grpc(cluster, [call], key=key)
+            assert refused["status"] == "UNAUTHENTICATED" and "api-key-file" in refused["details"]
+        keyed = {**call, "idempotency_key": "one"}
+        first, second = _over_grpc(cluster, [keyed, keyed])
+        assert first["results"] == second["results"] and second.get("repeated") is True
+        other = {**keyed, "commands": [{"call": {"payload": "2"}}]}
+        large = {**call, "commands": [{"call": {"payload": json.dumps("x" * 3000)}}]}
+        reused, too_large, again = _over_grpc(cluster, [other, large, call])
+        assert reused["error"]["code"] == "KEY_REUSED" and too_large["status"] == "RESOURCE_EXHAUSTED"
+        assert again["results"] == [{"payload": "1"}]
+
+
+def test_the_page_shows_a_client_of_grpc_that_works():
+    with open(os.path.join(REPOSITORY, "clients", "api.md"), encoding="utf-8") as file:
+        code = next(part for part in file.read().split("```") if part.startswith("python\nimport grpc"))
+    with ApiCluster(grpc=True) as cluster:
+        code = code.removeprefix("python\n").replace("127.0.0.1:8091", f"127.0.0.1:{cluster.grpc_ports[0]}")
+        code = code.replace("Counter/name:lobby", "echo/lobby")
+        assert "{KEY}" in code
+        with_stubs = os.path.join(os.path.dirname(__file__), "grpc_backend.py")
+        done = subprocess.run(["/usr/bin/python3", with_stubs, "--run"], input=f"KEY = {cluster.api_key!r}\n{code}", text=True,
+                              stdout=subprocess.PIPE, timeout=60 * SLOWNESS, check=True)
+        assert json.loads(done.stdout[2:-2]) == {"method": "add", "args": [1, 2]}, done.stdout

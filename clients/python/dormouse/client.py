@@ -309,15 +309,18 @@ class Client:
         *,
         exclude_self: bool = True,
         capability: str | None = None,
+        metadata: dict[str, Any] | None = None,
+        ttl: float | None = None,
         timeout: float | None = None,
         idempotent: bool = False,
         sender: str | None = None,
         latest: bool | str = False,
     ) -> dict[str, Any]:
         """To all other registered actors, or those with the capability. `deliveredCount`, `failedCount`."""
-        metadata = {"targetCapability": capability} if capability else None
+        if capability:
+            metadata = {**(metadata or {}), "targetCapability": capability}
         payload = {"type": type, "data": data, "excludeSelf": exclude_self}
-        envelope = self._envelope("hub:broadcast", payload, metadata, None, sender)
+        envelope = self._envelope("hub:broadcast", payload, metadata, ttl, sender)
         key = _latest_key(latest, "broadcast", capability or "", type)
         return await self._ask(envelope, timeout, Lane.DATA, idempotent, key)
 
@@ -327,13 +330,16 @@ class Client:
         type: str,  # pylint: disable=redefined-builtin
         data: Any = None,
         *,
+        metadata: dict[str, Any] | None = None,
+        ttl: float | None = None,
         timeout: float | None = None,
         idempotent: bool = False,
         sender: str | None = None,
         latest: bool | str = False,
     ) -> dict[str, Any]:
         """To all subscribers of the topic. `subscriberCount`, `delivered`."""
-        envelope = self._envelope("hub:publish", {"topic": topic, "type": type, "data": data}, None, None, sender)
+        payload = {"topic": topic, "type": type, "data": data}
+        envelope = self._envelope("hub:publish", payload, metadata, ttl, sender)
         return await self._ask(envelope, timeout, Lane.DATA, idempotent, _latest_key(latest, "publish", topic, type))
 
     # --- messages from others
