@@ -1,7 +1,7 @@
-"""What a backend's call costs over HTTP, beside the same through a WebSocket, in one run; and what it costs to publish to a
-thousand subscribers from a backend.
+"""What a backend's call costs over HTTP and over gRPC, beside the same through a WebSocket, in one run; what it costs to publish
+to a thousand subscribers from a backend; and what a call from hub to hub costs, beside a message that writes as much.
 
-A call is of class echo, which answers with what it is given. Clients write by hand, as little as they can, and wait for each
+A call is of class echo, which answers with what it is given; from hub to hub of the tests' class crash, which counts its calls. Clients write by hand, as little as they can, and wait for each
 answer; how many there are at once is said. CPU is that of gateway and statekeeper together."""
 
 import asyncio
@@ -35,12 +35,18 @@ def measure(store, calls, subscribers, publications):
 
 
 async def _measure(store, calls, subscribers, publications):
-    with ApiCluster(store=store, options={"rate-limit": "0", "connection-cpu": "0", "idle-timeout": "0"}) as cluster:
+    options = {"rate-limit": "0", "connection-cpu": "0", "idle-timeout": "0"}
+    with ApiCluster(store=store, options=options, grpc=True) as cluster:
         for clients in (1, 16, 64):
             for name, talk in (("http", _over_http), ("websocket", _over_websocket)):
                 await _row(cluster, name, talk, clients, calls)
+            await _over_grpc(cluster, clients, calls)
         await _row(cluster, "http, with a key", _over_http_with_keys, 16, calls)
         await _publish(cluster, subscribers, publications)
+    with ApiCluster(store=store, options=options, statekeeper_program="dormouse-crash-statekeeper") as cluster:
+        for clients in (1, 16, 64):
+            await _row(cluster, "hub, message", _to_hub, clients, calls)
+            await _row(cluster, "hub to hub", _hub_to_hub, clients, calls)
 
 
 async def _row(cluster, name, talk, clients, calls):
@@ -52,7 +58,10 @@ async def _row(cluster, name, talk, clients, calls):
     cpu, start = _cpu(cluster), time.monotonic()
     begin.set()
     await asyncio.gather(*tasks)
-    took, cpu = time.monotonic() - start, _cpu(cluster) - cpu
+    _show(name, clients, times, time.monotonic() - start, _cpu(cluster) - cpu)
+
+
+def _show(name, clients, times, took, cpu):
     times.sort()
     show(f"calls.{name}.{clients}.cpu", 1e6 * cpu / len(times), "us of CPU a call")
     show(f"calls.{name}.{clients}.p50", 1e6 * times[len(times) // 2], "us")
@@ -77,18 +86,47 @@ async def _over_http(cluster, number, calls, begin, times, keys=False):
     writer.close()
 
 
+async def _over_grpc(cluster, clients, calls):
+    program = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "integration", "grpc_backend.py")
+    process = await asyncio.create_subprocess_exec("/usr/bin/python3", program, "--times", stdin=asyncio.subprocess.PIPE,
+                                                   stdout=asyncio.subprocess.PIPE, limit=1 << 26)
+    told = {"port": cluster.grpc_ports[0], "key": cluster.api_key, "hubs": [f"echo/bench-{n}" for n in range(8)],
+            "payload": _BODY.decode(), "clients": clients, "calls": max(calls // clients, 1)}
+    process.stdin.write(json.dumps(told).encode() + b"\n")
+    assert await process.stdout.readline() == b"ready\n"
+    cpu, start = _cpu(cluster), time.monotonic()
+    process.stdin.write(b"go\n")
+    said = await process.stdout.read()
+    took = time.monotonic() - start
+    await process.wait()
+    _show("grpc", clients, json.loads(said), took, _cpu(cluster) - cpu)
+
+
 async def _over_http_with_keys(*args):
     await _over_http(*args, keys=True)
 
 
 async def _over_websocket(cluster, number, calls, begin, times):
+    await _talk(cluster, f"/websocket/bench-{number % 8}", _BODY, True, calls, begin, times)
+
+
+async def _to_hub(cluster, number, calls, begin, times):
+    await _talk(cluster, f"/crash/bench-{number}", _BODY, False, calls, begin, times)
+
+
+async def _hub_to_hub(cluster, number, calls, begin, times):
+    await _talk(cluster, f"/crash/bench-{number}", b"call callee-%d x" % number, False, calls, begin, times)
+
+
+async def _talk(cluster, path, text, welcomed, calls, begin, times):
     reader, writer = await asyncio.open_connection("127.0.0.1", cluster.port())
-    writer.write((f"GET /websocket/bench-{number % 8} HTTP/1.1\r\nHost: bench\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    writer.write((f"GET {path} HTTP/1.1\r\nHost: bench\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
                   "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n").encode())
     await reader.readuntil(b"\r\n\r\n")
-    await _frame(reader)  # welcome
+    if welcomed:
+        await _frame(reader)
     # A mask of zeros leaves the bytes as they are.
-    frame = bytes([0x81, 0x80 | len(_BODY)]) + bytes(4) + _BODY
+    frame = bytes([0x81, 0x80 | len(text)]) + bytes(4) + text
     await begin.wait()
     for _ in range(calls):
         start = time.monotonic()

@@ -67,16 +67,16 @@ class CrashHub : public Hub {
   }
   void OnTimer(Context& context, std::string_view name) override {
     const std::string row = "rung " + std::string(name);
-    const std::string count = context.Get(row).value_or("") + "x";
+    const std::string count = std::to_string(std::stoull(context.Get(row).value_or("0")) + 1);
     context.Put(row, count);
-    context.Broadcast(Message::Text("timer " + std::string(name) + " " + std::to_string(count.size())));
+    context.Broadcast(Message::Text("timer " + std::string(name) + " " + count));
   }
   void OnRequest(Context& context, std::string_view payload) override {
     const std::string text(payload);
     if (text.starts_with("call ")) return context.Reply(Ask(context, text));
-    const std::string calls = context.Get("calls").value_or("") + "x";
+    const std::string calls = std::to_string(std::stoull(context.Get("calls").value_or("0")) + 1);
     context.Put("calls", calls);
-    context.Reply("heard " + text + " " + std::to_string(calls.size()));
+    context.Reply("heard " + text + " " + calls);
   }
   void OnClose(Context& context, const Connection&, const CloseInfo&) override {
     if (context.Get("close-abort")) std::abort();
