@@ -75,6 +75,10 @@ class CatchingContext final : public Context {
   void SetAlarm(int64_t due_ms) override { context_.SetAlarm(due_ms); }
   std::optional<int64_t> GetAlarm() override { return context_.GetAlarm(); }
   void DeleteAlarm() override { context_.DeleteAlarm(); }
+  void SetTimer(std::string_view name, int64_t due_ms) override { context_.SetTimer(name, due_ms); }
+  std::optional<int64_t> GetTimer(std::string_view name) override { return context_.GetTimer(name); }
+  void DeleteTimer(std::string_view name) override { context_.DeleteTimer(name); }
+  std::vector<std::pair<std::string, int64_t>> Timers() override { return context_.Timers(); }
   void Yield() override { context_.Yield(); }
   std::chrono::microseconds time_used() const override { return context_.time_used(); }
 
