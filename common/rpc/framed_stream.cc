@@ -75,7 +75,9 @@ FramedStream::FramedStream(std::shared_ptr<StreamInbox> inbox, Admit admit)
       kLookS);
   ev_timer_init(
       &read_on_,
-      [](struct ev_loop*, ev_timer* watcher, int) { static_cast<FramedStream*>(watcher->data)->OnReadable(); },
+      [](struct ev_loop*, ev_timer* watcher, int) {
+        static_cast<FramedStream*>(watcher->data)->OnReadable();
+      },
       0, 0);
   readable_.data = writable_.data = look_.data = read_on_.data = this;
 }

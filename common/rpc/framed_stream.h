@@ -116,9 +116,9 @@ class FramedStream final : public LinkStream, public std::enable_shared_from_thi
   grpc::Slice large_;  // not empty: a message that comes in several reads
   size_t large_have_ = 0;  // so much of it is there
 
-  std::string opening_;   // goes before the first message
-  grpc::Slice out_;       // the message that is being sent, with its length before it
-  size_t out_sent_ = 0;   // so much of all
+  std::string opening_;  // goes before the first message
+  grpc::Slice out_;      // the message that is being sent, with its length before it
+  size_t out_sent_ = 0;  // so much of all
   char out_head_[kFrameHeadBytes] = {};
   bool writing_ = false;  // out_ is not all sent
   bool awaited_ = false;  // the loop wants to know when it is
