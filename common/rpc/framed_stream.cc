@@ -20,8 +20,8 @@ constexpr size_t kReadBytes = 64u << 10;
 // The same for such a message.
 constexpr size_t kLargeReadBytes = 1u << 20;
 // Over TCP: how often it is looked whether there is somebody, and how often until who has not begun is late.
-constexpr double kLookS = 1;
-constexpr int kPatientLooks = 5;
+constexpr double kLookS = 0.5;
+constexpr int kPatientLooks = 10;
 
 }  // namespace
 

@@ -71,7 +71,7 @@ class FramedStream final : public LinkStream, public std::enable_shared_from_thi
  private:
   void Attach(std::unique_ptr<StreamBytes> bytes);
   void GoOnOpening();
-  // Every second, over TCP: whether there is still somebody.
+  // Every now and then, over TCP: whether there is still somebody.
   void OnLook();
 
   void ReadNext() override;

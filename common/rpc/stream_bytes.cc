@@ -16,7 +16,7 @@ constexpr int kKeepaliveIdleS = 2;
 constexpr int kKeepaliveIntervalS = 1;
 constexpr int kKeepaliveCount = 2;
 // With something under way: sent again, and nothing has come for so long.
-constexpr uint32_t kSilentMs = 4000;
+constexpr uint32_t kSilentMs = 3500;
 // What the kernel is to take of a unix socket before the other end reads; it gives as much of that as the system
 // allows. Each time that it is full, both processes take turns.
 constexpr int kLocalSendBuffer = 1 << 20;
