@@ -40,6 +40,24 @@ std::shared_ptr<grpc::ChannelCredentials> LinkCredentials::OfChannel() const {
   return of_channel_;
 }
 
+std::shared_ptr<const TlsContext> LinkCredentials::OfStreams(TlsContext::Role role,
+                                                             std::string* wrong) const {
+  const std::lock_guard lock(mutex_);
+  Streams& streams = role == TlsContext::Role::kClient ? of_clients_ : of_servers_;
+  auto pem = certificates_->Current();
+  if (streams.context != nullptr && pem == streams.pem) return streams.context;
+  TlsContext::Complaint complaint;
+  auto context =
+      TlsContext::New({.role = role, .verifies_peer = true, .protocol = "", .tickets = nullptr},
+                      {.certificate = pem->certificate, .key = pem->key, .ca = pem->ca}, &complaint);
+  if (context == nullptr) {
+    *wrong = "the certificate for links cannot be used: it " + complaint.what;
+    return nullptr;
+  }
+  streams = {std::move(pem), std::move(context)};
+  return streams.context;
+}
+
 std::string LinkCredentials::NewAuthorization() const {
   if (certificates_ != nullptr || secret_ == nullptr) return "";
   return "Bearer " + secret_->NewToken(NameOf(self_), WallMs());

@@ -15,6 +15,7 @@
 #include "common/config/options.h"
 #include "common/rpc/link_certificates.h"
 #include "common/rpc/link_role.h"
+#include "common/tls/tls_context.h"
 
 namespace dormouse {
 
@@ -43,6 +44,10 @@ class LinkCredentials {
   // What one such call carries as `authorization`; empty: nothing.
   std::string NewAuthorization() const;
 
+  // For the TLS of streams of our own, where there are certificates. nullptr: the certificate is not valid now; `*wrong` is
+  // a sentence.
+  std::shared_ptr<const TlsContext> OfStreams(TlsContext::Role role, std::string* wrong) const;
+
   // For the other end. nullptr: there is none.
   const LinkCertificates* certificates() const { return certificates_.get(); }
   const SharedSecret* secret() const { return secret_.get(); }
@@ -56,6 +61,12 @@ class LinkCredentials {
   mutable std::mutex mutex_;  // guards what follows
   mutable std::shared_ptr<const LinkCertificates::Pem> pem_;
   mutable std::shared_ptr<grpc::ChannelCredentials> of_channel_;  // of pem_: channels share connections by it
+  struct Streams {
+    std::shared_ptr<const LinkCertificates::Pem> pem;
+    std::shared_ptr<const TlsContext> context;  // of pem
+  };
+  mutable Streams of_clients_;
+  mutable Streams of_servers_;
 };
 
 }  // namespace dormouse

@@ -112,12 +112,14 @@ LinkGate::LinkGate(std::shared_ptr<const LinkCredentials> credentials,
                        .Name("dormouse_link_refusals_total")
                        .Help(
                            "Calls over TCP (listen) that were refused; token: bad, or too old; handshake: of "
-                           "TLS, also where others refused this one")
+                           "TLS, also where others refused this one; silent: connections that said nothing "
+                           "sensible in time")
                        .Register(*registry);
   no_token_ = &refusals.Add({{"reason", "no_token"}});
   bad_token_ = &refusals.Add({{"reason", "token"}});
   role_ = &refusals.Add({{"reason", "role"}});
   handshake_ = &refusals.Add({{"reason", "handshake"}});
+  silent_ = &refusals.Add({{"reason", "silent"}});
 }
 
 std::shared_ptr<grpc::ServerCredentials> LinkGate::OfPort(std::shared_ptr<const LinkGate> gate) {

@@ -55,6 +55,8 @@ class LinkGate {
 
   // Somebody came no further than the handshake of TLS.
   void CountFailedHandshake() const { handshake_->Increment(); }
+  // Somebody said nothing sensible, or not in time.
+  void CountSilent() const { silent_->Increment(); }
 
  private:
   struct Service;
@@ -69,6 +71,7 @@ class LinkGate {
   prometheus::Counter* bad_token_;
   prometheus::Counter* role_;
   prometheus::Counter* handshake_;
+  prometheus::Counter* silent_;
   mutable LogLimit log_limit_;
 };
 

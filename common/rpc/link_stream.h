@@ -1,8 +1,8 @@
 // One stream of the edge link, either end, as the loop that owns it sees it. Messages go both ways, in order.
 // What arrives comes through a StreamInbox, by whichever way the stream goes:
 //
-//   GrpcStream   between hosts: gRPC, with the cluster's credentials
-//   LocalStream  on one host: a unix socket that the loop itself reads and writes
+//   FramedStream  a socket that the loop itself reads and writes: on one host a unix socket, between hosts TCP
+//   GrpcStream    gRPC: the shard map (WatchShards); Link streams only towards a process of the version before
 //
 // A stream that the other end ends, or that breaks, ends with exactly one Arrival::kClosed.
 //

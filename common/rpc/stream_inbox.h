@@ -2,7 +2,7 @@
 // for all that comes until it looks. Bounded in bytes: streams over the bound are read on only once the loop
 // has caught up, so that the other end sees the pressure.
 //
-// Streams that the loop reads itself (LocalStream) put nothing in: they hand over what they read.
+// Streams that the loop reads itself (FramedStream) put nothing in: they hand over what they read.
 #pragma once
 
 #include <ev.h>

@@ -1,10 +1,11 @@
 // What the edge link costs: both ends in this process, a number of events in flight, each answered with its
 // own payload. Prints processor seconds per million events, and how far batches grew.
 //
-//   link_bench [IN_FLIGHT [EVENTS [PAYLOAD_BYTES [RATE]]]]
+//   link_bench [IN_FLIGHT [EVENTS [PAYLOAD_BYTES [RATE [WAY]]]]]
 //
-// With a rate, events are sent so many a second, one at a time, whatever is in flight; the pacing is not
-// counted.
+// With a rate other than 0, events are sent so many a second, one at a time, whatever is in flight; the pacing is
+// not counted. WAY: unix (a unix socket, as on one host), tcp (with a secret), tls (with certificates), or grpc (TCP and
+// certificates, as to the version before).
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "common/rpc/testing/test_trust.h"
 #include "common/temp_dir.h"
 #include "gateway/link/testing/test_gateway.h"
 #include "gateway/link/testing/test_statekeeper.h"
@@ -34,14 +36,27 @@ int main(int argc, char** argv) {
   const size_t events = argc > 2 ? std::strtoul(argv[2], nullptr, 10) : 1'000'000;
   const std::string payload(argc > 3 ? std::strtoul(argv[3], nullptr, 10) : 60, 'x');
   const int64_t rate = argc > 4 ? std::strtol(argv[4], nullptr, 10) : 0;
+  const std::string way = argc > 5 ? argv[5] : "unix";
 
   const dormouse::TempDir directory;
   const std::string path = directory / "edge.sock";
+  const dormouse::TestSecret secret;
+  const dormouse::TestCertificates certificates;
+  const dormouse::TestTrust* const trust =
+      way == "tcp" ? static_cast<const dormouse::TestTrust*>(&secret) : &certificates;
+  prometheus::Registry registry;
   {
-    dormouse::TestStatekeeper statekeeper(
-        {.addresses = {"unix:" + path}, .unix_path = path, .shards = 1024, .record = false});
+    dormouse::TestStatekeeper statekeeper({.addresses = {"unix:" + path, "127.0.0.1:0"},
+                                           .gate = trust->NewGate(&registry),
+                                           .unix_path = way == "unix" ? path : "",
+                                           .framed = way != "grpc",
+                                           .shards = 1024,
+                                           .record = false});
     if (!statekeeper.Start()) return 1;
-    dormouse::TestGateway gateway({.identity = dormouse::TestIdentity(1), .statekeepers = {"unix:" + path}});
+    if (way != "unix") statekeeper.Publish(1, "127.0.0.1:" + std::to_string(statekeeper.server().port()));
+    dormouse::TestGateway gateway({.identity = dormouse::TestIdentity(1),
+                                   .statekeepers = {"unix:" + path},
+                                   .credentials = trust->Of(dormouse::LinkRole::kGateway)});
     if (!gateway.AwaitReady()) return 1;
 
     size_t sent = 0;

@@ -7,12 +7,12 @@
 #include <algorithm>
 #include <future>
 #include <map>
-#include <optional>
+#include <memory>
 #include <set>
 #include <string>
 
+#include "common/rpc/framed_stream.h"
 #include "common/rpc/link_channel.h"
-#include "common/rpc/local_stream.h"
 #include "common/rpc/statekeeper_sockets.h"
 #include "common/rpc/testing/test_trust.h"
 #include "common/shard.h"
@@ -297,23 +297,47 @@ TEST_F(LinkTest, AShardWithMuchToSayLetsOthersOfItsLaneSpeak) {
   EXPECT_LT(terse - taken.begin(), 5);
 }
 
-// By gRPC, and by the lane's own socket.
-class CutStreamsTest : public LinkTest, public testing::WithParamInterface<bool> {};
-INSTANTIATE_TEST_SUITE_P(Ways, CutStreamsTest, testing::Bool(),
-                         [](const auto& way) { return way.param ? "Local" : "Grpc"; });
+// By the lane's own socket, by TCP with a secret and with certificates; and by gRPC, as to the version before.
+enum class Way { kLocal, kTcp, kTls, kGrpc };
+
+class CutStreamsTest : public LinkTest, public testing::WithParamInterface<Way> {
+ protected:
+  // Of the statekeeper's streams, made by the way of the test.
+  std::unique_ptr<CuttingProxy> Between(TestStatekeeper* statekeeper, const std::string& front) {
+    if (GetParam() == Way::kLocal) {
+      return std::make_unique<CuttingProxy>(LaneSocket(front, 0), LaneSocket(path_, 0));
+    }
+    auto proxy = std::make_unique<CuttingProxy>(statekeeper->server().port());
+    statekeeper->Publish(1, "127.0.0.1:" + std::to_string(proxy->port()));
+    return proxy;
+  }
+
+  const TestSecret secret_;
+  const TestCertificates certificates_;
+  prometheus::Registry registry_;
+};
+INSTANTIATE_TEST_SUITE_P(Ways, CutStreamsTest, testing::Values(Way::kLocal, Way::kTcp, Way::kTls, Way::kGrpc),
+                         [](const testing::TestParamInfo<Way>& way) {
+                           return way.param == Way::kLocal ? "Local"
+                                  : way.param == Way::kTcp ? "Tcp"
+                                  : way.param == Way::kTls ? "Tls"
+                                                           : "Grpc";
+                         });
 
 TEST_P(CutStreamsTest, LoseNothingAndRepeatNothing) {
+  const TestTrust& trust = GetParam() == Way::kTls ? static_cast<const TestTrust&>(certificates_) : secret_;
   const std::string front = directory_ / "proxy.sock";
   TestStatekeeper::Setup setup = Standard();
-  setup.unix_path = front;
+  setup.addresses.emplace_back("127.0.0.1:0");
+  setup.gate = trust.NewGate(&registry_);
+  setup.unix_path = GetParam() == Way::kLocal ? front : "";
+  setup.framed = GetParam() != Way::kGrpc;
   TestStatekeeper statekeeper(setup);
   ASSERT_TRUE(statekeeper.Start());
-  CuttingProxy map_proxy(front, path_);
-  std::optional<CuttingProxy> lane_proxy;
-  if (GetParam()) lane_proxy.emplace(LaneSocket(front, 0), LaneSocket(path_, 0));
-  CuttingProxy& proxy = GetParam() ? *lane_proxy : map_proxy;
+  const std::unique_ptr<CuttingProxy> between = Between(&statekeeper, front);
+  CuttingProxy& proxy = *between;
   StatekeeperLinks::Config config = Gateway();
-  config.statekeepers = {"unix:" + front};
+  config.credentials = trust.Of(LinkRole::kGateway);
   TestGateway gateway(config);
   ASSERT_TRUE(gateway.AwaitReady());
 

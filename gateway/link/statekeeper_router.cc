@@ -331,6 +331,8 @@ std::vector<StatekeeperLane*> StatekeeperRouter::LanesOf(const link::Member& mem
       const StatekeeperStream::Gateway gateway{
           .thread = &thread_, .inbox = inbox_, .identity = &config_.identity, .receiver = this};
       lane->set_stream(std::make_unique<StatekeeperStream>(gateway, address, i, lane.get()));
+    } else {
+      lane->stream()->Update(member);
     }
     lanes.push_back(lane.get());
   }

@@ -66,6 +66,8 @@ class StatekeeperStream final : private StreamUser {
 
   uint64_t incarnation() const { return statekeeper_->incarnation(); }
   std::string name() const;
+  // What a later map says of the statekeeper.
+  void Update(const link::Member& member) { statekeeper_->Update(member); }
 
   // Whether the lane answers.
   bool greeted() const { return greeted_; }

@@ -67,12 +67,18 @@ GatewayRouter::~GatewayRouter() {
   gateways_.ForEachLinked([](GatewaySession* gateway) {
     gateway->End(grpc::Status(grpc::StatusCode::UNAVAILABLE, "the statekeeper stops"));
   });
+  if (entrance_ != nullptr) entrance_->Close();
   inbox_->Close();
 }
 
-void GatewayRouter::Listen(std::string path, LocalStream::Admit admit) {
+void GatewayRouter::Listen(std::string path, FramedStream::Admit admit) {
   auto listener = LocalListener::Listen(std::move(path), loop_, inbox_, std::move(admit));
   if (listener != nullptr) listeners_.push_back(std::move(listener));
+}
+
+std::shared_ptr<LaneEntrance> GatewayRouter::OpenEntrance(FramedStream::Admit admit) {
+  entrance_ = std::make_shared<LaneEntrance>(loop_, inbox_, std::move(admit));
+  return entrance_;
 }
 
 GatewayLinks::Traffic GatewayRouter::traffic() const {

@@ -28,6 +28,7 @@
 #include "statekeeper/link/gateway_session.h"
 #include "statekeeper/link/gateway_table.h"
 #include "statekeeper/link/hand_over_fence.h"
+#include "statekeeper/link/lane_entrance.h"
 #include "statekeeper/link/local_listener.h"
 #include "statekeeper/link/owned_shards.h"
 #include "statekeeper/link/recall_tracker.h"
@@ -46,7 +47,9 @@ class GatewayRouter final : public GatewayLinks, private StreamInbox::Owner {
   // Takes streams whose first message is a ToLane with a Hello that is meant for this lane.
   const std::shared_ptr<StreamInbox>& inbox() const { return inbox_; }
   // Takes the streams of this host's gateways at `path`, too: those that `admit` lets in.
-  void Listen(std::string path, LocalStream::Admit admit);
+  void Listen(std::string path, FramedStream::Admit admit);
+  // Where the streams of other hosts' gateways come in.
+  std::shared_ptr<LaneEntrance> OpenEntrance(FramedStream::Admit admit);
 
   void Release(EventOutput output) override;
   void Recall(const ConnectionId& closed, ShardId shard, uint32_t epoch, Recalled done) override {
@@ -103,6 +106,7 @@ class GatewayRouter final : public GatewayLinks, private StreamInbox::Owner {
   Receiver* const receiver_;
   const std::shared_ptr<StreamInbox> inbox_;
   std::vector<std::unique_ptr<LocalListener>> listeners_;
+  std::shared_ptr<LaneEntrance> entrance_;
   ev_timer grace_timer_;
   ev_timer look_timer_;
 

@@ -1,7 +1,10 @@
-// The server of a statekeeper (service Edge of link.proto): accepts gateways' streams and moves messages
-// between them and each lane's GatewayLinks. gRPC's streams share one completion-queue thread. Beside each
-// unix socket on which it listens, each lane has one of its own for the streams of this host's gateways
-// (LocalStream), which its loop takes itself.
+// The server of a statekeeper (service Edge of link.proto): accepts gateways' streams and brings them to each
+// lane's GatewayLinks. Beside each unix socket on which it listens, each lane has one of its own for the streams
+// of this host's gateways; those of other hosts come by the TCP port (LinkPort). Either way the lane's loop reads
+// and writes them itself (FramedStream).
+//
+// gRPC carries everything else, and Link streams of gateways of the version before, for as long as a roll-out
+// takes (deploy/upgrade.md): ServerStream is for those alone. Its streams share one completion-queue thread.
 //
 // Threading: create, start and destroy on the main thread; lanes get their GatewayLinks before Start.
 #pragma once

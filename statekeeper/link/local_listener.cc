@@ -24,7 +24,7 @@ bool IsServed(const std::string& path) {
 
 std::unique_ptr<LocalListener> LocalListener::Listen(std::string path, struct ev_loop* loop,
                                                      std::shared_ptr<StreamInbox> inbox,
-                                                     LocalStream::Admit admit) {
+                                                     FramedStream::Admit admit) {
   const auto address = UnixAddress(path);
   if (!address.has_value() || IsServed(path)) return nullptr;
   unlink(path.c_str());
@@ -40,7 +40,7 @@ std::unique_ptr<LocalListener> LocalListener::Listen(std::string path, struct ev
 }
 
 LocalListener::LocalListener(int fd, std::string path, struct ev_loop* loop,
-                             std::shared_ptr<StreamInbox> inbox, LocalStream::Admit admit)
+                             std::shared_ptr<StreamInbox> inbox, FramedStream::Admit admit)
     : path_(std::move(path)), loop_(loop), inbox_(std::move(inbox)), admit_(std::move(admit)) {
   ev_io_init(
       &readable_,
@@ -58,7 +58,7 @@ LocalListener::~LocalListener() {
 
 void LocalListener::OnReadable() {
   const int fd = accept4(readable_.fd, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
-  if (fd >= 0) LocalStream::Serve(fd, inbox_, admit_);
+  if (fd >= 0) FramedStream::Serve(PlainBytes::OfUnixSocket(fd), "", inbox_, admit_);
 }
 
 }  // namespace dormouse

@@ -1,4 +1,4 @@
-// Where one lane takes the streams of this host's gateways (LocalStream), on its own loop.
+// Where one lane takes the streams of this host's gateways (FramedStream), on its own loop.
 //
 // Threading: the loop's thread, or before it runs.
 #pragma once
@@ -8,7 +8,7 @@
 #include <memory>
 #include <string>
 
-#include "common/rpc/local_stream.h"
+#include "common/rpc/framed_stream.h"
 #include "common/rpc/stream_inbox.h"
 
 namespace dormouse {
@@ -18,11 +18,11 @@ class LocalListener {
   // Takes the place of a socket that nobody serves any more. nullptr: the path cannot be had (it is too long,
   // another process listens there, ...), and gateways come by gRPC. `loop` outlives the listener.
   static std::unique_ptr<LocalListener> Listen(std::string path, struct ev_loop* loop,
-                                               std::shared_ptr<StreamInbox> inbox, LocalStream::Admit admit);
+                                               std::shared_ptr<StreamInbox> inbox, FramedStream::Admit admit);
 
   // Of Listen alone.
   LocalListener(int fd, std::string path, struct ev_loop* loop, std::shared_ptr<StreamInbox> inbox,
-                LocalStream::Admit admit);
+                FramedStream::Admit admit);
   ~LocalListener();
   LocalListener(const LocalListener&) = delete;
   LocalListener& operator=(const LocalListener&) = delete;
@@ -33,7 +33,7 @@ class LocalListener {
   const std::string path_;
   struct ev_loop* const loop_;
   const std::shared_ptr<StreamInbox> inbox_;
-  const LocalStream::Admit admit_;
+  const FramedStream::Admit admit_;
   ev_io readable_;
 };
 

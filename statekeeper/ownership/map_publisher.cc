@@ -61,6 +61,7 @@ link::ShardMap MapPublisher::NewMap(const ShardTable& table) {
     listed->set_address(member.address);
     listed->set_unix_path(member.unix_path);
     listed->set_app_http(member.app_http);
+    listed->set_framed(member.framed);
   }
   for (size_t i = 0; i < config_.shard_count; ++i) {
     const KnownShard& known = table.at(static_cast<ShardId>(i));

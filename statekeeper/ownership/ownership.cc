@@ -26,6 +26,7 @@ Member SelfOf(const Ownership::Config& config) {
   self.address = config.address;
   self.unix_path = config.unix_path;
   self.app_http = config.app_http;
+  self.framed = !config.address.empty();
   self.version = DORMOUSE_VERSION;
   self.lanes = config.lanes;
   self.started = WallClock::now();

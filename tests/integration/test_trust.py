@@ -1,11 +1,14 @@
 """A stranger at a statekeeper's port gets nothing, and changes nothing; who belongs to the cluster is let in."""
 
+import contextlib
 import json
 import os
 import re
+import socket
 import struct
 import subprocess
 import sys
+import time
 
 import pytest
 from cluster import BIN, Cluster, wait_until
@@ -140,6 +143,56 @@ def test_nothing_secret_is_told(trust):
         assert "Bearer" not in told
         for path in secrets:
             assert not any(line in told for line in _text(path).splitlines() if not line.startswith("--"))
+
+
+def _connect(address):
+    host, port = address.rsplit(":", 1)
+    return socket.create_connection((host, int(port)), timeout=30)
+
+
+@pytest.mark.parametrize("trust", ["secret", "tls"])
+async def test_connections_of_strangers_cost_nobody_anything(trust):
+    mark = b"dormouseT" if trust == "tls" else b"dormouseP"
+    hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
+    said = [b"", b"dorm", mark, mark + (hello if trust == "tls" else b"\x20\x00\x00\x00\x08"),
+            b"GET / HTTP/1.1\r\n\r\n", mark + b"\xff\xff\xff\xff", mark + b"\x00\x00\x00\x01" + bytes(5000)]
+    with Cluster(trust=trust) as cluster, contextlib.ExitStack() as strangers:
+        async with echo(cluster.ws_url("/websocket/kitchen")) as client:
+            before = _kept(cluster)
+            for i in range(3000):
+                stranger = strangers.enter_context(contextlib.closing(_connect(cluster.links[0])))
+                with contextlib.suppress(OSError):  # it may have been closed already
+                    stranger.send(said[i % len(said)])
+                if i % 100 == 0:
+                    started = time.monotonic()
+                    assert (await client.ask(str(i)))["message"] == str(i)
+                    assert time.monotonic() - started < 3
+            assert _kept(cluster) == before
+            # A gateway that is new finds its way in among them.
+            cluster.kill_gateway(0)
+            cluster.start_gateway(0)
+            async with echo(cluster.ws_url("/websocket/kitchen")) as another:
+                assert (await another.ask("new"))["message"] == "new"
+            silent = 'dormouse_link_refusals_total{reason="silent"}'
+            wait_until(lambda: cluster.metrics(cluster.statekeeper)[silent] > 1500, "they were closed, and counted")
+            log = cluster.statekeeper.log_text()
+            assert "Refused a connection from 127.0.0.1: " in log
+            assert len(re.findall("Refused a connection", log)) < 60
+
+
+def test_a_gateway_that_is_not_trusted_says_so_and_so_does_the_statekeeper():
+    with Cluster(trust="tls", gateways=1) as cluster:
+        other = Certificates(_directory(cluster.directory, "other"))
+        write(other.path("ca.pem"), _text(cluster.trust.path("ca.pem")) + _text(other.path("ca.pem")))
+        gateway = cluster.gateways[0]
+        gateway.end()
+        own = cluster.trust.options("dormouse-gateway")
+        theirs = {name: other.path(os.path.basename(path)) for name, path in own.items()}
+        gateway.command = [next((theirs[name] for name, path in own.items() if word == path), word)
+                           for word in gateway.command]
+        gateway.start()
+        wait_until(lambda: "No shard map from statekeeper" in gateway.log_text(), "the gateway says that it gets no map")
+        wait_until(lambda: "andshake failed" in cluster.statekeeper.log_text(), "the statekeeper says whom it refused")
 
 
 async def test_certificates_are_renewed_while_all_runs():

@@ -1,7 +1,8 @@
-// A proxy between unix sockets that a test can cut: every connection breaks at once, with whatever was on its
-// way, in both directions.
+// A proxy between unix sockets, or between TCP ports of this host, that a test can cut: every connection breaks at once,
+// with whatever was on its way, in both directions.
 #pragma once
 
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -21,14 +22,12 @@ namespace dormouse {
 
 class CuttingProxy {
  public:
-  CuttingProxy(std::string path, std::string target) : path_(std::move(path)), target_(std::move(target)) {
-    listener_ = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const sockaddr_un address = Address(path_);
-    if (bind(listener_, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) std::abort();
-    listen(listener_, 64);
-    if (pipe(stop_) != 0) std::abort();
-    thread_ = std::thread([this] { Run(); });
+  CuttingProxy(std::string path, const std::string& target)
+      : path_(std::move(path)), own_(UnixEnd(path_)), target_(UnixEnd(target)) {
+    Start();
   }
+  // On a free port.
+  explicit CuttingProxy(int target_port) : own_(TcpEnd(0)), target_(TcpEnd(target_port)) { Start(); }
   ~CuttingProxy() {
     Cut();
     close(stop_[1]);
@@ -36,10 +35,18 @@ class CuttingProxy {
     close(stop_[0]);
     close(listener_);
     for (const int fd : ends_) close(fd);
-    unlink(path_.c_str());
+    if (!path_.empty()) unlink(path_.c_str());
   }
   CuttingProxy(const CuttingProxy&) = delete;
   CuttingProxy& operator=(const CuttingProxy&) = delete;
+
+  // Of TCP.
+  int port() const {
+    sockaddr_in bound{};
+    socklen_t size = sizeof(bound);
+    getsockname(listener_, reinterpret_cast<sockaddr*>(&bound), &size);
+    return ntohs(bound.sin_port);
+  }
 
   void Cut() {
     const std::lock_guard lock(mutex_);
@@ -54,11 +61,37 @@ class CuttingProxy {
   void set_closed(bool closed) { closed_ = closed; }
 
  private:
-  static sockaddr_un Address(const std::string& path) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    std::strncpy(address.sun_path, path.c_str(), sizeof(address.sun_path) - 1);
-    return address;
+  struct End {
+    sockaddr_storage address = {};
+    socklen_t size = 0;
+
+    int NewSocket() const { return socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0); }
+    const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&address); }
+  };
+  static End UnixEnd(const std::string& path) {
+    End end;
+    auto* const address = reinterpret_cast<sockaddr_un*>(&end.address);
+    address->sun_family = AF_UNIX;
+    std::strncpy(address->sun_path, path.c_str(), sizeof(address->sun_path) - 1);
+    end.size = sizeof(*address);
+    return end;
+  }
+  static End TcpEnd(int port) {
+    End end;
+    auto* const address = reinterpret_cast<sockaddr_in*>(&end.address);
+    address->sin_family = AF_INET;
+    address->sin_port = htons(static_cast<uint16_t>(port));
+    address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    end.size = sizeof(*address);
+    return end;
+  }
+
+  void Start() {
+    listener_ = own_.NewSocket();
+    if (bind(listener_, own_.get(), own_.size) != 0) std::abort();
+    listen(listener_, 64);
+    if (pipe(stop_) != 0) std::abort();
+    thread_ = std::thread([this] { Run(); });
   }
 
   void Run() {
@@ -97,9 +130,8 @@ class CuttingProxy {
 
   void Accept() {
     const int client = accept(listener_, nullptr, nullptr);
-    const int server = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const sockaddr_un address = Address(target_);
-    if (closed_ || connect(server, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
+    const int server = target_.NewSocket();
+    if (closed_ || connect(server, target_.get(), target_.size) != 0) {
       close(client);
       close(server);
       return;
@@ -125,8 +157,9 @@ class CuttingProxy {
     ends_.swap(left);
   }
 
-  const std::string path_;
-  const std::string target_;
+  const std::string path_;  // empty: TCP
+  const End own_;
+  const End target_;
   int listener_ = -1;
   int stop_[2] = {-1, -1};
   std::atomic<bool> closed_{false};

@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "common/rpc/framed_stream.h"
 #include "common/rpc/link_channel.h"
-#include "common/rpc/local_stream.h"
 #include "common/rpc/stream_inbox.h"
 #include "common/temp_dir.h"
 #include "gateway/link/statekeeper_address.h"

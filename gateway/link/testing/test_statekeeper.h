@@ -34,6 +34,7 @@ class TestStatekeeper {
     std::vector<std::string> addresses = {};
     std::shared_ptr<const LinkGate> gate = nullptr;  // of HOST:PORT
     std::string unix_path = {};                      // what the map says
+    bool framed = true;                              // likewise
     uint32_t lanes = 1;
     uint32_t shards = 64;
     uint32_t epoch = 1;
@@ -75,6 +76,7 @@ class TestStatekeeper {
     member.set_lanes(setup_.lanes);
     member.set_unix_path(setup_.unix_path);
     member.set_address(address);
+    member.set_framed(setup_.framed);
     return member;
   }
   // It owns all shards in this epoch, and its map says so.

@@ -52,6 +52,7 @@ std::string PrintMember(const Member& member) {
   record.set_address(member.address);
   record.set_unix_path(member.unix_path);
   record.set_app_http(member.app_http);
+  record.set_framed(member.framed);
   record.set_version(member.version);
   record.set_lanes(member.lanes);
   record.set_state(Print(member.state));
@@ -71,6 +72,7 @@ std::optional<Member> ParseMember(const MemberEntry& entry) {
   member.address = record.address();
   member.unix_path = record.unix_path();
   member.app_http = record.app_http();
+  member.framed = record.framed();
   member.version = record.version();
   member.lanes = record.lanes();
   member.state = Parse(record.state());

@@ -34,6 +34,7 @@ struct Member {
   std::string address;    // HOST:PORT
   std::string unix_path;  // the same service on its own host
   std::string app_http;   // where its workers serve the app's HTTP: a unix socket's path; empty: nowhere
+  bool framed = false;    // whether the address takes Link streams in frames of our own (link.proto, Member)
   std::string version;
   uint32_t lanes = 1;
   MemberState state = MemberState::kJoining;

@@ -16,7 +16,7 @@
 #include <string_view>
 #include <vector>
 
-#include "statekeeper/store/redis/host_lookup.h"
+#include "common/loop/host_lookup.h"
 #include "statekeeper/store/redis/redis_output.h"
 #include "statekeeper/store/redis/redis_reply.h"
 #include "statekeeper/store/redis/redis_tls.h"

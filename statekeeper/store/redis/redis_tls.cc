@@ -10,7 +10,7 @@
 #include <cstring>
 #include <utility>
 
-#include "statekeeper/store/redis/host_lookup.h"
+#include "common/loop/host_lookup.h"
 
 namespace dormouse {
 namespace {

@@ -1,4 +1,4 @@
-#include "statekeeper/store/redis/host_lookup.h"
+#include "common/loop/host_lookup.h"
 
 #include <arpa/inet.h>
 #include <ev++.h>

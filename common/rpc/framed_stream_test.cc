@@ -1,7 +1,10 @@
-#include "common/rpc/local_stream.h"
+#include "common/rpc/framed_stream.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <functional>
@@ -12,6 +15,8 @@
 
 #include "common/rpc/link_channel.h"
 #include "common/rpc/stream_inbox.h"
+#include "common/rpc/testing/test_trust.h"
+#include "common/rpc/tls_bytes.h"
 
 namespace dormouse {
 namespace {
@@ -54,37 +59,89 @@ class Side final : public StreamInbox::Owner {
   int turns = 0;
 };
 
-class LocalStreamTest : public testing::Test {
+// The ways in which the bytes go.
+enum class Way { kUnix, kTcp, kTls };
+
+void TcpPair(int ends[2]) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ASSERT_EQ(bind(listener, reinterpret_cast<sockaddr*>(&address), size), 0);
+  ASSERT_EQ(listen(listener, 1), 0);
+  getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size);
+  ends[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ASSERT_EQ(connect(ends[0], reinterpret_cast<sockaddr*>(&address), size), 0);
+  ends[1] = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
+  close(listener);
+  for (const int end : {ends[0], ends[1]}) {
+    fcntl(end, F_SETFL, O_NONBLOCK);
+    SetUpLinkSocket(end);
+  }
+}
+
+// The contract of all ways.
+class FramedStreamTest : public testing::TestWithParam<Way> {
  protected:
-  ~LocalStreamTest() override {
+  ~FramedStreamTest() override {
     client_.reset();
     server_.reset();
     ev_loop_destroy(loop_);
-    if (raw_ >= 0) close(raw_);
   }
 
-  // The server's end, and the bare socket of the other one.
-  void ServeRaw() {
+  // Of a client and of a server, connected; that of TLS has not begun with its handshake.
+  void Pair(std::unique_ptr<StreamBytes>* client, std::unique_ptr<StreamBytes>* server) {
     int ends[2];
-    ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
-    raw_ = ends[0];
-    LocalStream::Serve(ends[1], server_->inbox, [](const grpc::ByteBuffer&) { return grpc::Status::OK; });
+    if (GetParam() == Way::kUnix) {
+      ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+      *client = PlainBytes::OfUnixSocket(ends[0]);
+      *server = PlainBytes::OfUnixSocket(ends[1]);
+      return;
+    }
+    TcpPair(ends);
+    if (GetParam() == Way::kTcp) {
+      *client = PlainBytes::OfTcp(ends[0]);
+      *server = PlainBytes::OfTcp(ends[1]);
+      return;
+    }
+    static const TestCertificates trust;
+    std::string wrong;
+    const auto gateway = trust.Of(LinkRole::kGateway);
+    const auto statekeeper = trust.Of(LinkRole::kStatekeeper);
+    *client = std::make_unique<TlsBytes>(gateway->OfStreams(TlsContext::Role::kClient, &wrong), ends[0]);
+    *server = std::make_unique<TlsBytes>(statekeeper->OfStreams(TlsContext::Role::kServer, &wrong), ends[1]);
+  }
+  // The server's end, and the bare bytes of the other one.
+  void ServeRaw() {
+    std::unique_ptr<StreamBytes> server;
+    Pair(&raw_, &server);
+    const auto done = StreamBytes::Opening::kDone;
+    for (bool a = false, b = false; !a || !b;) {
+      a = a || !raw_->NeedsOpening() || raw_->Open() == done;
+      b = b || !server->NeedsOpening() || server->Open() == done;
+    }
+    FramedStream::Serve(std::move(server), "", server_->inbox,
+                        [](const grpc::ByteBuffer&) { return grpc::Status::OK; });
   }
   void Say(const std::string& bytes) {
-    ASSERT_EQ(send(raw_, bytes.data(), bytes.size(), 0), static_cast<ssize_t>(bytes.size()));
+    const iovec all{const_cast<char*>(bytes.data()), bytes.size()};
+    ASSERT_EQ(raw_->Write(&all, 1), static_cast<ssize_t>(bytes.size()));
     Turn();
   }
-  // Both ends, of which the client's has said "hello". (It connects to nothing, in these tests.)
+  // Both ends, of which the client's has said "hello".
   void Connect(grpc::Status verdict = grpc::Status::OK) {
-    int ends[2];
-    ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
-    stream_ = std::make_shared<LocalStream>(ends[0], client_->inbox, nullptr);
-    client_->inbox->Adopt(stream_);
-    LocalStream::Serve(ends[1], server_->inbox, [verdict](const grpc::ByteBuffer&) { return verdict; });
-    stream_->Write(Bytes("hello"));
+    std::unique_ptr<StreamBytes> client;
+    std::unique_ptr<StreamBytes> server;
+    Pair(&client, &server);
+    stream_ = FramedStream::Begin(Bytes("hello"), client_->inbox);
+    stream_->Connected(std::move(client));
+    while (server->NeedsOpening() && server->Open() != StreamBytes::Opening::kDone) Turn(1);
+    FramedStream::Serve(std::move(server), "", server_->inbox,
+                        [verdict](const grpc::ByteBuffer&) { return verdict; });
     Turn();
   }
-  void Turn(int turns = 3) {
+  void Turn(int turns = 6) {
     for (int i = 0; i < turns; ++i) ev_run(loop_, EVRUN_NOWAIT);
   }
   void TurnUntil(const std::function<bool()>& done) {
@@ -103,11 +160,11 @@ class LocalStreamTest : public testing::Test {
   struct ev_loop* const loop_ = ev_loop_new(EVBACKEND_EPOLL);
   std::unique_ptr<Side> client_ = std::make_unique<Side>(loop_);
   std::unique_ptr<Side> server_ = std::make_unique<Side>(loop_);
-  std::shared_ptr<LocalStream> stream_;
-  int raw_ = -1;
+  std::shared_ptr<FramedStream> stream_;
+  std::unique_ptr<StreamBytes> raw_;
 };
 
-TEST_F(LocalStreamTest, CarriesMessagesOfAllSizesInOrderBothWays) {
+TEST_P(FramedStreamTest, CarriesMessagesOfAllSizesInOrderBothWays) {
   Connect();
   EXPECT_EQ(server_->kinds, Kinds{Arrival::kOpened});
   std::vector<std::string> sent;
@@ -128,7 +185,7 @@ TEST_F(LocalStreamTest, CarriesMessagesOfAllSizesInOrderBothWays) {
   EXPECT_GT(server_->turns, 0);
 }
 
-TEST_F(LocalStreamTest, TakesMessagesInPiecesAsTheyCome) {
+TEST_P(FramedStreamTest, TakesMessagesInPiecesAsTheyCome) {
   ServeRaw();
   std::string bytes;
   std::vector<std::string> sent;
@@ -142,7 +199,7 @@ TEST_F(LocalStreamTest, TakesMessagesInPiecesAsTheyCome) {
   EXPECT_EQ(server_->kinds.front(), Arrival::kOpened);
 }
 
-TEST_F(LocalStreamTest, SaysWhenThereIsRoomAgain) {
+TEST_P(FramedStreamTest, SaysWhenThereIsRoomAgain) {
   Connect();
   server_->inbox->Hold(true);
   std::vector<std::string> sent = Fill(stream_.get());
@@ -157,7 +214,7 @@ TEST_F(LocalStreamTest, SaysWhenThereIsRoomAgain) {
   EXPECT_EQ(server_->texts, sent);
 }
 
-TEST_F(LocalStreamTest, WhatIsReadAndNotYetHandedOverWaitsWhileItIsHeld) {
+TEST_P(FramedStreamTest, WhatIsReadAndNotYetHandedOverWaitsWhileItIsHeld) {
   Connect();
   server_->on_arrival = [this] { server_->inbox->Hold(true); };
   for (const char* text : {"a", "b", "c"}) stream_->Write(Bytes(text));
@@ -173,7 +230,7 @@ TEST_F(LocalStreamTest, WhatIsReadAndNotYetHandedOverWaitsWhileItIsHeld) {
   EXPECT_EQ(server_->texts, (std::vector<std::string>{"hello", "a", "b", "c", "d"}));
 }
 
-TEST_F(LocalStreamTest, TellsTheClientWhyItEnds) {
+TEST_P(FramedStreamTest, TellsTheClientWhyItEnds) {
   Connect();
   server_->stream->Write(Bytes("last"));
   server_->stream->End({grpc::StatusCode::INVALID_ARGUMENT, "it is so", std::string("\0\1", 2)});
@@ -187,7 +244,7 @@ TEST_F(LocalStreamTest, TellsTheClientWhyItEnds) {
   EXPECT_EQ(server_->kinds, Kinds{Arrival::kOpened}) << "who ends it hears nothing";
 }
 
-TEST_F(LocalStreamTest, TellsItAlsoBehindAMessageThatWaits) {
+TEST_P(FramedStreamTest, TellsItAlsoBehindAMessageThatWaits) {
   Connect();
   client_->inbox->Hold(true);
   const std::vector<std::string> sent = Fill(server_->stream.get());
@@ -201,14 +258,14 @@ TEST_F(LocalStreamTest, TellsItAlsoBehindAMessageThatWaits) {
   EXPECT_EQ(stream_->status().error_message(), "enough");
 }
 
-TEST_F(LocalStreamTest, ARefusedGreetingIsTold) {
+TEST_P(FramedStreamTest, ARefusedGreetingIsTold) {
   Connect({grpc::StatusCode::FAILED_PRECONDITION, "not here"});
   EXPECT_EQ(server_->kinds, Kinds{});
   EXPECT_EQ(client_->kinds, Kinds{Arrival::kClosed});
   EXPECT_EQ(stream_->status().error_message(), "not here");
 }
 
-TEST_F(LocalStreamTest, HearsWhenTheOtherEndIsGone) {
+TEST_P(FramedStreamTest, HearsWhenTheOtherEndIsGone) {
   Connect();
   server_->stream->Abort();
   stream_->Write(Bytes("too late"));
@@ -217,7 +274,7 @@ TEST_F(LocalStreamTest, HearsWhenTheOtherEndIsGone) {
   EXPECT_EQ(stream_->status().error_code(), grpc::StatusCode::UNAVAILABLE);
 }
 
-TEST_F(LocalStreamTest, WhatTheOtherEndSaidBeforeItWentIsHeard) {
+TEST_P(FramedStreamTest, WhatTheOtherEndSaidBeforeItWentIsHeard) {
   Connect();
   server_->stream->Write(Bytes("good-bye"));
   server_->stream->Abort();
@@ -227,15 +284,15 @@ TEST_F(LocalStreamTest, WhatTheOtherEndSaidBeforeItWentIsHeard) {
   EXPECT_EQ(client_->kinds, (Kinds{Arrival::kMessage, Arrival::kClosed}));
 }
 
-TEST_F(LocalStreamTest, WhereNobodyListensItEndsAfterTheCall) {
-  const auto stream = LocalStream::Connect("/nowhere/at/all", Bytes("hello"), client_->inbox);
+TEST_P(FramedStreamTest, WhereNobodyListensItEndsAfterTheCall) {
+  const auto stream = FramedStream::Connect("/nowhere/at/all", Bytes("hello"), client_->inbox);
   stream->Write(Bytes("nothing"));
   EXPECT_EQ(client_->kinds, Kinds{});
   Turn();
   EXPECT_EQ(client_->kinds, Kinds{Arrival::kClosed});
 }
 
-TEST_F(LocalStreamTest, EndsWithItsInbox) {
+TEST_P(FramedStreamTest, EndsWithItsInbox) {
   Connect();
   server_->inbox->Close();
   Turn();
@@ -243,7 +300,7 @@ TEST_F(LocalStreamTest, EndsWithItsInbox) {
   EXPECT_EQ(server_->kinds, Kinds{Arrival::kOpened});
 }
 
-TEST_F(LocalStreamTest, MayBeEndedByWhatItBrings) {
+TEST_P(FramedStreamTest, MayBeEndedByWhatItBrings) {
   Connect();
   server_->on_arrival = [this] { server_->stream->Abort(); };
   for (const char* text : {"a", "b"}) stream_->Write(Bytes(text));
@@ -252,7 +309,7 @@ TEST_F(LocalStreamTest, MayBeEndedByWhatItBrings) {
   EXPECT_EQ(client_->kinds, Kinds{Arrival::kClosed});
 }
 
-TEST_F(LocalStreamTest, NonsenseEndsIt) {
+TEST_P(FramedStreamTest, NonsenseEndsIt) {
   const std::string too_large("\x01\x00\x00\x04", 4);  // 64 MiB and a byte
   const std::string large_end("\xff\xff\xff\xff\xff\xff\xff\x7f", 8);
   const std::string bad_end("\xff\xff\xff\xff\x03\x00\x00\x00\x12\x7f!", 11);
@@ -262,9 +319,14 @@ TEST_F(LocalStreamTest, NonsenseEndsIt) {
     Say(std::string("\x01\x00\x00\x00x", 5));
     Say(nonsense);
     EXPECT_EQ(server_->kinds, (Kinds{Arrival::kOpened, Arrival::kClosed}));
-    close(std::exchange(raw_, -1));
+    raw_.reset();
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Ways, FramedStreamTest, testing::Values(Way::kUnix, Way::kTcp, Way::kTls),
+                         [](const testing::TestParamInfo<Way>& way) {
+                           return way.param == Way::kUnix ? "Unix" : way.param == Way::kTcp ? "Tcp" : "Tls";
+                         });
 
 }  // namespace
 }  // namespace dormouse
