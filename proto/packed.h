@@ -131,6 +131,9 @@ enum class DeliveryKind : uint8_t {
   // From now on a text frame that is exactly so is answered by the gateway, and does not go to the hub;
   // payload: AutoResponsePayload. Each replaces what the connection had.
   kAutoResponse = 8,
+  // Of what the recipients were sent something is lost, so they are closed with 1011, and their hubs hear that
+  // as they hear of every end (kClose). No payload.
+  kOutputLost = 9,
 };
 
 // One delivery to any number of one gateway's sockets.

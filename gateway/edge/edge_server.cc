@@ -84,6 +84,13 @@ void EdgeServer::OnDelivery(const DeliveryView& delivery) {
       return roll_call_.Answer(delivery);
     case DeliveryKind::kFence:
       return;
+    case DeliveryKind::kOutputLost:
+      for (uint32_t i = 0; i < delivery.recipient_count; ++i) {
+        Connection* connection = table_.Find(delivery.recipient(i));
+        if (connection == nullptr) continue;
+        out_.closing.Close(connection, CloseCause::kOutputLost, 1011, "Something was lost on the way");
+      }
+      return out_.memory.Enforce();
   }  // else of a later version
 }
 

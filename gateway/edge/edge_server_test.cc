@@ -24,6 +24,20 @@ TEST_F(EdgeServerTest, ClosesASocketWhoseEventCannotBeRead) {
   EXPECT_EQ(Metric("dormouse_closes_total", "unreadable"), 1);
 }
 
+TEST_F(EdgeServerTest, ASocketThatLacksSomethingIsClosedAndItsHubHears) {
+  Start();
+  TestClient client = Open();
+  TestClient other = Open();
+  const FakeLinks::Event open = links_->WaitForEvent(0);
+  const std::vector<Recipient> recipients{{open.connection, {}}, {open.connection + 1'000'000, {}}};
+  links_->Deliver({.kind = DeliveryKind::kOutputLost, .cause = {}, .recipients = recipients, .payload = {}});
+  EXPECT_EQ(client.ReadClose().close_code(), 1011);
+  EXPECT_EQ(links_->WaitForKind(EventKind::kClose, 2).close_code(), 1011);
+  EXPECT_EQ(Metric("dormouse_closes_total", "output_lost"), 1);
+  other.SendText("still open");
+  EXPECT_EQ(links_->WaitForKind(EventKind::kText, 3).payload, "still open");
+}
+
 TEST_F(EdgeServerTest, IsReadyWithItsLinks) {
   Start();
   const auto wait_for = [&](bool ready) {

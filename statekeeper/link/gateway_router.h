@@ -8,6 +8,7 @@
 //                  +-- DeliveryFanout     output, by gateway
 //                  +-- SettlementTracker  which events are settled
 //                  +-- RecallTracker      output that is asked back
+//                  +-- LostOutput         sockets that lack something, of gateways that were given up
 //                  +-- HandOverFence      that nothing is under way when shards are handed over
 //
 // Gives gateways up: those that do not come back, hang, or acknowledge too slowly.
@@ -29,6 +30,7 @@
 #include "statekeeper/link/gateway_table.h"
 #include "statekeeper/link/hand_over_fence.h"
 #include "statekeeper/link/local_listener.h"
+#include "statekeeper/link/lost_output.h"
 #include "statekeeper/link/owned_shards.h"
 #include "statekeeper/link/recall_tracker.h"
 #include "statekeeper/link/settlement_tracker.h"
@@ -96,6 +98,8 @@ class GatewayRouter final : public GatewayLinks, private StreamInbox::Owner {
   void OnGraceTimer();
   void ArmGraceTimer();
   void GiveUp(GatewayId id, const char* why);
+  // What was handled before a gateway was given up, and released after that.
+  void OnUndeliverable(const EventOutput& event, const Output& output, const Output::To& to);
 
   const Config config_;
   const std::shared_ptr<const std::atomic<uint32_t>> shard_count_;
@@ -114,6 +118,7 @@ class GatewayRouter final : public GatewayLinks, private StreamInbox::Owner {
   DeliveryFanout fanout_;
   SettlementTracker settlements_;
   RecallTracker recalls_;
+  LostOutput lost_;
   HandOverFence fence_;
 
   link::ToLane incoming_;  // kept for its memory
