@@ -1,5 +1,6 @@
 #include "common/config/unknown_options.h"
 
+#include <absl/strings/ascii.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -45,12 +46,6 @@ bool IsOfService(std::string_view name, std::string_view value) {
   return rest.size() > 1 && rest[0] == '_' && std::isdigit(static_cast<unsigned char>(rest[1])) != 0;
 }
 
-std::string_view Trim(std::string_view text) {
-  const size_t begin = text.find_first_not_of(" \t\r");
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(" \t\r") + 1 - begin);
-}
-
 }  // namespace
 
 std::string UnknownVariable(const char* const* environment, const std::vector<std::string>& names) {
@@ -88,16 +83,16 @@ std::vector<ConfigKey> ConfigKeys(const std::string& path) {
   std::string line;
   bool in_list = false;  // of several lines
   for (int number = 1; std::getline(file, line); ++number) {
-    const std::string_view text = Trim(line);
+    const std::string_view text = absl::StripAsciiWhitespace(line);
     if (in_list) {
       in_list = text.find(']') == std::string_view::npos;
       continue;
     }
     const size_t equals = text.find('=');
     if (text.empty() || text[0] == '#' || text[0] == ';' || text[0] == '[') continue;
-    keys.push_back({std::string(Trim(text.substr(0, equals))), number});
+    keys.push_back({std::string(absl::StripAsciiWhitespace(text.substr(0, equals))), number});
     if (equals == std::string_view::npos) continue;
-    const std::string_view value = Trim(text.substr(equals + 1));
+    const std::string_view value = absl::StripAsciiWhitespace(text.substr(equals + 1));
     in_list = value.starts_with("[") && value.find(']') == std::string_view::npos;
   }
   return keys;

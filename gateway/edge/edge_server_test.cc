@@ -24,6 +24,30 @@ TEST_F(EdgeServerTest, ClosesASocketWhoseEventCannotBeRead) {
   EXPECT_EQ(Metric("dormouse_closes_total", "unreadable"), 1);
 }
 
+TEST_F(EdgeServerTest, SaysWhenSocketsWereAnsweredAsTheirHubHadAsked) {
+  Start();
+  TestClient client = Open();
+  TestClient other = Open();
+  const uint64_t connection = links_->WaitForKind(EventKind::kOpen, 0).connection;
+  const std::vector<Recipient> recipients{{connection, {}}, {connection + 1'000'000, {}}};
+  std::string record;
+  AppendDelivery(
+      {.kind = DeliveryKind::kAskAnswerTimes, .cause = {}, .recipients = recipients, .payload = {}}, &record);
+  std::string_view records = record;
+  DeliveryView question;
+  ASSERT_TRUE(ReadDelivery(&records, &question));
+  std::vector<int64_t> at_ms;
+  const auto ask = [&] { links_->Run([&] { at_ms = edge_->AnswerTimes(question); }); };
+  ask();
+  EXPECT_THAT(at_ms, testing::ElementsAre(0, 0));
+  DeliverAutoResponse(connection, "ping", "pong");
+  const int64_t begin = WallMs();
+  client.SendText("ping");
+  EXPECT_EQ(client.ReadMessage(), "pong");
+  ask();
+  EXPECT_THAT(at_ms, testing::ElementsAre(testing::AllOf(testing::Ge(begin), testing::Le(WallMs())), 0));
+}
+
 TEST_F(EdgeServerTest, ASocketThatLacksSomethingIsClosedAndItsHubHears) {
   Start();
   TestClient client = Open();

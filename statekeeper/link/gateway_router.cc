@@ -47,6 +47,7 @@ GatewayRouter::GatewayRouter(Config config, uint32_t lanes,
                                  const Output::To& to) { OnUndeliverable(event, output, to); }),
       settlements_(&gateways_, &owned_),
       recalls_(&gateways_, config.gateway_grace, config.gateway_buffer),
+      answer_times_(loop, &gateways_),
       fence_(&gateways_) {
   ev_timer_init(
       &grace_timer_,
@@ -170,6 +171,9 @@ void GatewayRouter::OnMessage(GatewaySession* gateway, const grpc::ByteBuffer& m
     return Refuse(gateway, "it sent something that is not a batch");
   }
   TakeStale(gateway);
+  for (const link::AnswerTimes& times : incoming_.answer_times()) {
+    answer_times_.OnAnswer(gateway->id(), times);
+  }
   uint32_t begin = 0;
   if (!TakeAcknowledgement(gateway, incoming_.received_through())) {
     Refuse(gateway, "it acknowledges what was never sent");
@@ -179,6 +183,7 @@ void GatewayRouter::OnMessage(GatewaySession* gateway, const grpc::ByteBuffer& m
   } else {
     recalls_.OnAcknowledged(*gateway);
     fence_.OnAcknowledged(*gateway);
+    answer_times_.OnAcknowledged(*gateway);
     TakeQuestions(gateway);
   }
 }
@@ -196,6 +201,7 @@ void GatewayRouter::OnLost(GatewaySession* gateway) {
   ArmGraceTimer();
   fence_.OnLost(gateway->id());
   recalls_.OnLost(gateway);
+  answer_times_.OnLost(gateway->id());
 }
 
 // --- What came.
@@ -320,6 +326,7 @@ void GatewayRouter::GiveUp(GatewayId id, const char* why) {
   const std::vector<std::string> owed = recalls_.OnGivenUp(gateway.get());
   ArmGraceTimer();
   fence_.OnLost(id);
+  answer_times_.OnLost(id);
   receiver_->OnGatewayGone(id, owed);
   settlements_.OnGivenUp(id);
 }

@@ -8,6 +8,7 @@
 //                  +-- DeliveryFanout     output, by gateway
 //                  +-- SettlementTracker  which events are settled
 //                  +-- RecallTracker      output that is asked back
+//                  +-- AnswerTimes        when gateways answered on hubs' behalf
 //                  +-- LostOutput         sockets that lack something, of gateways that were given up
 //                  +-- HandOverFence      that nothing is under way when shards are handed over
 //
@@ -24,6 +25,7 @@
 
 #include "common/rpc/stream_inbox.h"
 #include "proto/link.pb.h"
+#include "statekeeper/link/answer_times.h"
 #include "statekeeper/link/delivery_fanout.h"
 #include "statekeeper/link/gateway_links.h"
 #include "statekeeper/link/gateway_session.h"
@@ -53,6 +55,10 @@ class GatewayRouter final : public GatewayLinks, private StreamInbox::Owner {
   void Release(EventOutput output) override;
   void Recall(const ConnectionId& closed, ShardId shard, uint32_t epoch, Recalled done) override {
     recalls_.Recall(closed, {shard, epoch}, std::move(done));
+  }
+  void AskAnswerTimes(const std::vector<ConnectionId>& connections, const ShardEpoch& shard,
+                      const Answered& done) override {
+    answer_times_.Ask(connections, shard, done);
   }
   void Own(const std::vector<ShardEpoch>& shards) override;
   void SetCommits(ShardId shard, uint64_t commits) override { owned_.SetCommits(shard, commits); }
@@ -119,6 +125,7 @@ class GatewayRouter final : public GatewayLinks, private StreamInbox::Owner {
   SettlementTracker settlements_;
   RecallTracker recalls_;
   LostOutput lost_;
+  AnswerTimes answer_times_;
   HandOverFence fence_;
 
   link::ToLane incoming_;  // kept for its memory
