@@ -1,6 +1,5 @@
 #include "common/auth/api_keys.h"
 
-#include <absl/strings/ascii.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -8,6 +7,7 @@
 
 #include "common/auth/key_file.h"
 #include "common/auth/secrets.h"
+#include "common/trim.h"
 
 namespace dormouse {
 namespace {
@@ -39,7 +39,7 @@ std::shared_ptr<const ApiKeys::Keys> ApiKeys::ReadKeys(const std::string& option
   std::string_view rest = *text;
   for (int number = 1; !rest.empty(); ++number) {
     const size_t end = std::min(rest.find('\n'), rest.size());
-    std::string_view line = absl::StripAsciiWhitespace(rest.substr(0, end));
+    std::string_view line = Trim(rest.substr(0, end));
     rest.remove_prefix(std::min(end + 1, rest.size()));
     if (line.empty() || line.front() == '#') continue;
     const size_t colon = line.find(':');
@@ -51,9 +51,8 @@ std::shared_ptr<const ApiKeys::Keys> ApiKeys::ReadKeys(const std::string& option
                       "`openssl rand -hex 32` makes one",
                       number, kLeast));
     }
-    const std::string name = colon == std::string_view::npos
-                                 ? fmt::format("line {}", number)
-                                 : std::string(absl::StripAsciiWhitespace(line.substr(0, colon)));
+    const std::string name = colon == std::string_view::npos ? fmt::format("line {}", number)
+                                                             : std::string(Trim(line.substr(0, colon)));
     keys.push_back({name, Sha256(key)});
     if (keys.size() > kMost) return refuse(fmt::format("has more than {} keys", kMost));
   }

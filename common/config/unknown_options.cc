@@ -1,6 +1,5 @@
 #include "common/config/unknown_options.h"
 
-#include <absl/strings/ascii.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -10,6 +9,7 @@
 #include <utility>
 
 #include "common/nearest_name.h"
+#include "common/trim.h"
 
 namespace dormouse {
 namespace {
@@ -83,16 +83,16 @@ std::vector<ConfigKey> ConfigKeys(const std::string& path) {
   std::string line;
   bool in_list = false;  // of several lines
   for (int number = 1; std::getline(file, line); ++number) {
-    const std::string_view text = absl::StripAsciiWhitespace(line);
+    const std::string_view text = Trim(line);
     if (in_list) {
       in_list = text.find(']') == std::string_view::npos;
       continue;
     }
     const size_t equals = text.find('=');
     if (text.empty() || text[0] == '#' || text[0] == ';' || text[0] == '[') continue;
-    keys.push_back({std::string(absl::StripAsciiWhitespace(text.substr(0, equals))), number});
+    keys.push_back({std::string(Trim(text.substr(0, equals))), number});
     if (equals == std::string_view::npos) continue;
-    const std::string_view value = absl::StripAsciiWhitespace(text.substr(equals + 1));
+    const std::string_view value = Trim(text.substr(equals + 1));
     in_list = value.starts_with("[") && value.find(']') == std::string_view::npos;
   }
   return keys;

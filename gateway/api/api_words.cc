@@ -15,6 +15,7 @@
 #include "common/json/json_writer.h"
 #include "common/json/strict_json.h"
 #include "common/nearest_name.h"
+#include "common/percent_decode.h"
 #include "common/shard.h"
 
 namespace dormouse {
