@@ -8,6 +8,8 @@
 #include <cstdlib>
 #include <random>
 
+#include "common/hex.h"
+
 namespace dormouse {
 namespace {
 
@@ -36,13 +38,6 @@ uint64_t Random64() {
 }
 
 constexpr char kHexDigits[] = "0123456789abcdef";
-
-int HexValue(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 void AppendBigEndian(uint64_t value, std::string* out) {
   for (int shift = 56; shift >= 0; shift -= 8) out->push_back(static_cast<char>(value >> shift));

@@ -16,6 +16,9 @@ namespace dormouse {
 
 using Duration = std::chrono::milliseconds;
 
+// For libraries that count in them.
+inline double Seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+
 // SteadyMs, for <chrono>.
 struct SteadyClock {
   using rep = Duration::rep;

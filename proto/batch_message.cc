@@ -53,8 +53,8 @@ bool Merge(std::string_view bytes, MessageLite* message) {
 
 }  // namespace
 
-char* BatchBuilder::Extend(size_t bytes) {
-  Reserve(size_ + bytes);
+char* BatchBuilder::Extend(size_t bytes, size_t later) {
+  Reserve(size_ + bytes + later);
   char* const at = data() + kMaxHead + size_;
   size_ += bytes;
   return at;
@@ -99,7 +99,7 @@ grpc::ByteBuffer ToBuffer(const MessageLite& rest, int field, std::span<const st
   for (const std::string_view record : records) size += record.size();
   BatchBuilder builder;
   if (size > 0) {
-    char* at = builder.Extend(size);
+    char* at = builder.Extend(size, rest.ByteSizeLong());
     for (const std::string_view record : records) at += record.copy(at, record.size());
   }
   return builder.Finish(rest, field);

@@ -21,8 +21,8 @@ namespace dormouse {
 // A message that grows record by record.
 class BatchBuilder {
  public:
-  // Where so many bytes more are to be written, now.
-  char* Extend(size_t bytes);
+  // Where so many bytes more are to be written, now. `later`: so many are known to follow, `rest` included.
+  char* Extend(size_t bytes, size_t later = 0);
   std::string_view records() const;
   size_t size() const { return size_; }
 

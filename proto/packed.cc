@@ -132,6 +132,17 @@ std::string BacklogPayload(const Backlog& backlog) {
   return out;
 }
 
+std::string QuestionNumber(uint64_t number) {
+  std::string out;
+  Put(number, &out);
+  return out;
+}
+
+std::optional<uint64_t> ReadQuestionNumber(std::string_view payload) {
+  if (payload.size() != sizeof(uint64_t)) return std::nullopt;
+  return Load<uint64_t>(payload.data());
+}
+
 std::string LostPayload(const Lost& lost) {
   std::string out;
   Put(lost.count, &out);

@@ -106,6 +106,10 @@ struct AutoResponseView {
 std::string AutoResponsePayload(const AutoResponseView& response);
 bool ReadAutoResponsePayload(std::string_view payload, AutoResponseView* response);
 
+// The number of a question, as a payload.
+std::string QuestionNumber(uint64_t number);
+std::optional<uint64_t> ReadQuestionNumber(std::string_view payload);
+
 // What made a hub send: an event of some gateway. The zero value: the hub's own doing (an alarm).
 struct Cause {
   GatewayId gateway = 0;
@@ -131,6 +135,12 @@ enum class DeliveryKind : uint8_t {
   // From now on a text frame that is exactly so is answered by the gateway, and does not go to the hub;
   // payload: AutoResponsePayload. Each replaces what the connection had.
   kAutoResponse = 8,
+  // Of what the recipients were sent something is lost, so they are closed with 1011, and their hubs hear that
+  // as they hear of every end (kClose). No payload.
+  kOutputLost = 9,
+  // When was each recipient answered last, as its hub had asked for (kAutoResponse)? The gateway says so at once
+  // (link.AnswerTimes). Payload: the number of the question, 8 bytes, little-endian.
+  kAskAnswerTimes = 10,
 };
 
 // One delivery to any number of one gateway's sockets.

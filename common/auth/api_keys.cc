@@ -7,18 +7,13 @@
 
 #include "common/auth/key_file.h"
 #include "common/auth/secrets.h"
+#include "common/trim.h"
 
 namespace dormouse {
 namespace {
 
 constexpr size_t kLeast = 32;
 constexpr size_t kMost = 1'000;
-
-std::string_view Trim(std::string_view text) {
-  const size_t begin = text.find_first_not_of(" \t\r");
-  return begin == std::string_view::npos ? std::string_view()
-                                         : text.substr(begin, text.find_last_not_of(" \t\r") + 1 - begin);
-}
 
 }  // namespace
 

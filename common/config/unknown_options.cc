@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "common/nearest_name.h"
+#include "common/trim.h"
 
 namespace dormouse {
 namespace {
@@ -43,12 +44,6 @@ bool IsOfService(std::string_view name, std::string_view value) {
   if (value.find("://") != std::string_view::npos) return true;
   const std::string_view rest = name.substr(port + 4);
   return rest.size() > 1 && rest[0] == '_' && std::isdigit(static_cast<unsigned char>(rest[1])) != 0;
-}
-
-std::string_view Trim(std::string_view text) {
-  const size_t begin = text.find_first_not_of(" \t\r");
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(" \t\r") + 1 - begin);
 }
 
 }  // namespace

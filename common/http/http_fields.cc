@@ -1,12 +1,12 @@
 #include "common/http/http_fields.h"
 
+#include <absl/strings/ascii.h>
+
 #include <algorithm>
 #include <array>
 
 namespace dormouse {
 namespace {
-
-char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
 
 constexpr std::array<bool, 256> kTokenCharacters = [] {
   std::array<bool, 256> known{};
@@ -50,7 +50,7 @@ bool IsContentLength(std::string_view text) {
 
 bool EqualsIgnoringCase(std::string_view a, std::string_view b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](char x, char y) { return Lower(x) == Lower(y); });
+                    [](char x, char y) { return absl::ascii_tolower(x) == absl::ascii_tolower(y); });
 }
 
 bool StartsWithIgnoringCase(std::string_view text, std::string_view prefix) {

@@ -34,12 +34,6 @@ size_t SkipEmptyLines(std::string_view bytes) {
   return at;
 }
 
-int HexValue(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
 bool ReadRequestLine(std::string_view line, HttpRequest* request, HttpReply* refusal) {
@@ -136,24 +130,6 @@ bool ParseHttpRequest(std::string_view head, HttpRequest* request, HttpReply* re
     return false;
   }
   return Refuse(refusal, 400, "The request has no end.\n");
-}
-
-std::optional<std::string> PercentDecode(std::string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      out.push_back(text[i]);
-      continue;
-    }
-    if (i + 2 >= text.size()) return std::nullopt;
-    const int high = HexValue(text[i + 1]);
-    const int low = HexValue(text[i + 2]);
-    if (high < 0 || low < 0) return std::nullopt;
-    out.push_back(static_cast<char>(high * 16 + low));
-    i += 2;
-  }
-  return out;
 }
 
 }  // namespace dormouse

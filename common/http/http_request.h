@@ -34,7 +34,4 @@ size_t FindHeadEnd(std::string_view bytes, size_t from);
 // Parses a whole head, and empty lines before it. False: it is none that can be served; `*refusal` says why.
 bool ParseHttpRequest(std::string_view head, HttpRequest* request, HttpReply* refusal);
 
-// "%41" -> "A"; nullopt: broken encoding.
-std::optional<std::string> PercentDecode(std::string_view text);
-
 }  // namespace dormouse

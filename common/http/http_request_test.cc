@@ -193,12 +193,5 @@ TEST(HttpRequest, FindsTheHeadsEndHoweverItArrives) {
   EXPECT_EQ(FindHeadEnd("GET / HTTP/1.1\r\n\r", 0), 0u);
 }
 
-TEST(PercentDecode, DecodesOrRefuses) {
-  EXPECT_EQ(PercentDecode("a%41%2fb"), "aA/b");
-  EXPECT_EQ(PercentDecode("%zz"), std::nullopt);
-  EXPECT_EQ(PercentDecode("%4"), std::nullopt);
-  EXPECT_EQ(PercentDecode("%"), std::nullopt);
-}
-
 }  // namespace
 }  // namespace dormouse

@@ -5,6 +5,7 @@
 
 #include "common/http/http_request.h"
 #include "common/http/ip_address.h"
+#include "common/percent_decode.h"
 
 namespace dormouse {
 namespace {

@@ -14,6 +14,7 @@
 #include "common/config/options.h"
 #include "common/json/json_reader.h"
 #include "common/json/json_writer.h"
+#include "common/percent_decode.h"
 #include "common/shard.h"
 
 namespace dormouse {

@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "common/rpc/statekeeper_sockets.h"
 #include "common/rpc/unary_question.h"
+#include "proto/api_repeats.h"
 
 namespace dormouse {
 namespace {
@@ -18,12 +19,6 @@ constexpr double kTickS = 0.02;
 constexpr int64_t kLookMs = 1'000;  // for statekeepers that have come
 // gRPC's own, by which it gives a call up, is a little later than what the hub is told.
 constexpr int64_t kLongerMs = 100;
-
-bool MayBeRepeated(const api::Request& request) {
-  const bool changes_nothing = request.commands_size() == 1 &&
-                               (request.commands(0).has_connections() || request.commands(0).has_evict());
-  return changes_nothing || !request.idempotency_key().empty();
-}
 
 }  // namespace
 

@@ -83,8 +83,25 @@ void EdgeServer::OnDelivery(const DeliveryView& delivery) {
     case DeliveryKind::kRollCall:
       return roll_call_.Answer(delivery);
     case DeliveryKind::kFence:
-      return;
+    case DeliveryKind::kAskAnswerTimes:
+      return;  // the links see to it
+    case DeliveryKind::kOutputLost:
+      for (uint32_t i = 0; i < delivery.recipient_count; ++i) {
+        Connection* connection = table_.Find(delivery.recipient(i));
+        if (connection == nullptr) continue;
+        out_.closing.Close(connection, CloseCause::kOutputLost, 1011, "Something was lost on the way");
+      }
+      return out_.memory.Enforce();
   }  // else of a later version
+}
+
+std::vector<int64_t> EdgeServer::AnswerTimes(const DeliveryView& question) {
+  std::vector<int64_t> at_ms(question.recipient_count);
+  for (uint32_t i = 0; i < question.recipient_count; ++i) {
+    const Connection* connection = table_.Find(question.recipient(i));
+    if (connection != nullptr) at_ms[i] = connection->answered_ms;
+  }
+  return at_ms;
 }
 
 void EdgeServer::SetAnswers(const DeliveryView& delivery) {

@@ -76,6 +76,7 @@ class EdgeServer : public StatekeeperLinks::Edge, private HttpServer::Handler, p
 
   // StatekeeperLinks::Edge
   void OnDelivery(const DeliveryView& delivery) override;
+  std::vector<int64_t> AnswerTimes(const DeliveryView& question) override;
   void OnProfiles(const std::vector<link::ClassProfile>& profiles, uint32_t shard_count) override;
   void OnUncongested() override { inbound_.OnUncongested(); }
   void OnSettled(const EventView& event) override { inbound_.OnSettled(event); }

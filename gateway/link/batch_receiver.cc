@@ -2,7 +2,9 @@
 
 #include <prometheus/histogram.h>
 
+#include <optional>
 #include <utility>
+#include <vector>
 
 namespace dormouse {
 
@@ -40,7 +42,9 @@ bool BatchReceiver::Deliver(StatekeeperLane* lane, std::string_view deliveries, 
     if (!IsCurrent(lane, delivery.shard, delivery.epoch)) continue;
     // The owner is newer than the map: it is told everything as soon as the map is here.
     if (delivery.epoch > shard->route.epoch()) lane->HoldAcknowledgement(delivery.shard, delivery.epoch);
-    if (delivery.cause.gateway == gateway_) {
+    if (delivery.kind == DeliveryKind::kAskAnswerTimes) {
+      TellAnswerTimes(lane, delivery);
+    } else if (delivery.cause.gateway == gateway_) {
       DeliverOwn(lane, delivery, sound);
     } else if (!delivery.cause.IsEvent() ||
                cause->foreign.Admit(delivery.cause.gateway, delivery.cause.sequence, delivery.index)) {
@@ -50,6 +54,15 @@ bool BatchReceiver::Deliver(StatekeeperLane* lane, std::string_view deliveries, 
   if (batch_deliveries_ != nullptr && count > 0) batch_deliveries_->Observe(static_cast<double>(count));
   *sound &= readable;
   return readable;
+}
+
+void BatchReceiver::TellAnswerTimes(StatekeeperLane* lane, const DeliveryView& question) {
+  link::AnswerTimes times;
+  const std::optional<uint64_t> number = ReadQuestionNumber(question.payload);
+  if (!number) return;
+  times.set_number(*number);
+  for (const int64_t at_ms : edge_->AnswerTimes(question)) times.add_at_ms(at_ms);
+  lane->stream()->Tell(std::move(times));
 }
 
 // Its cause is an event of this gateway.

@@ -34,6 +34,7 @@ class BatchReceiver {
  private:
   // False: the rest of them cannot be read.
   bool Deliver(StatekeeperLane* lane, std::string_view deliveries, bool* sound);
+  void TellAnswerTimes(StatekeeperLane* lane, const DeliveryView& question);
   void DeliverOwn(StatekeeperLane* lane, const DeliveryView& delivery, bool* sound);
   void Settle(StatekeeperLane* lane, const link::ToGateway& batch, bool* sound);
   void SettleEvents(ReplayBuffer::Shard* shard, uint64_t first, uint64_t last);

@@ -39,6 +39,8 @@ class StatekeeperLinks {
     // Append, as kUndelivered, before the call returns or when it is known. Else unknown recipients are
     // passed over, as are kinds of delivery that are not known.
     virtual void OnDelivery(const DeliveryView& delivery) = 0;
+    // When its recipients were last answered, in their order (DeliveryKind::kAskAnswerTimes).
+    virtual std::vector<int64_t> AnswerTimes(const DeliveryView& /*question*/) { return {}; }
     // The classes' edge profiles, at the start and after each change.
     virtual void OnProfiles(const std::vector<link::ClassProfile>& profiles, uint32_t shard_count) = 0;
     // A shard that was congested (see Append) can take events again.

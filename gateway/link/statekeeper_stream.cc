@@ -49,6 +49,7 @@ void StatekeeperStream::Close() {
   if (greeted_) silent_since_ms_ = SteadyMs();
   greeted_ = false;
   questions_.clear();
+  answer_times_.clear();
   if (stream_ == nullptr) return;
   stream_->set_context(nullptr);
   stream_->End(grpc::Status::CANCELLED);
@@ -64,10 +65,13 @@ void StatekeeperStream::DueAcknowledgement(bool now) {
 
 bool StatekeeperStream::Write(const EventBatch& events, uint64_t acknowledgeable) {
   const bool acknowledges = acknowledgeable > acknowledged_through_;
-  const bool nothing_else = !stale_untold_ && questions_.empty();
+  const bool nothing_else = !stale_untold_ && questions_.empty() && answer_times_.empty();
   if (events.empty() && nothing_else && !(acknowledge_due_ && acknowledges)) return false;
   outgoing_.Clear();
   for (link::LookAt& question : std::exchange(questions_, {})) *outgoing_.add_look_at() = std::move(question);
+  for (link::AnswerTimes& times : std::exchange(answer_times_, {})) {
+    *outgoing_.add_answer_times() = std::move(times);
+  }
   if (stale_untold_) FillStale();
   if (acknowledges) {
     outgoing_.set_received_through(acknowledgeable);

@@ -13,6 +13,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/rpc/link_stream.h"
@@ -87,7 +88,9 @@ class StatekeeperStream final : private StreamUser {
   // Acknowledgements that wait for company go now, or if many do.
   void DueAcknowledgement(bool now);
   // Whether there is something to say, events aside.
-  bool HasToSay() const { return acknowledge_due_ || stale_untold_ || !questions_.empty(); }
+  bool HasToSay() const {
+    return acknowledge_due_ || stale_untold_ || !questions_.empty() || !answer_times_.empty();
+  }
   // Whether the last message is still on its way. Only to be asked with something to say.
   bool Busy() { return stream_->Busy(); }
   // One message with these events, and the rest that is to be said. `acknowledgeable`: the last batch, of
@@ -96,6 +99,8 @@ class StatekeeperStream final : private StreamUser {
 
   // Goes with the next message; false: the lane does not answer. What waits when the stream breaks is lost.
   bool LookAt(link::LookAt question);
+  // Goes with the next message. What waits when the stream breaks is lost.
+  void Tell(link::AnswerTimes times) { answer_times_.push_back(std::move(times)); }
   // Something of this shard was ignored, for an owner of a later epoch has spoken. The lane is told at once.
   void IgnoredStale(ShardId shard, uint32_t known_epoch);
 
@@ -128,6 +133,7 @@ class StatekeeperStream final : private StreamUser {
   std::map<ShardId, uint32_t> stale_;
   bool stale_untold_ = false;
   std::vector<link::LookAt> questions_;
+  std::vector<link::AnswerTimes> answer_times_;
 
   uint64_t messages_sent_ = 0;
   uint64_t messages_received_ = 0;

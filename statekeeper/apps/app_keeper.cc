@@ -43,8 +43,6 @@ std::optional<app::Record> Parse(const std::optional<std::string>& value) {
   return record;
 }
 
-double Seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
-
 }  // namespace
 
 std::unique_ptr<AppKeeper> AppKeeper::New(Config config, std::string* error) {

@@ -7,6 +7,7 @@
 
 #include "common/clock.h"
 #include "common/rpc/unary_call.h"
+#include "proto/api_repeats.h"
 #include "statekeeper/admin/find_member.h"
 
 namespace dormouse {
@@ -44,14 +45,6 @@ HubCaller::Answer AnswerOf(HubRequest::Outcome outcome, std::string text) {
     }
   }
   return Failure("unknown outcome", false);
-}
-
-// Whether carrying it out twice is no other than carrying it out once.
-bool MayBeRepeated(const api::Request* commands) {
-  if (commands == nullptr) return false;
-  const bool changes_nothing = commands->commands_size() == 1 &&
-                               (commands->commands(0).has_connections() || commands->commands(0).has_evict());
-  return changes_nothing || !commands->idempotency_key().empty();
 }
 
 }  // namespace
@@ -123,8 +116,8 @@ void HubCalls::TryOwner(Try what) {
 }
 
 void HubCalls::Finish(const Try& what, Answer answer) {
-  const bool again = !answer.failure.empty() && answer.retryable && MayBeRepeated(what.commands.get()) &&
-                     SteadyMs() + kAgainAfterFailureMs < what.until_ms;
+  const bool again = !answer.failure.empty() && answer.retryable && what.commands != nullptr &&
+                     MayBeRepeated(*what.commands) && SteadyMs() + kAgainAfterFailureMs < what.until_ms;
   if (again) return TryAgain(what, answer.failure, kAgainAfterFailureMs);
   what.done(std::move(answer));
 }

@@ -130,6 +130,14 @@ class Context {
   // Costs a message to their gateways that names the hub's sockets there. Not durable, as Recall.
   virtual void AskLastSeen(std::span<const ConnectionId> open) = 0;
 
+  // When the gateway last answered frames on open connections as SetAutoResponse says: wall clock, in their order; 0
+  // where it never did, or does not say so in time. `done` runs once, within a quarter of a second, on this thread;
+  // perhaps within the call. Not a part of the handler: it counts at once, whatever becomes of that.
+  using Answered = std::function<void(std::vector<int64_t> at_ms)>;
+  virtual void AskAnswerTimes(const std::vector<ConnectionId>& open, const Answered& done) {
+    done(std::vector<int64_t>(open.size()));
+  }
+
   // This event is none of the hub's activity: it does not put off the hub's falling asleep, and a hub that it
   // woke leaves memory as soon as it is dealt with. For upkeep, such as a renewal or an alarm.
   virtual void DoNotStayAwake() = 0;

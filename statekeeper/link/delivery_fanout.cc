@@ -65,7 +65,10 @@ void DeliveryFanout::SendOutput(const EventOutput& event, const Output& output, 
       last = to.connection.gateway;
       part = PartFor(last);
     }
-    if (part == nullptr) continue;
+    if (part == nullptr) {
+      undeliverable_(event, output, to);
+      continue;
+    }
     part->wanted = true;
     part->recipients.push_back({to.connection.handle, to.head});
   }

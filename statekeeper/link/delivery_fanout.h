@@ -6,7 +6,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "common/ids.h"
@@ -18,7 +20,12 @@ namespace dormouse {
 
 class DeliveryFanout {
  public:
-  explicit DeliveryFanout(GatewayTable* gateways) : gateways_(gateways) {}
+  // What goes to a socket of a gateway that is gone.
+  using Undeliverable =
+      std::function<void(const EventOutput& event, const Output& output, const Output::To& to)>;
+
+  DeliveryFanout(GatewayTable* gateways, Undeliverable undeliverable)
+      : gateways_(gateways), undeliverable_(std::move(undeliverable)) {}
 
   // A gateway that got some of the outputs.
   struct Part {
@@ -44,6 +51,7 @@ class DeliveryFanout {
   void SendOutput(const EventOutput& event, const Output& output, bool final);
 
   GatewayTable* const gateways_;
+  const Undeliverable undeliverable_;
   std::vector<Part> parts_;  // the first part_count_ count; kept for their memory
   size_t part_count_ = 0;
 };

@@ -31,7 +31,10 @@ class DeliveryFanoutTest : public GatewayFixture {
     return finals;
   }
 
-  DeliveryFanout fanout_{&gateways_};
+  std::vector<std::string> undeliverable_;
+  DeliveryFanout fanout_{&gateways_, [this](const EventOutput&, const Output& output, const Output::To&) {
+                           undeliverable_.push_back(output.payload);
+                         }};
 };
 
 TEST_F(DeliveryFanoutTest, EachGatewayGetsOneDeliveryForAllItsRecipients) {
@@ -71,6 +74,7 @@ TEST_F(DeliveryFanoutTest, WhoIsGoneGetsNothing) {
   const EventOutput event = Event({To({{kOther, 1}}, "a")});
   EXPECT_FALSE(fanout_.ReachesOthers(event));
   EXPECT_THAT(fanout_.Send(event, true), IsEmpty());
+  EXPECT_THAT(undeliverable_, ElementsAre("a"));
 }
 
 TEST_F(DeliveryFanoutTest, AGatewayWithoutRecipientsGetsItIfItIsNamed) {

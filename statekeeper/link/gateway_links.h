@@ -130,6 +130,14 @@ class GatewayLinks {
   using Recalled = std::function<void(std::vector<std::string> frames)>;
   virtual void Recall(const ConnectionId& closed, ShardId shard, uint32_t epoch, Recalled done) = 0;
 
+  // When gateways last answered frames on these connections of a hub by themselves: wall clock, in their order; 0 where
+  // that never was, or nobody says. `done` runs within a quarter of a second, perhaps within the call.
+  using Answered = std::function<void(std::vector<int64_t> at_ms)>;
+  virtual void AskAnswerTimes(const std::vector<ConnectionId>& connections, const ShardEpoch& /*shard*/,
+                              const Answered& done) {
+    done(std::vector<int64_t>(connections.size()));
+  }
+
   // --- Ownership. Gateways are told at once, those that link later at the start of their streams; so the
   // lane must be ready for events of these shards. A shard may be owned already, in an earlier epoch.
   virtual void Own(const std::vector<ShardEpoch>& shards) = 0;

@@ -43,9 +43,11 @@ GatewayRouter::GatewayRouter(Config config, uint32_t lanes,
       schedule_(loop, [this] { gateways_.ForEach([](GatewaySession* gateway) { gateway->NotesAreDue(); }); }),
       gateways_(config.gateway_grace,
                 {.lanes = lanes, .owned = &owned_, .schedule = &schedule_, .messages_sent = &messages_sent_}),
-      fanout_(&gateways_),
+      fanout_(&gateways_, [this](const EventOutput& event, const Output& output,
+                                 const Output::To& to) { OnUndeliverable(event, output, to); }),
       settlements_(&gateways_, &owned_),
       recalls_(&gateways_, config.gateway_grace, config.gateway_buffer),
+      answer_times_(loop, &gateways_),
       fence_(&gateways_) {
   ev_timer_init(
       &grace_timer_,
@@ -131,8 +133,9 @@ void GatewayRouter::OnOpened(const std::shared_ptr<LinkStream>& stream, const gr
   gateway->Link(stream, config_.incarnation, resumed);
   fence_.OnAcknowledged(*gateway);
   recalls_.OnLinked(gateway);
-  ArmGraceTimer();
   const bool was_given_up = gateways_.TakeBack(gateway->id());
+  if (was_given_up) lost_.OnBack(gateway, incoming_.hello().received_through(), owned_);
+  ArmGraceTimer();
   if (was_given_up || start == Start::kAfresh) receiver_->OnGatewayBack(gateway->id());
 }
 
@@ -174,6 +177,9 @@ void GatewayRouter::OnMessage(GatewaySession* gateway, const grpc::ByteBuffer& m
     return Refuse(gateway, "it sent something that is not a batch");
   }
   TakeStale(gateway);
+  for (const link::AnswerTimes& times : incoming_.answer_times()) {
+    answer_times_.OnAnswer(gateway->id(), times);
+  }
   uint32_t begin = 0;
   if (!TakeAcknowledgement(gateway, incoming_.received_through())) {
     Refuse(gateway, "it acknowledges what was never sent");
@@ -183,6 +189,7 @@ void GatewayRouter::OnMessage(GatewaySession* gateway, const grpc::ByteBuffer& m
   } else {
     recalls_.OnAcknowledged(*gateway);
     fence_.OnAcknowledged(*gateway);
+    answer_times_.OnAcknowledged(*gateway);
     TakeQuestions(gateway);
   }
 }
@@ -200,6 +207,7 @@ void GatewayRouter::OnLost(GatewaySession* gateway) {
   ArmGraceTimer();
   fence_.OnLost(gateway->id());
   recalls_.OnLost(gateway);
+  answer_times_.OnLost(gateway->id());
 }
 
 // --- What came.
@@ -296,12 +304,14 @@ void GatewayRouter::OnGraceTimer() {
   const int64_t now = SteadyMs();
   for (const GatewayId id : gateways_.Overdue(now)) GiveUp(id, "it did not come back");
   recalls_.Expire(now);
+  lost_.Expire(now);
   ArmGraceTimer();
 }
 
 void GatewayRouter::ArmGraceTimer() {
   const int64_t now = SteadyMs();
-  const int64_t next = std::min(gateways_.NextOverdueMs(now), recalls_.NextExpiryMs());
+  const int64_t next =
+      std::min({gateways_.NextOverdueMs(now), recalls_.NextExpiryMs(), lost_.NextExpiryMs()});
   ev_timer_stop(loop_, &grace_timer_);
   if (next == std::numeric_limits<int64_t>::max()) return;
   ev_timer_set(&grace_timer_, static_cast<double>(std::max<int64_t>(next - now, 0)) / 1000, 0);
@@ -318,11 +328,24 @@ void GatewayRouter::GiveUp(GatewayId id, const char* why) {
                        gateway->outbox().bytes());
   }
   gateway->Abandon(why);
+  lost_.OnGivenUp(gateway.get(), SteadyMs());
   const std::vector<std::string> owed = recalls_.OnGivenUp(gateway.get());
   ArmGraceTimer();
   fence_.OnLost(id);
+  answer_times_.OnLost(id);
   receiver_->OnGatewayGone(id, owed);
   settlements_.OnGivenUp(id);
+}
+
+void GatewayRouter::OnUndeliverable(const EventOutput& event, const Output& output, const Output::To& to) {
+  const auto& [gateway, connection] = to.connection;
+  if (!gateways_.WasGivenUp(gateway)) return;
+  const int64_t now = SteadyMs();
+  if (event.cause.gateway != gateway) lost_.Add(gateway, connection, event.shard, now);
+  if (!output.return_to.empty()) {
+    recalls_.Keep(gateway, connection, {.payload = output.payload, .head = to.head}, now);
+  }
+  ArmGraceTimer();
 }
 
 // --- What the lane says.

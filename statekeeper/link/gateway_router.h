@@ -8,6 +8,8 @@
 //                  +-- DeliveryFanout     output, by gateway
 //                  +-- SettlementTracker  which events are settled
 //                  +-- RecallTracker      output that is asked back
+//                  +-- AnswerTimes        when gateways answered on hubs' behalf
+//                  +-- LostOutput         sockets that lack something, of gateways that were given up
 //                  +-- HandOverFence      that nothing is under way when shards are handed over
 //
 // Gives gateways up: those that do not come back, hang, or acknowledge too slowly.
@@ -23,6 +25,7 @@
 
 #include "common/rpc/stream_inbox.h"
 #include "proto/link.pb.h"
+#include "statekeeper/link/answer_times.h"
 #include "statekeeper/link/delivery_fanout.h"
 #include "statekeeper/link/gateway_links.h"
 #include "statekeeper/link/gateway_session.h"
@@ -30,6 +33,7 @@
 #include "statekeeper/link/hand_over_fence.h"
 #include "statekeeper/link/lane_entrance.h"
 #include "statekeeper/link/local_listener.h"
+#include "statekeeper/link/lost_output.h"
 #include "statekeeper/link/owned_shards.h"
 #include "statekeeper/link/recall_tracker.h"
 #include "statekeeper/link/settlement_tracker.h"
@@ -54,6 +58,10 @@ class GatewayRouter final : public GatewayLinks, private StreamInbox::Owner {
   void Release(EventOutput output) override;
   void Recall(const ConnectionId& closed, ShardId shard, uint32_t epoch, Recalled done) override {
     recalls_.Recall(closed, {shard, epoch}, std::move(done));
+  }
+  void AskAnswerTimes(const std::vector<ConnectionId>& connections, const ShardEpoch& shard,
+                      const Answered& done) override {
+    answer_times_.Ask(connections, shard, done);
   }
   void Own(const std::vector<ShardEpoch>& shards) override;
   void SetCommits(ShardId shard, uint64_t commits) override { owned_.SetCommits(shard, commits); }
@@ -99,6 +107,8 @@ class GatewayRouter final : public GatewayLinks, private StreamInbox::Owner {
   void OnGraceTimer();
   void ArmGraceTimer();
   void GiveUp(GatewayId id, const char* why);
+  // What was handled before a gateway was given up, and released after that.
+  void OnUndeliverable(const EventOutput& event, const Output& output, const Output::To& to);
 
   const Config config_;
   const std::shared_ptr<const std::atomic<uint32_t>> shard_count_;
@@ -118,6 +128,8 @@ class GatewayRouter final : public GatewayLinks, private StreamInbox::Owner {
   DeliveryFanout fanout_;
   SettlementTracker settlements_;
   RecallTracker recalls_;
+  LostOutput lost_;
+  AnswerTimes answer_times_;
   HandOverFence fence_;
 
   link::ToLane incoming_;  // kept for its memory

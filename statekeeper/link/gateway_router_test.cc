@@ -124,6 +124,54 @@ TEST_F(GatewayRouterTest, AGatewayThatStaysAwayIsGivenUpAndWhenItComesBackTheLan
   EXPECT_EQ(back_, gone_);
 }
 
+// It comes back before hubs have heard that it was gone, so they go on sending to its sockets.
+TEST_F(GatewayRouterTest, WhatAGatewayDidNotGetBeforeItWasGivenUpAndSinceClosesItsSockets) {
+  Start({.gateway_grace = Duration(1)});
+  const GatewayId gateway = GatewayIdOf(Identity('a'));
+  const auto send = [&](uint64_t connection, const std::string& payload) {
+    Output output;
+    output.payload = payload;
+    output.return_to = "echo/a";
+    output.to.push_back({{gateway, connection}, {}});
+    router_->Release({.cause = {}, .shard = kShard, .epoch = 1, .outputs = {std::move(output)}});
+    router_->Flush();
+  };
+  const auto stream = Open('a');
+  send(7, "not acknowledged");
+  Arrive(Arrival::kClosed, stream);
+  while (gone_.empty()) ev_run(loop_, EVRUN_ONCE);
+  send(8, "while it was gone");
+  const auto again = Open('a');
+  send(9, "since");
+  using Said = std::pair<DeliveryKind, uint64_t>;
+  std::vector<Said> said;
+  for (const link::ToGateway& message : again->written) {
+    std::string_view deliveries = message.deliveries();
+    DeliveryView delivery;
+    while (ReadDelivery(&deliveries, &delivery)) {
+      for (uint32_t i = 0; i < delivery.recipient_count; ++i) {
+        said.emplace_back(delivery.kind, delivery.recipient(i));
+      }
+    }
+  }
+  ASSERT_EQ(said.size(), 3u);
+  EXPECT_EQ(said[2], Said(DeliveryKind::kText, 9));
+  said.pop_back();
+  EXPECT_THAT(said, testing::UnorderedElementsAre(Said(DeliveryKind::kOutputLost, 7),
+                                                  Said(DeliveryKind::kOutputLost, 8)));
+  std::vector<std::string> recalled;
+  for (const uint64_t connection : {7, 8}) {
+    router_->Recall({gateway, connection}, kShard, 1, [&](std::vector<std::string> frames) {
+      recalled.insert(recalled.end(), frames.begin(), frames.end());
+    });
+    router_->Flush();
+    link::ToLane acknowledgement;
+    acknowledgement.set_received_through(connection == 7 ? 3 : 4);
+    Say(again, acknowledgement);
+  }
+  EXPECT_THAT(recalled, ElementsAre("not acknowledged", "while it was gone"));
+}
+
 TEST_F(GatewayRouterTest, AGatewayThatIsTooSlowIsGivenUpAtOnce) {
   Start({.gateway_buffer = 1'000});
   const auto stream = Open('a');

@@ -19,8 +19,7 @@ GatewaySession* GatewayTable::FindPresent(GatewayId id) {
 
 bool GatewayTable::IsPresent(GatewayId id) const {
   if (sessions_.contains(id)) return true;
-  return SteadyMs() - start_ms_ < grace_ms_ &&
-         std::find(given_up_.begin(), given_up_.end(), id) == given_up_.end();
+  return SteadyMs() - start_ms_ < grace_ms_ && !WasGivenUp(id);
 }
 
 GatewaySession* GatewayTable::Add(GatewayId id) {

@@ -40,6 +40,9 @@ class GatewayTable {
   GatewaySession* Add(GatewayId id);
   // Gives it up: takes its session out.
   std::unique_ptr<GatewaySession> Remove(GatewayId id);
+  bool WasGivenUp(GatewayId id) const {
+    return std::find(given_up_.begin(), given_up_.end(), id) != given_up_.end();
+  }
   // Whether it was given up, of late. Not any more after this.
   bool TakeBack(GatewayId id) { return std::erase(given_up_, id) > 0; }
 

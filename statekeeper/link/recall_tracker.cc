@@ -135,6 +135,19 @@ std::vector<std::string> RecallTracker::OnGivenUp(GatewaySession* gateway) {
   return {hubs.begin(), hubs.end()};
 }
 
+void RecallTracker::Keep(GatewayId gateway, uint64_t connection, const ReturnIndex::Late& late,
+                         int64_t now_ms) {
+  Gateway* const state = FindOrAdd(gateway);
+  if (state->given_up.empty()) state->given_up.emplace_back();
+  state->given_up_end_ms = now_ms + grace_ms_;
+  if (state->given_up_bytes() > max_bytes_) {
+    SPDLOG_ERROR("Gateway {:x} is given up, and more is to be kept for it than may be: {} bytes are lost",
+                 gateway, late.payload.size());
+    return;
+  }
+  state->given_up.back().Add(connection, late);
+}
+
 bool RecallTracker::IsReturnedTwice(GatewayId gateway, const EventView& event) {
   Gateway* const state = Find(gateway);
   if (state == nullptr) return false;

@@ -48,6 +48,9 @@ class RecallTracker {
   // The lane has given it up. Returns the hubs ("CLASS/NAME") some of whose output is kept.
   std::vector<std::string> OnGivenUp(GatewaySession* gateway);
 
+  // Of a gateway that was given up: what would have been sent to it since.
+  void Keep(GatewayId gateway, uint64_t connection, const ReturnIndex::Late& late, int64_t now_ms);
+
   // A frame comes back that was taken back here. Says so once for each time that it was.
   bool IsReturnedTwice(GatewayId gateway, const EventView& event);
 

@@ -67,6 +67,15 @@ TEST_F(RecallTrackerTest, WithoutAStreamItGetsWhatIsNotAcknowledgedAtOnce) {
   EXPECT_GT(tracker_.BytesOf(kOwn), 0u);
 }
 
+TEST_F(RecallTrackerTest, OfAGatewayThatWasGivenUpItGetsWhatWouldHaveBeenSentSince) {
+  Deliver(kOwn, "a", "test/hub");
+  GiveUp();
+  tracker_.Keep(kOwn, kConnection, {.payload = "c", .head = "b"}, SteadyMs());
+  tracker_.Keep(kOwn, kConnection + 1, {.payload = "d", .head = {}}, SteadyMs());
+  Recall();
+  EXPECT_THAT(*result_, ElementsAre("a", "bc"));
+}
+
 TEST_F(RecallTrackerTest, AStreamThatIsLostMeanwhileEndsIt) {
   Deliver(kOwn, "a", "test/hub");
   Recall();

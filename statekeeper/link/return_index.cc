@@ -24,6 +24,13 @@ bool ReturnIndex::Absorb(Outbox outbox, uint64_t max_bytes) {
   return !more;
 }
 
+void ReturnIndex::Add(uint64_t connection, const Late& late) {
+  const auto index = static_cast<uint32_t>(shared_.size());
+  shared_.push_back({.payload = std::string(late.payload), .heads = std::string(late.head), .left = 1});
+  bytes_ += shared_.back().bytes() + kFrameBytes;
+  frames_[connection].push_back({index, 0, static_cast<uint32_t>(late.head.size())});
+}
+
 std::vector<std::string> ReturnIndex::Take(uint64_t connection) {
   std::vector<std::string> out;
   const auto found = frames_.find(connection);

@@ -34,6 +34,12 @@ class ReturnIndex {
   // Reads what of that outbox can be returned and frees it batch by batch, so that it does not lie here
   // twice. False: there was more than `max_bytes`, the rest is lost.
   bool Absorb(Outbox outbox, uint64_t max_bytes);
+  // One more frame, which no outbox holds.
+  struct Late {
+    std::string_view payload;
+    std::string_view head;
+  };
+  void Add(uint64_t connection, const Late& late);
   // Whether this frame to the connection was taken. Says so once for each time that it was.
   bool WasTaken(uint64_t connection, std::string_view frame);
   // Forgets the frames: they may be acknowledged from now on.

@@ -47,7 +47,7 @@ class SettlementTrackerTest : public GatewayFixture {
     return last;
   }
 
-  DeliveryFanout fanout_{&gateways_};
+  DeliveryFanout fanout_{&gateways_, [](const EventOutput&, const Output&, const Output::To&) {}};
   SettlementTracker tracker_{&gateways_, &owned_};
 };
 

@@ -18,8 +18,6 @@ constexpr Duration kUnreadySilence{1'000};
 constexpr Duration kHandOverWithoutStore{2'000};
 constexpr Duration kLeavePatience{1'000};
 
-double Seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
-
 Member SelfOf(const Ownership::Config& config) {
   Member self;
   self.id = config.id;

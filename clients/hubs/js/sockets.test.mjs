@@ -42,6 +42,9 @@ export class Room extends DurableObject {
     } else if (message === 'throw') {
       ws.send('before');
       throw new Error('a bug');
+    } else if (message === 'answered') {
+      const at = this.ctx.getWebSockets().map((one) => this.ctx.getWebSocketAutoResponseTimestamp(one));
+      ws.send(at.map((one) => one instanceof Date ? one.getTime() : String(one)).join());
     } else if (message === 'auto') {
       this.ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair('ping', 'pong'));
     } else {
@@ -209,6 +212,19 @@ test('automatic responses are told to all sockets, and to those to come', async 
   keeper.sleep(one.hub);
   const two = await keeper.upgrade('/one');
   assert.equal(two.autoResponse.reply, 'pong');
+});
+
+test('when sockets were answered is asked once for all that are looked at in one go', async (context) => {
+  const keeper = await withRoom(context);
+  const one = await keeper.upgrade('/one');
+  const two = await keeper.upgrade('/one');
+  for (const client of [one, two]) await client.next();
+  await one.send('answered');
+  assert.equal(await one.next(), 'null,null');
+  keeper.answeredMs.set(two.connection, 1_700_000_000_123);
+  await one.send('answered');
+  assert.equal(await one.next(), 'null,1700000000123');
+  assert.equal(keeper.questions, 2);
 });
 
 test('a socket with listeners keeps its object awake', async (context) => {

@@ -1,17 +1,13 @@
 #include "gateway/edge/door/origin_list.h"
 
+#include <absl/strings/ascii.h>
+
 #include <algorithm>
+
+#include "common/http/request_target.h"
 
 namespace dormouse::edge {
 namespace {
-
-std::string Lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
-  }
-  return out;
-}
 
 bool IsScheme(std::string_view text) {
   constexpr std::string_view kSymbols = "+-.";
@@ -28,18 +24,14 @@ bool IsHost(std::string_view text) {
   });
 }
 
-bool IsPort(std::string_view text) {
-  return !text.empty() && text.size() <= 5 &&
-         std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
-}
-
 }  // namespace
 
 std::optional<OriginList::Origin> OriginList::ParseOrigin(std::string_view text) {
   const size_t colons = text.find("://");
   if (colons == std::string_view::npos) return std::nullopt;
   Origin origin;
-  origin.scheme = Lower(text.substr(0, colons));
+  origin.scheme = text.substr(0, colons);
+  absl::AsciiStrToLower(&origin.scheme);
   std::string_view host = text.substr(colons + 3);
   const size_t bracket = host.rfind(']');
   const size_t colon = host.find(':', bracket == std::string_view::npos ? 0 : bracket);
@@ -52,7 +44,8 @@ std::optional<OriginList::Origin> OriginList::ParseOrigin(std::string_view text)
     origin.port.clear();
   origin.wildcard = host.starts_with("*.");
   if (origin.wildcard) host.remove_prefix(1);
-  origin.host = Lower(host);
+  origin.host = host;
+  absl::AsciiStrToLower(&origin.host);
   if (!IsScheme(origin.scheme) || !IsHost(origin.host) || origin.host == ".") return std::nullopt;
   return origin;
 }

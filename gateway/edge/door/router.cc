@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "common/http/http_request.h"
+#include "common/percent_decode.h"
 #include "common/shard.h"
 
 namespace dormouse::edge {

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "common/http/http_request.h"
+#include "common/percent_decode.h"
 
 namespace dormouse::edge {
 namespace {

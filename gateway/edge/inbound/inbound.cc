@@ -229,6 +229,7 @@ void Inbound::OnText(Connection* connection, std::string_view message, bool bina
     const std::string* reply = binary ? nullptr : connection->answer.ReplyTo(message);
     if (reply != nullptr) {
       answer = *reply;
+      connection->answered_ms = WallMs();
     } else if (!binary || rules.binary_is_text()) {
       answer = rules.AutoResponse(message, [&] { return Values(*connection); });
     }

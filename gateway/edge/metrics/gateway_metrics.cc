@@ -17,7 +17,7 @@ prometheus::Gauge* Gauge(prometheus::Registry* registry, const std::string& name
 constexpr std::array<const char*, kCloseCauses> kCloseCauseNames = {
     "client",       "broken",         "hub",           "idle",          "not_admitted", "too_large",
     "invalid_utf8", "protocol_error", "partials_full", "slow_consumer", "going_away",   "outbound_full",
-    "rate_limit",   "unreadable"};
+    "rate_limit",   "unreadable", "output_lost"};
 constexpr std::array<const char*, kRefusalCauses> kRefusalCauseNames = {
     "token", "origin", "address_limit", "full", "proxy_header", "stopping", "not_ready"};
 
@@ -98,7 +98,8 @@ GatewayMetrics::GatewayMetrics(prometheus::Registry* registry)
           registry, "dormouse_closes_total",
           "WebSockets closed, by who or what closed them; not_admitted: over connect-timeout, partials_full: "
           "over inbound-buffer, slow_consumer: over outbound-limit, outbound_full: over outbound-buffer, "
-          "rate_limit: far over its rate limit, unreadable: of dormouse_events_unreadable_total",
+          "rate_limit: far over its rate limit, unreadable: of dormouse_events_unreadable_total, "
+          "output_lost: this gateway hung and was given up, and came back",
           kCloseCauseNames)),
       refusals_(CountersByReason(registry, "dormouse_refusals_total",
                                  "Clients that were not let in; not_ready: no statekeeper yet; proxy_header: "

@@ -30,8 +30,9 @@ enum class CloseCause : uint8_t {
   kOutboundFull,   // no memory left for what waits for slow sockets
   kRateLimit,      // far over its rate limit, and for long
   kUnreadable,     // the statekeeper cannot read what happened to it
+  kOutputLost,     // it lacks something that its hub has sent
 };
-inline constexpr size_t kCloseCauses = 14;
+inline constexpr size_t kCloseCauses = 15;
 
 // Why a client was not let in.
 enum class RefusalCause : uint8_t {

@@ -58,6 +58,7 @@ struct Connection : TimerNode, SocketWatcher {
   std::unique_ptr<Unconfirmed> unconfirmed;  // present while its client may not have all that was written
   std::unique_ptr<RateLimitViolations> rate_violations;  // present from the first message that was refused
   SocketAnswers::Answer answer;                          // that its hub has asked for
+  int64_t answered_ms = 0;                               // WallMs() when that was given last; 0: never
   uint8_t deflate_window_bits = 0;  // its messages may be compressed with that window; 0: not at all
   uint8_t pending_answers = 0;      // of the edge, since `outbound_queue` was empty last
 

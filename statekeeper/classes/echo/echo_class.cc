@@ -9,6 +9,7 @@
 #include "common/json/json_writer.h"
 #include "common/log_limit.h"
 #include "common/logging.h"
+#include "statekeeper/hub/routes.h"
 
 namespace dormouse {
 namespace {
@@ -104,12 +105,6 @@ class EchoHub : public Hub {
   const int64_t heartbeat_interval_ms_;
   LogLimit* const stale_;
 };
-
-void AddRoute(link::ClassProfile* profile, const char* path, const char* hub_name) {
-  link::Route* route = profile->add_routes();
-  route->set_path(path);
-  route->set_hub_name(hub_name);
-}
 
 void AddLiteral(link::Template* reply, const char* text) { reply->add_parts()->set_literal(text); }
 void AddValue(link::Template* reply, link::Template::Value value) { reply->add_parts()->set_value(value); }

@@ -12,6 +12,7 @@
 #include "statekeeper/classes/signal/protocol/address.h"
 #include "statekeeper/classes/signal/protocol/envelope.h"
 #include "statekeeper/classes/signal/protocol/errors.h"
+#include "statekeeper/hub/routes.h"
 
 namespace dormouse::signal {
 namespace {
@@ -151,12 +152,6 @@ link::Template RateLimited() {
                                            .Finish()}
                                   .ToPayload();
   return Refusal(payload);
-}
-
-void AddRoute(link::ClassProfile* profile, const char* path, const char* hub_name) {
-  link::Route* route = profile->add_routes();
-  route->set_path(path);
-  route->set_hub_name(hub_name);
 }
 
 }  // namespace

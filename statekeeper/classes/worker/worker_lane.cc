@@ -128,6 +128,9 @@ bool WorkerLane::OnFrame(size_t stream, std::string_view frame) {
   }
   // Behind the turns: they see what those write.
   for (worker::Read& read : *message.mutable_reads()) OnRead(&read, stream);
+  for (worker::AskAnswerTimes& question : *message.mutable_ask_answer_times()) {
+    OnAskAnswerTimes(&question, stream);
+  }
   if (!is_main) return true;
   for (worker::Call& call : *message.mutable_calls()) OnCall(&call);
   for (const worker::Log& log : message.logs()) OnLog(log);
@@ -358,19 +361,9 @@ void WorkerLane::OnTurn(worker::Turn* said) {
 
 void WorkerLane::OnRead(worker::Read* said, size_t stream) {
   const auto answer = [weak = weak_from_this(), stream](worker::ReadAnswer rows) {
-    const auto self = weak.lock();
-    if (self == nullptr || self->closed_) return;
-    if (stream == self->main_number_) {
-      self->MakeRoom(rows.ByteSizeLong());
-      *self->output_.add_reads() = std::move(rows);
-      return;
-    }
-    const auto it = self->streams_.find(stream);
-    if (it == self->streams_.end()) return;
     worker::ToWorker message;
     *message.add_reads() = std::move(rows);
-    it->second->Write(message);
-    it->second->Flush();
+    if (const auto self = weak.lock()) self->AnswerOn(stream, std::move(message));
   };
   const auto it = objects_.find(said->object());
   if (it == objects_.end()) {
@@ -395,6 +388,49 @@ void WorkerLane::OnRead(worker::Read* said, size_t stream) {
     answer(std::move(rows));
   };
   it->second.port->Resume(std::move(resumption));
+}
+
+void WorkerLane::OnAskAnswerTimes(worker::AskAnswerTimes* question, size_t stream) {
+  worker::AnswerTimes times;
+  times.set_object(question->object());
+  times.set_number(question->number());
+  const auto answer = [weak = weak_from_this(), stream](worker::AnswerTimes said) {
+    worker::ToWorker message;
+    *message.add_answer_times() = std::move(said);
+    if (const auto self = weak.lock()) self->AnswerOn(stream, std::move(message));
+  };
+  const auto it = objects_.find(question->object());
+  if (it == objects_.end()) {
+    times.set_failure("the object is no more");
+    return answer(std::move(times));
+  }
+  std::vector<ConnectionId> open;
+  for (const std::string& bytes : question->connections()) {
+    open.push_back(ConnectionId::FromBytes(bytes).value_or(ConnectionId{}));
+  }
+  HubPort::Resumption resumption;
+  resumption.run = [open = std::move(open), answer, times = std::move(times)](Context& context) {
+    context.DoNotStayAwake();
+    context.AskAnswerTimes(open, [answer, times](const std::vector<int64_t>& at_ms) {
+      worker::AnswerTimes said = times;
+      said.mutable_at_ms()->Add(at_ms.begin(), at_ms.end());
+      answer(std::move(said));
+    });
+  };
+  it->second.port->Resume(std::move(resumption));
+}
+
+void WorkerLane::AnswerOn(size_t stream, worker::ToWorker answer) {
+  if (closed_) return;
+  if (stream == main_number_) {
+    MakeRoom(answer.ByteSizeLong());
+    output_.MergeFrom(answer);
+    return;
+  }
+  const auto it = streams_.find(stream);
+  if (it == streams_.end()) return;
+  it->second->Write(answer);
+  it->second->Flush();
 }
 
 // --- Calls.

@@ -103,6 +103,9 @@ class WorkerLane : public std::enable_shared_from_this<WorkerLane> {
 
   void OnTurn(worker::Turn* turn);
   void OnRead(worker::Read* read, size_t stream);
+  void OnAskAnswerTimes(worker::AskAnswerTimes* question, size_t stream);
+  // What was asked on that stream.
+  void AnswerOn(size_t stream, worker::ToWorker answer);
   void OnCall(worker::Call* call);
   void OnLog(const worker::Log& log);
   void Answer(worker::CallAnswer answer);

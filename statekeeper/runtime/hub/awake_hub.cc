@@ -152,7 +152,14 @@ AwakeHub::AwakeHub(std::string name, const ShardEpoch& shard, const HubClass* hu
       alarm_(name_, shard_, &state_, host),
       roll_caller_(shard_.epoch, &state_, &queue_, host),
       poison_(name_, shard_, &state_, &queue_, host),
-      surroundings_{name_, &state_, &clock_, [this] { return queue_.size(); }, &host->limits()},
+      surroundings_{name_,
+                    &state_,
+                    &clock_,
+                    [this] { return queue_.size(); },
+                    &host->limits(),
+                    [this](const std::vector<ConnectionId>& open, const GatewayLinks::Answered& done) {
+                      host_->AskAnswerTimes(open, shard_, done);
+                    }},
       handle_later_([this](std::vector<HubEvent> events) {
         for (HubEvent& event : events) DeliverSoon(std::move(event));
       }),

@@ -30,6 +30,7 @@ class HubContext : public Context {
     HandlerClock* clock;
     std::function<size_t()> waiting_events;
     const HubLimits* limits;  // between two calls they may change
+    std::function<void(const std::vector<ConnectionId>&, const GatewayLinks::Answered&)> ask_answer_times;
   };
 
   HubContext(const Surroundings& hub, int64_t now_ms, Access access)
@@ -109,6 +110,9 @@ class HubContext : public Context {
   void Recall(const ConnectionId& closed) override;
   void Confirm(const ConnectionId& open) override;
   void AskLastSeen(std::span<const ConnectionId> open) override;
+  void AskAnswerTimes(const std::vector<ConnectionId>& open, const Answered& done) override {
+    hub_.ask_answer_times(open, done);
+  }
   void DoNotStayAwake() override { stays_awake_ = false; }
   void Admit(const ConnectionId& connection, std::string_view role) override;
   void SetAutoResponse(const ConnectionId& connection, std::string_view request,

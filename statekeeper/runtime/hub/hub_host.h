@@ -33,6 +33,11 @@ class HubHost {
   virtual void Release(EventOutput output) = 0;
   // See GatewayLinks::Recall.
   virtual void Recall(const ConnectionId& closed, const ShardEpoch& shard, GatewayLinks::Recalled done) = 0;
+  // See GatewayLinks::AskAnswerTimes.
+  virtual void AskAnswerTimes(const std::vector<ConnectionId>& connections, const ShardEpoch& /*shard*/,
+                              const GatewayLinks::Answered& done) {
+    done(std::vector<int64_t>(connections.size()));
+  }
   virtual bool IsPresent(GatewayId gateway) const = 0;
   virtual std::vector<GatewayId> Linked() const = 0;
   // Changes when gateways may hold sockets that hubs have given up: who has called the roll before, in the

@@ -79,6 +79,10 @@ class LaneHost final : public HubHost {
   void Recall(const ConnectionId& closed, const ShardEpoch& shard, GatewayLinks::Recalled done) override {
     links_->Recall(closed, shard.shard, shard.epoch, std::move(done));
   }
+  void AskAnswerTimes(const std::vector<ConnectionId>& connections, const ShardEpoch& shard,
+                      const GatewayLinks::Answered& done) override {
+    links_->AskAnswerTimes(connections, shard, done);
+  }
   bool IsPresent(GatewayId gateway) const override { return links_->IsPresent(gateway); }
   std::vector<GatewayId> Linked() const override { return links_->Linked(); }
   uint32_t roll_generation() const override { return gateways_.roll_generation(); }

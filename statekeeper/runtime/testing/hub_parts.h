@@ -19,7 +19,15 @@ struct HubParts {
   HandlerClock clock{[] {}};
   HubState state{{name, host.reap_interval()}, host.store(), host.fibers(), &clock};
   InputQueue queue;
-  HubContext::Surroundings surroundings{name, &state, &clock, [] { return size_t{0}; }, &host.limits()};
+  HubContext::Surroundings surroundings{
+      name,
+      &state,
+      &clock,
+      [] { return size_t{0}; },
+      &host.limits(),
+      [](const std::vector<ConnectionId>& open, const GatewayLinks::Answered& done) {
+        done(std::vector<int64_t>(open.size()));
+      }};
 
   HubContext NewContext(int64_t now_ms) {
     return HubContext(surroundings, now_ms, HubContext::Access::kReadWrite);

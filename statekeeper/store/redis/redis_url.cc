@@ -5,6 +5,8 @@
 #include <map>
 #include <string_view>
 
+#include "common/percent_decode.h"
+
 namespace dormouse {
 namespace {
 
@@ -17,20 +19,10 @@ bool ParseNumber(std::string_view text, int max, int* number) {
   return error == std::errc() && end == text.data() + text.size() && *number >= 0 && *number <= max;
 }
 
-bool PercentDecode(std::string_view text, std::string* decoded) {
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      decoded->push_back(text[i]);
-      continue;
-    }
-    const std::string_view digits = text.substr(i + 1, 2);
-    unsigned byte = 0;
-    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), byte, 16);
-    if (digits.size() != 2 || error != std::errc() || end != digits.data() + 2) return false;
-    decoded->push_back(static_cast<char>(byte));
-    i += 2;
-  }
-  return true;
+bool Decode(std::string_view text, std::string* decoded) {
+  std::optional<std::string> out = PercentDecode(text);
+  if (out) *decoded = *std::move(out);
+  return out.has_value();
 }
 
 // Takes "USER:PASSWORD@" or "USER@" off the front of `*rest`.
@@ -40,9 +32,9 @@ bool TakeLogin(std::string_view* rest, RedisUrl* url) {
   const std::string_view login = rest->substr(0, at);
   rest->remove_prefix(at + 1);
   const size_t colon = login.find(':');
-  if (!PercentDecode(login.substr(0, colon), &url->user)) return false;
+  if (!Decode(login.substr(0, colon), &url->user)) return false;
   if (colon == std::string_view::npos) return !url->user.empty();
-  return PercentDecode(login.substr(colon + 1), &url->password) && !url->password.empty();
+  return Decode(login.substr(colon + 1), &url->password) && !url->password.empty();
 }
 
 // Takes "?NAME=VALUE&..." off the end of `*rest`.
@@ -65,7 +57,7 @@ bool TakeSettings(std::string_view* rest, RedisUrl* url, std::string* error) {
       }
     } else if (sentinel && (name == "sentinel-user" || name == "sentinel-password")) {
       std::string* into = name == "sentinel-user" ? &url->sentinel_user : &url->sentinel_password;
-      if (!PercentDecode(value, into) || into->empty()) {
+      if (!Decode(value, into) || into->empty()) {
         *error =
             "sentinel-user and sentinel-password in a Redis URL need a value, special characters as %XX.";
         return false;
@@ -137,7 +129,7 @@ bool ParseNetwork(std::string_view rest, RedisUrl* url, std::string* error) {
       return false;
     default: {
       const std::string_view service = path.substr(0, path.find('/'));
-      if (!PercentDecode(service, &url->service) || url->service.empty()) {
+      if (!Decode(service, &url->service) || url->service.empty()) {
         *error =
             "A redis+sentinel:// URL names the service, as the sentinels call it: "
             "redis+sentinel://HOST:PORT,HOST:PORT/SERVICE.";
@@ -194,7 +186,7 @@ std::optional<RedisUrl> ParseRedisUrl(const std::string& url, std::string* error
   if (!TakeSettings(&rest, &parsed, error)) return std::nullopt;
   if (parsed.kind != RedisUrl::Kind::kUnixSocket) {
     if (!ParseNetwork(rest, &parsed, error)) return std::nullopt;
-  } else if (!PercentDecode(rest, &parsed.unix_path) || !parsed.unix_path.starts_with('/')) {
+  } else if (!Decode(rest, &parsed.unix_path) || !parsed.unix_path.starts_with('/')) {
     *error = "A redis+unix:// URL names a socket by its full path: redis+unix:///run/redis/redis.sock.";
     return std::nullopt;
   }

@@ -1,5 +1,8 @@
 // One awake hub, as the statekeeper knows it: rows, sockets, events that wait, and what is to be said in its next turn.
 // Its code runs in a Life; when that breaks, the next event begins another one in the same object.
+// Not those of objects: they would wait for the gate.
+import {setImmediate} from 'node:timers';
+
 import {isFarCall} from '../far/calls.mjs';
 import {FarSockets} from '../far/far_sockets.mjs';
 import {EventRecord, Kind} from '../wire/event_record.mjs';
@@ -53,6 +56,7 @@ export class HubObject {
   #unconfirmed = false;   // there are writes that may not be durable yet
   #asked = null;          // {turn, promise}: covers them all
   #askers = [];           // {turn, resolve, reject}
+  #answerTimes = null;    // Map, for a moment
 
   constructor(host, lane, {low, high, wake}) {
     this.host = host;
@@ -348,6 +352,19 @@ export class HubObject {
       if (!more || rows.length === 0) break;
       from = rows[rows.length - 1].key + '\x01';
     }
+  }
+
+  // When clients were last answered as setAutoResponse() says: ms by connection. The same for all code that runs
+  // without a pause, as the time is; whoever asks for each of many sockets waits once.
+  answerTimes() {
+    if (!this.#answerTimes) {
+      const connections = [];
+      for (const [key, connection] of this.sockets) if (!connection.peer) connections.push(key);
+      const atMs = this.host.waitingReads.answerTimes(this.lane, {low: this.low, high: this.high, connections});
+      this.#answerTimes = new Map(connections.map((connection, at) => [connection, atMs[at]]));
+      setImmediate(() => { this.#answerTimes = null; });
+    }
+    return this.#answerTimes;
   }
 
   readNow(read) { return this.host.waitingReads.read(this.lane, {low: this.low, high: this.high, ...read}); }

@@ -120,8 +120,12 @@ export class DurableObjectState {
     return pair ? new WebSocketRequestResponsePair(pair.request, pair.reply) : null;
   }
 
-  // Answers are given where the socket is, and nobody says when.
-  getWebSocketAutoResponseTimestamp() { return null; }
+  getWebSocketAutoResponseTimestamp(webSocket) {
+    const connection = webSocket.behind;
+    if (connection?.hub !== this.#hub || connection.live) return null;
+    const atMs = connection.answeredMs;
+    return atMs > 0 ? new Date(atMs) : null;
+  }
 
   setHibernatableWebSocketEventTimeout(timeout) {
     const given = Math.trunc(Number(timeout ?? 0));

@@ -1,6 +1,6 @@
-// Reads of rows for code that has to wait where it stands (storage.sql, storage.kv): over a connection of their own to
+// Reads of rows, and what else is asked, for code that has to wait where it stands (storage.sql, storage.kv): over a connection of their own to
 // each lane, and the whole process waits.
-import {writeHello, writeRead} from '../wire/from_worker.mjs';
+import {writeAskAnswerTimes, writeHello, writeRead} from '../wire/from_worker.mjs';
 import {readToWorker} from '../wire/to_worker.mjs';
 import {Writer} from '../wire/writer.mjs';
 import {openSyncChannel} from './sqlite_addon.mjs';
@@ -15,10 +15,25 @@ export class WaitingReads {
 
   // Returns {rows, more}.
   read(lane, read) {
+    let found = null;
+    this.#ask(lane, (number) => writeRead(this.#writer, {...read, number}), {read: (answer) => { found = answer; }});
+    if (!found || found.failure) throw new Error(`Storage could not be read: ${found?.failure ?? 'no answer'}`);
+    return found;
+  }
+
+  // When these connections were last answered by their gateways: ms each, 0 where nobody knows of an answer.
+  answerTimes(lane, question) {
+    let found = null;
+    this.#ask(lane, (number) => writeAskAnswerTimes(this.#writer, {...question, number}),
+      {answerTimes: (answer) => { found = answer; }});
+    if (!found || found.failure) throw new Error(`The gateways could not be asked: ${found?.failure ?? 'no answer'}`);
+    return found.atMs;
+  }
+
+  #ask(lane, write, sink) {
     this.#channels[lane.index] ??= this.#open(lane);
-    const number = ++this.#numbers;
     this.#writer.at = 0;
-    writeRead(this.#writer, {...read, number});
+    write(++this.#numbers);
     let bytes;
     try {
       bytes = this.#channels[lane.index].request(this.#message());
@@ -26,10 +41,7 @@ export class WaitingReads {
       this.#channels[lane.index] = undefined;  // it is closed
       throw error;
     }
-    let found = null;
-    readToWorker(bytes, 0, bytes.length, {read: (answer) => { found = answer; }});
-    if (!found || found.failure) throw new Error(`Storage could not be read: ${found?.failure ?? 'no answer'}`);
-    return found;
+    readToWorker(bytes, 0, bytes.length, sink);
   }
 
   #open(lane) {

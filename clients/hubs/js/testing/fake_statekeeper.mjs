@@ -12,7 +12,7 @@ import {Frames} from '../wire/frames.mjs';
 import {Writer} from '../wire/writer.mjs';
 import {FakeHub} from './fake_hub.mjs';
 import {
-  readFromWorker, writeCallAnswer, writeDrop, writeDurable, writeEvent, writePing, writeReadAnswer,
+  readFromWorker, writeAnswerTimes, writeCallAnswer, writeDrop, writeDurable, writeEvent, writePing, writeReadAnswer,
 } from './link_messages.mjs';
 
 const HOST = fileURLToPath(new URL('../host.mjs', import.meta.url));
@@ -21,6 +21,8 @@ export class FakeStatekeeper {
   logs = [];
   turns = 0;
   reads = 0;
+  questions = 0;            // when sockets were answered last
+  answeredMs = new Map();   // ... which is so, by connection
   largestWake = Infinity;  // rows that come with a wake
   largestRead = Infinity;  // rows of one answer
   cluster = null;          // which knows where hubs are
@@ -256,6 +258,11 @@ export class FakeStatekeeper {
         this.reads++;
         const rows = this.#byObject.get(read.object)?.read(read, this.largestRead);
         if (rows) reply((writer) => writeReadAnswer(writer, {object: read.object, number: read.number, ...rows}));
+      },
+      askAnswerTimes: ({object, number, connections}) => {
+        this.questions++;
+        const atMs = connections.map((connection) => this.answeredMs.get(connection) ?? 0);
+        reply((writer) => writeAnswerTimes(writer, {object, number, atMs}));
       },
       call: ({number, hubClass, hubName, payload}) => {
         const hub = (this.cluster?.ownerOf(hubClass, hubName) ?? this).hub(hubClass, hubName);

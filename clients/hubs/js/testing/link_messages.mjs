@@ -81,6 +81,15 @@ export function writeReadAnswer(writer, {object, number, rows, more, failure}) {
   });
 }
 
+export function writeAnswerTimes(writer, {object, number, atMs}) {
+  inside(writer, 0x3a, () => {
+    writer.byte(0x09);
+    writer.fixed64(object, 0);
+    field(writer, 0x10, number);
+    inside(writer, 0x1a, () => { for (const at of atMs) writer.varint(at); });
+  });
+}
+
 export function writeCallAnswer(writer, {number, payload, failure, retryable}) {
   inside(writer, 0x1a, () => {
     field(writer, 0x08, number);
@@ -115,7 +124,7 @@ function field(writer, tag, value) {
   writer.varint(value);
 }
 
-// Calls of `sink`: hello, turn, read, call, pong, log, each with one object.
+// Calls of `sink`: hello, turn, read, call, pong, log, askAnswerTimes, each with one object.
 export function readFromWorker(buffer, start, end, sink) {
   const reader = new Reader(buffer, start, end);
   const message = (fields) => readFields(reader, reader.limit(), fields);
@@ -127,6 +136,7 @@ export function readFromWorker(buffer, start, end, sink) {
       case 4: sink.call(message(CALL)); break;
       case 5: sink.pong(reader.varint()); break;
       case 6: sink.log(message(LOG)); break;
+      case 7: sink.askAnswerTimes(message(ASK)); break;
       default: return false;
     }
   });
@@ -166,6 +176,7 @@ const CALL = {
   1: one('number', number), 2: one('hubClass', text), 3: one('hubName', text), 4: one('payload', bytes),
   5: one('timeoutMs', number),
 };
+const ASK = {1: one('object', object), 2: one('number', number), 3: many('connections', key)};
 const LOG = {1: one('level', number), 2: one('hub', text), 3: one('connection', key), 4: one('text', text)};
 
 function readFields(reader, end, fields) {

@@ -25,6 +25,7 @@ export class HubConnection {
   #heard = Promise.resolve();  // ... and when the last of it is there
   #outbox = [];       // until then
   #closing = null;    // until then: [code, reason]
+  #answeredMs = 0;    // by answerWith; of other clients their gateways know it
 
   constructor(hub, webSocket, tags) {
     this.hub = hub;
@@ -108,8 +109,15 @@ export class HubConnection {
 
   get peer() { return this.#peer; }
 
+  // When the client was last answered without the object's code, in ms; 0: never.
+  get answeredMs() {
+    if (this.#peer) return this.#answeredMs;
+    return this.#key ? this.hub.answerTimes().get(this.#key) ?? 0 : 0;
+  }
+
   // Without the object's code. Resolves when it is there.
   answerWith(reply) {
+    this.#answeredMs = Date.now();
     this.#tell(() => this.#peer.take(reply));
     return this.#heard;
   }

@@ -146,6 +146,16 @@ export function writeRead(writer, {low, high, number, keys = [], start = '', end
   writer.close(read);
 }
 
+export function writeAskAnswerTimes(writer, {low, high, number, connections}) {
+  const question = writer.open(0x3a);
+  writer.byte(0x09);
+  writer.fixed64(low, high);
+  writer.byte(0x10);
+  writer.varint(number);
+  for (const connection of connections) writer.binaryText(0x1a, connection);
+  writer.close(question);
+}
+
 export function writeCall(writer, {number, hubClass, hubName, payload}) {
   const call = writer.open(0x22);
   writer.byte(0x08);

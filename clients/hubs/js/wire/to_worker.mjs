@@ -2,7 +2,8 @@
 import {EventRecord, Kind} from './event_record.mjs';
 import {objectKey, Reader} from './reader.mjs';
 
-// Calls of `sink`: event(key, record), read(answer), call(answer), durable(key, turn), drop(key), ping(number).
+// Calls of `sink`: event(key, record), read(answer), call(answer), durable(key, turn), drop(key), ping(number),
+// answerTimes(answer).
 export function readToWorker(buffer, start, end, sink) {
   const reader = new Reader(buffer, start, end);
   while (reader.at < end) {
@@ -17,6 +18,7 @@ export function readToWorker(buffer, start, end, sink) {
         for (const stop = reader.limit(); reader.at < stop;) sink.drop(objectKey(reader.word(), reader.word()));
         break;
       case 0x30: sink.ping(reader.varint()); break;
+      case 0x3a: sink.answerTimes(readAnswerTimes(reader)); break;
       default: reader.skip(tag & 7);
     }
   }
@@ -220,6 +222,21 @@ function readReadAnswer(reader) {
       case 3: answer.rows.push(readRow(reader)); break;
       case 4: answer.more = reader.varint() !== 0; break;
       case 5: answer.failure = reader.text(); break;
+      default: return false;
+    }
+  });
+  return answer;
+}
+
+function readAnswerTimes(reader) {
+  const answer = {number: 0, atMs: [], failure: ''};
+  reader.fields(reader.limit(), (field) => {
+    switch (field) {
+      case 2: answer.number = reader.varint(); break;
+      case 3:
+        for (const end = reader.limit(); reader.at < end;) answer.atMs.push(reader.varint());
+        break;
+      case 4: answer.failure = reader.text(); break;
       default: return false;
     }
   });

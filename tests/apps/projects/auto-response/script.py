@@ -1,8 +1,5 @@
 """setWebSocketAutoResponse: exact match, for sockets before and after it, asleep, its timestamp, taken back."""
 
-# expected.dormouse.txt: ours is answered at the gateway, which tells the object nothing of it, so
-# getWebSocketAutoResponseTimestamp is always null.
-
 
 async def script(player):
     a = await player.open("a", "/room")
