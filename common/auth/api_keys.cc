@@ -25,9 +25,9 @@ std::string_view Trim(std::string_view text) {
 std::unique_ptr<const ApiKeys> ApiKeys::Read(const std::string& option, const std::string& path,
                                              std::string* wrong) {
   auto file = File::Open(
-      path,
+      {path},
       {fmt::format("the keys of {} were read again", option), "the keys that were read before stay in force"},
-      [option](const std::string& from, std::string* why) { return ReadKeys(option, from, why); }, wrong);
+      [option, path](std::string* why) { return ReadKeys(option, path, why); }, wrong);
   if (file == nullptr) return nullptr;
   return std::unique_ptr<const ApiKeys>(new ApiKeys(std::move(file)));
 }

@@ -25,11 +25,11 @@ std::shared_ptr<const TokenKeys> KeysOf(const std::string& secret) {
 std::unique_ptr<const SharedSecret> SharedSecret::Read(const std::string& option, const std::string& path,
                                                        std::string* wrong) {
   auto file = File::Open(
-      path,
+      {path},
       {fmt::format("the secret of {} was read again", option),
        "the secret that was read before stays in force"},
-      [option](const std::string& from, std::string* why) -> std::shared_ptr<const TokenKeys> {
-        const auto secret = ReadSecret(option, from, why);
+      [option, path](std::string* why) -> std::shared_ptr<const TokenKeys> {
+        const auto secret = ReadSecret(option, path, why);
         return secret.has_value() ? KeysOf(*secret) : nullptr;
       },
       wrong);

@@ -1,9 +1,7 @@
 #include "common/rpc/link_certificates.h"
 
 #include <fmt/format.h>
-#include <openssl/bio.h>
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
@@ -12,42 +10,16 @@
 #include <vector>
 
 #include "common/auth/key_file.h"
+#include "common/auth/pem.h"
 #include "common/clock.h"
 #include "common/logging.h"
 
 namespace dormouse {
 namespace {
 
-using Certificate = std::unique_ptr<X509, decltype(&X509_free)>;
-using Key = std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)>;
-using Reader = std::unique_ptr<BIO, decltype(&BIO_free)>;
 using Store = std::unique_ptr<X509_STORE, decltype(&X509_STORE_free)>;
 using Verification = std::unique_ptr<X509_STORE_CTX, decltype(&X509_STORE_CTX_free)>;
 using Chain = std::unique_ptr<STACK_OF(X509), void (*)(STACK_OF(X509)*)>;
-
-Reader Open(const std::string& pem) {
-  return {BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())), BIO_free};
-}
-
-std::vector<Certificate> ReadCertificates(const std::string& pem) {
-  const Reader in = Open(pem);
-  std::vector<Certificate> certificates;
-  while (X509* certificate = PEM_read_bio_X509(in.get(), nullptr, nullptr, nullptr)) {
-    certificates.emplace_back(certificate, X509_free);
-  }
-  ERR_clear_error();  // of the end
-  return certificates;
-}
-
-// Not encrypted: nobody is there to be asked for a passphrase.
-Key ReadKey(const std::string& pem) {
-  const Reader in = Open(pem);
-  Key key(PEM_read_bio_PrivateKey(
-              in.get(), nullptr, [](char*, int, int, void*) { return -1; }, nullptr),
-          EVP_PKEY_free);
-  ERR_clear_error();
-  return key;
-}
 
 bool Carries(X509* certificate, LinkRole role) {
   const std::string_view name = NameOf(role);
@@ -57,13 +29,13 @@ bool Carries(X509* certificate, LinkRole role) {
 
 // What OpenSSL has against the first certificate, when it is to come from one of `authorities`. Empty:
 // nothing.
-std::string WhyUntrusted(const std::vector<Certificate>& certificates,
-                         const std::vector<Certificate>& authorities) {
+std::string WhyUntrusted(const std::vector<OwnedCertificate>& certificates,
+                         const std::vector<OwnedCertificate>& authorities) {
   const Store store(X509_STORE_new(), X509_STORE_free);
   X509_STORE_set_flags(store.get(), X509_V_FLAG_PARTIAL_CHAIN);
-  for (const Certificate& authority : authorities) X509_STORE_add_cert(store.get(), authority.get());
+  for (const OwnedCertificate& authority : authorities) X509_STORE_add_cert(store.get(), authority.get());
   const Chain chain(sk_X509_new_null(), [](STACK_OF(X509) * stack) { sk_X509_free(stack); });
-  for (const Certificate& certificate : certificates) sk_X509_push(chain.get(), certificate.get());
+  for (const OwnedCertificate& certificate : certificates) sk_X509_push(chain.get(), certificate.get());
   const Verification verification(X509_STORE_CTX_new(), X509_STORE_CTX_free);
   X509_STORE_CTX_init(verification.get(), store.get(), certificates[0].get(), chain.get());
   const bool trusted = X509_verify_cert(verification.get()) == 1;
@@ -76,11 +48,11 @@ std::string WhyUnfit(const LinkCertificates::Files& files, const LinkCertificate
   const auto sentence = [](const LinkCertificates::File& file, const std::string& end) {
     return KeyFileSentence(file.option, file.path, end);
   };
-  const std::vector<Certificate> certificates = ReadCertificates(pem.certificate);
-  const std::vector<Certificate> authorities = ReadCertificates(pem.ca);
+  const std::vector<OwnedCertificate> certificates = ReadCertificates(pem.certificate);
+  const std::vector<OwnedCertificate> authorities = ReadCertificates(pem.ca);
   if (certificates.empty()) return sentence(files.certificate, "holds no certificate in PEM");
   if (authorities.empty()) return sentence(files.ca, "holds no certificate in PEM");
-  const Key key = ReadKey(pem.key);
+  const OwnedKey key = ReadPrivateKey(pem.key);
   if (key == nullptr) return sentence(files.key, "holds no private key in PEM without a passphrase");
   X509* const own = certificates[0].get();
   const bool fits = X509_check_private_key(own, key.get()) == 1;
