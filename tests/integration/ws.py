@@ -67,7 +67,8 @@ async def connect(url, **options):
     try:
         yield Client(protocol)
     finally:
-        await protocol.close()
+        with contextlib.suppress(websockets.ConnectionClosed):  # so it may say of one that was aborted
+            await protocol.close()
 
 
 async def upgrade_status(url, **options):
