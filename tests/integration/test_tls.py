@@ -366,7 +366,8 @@ def test_what_cannot_be_used_refuses_the_start(tmp_path, authority):
                 (["--tls-cert", certificate, "--tls-key", "/nowhere"], "--tls-key: /nowhere"),
                 (["--tls-cert", _expired, "--tls-key", old_key], "expired at"),
                 (["--tls-cert", key, "--tls-key", key], "holds no certificate in PEM"),
-                (["--listen", ""], "nobody could come in")):
+                (["--listen", "", "--tls-listen", ""], "nobody could come in"),
+                ([], "--tls-listen needs --tls-cert")):
             status, text = cluster.run_to_end([*gateway, *words])
             assert status != 0 and said in text, (words, text)
 
