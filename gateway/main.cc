@@ -225,8 +225,10 @@ int Run(ConfigurationInEffect* in_effect) {
   const std::optional<std::string> web_root = ReadWebRoot(options);
   if (!wrong.empty() || !way.has_value() || !web_root.has_value()) return 1;
   const std::unique_ptr<const TlsFiles> tls = OpenTls(options, way->credentials, &wrong);
-  if (tls == nullptr && wrong.empty() && configuration->SourceOf("tls-listen") != Configuration::Source::kDefault &&
-      !options.tls_listen.empty())
+  const bool wants_tls = std::ranges::any_of(configuration->settings(), [](const Configuration::Setting& setting) {
+    return setting.name == "tls-listen" && setting.source != Configuration::Source::kDefault && !setting.value.empty();
+  });
+  if (tls == nullptr && wrong.empty() && wants_tls)
     wrong = "--tls-listen needs --tls-cert and --tls-key: without a certificate nobody can be served there";
   if (wrong.empty() && tls == nullptr && options.listen.empty())
     wrong = "--listen is empty, and there is no --tls-cert: nobody could come in";
