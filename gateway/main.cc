@@ -31,6 +31,7 @@
 #include "common/rpc/link_credentials.h"
 #include "common/rpc/statekeeper_sockets.h"
 #include "common/test_clock.h"
+#include "common/tls/tls_files.h"
 #include "gateway/api/api_server.h"
 #include "gateway/edge/door/origin_list.h"
 #include "gateway/edge/door/static_files.h"
@@ -175,6 +176,24 @@ std::unique_ptr<ApiServer> NewApiServer(const Options& options, const Way& way,
   return std::make_unique<ApiServer>(std::move(config), registry);
 }
 
+// The certificate for clients; nullptr: there is none, or `*wrong` is a sentence.
+std::unique_ptr<const TlsFiles> OpenTls(const Options& options,
+                                        const std::shared_ptr<const LinkCredentials>& credentials,
+                                        std::string* wrong) {
+  if (options.tls_cert.empty()) return nullptr;
+  TlsTickets::Secret secret;
+  if (credentials->secret() != nullptr)
+    secret = [credentials] { return credentials->secret()->Derive("tickets of TLS for clients"); };
+  return TlsFiles::Open({.role = TlsContext::Role::kServer,
+                         .verifies_peer = !options.tls_client_ca.empty(),
+                         .protocol = "http/1.1",
+                         .tickets = std::make_shared<const TlsTickets>(std::move(secret))},
+                        {.certificate = {"tls-cert", options.tls_cert},
+                         .key = {"tls-key", options.tls_key},
+                         .ca = {"tls-client-ca", options.tls_client_ca}},
+                        wrong);
+}
+
 // What gateways have in common that may share a port: the data directory and what they show to statekeepers,
 // which is one cluster's. (Not the list of those: it changes while gateways are replaced one by one.)
 std::string ClusterOf(const Options& options, const std::vector<std::string>& statekeepers) {
@@ -194,6 +213,7 @@ int Run(ConfigurationInEffect* in_effect) {
   const std::shared_ptr<const Configuration> configuration = in_effect->Get();
   const Options& options = configuration->options();
   std::string wrong = UseTestClock(options.listen);
+  if (wrong.empty() && !options.tls_cert.empty()) wrong = UseTestClock(options.tls_listen);
   if (!wrong.empty()) {
     SPDLOG_ERROR("{}", wrong);
     return 1;
@@ -205,6 +225,18 @@ int Run(ConfigurationInEffect* in_effect) {
   const std::optional<Way> way = ReadWay(options);
   const std::optional<std::string> web_root = ReadWebRoot(options);
   if (!wrong.empty() || !way.has_value() || !web_root.has_value()) return 1;
+  const std::unique_ptr<const TlsFiles> tls = OpenTls(options, way->credentials, &wrong);
+  const bool wants_tls = std::ranges::any_of(configuration->settings(), [](const Configuration::Setting& setting) {
+    return setting.name == "tls-listen" && setting.source != Configuration::Source::kDefault && !setting.value.empty();
+  });
+  if (tls == nullptr && wrong.empty() && wants_tls)
+    wrong = "--tls-listen needs --tls-cert and --tls-key: without a certificate nobody can be served there";
+  if (wrong.empty() && tls == nullptr && options.listen.empty())
+    wrong = "--listen is empty, and there is no --tls-cert: nobody could come in";
+  if (!wrong.empty()) {
+    SPDLOG_ERROR("{}", configuration->Located(wrong));
+    return 1;
+  }
   const GrpcLog grpc_log(nullptr);
   RaiseDescriptorLimit();
   KeepSomeFreedMemory();
@@ -217,6 +249,8 @@ int Run(ConfigurationInEffect* in_effect) {
   edge::EdgeServer::Config edge_config = EdgeConfig(options, std::move(*entry));
   edge_config.gateway = GatewayIdOf(identity);
   edge_config.http.listen = options.listen;
+  if (tls != nullptr) edge_config.http.tls_listen = options.tls_listen;
+  edge_config.http.tls = tls.get();
   edge_config.http.web_root = *web_root;
   edge_config.http.shipped_web_root = edge::DefaultWebRoot();
   edge_config.http.upgrades.tokens = tokens.get();
@@ -231,7 +265,9 @@ int Run(ConfigurationInEffect* in_effect) {
                            .batch_deliveries = metrics.batch_deliveries},
                           loop, &edge);
   PortSharers sharers(ClusterOf(options, way->statekeepers));
-  wrong = sharers.Claim(options.listen);
+  PortSharers tls_sharers(ClusterOf(options, way->statekeepers));
+  if (!options.listen.empty()) wrong = sharers.Claim(options.listen);
+  if (wrong.empty() && tls != nullptr) wrong = tls_sharers.Claim(options.tls_listen);
   std::unique_ptr<ApiServer> api;
   if (wrong.empty()) api = NewApiServer(options, *way, registry.get(), &wrong);
   if (wrong.empty()) wrong = edge.Start(links.get());
@@ -239,12 +275,14 @@ int Run(ConfigurationInEffect* in_effect) {
     SPDLOG_ERROR("{}", wrong);
     return 1;
   }
-  sharers.Settle(edge.port());
+  if (edge.port() != 0) sharers.Settle(edge.port());
+  if (edge.tls_port() != 0) tls_sharers.Settle(edge.tls_port());
   const AdminServer admin(
       options.admin, registry, [&edge] { return edge.readiness(); }, in_effect);
   const LoopLag lag(loop, &LoopLag::NewHistogram(registry.get(), {}));
   const StopSignals signals(loop, &edge, api.get());
   const ReloadSignal reload_signal(loop, [&] {
+    if (tls != nullptr) tls->ReadAgain();
     Reload(in_effect, [&](const Configuration& next, const std::vector<Configuration::Change>&) {
       std::string unfit;
       std::optional<Entry> changed = ReadEntry(next.options(), &unfit);
@@ -254,10 +292,12 @@ int Run(ConfigurationInEffect* in_effect) {
       return unfit;
     });
   });
-  SPDLOG_INFO("listening on port {}, admin on port {}{}", edge.port(), admin.port(),
-              api == nullptr ? ""
-                             : fmt::format(", backends on ports {} (HTTP) and {} (gRPC; 0: none)",
-                                           api->port(), api->grpc_port()));
+  const auto port = [](const char* words, int number) {
+    return number == 0 ? "" : fmt::format(fmt::runtime(words), number);
+  };
+  SPDLOG_INFO("listening on {}{}{}, admin on port {}{}{}", port("port {}", edge.port()),
+              edge.port() != 0 && edge.tls_port() != 0 ? ", " : "", port("port {} for TLS", edge.tls_port()), admin.port(),
+              port(", backends on port {}", api == nullptr ? 0 : api->port()));
   ev_run(loop, 0);
   if (api != nullptr) api->Finish(options.drain_window.count());
   SPDLOG_INFO("stopped");

@@ -10,6 +10,9 @@ namespace dormouse {
 // place.
 std::string Sha256(std::string_view text);
 
+// HMAC-SHA-256 (FIPS 198-1), 32 bytes.
+std::string MacOf(std::string_view key, std::string_view text);
+
 // Whether they are equal; takes the same time wherever they differ.
 bool SameSecret(std::string_view a, std::string_view b);
 

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "common/auth/secrets.h"
 #include "common/auth/token_claims.h"
 #include "common/json/strict_json.h"
 
@@ -41,6 +42,10 @@ std::string SharedSecret::NewToken(std::string_view role, int64_t now_ms) const 
   const std::string claims = fmt::format(R"({{"iss":"{}","aud":"{}","iat":{},"exp":{}}})", role, role,
                                          now_ms / 1000, (now_ms + kLifeMs) / 1000);
   return SignToken(*file_->Current()->signing, TokenAlgorithm::kHs256, claims).value_or("");
+}
+
+std::string SharedSecret::Derive(std::string_view purpose) const {
+  return MacOf(file_->Current()->secret, purpose);
 }
 
 std::optional<std::string> SharedSecret::RoleOf(std::string_view token, int64_t now_ms,

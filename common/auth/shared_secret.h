@@ -29,6 +29,9 @@ class SharedSecret {
 
   std::string NewToken(std::string_view role, int64_t now_ms) const;
 
+  // A secret of 32 bytes for this purpose, which all who have this one have, and from which it does not follow (HMAC-SHA-256).
+  std::string Derive(std::string_view purpose) const;
+
   // As whom somebody with this secret has made the token, which is good now. Nothing: `*why` is a sentence;
   // it repeats nothing of the token.
   std::optional<std::string> RoleOf(std::string_view token, int64_t now_ms, std::string* why) const;

@@ -109,6 +109,7 @@ struct Configuration::Parsed {
         table(&app, process) {
     const bool gateway = process == Process::kGateway;
     options.listen = gateway ? "127.0.0.1:8080" : "";
+    options.tls_listen = "127.0.0.1:8443";
     options.admin = gateway ? "127.0.0.1:8081" : "127.0.0.1:7401";
     app.set_version_flag("--version", VersionText());
     app.set_config(std::string(kConfigFlag), "", "File of the same options, one NAME = VALUE a line");

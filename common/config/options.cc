@@ -88,6 +88,17 @@ void DeclareOptions(OptionTable* table, Options* o) {
   table->Plain(kGateway, kAtStart, "statekeepers", &o->statekeepers, "addresses",
                "Statekeepers to start from: HOST:PORT, unix:SOCKET or unix:DIRECTORY, one or more; empty: "
                "those with a unix socket in the directory run of --data");
+  table->Plain(kGateway, kAtStart, "tls-listen", &o->tls_listen, "address",
+               "HOST:PORT where clients come by TLS (wss://, https://), port 0 for a free one; of use with tls-cert "
+               "alone. An empty listen leaves this as the only port for them");
+  table->Plain(kGateway, kAtStart, "tls-cert", &o->tls_cert, "file",
+               "File with the certificate (PEM) that clients are shown at tls-listen, those of authorities on the way "
+               "behind it; read again when it changes, and at SIGHUP; empty: no TLS");
+  table->Plain(kGateway, kAtStart, "tls-key", &o->tls_key, "file",
+               "File with the private key (PEM) of tls-cert");
+  table->Plain(kGateway, kAtStart, "tls-client-ca", &o->tls_client_ca, "file",
+               "File with the certificates (PEM) of the authorities that clients must have theirs from at tls-listen; "
+               "empty: clients need none");
   table->Plain(kGateway, kAtStart, "web-root", &o->web_root, "directory",
                "Directory of the page served at /, instead of the one that comes along; /dormouse/ stays as "
                "far as it has none of its own");
@@ -117,7 +128,7 @@ void DeclareOptions(OptionTable* table, Options* o) {
   table->Plain(kGateway, kWhileRunning, "max-connections-per-address", &o->max_connections_per_address,
                "sockets", "Sockets from one address (IPv6: one /64) at one gateway; 0: no limit");
   table->Time(kGateway, kWhileRunning, "handshake-timeout", &o->handshake_timeout,
-              "Time that a client has for its whole HTTP request");
+              "Time that a client has for its whole HTTP request, and TLS before it");
   table->Time(
       kGateway, kWhileRunning, "app-timeout", &o->app_timeout,
       "Time for which an HTTP request to the app may stand still: no byte of it comes, and none of its "
@@ -331,6 +342,11 @@ std::string Inconsistency(const Options& o) {
   if (any_link_file && (o.link_certificate.empty() || o.link_key.empty() || o.link_ca.empty())) {
     return "--link-certificate, --link-key and --link-ca belong together: name all three, or none";
   }
+  if (o.tls_cert.empty() != o.tls_key.empty()) {
+    return "--tls-cert and --tls-key belong together: name both files, or none";
+  }
+  if (!o.tls_client_ca.empty() && o.tls_cert.empty()) return "--tls-client-ca needs --tls-cert and --tls-key";
+  if (!o.tls_cert.empty() && o.tls_listen.empty()) return "--tls-cert needs --tls-listen: HOST:PORT for clients";
   if (o.max_message_size < 64) return "--max-message-size must be at least 64 bytes";
   if (o.store_certificate.empty() != o.store_key.empty()) {
     return "--store-certificate and --store-key belong together: give both or none";

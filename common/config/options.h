@@ -42,6 +42,10 @@ struct Options {
 
   // gateway
   std::vector<std::string> statekeepers;
+  std::string tls_listen;
+  std::string tls_cert;
+  std::string tls_key;
+  std::string tls_client_ca;
   std::string web_root;
   uint64_t replay_buffer = 64u << 20;
   Duration drain_window{10'000};

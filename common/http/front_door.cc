@@ -15,10 +15,13 @@ namespace {
 
 constexpr int64_t kTickMs = 64;
 constexpr size_t kSlots = 128;
-constexpr size_t kReadSize = 8192;
+constexpr size_t kReadSize = TlsSession::kReadRoom;
 constexpr size_t kMaxTurnedAway = 256;
 
 constexpr char kTlsHandshake = 0x16;  // the first byte of a client's hello
+
+// The alert access_denied (RFC 8446, 6), in the clear.
+constexpr std::string_view kDenied("\x15\x03\x01\x00\x02\x02\x31", 7);
 
 // A method's first character, or of an empty line before it (RFC 9112, 2.2).
 bool CanBeginRequest(char c) { return c == '\r' || c == '\n' || (c > ' ' && c < 0x7f); }
@@ -29,25 +32,33 @@ FrontDoor::FrontDoor(struct ev_loop* loop, Limits limits, Handler* handler)
     : loop_(loop),
       limits_(limits),
       handler_(handler),
-      timers_(loop, kTickMs, kSlots, [this](TimerNode* node) { CutOff(static_cast<Visitor*>(node)); }) {}
+      timers_(loop, kTickMs, kSlots, [this](TimerNode* node) { CutOff(static_cast<Visitor*>(node)); }) {
+  ev_check_init(&shaking_, [](struct ev_loop*, ev_check* check, int) {
+    static_cast<FrontDoor*>(check->data)->ShakeSome();
+  });
+  shaking_.data = this;
+  ev_idle_init(&keep_turning_, [](struct ev_loop*, ev_idle*, int) {});
+}
 
 FrontDoor::~FrontDoor() {
   while (!visitors_.empty()) Remove(&visitors_.front(), true);
+  ev_check_stop(loop_, &shaking_);
+  ev_idle_stop(loop_, &keep_turning_);
 }
 
-FrontDoor::Visitor* FrontDoor::Add(int fd) {
+FrontDoor::Visitor* FrontDoor::Add(ClientSocket socket) {
   if (visitors_.size() >= limits_.max_visitors) CutOff(&visitors_.back());
   Visitor* visitor = &visitors_.emplace_front();
   visitor->self = visitors_.begin();
   visitor->door = this;
-  visitor->fd = fd;
+  visitor->socket = std::move(socket);
   ev_io_init(
       &visitor->io,
       [](struct ev_loop*, ev_io* io, int) {
         auto* ready = static_cast<Visitor*>(io->data);
         ready->door->OnIo(ready);
       },
-      fd, EV_READ);
+      visitor->socket.fd, EV_READ);
   visitor->io.data = visitor;
   PostponeDeadline(visitor);
   handler_->OnVisitors(visitors_.size());
@@ -55,40 +66,37 @@ FrontDoor::Visitor* FrontDoor::Add(int fd) {
 }
 
 void FrontDoor::Admit(int fd, const IpAddress& peer, AddressLimit::Seat seat, Arrival how) {
-  Visitor* visitor = Add(fd);
+  Visitor* visitor = Add({.fd = fd, .seat = std::move(seat), .tls = nullptr});
   visitor->peer = peer;
-  visitor->seat = std::move(seat);
   visitor->how = how;
   Read(visitor);  // under load the request is there already
 }
 
-void FrontDoor::TurnAway(int fd, const HttpReply& reply) {
+void FrontDoor::TurnAway(int fd, const HttpReply& reply, bool tls) {
   if (turned_away_ == kMaxTurnedAway) {
     close(fd);
     return;
   }
-  Visitor* visitor = Add(fd);
+  Visitor* visitor = Add({.fd = fd, .seat = {}, .tls = nullptr});
   visitor->turned_away = true;
+  visitor->how.tls = tls;
   ++turned_away_;
   Answer(visitor, reply, true);
 }
 
-void FrontDoor::Finish(int fd, AddressLimit::Seat seat, const HttpReply& reply, bool with_body) {
-  Visitor* visitor = Add(fd);
-  visitor->seat = std::move(seat);
-  Answer(visitor, reply, with_body);
+void FrontDoor::Finish(ClientSocket socket, const HttpReply& reply, bool with_body) {
+  Answer(Add(std::move(socket)), reply, with_body);
 }
 
-void FrontDoor::SeeOut(int fd, AddressLimit::Seat seat) {
-  Visitor* visitor = Add(fd);
-  visitor->seat = std::move(seat);
-  EndOutput(visitor);
-}
+void FrontDoor::SeeOut(ClientSocket socket) { EndOutput(Add(std::move(socket))); }
 
 void FrontDoor::OnIo(Visitor* visitor) {
   switch (visitor->state) {
     case Visitor::State::kReading:
       Read(visitor);
+      break;
+    case Visitor::State::kShaking:
+      ShakeLater(visitor);
       break;
     case Visitor::State::kWriting:
       Write(visitor);
@@ -101,7 +109,7 @@ void FrontDoor::OnIo(Visitor* visitor) {
 
 void FrontDoor::Read(Visitor* visitor) {
   char buffer[kReadSize];
-  const ssize_t size = recv(visitor->fd, buffer, sizeof(buffer), 0);
+  const ssize_t size = visitor->socket.Read(buffer, sizeof(buffer));
   if (size <= 0) {
     if (size < 0 && (errno == EAGAIN || errno == EINTR)) {
       Watch(visitor, EV_READ);
@@ -111,8 +119,76 @@ void FrontDoor::Read(Visitor* visitor) {
     return;
   }
   visitor->bytes.append(buffer, static_cast<size_t>(size));
-  if (!visitor->how.proxied || TakeProxyHeader(visitor)) Judge(visitor);
+  Take(visitor);
 }
+
+void FrontDoor::Take(Visitor* visitor) {
+  if (visitor->how.proxied && !TakeProxyHeader(visitor)) return;
+  if (visitor->how.tls && visitor->socket.tls == nullptr) {
+    BeginTls(visitor);
+  } else {
+    Judge(visitor);
+  }
+}
+
+// --- TLS.
+
+void FrontDoor::BeginTls(Visitor* visitor) {
+  if (visitor->bytes.empty()) return Watch(visitor, EV_READ);
+  if (visitor->bytes.front() == kTlsHandshake) return ShakeLater(visitor);
+  visitor->how.tls = false;
+  Answer(visitor, {.status = 400, .body = "This port speaks TLS: use https:// or wss://.\n"}, true);
+}
+
+void FrontDoor::ShakeLater(Visitor* visitor) {
+  ev_io_stop(loop_, &visitor->io);
+  visitor->state = Visitor::State::kShaking;
+  visitor->shake = due_.insert(due_.end(), visitor);
+  visitor->is_due = true;
+  ev_check_start(loop_, &shaking_);
+  ev_idle_start(loop_, &keep_turning_);
+}
+
+void FrontDoor::ShakeSome() {
+  const auto end = std::chrono::steady_clock::now() + kShakingTime;
+  // What becomes due by this is for another turn.
+  for (size_t left = due_.size(); left > 0 && !due_.empty(); --left) {
+    Visitor* visitor = due_.front();
+    due_.pop_front();
+    visitor->is_due = false;
+    Shake(visitor);
+    if (std::chrono::steady_clock::now() >= end) break;
+  }
+  if (!due_.empty()) return;
+  ev_check_stop(loop_, &shaking_);
+  ev_idle_stop(loop_, &keep_turning_);
+}
+
+void FrontDoor::Shake(Visitor* visitor) {
+  if (visitor->socket.tls == nullptr) {
+    visitor->socket.tls = std::make_unique<TlsSession>(*tls_->Current(), visitor->socket.fd);
+    visitor->socket.tls->Feed(std::exchange(visitor->bytes, {}));
+  }
+  switch (visitor->socket.tls->Handshake()) {
+    case TlsSession::State::kDone:
+      handler_->OnTls(visitor->socket.tls->resumed());
+      visitor->state = Visitor::State::kReading;
+      return Read(visitor);  // the request may have come along
+    case TlsSession::State::kWantsRead:
+      return Watch(visitor, EV_READ);
+    case TlsSession::State::kWantsWrite:
+      return Watch(visitor, EV_WRITE);
+    default:
+      break;
+  }
+  handler_->OnTlsFailed(visitor->peer, visitor->socket.tls->error());
+  // It has been told by an alert.
+  visitor->socket.tls.reset();
+  PostponeDeadline(visitor);
+  EndOutput(visitor);
+}
+
+// --- The request.
 
 // False: the rest of it is to come yet, or the visitor has been dealt with.
 bool FrontDoor::TakeProxyHeader(Visitor* visitor) {
@@ -132,7 +208,7 @@ bool FrontDoor::TakeProxyHeader(Visitor* visitor) {
   visitor->bytes.erase(0, header.size);
   if (!header.client.has_value()) return true;
   visitor->peer = *header.client;
-  const std::optional<HttpReply> refusal = handler_->OnProxied(visitor->peer, &visitor->seat);
+  const std::optional<HttpReply> refusal = handler_->OnProxied(visitor->peer, &visitor->socket.seat);
   if (refusal.has_value()) Answer(visitor, *refusal, true);
   return !refusal.has_value();
 }
@@ -168,8 +244,8 @@ void FrontDoor::Judge(Visitor* visitor) {
   const std::string_view bytes = visitor->bytes;
   if (!ParseHttpRequest(bytes.substr(0, head), &request, &refusal)) return Answer(visitor, refusal, true);
   ev_io_stop(loop_, &visitor->io);  // before the socket may get other watchers
-  const Visit visit{visitor->fd,          visitor->peer,         &visitor->seat,
-                    visitor->how.crowded, bytes.substr(0, head), bytes.substr(head)};
+  const Visit visit{&visitor->socket, visitor->peer, visitor->how.crowded, bytes.substr(0, head),
+                    bytes.substr(head)};
   const bool with_body = request.method != "HEAD";
   if (const std::optional<HttpReply> reply = handler_->OnRequest(request, visit)) {
     Answer(visitor, *reply, with_body);
@@ -195,17 +271,17 @@ std::string FrontDoor::Serialize(const HttpReply& reply, bool with_body) {
 }
 
 void FrontDoor::Answer(Visitor* visitor, const HttpReply& reply, bool with_body) {
-  handler_->OnAnswered(reply.status);
-  visitor->bytes = Serialize(reply, with_body);
+  const bool is_denied = visitor->how.tls && visitor->socket.tls == nullptr;  // it could not read it
+  if (!is_denied) handler_->OnAnswered(reply.status);
+  visitor->bytes = is_denied ? std::string(kDenied) : Serialize(reply, with_body);
   visitor->state = Visitor::State::kWriting;
   Write(visitor);
 }
 
 void FrontDoor::Write(Visitor* visitor) {
-  const std::string& bytes = visitor->bytes;
+  const std::string_view bytes = visitor->bytes;
   while (visitor->written < bytes.size()) {
-    const ssize_t size =
-        send(visitor->fd, bytes.data() + visitor->written, bytes.size() - visitor->written, MSG_NOSIGNAL);
+    const ssize_t size = visitor->socket.Write(bytes.substr(visitor->written));
     if (size < 0 && errno == EAGAIN) {
       Watch(visitor, EV_WRITE);
       return;
@@ -222,14 +298,17 @@ void FrontDoor::Write(Visitor* visitor) {
 
 // Closing with something unread would make the kernel take the answer back: waits for the client's end.
 void FrontDoor::EndOutput(Visitor* visitor) {
-  shutdown(visitor->fd, SHUT_WR);
+  if (!visitor->socket.EndOutput()) {
+    visitor->state = Visitor::State::kWriting;
+    return Watch(visitor, EV_WRITE);
+  }
   visitor->state = Visitor::State::kLingering;
   Linger(visitor);
 }
 
 void FrontDoor::Linger(Visitor* visitor) {
   char buffer[kReadSize];
-  const ssize_t size = recv(visitor->fd, buffer, sizeof(buffer), 0);
+  const ssize_t size = recv(visitor->socket.fd, buffer, sizeof(buffer), 0);
   if (size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR)) {
     Remove(visitor, true);
   } else {
@@ -240,7 +319,7 @@ void FrontDoor::Linger(Visitor* visitor) {
 void FrontDoor::Watch(Visitor* visitor, int events) {
   if (ev_is_active(&visitor->io) && (visitor->io.events & (EV_READ | EV_WRITE)) == events) return;
   ev_io_stop(loop_, &visitor->io);
-  ev_io_set(&visitor->io, visitor->fd, events);
+  ev_io_set(&visitor->io, visitor->socket.fd, events);
   ev_io_start(loop_, &visitor->io);
 }
 
@@ -249,14 +328,15 @@ void FrontDoor::PostponeDeadline(Visitor* visitor) {
 }
 
 void FrontDoor::CutOff(Visitor* visitor) {
-  if (visitor->state == Visitor::State::kReading) handler_->OnCutOff();
+  if (visitor->state <= Visitor::State::kShaking) handler_->OnCutOff();
   Remove(visitor, true);
 }
 
 void FrontDoor::Remove(Visitor* visitor, bool close_fd) {
   ev_io_stop(loop_, &visitor->io);
   LoopTimers::Cancel(visitor);
-  if (close_fd) close(visitor->fd);
+  if (visitor->is_due) due_.erase(visitor->shake);
+  if (close_fd) close(visitor->socket.fd);
   if (visitor->turned_away) --turned_away_;
   visitors_.erase(visitor->self);
   handler_->OnVisitors(visitors_.size());

@@ -6,39 +6,45 @@
 // for another here. Answers always close the connection: a client's next request comes with a new one, so
 // every upgrade passes this door.
 //
+// Where visitors have to speak TLS, that is dealt with here, too, before their request. A handshake is a hundred times
+// the work of a message: of all of them so much is done in a turn of the loop, first come first served, that others
+// hardly notice how many there are.
+//
 // On the loop's thread.
 #pragma once
 
 #include <ev.h>
 
+#include <chrono>
 #include <list>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "common/http/address_limit.h"
+#include "common/http/client_socket.h"
 #include "common/http/http_date.h"
 #include "common/http/http_reply.h"
 #include "common/http/http_request.h"
 #include "common/http/ip_address.h"
 #include "common/loop/loop_timers.h"
+#include "common/tls/tls_files.h"
 
 namespace dormouse {
 
 class FrontDoor {
  public:
   struct Visit {
-    int fd;
+    ClientSocket* socket;
     const IpAddress& peer;
-    AddressLimit::Seat* seat;  // the visitor's; goes with the socket
-    bool crowded;              // few descriptors are left
-    std::string_view head;     // the request's, as the client sent it
-    std::string_view rest;     // what it sent after that
+    bool crowded;           // few descriptors are left
+    std::string_view head;  // the request's, as the client sent it
+    std::string_view rest;  // what it sent after that
   };
   class Handler {
    public:
     virtual ~Handler() = default;
-    // The reply, or nothing if the handler took visit.fd.
+    // The reply, or nothing if the handler took *visit.socket.
     virtual std::optional<HttpReply> OnRequest(const HttpRequest& request, const Visit& visit) = 0;
     // A proxy has said who its client is, to whom the visitor belongs from now on, and the `seat`. A reply:
     // the client may not come in.
@@ -52,9 +58,12 @@ class FrontDoor {
     virtual void OnCutOff() {}
     virtual void OnBadProxyHeader() {}
     virtual void OnAnswered(int /*status*/) {}
+    // A TLS handshake is done, or is over: `why` is the end of a sentence about the visitor.
+    virtual void OnTls(bool /*resumed*/) {}
+    virtual void OnTlsFailed(const IpAddress& /*peer*/, const std::string& /*why*/) {}
   };
   struct Limits {
-    int64_t deadline_ms = 5'000;  // for the whole request; then anew for each piece of the answer
+    int64_t deadline_ms = 5'000;  // for the whole request, a TLS handshake included; then anew for each piece of the answer
     size_t max_head = 16'384;
     size_t max_visitors = 4'096;  // one more, and who came first must go
   };
@@ -67,41 +76,53 @@ class FrontDoor {
   struct Arrival {
     bool crowded = false;  // few descriptors are left
     bool proxied = false;  // has to begin with a PROXY header (proxy_header.h), which says who it really is
+    bool tls = false;      // speaks TLS from there on
   };
+  // The certificate that such visitors are shown; outlives this.
+  void set_tls(const TlsFiles* tls) { tls_ = tls; }
   // `seat` is given back when the visitor goes.
   void Admit(int fd, const IpAddress& peer, AddressLimit::Seat seat, Arrival how);
   // Answers without hearing the visitor. Of those only so many may take their time to read it: the rest is
-  // turned away without a word.
-  void TurnAway(int fd, const HttpReply& reply);
+  // turned away without a word. Who speaks TLS gets an alert: a handshake is too much for that.
+  void TurnAway(int fd, const HttpReply& reply, bool tls);
   // Answers one whose socket its handler took (Handler::OnRequest) to find out what to say.
-  void Finish(int fd, AddressLimit::Seat seat, const HttpReply& reply, bool with_body = true);
+  void Finish(ClientSocket socket, const HttpReply& reply, bool with_body = true);
   // Sees one out who has been answered by somebody else who had taken the socket.
-  void SeeOut(int fd, AddressLimit::Seat seat);
+  void SeeOut(ClientSocket socket);
   // For who comes from now on.
   void set_deadline_ms(int64_t deadline_ms) { limits_.deadline_ms = deadline_ms; }
   size_t size() const { return visitors_.size(); }
 
  private:
   struct Visitor : TimerNode {  // its deadline
-    enum class State { kReading, kWriting, kLingering };
+    enum class State { kReading, kShaking, kWriting, kLingering };
     FrontDoor* door = nullptr;
     std::list<Visitor>::iterator self;
-    int fd = -1;
+    ClientSocket socket;
     ev_io io;
     State state = State::kReading;
     Arrival how;
     bool turned_away = false;
     IpAddress peer;
-    AddressLimit::Seat seat;
+    std::list<Visitor*>::iterator shake;  // where `is_due`: its place among those
+    bool is_due = false;                  // its handshake can go on
     std::string bytes;     // what was read, then what is to be written
     size_t looked_at = 0;  // of what was read, for the head's end
     size_t written = 0;
   };
 
-  Visitor* Add(int fd);
+  // What handshakes may take of a turn of the loop. One step, of which a whole one has two, is made in any case.
+  static constexpr std::chrono::microseconds kShakingTime{1'000};
+
+  Visitor* Add(ClientSocket socket);
   void OnIo(Visitor* visitor);
   void Read(Visitor* visitor);
+  void Take(Visitor* visitor);
   bool TakeProxyHeader(Visitor* visitor);
+  void BeginTls(Visitor* visitor);
+  void ShakeLater(Visitor* visitor);
+  void ShakeSome();
+  void Shake(Visitor* visitor);
   void Judge(Visitor* visitor);
   std::string Serialize(const HttpReply& reply, bool with_body);
   void Answer(Visitor* visitor, const HttpReply& reply, bool with_body);
@@ -120,6 +141,10 @@ class FrontDoor {
   HttpDate date_;
   std::list<Visitor> visitors_;  // who came last is the first
   size_t turned_away_ = 0;
+  const TlsFiles* tls_ = nullptr;
+  std::list<Visitor*> due_;  // whose handshakes can go on; the next first
+  ev_check shaking_;         // these two are active while there are such
+  ev_idle keep_turning_;
 };
 
 }  // namespace dormouse

@@ -84,14 +84,16 @@ int TlsSession::Receive(char* buffer, int size) {
     }
     return static_cast<int>(got);
   }
-  if (left_to_take_ == 0) {
+  // What one call brings may be as long as OpenSSL's buffer.
+  if (left_to_take_ == 0 || (left_to_take_ < kMaxTaken && room_ < kReadRoom)) {
     errno = EAGAIN;
     return -1;
   }
-  const ssize_t got =
-      recv(fd_, buffer, std::min<size_t>(static_cast<size_t>(size), left_to_take_), MSG_DONTWAIT);
+  const size_t asked = std::min(static_cast<size_t>(size), left_to_take_);
+  const ssize_t got = recv(fd_, buffer, asked, MSG_DONTWAIT);
   if (got == 0) has_ended_ = true;
-  if (got > 0) left_to_take_ -= static_cast<unsigned>(got);
+  // A socket that gave less has no more now.
+  if (got > 0) left_to_take_ = static_cast<size_t>(got) < asked ? 0 : left_to_take_ - asked;
   return static_cast<int>(got);
 }
 
@@ -133,7 +135,7 @@ TlsSession::State TlsSession::Handshake() {
   if (const State state = Flush(); state != State::kDone) return state;
   if (SSL_is_init_finished(ssl_) != 1) {
     ERR_clear_error();
-    left_to_take_ = kMaxTaken;
+    left_to_take_ = room_ = kMaxTaken;
     if (const State state = Judge(SSL_do_handshake(ssl_)); state != State::kDone && unsent_ == nullptr)
       return state;
     if (!error_.empty()) return State::kFailed;
@@ -147,6 +149,7 @@ TlsSession::Result TlsSession::Read(char* buffer, size_t size) {
   Result result;
   while (result.size < size) {
     size_t got = 0;
+    room_ = size - result.size;
     result.state = Judge(SSL_read_ex(ssl_, buffer + result.size, size - result.size, &got));
     result.size += got;
     if (result.state != State::kDone) break;
@@ -157,9 +160,7 @@ TlsSession::Result TlsSession::Read(char* buffer, size_t size) {
 TlsSession::Result TlsSession::Write(std::string_view bytes) {
   Result result;
   ERR_clear_error();
-  while (!bytes.empty()) {
-    result.state = Flush();
-    if (result.state != State::kDone) return result;
+  while ((result.state = Flush()) == State::kDone && !bytes.empty()) {
     const std::string_view record = bytes.substr(0, kMaxRecord);
     size_t taken = 0;
     result.state = Judge(SSL_write_ex(ssl_, record.data(), record.size(), &taken));
@@ -171,7 +172,6 @@ TlsSession::Result TlsSession::Write(std::string_view bytes) {
     result.size += taken;
     bytes.remove_prefix(taken);
   }
-  if (unsent_ != nullptr) result.state = State::kWantsWrite;
   return result;
 }
 

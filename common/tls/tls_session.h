@@ -47,6 +47,8 @@ class TlsSession {
   // Goes on with it. Of a failure the other end is told, as far as the socket takes it.
   State Handshake();
 
+  // With a buffer of so many bytes a read leaves nothing behind that the socket does not tell of, but the beginning of a record.
+  static constexpr size_t kReadRoom = 18'432;
   // Fills the buffer; `size` bytes were read whatever the state is, which says what comes after them. kDone: the buffer is
   // full, and more may be here that the socket does not tell of any more (has_more). kWantsRead: nothing is, until the
   // socket is readable, which it is at once where a call has taken as much of it as it may.
@@ -87,7 +89,8 @@ class TlsSession {
 
   SSL* const ssl_;
   const int fd_;
-  unsigned left_to_take_ = 0;
+  size_t left_to_take_ = 0;  // of the socket
+  size_t room_ = 0;          // for what is read
   bool has_ended_ = false;  // the socket
   bool said_farewell_ = false;
   std::string fed_;

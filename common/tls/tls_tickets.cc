@@ -1,11 +1,11 @@
 #include "common/tls/tls_tickets.h"
 
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <openssl/rand.h>
 
 #include <stdexcept>
 #include <utility>
+
+#include "common/auth/secrets.h"
 
 namespace dormouse {
 namespace {
@@ -19,19 +19,11 @@ std::string NewSecret() {
   return secret;
 }
 
-std::string Derive(const std::string& secret, const std::string& purpose) {
-  unsigned char out[EVP_MAX_MD_SIZE];
-  unsigned size = 0;
-  HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()),
-       reinterpret_cast<const unsigned char*>(purpose.data()), purpose.size(), out, &size);
-  return {reinterpret_cast<const char*>(out), size};
-}
-
 TlsTickets::Key KeyOf(const std::string& secret, int64_t period) {
   const std::string when = std::to_string(period);
-  return {.name = Derive(secret, "name of tickets " + when).substr(0, TlsTickets::kNameSize),
-          .cipher = Derive(secret, "cipher of tickets " + when),
-          .mac = Derive(secret, "mac of tickets " + when)};
+  return {.name = MacOf(secret, "name of tickets " + when).substr(0, TlsTickets::kNameSize),
+          .cipher = MacOf(secret, "cipher of tickets " + when),
+          .mac = MacOf(secret, "mac of tickets " + when)};
 }
 
 }  // namespace

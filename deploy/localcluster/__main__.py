@@ -66,6 +66,8 @@ def _run(plan, layout, app, out, on_ready=lambda: None, follow=True):
             raise Failure(f"The cluster cannot be started: {error}.") from error
         follower = logs.Follower(layout) if follow else None
         print(f"Dormouse is ready: {plan.url}", file=out, flush=True)
+        if plan.tls:
+            print(f"By TLS: {plan.tls}", file=out, flush=True)
         if plan.api:
             print(f"Backends call hubs at {plan.api} with the key in {plan.api_key}", file=out, flush=True)
         for line in app.lines() if app else ():
@@ -182,6 +184,8 @@ def status(_, layout):
         return 1
     well = layout.supervised()
     print(f"{record['url']}  store: {record['store']}  data: {layout.data}")
+    if record.get("tls"):
+        print(f"TLS: {record['tls']}")
     if record.get("api"):
         print(f"backends: {record['api']}  key: {record['api_key']}")
     if app := record.get("app"):

@@ -37,6 +37,7 @@ class Plan:
     notice: str = ""          # what the user should know of what was decided
     api: str = ""             # where backends call hubs; empty: nowhere
     api_key: str = ""         # the file with their key
+    tls: str = ""             # where clients come by TLS; empty: nowhere
 
     def stop_order(self):
         """Gateways first, so that the statekeepers learn of every closed socket; Redis last."""
@@ -124,6 +125,15 @@ def make(options, layout, app=None):
         api = ports.choose(options.port + 10 if options.port + 10 <= 65535 else None, f"{layout.data} backends")
         plan.api, plan.api_key = f"http://127.0.0.1:{api}/api/hubs", layout.api_key
         backends = ["--api-listen", f"127.0.0.1:{api}", "--api-key-file", layout.api_key]
+    tls = _set_value(options.set, "tls-cert")
+    encrypted = []
+    if tls:
+        address = _set_value(options.set, "tls-listen")
+        if not address:
+            address = f"{listened_host}:{ports.choose(8443, f'{layout.data} TLS')}"
+            encrypted = ["--tls-listen", address]
+        tls_host, _, tls_port = address.rpartition(":")
+        plan.tls = f"https://{shown_host if tls_host == listened_host else tls_host}:{tls_port}/"
     for number in range(1, options.gateways + 1):
         admin = ports.choose(options.port + number if options.port + number <= 65535 else None,
                              f"{layout.data} gateway {number}")
@@ -131,7 +141,7 @@ def make(options, layout, app=None):
             f"gateway-{number}", "gateway", admin=admin,
             command=[os.path.join(binaries, "dormouse-gateway"), "--data", layout.data,
                      "--listen", f"{listened_host}:{options.port}", "--statekeepers", ",".join(links),
-                     "--admin", f"127.0.0.1:{admin}", *trust, *hub_view,
+                     "--admin", f"127.0.0.1:{admin}", *trust, *hub_view, *encrypted,
                      *(backends if number == 1 else ()), *settings]))
     return plan
 
@@ -174,6 +184,11 @@ def _redis(layout):
         os.path.join(_DEPLOY, "bin", "redis-server"), "--port", "0", "--unixsocket", layout.redis_socket, "--unixsocketperm", "700",
         "--dir", layout.redis, "--appendonly", "yes", "--appendfsync", "always", "--save", "",
         "--maxmemory-policy", "noeviction", "--daemonize", "no"])
+
+
+def _set_value(settings, name):
+    """What `--set` gives an option last; empty: nothing."""
+    return next((setting.partition("=")[2] for setting in reversed(settings) if setting.startswith(name + "=")), "")
 
 
 def _set_duration(settings, name, default):

@@ -197,7 +197,7 @@ class Supervisor:
     def _record(self):
         self._layout.write_record({
             "supervisor": {"name": "supervisor", "pid": os.getpid(), "started": processes.start_time(os.getpid())},
-            "url": self._plan.url, "api": self._plan.api, "api_key": self._plan.api_key,
+            "url": self._plan.url, "api": self._plan.api, "api_key": self._plan.api_key, "tls": self._plan.tls,
             "app": self._app.record() if self._app else None, "store": self._plan.store, "stop_timeout": self._plan.stop_timeout,
             "processes": [child.entry() for child in self._children]})
 

@@ -137,16 +137,16 @@ std::optional<HttpReply> EdgeServer::OnUpgrade(Upgrade upgrade, const FrontDoor:
   if (connection == nullptr) return Busy("This gateway is full; connect again to reach another.\n");
   connection->hub = std::move(upgrade.hub);
   connection->hub_class = upgrade.hub_class;
-  connection->seat = std::move(*visit.seat);
   connection->SetRole(upgrade.role);
   if (upgrade.deflate_window_bits != 0) {
     connection->deflate_window_bits = upgrade.deflate_window_bits;
     connection->reader.AllowCompressed();
   }
-  if (!sockets_.Adopt(visit.fd, upgrade.answer, visit.rest, connection)) {
+  if (!sockets_.Adopt(visit.socket, upgrade.answer, visit.rest, connection)) {
     table_.Free(connection);
     return std::nullopt;
   }
+  connection->seat = std::move(visit.socket->seat);
   metrics_->opened->Increment();
   hub_sockets_.Add(connection);
   inbound_.OnOpen(connection, upgrade.open_request);

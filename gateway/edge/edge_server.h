@@ -62,6 +62,7 @@ class EdgeServer : public StatekeeperLinks::Edge, private HttpServer::Handler, p
   // Until the links have brought the hub classes' profiles, upgrades are answered with 503.
   std::string Start(StatekeeperLinks* links);
   int port() const { return http_.port(); }
+  int tls_port() const { return http_.tls_port(); }
 
   // Stops accepting and closes all sockets within the drain window (SocketDrain); `done` is called once that
   // is over. A second call closes all at once.

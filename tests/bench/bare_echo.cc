@@ -4,20 +4,26 @@
 // It believes its clients: handshakes come whole, frames are masked text of less than 64 KiB. Prints the port
 // that it listens on (of 127.0.0.1), and serves until it is killed. At /welcome/... it says a first frame of
 // its own accord, as hubs do.
+//
+// With the files of a certificate and its key as arguments it speaks TLS, as plainly: OpenSSL on the descriptor, buffers
+// kept, one write a read.
 #include <absl/strings/escaping.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/sha.h>
+#include <openssl/ssl.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "clients/load/sockets.h"
@@ -31,6 +37,9 @@ constexpr size_t kRead = 65'536;
 struct Socket {
   bool is_open = false;
   std::string unread;
+  SSL* tls = nullptr;  // until it is shaken hands with and after; nullptr: in the clear
+  bool is_shaken = false;
+  ~Socket() { SSL_free(tls); }
 };
 
 std::string Answer(std::string_view request) {
@@ -72,6 +81,16 @@ size_t Echo(char* bytes, size_t size, std::string* out) {
 
 class Server {
  public:
+  // False: the files cannot be used.
+  bool UseTls(const char* certificate, const char* key) {
+    context_ = SSL_CTX_new(TLS_server_method());
+    SSL_CTX_set_read_ahead(context_, 1);
+    SSL_CTX_set_num_tickets(context_, 1);
+    SSL_CTX_set_ciphersuites(context_, "TLS_AES_128_GCM_SHA256");
+    return SSL_CTX_use_certificate_chain_file(context_, certificate) == 1 &&
+           SSL_CTX_use_PrivateKey_file(context_, key, SSL_FILETYPE_PEM) == 1;
+  }
+
   void Run() {
     listener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_in address{};
@@ -111,13 +130,49 @@ class Server {
     const int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     if (sockets_.size() <= static_cast<size_t>(fd)) sockets_.resize(static_cast<size_t>(fd) + 1);
-    sockets_[static_cast<size_t>(fd)] = std::make_unique<Socket>();
+    auto socket = std::make_unique<Socket>();
+    if (context_ != nullptr) {
+      socket->tls = SSL_new(context_);
+      SSL_set_fd(socket->tls, fd);
+      SSL_set_accept_state(socket->tls);
+    }
+    sockets_[static_cast<size_t>(fd)] = std::move(socket);
     Watch(fd);
+  }
+
+  // As recv; -1: later.
+  ssize_t Receive(int fd, Socket* socket) {
+    if (socket->tls == nullptr) return recv(fd, buffer_, kRead, 0);
+    if (!socket->is_shaken) {
+      const int done = SSL_do_handshake(socket->tls);
+      if (done != 1) return SSL_get_error(socket->tls, done) == SSL_ERROR_WANT_READ ? -1 : 0;
+      socket->is_shaken = true;
+    }
+    const int got = SSL_read(socket->tls, buffer_, kRead);
+    if (got > 0) return got;
+    return SSL_get_error(socket->tls, got) == SSL_ERROR_WANT_READ ? -1 : 0;
+  }
+
+  void Send(int fd, const Socket& socket) {
+    if (socket.tls == nullptr) {
+      send(fd, out_.data(), out_.size(), MSG_NOSIGNAL);
+    } else {
+      SSL_write(socket.tls, out_.data(), static_cast<int>(out_.size()));
+    }
   }
 
   void Read(int fd) {
     std::unique_ptr<Socket>& socket = sockets_[static_cast<size_t>(fd)];
-    const ssize_t got = recv(fd, buffer_, kRead, 0);
+    ssize_t got = 0;
+    do {
+      got = Receive(fd, socket.get());
+      if (got < 0 && socket->tls != nullptr) return;
+      Take(fd, &socket, got);
+    } while (socket != nullptr && socket->tls != nullptr && SSL_has_pending(socket->tls) == 1);
+  }
+
+  void Take(int fd, std::unique_ptr<Socket>* of, ssize_t got) {
+    std::unique_ptr<Socket>& socket = *of;
     if (got <= 0) {
       close(fd);
       socket.reset();
@@ -149,11 +204,12 @@ class Server {
       left -= size;
     }
     if (left > 0) socket->unread.assign(at, left);
-    if (!out_.empty()) send(fd, out_.data(), out_.size(), MSG_NOSIGNAL);
+    if (!out_.empty()) Send(fd, *socket);
   }
 
   const int epoll_ = epoll_create1(EPOLL_CLOEXEC);
   int listener_ = -1;
+  SSL_CTX* context_ = nullptr;  // nullptr: in the clear
   std::vector<std::unique_ptr<Socket>> sockets_;  // by descriptor
   char buffer_[kRead];
   std::string rest_;
@@ -163,8 +219,14 @@ class Server {
 }  // namespace
 }  // namespace dormouse::bench
 
-int main() {
+int main(int argc, char** argv) {
   dormouse::load::RaiseDescriptorLimit();
-  std::make_unique<dormouse::bench::Server>()->Run();
+  const auto server = std::make_unique<dormouse::bench::Server>();
+  if (argc == 3 && !server->UseTls(argv[1], argv[2])) {
+    std::fprintf(stderr, "dormouse_bare_echo: the certificate cannot be used\n");
+    return 1;
+  }
+  std::signal(SIGPIPE, SIG_IGN);
+  server->Run();
   return 1;
 }

@@ -160,6 +160,16 @@ def columns(row):
     return found
 
 
+def over_tls(row):
+    """What ours is in times of the least, in the clear and by TLS: as much more, or TLS would cost ours more than its price."""
+    first = next(iter(row["units"]))
+    ours, least, wss, least_wss = (median(row, name, first) for name in (OURS, LEAST, "wss", "bare-wss"))
+    if not (ours and least and wss and least_wss):
+        return []
+    return ["", f"{first}: dormouse / bare {ours / least:.2f}; wss / bare-wss {wss / least_wss:.2f}, {wss / least_wss / (ours / least):.2f} "
+            "times that"]
+
+
 def readable(value):
     if value is None:
         return ""
@@ -186,6 +196,7 @@ def table(result):
         said += ["", f"### {row['name'][0].upper()}{row['name'][1:]}", "",
                  "| server | " + " | ".join(headings) + " |", "|---|" + "---:|" * len(headings)]
         said += [f"| {server} | " + " | ".join(texts) + " |" for server, texts in table_rows(row)]
+        said += over_tls(row)
     return "\n".join(said) + "\n"
 
 

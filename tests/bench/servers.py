@@ -8,6 +8,7 @@ import socket
 import subprocess
 import tempfile
 
+import client_tls
 from cluster import BIN, REPOSITORY, Cluster, ports, wait_until
 from fetched import filling
 
@@ -73,6 +74,20 @@ class Bare(Server):
         self.pids = {self.name: process.pid}
 
 
+class BareWss(Bare):
+    """the same over OpenSSL: what TLS alone costs"""
+    name = "bare-wss"
+    talk = ("--class", "raw", "--insecure")
+    usual = False
+
+    @contextlib.contextmanager
+    def running(self, store):
+        self.version = "of this tree"
+        with self._saying_its_port([os.path.join(BIN, "dormouse_bare_echo"), *client_tls.server_files()]):
+            self.url = self.url.replace("ws:", "wss:")
+            yield
+
+
 class Dormouse(Server):
     """a gateway and a statekeeper, class echo"""
     name = "dormouse"
@@ -80,11 +95,12 @@ class Dormouse(Server):
     heartbeats = _ECHO_HEARTBEATS
     sleeps = True
     trust = "secret"
+    tls = None  # of the gateway: as Cluster has it
 
     @contextlib.contextmanager
     def running(self, store):
         self.version = "of this tree"
-        with Cluster(store=store, trust=self.trust, options={"hibernate-after": "10s"}) as cluster:
+        with Cluster(store=store, trust=self.trust, tls=self.tls, options={"hibernate-after": "10s"}) as cluster:
             self.url = cluster.ws_url("")
             self.pids = {"gateway": cluster.gateways[0].pid, "statekeeper": cluster.statekeeper.pid}
             self._admin = cluster.admin_statekeeper
@@ -98,6 +114,14 @@ class Tls(Dormouse):
     """the same, linked by mutual TLS over TCP rather than by unix sockets"""
     name = "tls"
     trust = "tls"
+    usual = False
+
+
+class Wss(Dormouse):
+    """the same to clients that come by TLS"""
+    name = "wss"
+    talk = ("--class", "echo", "--insecure")
+    tls = {}
     usual = False
 
 
@@ -191,7 +215,7 @@ class Nats(Bare):
                 yield
 
 
-ALL = (Bare, Dormouse, Tls, App, Ws, Nats, Workerd)
+ALL = (Bare, BareWss, Dormouse, Wss, Tls, App, Ws, Nats, Workerd)
 
 
 @contextlib.contextmanager

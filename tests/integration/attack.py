@@ -4,6 +4,7 @@ import contextlib
 import socket
 import time
 
+from client_tls import by_tls, client_context
 from cluster import SLOWNESS
 from raw import FrameReader, upgrade
 from ws import WAIT, echo
@@ -38,6 +39,8 @@ def close_code(connection):
 def raw_client(cluster, request=b"", address="127.0.0.1"):
     """A socket that has sent no more than this. `address`: its own, of 127.0.0.0/8."""
     connection = socket.create_connection(("127.0.0.1", cluster.port()), timeout=WAIT, source_address=(address, 0))
+    if by_tls():
+        connection = client_context().wrap_socket(connection, server_hostname="localhost")
     connection.sendall(request)
     return connection
 

@@ -33,6 +33,7 @@ import ports  # noqa: E402  # pylint: disable=wrong-import-position
 from process import (BIN, KEPT_FREED, REPOSITORY, SLOWNESS, Process, die_with_parent, http_get,  # noqa: E402,F401
                      until, wait_until)
 from stores import Redis, TlsRedis  # noqa: E402
+import client_tls  # noqa: E402
 import trust as trusts  # noqa: E402
 
 
@@ -54,12 +55,13 @@ def _sets(options):
 
 class Cluster:
     def __init__(self, gateways=1, store="file", options=None, start=True, statekeepers=1, hosts=None, directory=None,
-                 trust=None, statekeeper_program="dormouse-statekeeper"):
+                 trust=None, statekeeper_program="dormouse-statekeeper", tls=None):
         """`store`: "file", "redis" or "rediss" (a server of its own), the URL of another, or one of stores.py, made below
         `directory` (which is then the cluster's, to be removed with it). `options`: NAME -> VALUE for all processes.
         Without `start` entering the block starts Redis only. `hosts`: called with the name of each process for the
         host that it runs on (address, prefix), by default this one. `trust`: "secret" or "tls".
-        `statekeeper_program`: such as "dormouse-crash-statekeeper" (tests/classes)."""
+        `tls`: options of the gateways' TLS, {} for a certificate of client_tls.py: then port() is for TLS, and the plain one
+        is plain_port(). `statekeeper_program`: such as "dormouse-crash-statekeeper" (tests/classes)."""
         self.directory = directory or tempfile.mkdtemp(prefix="dormouse-test-")
         self.data = os.path.join(self.directory, "data")
         os.makedirs(self.data, exist_ok=True)
@@ -86,13 +88,21 @@ class Cluster:
             self._new_statekeeper()
         self.gateways = []
         self._gateway_ports = []
+        self._plain_ports = []
+        self.is_tls = tls is not None or client_tls.by_tls()
         for number in range(gateways):
             port, admin = self._port(), self._port()
             name = f"gateway-{number}"
             host = self._host_of(name)
             self._gateway_ports.append(port)
+            encrypted = {}
+            if self.is_tls:
+                encrypted = {**client_tls.options(port, host=host.address), **(tls or {})}
+                port = self._port()
+            self._plain_ports.append(port)
             self.gateways.append(Process(name, [
-                os.path.join(BIN, "dormouse-gateway"), "--data", self.data, "--listen", f"{host.address}:{port}",
+                os.path.join(BIN, "dormouse-gateway"), "--data", self.data,
+                "--listen", "" if self.is_tls and tls is None else f"{host.address}:{port}", *_flags(encrypted),
                 "--statekeepers", ",".join(self.links), "--admin", f"{host.address}:{admin}",
                 *_flags(self.trust.options("dormouse-gateway")), *self._settings()],
                 self.directory, admin, host.address, host.prefix))
@@ -157,12 +167,15 @@ class Cluster:
     def port(self, gateway=0):
         return self._gateway_ports[gateway]
 
+    def plain_port(self, gateway=0):
+        return self._plain_ports[gateway]
+
     @property
     def http_url(self):
-        return f"http://{self.gateways[0].host}:{self.port()}"
+        return f"http{'s' if self.is_tls else ''}://{self.gateways[0].host}:{self.port()}"
 
     def ws_url(self, path, gateway=0):
-        return f"ws://{self.gateways[gateway].host}:{self.port(gateway)}{path}"
+        return f"ws{'s' if self.is_tls else ''}://{self.gateways[gateway].host}:{self.port(gateway)}{path}"
 
     # --- life
 

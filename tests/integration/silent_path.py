@@ -4,11 +4,15 @@ is sent is taken and acknowledged by the kernel, and nothing arrives."""
 import asyncio
 import contextlib
 
+from client_tls import by_tls
+
 
 class SilentPath:
     """Forwards connections to a port until silence()."""
 
-    def __init__(self, port):
+    def __init__(self, port, tls=None):
+        """`tls`: whether that is what clients speak through it."""
+        self._scheme = "wss" if (by_tls() if tls is None else tls) else "ws"
         self._target = port
         self._silent = False
         self._writers = []
@@ -30,7 +34,7 @@ class SilentPath:
         await asyncio.gather(*(writer.wait_closed() for writer in self._writers), return_exceptions=True)
 
     def url(self, path):
-        return f"ws://127.0.0.1:{self._server.sockets[0].getsockname()[1]}{path}"
+        return f"{self._scheme}://127.0.0.1:{self._server.sockets[0].getsockname()[1]}{path}"
 
     def silence(self):
         """What is sent from now on goes nowhere, either way."""

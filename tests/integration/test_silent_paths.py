@@ -24,7 +24,7 @@ class Phone:
         self._protocols = []
 
     async def __aenter__(self):
-        self.path = await self._stack.enter_async_context(SilentPath(self._cluster.port(0)))
+        self.path = await self._stack.enter_async_context(SilentPath(self._cluster.port(0), self._cluster.is_tls))
         opened = await self._stack.enter_async_context(connect(self.path.url(self._hub)))
         self._take(opened.protocol)
         self.session = await self.client.must("hub:connect", {"version": "1.0"})

@@ -7,6 +7,7 @@ import json
 import time
 
 import websockets
+from client_tls import client_context
 from cluster import SLOWNESS
 
 WAIT = 10 * SLOWNESS  # seconds for one answer
@@ -59,12 +60,15 @@ class Client:
 @contextlib.asynccontextmanager
 async def connect(url, **options):
     """A Client. No pings of its own and no compression: what the test sends is all that is sent."""
+    if url.startswith("wss:"):
+        options.setdefault("ssl", client_context())
     protocol = await websockets.connect(url, ping_interval=None, compression=None, max_size=None, max_queue=None,
                                         open_timeout=WAIT, close_timeout=WAIT, **options)
     try:
         yield Client(protocol)
     finally:
-        await protocol.close()
+        with contextlib.suppress(websockets.ConnectionClosed):  # so it may say of one that was aborted
+            await protocol.close()
 
 
 async def upgrade_status(url, **options):

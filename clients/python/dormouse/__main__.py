@@ -18,6 +18,7 @@ import asyncio
 import json
 import os
 import signal
+import ssl
 import sys
 from typing import Any
 
@@ -134,12 +135,14 @@ async def _converse(talk: _Talk, client: Client) -> None:
 
 async def _main(arguments: argparse.Namespace) -> int:
     token = os.environ.get("DORMOUSE_TOKEN")
+    tls = ssl.create_default_context(cafile=arguments.ca) if arguments.ca else None
     client = Client(
         arguments.url,
         actor=arguments.actor,
         token=token,
         capabilities=arguments.capability or ["chat"],
         protocol=arguments.protocol,
+        ssl=tls,
     )
     talk = _Talk(client, Screen())
     conversation = asyncio.create_task(_converse(talk, client))
@@ -163,6 +166,7 @@ def main() -> int:
     parser.add_argument("url", help="ws:// or wss:// address of a signal hub, /ws/NAME")
     parser.add_argument("--actor", default="python/me", help="who you are (default: %(default)s)")
     parser.add_argument("--capability", action="append", help="of the registration, repeatable (default: chat)")
+    parser.add_argument("--ca", help="wss: certificates to trust, in a PEM file (default: the system's)")
     parser.add_argument("--protocol", choices=("1.0", "0.1"), default="1.0")
     parser.epilog = "A token, where the hub wants one, is read from the environment: DORMOUSE_TOKEN."
     return asyncio.run(_main(parser.parse_args()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl as ssl_module
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
@@ -63,6 +64,7 @@ class Client:
         inbox_limit: int = 1000,
         rate_limit_retries: int = 5,
         backlog_after: float = 0.5,
+        ssl: ssl_module.SSLContext | None = None,
         clock: Clock | None = None,
         backoff: Backoff | None = None,
     ) -> None:
@@ -76,6 +78,8 @@ class Client:
         inbox_limit   messages kept for each reader that is behind; then the oldest gives way
         rate_limit_retries  how often a message that the rate limit refused is sent again
         backlog_after  how long a message may wait to be sent before the event `backlog` says so
+        ssl           of a wss:// address: whose certificates are believed, and which one is shown; where it is not given,
+                      those of this machine's authorities are, and none is
         """
         checked_url(url)
         self._timeout = ANSWER_WITHIN if timeout is None else timeout
@@ -109,6 +113,7 @@ class Client:
             self._restore,
             self._receive,
             self._awaited_since,
+            ssl,
         )
         self._running: asyncio.Task[None] | None = None
         self._calling: asyncio.Task[None] | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -57,10 +58,12 @@ class Link:
         restore: Callable[[Ask], Awaitable[None]],
         receive: Callable[[Envelope], None],
         awaited_since: Callable[[], float | None],
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         """`restore` brings a new session to where the last one was; `receive` gets each frame of the hub;
         `awaited_since`: of what waits for an answer, when the oldest was asked."""
         self._url = url
+        self._tls = tls
         self._session = session
         self._exchange = exchange
         self._inbox = inbox
@@ -118,7 +121,7 @@ class Link:
             raise
         except Exception as error:  # pylint: disable=broad-except
             raise ConnectError(f"no token: {error!r}", True) from error
-        socket = await open_socket(self._url, self._session.headers)
+        socket = await open_socket(self._url, self._session.headers, self._tls)
 
         async def beat() -> None:
             await socket.send(encode(self._request("hub:heartbeat", {"timestamp": self._clock.wall_ms()})))

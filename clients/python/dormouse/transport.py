@@ -37,10 +37,14 @@ _MAJOR = int(websockets.__version__.partition(".")[0])  # type: ignore[attr-defi
 _HEADERS = "extra_headers" if _MAJOR < 14 else "additional_headers"
 
 
-async def open_socket(url: str, headers: Mapping[str, str] | None = None) -> Any:
+async def open_socket(
+    url: str, headers: Mapping[str, str] | None = None, tls: ssl.SSLContext | None = None
+) -> Any:
     """Opens a WebSocket. Sends nothing by itself: no protocol pings, so a silent client is really silent.
 
-    `headers` go with the upgrade request. ConnectError: there is no socket, and why."""
+    `headers` go with the upgrade request. `tls`: of a wss:// address, whom to believe, and who we are; None: the
+    authorities of this machine are believed. ConnectError: there is no socket, and why."""
+    more: dict[str, Any] = {} if tls is None else {"ssl": tls}
     try:
         return await websockets.connect(  # type: ignore[attr-defined]
             url,
@@ -49,6 +53,7 @@ async def open_socket(url: str, headers: Mapping[str, str] | None = None) -> Any
             ping_interval=None,
             max_size=MAX_FRAME,
             **{_HEADERS: dict(headers or {})},
+            **more,
         )
     except InvalidURI:
         raise ConnectError(f"not a WebSocket address: {url} (ws://HOST:PORT/websocket/NAME)", False) from None
@@ -58,6 +63,10 @@ async def open_socket(url: str, headers: Mapping[str, str] | None = None) -> Any
         raise ConnectError(f"no answer from {_where(url)} within {OPEN_TIMEOUT:g} s", True) from None
     except ssl.SSLCertVerificationError as error:
         raise ConnectError(f"bad certificate of {_where(url)}: {error.verify_message}", False) from None
+    except ssl.SSLError as error:
+        said = (error.reason or str(error)).lower().replace("_", " ")
+        # So says a gateway, before a handshake, to who has as many sockets as one address may have.
+        raise ConnectError(f"no TLS with {_where(url)}: {said}", "access denied" in said) from None
     except sockets.gaierror as error:
         raise ConnectError(f"no such host: {_where(url)} ({error.strerror})", True) from None
     except (OSError, EOFError) as error:

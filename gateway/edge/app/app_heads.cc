@@ -30,10 +30,12 @@ bool SaysWhoTheClientIs(std::string_view name) {
 }
 
 // How the client's request came to us, or to the proxy before us.
-std::string_view SchemeOf(const HttpRequest& request, bool by_proxy) {
-  if (!by_proxy) return "http";
+std::string_view SchemeOf(const HttpRequest& request, const AppClient& client) {
+  const std::string_view ours = client.by_tls ? "https" : "http";
+  if (!client.by_proxy) return ours;
   const std::vector<std::string_view> items = request.ListItems("x-forwarded-proto");
-  return !items.empty() && IsOneOf(items.back(), {"https", "wss"}) ? "https" : "http";
+  if (items.empty()) return ours;
+  return IsOneOf(items.back(), {"https", "wss"}) ? "https" : "http";
 }
 
 void AddField(std::string_view name, std::string_view value, std::string* head) {
@@ -72,7 +74,7 @@ std::string WriteAppRequest(const HttpRequest& request, const HttpBody& body, co
     if (believed || !SaysWhoTheClientIs(name)) AddField(name, value, &head);
   }
   AddField("x-forwarded-for", client.address, &head);
-  AddField("x-forwarded-proto", SchemeOf(request, client.by_proxy), &head);
+  AddField("x-forwarded-proto", SchemeOf(request, client), &head);
   AddField("cf-connecting-ip", client.address, &head);
   head += body.Header();
   // Without "connection: upgrade" it asks for nothing; the app's code looks for it.

@@ -22,6 +22,7 @@ struct AppClient {
   // The request came through a proxy of ours, which says how the client came to it (X-Forwarded-Proto,
   // -Host).
   bool by_proxy = false;
+  bool by_tls = false;  // it, or the proxy, came to us by TLS
 };
 
 // To its empty line. `to_socket`: the app is asked where the WebSocket that this is to open leads.

@@ -54,14 +54,14 @@ std::optional<HttpReply> AppProxy::PassOn(Exchange::Kind kind, const HttpRequest
                                           const FrontDoor::Visit& visit, const IpAddress& client,
                                           bool by_proxy) {
   const bool to_socket = kind == Exchange::Kind::kSocket;
+  const bool by_tls = visit.socket->tls != nullptr;
   auto exchange = std::make_unique<Exchange>(
       loop_, static_cast<Exchange::Owner*>(this), kind, request,
-      Exchange::Client{visit.fd, visit.seat, visit.peer, client, visit.crowded},
-      WriteAppRequest(request, HttpBody::Of(request), {client.ToString(), by_proxy}, to_socket));
+      Exchange::Client{visit.socket, visit.peer, client, visit.crowded},
+      WriteAppRequest(request, HttpBody::Of(request), {client.ToString(), by_proxy, by_tls}, to_socket));
   if (to_socket) exchange->KeepRequest(visit.head);
   if (!exchange->Start(visit.rest)) {
-    Exchange::Leaving leaving = exchange->ReleaseClient();
-    *visit.seat = std::move(leaving.seat);
+    *visit.socket = exchange->ReleaseClient();
     metrics_->AppFailed(AppFailure::kBadRequest);
     return ReplyTo(AppFailure::kBadRequest);
   }
@@ -94,17 +94,17 @@ void AppProxy::EndBy(int64_t deadline_ms) {
 // --- How exchanges end.
 
 void AppProxy::OnAnswered(Exchange* exchange) {
-  Exchange::Leaving client = exchange->ReleaseClient();
+  ClientSocket client = exchange->ReleaseClient();
   Remove(exchange);
-  front_door_->SeeOut(client.fd, std::move(client.seat));
+  front_door_->SeeOut(std::move(client));
 }
 
 void AppProxy::OnFailed(Exchange* exchange, AppFailure failure) {
   metrics_->AppFailed(failure);
   const bool with_body = !exchange->is_head();
-  Exchange::Leaving client = exchange->ReleaseClient();
+  ClientSocket client = exchange->ReleaseClient();
   Remove(exchange);
-  front_door_->Finish(client.fd, std::move(client.seat), ReplyTo(failure), with_body);
+  front_door_->Finish(std::move(client), ReplyTo(failure), with_body);
 }
 
 void AppProxy::OnBroken(Exchange* exchange, AppFailure failure) {
@@ -124,13 +124,13 @@ bool AppProxy::OnSocketAnswer(Exchange* exchange, const HttpResponse& answer) {
   HttpRequest request;
   HttpReply reply;
   ParseHttpRequest(exchange->request_head(), &request, &reply);  // as it was before
-  Exchange::Leaving client = exchange->ReleaseClient();
-  const FrontDoor::Visit visit{client.fd,           exchange->peer(),         &client.seat,
-                               exchange->crowded(), exchange->request_head(), exchange->rest()};
+  ClientSocket client = exchange->ReleaseClient();
+  const FrontDoor::Visit visit{&client, exchange->peer(), exchange->crowded(), exchange->request_head(),
+                               exchange->rest()};
   const std::optional<HttpReply> refusal =
       door_->OnAppSocket(request, visit, exchange->client_address(), *socket);
   Remove(exchange);
-  if (refusal.has_value()) front_door_->Finish(client.fd, std::move(client.seat), *refusal);
+  if (refusal.has_value()) front_door_->Finish(std::move(client), *refusal);
   return true;
 }
 

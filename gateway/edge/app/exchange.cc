@@ -18,9 +18,9 @@ namespace {
 bool IsTransient(int error) { return error == EAGAIN || error == EINTR; }
 
 // Takes off the front what the socket takes. False: it takes nothing any more.
-bool Send(int fd, std::string* bytes, int64_t* moved_ms) {
-  while (!bytes->empty()) {
-    const ssize_t sent = send(fd, bytes->data(), bytes->size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+bool Send(const ClientSocket& socket, std::string* bytes, int64_t* moved_ms) {
+  while (!bytes->empty() || !socket.is_flushed()) {
+    const ssize_t sent = socket.Write(*bytes);
     if (sent < 0) return IsTransient(errno);
     *moved_ms = SteadyMs();
     if (static_cast<size_t>(sent) == bytes->size()) {
@@ -39,7 +39,7 @@ Exchange::Exchange(struct ev_loop* loop, Owner* owner, Kind kind, const HttpRequ
     : loop_(loop),
       owner_(owner),
       kind_(kind),
-      seat_(std::move(*client.seat)),
+      socket_(std::move(*client.socket)),
       peer_(client.peer),
       client_address_(client.address),
       crowded_(client.crowded),
@@ -52,7 +52,7 @@ Exchange::Exchange(struct ev_loop* loop, Owner* owner, Kind kind, const HttpRequ
   ev_io_init(
       &client_,
       [](struct ev_loop*, ev_io* io, int events) { static_cast<Exchange*>(io->data)->OnClient(events); },
-      client.fd, EV_READ);
+      socket_.fd, EV_READ);
   ev_io_init(
       &worker_,
       [](struct ev_loop*, ev_io* io, int events) { static_cast<Exchange*>(io->data)->OnWorker(events); }, -1,
@@ -65,7 +65,7 @@ Exchange::~Exchange() {
   TimerWheel::Cancel(this);
   ev_io_stop(loop_, &client_);
   ev_io_stop(loop_, &worker_);
-  if (client_.fd >= 0) close(client_.fd);
+  if (socket_.fd >= 0) close(socket_.fd);
   if (is_connected()) close(worker_.fd);
 }
 
@@ -98,7 +98,7 @@ bool Exchange::OnClientReadable() {
   if (!WantsBody()) return OnClientReadableWithoutBody();
   if (!to_worker_.empty()) return true;
   std::array<char, kReadSize> buffer;
-  const ssize_t size = recv(client_.fd, buffer.data(), buffer.size(), MSG_DONTWAIT);
+  const ssize_t size = socket_.Read(buffer.data(), buffer.size());
   if (size < 0 && IsTransient(errno)) return true;
   if (size <= 0) {
     owner_->OnBroken(this, AppFailure::kClientGone);
@@ -113,7 +113,7 @@ bool Exchange::OnClientReadable() {
 
 // It has said all, or all that anybody wants to hear.
 bool Exchange::OnClientReadableWithoutBody() {
-  // Of a WebSocket nothing is taken, for it is not for here.
+  // Of a WebSocket nothing is taken, for it is not for here; nor does it matter here what is said under TLS.
   std::array<char, 4'096> buffer;
   const int how = MSG_DONTWAIT | (kind_ == Kind::kSocket ? MSG_PEEK : 0);
   const ssize_t size = recv(client_.fd, buffer.data(), buffer.size(), how);
@@ -128,7 +128,7 @@ bool Exchange::OnClientReadableWithoutBody() {
 }
 
 void Exchange::WriteWorker() {
-  if (worker_is_deaf_ || Send(worker_.fd, &to_worker_, &moved_ms_)) return;
+  if (worker_is_deaf_ || Send({.fd = worker_.fd, .seat = {}, .tls = nullptr}, &to_worker_, &moved_ms_)) return;
   // It may have answered all the same.
   worker_is_deaf_ = true;
   to_worker_ = {};
@@ -221,7 +221,7 @@ bool Exchange::TakeHead(std::string_view head, std::string_view* rest) {
 }
 
 bool Exchange::WriteClient() {
-  if (!Send(client_.fd, &to_client_, &moved_ms_)) {
+  if (!Send(socket_, &to_client_, &moved_ms_)) {
     owner_->OnBroken(this, AppFailure::kClientGone);
     return false;
   }
@@ -260,20 +260,22 @@ int64_t Exchange::CheckTime(const Patience& patience, int64_t now_ms) {
   return 0;
 }
 
-Exchange::Leaving Exchange::ReleaseClient() {
+ClientSocket Exchange::ReleaseClient() {
   ev_io_stop(loop_, &client_);
-  return {std::exchange(client_.fd, -1), std::move(seat_)};
+  ClientSocket released = std::move(socket_);
+  socket_.fd = -1;
+  return released;
 }
 
 void Exchange::ResetClient() {
   const linger now{.l_onoff = 1, .l_linger = 0};
-  setsockopt(client_.fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+  setsockopt(socket_.fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 }
 
 void Exchange::UpdateWatchers() {
   const bool reads_client =
       !client_ended_ && ignored_ < kMaxIgnored && (body_.done() || (!worker_is_deaf_ && to_worker_.empty()));
-  Watch(&client_, (reads_client ? EV_READ : 0) | (to_client_.empty() ? 0 : EV_WRITE));
+  Watch(&client_, (reads_client ? EV_READ : 0) | (to_client_.empty() && socket_.is_flushed() ? 0 : EV_WRITE));
   if (is_connected())
     Watch(&worker_, (to_client_.empty() ? EV_READ : 0) | (to_worker_.empty() ? 0 : EV_WRITE));
 }

@@ -18,7 +18,7 @@
 #include <string>
 #include <string_view>
 
-#include "common/http/address_limit.h"
+#include "common/http/client_socket.h"
 #include "common/http/front_door.h"
 #include "common/http/http_body.h"
 #include "common/http/http_request.h"
@@ -57,13 +57,12 @@ class Exchange : public TimerNode {
 
   // A client whose request is passed on. Views and pointers are needed by the constructor alone.
   struct Client {
-    int fd;
-    AddressLimit::Seat* seat;
+    ClientSocket* socket;
     const IpAddress& peer;
     const IpAddress& address;  // who it is, as far as can be believed
     bool crowded;
   };
-  // `owner` outlives this. Takes the client's socket and the seat. `head`: what the worker is to be sent first.
+  // `owner` outlives this. Takes the client's socket. `head`: what the worker is to be sent first.
   Exchange(struct ev_loop* loop, Owner* owner, Kind kind, const HttpRequest& request, const Client& client,
            std::string head);
   ~Exchange();  // closes what sockets it still has
@@ -88,11 +87,7 @@ class Exchange : public TimerNode {
   int64_t CheckTime(const Patience& patience, int64_t now_ms);
 
   // Gives the client's socket up, which is the caller's then.
-  struct Leaving {
-    int fd;
-    AddressLimit::Seat seat;
-  };
-  Leaving ReleaseClient();
+  ClientSocket ReleaseClient();
   // The client is to notice that something is missing: its connection is reset.
   void ResetClient();
 
@@ -133,7 +128,7 @@ class Exchange : public TimerNode {
   const Kind kind_;
   ev_io client_;
   ev_io worker_;
-  AddressLimit::Seat seat_;
+  ClientSocket socket_;  // the client's
   const IpAddress peer_;
   const IpAddress client_address_;
   const bool crowded_;

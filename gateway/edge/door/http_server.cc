@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/clock.h"
+#include "common/logging.h"
 #include "gateway/edge/door/replies.h"
 
 namespace dormouse::edge {
@@ -31,7 +32,13 @@ HttpServer::HttpServer(Config config, struct ev_loop* loop, const Router* router
       policy_(router, config_.upgrades),
       address_limit_(config_.max_connections_per_address),
       listener_(loop,
-                [this](int fd, const IpAddress& peer, bool crowded) { return OnAccept(fd, peer, crowded); }),
+                [this](int fd, const IpAddress& peer, bool crowded) {
+                  return OnAccept(fd, peer, crowded, false);
+                }),
+      tls_listener_(loop,
+                    [this](int fd, const IpAddress& peer, bool crowded) {
+                      return OnAccept(fd, peer, crowded, true);
+                    }),
       front_door_(loop, {.deadline_ms = config_.handshake_timeout_ms, .max_visitors = MaxVisitors()}, this),
       app_(config_.app, loop, &front_door_, this, metrics) {}
 
@@ -40,12 +47,20 @@ std::string HttpServer::Start(StatekeeperLinks* links) {
     hub_view_.emplace(loop_, &front_door_, router_, links, config_.upgrades.tokens, config_.upgrades.origins);
   }
   app_.SetConnector([links](const std::string& address) { return links->ConnectToApp(address); });
-  return listener_.Listen(config_.listen, Listener::Sharing::kShared, "--listen");
+  front_door_.set_tls(config_.tls);
+  if (config_.tls != nullptr) ShowExpiry();
+  std::string wrong;
+  if (!config_.listen.empty())
+    wrong = listener_.Listen(config_.listen, Listener::Sharing::kShared, "--listen");
+  if (wrong.empty() && !config_.tls_listen.empty())
+    wrong = tls_listener_.Listen(config_.tls_listen, Listener::Sharing::kShared, "--tls-listen");
+  return wrong;
 }
 
 void HttpServer::Stop(int64_t window_ms) {
   stopping_ = true;
   listener_.Stop();
+  tls_listener_.Stop();
   app_.EndBy(SteadyMs() + window_ms);
 }
 
@@ -59,17 +74,32 @@ void HttpServer::Change(const Config& changed) {
   if (hub_view_.has_value()) hub_view_->set_origins(changed.upgrades.origins);
 }
 
-bool HttpServer::OnAccept(int fd, const IpAddress& peer, bool crowded) {
+bool HttpServer::OnAccept(int fd, const IpAddress& peer, bool crowded, bool tls) {
   if (crowded) metrics_->accepts_crowded->Increment();
   const bool from_proxy = config_.proxies.Contains(peer);
   AddressLimit::Seat seat;
   if (const auto refusal = from_proxy ? std::nullopt : TakeSeat(peer, &seat)) {
-    front_door_.TurnAway(fd, *refusal);
+    front_door_.TurnAway(fd, *refusal, tls);
   } else {
     front_door_.Admit(fd, peer, std::move(seat),
-                      {.crowded = crowded, .proxied = from_proxy && config_.proxy_protocol});
+                      {.crowded = crowded, .proxied = from_proxy && config_.proxy_protocol, .tls = tls});
   }
   return !crowded;
+}
+
+void HttpServer::OnTls(bool resumed) {
+  metrics_->tls_handshakes->Increment();
+  if (resumed) metrics_->tls_resumptions->Increment();
+  ShowExpiry();
+}
+
+void HttpServer::ShowExpiry() {
+  metrics_->tls_certificate_expiry->Set(static_cast<double>(config_.tls->Current()->expires_ms()) / 1000);
+}
+
+void HttpServer::OnTlsFailed(const IpAddress& peer, const std::string& why) {
+  metrics_->tls_failures->Increment();
+  SPDLOG_DEBUG("no TLS with {}: {}", peer.ToString(), why);
 }
 
 // The refusal where the client has as many as it may.
@@ -93,7 +123,7 @@ std::optional<HttpReply> HttpServer::OnRequest(const HttpRequest& request, const
   IpAddress client = visit.peer;
   if (config_.proxies.Contains(client)) {
     client = config_.proxies.ClientOf(client, request);
-    if (auto refusal = TakeSeat(client, visit.seat)) return refusal;
+    if (auto refusal = TakeSeat(client, &visit.socket->seat)) return refusal;
   }
   if (hub_view_.has_value() && HubView::Concerns(request)) return hub_view_->OnRequest(request, visit);
   if (HttpPages::WantsWebSocket(request)) return OnUpgrade(request, visit, client);

@@ -33,7 +33,9 @@ namespace dormouse::edge {
 class HttpServer : private FrontDoor::Handler, private AppProxy::Door {
  public:
   struct Config {
-    std::string listen;            // HOST:PORT
+    std::string listen;            // HOST:PORT; empty: by TLS alone
+    std::string tls_listen;        // the same for TLS; empty: nowhere
+    const TlsFiles* tls = nullptr;  // the certificate for that; outlives the server
     std::string web_root;          // empty: no web client
     std::string shipped_web_root;  // for /dormouse/, where web_root has no such file
     int64_t handshake_timeout_ms = 5'000;
@@ -64,8 +66,10 @@ class HttpServer : private FrontDoor::Handler, private AppProxy::Door {
   // Accepts nobody any more; who is on his way is told to go elsewhere. The app's answers may take the time
   // of `window_ms`.
   void Stop(int64_t window_ms);
-  bool listening() const { return listener_.listening(); }
+  bool listening() const { return listener_.listening() || tls_listener_.listening(); }
+  // 0: there is none.
   int port() const { return listener_.port(); }
+  int tls_port() const { return tls_listener_.port(); }
   // Where the app is served: AppAddresses.
   void SetAppAddresses(std::vector<std::string> addresses) { app_.SetAddresses(std::move(addresses)); }
   size_t app_requests() const { return app_.size(); }
@@ -73,7 +77,7 @@ class HttpServer : private FrontDoor::Handler, private AppProxy::Door {
   void Change(const Config& changed);
 
  private:
-  bool OnAccept(int fd, const IpAddress& peer, bool crowded);  // as Listener::Accept
+  bool OnAccept(int fd, const IpAddress& peer, bool crowded, bool tls);  // as Listener::Accept
   std::optional<HttpReply> TakeSeat(const IpAddress& client, AddressLimit::Seat* seat);
   std::optional<HttpReply> OnUpgrade(const HttpRequest& request, const FrontDoor::Visit& visit,
                                      const IpAddress& client);
@@ -94,6 +98,9 @@ class HttpServer : private FrontDoor::Handler, private AppProxy::Door {
   void OnBadProxyHeader() override { metrics_->Refused(RefusalCause::kProxyHeader); }
   void OnCutOff() override { metrics_->handshake_timeouts->Increment(); }
   void OnAnswered(int status) override { metrics_->HttpResponse(status); }
+  void OnTls(bool resumed) override;
+  void ShowExpiry();
+  void OnTlsFailed(const IpAddress& peer, const std::string& why) override;
 
   Config config_;
   struct ev_loop* const loop_;
@@ -105,6 +112,7 @@ class HttpServer : private FrontDoor::Handler, private AppProxy::Door {
   UpgradePolicy policy_;
   AddressLimit address_limit_;
   Listener listener_;
+  Listener tls_listener_;
   FrontDoor front_door_;
   AppProxy app_;
   std::optional<HubView> hub_view_;  // where it is wanted, from Start on

@@ -47,7 +47,7 @@ HubView::HubView(struct ev_loop* loop, FrontDoor* door, const Router* router, St
 
 HubView::~HubView() {
   ev_timer_stop(loop_, &timer_);
-  for (auto& [number, waiting] : waiting_) close(waiting.fd);
+  for (auto& [number, waiting] : waiting_) close(waiting.socket.fd);
 }
 
 bool HubView::Concerns(const HttpRequest& request) {
@@ -93,7 +93,7 @@ std::optional<HttpReply> HubView::OnRequest(const HttpRequest& request, const Fr
     OnLook(*number, look, statekeeper);
   });
   if (*number == 0) return Later(503, "The statekeeper that owns the hub does not answer now.");
-  waiting_[*number] = {visit.fd, std::move(*visit.seat), SteadyMs() + kPatienceMs, std::move(match.hub)};
+  waiting_[*number] = {std::move(*visit.socket), SteadyMs() + kPatienceMs, std::move(match.hub)};
   if (!ev_is_active(&timer_)) ev_timer_again(loop_, &timer_);
   return std::nullopt;
 }
@@ -131,7 +131,7 @@ void HubView::OnLook(uint64_t number, const link::Look& look, uint64_t statekeep
     default:
       reply = Later(503, "The hub has just got another owner; ask again.");
   }
-  door_->Finish(waiting.fd, std::move(waiting.seat), reply);
+  door_->Finish(std::move(waiting.socket), reply);
 }
 
 void HubView::OnTimer() {
@@ -144,7 +144,7 @@ void HubView::OnTimer() {
     links_->ForgetLook(it->first);
     Waiting waiting = std::move(it->second);
     it = waiting_.erase(it);
-    door_->Finish(waiting.fd, std::move(waiting.seat), Later(503, "The hub's owner did not answer in time."));
+    door_->Finish(std::move(waiting.socket), Later(503, "The hub's owner did not answer in time."));
   }
   if (waiting_.empty()) ev_timer_stop(loop_, &timer_);
 }

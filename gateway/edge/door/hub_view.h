@@ -49,8 +49,7 @@ class HubView {
  private:
   // A visitor who waits for the owner's answer.
   struct Waiting {
-    int fd = -1;
-    AddressLimit::Seat seat;
+    ClientSocket socket;
     int64_t until_ms = 0;
     std::string hub;
   };

@@ -46,6 +46,18 @@ bool WriteBatch::Copy(std::string_view piece) {
   return Borrow({to, piece.size()});
 }
 
+std::string_view WriteBatch::Gather(size_t from, char* buffer, size_t room) const {
+  size_t i = 0;
+  while (from >= pieces_[i].iov_len) from -= pieces_[i++].iov_len;
+  const auto piece = [&] {
+    return std::string_view(static_cast<const char*>(pieces_[i].iov_base), pieces_[i].iov_len).substr(from);
+  };
+  if (i + 1 == count_ || piece().size() >= room) return piece().substr(0, room);
+  size_t size = 0;
+  for (; i < count_ && size < room; ++i, from = 0) size += piece().copy(buffer + size, room - size);
+  return {buffer, size};
+}
+
 ssize_t WriteBatch::SendTo(int fd) const {
   if (count_ == 1) return send(fd, pieces_[0].iov_base, pieces_[0].iov_len, MSG_NOSIGNAL);
   msghdr message{};

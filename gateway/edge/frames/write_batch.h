@@ -30,6 +30,9 @@ class WriteBatch {
   size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
 
+  // For who encrypts it: what comes at `from` (less than size()), `room` bytes at most, as it lies there where a piece has
+  // as much, else put together in `buffer`.
+  std::string_view Gather(size_t from, char* buffer, size_t room) const;
   // Writes all of it. Bytes that the kernel took; -1 with errno. Never raises SIGPIPE.
   ssize_t SendTo(int fd) const;
 

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 
@@ -76,6 +77,27 @@ TEST_F(WriteBatchTest, TakesNoMoreThanThereIsRoomFor) {
   while (batch_.Append("0123456789", Lifetime::kCall)) ++pieces;
   EXPECT_GT(pieces, 1000);
   EXPECT_EQ(Sent().size(), static_cast<size_t>(pieces) * 10);
+}
+
+TEST_F(WriteBatchTest, IsGatheredInPartsOfAnySize) {
+  const std::string first(WriteBatch::kLongPiece, '1');
+  const std::string second(3 * WriteBatch::kLongPiece, '2');
+  batch_.Append(first, Lifetime::kWrite);
+  batch_.Append("and", Lifetime::kCall);
+  batch_.Append(second, Lifetime::kWrite);
+  for (const size_t room : {1u, 1'000u, 5'000u, 100'000u}) {
+    std::string all;
+    std::string buffer(room, '\0');
+    while (all.size() < batch_.size()) {
+      const std::string_view part = batch_.Gather(all.size(), buffer.data(), room);
+      EXPECT_EQ(part.size(), std::min(room, batch_.size() - all.size()));
+      all += part;
+    }
+    EXPECT_EQ(all, first + "and" + second);
+  }
+  // What a piece has alone is not copied.
+  char nowhere = 0;
+  EXPECT_EQ(batch_.Gather(first.size() + 3, &nowhere, WriteBatch::kLongPiece).data(), second.data());
 }
 
 }  // namespace

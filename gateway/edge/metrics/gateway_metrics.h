@@ -72,8 +72,12 @@ class GatewayMetrics {
   prometheus::Gauge* events_unsettled;
   prometheus::Gauge* replay_buffer_bytes;
   prometheus::Gauge* app_requests;
+  prometheus::Gauge* tls_certificate_expiry;
   prometheus::Counter* opened;
   prometheus::Counter* handshake_timeouts;
+  prometheus::Counter* tls_handshakes;
+  prometheus::Counter* tls_resumptions;
+  prometheus::Counter* tls_failures;
   prometheus::Counter* accepts_crowded;
   prometheus::Counter* events;
   prometheus::Counter* event_bytes;

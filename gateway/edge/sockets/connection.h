@@ -14,6 +14,7 @@
 
 #include "common/http/address_limit.h"
 #include "common/loop/timer_wheel.h"
+#include "common/tls/tls_session.h"
 #include "gateway/edge/buffers/outbound_queue.h"
 #include "gateway/edge/buffers/partial_message.h"
 #include "gateway/edge/buffers/unconfirmed.h"
@@ -48,6 +49,7 @@ struct Connection : TimerNode, SocketWatcher {
   uint32_t unsettled_bytes = 0;  // of them
 
   int ready_events = 0;  // that have happened to its socket and have not been handled
+  std::unique_ptr<TlsSession> tls;  // nullptr: it speaks in the clear
   FrameReader reader;
   std::unique_ptr<std::string> unread;  // what was read and cannot, or must not, be looked at yet
   uint32_t turn_place = 0;              // in what is written at the end of this turn (TurnOutput); 0: nothing
@@ -69,6 +71,11 @@ struct Connection : TimerNode, SocketWatcher {
   bool peer_ended : 1 = false;       // the client has ended its half of the connection
   bool final_ping_sent : 1 = false;  // which asks whether it has all that was written, before it is closed
   bool aborted : 1 = false;          // the edge has given it up
+  // Of TLS: what its session keeps is on its way to the socket; the sender, too, waits for the socket; and then our half of
+  // the connection is to end.
+  bool flushing : 1 = false;
+  bool sender_waits : 1 = false;
+  bool ending_output : 1 = false;
   bool draining : 1 = false;         // the timer is for closing with 1001
   bool rate_exemption_used : 1 = false;  // it has had the message that its rate limit does not count
   // Backpressure: what each of these says keeps its socket from being read.

@@ -20,13 +20,15 @@ WebSockets::WebSockets(struct ev_loop* loop, Owner* owner) : loop_(loop), owner_
                [](struct ev_loop* turning, ev_idle* idle, int) { ev_idle_stop(turning, idle); });
 }
 
-bool WebSockets::Adopt(int fd, std::string_view answer, std::string_view rest, Connection* connection) {
+bool WebSockets::Adopt(ClientSocket* socket, std::string_view answer, std::string_view rest,
+                       Connection* connection) {
+  const int fd = socket->fd;
   // A fresh socket takes far more than this.
-  if (send(fd, answer.data(), answer.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(answer.size()) ||
-      rest.size() > kBufferSize - kMaxRead) {
+  if (socket->Write(answer) != static_cast<ssize_t>(answer.size()) || rest.size() > kBufferSize - kMaxRead) {
     close(fd);
     return false;
   }
+  connection->tls = std::move(socket->tls);
   ev_io_init(
       &connection->io,
       [](struct ev_loop*, ev_io* io, int events) {
@@ -36,6 +38,7 @@ bool WebSockets::Adopt(int fd, std::string_view answer, std::string_view rest, C
       fd, EV_READ);
   connection->io.data = this;
   ev_io_start(loop_, &connection->io);
+  if (connection->tls != nullptr && connection->tls->unsent() > 0) FlushTls(connection);
   if (!rest.empty()) {
     connection->unread = std::make_unique<std::string>(rest);
     Reschedule(connection);
@@ -74,7 +77,9 @@ void WebSockets::HandleReady(Connection* connection) {
 void WebSockets::Handle(Connection* connection, int events) {
   if (connection->aborted) return Gone(connection);
   if ((events & (EV_READ | EV_CUSTOM)) != 0 && !Read(connection, (events & EV_READ) != 0)) return;
-  if ((events & EV_WRITE) != 0 && !connection->aborted) sender_->OnWritable(connection);
+  if ((events & EV_WRITE) == 0 || connection->aborted) return;
+  if (connection->tls != nullptr && !FlushTls(connection)) return;
+  sender_->OnWritable(connection);
 }
 
 // False: the connection is gone.
@@ -85,19 +90,35 @@ bool WebSockets::Read(Connection* connection, bool from_socket) {
     std::memcpy(buffer_.get(), connection->unread->data(), size);
     connection->unread.reset();
   }
-  if (from_socket) {
+  bool has_ended = false;
+  // What has been left unread time and again comes first: there is room for a read behind it, always.
+  if ((from_socket || connection->tls != nullptr) && size <= kBufferSize - kMaxRead) {
     const size_t wanted = std::clamp<uint64_t>(connection->reader.remaining(), kMinRead, kMaxRead);
-    const ssize_t read =
-        recv(connection->io.fd, buffer_.get() + size, std::min(wanted, kBufferSize - size), MSG_DONTWAIT);
-    if (read == 0 || (read < 0 && errno != EAGAIN && errno != EINTR)) {
-      if (read == 0) return OnEnd(connection);
+    const ssize_t read = ReadSocket(*connection, buffer_.get() + size, wanted, &has_ended);
+    if (read < 0 && errno != EAGAIN && errno != EINTR) {
       Gone(connection);
       return false;
     }
     size += static_cast<size_t>(std::max<ssize_t>(read, 0));
   }
-  Parse(connection, {buffer_.get(), size});
-  return true;
+  if (!has_ended || size > 0) Parse(connection, {buffer_.get(), size});
+  // What is left unread comes before the end, which is found again.
+  return !has_ended || (connection->reading_paused && size > 0) || OnEnd(connection);
+}
+
+// As recv, but for the end, which may come along with what was said before it.
+ssize_t WebSockets::ReadSocket(const Connection& connection, char* buffer, size_t wanted, bool* has_ended) {
+  if (connection.tls == nullptr) {
+    const ssize_t read = recv(connection.io.fd, buffer, wanted, MSG_DONTWAIT);
+    *has_ended = read == 0;
+    return read;
+  }
+  // With that nothing stays in the session that the socket does not tell of.
+  const TlsSession::Result read = connection.tls->Read(buffer, std::max(wanted, TlsSession::kReadRoom));
+  *has_ended = read.state == TlsSession::State::kEnded;
+  // Of a failure nothing comes after what was read: it fails again.
+  if (read.size == 0 && !*has_ended) errno = read.state == TlsSession::State::kFailed ? EPROTO : EAGAIN;
+  return read.size > 0 || *has_ended ? static_cast<ssize_t>(read.size) : -1;
 }
 
 // False: the connection is gone.
@@ -144,7 +165,7 @@ void WebSockets::Parse(Connection* connection, std::span<char> bytes) {
 
 ssize_t WebSockets::Write(Connection* connection, const WriteBatch& batch) {
   if (connection->aborted) return -1;
-  const ssize_t written = batch.SendTo(connection->io.fd);
+  const ssize_t written = connection->tls == nullptr ? batch.SendTo(connection->io.fd) : WriteTls(connection, batch);
   if (written >= 0) return written;
   if (errno == EAGAIN || errno == EINTR) return 0;
   // What a client said before it went is still to be read, and so is the end.
@@ -152,7 +173,48 @@ ssize_t WebSockets::Write(Connection* connection, const WriteBatch& batch) {
   return -1;
 }
 
+// As WriteBatch::SendTo. What short pieces there are go out as one record.
+ssize_t WebSockets::WriteTls(Connection* connection, const WriteBatch& batch) {
+  if (record_ == nullptr) record_ = std::make_unique<char[]>(TlsSession::kMaxRecord);
+  TlsSession* const tls = connection->tls.get();
+  size_t written = 0;
+  while (written < batch.size()) {
+    const std::string_view bytes = batch.Gather(written, record_.get(), TlsSession::kMaxRecord);
+    const TlsSession::Result result = tls->Write(bytes);
+    written += result.size;
+    if (result.state == TlsSession::State::kFailed && written == 0) {
+      errno = EPIPE;
+      return -1;
+    }
+    if (result.state != TlsSession::State::kDone) break;
+  }
+  if (tls->unsent() > 0 && !connection->flushing) {
+    connection->flushing = true;
+    Watch(connection, (connection->io.events & EV_READ) | EV_WRITE);
+  }
+  if (written > 0) return static_cast<ssize_t>(written);
+  errno = EAGAIN;
+  return -1;
+}
+
+// Hands the kernel what the session keeps. True: it has nothing, and the sender waits for the socket.
+bool WebSockets::FlushTls(Connection* connection) {
+  const TlsSession::State state =
+      connection->ending_output ? connection->tls->Shutdown() : connection->tls->Flush();
+  connection->flushing = state == TlsSession::State::kWantsWrite;
+  if (state == TlsSession::State::kFailed) {
+    Abort(connection);
+    return false;
+  }
+  Watch(connection, (connection->io.events & EV_READ) | (connection->flushing || connection->sender_waits ? EV_WRITE : 0));
+  if (connection->flushing) return false;
+  if (connection->ending_output) shutdown(connection->io.fd, SHUT_WR);
+  return connection->sender_waits;
+}
+
 void WebSockets::WantWritable(Connection* connection, bool on) {
+  connection->sender_waits = on;
+  on = on || connection->flushing;
   Watch(connection, (connection->io.events & EV_READ) | (on ? EV_WRITE : 0));
 }
 
@@ -161,12 +223,18 @@ void WebSockets::SetReading(Connection* connection, bool on) {
   connection->reading_paused = !on;
   if (connection->peer_ended) return;
   Watch(connection, (connection->io.events & EV_WRITE) | (on ? EV_READ : 0));
-  if (on && connection->unread != nullptr) Reschedule(connection);
+  // An end that a session has read already is told of by nothing else.
+  if (on && (connection->unread != nullptr || connection->tls != nullptr)) Reschedule(connection);
 }
 
 void WebSockets::EndOutput(Connection* connection) {
   if (connection->peer_ended) return Abort(connection);
-  shutdown(connection->io.fd, SHUT_WR);
+  if (connection->tls == nullptr) {
+    shutdown(connection->io.fd, SHUT_WR);
+  } else {
+    connection->ending_output = true;
+    FlushTls(connection);
+  }
 }
 
 void WebSockets::Abort(Connection* connection) {
@@ -211,7 +279,8 @@ bool WebSockets::PeerHasClosed(const Connection& connection) {
 
 int WebSockets::UnacknowledgedBytes(const Connection& connection) {
   int bytes = 0;
-  return ioctl(connection.io.fd, SIOCOUTQ, &bytes) == 0 ? bytes : 0;
+  if (ioctl(connection.io.fd, SIOCOUTQ, &bytes) != 0) bytes = 0;
+  return bytes + (connection.tls == nullptr ? 0 : static_cast<int>(connection.tls->unsent()));
 }
 
 int64_t WebSockets::SinceLastDataMs(const Connection& connection) {

@@ -4,6 +4,9 @@
 // frame's payload is handed on from there, without a copy, as far as it has come. How much one read takes is
 // also what one client can make others wait for in a turn.
 //
+// Where a socket speaks TLS, what its session took counts as written, as what the kernel took does: it keeps less than a
+// record that the kernel did not take, sees to it that this gets there, and counts it as not acknowledged.
+//
 // On the loop's thread. A record is never freed during a call of its owner's: what must go, goes when the
 // loop comes to it.
 #pragma once
@@ -20,6 +23,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/http/client_socket.h"
 #include "gateway/edge/frames/write_batch.h"
 #include "gateway/edge/sockets/connection.h"
 
@@ -65,9 +69,9 @@ class WebSockets {
   WebSockets(const WebSockets&) = delete;
   WebSockets& operator=(const WebSockets&) = delete;
 
-  // Takes `fd` and sends the 101 (`answer`); `rest`: what the client sent after its request. Nobody is called
-  // before this turn of the loop ends. False: that failed, the socket is closed.
-  bool Adopt(int fd, std::string_view answer, std::string_view rest, Connection* connection);
+  // Takes the descriptor and the session of `socket`, and sends the 101 (`answer`); `rest`: what the client sent after its
+  // request. Nobody is called before this turn of the loop ends. False: that failed, the socket is closed.
+  bool Adopt(ClientSocket* socket, std::string_view answer, std::string_view rest, Connection* connection);
 
   // Once a turn of the loop, before all else of its end: handles what has happened to sockets, in the order
   // in which it has happened. (The loop itself calls back for the last first.)
@@ -107,6 +111,9 @@ class WebSockets {
   void HandleReady(Connection* connection);
   void Handle(Connection* connection, int events);
   bool Read(Connection* connection, bool from_socket);
+  ssize_t ReadSocket(const Connection& connection, char* buffer, size_t wanted, bool* has_ended);
+  ssize_t WriteTls(Connection* connection, const WriteBatch& batch);
+  bool FlushTls(Connection* connection);
   bool OnEnd(Connection* connection);
   void Parse(Connection* connection, std::span<char> bytes);
   void Reschedule(Connection* connection);
@@ -121,6 +128,7 @@ class WebSockets {
   std::vector<Connection*> ready_;         // the last first; each once, here or in the other
   std::deque<Connection*> in_long_frame_;  // in the midst of a long frame; the next first
   const std::unique_ptr<char[]> buffer_ = std::make_unique<char[]>(kBufferSize);
+  std::unique_ptr<char[]> record_;  // what is put together for one record of TLS; nullptr: there was none yet
 };
 
 }  // namespace dormouse::edge

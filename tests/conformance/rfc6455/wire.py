@@ -7,6 +7,7 @@ import select
 import socket
 import typing
 
+import client_tls
 from cluster import SLOWNESS
 from raw import FrameReader, frame_head, handshake, under_mask, upgrade_request
 from segments import OtherEnd
@@ -98,6 +99,8 @@ class Wire:
         self.socket.settimeout(WAIT)
         self.socket.connect(("127.0.0.1", port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if client_tls.by_tls():
+            self.socket = client_tls.client_context().wrap_socket(self.socket, server_hostname="localhost")
         self.head = handshake(self.socket, path, fields)
         self._sent = len(upgrade_request(path, fields))
         self._frames = FrameReader(self.socket)
@@ -146,7 +149,7 @@ class Wire:
 
     def shut(self):
         """Nothing more will be said."""
-        self.socket.shutdown(socket.SHUT_WR)
+        socket.socket.shutdown(self.socket, socket.SHUT_WR)  # of TLS, too, only this half
 
     def await_read(self):
         """Until the other side has read all that was said."""
@@ -194,6 +197,8 @@ class Wire:
         return Heard(message.opcode, payload)
 
     def has_something_to_hear(self):
+        if client_tls.by_tls() and self.socket.pending():
+            return True
         return bool(self._frames.buffer or select.select([self.socket], [], [], 0)[0])
 
     def hears(self, *what):
