@@ -35,6 +35,31 @@ FrontDoor::~FrontDoor() {
   while (!visitors_.empty()) Remove(&visitors_.front(), true);
 }
 
+void FrontDoor::ForEachWaiting(const std::function<void(const Waiting&)>& visit) {
+  for (auto it = visitors_.rbegin(); it != visitors_.rend(); ++it) {
+    if (it->state != Visitor::State::kReading) continue;
+    visit({.fd = it->fd, .peer = it->peer, .seat = &it->seat, .bytes = it->bytes, .how = it->how,
+           .deadline_ms = it->due_ms});
+  }
+}
+
+void FrontDoor::ForgetWaiting() {
+  for (auto it = visitors_.begin(); it != visitors_.end();) {
+    Visitor* const visitor = &*it++;
+    if (visitor->state == Visitor::State::kReading) Remove(visitor, true);
+  }
+}
+
+void FrontDoor::Restore(const Waiting& waiting) {
+  Visitor* const visitor = Add(waiting.fd);
+  visitor->peer = waiting.peer;
+  if (waiting.seat != nullptr) visitor->seat = std::move(*waiting.seat);
+  visitor->how = waiting.how;
+  visitor->bytes = waiting.bytes;
+  timers_.Schedule(visitor, waiting.deadline_ms);
+  Watch(visitor, EV_READ);
+}
+
 FrontDoor::Visitor* FrontDoor::Add(int fd) {
   if (visitors_.size() >= limits_.max_visitors) CutOff(&visitors_.back());
   Visitor* visitor = &visitors_.emplace_front();

@@ -11,6 +11,8 @@
 
 #include <ev.h>
 
+#include <cstdint>
+#include <functional>
 #include <list>
 #include <optional>
 #include <string>
@@ -80,6 +82,22 @@ class FrontDoor {
   // For who comes from now on.
   void set_deadline_ms(int64_t deadline_ms) { limits_.deadline_ms = deadline_ms; }
   size_t size() const { return visitors_.size(); }
+
+  // --- For this process's successor: those whose request has not come whole. All others are seen out here.
+  struct Waiting {
+    int fd = -1;
+    IpAddress peer;
+    AddressLimit::Seat* seat = nullptr;
+    std::string_view bytes;  // of the request, so far
+    Arrival how;
+    int64_t deadline_ms = 0;
+  };
+  // Who came first is the first.
+  void ForEachWaiting(const std::function<void(const Waiting&)>& visit);
+  // They are somebody else's now: closes this process's descriptors of them.
+  void ForgetWaiting();
+  // One that was another process's.
+  void Restore(const Waiting& waiting);
 
  private:
   struct Visitor : TimerNode {  // its deadline

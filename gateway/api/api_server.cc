@@ -83,9 +83,14 @@ class ApiServer::Impl {
       static_cast<Impl*>(watcher->data)->OnPipelined();
     });
     go_on_.data = this;
-    const std::string wrong = listener_.Listen(config_.listen, Listener::Sharing::kExclusive, "--api-listen");
-    if (!wrong.empty()) throw std::runtime_error(wrong);
+    if (config_.listening >= 0) {
+      listener_.Adopt(config_.listening);
+    } else {
+      const std::string wrong = listener_.Listen(config_.listen, Listener::Sharing::kExclusive, "--api-listen");
+      if (!wrong.empty()) throw std::runtime_error(wrong);
+    }
     port_ = listener_.port();
+    listening_ = listener_.fd();
     thread_ = std::thread([this] { ev_run(loop_.get(), 0); });
   }
   ~Impl() {
@@ -99,6 +104,7 @@ class ApiServer::Impl {
   Impl& operator=(const Impl&) = delete;
 
   int port() const { return port_; }
+  int listening() const { return listening_; }
   void StopListening() {
     orders_.Post([this] { OnStopListening(); });
   }
@@ -398,6 +404,7 @@ class ApiServer::Impl {
   std::unique_ptr<HubClient> client_;
   Listener listener_;
   int port_ = 0;
+  int listening_ = -1;
   TaskQueue orders_;  // of the main thread: at most one of each kind
   ev_idle go_on_;
   std::vector<uint64_t> pipelined_;  // visitors whose next request is there
@@ -413,6 +420,8 @@ ApiServer::ApiServer(Config config, prometheus::Registry* registry)
 ApiServer::~ApiServer() = default;
 
 int ApiServer::port() const { return impl_->port(); }
+
+int ApiServer::listening() const { return impl_->listening(); }
 
 void ApiServer::StopListening() { impl_->StopListening(); }
 

@@ -27,6 +27,7 @@ class ApiServer {
  public:
   struct Config {
     std::string listen;  // HOST:PORT
+    int listening = -1;  // a socket that listens there already, which it takes; -1: none
     std::shared_ptr<const ApiKeys> keys;
     std::vector<std::string> statekeepers;
     std::shared_ptr<const LinkCredentials> credentials;
@@ -45,6 +46,8 @@ class ApiServer {
   ApiServer& operator=(const ApiServer&) = delete;
 
   int port() const;
+  // For this process's successor.
+  int listening() const;
   // Nobody comes any more; who is there is answered what is under way, and closed.
   void StopListening();
   // Waits, so long at most, until nothing is under way.

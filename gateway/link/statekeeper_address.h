@@ -23,6 +23,7 @@ class StatekeeperAddress {
         unix_("unix:" + member.unix_path(), credentials),
         address_(member.address(), credentials) {}
 
+  const link::Member& member() const { return member_; }
   uint64_t incarnation() const { return member_.incarnation(); }
   const std::string& name() const {
     return member_.address().empty() ? member_.unix_path() : member_.address();

@@ -35,12 +35,11 @@ HttpServer::HttpServer(Config config, struct ev_loop* loop, const Router* router
       front_door_(loop, {.deadline_ms = config_.handshake_timeout_ms, .max_visitors = MaxVisitors()}, this),
       app_(config_.app, loop, &front_door_, this, metrics) {}
 
-std::string HttpServer::Start(StatekeeperLinks* links) {
+void HttpServer::Prepare(StatekeeperLinks* links) {
   if (config_.hub_view) {
     hub_view_.emplace(loop_, &front_door_, router_, links, config_.upgrades.tokens, config_.upgrades.origins);
   }
   app_.SetConnector([links](const std::string& address) { return links->ConnectToApp(address); });
-  return listener_.Listen(config_.listen, Listener::Sharing::kShared, "--listen");
 }
 
 void HttpServer::Stop(int64_t window_ms) {

@@ -27,20 +27,30 @@ bool WebSockets::Adopt(int fd, std::string_view answer, std::string_view rest, C
     close(fd);
     return false;
   }
-  ev_io_init(
-      &connection->io,
-      [](struct ev_loop*, ev_io* io, int events) {
-        auto* watcher = reinterpret_cast<SocketWatcher*>(io);  // its only member
-        static_cast<WebSockets*>(io->data)->OnEvent(static_cast<Connection*>(watcher), events);
-      },
-      fd, EV_READ);
-  connection->io.data = this;
-  ev_io_start(loop_, &connection->io);
+  InitWatcher(fd, EV_READ, connection);
   if (!rest.empty()) {
     connection->unread = std::make_unique<std::string>(rest);
     Reschedule(connection);
   }
   return true;
+}
+
+void WebSockets::Restore(int fd, int events, Connection* connection) {
+  InitWatcher(fd, events, connection);
+  const bool has_more_to_read = connection->unread != nullptr && !connection->reading_paused;
+  if (connection->aborted || has_more_to_read) Reschedule(connection);
+}
+
+void WebSockets::InitWatcher(int fd, int events, Connection* connection) {
+  ev_io_init(
+      &connection->io,
+      [](struct ev_loop*, ev_io* io, int happened) {
+        auto* watcher = reinterpret_cast<SocketWatcher*>(io);  // its only member
+        static_cast<WebSockets*>(io->data)->OnEvent(static_cast<Connection*>(watcher), happened);
+      },
+      fd, events);
+  connection->io.data = this;
+  ev_io_start(loop_, &connection->io);
 }
 
 void WebSockets::OnEvent(Connection* connection, int events) {
