@@ -276,7 +276,8 @@ int Run(ConfigurationInEffect* in_effect, const std::vector<std::string>& words)
   TakenOver taken;
   if (other != nullptr && wrong.empty()) {
     edge.Prepare(links.get());
-    if (!TakeOver(other.get(), loop, &edge, links.get(), &metrics, &taken, &wrong)) wrong = "not taking over: " + wrong;
+    if (!TakeOver(other.get(), loop, &edge, links.get(), &metrics, &taken, &wrong))
+      wrong = "not taking over: " + wrong;
     other.reset();
   } else {
     if (wrong.empty()) wrong = sharers.Claim(options.listen);
@@ -301,7 +302,8 @@ int Run(ConfigurationInEffect* in_effect, const std::vector<std::string>& words)
   };
   std::optional<LateStart> late_admin;
   if (options.take_over) {
-    late_admin.emplace(loop, [&edge] { return edge.readiness().ready; }, start_admin);
+    late_admin.emplace(
+        loop, [&edge] { return edge.readiness().ready; }, start_admin);
   } else {
     start_admin();
   }
@@ -317,15 +319,16 @@ int Run(ConfigurationInEffect* in_effect, const std::vector<std::string>& words)
       return unfit;
     });
   });
-  const Succession succession({.loop = loop,
-                               .edge = &edge,
-                               .links = links.get(),
-                               .api = api.get(),
-                               .metrics = &metrics,
-                               .admin = [&admin] { return admin.get(); },
-                               .drain_window_ms = [&] { return in_effect->Get()->options().drain_window.count(); },
-                               .done = [loop] { ev_break(loop, EVBREAK_ALL); }},
-                              options, cluster, identity, words);
+  const Succession succession(
+      {.loop = loop,
+       .edge = &edge,
+       .links = links.get(),
+       .api = api.get(),
+       .metrics = &metrics,
+       .admin = [&admin] { return admin.get(); },
+       .drain_window_ms = [&] { return in_effect->Get()->options().drain_window.count(); },
+       .done = [loop] { ev_break(loop, EVBREAK_ALL); }},
+      options, cluster, identity, words);
   ev_run(loop, 0);
   if (api != nullptr) api->Finish(options.drain_window.count());
   SPDLOG_INFO("stopped");
@@ -338,6 +341,7 @@ int Run(ConfigurationInEffect* in_effect, const std::vector<std::string>& words)
 int main(int argc, char** argv) {
   umask(S_IRWXG | S_IRWXO);      // whatever it comes to write is for this user alone
   std::signal(SIGHUP, SIG_IGN);  // until somebody can listen
+  std::signal(SIGUSR2, SIG_IGN);
   const std::vector<std::string> words(argv, argv + argc);  // for a successor; some are hidden below
   int status = 0;
   std::optional<dormouse::Configuration> configuration =

@@ -29,7 +29,8 @@ constexpr char kFlag[] = "--take-over";
 // Turns the loop until `is_there`, so long at most. False: it is not.
 bool TurnUntil(struct ev_loop* loop, double seconds, const std::function<bool()>& is_there) {
   ev_timer look;
-  ev_timer_init(&look, [](struct ev_loop*, ev_timer*, int) {}, 0, kLookS);
+  ev_timer_init(
+      &look, [](struct ev_loop*, ev_timer*, int) {}, 0, kLookS);
   ev_timer_again(loop, &look);
   const int64_t deadline_ms = SteadyMs() + static_cast<int64_t>(seconds * 1000);
   while (!is_there() && SteadyMs() < deadline_ms) ev_run(loop, EVRUN_ONCE);
@@ -45,9 +46,9 @@ bool RestoreAll(takeover::StateReader* reader, edge::EdgeServer* edge, Statekeep
       const takeover::End& end = item->end();
       if (end.connections() != edge->connections() || end.visitors() != edge->restored_visitors() ||
           end.events() != links->unsettled()) {
-        reader->Fail(fmt::format("of {} sockets, {} visitors and {} events {}, {} and {} are here", end.connections(),
-                                 end.visitors(), end.events(), edge->connections(), edge->restored_visitors(),
-                                 links->unsettled()));
+        reader->Fail(fmt::format("of {} sockets, {} visitors and {} events {}, {} and {} are here",
+                                 end.connections(), end.visitors(), end.events(), edge->connections(),
+                                 edge->restored_visitors(), links->unsettled()));
       }
       return reader->wrong().empty();
     }
@@ -68,8 +69,8 @@ takeover::Hello IntroductionOf(const Options& options, const std::string& cluste
   return hello;
 }
 
-bool TakeOver(takeover::TakingOver* other, struct ev_loop* loop, edge::EdgeServer* edge, StatekeeperLinks* links,
-              edge::GatewayMetrics* metrics, TakenOver* taken, std::string* wrong) {
+bool TakeOver(takeover::TakingOver* other, struct ev_loop* loop, edge::EdgeServer* edge,
+              StatekeeperLinks* links, edge::GatewayMetrics* metrics, TakenOver* taken, std::string* wrong) {
   if (!TurnUntil(loop, kStatekeepersS, [&] { return links->shards() > 0 && edge->has_profiles(); })) {
     *wrong = "no statekeeper has said what there is: " + links->not_ready_reason();
     other->Refuse(*wrong);
@@ -100,10 +101,14 @@ bool TakeOver(takeover::TakingOver* other, struct ev_loop* loop, edge::EdgeServe
 
 Succession::Succession(Parts parts, const Options& options, const std::string& cluster, std::string identity,
                        std::vector<std::string> words)
-    : parts_(std::move(parts)), words_(std::move(words)), path_(takeover::SocketPath(options.data, options.admin)) {
+    : parts_(std::move(parts)),
+      words_(std::move(words)),
+      path_(takeover::SocketPath(options.data, options.admin)) {
   ev_signal_init(
       &signal_,
-      [](struct ev_loop*, ev_signal* signal, int) { static_cast<Succession*>(signal->data)->StartSuccessor(); },
+      [](struct ev_loop*, ev_signal* signal, int) {
+        static_cast<Succession*>(signal->data)->StartSuccessor();
+      },
       SIGUSR2);
   signal_.data = this;
   ev_signal_start(parts_.loop, &signal_);
@@ -112,11 +117,7 @@ Succession::Succession(Parts parts, const Options& options, const std::string& c
       parts_.loop, path_, IntroductionOf(options, cluster),
       takeover::HandingOver::Gateway{
           .identity = std::move(identity),
-          .why_not =
-              [this] {
-                std::string why = parts_.edge->WhyNotHandedOver();
-                return why.empty() && parts_.admin() == nullptr ? "the gateway that runs has only just begun" : why;
-              },
+          .why_not = [this] { return WhyNot(); },
           .shards = [this] { return parts_.links->shards(); },
           .descriptors = [this] { return parts_.edge->descriptors(); },
           .ports =
@@ -149,6 +150,15 @@ Succession::Succession(Parts parts, const Options& options, const std::string& c
   }
 }
 
+std::string Succession::WhyNot() const {
+  if (getpid() == 1) {
+    return "the gateway that runs is the first process of its container, which ends with it: replace the container "
+           "instead";
+  }
+  if (parts_.admin() == nullptr) return "the gateway that runs has only just begun";
+  return parts_.edge->WhyNotHandedOver();
+}
+
 void Succession::Leave() {
   parts_.links->Leave();
   if (parts_.api != nullptr) parts_.api->StopListening();
@@ -169,9 +179,14 @@ void Succession::Report(const takeover::HandingOver::Report& report) {
 }
 
 void Succession::StartSuccessor() {
+  if (const std::string why = WhyNot(); !why.empty()) {
+    SPDLOG_WARN("no successor is started: {}", why);
+    return;
+  }
   if (handing_over_ == nullptr) {
-    SPDLOG_WARN("no successor is started: it could not find this gateway; give --admin a port, and --data a directory "
-                "that this user may write to");
+    SPDLOG_WARN(
+        "no successor is started: it could not find this gateway; give --admin a port, and --data a directory "
+        "that this user may write to");
     return;
   }
   std::vector<std::string> words = words_;

@@ -37,8 +37,8 @@ struct TakenOver {
   int api = -1;
   int64_t begun_ms = 0;  // SteadyMs(): the other has stood still since
 };
-bool TakeOver(takeover::TakingOver* other, struct ev_loop* loop, edge::EdgeServer* edge, StatekeeperLinks* links,
-              edge::GatewayMetrics* metrics, TakenOver* taken, std::string* wrong);
+bool TakeOver(takeover::TakingOver* other, struct ev_loop* loop, edge::EdgeServer* edge,
+              StatekeeperLinks* links, edge::GatewayMetrics* metrics, TakenOver* taken, std::string* wrong);
 
 // --- The old one.
 
@@ -63,6 +63,8 @@ class Succession {
   Succession& operator=(const Succession&) = delete;
 
  private:
+  // Why nobody may take over now, a sentence; empty: somebody may.
+  std::string WhyNot() const;
   void Leave();
   void Report(const takeover::HandingOver::Report& report);
   // SIGUSR2.

@@ -149,7 +149,8 @@ class AdminServer::Impl : private FrontDoor::Handler {
 AdminServer::AdminServer(const std::string& address, std::shared_ptr<prometheus::Registry> registry,
                          std::function<Readiness()> readiness, const ConfigurationInEffect* configuration,
                          int listening)
-    : impl_(std::make_unique<Impl>(address, std::move(registry), std::move(readiness), configuration, listening)) {}
+    : impl_(std::make_unique<Impl>(address, std::move(registry), std::move(readiness), configuration,
+                                   listening)) {}
 
 AdminServer::~AdminServer() = default;
 

@@ -38,7 +38,11 @@ FrontDoor::~FrontDoor() {
 void FrontDoor::ForEachWaiting(const std::function<void(const Waiting&)>& visit) {
   for (auto it = visitors_.rbegin(); it != visitors_.rend(); ++it) {
     if (it->state != Visitor::State::kReading) continue;
-    visit({.fd = it->fd, .peer = it->peer, .seat = &it->seat, .bytes = it->bytes, .how = it->how,
+    visit({.fd = it->fd,
+           .peer = it->peer,
+           .seat = &it->seat,
+           .bytes = it->bytes,
+           .how = it->how,
            .deadline_ms = it->due_ms});
   }
 }

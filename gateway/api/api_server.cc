@@ -86,7 +86,8 @@ class ApiServer::Impl {
     if (config_.listening >= 0) {
       listener_.Adopt(config_.listening);
     } else {
-      const std::string wrong = listener_.Listen(config_.listen, Listener::Sharing::kExclusive, "--api-listen");
+      const std::string wrong =
+          listener_.Listen(config_.listen, Listener::Sharing::kExclusive, "--api-listen");
       if (!wrong.empty()) throw std::runtime_error(wrong);
     }
     port_ = listener_.port();

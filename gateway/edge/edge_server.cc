@@ -15,7 +15,6 @@ constexpr double kLeaveLookS = 0.02;
 
 }  // namespace
 
-
 EdgeServer::EdgeServer(Config config, struct ev_loop* loop, GatewayMetrics* metrics)
     : drain_window_ms_(config.drain_window_ms),
       loop_(loop),
@@ -60,8 +59,8 @@ EdgeServer::EdgeServer(Config config, struct ev_loop* loop, GatewayMetrics* metr
   ev_idle_init(&more_to_do_, [](struct ev_loop*, ev_idle*, int) {});
   ev_timer_init(
       &leave_look_,
-      [](struct ev_loop*, ev_timer* timer, int) { static_cast<EdgeServer*>(timer->data)->LookWhetherLeft(); }, 0,
-      kLeaveLookS);
+      [](struct ev_loop*, ev_timer* timer, int) { static_cast<EdgeServer*>(timer->data)->LookWhetherLeft(); },
+      0, kLeaveLookS);
   leave_look_.data = this;
 }
 

@@ -23,9 +23,9 @@
 #include "gateway/edge/buffers/outbound_budget.h"
 #include "gateway/edge/buffers/partial_message.h"
 #include "gateway/edge/connection_timers.h"
-#include "gateway/edge/edge_state.h"
 #include "gateway/edge/door/http_server.h"
 #include "gateway/edge/door/router.h"
+#include "gateway/edge/edge_state.h"
 #include "gateway/edge/hubs/event_writer.h"
 #include "gateway/edge/hubs/hub_sockets.h"
 #include "gateway/edge/hubs/roll_call.h"
@@ -91,7 +91,9 @@ class EdgeServer : public StatekeeperLinks::Edge, private HttpServer::Handler, p
   void Leave(int64_t window_ms, std::function<void()> done);
   // In its place, after Prepare and before anything else: as EdgeState's.
   void RestoreTableKey(uint64_t key) { table_.Restore(key); }
-  bool Restore(const takeover::Item& item, takeover::StateReader* reader) { return state_.Restore(item, reader); }
+  bool Restore(const takeover::Item& item, takeover::StateReader* reader) {
+    return state_.Restore(item, reader);
+  }
   void FinishRestoring() { state_.Finish(); }
   uint64_t restored_visitors() const { return state_.visitors(); }
   bool has_profiles() const { return router_.has_profiles(); }

@@ -157,7 +157,8 @@ bool EdgeState::Restore(const takeover::Item& item, takeover::StateReader* reade
 void EdgeState::RestoreConnection(const takeover::Connection& from, takeover::StateReader* reader) {
   const HubClassEdge* const hub_class = parts_.router->FindClass(from.hub_class());
   const int fd = reader->TakeDescriptor();
-  Connection* const connection = hub_class == nullptr || fd < 0 ? nullptr : parts_.table->RestoreConnection(from.handle());
+  Connection* const connection =
+      hub_class == nullptr || fd < 0 ? nullptr : parts_.table->RestoreConnection(from.handle());
   if (connection == nullptr) return reader->Fail("a connection makes no sense");
   connection->hub = from.hub();
   connection->hub_class = hub_class;
@@ -171,8 +172,8 @@ void EdgeState::RestoreConnection(const takeover::Connection& from, takeover::St
   if (from.has_unread()) connection->unread = std::make_unique<std::string>(reader->TakeText(from.unread()));
   if (from.has_role()) connection->SetRole(from.role());
   if (from.has_partial()) {
-    connection->partial =
-        std::make_unique<PartialMessage>(parts_.partial_budget, connection->handle, from.partial().started_ms());
+    connection->partial = std::make_unique<PartialMessage>(parts_.partial_budget, connection->handle,
+                                                           from.partial().started_ms());
     connection->partial->Restore(from.partial(), reader->TakeText(from.partial().bytes()));
   }
   if (from.has_queue()) parts_.out->queues.Open(connection)->Restore(from.queue());

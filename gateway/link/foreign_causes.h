@@ -35,7 +35,8 @@ class ForeignCauses {
   size_t size() const { return delivered_.size(); }
 
   // For this process's successor.
-  void ForEach(absl::FunctionRef<void(GatewayId gateway, uint64_t sequence, uint32_t delivered)> visit) const {
+  void ForEach(
+      absl::FunctionRef<void(GatewayId gateway, uint64_t sequence, uint32_t delivered)> visit) const {
     for (const auto& [cause, delivered] : delivered_) visit(cause.first, cause.second, delivered);
   }
   void Restore(GatewayId gateway, uint64_t sequence, uint32_t delivered) {

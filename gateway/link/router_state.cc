@@ -156,7 +156,8 @@ void StatekeeperRouter::RestoreCauses(const takeover::Causes& from) {
 
 void StatekeeperRouter::RestoreWaiting(const takeover::Waiting& from, takeover::StateReader* reader) {
   StatekeeperLane* const lane = RestoredLane(from.lane());
-  if (from.shard() >= buffer_.size() || lane == nullptr) return reader->Fail("an event that waits makes no sense");
+  if (from.shard() >= buffer_.size() || lane == nullptr)
+    return reader->Fail("an event that waits makes no sense");
   const std::string hub = reader->TakeText(from.hub());
   const std::string payload = reader->TakeText(from.payload());
   EventView event;

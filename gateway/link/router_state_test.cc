@@ -41,7 +41,8 @@ class RouterStateTest : public testing::Test {
   // What the one before has delivered is kept in delivered_.
   void Replace() {
     auto next = NewGateway(true);
-    ASSERT_TRUE(next->facts.Await([&] { return next->thread().Get<bool>([&] { return next->links().shards() > 0; }); }));
+    ASSERT_TRUE(next->facts.Await(
+        [&] { return next->thread().Get<bool>([&] { return next->links().shards() > 0; }); }));
     takeover::StateCopy copy;
     takeover::StateWriter writer(&copy);
     gateway_->thread().Run([&] {
@@ -75,7 +76,8 @@ TEST_F(RouterStateTest, NothingIsLostDoubledOrReorderedAcrossSuccessors) {
   for (int round = 0; round < 8; ++round) {
     for (int i = 0; i < 500; ++i, ++sent) {
       const int hub = sent % kHubs;
-      gateway_->Append("test/" + std::to_string(hub), std::to_string(hub) + " " + std::to_string(sent), 1 + hub);
+      gateway_->Append("test/" + std::to_string(hub), std::to_string(hub) + " " + std::to_string(sent),
+                       1 + hub);
     }
     gateway_->thread().Run([] {});  // they are in its logs, and on their way
     Replace();
@@ -97,7 +99,9 @@ TEST_F(RouterStateTest, NothingIsLostDoubledOrReorderedAcrossSuccessors) {
 
 TEST_F(RouterStateTest, WhatIsNotSettledIsTheSuccessors) {
   std::vector<Taken> held;
-  Start([&held](TestStatekeeper* self, const Taken& event) { self->facts.Change([&] { held.push_back(event); }); }, 1);
+  Start([&held](TestStatekeeper* self,
+                const Taken& event) { self->facts.Change([&] { held.push_back(event); }); },
+        1);
   for (int i = 0; i < 50; ++i) gateway_->Append("test/hub", std::to_string(i));
   ASSERT_TRUE(statekeeper_->facts.Await([&] { return held.size() == 50; }));
   // Of some the output has come already: it is not to come again.
@@ -122,7 +126,9 @@ TEST_F(RouterStateTest, WhatIsNotSettledIsTheSuccessors) {
 // Events that wait for their turn, with long payloads and a shared end.
 TEST_F(RouterStateTest, WhatWaitsInLineMovesInOrder) {
   std::vector<Taken> held;
-  Start([&held](TestStatekeeper* self, const Taken& event) { self->facts.Change([&] { held.push_back(event); }); }, 1);
+  Start([&held](TestStatekeeper* self,
+                const Taken& event) { self->facts.Change([&] { held.push_back(event); }); },
+        1);
   const std::string much(300'000, 'm');
   const auto tail = std::make_shared<std::string>(100'000, 't');
   gateway_->thread().Run([&] {
@@ -163,7 +169,8 @@ TEST_F(RouterStateTest, ALaterEpochThatWasHeardOfIsKnownToTheSuccessor) {
 TEST_F(RouterStateTest, NoStreamIsOpenedWhileItHolds) {
   Start();
   const auto held = NewGateway(true);
-  ASSERT_TRUE(held->facts.Await([&] { return held->thread().Get<bool>([&] { return held->links().shards() > 0; }); }));
+  ASSERT_TRUE(held->facts.Await(
+      [&] { return held->thread().Get<bool>([&] { return held->links().shards() > 0; }); }));
   gateway_->Append("test/hub", "one");
   EXPECT_TRUE(gateway_->AwaitDeliveries(1)) << "its stream was taken by another";
   EXPECT_FALSE(held->thread().Get<bool>([&] { return held->links().ready(); }));

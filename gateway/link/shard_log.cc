@@ -106,7 +106,8 @@ void ShardLog::Save(takeover::Shard* to) const {
 }
 
 void ShardLog::ForEach(
-    absl::FunctionRef<void(std::string_view record, const SharedTail* tail, uint32_t delivered)> visit) const {
+    absl::FunctionRef<void(std::string_view record, const SharedTail* tail, uint32_t delivered)> visit)
+    const {
   for (size_t i = front_; i < events_.size(); ++i) {
     const auto tail = tails_.find(first_ + (i - front_));
     visit(events_[i].record, tail == tails_.end() ? nullptr : &tail->second, events_[i].delivered);

@@ -58,8 +58,8 @@ class ShardLog {
   // --- For this process's successor. What is there of each event that was appended, from the first that is not
   // settled on, in order; `record` is empty for one that is settled, `tail` nullptr where it has none.
   void Save(takeover::Shard* to) const;
-  void ForEach(
-      absl::FunctionRef<void(std::string_view record, const SharedTail* tail, uint32_t delivered)> visit) const;
+  void ForEach(absl::FunctionRef<void(std::string_view record, const SharedTail* tail, uint32_t delivered)>
+                   visit) const;
   // Of a fresh one. Nothing of it counts as sent, until the next Rewind.
   void Restore(const takeover::Shard& from);
   // The next event. Returns the bytes that it occupies until it is settled.

@@ -148,8 +148,8 @@ class StatekeeperRouter final : public StatekeeperLinks,
   bool held_;  // until Begin
   link::ShardMap held_map_;
   bool left_ = false;
-  std::vector<StatekeeperLane*> restored_lanes_;      // in their order
-  ReplayBuffer::Shard* restored_shard_ = nullptr;     // whose events come
+  std::vector<StatekeeperLane*> restored_lanes_;   // in their order
+  ReplayBuffer::Shard* restored_shard_ = nullptr;  // whose events come
 };
 
 }  // namespace dormouse

@@ -103,6 +103,7 @@ Channel::Received Channel::Receive(std::string* packet, std::vector<int>* descri
   descriptors->clear();
   packet->resize(kMaxPacket);
   alignas(cmsghdr) std::array<char, CMSG_SPACE(kMaxDescriptors * sizeof(int))> control;
+  bool was_reset = false;
   while (true) {
     iovec bytes{packet->data(), packet->size()};
     msghdr message{};
@@ -111,13 +112,16 @@ Channel::Received Channel::Receive(std::string* packet, std::vector<int>* descri
     message.msg_control = control.data();
     message.msg_controllen = control.size();
     const ssize_t size = recvmsg(fd_, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    // The other has ended without reading all: what it said before that is to be read yet.
+    if (size < 0 && errno == ECONNRESET && !std::exchange(was_reset, true)) continue;
     if (size < 0 && (errno == EAGAIN || errno == EINTR)) {
       if (!WaitFor(POLLIN, deadline_ms)) return Received::kLate;
       continue;
     }
     if (size <= 0) return Received::kGone;
     packet->resize(static_cast<size_t>(size));
-    for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
+    for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
+         header = CMSG_NXTHDR(&message, header)) {
       if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
       const size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
       descriptors->resize(count);

@@ -29,7 +29,7 @@ TEST(DecisionTest, WhoIsFirstDecidesAndTheOtherHearsOfIt) {
 }
 
 TEST(DecisionTest, OfTwoAtTheSameMomentExactlyOneWins) {
-  for (int i = 0; i < 300; ++i) {
+  for (int i = 0; i < 50; ++i) {
     const auto word = Decision::Make();
     const auto other = Decision::Of(dup(word->fd()));
     std::atomic<int> ready{0};

@@ -28,15 +28,16 @@ constexpr double kSettleLookS = 0.005;
 // Descriptors that a process needs beside those that it is given.
 constexpr uint64_t kOwnDescriptors = 64;
 
-bool SendTo(Channel* channel, const ToSuccessor& message, std::span<const int> descriptors, int64_t deadline_ms) {
+bool SendTo(Channel* channel, const ToSuccessor& message, std::span<const int> descriptors,
+            int64_t deadline_ms) {
   return channel->Send(message.SerializeAsString(), descriptors, deadline_ms);
 }
 
 std::string WhyOther(const char* option, const std::string& mine, const std::string& theirs) {
   if (mine == theirs) return "";
   return fmt::format(
-      "the gateway that runs has {} {}, the new one {}: sockets stay where they are, so restart it instead", option,
-      mine.empty() ? "not set" : mine, theirs.empty() ? "not set" : theirs);
+      "the gateway that runs has {} {}, the new one {}: sockets stay where they are, so restart it instead",
+      option, mine.empty() ? "not set" : mine, theirs.empty() ? "not set" : theirs);
 }
 
 }  // namespace
@@ -50,8 +51,8 @@ std::string SocketPath(const std::string& data, const std::string& admin) {
 HandingOver::HandingOver(struct ev_loop* loop, std::string path, Hello self, Gateway gateway)
     : loop_(loop), path_(std::move(path)), self_(std::move(self)), gateway_(std::move(gateway)) {
   ev_io_init(
-      &visitor_, [](struct ev_loop*, ev_io* io, int) { static_cast<HandingOver*>(io->data)->OnVisitor(); }, -1,
-      EV_READ);
+      &visitor_, [](struct ev_loop*, ev_io* io, int) { static_cast<HandingOver*>(io->data)->OnVisitor(); },
+      -1, EV_READ);
   ev_io_init(
       &packet_, [](struct ev_loop*, ev_io* io, int) { static_cast<HandingOver*>(io->data)->OnPacket(); }, -1,
       EV_READ);
@@ -65,7 +66,8 @@ HandingOver::HandingOver(struct ev_loop* loop, std::string path, Hello self, Gat
   ev_prepare_init(&turn_end_, [](struct ev_loop*, ev_prepare* prepare, int) {
     static_cast<HandingOver*>(prepare->data)->HandOver();
   });
-  ev_timer_init(&settling_, [](struct ev_loop*, ev_timer*, int) {}, 0, kSettleLookS);
+  ev_timer_init(
+      &settling_, [](struct ev_loop*, ev_timer*, int) {}, 0, kSettleLookS);
   ev_set_priority(&turn_end_, EV_MINPRI);  // after all else of the turn's end
   visitor_.data = packet_.data = patience_.data = turn_end_.data = this;
 }
@@ -84,7 +86,8 @@ std::string HandingOver::Listen() {
   // A name of its own first: who looks for the gateway finds the one before or this one.
   const std::string fresh = path_ + ".new";
   const auto address = UnixAddress(fresh);
-  if (!address.has_value()) return fmt::format("{} is too long for a unix socket; choose a shorter --data", path_);
+  if (!address.has_value())
+    return fmt::format("{} is too long for a unix socket; choose a shorter --data", path_);
   unlink(fresh.c_str());
   const int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0 || bind(fd, reinterpret_cast<const sockaddr*>(&*address), sizeof(*address)) != 0 ||
@@ -134,7 +137,8 @@ void HandingOver::OnHello(const Hello& hello) {
         VersionText(), kStateVersion, hello.build(), hello.oldest_version(), hello.newest_version());
   }
   if (why.empty() && hello.cluster() != self_.cluster()) {
-    why = "the new gateway is of another cluster: its data directory, its credentials or its statekeepers are others";
+    why =
+        "the new gateway is of another cluster: its data directory, its credentials or its statekeepers are others";
   }
   if (why.empty()) why = WhyOther("--listen", self_.listen(), hello.listen());
   if (why.empty()) why = WhyOther("--admin", self_.admin(), hello.admin());
@@ -155,12 +159,13 @@ void HandingOver::OnAsk(const Ask& ask) {
   const uint64_t needed = gateway_.descriptors() + kOwnDescriptors;
   if (why.empty() && gateway_.shards() == 0) why = "the gateway that runs knows no statekeeper yet";
   if (why.empty() && ask.shards() != gateway_.shards()) {
-    why = fmt::format("the new gateway's statekeepers have {} shards, those of the gateway that runs {}", ask.shards(),
-                      gateway_.shards());
+    why = fmt::format("the new gateway's statekeepers have {} shards, those of the gateway that runs {}",
+                      ask.shards(), gateway_.shards());
   }
   if (why.empty() && ask.descriptors() < needed) {
-    why = fmt::format("the new gateway may have {} open descriptors and needs {}; raise its limit (ulimit -n)",
-                      ask.descriptors(), needed);
+    why =
+        fmt::format("the new gateway may have {} open descriptors and needs {}; raise its limit (ulimit -n)",
+                    ask.descriptors(), needed);
   }
   if (!why.empty()) return Refuse(&channel_, std::move(why));
   ev_timer_stop(loop_, &patience_);
@@ -232,7 +237,8 @@ bool HandingOver::IsTaken(Decision* decision, std::string* why) {
   for (const int fd : descriptors) close(fd);
   *why = received == Channel::Received::kLate ? "the new gateway does not say that it has everything"
                                               : "the new gateway has gone";
-  if (received == Channel::Received::kPacket && message.ParseFromString(packet_bytes_) && message.has_refusal())
+  if (received == Channel::Received::kPacket && message.ParseFromString(packet_bytes_) &&
+      message.has_refusal())
     *why = message.refusal().why();
   return !decision->Withdraw();
 }

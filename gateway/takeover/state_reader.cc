@@ -54,7 +54,11 @@ std::string StateReader::TakeText(const Text& text) {
 
 std::shared_ptr<std::string> StateReader::Shared(const Text& text) {
   const auto found = texts_.find(text.number());
-  if (found != texts_.end()) return found->second;
+  if (found != texts_.end()) {
+    found->second
+        ->shrink_to_fit();  // it may be here for long; nobody has a pointer into it before it is whole
+    return found->second;
+  }
   Fail("a text is missing");
   return std::make_shared<std::string>();
 }

@@ -42,7 +42,8 @@ void StateWriter::AddPieces(std::string_view bytes, uint64_t number) {
 
 void StateWriter::Add(Item item, std::span<const int> descriptors) {
   const size_t size = item.ByteSizeLong();
-  if (size_ + size > kChunkBytes || descriptors_.size() + descriptors.size() > Channel::kMaxDescriptors) Flush();
+  if (size_ + size > kChunkBytes || descriptors_.size() + descriptors.size() > Channel::kMaxDescriptors)
+    Flush();
   size_ += size;
   *chunk_.add_items() = std::move(item);
   descriptors_.insert(descriptors_.end(), descriptors.begin(), descriptors.end());

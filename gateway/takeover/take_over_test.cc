@@ -40,20 +40,24 @@ class TakeOverTest : public testing::Test {
     ev_async_start(loop_, &stop_);
     handing_over_ = std::make_unique<HandingOver>(
         loop_, path_, Self(),
-        HandingOver::Gateway{.identity = "who I am",
-                             .why_not = [this] { return why_not_; },
-                             .shards = [] { return 16u; },
-                             .descriptors = [this] { return connections_ + 3; },
-                             .ports = [this] { return std::vector<int>{ends_[0], ends_[0]}; },
-                             .is_settled = [] { return true; },
-                             .save = [this](const std::vector<int>& ports, StateWriter* writer) { Save(ports, writer); },
-                             .leave = [this] { left_ = true; },
-                             .report =
-                                 [this](const HandingOver::Report& report) {
-                                   const std::lock_guard lock(mutex_);
-                                   report_ = report;
-                                   reported_.notify_all();
-                                 }});
+        HandingOver::Gateway{
+            .identity = "who I am",
+            .why_not = [this] { return why_not_; },
+            .shards = [] { return 16u; },
+            .descriptors = [this] { return connections_ + 3; },
+            .ports =
+                [this] {
+                  return std::vector<int>{ends_[0], ends_[0]};
+                },
+            .is_settled = [] { return true; },
+            .save = [this](const std::vector<int>& ports, StateWriter* writer) { Save(ports, writer); },
+            .leave = [this] { left_ = true; },
+            .report =
+                [this](const HandingOver::Report& report) {
+                  const std::lock_guard lock(mutex_);
+                  report_ = report;
+                  reported_.notify_all();
+                }});
     EXPECT_EQ(handing_over_->Listen(), "");
     thread_ = std::thread([this] { ev_run(loop_, 0); });
   }

@@ -27,7 +27,8 @@ uint64_t MaxDescriptors() {
 
 std::unique_ptr<TakingOver> TakingOver::Begin(const std::string& path, Hello self, std::string* wrong) {
   if (path.empty()) {
-    *wrong = "--take-over finds the gateway that runs by its admin port: give --admin HOST:PORT, with its port";
+    *wrong =
+        "--take-over finds the gateway that runs by its admin port: give --admin HOST:PORT, with its port";
     return nullptr;
   }
   Channel channel = Channel::Connect(path);

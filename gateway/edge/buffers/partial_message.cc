@@ -111,7 +111,8 @@ void PartialMessage::Save(takeover::Partial* to) const {
 
 void PartialMessage::Restore(const takeover::Partial& from, std::string_view kept) {
   const uint64_t limit = std::exchange(budget_->limit_, UINT64_MAX);
-  for (; !kept.empty(); kept.remove_prefix(std::min<size_t>(kept.size(), kBlock))) Keep(kept.substr(0, kBlock));
+  for (; !kept.empty(); kept.remove_prefix(std::min<size_t>(kept.size(), kBlock)))
+    Keep(kept.substr(0, kBlock));
   budget_->limit_ = limit;
   size_ = from.size();
   started_ms_ = from.started_ms();

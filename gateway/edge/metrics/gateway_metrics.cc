@@ -114,12 +114,14 @@ GatewayMetrics::GatewayMetrics(prometheus::Registry* registry)
                            .Name("dormouse_http_responses_total")
                            .Help("Requests answered that did not become WebSockets")
                            .Register(*registry)) {
-  auto& takeovers = prometheus::BuildCounter()
-                        .Name("dormouse_takeovers_total")
-                        .Help("Upgrades that close no socket; done: this process took over from another, refused: "
-                              "it was asked to be replaced and nothing came of it, failed: it stood still for a "
-                              "moment and went on")
-                        .Register(*registry);
+  auto& takeovers =
+      prometheus::BuildCounter()
+          .Name("dormouse_takeovers_total")
+          .Help(
+              "Upgrades that close no socket; done: this process took over from another, refused: "
+              "it was asked to be replaced and nothing came of it, failed: it stood still for a "
+              "moment and went on")
+          .Register(*registry);
   takeovers_done = &takeovers.Add({{"result", "done"}});
   takeovers_refused = &takeovers.Add({{"result", "refused"}});
   takeovers_failed = &takeovers.Add({{"result", "failed"}});

@@ -15,7 +15,7 @@ from raw import masked, upgrade
 
 # A seed plays one of them, so that as many seeds in a row play all.
 KINDS = ("load", "asleep", "slow_reader", "half_message", "refused", "kill_old", "kill_new", "stop_old", "stop_new")
-TOOK_OVER = "taken over: "
+TOOK_OVER = "gateway info taken over: "
 
 
 def play(stage):
@@ -170,10 +170,14 @@ def _settle(stage, cluster, gateway, successor, at):
     """One of the two serves, or (where one was killed that had everything) neither: never both."""
     deadline = time.monotonic() + 15 * SLOWNESS
     old = gateway._popen  # pylint: disable=protected-access
-    while old.poll() is None and successor.poll() is None and time.monotonic() < deadline:
+
+    def has_taken_over():
+        return TOOK_OVER in gateway.log_text()[at:]
+
+    while successor.poll() is None and not (old.poll() is not None and has_taken_over()) and time.monotonic() < deadline:
         time.sleep(0.02)
     stage.promise(old.poll() is not None or successor.poll() is not None, "both gateways live")
-    took_over = TOOK_OVER in gateway.log_text()[at:]
+    took_over = has_taken_over()
     if successor.poll() is None:
         stage.promise(took_over, "a successor lives that has not taken over")
         gateway.replaced_by(successor)
