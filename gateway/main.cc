@@ -19,6 +19,7 @@
 #include "common/auth/api_keys.h"
 #include "common/auth/gateway_identity.h"
 #include "common/auth/token_authority.h"
+#include "common/clock.h"
 #include "common/config/configuration.h"
 #include "common/config/options.h"
 #include "common/descriptor_limit.h"
@@ -39,6 +40,9 @@
 #include "gateway/edge/edge_server.h"
 #include "gateway/edge/metrics/gateway_metrics.h"
 #include "gateway/link/statekeeper_links.h"
+#include "gateway/succession.h"
+#include "gateway/takeover/handing_over.h"
+#include "gateway/takeover/taking_over.h"
 
 namespace dormouse {
 namespace {
@@ -157,15 +161,14 @@ std::optional<Way> ReadWay(const Options& options) {
   return std::nullopt;
 }
 
-// The port for backends; nullptr: there is none. `*wrong`: a sentence, where there should be one.
-std::unique_ptr<ApiServer> NewApiServer(const Options& options, const Way& way,
-                                        prometheus::Registry* registry, std::string* wrong) {
-  if (options.api_listen.empty() && options.api_grpc_listen.empty()) return nullptr;
+// The port for backends; nullopt: there is none. `*wrong`: a sentence, where there should be one.
+std::optional<ApiServer::Config> ReadApiConfig(const Options& options, const Way& way, std::string* wrong) {
+  if (options.api_listen.empty() && options.api_grpc_listen.empty()) return std::nullopt;
   ApiServer::Config config;
   config.listen = options.api_listen;
   config.grpc_listen = options.api_grpc_listen;
   config.keys = ApiKeys::Read("api-key-file", options.api_key_file, wrong);
-  if (config.keys == nullptr) return nullptr;
+  if (config.keys == nullptr) return std::nullopt;
   config.statekeepers = way.statekeepers;
   config.credentials = way.credentials;
   config.timeout_ms = options.api_timeout.count();
@@ -173,7 +176,7 @@ std::unique_ptr<ApiServer> NewApiServer(const Options& options, const Way& way,
   config.max_calls = options.api_calls;
   config.max_calls_per_key = options.api_calls_per_key;
   config.max_calls_per_hub = options.api_calls_per_hub;
-  return std::make_unique<ApiServer>(std::move(config), registry);
+  return config;
 }
 
 // The certificate for clients; nullptr: there is none, or `*wrong` is a sentence.
@@ -209,7 +212,35 @@ std::string ClusterOf(const Options& options, const std::vector<std::string>& st
   return cluster;
 }
 
-int Run(ConfigurationInEffect* in_effect) {
+// The admin port of a gateway that has taken over: it answers once the links do, so that who asks whether the gateway
+// is ready does not hear of the moment in between; meanwhile he waits to be accepted.
+class LateStart {
+ public:
+  LateStart(struct ev_loop* loop, std::function<bool()> is_ready, std::function<void()> start)
+      : is_ready_(std::move(is_ready)), start_(std::move(start)), deadline_ms_(SteadyMs() + kPatienceMs) {
+    ev_timer_init(
+        &look_,
+        [](struct ev_loop* on, ev_timer* timer, int) {
+          auto* const self = static_cast<LateStart*>(timer->data);
+          if (!self->is_ready_() && SteadyMs() < self->deadline_ms_) return;
+          ev_timer_stop(on, timer);
+          self->start_();
+        },
+        0, 0.002);
+    look_.data = this;
+    ev_timer_again(loop, &look_);
+  }
+
+ private:
+  static constexpr int64_t kPatienceMs = 1'000;
+
+  const std::function<bool()> is_ready_;
+  const std::function<void()> start_;
+  const int64_t deadline_ms_;
+  ev_timer look_;
+};
+
+int Run(ConfigurationInEffect* in_effect, const std::vector<std::string>& words) {
   const std::shared_ptr<const Configuration> configuration = in_effect->Get();
   const Options& options = configuration->options();
   std::string wrong = UseTestClock(options.listen);
@@ -226,9 +257,11 @@ int Run(ConfigurationInEffect* in_effect) {
   const std::optional<std::string> web_root = ReadWebRoot(options);
   if (!wrong.empty() || !way.has_value() || !web_root.has_value()) return 1;
   const std::unique_ptr<const TlsFiles> tls = OpenTls(options, way->credentials, &wrong);
-  const bool wants_tls = std::ranges::any_of(configuration->settings(), [](const Configuration::Setting& setting) {
-    return setting.name == "tls-listen" && setting.source != Configuration::Source::kDefault && !setting.value.empty();
-  });
+  const bool wants_tls =
+      std::ranges::any_of(configuration->settings(), [](const Configuration::Setting& setting) {
+        return setting.name == "tls-listen" && setting.source != Configuration::Source::kDefault &&
+               !setting.value.empty();
+      });
   if (tls == nullptr && wrong.empty() && wants_tls)
     wrong = "--tls-listen needs --tls-cert and --tls-key: without a certificate nobody can be served there";
   if (wrong.empty() && tls == nullptr && options.listen.empty())
@@ -243,7 +276,17 @@ int Run(ConfigurationInEffect* in_effect) {
   std::signal(SIGPIPE, SIG_IGN);
   struct ev_loop* loop = ev_default_loop(EVBACKEND_EPOLL);
 
-  const std::string identity = NewGatewayIdentity();
+  const std::string cluster = ClusterOf(options, way->statekeepers);
+  std::unique_ptr<takeover::TakingOver> other;  // that this one takes over from
+  if (options.take_over) {
+    other = takeover::TakingOver::Begin(takeover::SocketPath(options.data, options.admin),
+                                        IntroductionOf(options, cluster), &wrong);
+    if (other == nullptr) {
+      SPDLOG_ERROR("not taking over: {}", wrong);
+      return 1;
+    }
+  }
+  const std::string identity = other == nullptr ? NewGatewayIdentity() : other->identity();
   auto registry = std::make_shared<prometheus::Registry>();
   edge::GatewayMetrics metrics(registry.get());
   edge::EdgeServer::Config edge_config = EdgeConfig(options, std::move(*entry));
@@ -262,23 +305,67 @@ int Run(ConfigurationInEffect* in_effect) {
                            .statekeepers = way->statekeepers,
                            .credentials = way->credentials,
                            .replay_buffer = options.replay_buffer,
+                           .hold = other != nullptr,
                            .batch_deliveries = metrics.batch_deliveries},
                           loop, &edge);
-  PortSharers sharers(ClusterOf(options, way->statekeepers));
-  PortSharers tls_sharers(ClusterOf(options, way->statekeepers));
-  if (!options.listen.empty()) wrong = sharers.Claim(options.listen);
-  if (wrong.empty() && tls != nullptr) wrong = tls_sharers.Claim(options.tls_listen);
+  PortSharers sharers(cluster);
+  PortSharers tls_sharers(cluster);
+  PortSharers grpc_sharers(cluster);
+  std::optional<ApiServer::Config> api_config = ReadApiConfig(options, *way, &wrong);
+  TakenOver taken;
+  if (other != nullptr && wrong.empty()) {
+    edge.Prepare(links.get());
+    if (!TakeOver(other.get(), loop, &edge, links.get(), &metrics, &taken, &wrong))
+      wrong = "not taking over: " + wrong;
+    other.reset();
+  } else {
+    if (wrong.empty() && !options.listen.empty()) wrong = sharers.Claim(options.listen);
+    if (wrong.empty() && tls != nullptr) wrong = tls_sharers.Claim(options.tls_listen);
+    if (wrong.empty() && !options.api_grpc_listen.empty())
+      wrong = grpc_sharers.Claim(options.api_grpc_listen);
+  }
   std::unique_ptr<ApiServer> api;
-  if (wrong.empty()) api = NewApiServer(options, *way, registry.get(), &wrong);
-  if (wrong.empty()) wrong = edge.Start(links.get());
+  if (wrong.empty() && api_config.has_value()) {
+    api_config->listening = taken.api;
+    try {
+      api = std::make_unique<ApiServer>(std::move(*api_config), registry.get());
+    } catch (const std::runtime_error& failure) {
+      // The sockets of who took over are worth more than its port for backends.
+      if (options.take_over) {
+        SPDLOG_ERROR("{}", failure.what());
+      } else {
+        wrong = failure.what();
+      }
+    }
+  }
+  if (wrong.empty() && !options.take_over) wrong = edge.Start(links.get());
   if (!wrong.empty()) {
     SPDLOG_ERROR("{}", wrong);
     return 1;
   }
   if (edge.port() != 0) sharers.Settle(edge.port());
   if (edge.tls_port() != 0) tls_sharers.Settle(edge.tls_port());
-  const AdminServer admin(
-      options.admin, registry, [&edge] { return edge.readiness(); }, in_effect);
+  if (api != nullptr && api->grpc_port() != 0) grpc_sharers.Settle(api->grpc_port());
+  std::unique_ptr<AdminServer> admin;
+  const auto start_admin = [&] {
+    admin = std::make_unique<AdminServer>(
+        options.admin, registry, [&edge] { return edge.readiness(); }, in_effect, taken.admin);
+    const auto port = [](const char* words, int number) {
+      return number == 0 ? "" : fmt::format(fmt::runtime(words), number);
+    };
+    SPDLOG_INFO("listening on {}{}{}, admin on port {}{}{}", port("port {}", edge.port()),
+                edge.port() != 0 && edge.tls_port() != 0 ? ", " : "",
+                port("port {} for TLS", edge.tls_port()), admin->port(),
+                port(", backends on port {}", api == nullptr ? 0 : api->port()),
+                port(", by gRPC on port {}", api == nullptr ? 0 : api->grpc_port()));
+  };
+  std::optional<LateStart> late_admin;
+  if (options.take_over) {
+    late_admin.emplace(
+        loop, [&edge] { return edge.readiness().ready; }, start_admin);
+  } else {
+    start_admin();
+  }
   const LoopLag lag(loop, &LoopLag::NewHistogram(registry.get(), {}));
   const StopSignals signals(loop, &edge, api.get());
   const ReloadSignal reload_signal(loop, [&] {
@@ -292,12 +379,16 @@ int Run(ConfigurationInEffect* in_effect) {
       return unfit;
     });
   });
-  const auto port = [](const char* words, int number) {
-    return number == 0 ? "" : fmt::format(fmt::runtime(words), number);
-  };
-  SPDLOG_INFO("listening on {}{}{}, admin on port {}{}{}", port("port {}", edge.port()),
-              edge.port() != 0 && edge.tls_port() != 0 ? ", " : "", port("port {} for TLS", edge.tls_port()), admin.port(),
-              port(", backends on port {}", api == nullptr ? 0 : api->port()));
+  const Succession succession(
+      {.loop = loop,
+       .edge = &edge,
+       .links = links.get(),
+       .api = api.get(),
+       .metrics = &metrics,
+       .admin = [&admin] { return admin.get(); },
+       .drain_window_ms = [&] { return in_effect->Get()->options().drain_window.count(); },
+       .done = [loop] { ev_break(loop, EVBREAK_ALL); }},
+      options, cluster, identity, words);
   ev_run(loop, 0);
   if (api != nullptr) api->Finish(options.drain_window.count());
   SPDLOG_INFO("stopped");
@@ -310,6 +401,8 @@ int Run(ConfigurationInEffect* in_effect) {
 int main(int argc, char** argv) {
   umask(S_IRWXG | S_IRWXO);      // whatever it comes to write is for this user alone
   std::signal(SIGHUP, SIG_IGN);  // until somebody can listen
+  std::signal(SIGUSR2, SIG_IGN);
+  const std::vector<std::string> words(argv, argv + argc);  // for a successor; some are hidden below
   int status = 0;
   std::optional<dormouse::Configuration> configuration =
       dormouse::Configuration::Read(argc, argv, dormouse::Process::kGateway, &status);
@@ -318,7 +411,7 @@ int main(int argc, char** argv) {
   dormouse::InitLogging("gateway", options.log_level, options.log_format);
   dormouse::ConfigurationInEffect in_effect(std::move(*configuration));
   try {
-    return dormouse::Run(&in_effect);
+    return dormouse::Run(&in_effect, words);
   } catch (const std::exception& error) {
     SPDLOG_ERROR("{}", error.what());
     return 1;

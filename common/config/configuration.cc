@@ -124,6 +124,12 @@ struct Configuration::Parsed {
     app.add_flag("--check-config", check,
                  "Print the options in effect as a config file, passwords hidden, and end")
         ->configurable(false);
+    if (!gateway) return;
+    app.add_flag(
+           "--take-over", options.take_over,
+           "Take over from the gateway that runs with the same --data and --admin, closing no socket; end "
+           "where that cannot be, and it goes on")
+        ->configurable(false);
   }
   Parsed(const Parsed&) = delete;
   Parsed& operator=(const Parsed&) = delete;

@@ -143,6 +143,8 @@ struct Options {
   // No option: a password stood on the command line. ParseOptions has hidden it; it could be seen until then.
   bool password_was_visible = false;
 
+  bool take_over = false;  // no option: a flag of the gateway's command line
+
   bool hub_view = false;            // gateway
   std::string compression = "off";  // gateway
   bool proxy_protocol = false;      // gateway

@@ -31,6 +31,12 @@ std::optional<AddressLimit::Seat> AddressLimit::Take(const IpAddress& address) {
   return Seat(&visitor);
 }
 
+AddressLimit::Seat AddressLimit::TakeAgain(uint64_t key) {
+  Visitor& visitor = visitors_.try_emplace(key, Visitor{this, key, 0}).first->second;
+  ++visitor.sockets;
+  return Seat(&visitor);
+}
+
 void AddressLimit::GiveBack(Visitor* visitor) {
   if (--visitor->sockets == 0) visitors_.erase(visitor->key);
 }

@@ -40,6 +40,11 @@ class AddressLimit {
       if (visitor_ != nullptr) visitor_->limit->GiveBack(visitor_);
     }
 
+    // nullopt: it is under no limit.
+    std::optional<uint64_t> key() const {
+      return visitor_ == nullptr ? std::nullopt : std::optional(visitor_->key);
+    }
+
    private:
     friend class AddressLimit;
     explicit Seat(Visitor* visitor) : visitor_(visitor) {}
@@ -50,6 +55,8 @@ class AddressLimit {
   void set_limit(uint32_t limit) { limit_ = limit; }
   // nullopt: the visitor has as many as it may.
   std::optional<Seat> Take(const IpAddress& address);
+  // The seat that had that key in another process, whatever the limit is.
+  Seat TakeAgain(uint64_t key);
   size_t visitors() const { return visitors_.size(); }
 
  private:

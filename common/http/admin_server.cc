@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <condition_variable>
+#include <mutex>
 #include <optional>
 #include <stdexcept>
 #include <string_view>
@@ -33,7 +35,7 @@ constexpr std::chrono::nanoseconds kCollectingCredit = std::chrono::milliseconds
 class AdminServer::Impl : private FrontDoor::Handler {
  public:
   Impl(const std::string& address, std::shared_ptr<prometheus::Registry> registry,
-       std::function<Readiness()> readiness, const ConfigurationInEffect* configuration)
+       std::function<Readiness()> readiness, const ConfigurationInEffect* configuration, int listening)
       : registry_(std::move(registry)),
         readiness_(std::move(readiness)),
         configuration_(configuration),
@@ -45,8 +47,22 @@ class AdminServer::Impl : private FrontDoor::Handler {
         }) {
     ev_async_init(&stop_, [](struct ev_loop* loop, ev_async*, int) { ev_break(loop, EVBREAK_ALL); });
     ev_async_start(loop_.get(), &stop_);
-    const std::string wrong = listener_.Listen(address, Listener::Sharing::kExclusive, "--admin");
-    if (!wrong.empty()) throw std::runtime_error(wrong);
+    ev_async_init(&leave_, [](struct ev_loop*, ev_async* leave, int) {
+      auto* const self = static_cast<Impl*>(leave->data);
+      self->listener_.Stop();
+      self->leaving_ = true;
+      self->OnVisitors(self->front_door_.size());
+    });
+    leave_.data = this;
+    ev_async_start(loop_.get(), &leave_);
+    if (listening >= 0) {
+      listener_.Adopt(listening);
+    } else {
+      const std::string wrong = listener_.Listen(address, Listener::Sharing::kExclusive, "--admin");
+      if (!wrong.empty()) throw std::runtime_error(wrong);
+    }
+    port_ = listener_.port();
+    listening_ = listener_.fd();
     thread_ = std::thread([this] { ev_run(loop_.get(), 0); });
   }
   ~Impl() override {
@@ -54,9 +70,23 @@ class AdminServer::Impl : private FrontDoor::Handler {
     thread_.join();
   }
 
-  int port() const { return listener_.port(); }
+  int port() const { return port_; }
+  int listening() const { return listening_; }
+
+  void Leave(int64_t patience_ms) {
+    ev_async_send(loop_.get(), &leave_);
+    std::unique_lock lock(mutex_);
+    left_.wait_for(lock, std::chrono::milliseconds(patience_ms), [this] { return is_empty_; });
+  }
 
  private:
+  void OnVisitors(size_t count) override {
+    if (!leaving_ || count > 0) return;
+    const std::lock_guard lock(mutex_);
+    is_empty_ = true;
+    left_.notify_all();
+  }
+
   std::optional<HttpReply> OnRequest(const HttpRequest& request, const FrontDoor::Visit&) override {
     if (request.method != "GET" && request.method != "HEAD") {
       return HttpReply{
@@ -103,6 +133,13 @@ class AdminServer::Impl : private FrontDoor::Handler {
   FrontDoor front_door_;
   Listener listener_;
   ev_async stop_;
+  ev_async leave_;
+  int port_ = 0;
+  int listening_ = -1;
+  bool leaving_ = false;
+  std::mutex mutex_;
+  std::condition_variable left_;
+  bool is_empty_ = false;  // mutex_; of who was here when it began to leave
   std::string metrics_;
   std::chrono::nanoseconds credit_ = kCollectingCredit;  // for collecting
   int64_t credited_ms_ = SteadyMs();
@@ -110,11 +147,17 @@ class AdminServer::Impl : private FrontDoor::Handler {
 };
 
 AdminServer::AdminServer(const std::string& address, std::shared_ptr<prometheus::Registry> registry,
-                         std::function<Readiness()> readiness, const ConfigurationInEffect* configuration)
-    : impl_(std::make_unique<Impl>(address, std::move(registry), std::move(readiness), configuration)) {}
+                         std::function<Readiness()> readiness, const ConfigurationInEffect* configuration,
+                         int listening)
+    : impl_(std::make_unique<Impl>(address, std::move(registry), std::move(readiness), configuration,
+                                   listening)) {}
 
 AdminServer::~AdminServer() = default;
 
 int AdminServer::port() const { return impl_->port(); }
+
+int AdminServer::listening() const { return impl_->listening(); }
+
+void AdminServer::Leave(int64_t patience_ms) { impl_->Leave(patience_ms); }
 
 }  // namespace dormouse

@@ -28,14 +28,20 @@ class AdminServer {
 
   // `address` is "HOST:PORT"; port 0 asks the kernel for a free one. Aborts start-up with a clear message (an
   // exception of type std::runtime_error) when the port cannot be had. `configuration` outlives it; nullptr:
-  // there is nothing at /config.
+  // there is nothing at /config. `listening`: a socket that listens already, which it takes, and where `address`
+  // does not count; -1: none.
   AdminServer(const std::string& address, std::shared_ptr<prometheus::Registry> registry,
-              std::function<Readiness()> readiness, const ConfigurationInEffect* configuration = nullptr);
+              std::function<Readiness()> readiness, const ConfigurationInEffect* configuration = nullptr,
+              int listening = -1);
   ~AdminServer();
   AdminServer(const AdminServer&) = delete;
   AdminServer& operator=(const AdminServer&) = delete;
 
   int port() const;
+  // For this process's successor.
+  int listening() const;
+  // Somebody else has the port: answers who is here already, so long at most.
+  void Leave(int64_t patience_ms);
 
  private:
   class Impl;

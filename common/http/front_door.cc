@@ -46,6 +46,35 @@ FrontDoor::~FrontDoor() {
   ev_idle_stop(loop_, &keep_turning_);
 }
 
+void FrontDoor::ForEachWaiting(const std::function<void(const Waiting&)>& visit) {
+  for (auto it = visitors_.rbegin(); it != visitors_.rend(); ++it) {
+    if (!it->can_move()) continue;
+    visit({.fd = it->socket.fd,
+           .peer = it->peer,
+           .seat = &it->socket.seat,
+           .bytes = it->bytes,
+           .how = it->how,
+           .deadline_ms = it->due_ms});
+  }
+}
+
+void FrontDoor::ForgetWaiting() {
+  for (auto it = visitors_.begin(); it != visitors_.end();) {
+    Visitor* const visitor = &*it++;
+    if (visitor->can_move()) Remove(visitor, true);
+  }
+}
+
+void FrontDoor::Restore(const Waiting& waiting) {
+  Visitor* const visitor = Add({.fd = waiting.fd, .seat = {}, .tls = nullptr});
+  visitor->peer = waiting.peer;
+  if (waiting.seat != nullptr) visitor->socket.seat = std::move(*waiting.seat);
+  visitor->how = waiting.how;
+  visitor->bytes = waiting.bytes;
+  timers_.Schedule(visitor, waiting.deadline_ms);
+  Watch(visitor, EV_READ);
+}
+
 FrontDoor::Visitor* FrontDoor::Add(ClientSocket socket) {
   if (visitors_.size() >= limits_.max_visitors) CutOff(&visitors_.back());
   Visitor* visitor = &visitors_.emplace_front();

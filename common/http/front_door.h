@@ -16,6 +16,8 @@
 #include <ev.h>
 
 #include <chrono>
+#include <cstdint>
+#include <functional>
 #include <list>
 #include <optional>
 #include <string>
@@ -63,7 +65,8 @@ class FrontDoor {
     virtual void OnTlsFailed(const IpAddress& /*peer*/, const std::string& /*why*/) {}
   };
   struct Limits {
-    int64_t deadline_ms = 5'000;  // for the whole request, a TLS handshake included; then anew for each piece of the answer
+    int64_t deadline_ms =
+        5'000;  // for the whole request, a TLS handshake included; then anew for each piece of the answer
     size_t max_head = 16'384;
     size_t max_visitors = 4'096;  // one more, and who came first must go
   };
@@ -93,6 +96,22 @@ class FrontDoor {
   void set_deadline_ms(int64_t deadline_ms) { limits_.deadline_ms = deadline_ms; }
   size_t size() const { return visitors_.size(); }
 
+  // --- For this process's successor: those whose request has not come whole. All others are seen out here.
+  struct Waiting {
+    int fd = -1;
+    IpAddress peer;
+    AddressLimit::Seat* seat = nullptr;
+    std::string_view bytes;  // of the request, so far
+    Arrival how;
+    int64_t deadline_ms = 0;
+  };
+  // Who came first is the first.
+  void ForEachWaiting(const std::function<void(const Waiting&)>& visit);
+  // They are somebody else's now: closes this process's descriptors of them.
+  void ForgetWaiting();
+  // One that was another process's.
+  void Restore(const Waiting& waiting);
+
  private:
   struct Visitor : TimerNode {  // its deadline
     enum class State { kReading, kShaking, kWriting, kLingering };
@@ -106,9 +125,12 @@ class FrontDoor {
     IpAddress peer;
     std::list<Visitor*>::iterator shake;  // where `is_due`: its place among those
     bool is_due = false;                  // its handshake can go on
-    std::string bytes;     // what was read, then what is to be written
-    size_t looked_at = 0;  // of what was read, for the head's end
+    std::string bytes;                    // what was read, then what is to be written
+    size_t looked_at = 0;                 // of what was read, for the head's end
     size_t written = 0;
+
+    // To this process's successor. The keys of a TLS session are here alone.
+    bool can_move() const { return state == State::kReading && socket.tls == nullptr; }
   };
 
   // What handshakes may take of a turn of the loop. One step, of which a whole one has two, is made in any case.

@@ -23,6 +23,8 @@ class IpAddress {
   static std::optional<IpAddress> Parse(std::string_view text);
 
   std::string ToString() const;
+  // 16, in the network's order.
+  std::string_view bytes() const { return {reinterpret_cast<const char*>(bytes_.data()), bytes_.size()}; }
   bool IsV4() const;
   // What one visitor can be told from another by: an IPv4 address whole; of an IPv6 address the first 64
   // bits, because whoever has one has the other 2^64 - 1 of its network, too.

@@ -77,7 +77,16 @@ std::string Listener::Listen(const std::string& address, Sharing sharing, const 
   for (const addrinfo* at = found; at != nullptr && fd_ < 0; at = at->ai_next) fd_ = BindTo(*at, sharing);
   if (fd_ < 0)
     return "cannot listen on " + address + ": " + std::strerror(errno) + ". Choose another with " + option;
+  Begin();
+  return "";
+}
 
+void Listener::Adopt(int fd) {
+  fd_ = fd;
+  Begin();
+}
+
+void Listener::Begin() {
   sockaddr_storage bound{};
   socklen_t size = sizeof(bound);
   getsockname(fd_, reinterpret_cast<sockaddr*>(&bound), &size);
@@ -86,7 +95,6 @@ std::string Listener::Listen(const std::string& address, Sharing sharing, const 
   reserve_fd_ = open("/dev/null", O_RDONLY | O_CLOEXEC);
   ev_io_set(&readable_, fd_, EV_READ);
   ev_io_start(loop_, &readable_);
-  return "";
 }
 
 void Listener::Stop() {

@@ -30,11 +30,15 @@ class Listener {
   // "HOST:PORT", port 0 for a free one. Empty string, or a sentence about what is wrong that names the
   // `option` with which another address is chosen.
   std::string Listen(const std::string& address, Sharing sharing, const char* option);
+  // The same of a socket that listens already, which it takes.
+  void Adopt(int fd);
   void Stop();  // gives the port up; clients that wait to be accepted go to another gateway or are refused
   bool listening() const { return fd_ >= 0; }
   int port() const { return port_; }
+  int fd() const { return fd_; }  // -1: none
 
  private:
+  void Begin();
   void OnReadable();
   void Pause();
   void TurnOneAway();

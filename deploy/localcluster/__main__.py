@@ -205,11 +205,14 @@ def status(_, layout):
 
 
 def restart(options, layout):
-    """Stops one process in order and waits until its supervisor has started it again."""
+    """Replaces a gateway without closing a socket, where that can be; else, and of other processes: stops it in order, and
+    waits until its supervisor has started it again."""
     record = _running(layout)
     before = _entry(record, options.name)
     if not layout.supervised():
         raise Failure("The supervisor is gone, so nothing would start it again. deploy/local up puts that right.")
+    if before["kind"] == "gateway" and "takeovers" in before and _replace(layout, before):
+        return 0
     killed = processes.stop([before], layout.data, record["stop_timeout"])
     deadline = time.monotonic() + supervisor.READY_TIMEOUT
     while True:
@@ -222,6 +225,29 @@ def restart(options, layout):
             raise Failure(f"{options.name} is not ready after {supervisor.READY_TIMEOUT} s: {why}."
                           f" Its log: {layout.log(options.name)}.")
         time.sleep(0.05)
+
+
+def _replace(layout, before):
+    """False: its successor could not take over, which has been said."""
+    name = before["name"]
+    with open(layout.replacement(name), "w", encoding="ascii"):
+        pass
+    deadline = time.monotonic() + supervisor.READY_TIMEOUT
+    while time.monotonic() < deadline:
+        now = _entry(_running(layout), name)
+        if now["takeovers"] > before["takeovers"] and health.readiness(now)[0]:
+            print(f"{name} was replaced (pid {now['pid']}); no socket was closed.")
+            return True
+        if now["refusals"] > before["refusals"]:
+            print(f"{name} could not be replaced with its sockets open: {now['refusal']}. Stopping it in order instead.")
+            return False
+        time.sleep(0.05)
+    try:
+        os.remove(layout.replacement(name))
+    except FileNotFoundError:
+        raise Failure(f"{name} was not replaced within {supervisor.READY_TIMEOUT} s. Its log: {layout.log(name)}.") from None
+    print(f"The supervisor does not replace {name}. Stopping it in order instead.")
+    return False
 
 
 def _running(layout):
@@ -318,8 +344,8 @@ def _parse(words):
     start.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
                        help="any option of the processes (deploy/configure.md lists them); can be repeated")
     command("status", status, "Show the processes; exit status 0 if all of them are ready.")
-    command("restart", restart, "Stop one process in order and start it again, of the binary that is there now."
-            ).add_argument("name", metavar="NAME", help="the process, as status names it")
+    command("restart", restart, "Start one process again, of the binary that is there now; of a gateway no socket closes, where"
+            " that can be.").add_argument("name", metavar="NAME", help="the process, as status names it")
     command("down", down, "Stop the cluster.")
     command("logs", show_logs, "Print the logs of all processes.").add_argument(
         "-f", "--follow", action="store_true", help="go on with what is being added")

@@ -6,6 +6,7 @@
     DATA/api-key           the key by which backends call hubs; the same, of the first gateway
     DATA/cluster-secret    the cluster's, by which its processes know each other; the same
     DATA/run/cluster.json  what runs: pids, ports, options; there while the cluster is up
+    DATA/run/replace-NAME  somebody asks for a successor of that gateway; the supervisor takes it away
     DATA/run/supervisor.lock   held by the supervisor; the kernel lets go of it however the supervisor ends
     DATA/run/*.sock*       the processes' unix sockets
     DATA/app/              versions of the app that is built here (up --app); current is a link to the newest
@@ -88,6 +89,10 @@ class Layout:
         with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
             file.write(secrets.token_hex(32) + "\n")
         os.replace(partial, path)  # whole, or not at all
+
+    def replacement(self, name):
+        """The file by which the supervisor is asked to replace a gateway without closing its sockets."""
+        return os.path.join(self.run, f"replace-{name}")
 
     def log(self, name):
         return os.path.join(self.logs, name + ".log")

@@ -49,13 +49,18 @@ class _Child:
         self.restarts = 0
         self.backoff = FIRST_BACKOFF
         self.restart_at = None  # monotonic; None: it runs
+        self.successor = None   # a Popen that is to take over from it
+        self.takeovers = 0
+        self.refusals = 0       # successors that could not
+        self.refusal = ""       # why the last one could not
 
     def entry(self):
         """As it is recorded."""
         pid = self.popen.pid if self.popen and self.restart_at is None else 0
         return {"name": self.plan.name, "kind": self.plan.kind, "pid": pid,
                 "started": processes.start_time(pid) if pid else None, "admin": self.plan.admin,
-                "socket": self.plan.socket, "restarts": self.restarts}
+                "socket": self.plan.socket, "restarts": self.restarts, "takeovers": self.takeovers,
+                "refusals": self.refusals, "refusal": self.refusal}
 
 
 class Supervisor:
@@ -97,6 +102,7 @@ class Supervisor:
         """Restarts what ends, until a signal to stop comes. Calls `each_turn` several times a second."""
         while self._wait(0.2) not in _STOP:
             for child in self._children:
+                self._tend_successor(child)
                 self._tend(child)
                 self._rotate(child)
             if self._app:
@@ -111,6 +117,10 @@ class Supervisor:
         """Stops everything in order, at once where the signal to stop comes a second time."""
         if self._app:
             self._app.stop()
+        for child in self._children:
+            if child.successor:
+                child.successor.kill()
+                child.successor.wait()
         for names in self._plan.stop_order():
             stopping = [child for child in self._children if child.plan.name in names and child.popen]
             killed = processes.stop([child.entry() for child in stopping], self._layout.data,
@@ -120,18 +130,53 @@ class Supervisor:
                 self._say(f"{child.plan.name} {'had to be killed' if child.plan.name in killed else _ended(status)}")
         self._layout.remove_record()
 
+    def _tend_successor(self, child):
+        """Starts one where somebody has asked for it, and sees how that ends: it is the child then, or it was refused."""
+        if child.plan.kind != "gateway" or child.restart_at is not None:
+            return
+        if child.successor is None:
+            try:
+                os.remove(self._layout.replacement(child.plan.name))
+            except OSError:
+                return
+            try:
+                child.successor = self._start(child, ["--take-over"])
+            except Failure as failure:
+                self._refuse(child, str(failure))
+        elif child.popen.poll() is not None:
+            # Where it was a crash the successor has everything, and serves, or it ends as well and is started again.
+            child.popen, child.successor = child.successor, None
+            child.started_at = time.monotonic()
+            child.takeovers += 1
+            self._say(f"{child.plan.name} was replaced without closing a socket; its pid is {child.popen.pid} now")
+            self._record_or_later()
+        elif child.successor.poll() is not None:
+            lines = [line for line in logs.tail(self._layout.log(child.plan.name), 20) if "not taking over: " in line]
+            why = lines[-1].partition("not taking over: ")[2] if lines else f"it {_ended(child.successor.returncode)}"
+            child.successor = None
+            self._refuse(child, why)
+
+    def _refuse(self, child, why):
+        child.refusals += 1
+        child.refusal = why
+        self._say(f"{child.plan.name} goes on, its successor could not take over: {why}")
+        self._record_or_later()
+
     def _launch(self, child):
+        child.popen = self._start(child)
+        child.started_at = time.monotonic()
+        child.restart_at = None
+
+    def _start(self, child, more=()):
         # A statekeeper that is told of a new version before it listens to signals hears of it when it does.
         blocked = {signal.SIGHUP} if child.plan.kind == "statekeeper" else ()
         try:
             with open(self._layout.log(child.plan.name), "ab") as log:
-                child.popen = subprocess.Popen(
-                    child.plan.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                return subprocess.Popen(
+                    [*child.plan.command, *more], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                     preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, blocked))  # only this thread exists
         except (OSError, subprocess.SubprocessError) as error:
             raise Failure(f"Cannot start {child.plan.name}: {error}.") from error
-        child.started_at = time.monotonic()
-        child.restart_at = None
 
     def _tend(self, child):
         now = time.monotonic()

@@ -42,7 +42,8 @@ class ApiGrpc::Impl {
     builder.AddListeningPort(listen, grpc::InsecureServerCredentials(), &port_);
     builder.RegisterService(&service_);
     builder.SetMaxReceiveMessageSize(static_cast<int>(max_request));
-    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+    // A successor listens beside this process until that leaves (PortSharers keeps others away).
+    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 1);
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kCallsOfConnection);
     auto queue = builder.AddCompletionQueue();
     server_ = builder.BuildAndStart();

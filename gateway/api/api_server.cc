@@ -84,12 +84,15 @@ class ApiServer::Impl {
       static_cast<Impl*>(watcher->data)->OnPipelined();
     });
     go_on_.data = this;
-    if (!config_.listen.empty()) {
+    if (config_.listening >= 0) {
+      listener_.Adopt(config_.listening);
+    } else if (!config_.listen.empty()) {
       const std::string wrong =
           listener_.Listen(config_.listen, Listener::Sharing::kExclusive, "--api-listen");
       if (!wrong.empty()) throw std::runtime_error(wrong);
-      port_ = listener_.port();
     }
+    port_ = listener_.port();
+    listening_ = listener_.fd();
     if (!config_.grpc_listen.empty()) {
       grpc_ = std::make_unique<ApiGrpc>(
           config_.grpc_listen, config_.keys, config_.max_body,
@@ -114,6 +117,7 @@ class ApiServer::Impl {
 
   int port() const { return port_; }
   int grpc_port() const { return grpc_ == nullptr ? 0 : grpc_->port(); }
+  int listening() const { return listening_; }
   void StopListening() {
     if (grpc_ != nullptr) grpc_->StopListening();
     orders_.Post([this] { OnStopListening(); });
@@ -448,6 +452,7 @@ class ApiServer::Impl {
   std::unique_ptr<ApiGrpc> grpc_;
   Listener listener_;
   int port_ = 0;
+  int listening_ = -1;
   TaskQueue orders_;  // of the main thread: at most one of each kind; and calls over gRPC
   ev_idle go_on_;
   std::vector<uint64_t> pipelined_;  // visitors whose next request is there
@@ -465,6 +470,8 @@ ApiServer::~ApiServer() = default;
 int ApiServer::port() const { return impl_->port(); }
 
 int ApiServer::grpc_port() const { return impl_->grpc_port(); }
+
+int ApiServer::listening() const { return impl_->listening(); }
 
 void ApiServer::StopListening() { impl_->StopListening(); }
 

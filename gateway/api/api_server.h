@@ -29,7 +29,8 @@ class ApiServer {
  public:
   struct Config {
     std::string listen;       // HOST:PORT; empty: there is no HTTP
-    std::string grpc_listen;  // the same for gRPC (api_grpc.h)
+    int listening = -1;       // a socket that listens there already, which it takes; -1: none
+    std::string grpc_listen;  // HOST:PORT for gRPC (api_grpc.h); empty: there is none
     std::shared_ptr<const ApiKeys> keys;
     std::vector<std::string> statekeepers;
     std::shared_ptr<const LinkCredentials> credentials;
@@ -50,6 +51,8 @@ class ApiServer {
   // 0: there is none.
   int port() const;
   int grpc_port() const;
+  // For this process's successor; -1: there is no HTTP.
+  int listening() const;
   // Nobody comes any more; who is there is answered what is under way, and closed.
   void StopListening();
   // Waits, so long at most, until nothing is under way.

@@ -3,10 +3,17 @@
 #include <random>
 #include <utility>
 
+#include "common/clock.h"
 #include "gateway/edge/door/replies.h"
 #include "gateway/edge/sockets/admission_timeout.h"
 
 namespace dormouse::edge {
+namespace {
+
+// How often one that has left looks whether somebody is still answered here.
+constexpr double kLeaveLookS = 0.02;
+
+}  // namespace
 
 EdgeServer::EdgeServer(Config config, struct ev_loop* loop, GatewayMetrics* metrics)
     : drain_window_ms_(config.drain_window_ms),
@@ -17,7 +24,9 @@ EdgeServer::EdgeServer(Config config, struct ev_loop* loop, GatewayMetrics* metr
       http_(std::move(config.http), loop, &router_, this, metrics),
       table_(std::random_device()() * uint64_t{0x9e37'79b9'7f4a'7c15}),
       wheel_(loop, ConnectionTimers::kTickMs, ConnectionTimers::kSlots,
-             [this](TimerNode* node) { timers_.OnTimer(static_cast<Connection*>(node)); }),
+             [this](TimerNode* node) {
+               if (!has_left()) timers_.OnTimer(static_cast<Connection*>(node));
+             }),
       sockets_(loop, this),
       events_(metrics),
       roll_call_(&table_, &hub_sockets_, &events_),
@@ -30,28 +39,56 @@ EdgeServer::EdgeServer(Config config, struct ev_loop* loop, GatewayMetrics* metr
                 .metrics = metrics},
                config.gateway, config.connection_window),
       timers_(&wheel_, &out_.closing),
-      drain_(loop, &wheel_, &table_, config.settle_timeout_ms) {
+      drain_(loop, &wheel_, &table_, config.settle_timeout_ms),
+      state_({.router = &router_,
+              .http = &http_,
+              .table = &table_,
+              .hub_sockets = &hub_sockets_,
+              .sockets = &sockets_,
+              .out = &out_,
+              .inbound = &inbound_,
+              .timers = &wheel_,
+              .answers = &answers_,
+              .partial_budget = &partial_budget_,
+              .outbound_budget = &outbound_budget_}) {
   sockets_.SetEnds(&inbound_, &out_.outbound);
   ev_prepare_init(&turn_end_, [](struct ev_loop*, ev_prepare* prepare, int) {
     static_cast<EdgeServer*>(prepare->data)->OnTurnEnd();
   });
   turn_end_.data = this;
   ev_idle_init(&more_to_do_, [](struct ev_loop*, ev_idle*, int) {});
+  ev_timer_init(
+      &leave_look_,
+      [](struct ev_loop*, ev_timer* timer, int) { static_cast<EdgeServer*>(timer->data)->LookWhetherLeft(); },
+      0, kLeaveLookS);
+  leave_look_.data = this;
 }
 
 EdgeServer::~EdgeServer() {
-  table_.ForEach([this](Connection* connection) { sockets_.CloseSilently(connection); });
+  if (!has_left()) table_.ForEach([this](Connection* connection) { sockets_.CloseSilently(connection); });
+  ev_timer_stop(loop_, &leave_look_);
   ev_prepare_stop(loop_, &turn_end_);
   ev_idle_stop(loop_, &more_to_do_);
 }
 
 std::string EdgeServer::Start(StatekeeperLinks* links) {
-  links_ = links;
-  events_.set_links(links);
-  std::string wrong = http_.Start(links);
-  ev_prepare_start(loop_, &turn_end_);
+  Prepare(links);
+  std::string wrong = http_.Listen();
   UpdateReadiness();
   return wrong;
+}
+
+void EdgeServer::Prepare(StatekeeperLinks* links) {
+  links_ = links;
+  events_.set_links(links);
+  http_.Prepare(links);
+  ev_prepare_start(loop_, &turn_end_);
+  UpdateReadiness();
+}
+
+void EdgeServer::Listen(const HttpServer::Sockets& sockets) {
+  http_.Listen(sockets);
+  UpdateReadiness();
 }
 
 void EdgeServer::Change(const Config& changed) {
@@ -133,6 +170,7 @@ void EdgeServer::OnUnreadable(const EventView& event) {
 // --- Sockets come and go.
 
 std::optional<HttpReply> EdgeServer::OnUpgrade(Upgrade upgrade, const FrontDoor::Visit& visit) {
+  if (has_left()) return Busy("This gateway is being replaced; connect again.\n");
   Connection* connection = table_.Allocate();
   if (connection == nullptr) return Busy("This gateway is full; connect again to reach another.\n");
   connection->hub = std::move(upgrade.hub);
@@ -165,6 +203,7 @@ void EdgeServer::OnGone(Connection* connection) {
 // --- Once a turn.
 
 void EdgeServer::OnTurnEnd() {
+  if (has_left()) return;
   sockets_.OnTurnEnd();
   const bool more_to_hand_on = inbound_.OnTurnEnd();
   const bool more_to_write = out_.outbound.OnTurnEnd();
@@ -190,14 +229,14 @@ void EdgeServer::UpdateMetrics() {
 }
 
 bool EdgeServer::IsReady() const {
-  return !drain_.started() && http_.listening() && router_.has_profiles() && links_->ready();
+  return !has_left() && !drain_.started() && http_.listening() && router_.has_profiles() && links_->ready();
 }
 
 void EdgeServer::UpdateReadiness() {
   ready_ = IsReady();
   AdminServer::Readiness now;
   now.ready = ready_;
-  if (drain_.started()) {
+  if (drain_.started() || has_left()) {
     now.detail = "stopping";
   } else if (!ready_) {
     now.detail = links_->ready() ? "no hub classes known yet" : links_->not_ready_reason();
@@ -210,6 +249,56 @@ void EdgeServer::Drain(std::function<void()> done) {
   drain_.Start(drain_window_ms_, std::move(done));
   UpdateReadiness();
   ev_feed_event(loop_, &turn_end_, EV_PREPARE);  // also when nothing else makes the loop turn
+}
+
+// --- A successor.
+
+std::string EdgeServer::WhyNotHandedOver() const {
+  if (drain_.started()) return "the gateway that runs is stopping";
+  return has_left() ? "the gateway that runs has been replaced" : "";
+}
+
+bool EdgeServer::Settle() {
+  bool is_settled = !http_.app_opens_socket();
+  table_.ForEach([&](Connection* connection) {
+    if (connection->tls == nullptr) return;
+    is_settled = false;
+    out_.closing.Close(connection, CloseCause::kGoingAway, 1001, "Going Away");
+  });
+  return is_settled;
+}
+
+size_t EdgeServer::movable_connections() {
+  size_t count = 0;
+  table_.ForEach([&count](Connection* connection) { count += connection->tls == nullptr ? 1 : 0; });
+  return count;
+}
+
+void EdgeServer::Save(takeover::StateWriter* writer) {
+  out_.outbound.EndTurn();
+  state_.Save(writer);
+}
+
+void EdgeServer::Leave(int64_t window_ms, std::function<void()> done) {
+  left_ = std::move(done);
+  leave_by_ms_ = SteadyMs() + window_ms;
+  ev_idle_stop(loop_, &more_to_do_);
+  table_.ForEach([this](Connection* connection) {
+    LoopTimers::Cancel(connection);
+    sockets_.CloseSilently(connection);
+  });
+  http_.ForgetWaiting();
+  http_.Stop(window_ms);
+  UpdateReadiness();
+  ev_timer_again(loop_, &leave_look_);
+  LookWhetherLeft();
+}
+
+void EdgeServer::LookWhetherLeft() {
+  const bool is_empty = http_.app_requests() == 0 && http_.visitors() == 0;
+  if (left_ == nullptr || (!is_empty && SteadyMs() < leave_by_ms_)) return;
+  ev_timer_stop(loop_, &leave_look_);
+  std::exchange(left_, nullptr)();
 }
 
 }  // namespace dormouse::edge

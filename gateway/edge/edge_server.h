@@ -25,6 +25,7 @@
 #include "gateway/edge/connection_timers.h"
 #include "gateway/edge/door/http_server.h"
 #include "gateway/edge/door/router.h"
+#include "gateway/edge/edge_state.h"
 #include "gateway/edge/hubs/event_writer.h"
 #include "gateway/edge/hubs/hub_sockets.h"
 #include "gateway/edge/hubs/roll_call.h"
@@ -61,12 +62,42 @@ class EdgeServer : public StatekeeperLinks::Edge, private HttpServer::Handler, p
   // Listens; an empty string, or a sentence about what is wrong. `links` outlives the last turn of the loop.
   // Until the links have brought the hub classes' profiles, upgrades are answered with 503.
   std::string Start(StatekeeperLinks* links);
+  // The same in steps, for a gateway that takes over from another: what it can do before, and then listening at a
+  // socket that listens already, which it takes.
+  void Prepare(StatekeeperLinks* links);
+  void Listen(const HttpServer::Sockets& sockets);
+  HttpServer::Sockets listening_sockets() const { return http_.listening_sockets(); }
   int port() const { return http_.port(); }
   int tls_port() const { return http_.tls_port(); }
 
   // Stops accepting and closes all sockets within the drain window (SocketDrain); `done` is called once that
   // is over. A second call closes all at once.
   void Drain(std::function<void()> done);
+
+  // --- For this process's successor (gateway/takeover/).
+  // Why nothing can be handed over now, a sentence. Empty: it can.
+  std::string WhyNotHandedOver() const;
+  // Whether nothing is on its way that would be lost with this process, and is soon over: a WebSocket that the app
+  // is to open, and those over TLS, whose keys are in this process's memory alone: they are closed, 1001.
+  bool Settle();
+  uint64_t descriptors() const { return table_.size() + http_.visitors() + 1; }
+  size_t connections() const override { return table_.size(); }
+  size_t movable_connections();  // that are saved
+  uint64_t table_key() const { return table_.key(); }
+  // At the end of a turn.
+  void Save(takeover::StateWriter* writer);
+  size_t waiting_visitors() { return http_.waiting(); }  // that are saved, too
+  // Somebody else serves the sockets and the port: forgets them, closing nothing but this process's descriptors.
+  // Visitors who are answered already and requests to the app go on here for so long; then `done`.
+  void Leave(int64_t window_ms, std::function<void()> done);
+  // In its place, after Prepare and before anything else: as EdgeState's.
+  void RestoreTableKey(uint64_t key) { table_.Restore(key); }
+  bool Restore(const takeover::Item& item, takeover::StateReader* reader) {
+    return state_.Restore(item, reader);
+  }
+  void FinishRestoring() { state_.Finish(); }
+  uint64_t restored_visitors() const { return state_.visitors(); }
+  bool has_profiles() const { return router_.has_profiles(); }
 
   // Takes over what of a configuration may change while sockets are open: who may come in, the limits, the
   // drain window and compression. Sockets that are open stay, and are compressed as they were.
@@ -89,7 +120,6 @@ class EdgeServer : public StatekeeperLinks::Edge, private HttpServer::Handler, p
 
  private:
   // HttpServer::Handler
-  size_t connections() const override { return table_.size(); }
   std::optional<HttpReply> OnUpgrade(Upgrade upgrade, const FrontDoor::Visit& visit) override;
 
   // WebSockets::Owner
@@ -98,6 +128,8 @@ class EdgeServer : public StatekeeperLinks::Edge, private HttpServer::Handler, p
   void SetAnswers(const DeliveryView& delivery);
   void OnTurnEnd();
   void UpdateMetrics();
+  bool has_left() const { return leave_by_ms_ != 0; }
+  void LookWhetherLeft();
   bool IsReady() const;
   void UpdateReadiness();
 
@@ -124,12 +156,16 @@ class EdgeServer : public StatekeeperLinks::Edge, private HttpServer::Handler, p
   Inbound inbound_;
   ConnectionTimers timers_;
   SocketDrain drain_;
+  EdgeState state_;
   ReadinessReport readiness_;
   TrimAfterFlood trim_;
 
   ev_prepare turn_end_;
   ev_idle more_to_do_;  // active: the next turn does not wait for events
   bool ready_ = false;
+  std::function<void()> left_;  // once this has left: what is to be called in the end
+  int64_t leave_by_ms_ = 0;     // SteadyMs()
+  ev_timer leave_look_;
 };
 
 }  // namespace dormouse::edge

@@ -60,6 +60,16 @@ FairQueue::Waiting FairQueue::Next() {
   }
 }
 
+void FairQueue::ForEach(absl::FunctionRef<void(const Waiting&)> visit) const {
+  for (const std::deque<Turn>* turns : {&new_, &old_}) {
+    for (const Turn& turn : *turns) {
+      const auto found = flows_.find(turn.connection);
+      if (found == flows_.end() || found->second.number != turn.number) continue;
+      for (const Waiting& waiting : found->second.events) visit(waiting);
+    }
+  }
+}
+
 void FairQueue::Move(ShardId shard, FairQueue* to, uint64_t before) {
   for (auto it = flows_.begin(); it != flows_.end();) {
     const auto at = it++;

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <absl/container/flat_hash_map.h>
+#include <absl/functional/function_ref.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -58,6 +59,9 @@ class FairQueue {
   void Move(ShardId shard, FairQueue* to, uint64_t before);
   // The batches are numbered anew: the same for all that is here.
   void Renumber(uint64_t before);
+  // All that waits, for this process's successor: who appends it there in this order has it as it is here, but
+  // for the turns that flows have had.
+  void ForEach(absl::FunctionRef<void(const Waiting&)> visit) const;
   // The first batch that something here must be sent before.
   std::optional<uint64_t> first_before() const;
 

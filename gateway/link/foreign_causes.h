@@ -5,6 +5,8 @@
 // Plain data; one thread.
 #pragma once
 
+#include <absl/functional/function_ref.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -31,6 +33,15 @@ class ForeignCauses {
   }
 
   size_t size() const { return delivered_.size(); }
+
+  // For this process's successor.
+  void ForEach(
+      absl::FunctionRef<void(GatewayId gateway, uint64_t sequence, uint32_t delivered)> visit) const {
+    for (const auto& [cause, delivered] : delivered_) visit(cause.first, cause.second, delivered);
+  }
+  void Restore(GatewayId gateway, uint64_t sequence, uint32_t delivered) {
+    delivered_.insert_or_assign({gateway, sequence}, delivered);
+  }
 
  private:
   void Erase(GatewayId gateway, uint64_t begin, uint64_t end) {

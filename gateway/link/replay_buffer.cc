@@ -36,6 +36,11 @@ void ReplayBuffer::AppendQueued(Shard* shard, size_t bytes, const EventView& eve
   Append(shard, event, std::move(tail));
 }
 
+void ReplayBuffer::Restore(Shard* shard, std::string record, SharedTail tail, uint32_t delivered) {
+  if (!record.empty()) ++unsettled_;
+  ShareOf(*shard).bytes += shard->log.RestoreEvent(std::move(record), std::move(tail), delivered);
+}
+
 void ReplayBuffer::Settle(Shard* shard, uint64_t first, uint64_t last,
                           absl::FunctionRef<void(const EventView&)> on_settled) {
   const size_t before = shard->log.unsettled();

@@ -13,6 +13,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "common/shard.h"
@@ -63,6 +64,9 @@ class ReplayBuffer {
   void AddQueued(Shard* shard, size_t bytes);
   // One that was queued gets its number.
   void AppendQueued(Shard* shard, size_t bytes, const EventView& event, SharedTail tail);
+
+  // The next event of a shard that was another process's (ShardLog::RestoreEvent).
+  void Restore(Shard* shard, std::string record, SharedTail tail, uint32_t delivered);
 
   // --- Events go. `on_settled` is told of each; it must not come back here.
   void Settle(Shard* shard, uint64_t first, uint64_t last,

@@ -100,6 +100,37 @@ size_t ShardLog::Settle(uint64_t first, uint64_t last, absl::FunctionRef<void(co
   return freed;
 }
 
+void ShardLog::Save(takeover::Shard* to) const {
+  to->set_first(first_);
+  to->set_ever_sent_through(std::max(ever_sent_through_, sent_through()));
+}
+
+void ShardLog::ForEach(
+    absl::FunctionRef<void(std::string_view record, const SharedTail* tail, uint32_t delivered)> visit)
+    const {
+  for (size_t i = front_; i < events_.size(); ++i) {
+    const auto tail = tails_.find(first_ + (i - front_));
+    visit(events_[i].record, tail == tails_.end() ? nullptr : &tail->second, events_[i].delivered);
+  }
+}
+
+void ShardLog::Restore(const takeover::Shard& from) {
+  first_ = from.first();
+  ever_sent_through_ = from.ever_sent_through();
+}
+
+size_t ShardLog::RestoreEvent(std::string record, SharedTail tail, uint32_t delivered) {
+  size_t bytes = 0;
+  if (!record.empty()) {
+    bytes = record.size() + kOverhead + (tail.size > 0 && tail.counts ? tail.size : 0);
+    ++unsettled_;
+  }
+  events_.push_back({.record = std::move(record), .delivered = delivered});
+  if (tail.size > 0) tails_.emplace(last_sequence(), std::move(tail));
+  unsettled_bytes_ += bytes;
+  return bytes;
+}
+
 void ShardLog::DropSettledFront() {
   while (front_ < events_.size() && events_[front_].record.empty()) {
     ++front_;

@@ -12,11 +12,13 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "gateway/link/event_batch.h"
 #include "gateway/link/shared_tail.h"
 #include "proto/packed.h"
+#include "proto/takeover.pb.h"
 
 namespace dormouse {
 
@@ -52,6 +54,16 @@ class ShardLog {
   // --- Settlement. Returns the bytes that were freed; settled and unknown events are passed over.
   // `on_settled` is told of each of the others; it must not come back here.
   size_t Settle(uint64_t first, uint64_t last, absl::FunctionRef<void(const EventView&)> on_settled);
+
+  // --- For this process's successor. What is there of each event that was appended, from the first that is not
+  // settled on, in order; `record` is empty for one that is settled, `tail` nullptr where it has none.
+  void Save(takeover::Shard* to) const;
+  void ForEach(absl::FunctionRef<void(std::string_view record, const SharedTail* tail, uint32_t delivered)>
+                   visit) const;
+  // Of a fresh one. Nothing of it counts as sent, until the next Rewind.
+  void Restore(const takeover::Shard& from);
+  // The next event. Returns the bytes that it occupies until it is settled.
+  size_t RestoreEvent(std::string record, SharedTail tail, uint32_t delivered);
 
   uint64_t last_sequence() const { return first_ + (events_.size() - front_) - 1; }
   size_t unsettled() const { return unsettled_; }

@@ -56,6 +56,13 @@ class ShardRoute {
     return true;
   }
 
+  // --- For this process's successor. After Assign:
+  void Restore(uint32_t known_epoch, uint64_t commits) {
+    known_epoch_ = std::max(known_epoch_, known_epoch);
+    commits_ = commits;
+  }
+  uint64_t commits() const { return commits_; }
+
   // --- How many of its commits are durable.
 
   // By an owner's word, at its start. False: there were more before; the store has lost some.

@@ -27,6 +27,7 @@ class StatekeeperAddress {
         address_(member.address(), credentials),
         dialer_(member.address(), credentials) {}
 
+  const link::Member& member() const { return member_; }
   uint64_t incarnation() const { return member_.incarnation(); }
   const std::string& name() const {
     return member_.address().empty() ? member_.unix_path() : member_.address();

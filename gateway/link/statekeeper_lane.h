@@ -49,6 +49,7 @@ class StatekeeperLane {
   void Queue(ReplayBuffer::Shard* shard, const EventView& event, SharedTail tail);
   bool HasQueued() const { return !queue_.empty(); }
   bool HasQueued(uint64_t connection) const { return queue_.Has(connection); }
+  const FairQueue& queue() const { return queue_; }
   // What waits for its turn of a shard that was the other's, and is its own now.
   void TakeQueued(ShardId shard, StatekeeperLane* from);
 

@@ -16,6 +16,8 @@
 #include "common/config/options.h"
 #include "common/ids.h"
 #include "gateway/link/shared_tail.h"
+#include "gateway/takeover/state_reader.h"
+#include "gateway/takeover/state_writer.h"
 #include "proto/link.pb.h"
 #include "proto/packed.h"
 
@@ -68,6 +70,9 @@ class StatekeeperLinks {
     // left: so one alone takes half, many take nearly all, and there is always some for a shard that takes
     // little.
     uint64_t replay_buffer = 64u << 20;
+    // To take over from another process (below): nothing is opened that only one gateway of this identity may
+    // have, until Begin.
+    bool hold = false;
     // Told of each batch that comes, how many deliveries it has; outlives the links. nullptr: nobody asks.
     prometheus::Histogram* batch_deliveries = nullptr;
   };
@@ -129,6 +134,19 @@ class StatekeeperLinks {
   virtual size_t unsettled() const = 0;
   // What they take of the replay buffers of all lanes. Cheap enough to be asked in every turn.
   virtual uint64_t unsettled_bytes() const { return 0; }
+
+  // --- A successor of this process (gateway/takeover/): to lanes it is the same gateway, whose streams broke.
+  // Of the cluster; 0: not known yet.
+  virtual uint32_t shards() const { return 0; }
+  // Writes what is not settled, and how far each lane has come. At the end of a turn.
+  virtual void Save(takeover::StateWriter* /*writer*/) const {}
+  // Somebody else has the streams. What comes is ignored, nothing is opened again; ways to the app stay.
+  virtual void Leave() {}
+  // In its place (Config::hold): takes what Save wrote, once shards() are known. False: that is no item of the
+  // links'. What is wrong with it the reader is told.
+  virtual bool Restore(const takeover::Item& /*item*/, takeover::StateReader* /*reader*/) { return false; }
+  // All is there: opens the streams.
+  virtual void Begin() {}
 };
 
 // Connects at once and keeps connected. `loop` and `edge` outlive the result.

@@ -46,7 +46,8 @@ StatekeeperRouter::StatekeeperRouter(Config config, struct ev_loop* loop, Edge* 
       receiver_(gateway_, &buffer_, edge, config_.batch_deliveries),
       watch_(&thread_, inbox_, config_.statekeepers, config_.credentials,
              [this](const link::ShardMap& map) { OnMap(map); }),
-      app_tunnels_(&thread_, config_.credentials) {
+      app_tunnels_(&thread_, config_.credentials),
+      held_(config_.hold) {
   ev_timer_init(
       &retry_timer_,
       [](struct ev_loop*, ev_timer* timer, int) { static_cast<StatekeeperRouter*>(timer->data)->Connect(); },
@@ -250,6 +251,7 @@ void StatekeeperRouter::OnArrivalsEnd() {
 }
 
 void StatekeeperRouter::Connect() {
+  if (left_) return;
   if (watch_.waiting() || AnyStreamWaits()) {
     const int64_t now = SteadyMs();
     watch_.Tick(now);
@@ -303,6 +305,10 @@ void StatekeeperRouter::OnLookTimer() {
 // --- Owners.
 
 void StatekeeperRouter::OnMap(const link::ShardMap& map) {
+  if (held_) {
+    held_map_ = map;
+    return TellProfiles(map);
+  }
   if (buffer_.size() == 0) buffer_.Open(map.shard_count(), &unassigned_);
   std::vector<std::vector<StatekeeperLane*>> lanes_of_members;
   for (const link::Member& member : map.members()) lanes_of_members.push_back(LanesOf(member));

@@ -58,6 +58,14 @@ class StatekeeperRouter final : public StatekeeperLinks,
   size_t unsettled() const override { return buffer_.unsettled(); }
   uint64_t unsettled_bytes() const override;
 
+  uint32_t shards() const override {
+    return buffer_.size() > 0 ? static_cast<uint32_t>(buffer_.size()) : held_map_.shard_count();
+  }
+  void Save(takeover::StateWriter* writer) const override;
+  void Leave() override;
+  bool Restore(const takeover::Item& item, takeover::StateReader* reader) override;
+  void Begin() override;
+
  private:
   // StatekeeperStream::Receiver
   void OnGreeted(StatekeeperLane* lane, bool resumed) override;
@@ -92,6 +100,17 @@ class StatekeeperRouter final : public StatekeeperLinks,
   void TellAppAddresses(const link::ShardMap& map);
   void Assign(ShardId shard, StatekeeperLane* lane, uint32_t epoch);
 
+  // --- A successor.
+
+  void SaveShard(ShardId id, uint32_t lane, takeover::StateWriter* writer) const;
+  void RestoreLane(const takeover::Lane& from, takeover::StateReader* reader);
+  void RestoreShard(const takeover::Shard& from, takeover::StateReader* reader);
+  void RestoreEvent(const takeover::Event& from, takeover::StateReader* reader);
+  void RestoreCauses(const takeover::Causes& from);
+  void RestoreWaiting(const takeover::Waiting& from, takeover::StateReader* reader);
+  // `number`: as Shard::lane. nullptr: there is none.
+  StatekeeperLane* RestoredLane(uint32_t number);
+
   // --- Events.
 
   // Fills in what follows from its hub.
@@ -124,6 +143,13 @@ class StatekeeperRouter final : public StatekeeperLinks,
   AppTunnels app_tunnels_;
   std::map<uint64_t, Looked> looks_;  // by number
   uint64_t looks_asked_ = 0;
+
+  // --- A successor.
+  bool held_;  // until Begin
+  link::ShardMap held_map_;
+  bool left_ = false;
+  std::vector<StatekeeperLane*> restored_lanes_;   // in their order
+  ReplayBuffer::Shard* restored_shard_ = nullptr;  // whose events come
 };
 
 }  // namespace dormouse

@@ -56,6 +56,24 @@ void StatekeeperStream::Close() {
   stream_.reset();
 }
 
+void StatekeeperStream::Save(takeover::Lane* to) const {
+  *to->mutable_statekeeper() = statekeeper_->member();
+  to->set_number(number_);
+  to->set_received_through(received_through_);
+  to->set_afresh(afresh_);
+  for (const auto& [shard, epoch] : stale_) {
+    link::Stale* stale = to->add_stale();
+    stale->set_shard(shard);
+    stale->set_epoch(epoch);
+  }
+}
+
+void StatekeeperStream::Restore(const takeover::Lane& from) {
+  received_through_ = acknowledged_through_ = from.received_through();
+  afresh_ = from.afresh();
+  for (const link::Stale& stale : from.stale()) stale_[static_cast<ShardId>(stale.shard())] = stale.epoch();
+}
+
 // --- What goes.
 
 void StatekeeperStream::DueAcknowledgement(bool now) {

@@ -23,6 +23,7 @@
 #include "gateway/link/stream_backoff.h"
 #include "gateway/link/stream_user.h"
 #include "proto/link.pb.h"
+#include "proto/takeover.pb.h"
 
 namespace dormouse {
 
@@ -78,6 +79,10 @@ class StatekeeperStream final : private StreamUser {
   // Opens a stream where none is and its time has come.
   void Tick(int64_t steady_ms);
   void Close();
+
+  // For this process's successor, to which the lane says what it would say to this one.
+  void Save(takeover::Lane* to) const;
+  void Restore(const takeover::Lane& from);
 
   // The last batch that OnBatch was given, and the last of those that was acknowledged.
   uint64_t received_through() const { return received_through_; }

@@ -108,6 +108,29 @@ class Process:
                                            env={**os.environ, **self.environment})
         self._expected_end = self._stopping = False
 
+    def start_successor(self, *words, prefix=()):
+        """Of a gateway: another process with the same command line, and `words`, that is to take over from this one. A
+        Popen, to be given to `succeed` or waited for."""
+        with open(self.log, "ab") as log:
+            return subprocess.Popen([*self.prefix, *prefix, *self.command, *words, "--take-over"],
+                                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                                    preexec_fn=die_with_parent, env={**os.environ, **self.environment})
+
+    def succeed(self, successor, timeout=10):
+        """It has taken over, and is this process from here on. Waits until the one before has left by itself."""
+        status = self._popen.wait(timeout * SLOWNESS)
+        assert status == 0, f"{self.name} has left with {status}"
+        self._popen = successor
+
+    def replaced_by(self, successor):
+        """The same where the one before was killed."""
+        self._popen.wait(10 * SLOWNESS)
+        self._popen = successor
+
+    def take_over(self, *words):
+        """Replaces it without closing a socket; returns when the successor serves and the one before has left."""
+        self.succeed(self.start_successor(*words))
+
     def is_ready(self):
         assert self.running(), f"{self.name} ended with {self._popen.returncode} instead of getting ready"
         try:

@@ -13,6 +13,7 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 import tempfile
 
 import pytest
@@ -134,15 +135,41 @@ async def test_restart_stops_in_order_and_starts_again(local):
             assert local.pid("statekeeper-1") != before and f"(pid {local.pid('statekeeper-1')})" in said
             reply = await client.ask("x")
             assert (reply["connections"], reply["connectionId"]) == (1, client.id), turn
-    assert local("restart", "gateway-1")[0] == 0
+        before = local.pid("gateway-1")
+        status, said = local("restart", "gateway-1")
+        assert status == 0 and "no socket was closed" in said, said
+        assert local.pid("gateway-1") != before and f"(pid {local.pid('gateway-1')})" in said
+        reply = await client.ask("x")
+        assert (reply["connections"], reply["connectionId"]) == (1, client.id)
     assert local("status")[0] == 0
     logs = local("logs")[1]
+    assert "gateway-1 was replaced without closing a socket" in logs
     assert logs.count("statekeeper-1 ended with exit status 0; starting it again in 0.1 s") == 4, logs
     status, said = local("restart", "gateway-2")
     assert status == 1 and "these run: statekeeper-1, gateway-1" in said
     assert local("down")[0] == 0
     status, said = local("restart", "gateway-1")
     assert status == 1 and "Nothing runs" in said
+
+
+async def test_a_gateway_whose_successor_refuses_is_stopped_in_order(local, tmp_path, monkeypatch):
+    for name in os.listdir(BIN):
+        os.symlink(os.path.join(BIN, name), tmp_path / name)
+    gateway = tmp_path / "dormouse-gateway"
+    gateway.unlink()
+    gateway.write_text("#!/bin/sh\ncase \"$*\" in *--take-over*) echo 'gateway error not taking over: it is another one' >&2\n"
+                       f"exit 1;; esac\nexec {os.path.join(BIN, 'dormouse-gateway')} \"$@\"\n")
+    gateway.chmod(0o700)
+    monkeypatch.setattr(sys.modules[__name__], "LOCAL", [*LOCAL[:-1], str(tmp_path)])
+    assert local.up()[0] == 0
+    async with echo(f"ws://127.0.0.1:{local.port}/websocket/room") as client:
+        before = local.pid("gateway-1")
+        status, said = local("restart", "gateway-1")
+        assert status == 0, said
+        assert "could not be replaced with its sockets open: it is another one. Stopping it in order instead." in said
+        assert "is ready again" in said and local.pid("gateway-1") != before
+        assert (await client.closed())[0] == 1001
+    assert local("down")[0] == 0
 
 
 def test_an_orderly_end_is_no_reason_to_warn(local, store):

@@ -9,6 +9,7 @@
 
 #include <ev.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -55,6 +56,11 @@ class AppProxy : private Exchange::Owner {
   bool exists() const { return addresses_.any(); }
   // Requests under way.
   size_t size() const { return exchanges_.size(); }
+  // Whether the app is about to say where a WebSocket leads. Looks at all of them.
+  bool OpensSocket() const {
+    return std::ranges::any_of(
+        exchanges_, [](const auto& item) { return item.first->kind() == Exchange::Kind::kSocket; });
+  }
   void set_timeout_ms(int64_t timeout_ms) { config_.timeout_ms = timeout_ms; }
 
   // As FrontDoor::Handler::OnRequest: the reply, or nothing, and the socket and the seat are taken.

@@ -96,6 +96,7 @@ class Exchange : public TimerNode {
   const std::string& request_head() const { return request_head_; }
   const std::string& rest() const { return rest_; }
   bool is_head() const { return is_head_; }
+  Kind kind() const { return kind_; }
   const IpAddress& peer() const { return peer_; }
   const IpAddress& client_address() const { return client_address_; }
   bool crowded() const { return crowded_; }

@@ -161,6 +161,27 @@ std::vector<OutboundQueue::Frame> OutboundQueue::TakeReturnable() {
   return returned;
 }
 
+void OutboundQueue::Save(takeover::Queue* to) const {
+  to->set_paused(paused_at_.has_value());
+  if (paused_at_.has_value()) {
+    to->set_paused_messages(paused_at_->messages);
+    to->set_paused_bytes(paused_at_->bytes);
+  }
+  to->set_stalled_since_ms(stalled_since_ms_);
+  to->set_write_scheduled(write_scheduled);
+}
+
+void OutboundQueue::Restore(const takeover::Queue& from) {
+  if (from.paused()) paused_at_ = {.messages = from.paused_messages(), .bytes = from.paused_bytes()};
+  stalled_since_ms_ = from.stalled_since_ms();
+}
+
+void OutboundQueue::RestoreFrame(Frame frame) {
+  Account(frame);
+  frames_.push_back(std::move(frame));
+  UpdateBudget();
+}
+
 uint64_t OutboundQueue::MemoryShare() const {
   uint64_t whole = 0;
   uint64_t part = 0;

@@ -20,6 +20,7 @@
 #include "gateway/edge/frames/write_batch.h"
 #include "gateway/edge/rules/outbound_limits.h"
 #include "proto/packed.h"
+#include "proto/takeover.pb.h"
 
 namespace dormouse::edge {
 
@@ -86,6 +87,14 @@ class OutboundQueue {
   int64_t stalled_since_ms() const { return stalled_since_ms_; }
   // The oldest of the bodies that it waits for (SharedBytes::number).
   uint64_t oldest_body() const;
+
+  // --- For this process's successor. Frames are saved apart, oldest first (frame_state.h).
+  void Save(takeover::Queue* to) const;
+  const std::deque<Frame>& frames() const { return frames_; }
+  // Of a fresh one.
+  void Restore(const takeover::Queue& from);
+  // Behind the others; no mark is crossed by it.
+  void RestoreFrame(Frame frame);
 
   // Whether the socket is in line to be written to, because too much was written in one turn of the loop.
   bool write_scheduled = false;

@@ -95,6 +95,32 @@ void PartialMessage::Release() {
   std::vector<std::string>().swap(blocks_);
 }
 
+std::string PartialMessage::Copy() const {
+  std::string whole;
+  whole.reserve(kept_);
+  for (const std::string& block : blocks_) whole.append(block);
+  return whole;
+}
+
+void PartialMessage::Save(takeover::Partial* to) const {
+  to->set_started_ms(started_ms_);
+  to->set_size(size_);
+  to->set_headway_ms(headway_ms_);
+  to->set_headway_size(headway_size_);
+}
+
+void PartialMessage::Restore(const takeover::Partial& from, std::string_view kept) {
+  const uint64_t limit = std::exchange(budget_->limit_, UINT64_MAX);
+  for (; !kept.empty(); kept.remove_prefix(std::min<size_t>(kept.size(), kBlock)))
+    Keep(kept.substr(0, kBlock));
+  budget_->limit_ = limit;
+  size_ = from.size();
+  started_ms_ = from.started_ms();
+  if (held_ > 0) MakeHeadway(from.headway_ms());
+  headway_ms_ = from.headway_ms();
+  headway_size_ = from.headway_size();
+}
+
 PartialMessage* PartialBudget::Costliest(int64_t now_ms) {
   PartialMessage* costliest = nullptr;
   for (List& list : by_size_) {

@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "proto/takeover.pb.h"
+
 namespace dormouse::edge {
 
 class PartialBudget;
@@ -46,6 +48,12 @@ class PartialMessage
   // it has made no headway. So a large message that comes along costs little, and one that only trickles
   // much.
   double Cost(int64_t now_ms) const;
+
+  // For this process's successor; what was kept, and what it is to say of itself.
+  std::string Copy() const;
+  void Save(takeover::Partial* to) const;
+  // Of a fresh one; within the budget or not.
+  void Restore(const takeover::Partial& from, std::string_view kept);
 
  private:
   // A message is one string up to the first of these sizes, and then lies in blocks that grow with it up to

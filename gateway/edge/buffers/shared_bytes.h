@@ -23,6 +23,11 @@ class SharedBytes {
       : bytes_(std::make_shared<std::string>(bytes)), budget_(budget), number_(budget->bodies++) {
     budget_->memory += memory();
   }
+  // The same bytes as somebody else's.
+  SharedBytes(std::shared_ptr<std::string> bytes, OutboundBudget* budget)
+      : bytes_(std::move(bytes)), budget_(budget), number_(budget->bodies++) {
+    budget_->memory += memory();
+  }
   ~SharedBytes() { budget_->memory -= memory(); }
   SharedBytes(const SharedBytes&) = delete;
   SharedBytes& operator=(const SharedBytes&) = delete;

@@ -15,7 +15,14 @@ bool Unconfirmed::Add(OutboundQueue::Frame frame, const KeptOutputLimits& bounds
   Confirm(now_ms);
   if (!HasUnanswered()) since_ms_ = now_ms;
   ++written_;
-  Kept kept{.head = std::move(frame.head), .body = std::move(frame.body), .compressed = frame.compressed};
+  const size_t bytes = frame.size();
+  Push({.head = std::move(frame.head), .body = std::move(frame.body), .compressed = frame.compressed});
+  unasked_bytes_ += bytes;
+  while (size() > 0 && (size() > bounds.messages || bytes_ > bounds.bytes)) DropOldest();
+  return !ping_pending() && (written_ - asked_ >= kAskMessages || unasked_bytes_ >= kAskBytes);
+}
+
+void Unconfirmed::Push(Kept kept) {
   kept.head.shrink_to_fit();
   size_t memory = sizeof(Kept) + kept.head.capacity();
   // Of a body that others share, too, each counts its part as of now. Who hands it over may hold it as well.
@@ -26,10 +33,7 @@ bool Unconfirmed::Add(OutboundQueue::Frame frame, const KeptOutputLimits& bounds
   memory_ += kept.memory;
   budget_->kept += kept.memory;
   bytes_ += kept.size();
-  unasked_bytes_ += kept.size();
   frames_.push_back(std::move(kept));
-  while (size() > 0 && (size() > bounds.messages || bytes_ > bounds.bytes)) DropOldest();
-  return !ping_pending() && (written_ - asked_ >= kAskMessages || unasked_bytes_ >= kAskBytes);
 }
 
 void Unconfirmed::DropOldest() {
@@ -113,6 +117,52 @@ void Unconfirmed::DropAnswered() { DropUntil(answered_); }
 void Unconfirmed::Drop() {
   while (size() > 0) DropOldest();
   frames_.shrink_to_fit();
+}
+
+void Unconfirmed::Save(takeover::Kept* to) const {
+  to->set_frames(size());
+  to->set_written(written_);
+  to->set_asked(asked_);
+  to->set_answered(answered_);
+  to->set_settling(settling_);
+  to->set_taken(taken_);
+  to->set_spoken(spoken_);
+  to->set_confirmed(confirmed_);
+  to->set_unasked_bytes(unasked_bytes_);
+  to->set_since_ms(since_ms_);
+  to->set_answered_ms(answered_ms_);
+  to->set_settling_ms(settling_ms_);
+  to->set_spoken_ms(spoken_ms_);
+}
+
+OutboundQueue::Frame Unconfirmed::KeptFrame(size_t i) const {
+  const Kept& kept = frames_[first_ + i];
+  return {.head = kept.head, .body = kept.body, .returnable = true, .compressed = kept.compressed};
+}
+
+void Unconfirmed::Restore(const takeover::Kept& from) {
+  missing_ = from.frames();
+  written_ = from.written();
+  asked_ = from.asked();
+  answered_ = from.answered();
+  settling_ = from.settling();
+  taken_ = from.taken();
+  spoken_ = from.spoken();
+  confirmed_ = from.confirmed();
+  unasked_bytes_ = from.unasked_bytes();
+  since_ms_ = from.since_ms();
+  answered_ms_ = from.answered_ms();
+  settling_ms_ = from.settling_ms();
+  spoken_ms_ = from.spoken_ms();
+}
+
+void Unconfirmed::RestoreFrame(OutboundQueue::Frame frame) {
+  Push({.head = std::move(frame.head), .body = std::move(frame.body), .compressed = frame.compressed});
+  if (written_ - missing_ < answered_) {
+    answered_memory_ += frames_.back().memory;
+    budget_->answered += frames_.back().memory;
+  }
+  if (missing_ > 0) --missing_;
 }
 
 Unconfirmed::Taken Unconfirmed::Take(int64_t now_ms) {

@@ -25,6 +25,7 @@
 
 #include "gateway/edge/buffers/outbound_queue.h"
 #include "gateway/edge/rules/outbound_limits.h"
+#include "proto/takeover.pb.h"
 
 namespace dormouse::edge {
 
@@ -83,19 +84,20 @@ class Unconfirmed {
   // The connection has ended.
   Taken Take(int64_t now_ms);
 
+  // --- For this process's successor. Frames are saved apart, oldest first (frame_state.h).
+  void Save(takeover::Kept* to) const;
+  // What is kept of the oldest but `i` of them.
+  size_t kept() const { return size(); }
+  OutboundQueue::Frame KeptFrame(size_t i) const;
+  // Of a fresh one.
+  void Restore(const takeover::Kept& from);
+  // The next of as many as Restore was told of.
+  void RestoreFrame(OutboundQueue::Frame frame);
+
   // The edge's list of those that have something kept (Outbound).
   std::list<Connection*>::iterator place;
 
  private:
-  bool ping_pending() const { return asked_ > answered_; }
-  size_t size() const { return frames_.size() - first_; }
-  void DropOldest();
-  void DropUntil(uint64_t number);
-  // A program that is heard now has taken what was answered long enough ago.
-  void UpdateTaken(int64_t now_ms);
-  // The connection lives on.
-  void Confirm(int64_t now_ms);
-
   struct Kept {
     std::string head;
     SharedBody body;
@@ -104,6 +106,16 @@ class Unconfirmed {
 
     size_t size() const { return head.size() + (body == nullptr ? 0 : body->size()); }
   };
+
+  bool ping_pending() const { return asked_ > answered_; }
+  size_t size() const { return frames_.size() - first_; }
+  void Push(Kept kept);
+  void DropOldest();
+  void DropUntil(uint64_t number);
+  // A program that is heard now has taken what was answered long enough ago.
+  void UpdateTaken(int64_t now_ms);
+  // The connection lives on.
+  void Confirm(int64_t now_ms);
 
   OutboundBudget* const budget_;
   std::vector<Kept> frames_;  // from first_ on, oldest first
@@ -126,6 +138,7 @@ class Unconfirmed {
   int64_t spoken_ms_ = 0;
   uint64_t memory_ = 0;  // as counted in the budget; so is the next
   uint64_t answered_memory_ = 0;
+  uint64_t missing_ = 0;  // frames that are yet to be restored
 };
 
 }  // namespace dormouse::edge

@@ -31,24 +31,23 @@ HttpServer::HttpServer(Config config, struct ev_loop* loop, const Router* router
       pages_(config_.web_root, config_.shipped_web_root, router),
       policy_(router, config_.upgrades),
       address_limit_(config_.max_connections_per_address),
-      listener_(loop,
-                [this](int fd, const IpAddress& peer, bool crowded) {
-                  return OnAccept(fd, peer, crowded, false);
-                }),
-      tls_listener_(loop,
-                    [this](int fd, const IpAddress& peer, bool crowded) {
-                      return OnAccept(fd, peer, crowded, true);
-                    }),
+      listener_(loop, [this](int fd, const IpAddress& peer,
+                             bool crowded) { return OnAccept(fd, peer, crowded, false); }),
+      tls_listener_(loop, [this](int fd, const IpAddress& peer,
+                                 bool crowded) { return OnAccept(fd, peer, crowded, true); }),
       front_door_(loop, {.deadline_ms = config_.handshake_timeout_ms, .max_visitors = MaxVisitors()}, this),
       app_(config_.app, loop, &front_door_, this, metrics) {}
 
-std::string HttpServer::Start(StatekeeperLinks* links) {
+void HttpServer::Prepare(StatekeeperLinks* links) {
   if (config_.hub_view) {
     hub_view_.emplace(loop_, &front_door_, router_, links, config_.upgrades.tokens, config_.upgrades.origins);
   }
   app_.SetConnector([links](const std::string& address) { return links->ConnectToApp(address); });
   front_door_.set_tls(config_.tls);
   if (config_.tls != nullptr) ShowExpiry();
+}
+
+std::string HttpServer::Listen() {
   std::string wrong;
   if (!config_.listen.empty())
     wrong = listener_.Listen(config_.listen, Listener::Sharing::kShared, "--listen");

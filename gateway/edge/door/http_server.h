@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -33,11 +34,11 @@ namespace dormouse::edge {
 class HttpServer : private FrontDoor::Handler, private AppProxy::Door {
  public:
   struct Config {
-    std::string listen;            // HOST:PORT; empty: by TLS alone
-    std::string tls_listen;        // the same for TLS; empty: nowhere
+    std::string listen;             // HOST:PORT; empty: by TLS alone
+    std::string tls_listen;         // the same for TLS; empty: nowhere
     const TlsFiles* tls = nullptr;  // the certificate for that; outlives the server
-    std::string web_root;          // empty: no web client
-    std::string shipped_web_root;  // for /dormouse/, where web_root has no such file
+    std::string web_root;           // empty: no web client
+    std::string shipped_web_root;   // for /dormouse/, where web_root has no such file
     int64_t handshake_timeout_ms = 5'000;
     UpgradePolicy::Config upgrades = {};
     TrustedProxies proxies = {};
@@ -62,7 +63,23 @@ class HttpServer : private FrontDoor::Handler, private AppProxy::Door {
              GatewayMetrics* metrics);
 
   // Listens; an empty string, or a sentence about what is wrong. `links` outlives this.
-  std::string Start(StatekeeperLinks* links);
+  std::string Start(StatekeeperLinks* links) {
+    Prepare(links);
+    return Listen();
+  }
+  // The same in two steps.
+  void Prepare(StatekeeperLinks* links);
+  std::string Listen();
+  // At sockets that listen already, which it takes; -1: there is none.
+  struct Sockets {
+    int plain = -1;
+    int tls = -1;
+  };
+  void Listen(const Sockets& sockets) {
+    if (sockets.plain >= 0) listener_.Adopt(sockets.plain);
+    if (sockets.tls >= 0) tls_listener_.Adopt(sockets.tls);
+  }
+  Sockets listening_sockets() const { return {listener_.fd(), tls_listener_.fd()}; }
   // Accepts nobody any more; who is on his way is told to go elsewhere. The app's answers may take the time
   // of `window_ms`.
   void Stop(int64_t window_ms);
@@ -73,6 +90,22 @@ class HttpServer : private FrontDoor::Handler, private AppProxy::Door {
   // Where the app is served: AppAddresses.
   void SetAppAddresses(std::vector<std::string> addresses) { app_.SetAddresses(std::move(addresses)); }
   size_t app_requests() const { return app_.size(); }
+  bool app_opens_socket() const { return app_.OpensSocket(); }
+  // Who is neither a WebSocket nor an app's request.
+  size_t visitors() const { return front_door_.size() + (hub_view_.has_value() ? hub_view_->size() : 0); }
+
+  // --- For this process's successor; as FrontDoor's.
+  void ForEachWaiting(const std::function<void(const FrontDoor::Waiting&)>& visit) {
+    front_door_.ForEachWaiting(visit);
+  }
+  size_t waiting() {
+    size_t count = 0;
+    front_door_.ForEachWaiting([&count](const FrontDoor::Waiting&) { ++count; });
+    return count;
+  }
+  void ForgetWaiting() { front_door_.ForgetWaiting(); }
+  void RestoreWaiting(const FrontDoor::Waiting& waiting) { front_door_.Restore(waiting); }
+  AddressLimit::Seat TakeSeatAgain(uint64_t key) { return address_limit_.TakeAgain(key); }
   // Takes over what may change: all but where it listens, its files, tokens, and how proxies speak.
   void Change(const Config& changed);
 

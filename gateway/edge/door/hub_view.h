@@ -42,6 +42,9 @@ class HubView {
 
   void set_origins(const OriginList& origins) { origins_ = origins; }
 
+  // Who waits for an answer.
+  size_t size() const { return waiting_.size(); }
+
   static bool Concerns(const HttpRequest& request);
   // As FrontDoor::Handler::OnRequest: the reply, or nothing, when it comes later.
   std::optional<HttpReply> OnRequest(const HttpRequest& request, const FrontDoor::Visit& visit);

@@ -58,6 +58,16 @@ void Router::SetProfiles(const std::vector<link::ClassProfile>& profiles) {
   description_ = DescribeRoutes(routes_);
 }
 
+const HubClassEdge* Router::FindClass(std::string_view name) const {
+  const auto found = classes_.find(name);
+  return found == classes_.end() ? nullptr : found->second.get();
+}
+
+void Router::Restore(const link::ClassProfile& profile) {
+  std::unique_ptr<HubClassEdge>& hub_class = classes_[profile.name()];
+  if (hub_class == nullptr) hub_class = std::make_unique<HubClassEdge>(profile.name(), profile);
+}
+
 Router::Match Router::Find(std::string_view path) const {
   if (const auto it = exact_.find(path); it != exact_.end()) {
     const Target& target = it->second;

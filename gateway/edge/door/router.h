@@ -1,6 +1,7 @@
 // Which hub an upgrade path leads to, by the routes of the hub classes' profiles. One thread.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -21,6 +22,14 @@ class Router {
   // "/ws/{name}", by class; both in alphabetical order.
   using Routes = std::map<std::string, std::vector<std::string>>;
   const Routes& routes() const { return routes_; }
+  // Of each class that connections may be of, also where it has left the profiles.
+  void ForEachClass(const std::function<void(const HubClassEdge&)>& visit) const {
+    for (const auto& [name, hub_class] : classes_) visit(*hub_class);
+  }
+  // nullptr: it was never in the profiles.
+  const HubClassEdge* FindClass(std::string_view name) const;
+  // A class that another process knew: it has no routes, as long as it is in no profiles here.
+  void Restore(const link::ClassProfile& profile);
   bool has_profiles() const { return !classes_.empty(); }
   // "/ws, /ws/NAME (class signal), ...": the same for people, in the same order.
   const std::string& Describe() const { return description_; }

@@ -118,4 +118,30 @@ FrameReader::Step FrameReader::Piece(std::span<char>* bytes) {
   return step;
 }
 
+void FrameReader::Save(takeover::Reader* to) const {
+  to->set_remaining(remaining_);
+  to->set_mask(mask_);
+  text_.Save(to);
+  to->set_may_compress(may_compress_);
+  to->set_in_message(in_message_);
+  to->set_in_frame(in_frame_);
+  to->set_fresh(fresh_);
+  to->set_final(final_);
+  to->set_binary(binary_);
+  to->set_compressed(compressed_);
+}
+
+void FrameReader::Restore(const takeover::Reader& from) {
+  remaining_ = from.remaining();
+  mask_ = from.mask();
+  text_.Restore(from);
+  may_compress_ = from.may_compress();
+  in_message_ = from.in_message();
+  in_frame_ = from.in_frame();
+  fresh_ = from.fresh();
+  final_ = from.final();
+  binary_ = from.binary();
+  compressed_ = from.compressed();
+}
+
 }  // namespace dormouse::edge

@@ -16,6 +16,7 @@
 
 #include "gateway/edge/frames/opcode.h"
 #include "gateway/edge/frames/utf8.h"
+#include "proto/takeover.pb.h"
 
 namespace dormouse::edge {
 
@@ -53,6 +54,10 @@ class FrameReader {
   void AllowCompressed() { may_compress_ = true; }
   // Bytes of the frame under way that are still to come.
   uint64_t remaining() const { return remaining_; }
+
+  // For this process's successor.
+  void Save(takeover::Reader* to) const;
+  void Restore(const takeover::Reader& from);
 
  private:
   Step Begin(std::span<char>* bytes);

@@ -49,4 +49,16 @@ bool IsValidUtf8(std::string_view bytes) {
   return reader.Take(bytes) && reader.complete();
 }
 
+void Utf8Reader::Save(takeover::Reader* to) const {
+  to->set_utf8_missing(missing_);
+  to->set_utf8_low(low_);
+  to->set_utf8_high(high_);
+}
+
+void Utf8Reader::Restore(const takeover::Reader& from) {
+  missing_ = static_cast<uint8_t>(from.utf8_missing());
+  low_ = static_cast<uint8_t>(from.utf8_low());
+  high_ = static_cast<uint8_t>(from.utf8_high());
+}
+
 }  // namespace dormouse::edge

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "proto/takeover.pb.h"
+
 namespace dormouse::edge {
 
 bool IsValidUtf8(std::string_view bytes);
@@ -17,6 +19,10 @@ class Utf8Reader {
   bool Take(std::string_view piece);
   // Whether the text may end here.
   bool complete() const { return missing_ == 0; }
+
+  // For this process's successor.
+  void Save(takeover::Reader* to) const;
+  void Restore(const takeover::Reader& from);
 
  private:
   bool TakeByte(unsigned char byte);

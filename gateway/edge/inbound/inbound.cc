@@ -294,6 +294,19 @@ void Inbound::OnUncongested() {
   parts_.metrics->congested->Set(static_cast<double>(congested_.size()));
 }
 
+void Inbound::SavePending(const Connection& connection, takeover::Partial* to) const {
+  const auto found = std::ranges::find(complete_, connection.handle, &Complete::handle);
+  if (found == complete_.end()) return;
+  to->set_binary(found->type.binary);
+  to->set_compressed(found->type.compressed);
+}
+
+void Inbound::Restore(Connection* connection, const takeover::Partial& from) {
+  if (connection->awaits_dispatch)
+    complete_.push_back({connection->handle, {.binary = from.binary(), .compressed = from.compressed()}});
+  if (connection->congested) congested_.push_back(connection->handle);
+}
+
 // Where nothing speaks against it any more.
 void Inbound::ResumeReading(Connection* connection) {
   if (connection->closing || connection->IsBackpressured()) return;

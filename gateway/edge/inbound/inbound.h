@@ -57,6 +57,11 @@ class Inbound : public WebSockets::Receiver {
   void OnSettled(const EventView& event);
   void set_window(uint32_t window) { window_ = window; }
 
+  // --- For this process's successor. Of a connection whose message awaits its dispatch:
+  void SavePending(const Connection& connection, takeover::Partial* to) const;
+  // Flags and message are as they were: puts it in line, and among those whose hubs are congested.
+  void Restore(Connection* connection, const takeover::Partial& from);
+
   // WebSockets::Receiver
   void OnPiece(Connection* connection, const FrameReader::Step& piece) override;
   void OnPing(Connection* connection, std::string_view payload) override;

@@ -123,7 +123,24 @@ GatewayMetrics::GatewayMetrics(prometheus::Registry* registry)
       http_responses_(&prometheus::BuildCounter()
                            .Name("dormouse_http_responses_total")
                            .Help("Requests answered that did not become WebSockets")
-                           .Register(*registry)) {}
+                           .Register(*registry)) {
+  auto& takeovers =
+      prometheus::BuildCounter()
+          .Name("dormouse_takeovers_total")
+          .Help(
+              "Upgrades that close no socket; done: this process took over from another, refused: "
+              "it was asked to be replaced and nothing came of it, failed: it stood still for a "
+              "moment and went on")
+          .Register(*registry);
+  takeovers_done = &takeovers.Add({{"result", "done"}});
+  takeovers_refused = &takeovers.Add({{"result", "refused"}});
+  takeovers_failed = &takeovers.Add({{"result", "failed"}});
+  takeover_sockets = Gauge(registry, "dormouse_takeover_sockets",
+                           "WebSockets that this process took over from the one before it");
+  takeover_pause_seconds =
+      Gauge(registry, "dormouse_takeover_pause_seconds",
+            "Time for which nobody served them, as this process took over, or as a take-over failed");
+}
 
 void GatewayMetrics::HttpResponse(int status) {
   http_responses_->Add({{"status", std::to_string(status)}}).Increment();

@@ -92,6 +92,11 @@ class GatewayMetrics {
   prometheus::Counter* answers_dropped;
   prometheus::Counter* windows_full;
   prometheus::Histogram* batch_deliveries;
+  prometheus::Counter* takeovers_done;  // by this process, from another
+  prometheus::Counter* takeovers_refused;
+  prometheus::Counter* takeovers_failed;
+  prometheus::Gauge* takeover_sockets;
+  prometheus::Gauge* takeover_pause_seconds;
 
   void Closed(CloseCause cause) { closes_[static_cast<size_t>(cause)]->Increment(); }
   void Refused(RefusalCause cause) { refusals_[static_cast<size_t>(cause)]->Increment(); }

@@ -18,6 +18,12 @@ bool KeptOutput::Keep(Connection* connection, OutboundQueue::Frame frame) {
   return connection->unconfirmed->Add(std::move(frame), limits, SteadyMs());
 }
 
+void KeptOutput::Restore(Connection* connection, const takeover::Kept& from) {
+  connection->unconfirmed = std::make_unique<Unconfirmed>(budget_);
+  connection->unconfirmed->place = connections_.insert(connections_.end(), connection);
+  connection->unconfirmed->Restore(from);
+}
+
 bool KeptOutput::OnMessage(Connection* connection) {
   if (connection->unconfirmed == nullptr) return false;
   const bool ask = connection->unconfirmed->OnMessage(SteadyMs());

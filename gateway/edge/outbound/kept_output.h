@@ -27,6 +27,8 @@ class KeptOutput {
   // A pong, of whatever payload. True: it answers a question of ours.
   bool OnPong(Connection* connection, std::string_view payload);
   void Forget(Connection* connection);
+  // As another process had it; frames follow (Unconfirmed::RestoreFrame).
+  void Restore(Connection* connection, const takeover::Kept& from);
 
   bool IsOverBudget() const {
     return budget_->kept > budget_->limit / kKeptPart || budget_->answered > budget_->limit / kAnsweredPart ||

@@ -79,6 +79,11 @@ class Outbound : public WebSockets::Sender {
   // Of a connection that is closing: its hub wants back what still waits.
   void ReturnWaiting(Connection* connection);
 
+  // For this process's successor: nothing of a turn is left, all is in the queues of connections.
+  void EndTurn() { WriteTurn(); }
+  // A connection was in line to be written to, in another process.
+  void RestoreSchedule(Connection* connection) { ScheduleWrite(connection); }
+
   // Once a turn of the loop: writes what it has brought, and for those that are scheduled. True: some still
   // are, so the next turn is not to wait for an event.
   bool OnTurnEnd();

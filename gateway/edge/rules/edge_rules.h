@@ -124,13 +124,18 @@ class EdgeRules {
 class HubClassEdge {
  public:
   HubClassEdge(std::string name, const link::ClassProfile& profile)
-      : name_(std::move(name)), rules_(std::make_unique<EdgeRules>(profile)) {}
+      : name_(std::move(name)), profile_(profile), rules_(std::make_unique<EdgeRules>(profile)) {}
   const std::string& name() const { return name_; }
   const EdgeRules& rules() const { return *rules_; }
-  void Replace(const link::ClassProfile& profile) { rules_ = std::make_unique<EdgeRules>(profile); }
+  const link::ClassProfile& profile() const { return profile_; }
+  void Replace(const link::ClassProfile& profile) {
+    profile_ = profile;
+    rules_ = std::make_unique<EdgeRules>(profile);
+  }
 
  private:
   std::string name_;
+  link::ClassProfile profile_;
   std::unique_ptr<EdgeRules> rules_;
 };
 

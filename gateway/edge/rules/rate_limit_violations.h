@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "gateway/edge/rules/rate_limiter.h"
+#include "proto/takeover.pb.h"
 
 namespace dormouse::edge {
 
@@ -25,6 +26,18 @@ class RateLimitViolations {
 
   // Whether it hears of this one. A client that stops soon gets an answer to each message.
   bool MayReply(int64_t now_ms) { return replies_.TryAcquire(kRepliesPerSecond, kReplyBurst, now_ms); }
+
+  // For this process's successor.
+  void Save(takeover::Violations* to) const {
+    to->set_since_ms(since_ms_);
+    to->set_refused(refused_);
+    replies_.Save(to->mutable_replies());
+  }
+  void Restore(const takeover::Violations& from) {
+    since_ms_ = from.since_ms();
+    refused_ = from.refused();
+    replies_.Restore(from.replies());
+  }
 
  private:
   static constexpr int64_t kPatienceMs = 10'000;

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <cstdint>
 
+#include "proto/takeover.pb.h"
+
 namespace dormouse::edge {
 
 class RateLimiter {
@@ -25,6 +27,16 @@ class RateLimiter {
   // Milliseconds until one is allowed, as of the last TryAcquire; rounded up, at least 1.
   int64_t RetryAfterMs(double rate) const {
     return std::max<int64_t>(1, static_cast<int64_t>(std::ceil((1 - tokens_) / rate * 1000)));
+  }
+
+  // For this process's successor.
+  void Save(takeover::Bucket* to) const {
+    to->set_tokens(tokens_);
+    to->set_updated_ms(updated_ms_);
+  }
+  void Restore(const takeover::Bucket& from) {
+    tokens_ = from.tokens();
+    updated_ms_ = from.updated_ms();
   }
 
  private:

@@ -45,6 +45,9 @@ class SocketAnswers {
     const std::string* ReplyTo(std::string_view frame) const {
       return pair_ != nullptr && pair_->request == frame ? &pair_->reply : nullptr;
     }
+    // Empty: none.
+    std::string_view request() const { return pair_ == nullptr ? std::string_view() : pair_->request; }
+    std::string_view reply() const { return pair_ == nullptr ? std::string_view() : pair_->reply; }
 
    private:
     friend class SocketAnswers;

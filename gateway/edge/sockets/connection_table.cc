@@ -1,5 +1,8 @@
 #include "gateway/edge/sockets/connection_table.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "common/ids.h"
 
 namespace dormouse::edge {
@@ -7,6 +10,8 @@ namespace {
 
 constexpr uint64_t kHalfMask = (uint64_t{1} << 31) - 1;
 constexpr int kRounds = 4;
+// In one item.
+constexpr int kSavedSlots = 1'000;
 
 uint64_t RoundOf(uint64_t half, uint64_t key, int round) {
   uint64_t x = half ^ (key + 0x9e37'79b9'7f4a'7c15u * static_cast<uint64_t>(round + 1));
@@ -79,6 +84,51 @@ Connection* ConnectionTable::Find(uint64_t handle) {
 void ConnectionTable::ForEach(const std::function<void(Connection*)>& visit) {
   for (uint32_t index = 0; index < used_; ++index) {
     if (slot(index).connection.has_value()) visit(&*slot(index).connection);
+  }
+}
+
+void ConnectionTable::SaveSlots(takeover::StateWriter* writer) {
+  takeover::Item item;
+  for (uint32_t index = 0; index < used_; ++index) {
+    const auto& connection = slot(index).connection;
+    if (connection.has_value() && connection->tls == nullptr) continue;
+    item.mutable_slots()->add_index(index);
+    item.mutable_slots()->add_generation(slot(index).generation);
+    if (item.slots().index_size() < kSavedSlots) continue;
+    item.mutable_slots()->set_used(used_);
+    writer->Add(std::exchange(item, {}));
+  }
+  item.mutable_slots()->set_used(used_);
+  writer->Add(std::move(item));
+}
+
+void ConnectionTable::RestoreSlots(const takeover::Slots& slots) {
+  const uint32_t used = std::min(slots.used(), uint32_t{1} << kSlotBits);
+  used_ = std::max(used_, used);
+  while (pages_.size() * kSlotsPerPage < used_) pages_.push_back(std::make_unique<Slot[]>(kSlotsPerPage));
+  for (int i = 0; i < std::min(slots.index_size(), slots.generation_size()); ++i) {
+    if (slots.index(i) < used_) slot(slots.index(i)).generation = slots.generation(i);
+  }
+}
+
+Connection* ConnectionTable::RestoreConnection(uint64_t handle) {
+  const uint64_t bits = scrambler_.Unscramble(UuidLowBits(handle));
+  const auto index = static_cast<uint32_t>(bits & ((uint64_t{1} << kSlotBits) - 1));
+  if (index >= used_ || slot(index).connection.has_value()) return nullptr;
+  Slot& entry = slot(index);
+  entry.generation = bits >> kSlotBits;
+  entry.connection.emplace();
+  entry.connection->handle = handle;
+  ++size_;
+  return &*entry.connection;
+}
+
+void ConnectionTable::FinishRestoring() {
+  free_ = kNone;
+  for (uint32_t index = used_; index-- > 0;) {
+    if (slot(index).connection.has_value()) continue;
+    slot(index).next_free = free_;
+    free_ = index;
   }
 }
 

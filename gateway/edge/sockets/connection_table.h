@@ -15,6 +15,8 @@
 #include <vector>
 
 #include "gateway/edge/sockets/connection.h"
+#include "gateway/takeover/state_writer.h"
+#include "proto/takeover.pb.h"
 
 namespace dormouse::edge {
 
@@ -22,6 +24,7 @@ namespace dormouse::edge {
 class HandleScrambler {
  public:
   explicit HandleScrambler(uint64_t key) : key_(key) {}
+  uint64_t key() const { return key_; }
   uint64_t Scramble(uint64_t bits62) const;
   uint64_t Unscramble(uint64_t bits62) const;
 
@@ -44,6 +47,17 @@ class ConnectionTable {
 
   // Walks over all of them (only for what concerns all, such as a drain). `visit` must not allocate or free.
   void ForEach(const std::function<void(Connection*)>& visit);
+
+  // --- For this process's successor, which never uses a handle of this one's again. How often slots were used
+  // that nobody has:
+  void SaveSlots(takeover::StateWriter* writer);
+  uint64_t key() const { return scrambler_.key(); }
+  // Of a fresh one: the key, then the slots, then connections by their handles, then the end of it.
+  void Restore(uint64_t key) { scrambler_ = HandleScrambler(key); }
+  void RestoreSlots(const takeover::Slots& slots);
+  // nullptr: that cannot be.
+  Connection* RestoreConnection(uint64_t handle);
+  void FinishRestoring();
 
  private:
   static constexpr int kSlotBits = 24;

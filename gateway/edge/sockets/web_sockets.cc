@@ -29,21 +29,31 @@ bool WebSockets::Adopt(ClientSocket* socket, std::string_view answer, std::strin
     return false;
   }
   connection->tls = std::move(socket->tls);
-  ev_io_init(
-      &connection->io,
-      [](struct ev_loop*, ev_io* io, int events) {
-        auto* watcher = reinterpret_cast<SocketWatcher*>(io);  // its only member
-        static_cast<WebSockets*>(io->data)->OnEvent(static_cast<Connection*>(watcher), events);
-      },
-      fd, EV_READ);
-  connection->io.data = this;
-  ev_io_start(loop_, &connection->io);
+  InitWatcher(fd, EV_READ, connection);
   if (connection->tls != nullptr && connection->tls->unsent() > 0) FlushTls(connection);
   if (!rest.empty()) {
     connection->unread = std::make_unique<std::string>(rest);
     Reschedule(connection);
   }
   return true;
+}
+
+void WebSockets::Restore(int fd, int events, Connection* connection) {
+  InitWatcher(fd, events, connection);
+  const bool has_more_to_read = connection->unread != nullptr && !connection->reading_paused;
+  if (connection->aborted || has_more_to_read) Reschedule(connection);
+}
+
+void WebSockets::InitWatcher(int fd, int events, Connection* connection) {
+  ev_io_init(
+      &connection->io,
+      [](struct ev_loop*, ev_io* io, int happened) {
+        auto* watcher = reinterpret_cast<SocketWatcher*>(io);  // its only member
+        static_cast<WebSockets*>(io->data)->OnEvent(static_cast<Connection*>(watcher), happened);
+      },
+      fd, events);
+  connection->io.data = this;
+  ev_io_start(loop_, &connection->io);
 }
 
 void WebSockets::OnEvent(Connection* connection, int events) {
@@ -165,7 +175,8 @@ void WebSockets::Parse(Connection* connection, std::span<char> bytes) {
 
 ssize_t WebSockets::Write(Connection* connection, const WriteBatch& batch) {
   if (connection->aborted) return -1;
-  const ssize_t written = connection->tls == nullptr ? batch.SendTo(connection->io.fd) : WriteTls(connection, batch);
+  const ssize_t written =
+      connection->tls == nullptr ? batch.SendTo(connection->io.fd) : WriteTls(connection, batch);
   if (written >= 0) return written;
   if (errno == EAGAIN || errno == EINTR) return 0;
   // What a client said before it went is still to be read, and so is the end.
@@ -206,7 +217,8 @@ bool WebSockets::FlushTls(Connection* connection) {
     Abort(connection);
     return false;
   }
-  Watch(connection, (connection->io.events & EV_READ) | (connection->flushing || connection->sender_waits ? EV_WRITE : 0));
+  Watch(connection, (connection->io.events & EV_READ) |
+                        (connection->flushing || connection->sender_waits ? EV_WRITE : 0));
   if (connection->flushing) return false;
   if (connection->ending_output) shutdown(connection->io.fd, SHUT_WR);
   return connection->sender_waits;

@@ -73,6 +73,12 @@ class WebSockets {
   // request. Nobody is called before this turn of the loop ends. False: that failed, the socket is closed.
   bool Adopt(ClientSocket* socket, std::string_view answer, std::string_view rest, Connection* connection);
 
+  // Takes `fd`, which was another process's, and goes on where that stopped: the record is as it was there, and so
+  // is what it waits for, `events`. Nobody is called before the next turn.
+  void Restore(int fd, int events, Connection* connection);
+  // What it waits for.
+  static int EventsOf(const Connection& connection) { return connection.io.events & (EV_READ | EV_WRITE); }
+
   // Once a turn of the loop, before all else of its end: handles what has happened to sockets, in the order
   // in which it has happened. (The loop itself calls back for the last first.)
   void OnTurnEnd();
@@ -107,6 +113,7 @@ class WebSockets {
   // For what was left unread, such as what came with the request.
   static constexpr size_t kBufferSize = kMaxRead + 32'768;
 
+  void InitWatcher(int fd, int events, Connection* connection);
   void OnEvent(Connection* connection, int events);
   void HandleReady(Connection* connection);
   void Handle(Connection* connection, int events);
