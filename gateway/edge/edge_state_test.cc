@@ -41,7 +41,7 @@ class EdgeStateTest : public EdgeServerTest {
       const size_t connections = edge_->connections();
       edge_->Save(&writer);
       ASSERT_TRUE(writer.Finish());
-      const int listening = dup(edge_->listening_fd());
+      const int listening = dup(edge_->listening_sockets().plain);
       edge_->Leave(0, [] {});
 
       EdgeServer::Config config = config_;
@@ -57,7 +57,7 @@ class EdgeStateTest : public EdgeServerTest {
       while (const takeover::Item* item = reader.Next()) EXPECT_TRUE(next->Restore(*item, &reader));
       EXPECT_EQ(reader.wrong(), "there is no more");
       next->FinishRestoring();
-      next->Listen(listening);
+      next->Listen({.plain = listening});
       EXPECT_EQ(next->connections(), connections);
       std::swap(edge_, next);
       before_.push_back(std::move(next));
