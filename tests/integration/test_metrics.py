@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import secrets
 
 import pytest
+import trust as trusts
 from backends import ApiCluster
 from cluster import BIN, REPOSITORY, http_get, until
 from ws import actor, all_open, connect, echo, upgrade_status
@@ -73,8 +75,12 @@ async def _load(cluster):
 
 
 @pytest.fixture(scope="module")
-def loaded():
-    options = {"lanes": "2", "shards": "64", "resume-window": "1s", "hibernate-after": "100ms"}
+def loaded(tmp_path_factory):
+    # With all that it can have metrics of.
+    callbacks = tmp_path_factory.mktemp("callbacks") / "callbacks.toml"
+    callbacks.write_text('[room]\nurl = "http://127.0.0.1:9/"\nsecret-file = "secret"\n', encoding="utf-8")
+    trusts.write(str(callbacks.parent / "secret"), secrets.token_hex(32))
+    options = {"lanes": "2", "shards": "64", "resume-window": "1s", "hibernate-after": "100ms", "callbacks": str(callbacks)}
     with ApiCluster(statekeepers=2, store="redis", options=options) as cluster:
         yield cluster
 
