@@ -143,7 +143,11 @@ TlsSession::State TlsSession::Handshake() {
   return unsent_ == nullptr ? State::kDone : State::kWantsWrite;
 }
 
-TlsSession::Result TlsSession::Read(char* buffer, size_t size) {
+TlsSession::Result TlsSession::Read(char* buffer, size_t size) { return ReadWhile(buffer, size, false); }
+
+TlsSession::Result TlsSession::ReadOnce(char* buffer, size_t size) { return ReadWhile(buffer, size, true); }
+
+TlsSession::Result TlsSession::ReadWhile(char* buffer, size_t size, bool once) {
   ERR_clear_error();
   left_to_take_ = kMaxTaken;
   Result result;
@@ -152,7 +156,7 @@ TlsSession::Result TlsSession::Read(char* buffer, size_t size) {
     room_ = size - result.size;
     result.state = Judge(SSL_read_ex(ssl_, buffer + result.size, size - result.size, &got));
     result.size += got;
-    if (result.state != State::kDone) break;
+    if (result.state != State::kDone || (once && !has_more())) break;
   }
   return result;
 }

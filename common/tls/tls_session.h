@@ -53,6 +53,9 @@ class TlsSession {
   // full, and more may be here that the socket does not tell of any more (has_more). kWantsRead: nothing is, until the
   // socket is readable, which it is at once where a call has taken as much of it as it may.
   Result Read(char* buffer, size_t size);
+  // The same, but the socket is not asked once more whether that was all: less than the buffer holds, and kDone, leaves
+  // nothing here, and of what else there may be the socket tells. For those who get few bytes at a time, often.
+  Result ReadOnce(char* buffer, size_t size);
   bool has_more() const { return !fed_.empty() || SSL_has_pending(ssl_) == 1; }
 
   // Takes `size` bytes of them, in records as large as can be: few long ones cost less than many short ones. kWantsWrite: not
@@ -84,6 +87,7 @@ class TlsSession {
   int Receive(char* buffer, int size);
   int Send(const char* bytes, int size);
 
+  Result ReadWhile(char* buffer, size_t size, bool once);
   State Judge(int result);
   std::string WhyFailed(int system_error) const;
 
