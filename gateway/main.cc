@@ -225,9 +225,11 @@ int Run(ConfigurationInEffect* in_effect) {
   const std::optional<std::string> web_root = ReadWebRoot(options);
   if (!wrong.empty() || !way.has_value() || !web_root.has_value()) return 1;
   const std::unique_ptr<const TlsFiles> tls = OpenTls(options, way->credentials, &wrong);
-  const bool wants_tls = std::ranges::any_of(configuration->settings(), [](const Configuration::Setting& setting) {
-    return setting.name == "tls-listen" && setting.source != Configuration::Source::kDefault && !setting.value.empty();
-  });
+  const bool wants_tls =
+      std::ranges::any_of(configuration->settings(), [](const Configuration::Setting& setting) {
+        return setting.name == "tls-listen" && setting.source != Configuration::Source::kDefault &&
+               !setting.value.empty();
+      });
   if (tls == nullptr && wrong.empty() && wants_tls)
     wrong = "--tls-listen needs --tls-cert and --tls-key: without a certificate nobody can be served there";
   if (wrong.empty() && tls == nullptr && options.listen.empty())
@@ -295,8 +297,8 @@ int Run(ConfigurationInEffect* in_effect) {
     return number == 0 ? "" : fmt::format(fmt::runtime(words), number);
   };
   SPDLOG_INFO("listening on {}{}{}, admin on port {}{}", port("port {}", edge.port()),
-              edge.port() != 0 && edge.tls_port() != 0 ? ", " : "", port("port {} for TLS", edge.tls_port()), admin.port(),
-              port(", backends on port {}", api == nullptr ? 0 : api->port()));
+              edge.port() != 0 && edge.tls_port() != 0 ? ", " : "", port("port {} for TLS", edge.tls_port()),
+              admin.port(), port(", backends on port {}", api == nullptr ? 0 : api->port()));
   ev_run(loop, 0);
   if (api != nullptr) api->Finish(options.drain_window.count());
   SPDLOG_INFO("stopped");

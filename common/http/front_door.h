@@ -63,7 +63,8 @@ class FrontDoor {
     virtual void OnTlsFailed(const IpAddress& /*peer*/, const std::string& /*why*/) {}
   };
   struct Limits {
-    int64_t deadline_ms = 5'000;  // for the whole request, a TLS handshake included; then anew for each piece of the answer
+    int64_t deadline_ms =
+        5'000;  // for the whole request, a TLS handshake included; then anew for each piece of the answer
     size_t max_head = 16'384;
     size_t max_visitors = 4'096;  // one more, and who came first must go
   };
@@ -106,8 +107,8 @@ class FrontDoor {
     IpAddress peer;
     std::list<Visitor*>::iterator shake;  // where `is_due`: its place among those
     bool is_due = false;                  // its handshake can go on
-    std::string bytes;     // what was read, then what is to be written
-    size_t looked_at = 0;  // of what was read, for the head's end
+    std::string bytes;                    // what was read, then what is to be written
+    size_t looked_at = 0;                 // of what was read, for the head's end
     size_t written = 0;
   };
 

@@ -31,14 +31,10 @@ HttpServer::HttpServer(Config config, struct ev_loop* loop, const Router* router
       pages_(config_.web_root, config_.shipped_web_root, router),
       policy_(router, config_.upgrades),
       address_limit_(config_.max_connections_per_address),
-      listener_(loop,
-                [this](int fd, const IpAddress& peer, bool crowded) {
-                  return OnAccept(fd, peer, crowded, false);
-                }),
-      tls_listener_(loop,
-                    [this](int fd, const IpAddress& peer, bool crowded) {
-                      return OnAccept(fd, peer, crowded, true);
-                    }),
+      listener_(loop, [this](int fd, const IpAddress& peer,
+                             bool crowded) { return OnAccept(fd, peer, crowded, false); }),
+      tls_listener_(loop, [this](int fd, const IpAddress& peer,
+                                 bool crowded) { return OnAccept(fd, peer, crowded, true); }),
       front_door_(loop, {.deadline_ms = config_.handshake_timeout_ms, .max_visitors = MaxVisitors()}, this),
       app_(config_.app, loop, &front_door_, this, metrics) {}
 

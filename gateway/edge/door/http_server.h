@@ -33,11 +33,11 @@ namespace dormouse::edge {
 class HttpServer : private FrontDoor::Handler, private AppProxy::Door {
  public:
   struct Config {
-    std::string listen;            // HOST:PORT; empty: by TLS alone
-    std::string tls_listen;        // the same for TLS; empty: nowhere
+    std::string listen;             // HOST:PORT; empty: by TLS alone
+    std::string tls_listen;         // the same for TLS; empty: nowhere
     const TlsFiles* tls = nullptr;  // the certificate for that; outlives the server
-    std::string web_root;          // empty: no web client
-    std::string shipped_web_root;  // for /dormouse/, where web_root has no such file
+    std::string web_root;           // empty: no web client
+    std::string shipped_web_root;   // for /dormouse/, where web_root has no such file
     int64_t handshake_timeout_ms = 5'000;
     UpgradePolicy::Config upgrades = {};
     TrustedProxies proxies = {};

@@ -165,7 +165,8 @@ void WebSockets::Parse(Connection* connection, std::span<char> bytes) {
 
 ssize_t WebSockets::Write(Connection* connection, const WriteBatch& batch) {
   if (connection->aborted) return -1;
-  const ssize_t written = connection->tls == nullptr ? batch.SendTo(connection->io.fd) : WriteTls(connection, batch);
+  const ssize_t written =
+      connection->tls == nullptr ? batch.SendTo(connection->io.fd) : WriteTls(connection, batch);
   if (written >= 0) return written;
   if (errno == EAGAIN || errno == EINTR) return 0;
   // What a client said before it went is still to be read, and so is the end.
@@ -206,7 +207,8 @@ bool WebSockets::FlushTls(Connection* connection) {
     Abort(connection);
     return false;
   }
-  Watch(connection, (connection->io.events & EV_READ) | (connection->flushing || connection->sender_waits ? EV_WRITE : 0));
+  Watch(connection, (connection->io.events & EV_READ) |
+                        (connection->flushing || connection->sender_waits ? EV_WRITE : 0));
   if (connection->flushing) return false;
   if (connection->ending_output) shutdown(connection->io.fd, SHUT_WR);
   return connection->sender_waits;

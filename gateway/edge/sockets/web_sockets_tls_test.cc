@@ -48,7 +48,8 @@ class TlsTest : public ::testing::Test,
   // A client that has shaken hands and been told "101".
   void Connect() {
     const int listener = socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address{.sin_family = AF_INET, .sin_port = 0, .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
+    sockaddr_in address{
+        .sin_family = AF_INET, .sin_port = 0, .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
     socklen_t size = sizeof(address);
     // So that sockets are full soon.
     const int small = 4'096;
@@ -124,9 +125,7 @@ class TlsTest : public ::testing::Test,
     ++writable_;
     sockets_.WantWritable(connection, false);
   }
-  void OnGone(Connection*) override {
-    connection_.reset();
-  }
+  void OnGone(Connection*) override { connection_.reset(); }
 
   struct DestroyLoop {
     void operator()(struct ev_loop* loop) const { ev_loop_destroy(loop); }
