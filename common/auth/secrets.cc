@@ -16,8 +16,9 @@ std::string Sha256(std::string_view text) {
 
 std::string MacOf(std::string_view key, std::string_view text) {
   std::string mac(SHA256_DIGEST_LENGTH, '\0');
-  HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), reinterpret_cast<const unsigned char*>(text.data()),
-       text.size(), reinterpret_cast<unsigned char*>(mac.data()), nullptr);
+  HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
+       reinterpret_cast<const unsigned char*>(text.data()), text.size(),
+       reinterpret_cast<unsigned char*>(mac.data()), nullptr);
   return mac;
 }
 

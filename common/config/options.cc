@@ -88,17 +88,20 @@ void DeclareOptions(OptionTable* table, Options* o) {
   table->Plain(kGateway, kAtStart, "statekeepers", &o->statekeepers, "addresses",
                "Statekeepers to start from: HOST:PORT, unix:SOCKET or unix:DIRECTORY, one or more; empty: "
                "those with a unix socket in the directory run of --data");
-  table->Plain(kGateway, kAtStart, "tls-listen", &o->tls_listen, "address",
-               "HOST:PORT where clients come by TLS (wss://, https://), port 0 for a free one; of use with tls-cert "
-               "alone. An empty listen leaves this as the only port for them");
-  table->Plain(kGateway, kAtStart, "tls-cert", &o->tls_cert, "file",
-               "File with the certificate (PEM) that clients are shown at tls-listen, those of authorities on the way "
-               "behind it; read again when it changes, and at SIGHUP; empty: no TLS");
+  table->Plain(
+      kGateway, kAtStart, "tls-listen", &o->tls_listen, "address",
+      "HOST:PORT where clients come by TLS (wss://, https://), port 0 for a free one; of use with tls-cert "
+      "alone. An empty listen leaves this as the only port for them");
+  table->Plain(
+      kGateway, kAtStart, "tls-cert", &o->tls_cert, "file",
+      "File with the certificate (PEM) that clients are shown at tls-listen, those of authorities on the way "
+      "behind it; read again when it changes, and at SIGHUP; empty: no TLS");
   table->Plain(kGateway, kAtStart, "tls-key", &o->tls_key, "file",
                "File with the private key (PEM) of tls-cert");
-  table->Plain(kGateway, kAtStart, "tls-client-ca", &o->tls_client_ca, "file",
-               "File with the certificates (PEM) of the authorities that clients must have theirs from at tls-listen; "
-               "empty: clients need none");
+  table->Plain(
+      kGateway, kAtStart, "tls-client-ca", &o->tls_client_ca, "file",
+      "File with the certificates (PEM) of the authorities that clients must have theirs from at tls-listen; "
+      "empty: clients need none");
   table->Plain(kGateway, kAtStart, "web-root", &o->web_root, "directory",
                "Directory of the page served at /, instead of the one that comes along; /dormouse/ stays as "
                "far as it has none of its own");
@@ -346,7 +349,8 @@ std::string Inconsistency(const Options& o) {
     return "--tls-cert and --tls-key belong together: name both files, or none";
   }
   if (!o.tls_client_ca.empty() && o.tls_cert.empty()) return "--tls-client-ca needs --tls-cert and --tls-key";
-  if (!o.tls_cert.empty() && o.tls_listen.empty()) return "--tls-cert needs --tls-listen: HOST:PORT for clients";
+  if (!o.tls_cert.empty() && o.tls_listen.empty())
+    return "--tls-cert needs --tls-listen: HOST:PORT for clients";
   if (o.max_message_size < 64) return "--max-message-size must be at least 64 bytes";
   if (o.store_certificate.empty() != o.store_key.empty()) {
     return "--store-certificate and --store-key belong together: give both or none";

@@ -95,7 +95,7 @@ class TlsSession {
   const int fd_;
   size_t left_to_take_ = 0;  // of the socket
   size_t room_ = 0;          // for what is read
-  bool has_ended_ = false;  // the socket
+  bool has_ended_ = false;   // the socket
   bool said_farewell_ = false;
   std::string fed_;
   std::unique_ptr<std::string> unsent_;

@@ -180,6 +180,8 @@ TEST_F(TlsSessionTest, AnEndOfTheSocketIsAnEndAndAfterItWritesFail) {
   client_->Write("last words");
   close(std::exchange(fds_[1], -1));
   EXPECT_EQ(ReadAll(server_.get()), "last words");
+  EXPECT_EQ(state_, State::kWantsRead);  // the socket is readable, still
+  EXPECT_EQ(ReadAll(server_.get()), "");
   EXPECT_EQ(state_, State::kEnded);
   EXPECT_EQ(server_->Write("answer").state, State::kFailed);
   EXPECT_NE(server_->error().find("ipe"), std::string::npos) << server_->error();

@@ -209,7 +209,7 @@ class Server {
 
   const int epoll_ = epoll_create1(EPOLL_CLOEXEC);
   int listener_ = -1;
-  SSL_CTX* context_ = nullptr;  // nullptr: in the clear
+  SSL_CTX* context_ = nullptr;                    // nullptr: in the clear
   std::vector<std::unique_ptr<Socket>> sockets_;  // by descriptor
   char buffer_[kRead];
   std::string rest_;

@@ -63,11 +63,14 @@ TEST(AppHeads, OnlyTheGatewaySaysWhoTheClientIs) {
             "GET / HTTP/1.1\r\nhost: a\r\nX-Forwarded-Host: h\r\nx-forwarded-for: 2001:db8::1\r\n"
             "x-forwarded-proto: https\r\ncf-connecting-ip: 2001:db8::1\r\nconnection: close\r\n\r\n");
   const std::string_view by_tls = "x-forwarded-proto: https\r\n";
-  EXPECT_NE(Request("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-Proto: http\r\n\r\n", {"::1", false, true}).find(by_tls),
+  EXPECT_NE(Request("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-Proto: http\r\n\r\n", {"::1", false, true})
+                .find(by_tls),
             std::string::npos);
   // What the proxy says counts; where it says nothing, how it came itself.
-  EXPECT_NE(Request("GET / HTTP/1.1\r\nHost: a\r\n\r\n", {"::1", true, true}).find(by_tls), std::string::npos);
-  EXPECT_EQ(Request("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-Proto: http\r\n\r\n", {"::1", true, true}).find(by_tls),
+  EXPECT_NE(Request("GET / HTTP/1.1\r\nHost: a\r\n\r\n", {"::1", true, true}).find(by_tls),
+            std::string::npos);
+  EXPECT_EQ(Request("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-Proto: http\r\n\r\n", {"::1", true, true})
+                .find(by_tls),
             std::string::npos);
   EXPECT_NE(Request("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-Proto: https, http\r\n\r\n", {"::1", true})
                 .find("x-forwarded-proto: http\r\n"),

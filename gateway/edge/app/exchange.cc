@@ -128,7 +128,8 @@ bool Exchange::OnClientReadableWithoutBody() {
 }
 
 void Exchange::WriteWorker() {
-  if (worker_is_deaf_ || Send({.fd = worker_.fd, .seat = {}, .tls = nullptr}, &to_worker_, &moved_ms_)) return;
+  if (worker_is_deaf_ || Send({.fd = worker_.fd, .seat = {}, .tls = nullptr}, &to_worker_, &moved_ms_))
+    return;
   // It may have answered all the same.
   worker_is_deaf_ = true;
   to_worker_ = {};

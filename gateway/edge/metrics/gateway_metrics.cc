@@ -57,17 +57,19 @@ GatewayMetrics::GatewayMetrics(prometheus::Registry* registry)
           Gauge(registry, "dormouse_replay_buffer_bytes",
                 "Memory for events that are not settled; a lane's part is bounded by replay-buffer")),
       app_requests(Gauge(registry, "dormouse_app_requests", "HTTP requests that the app is answering")),
-      tls_certificate_expiry(Gauge(registry, "dormouse_tls_certificate_expiry_seconds",
-                                   "When the certificate of tls-cert that is in force expires, in seconds since 1970; 0: "
-                                   "there is none. A new one has to be there before")),
+      tls_certificate_expiry(
+          Gauge(registry, "dormouse_tls_certificate_expiry_seconds",
+                "When the certificate of tls-cert that is in force expires, in seconds since 1970; 0: "
+                "there is none. A new one has to be there before")),
       opened(Counter(registry, "dormouse_connections_opened_total", "WebSockets opened")),
       handshake_timeouts(Counter(registry, "dormouse_handshake_timeouts_total",
                                  "Requests that did not come in time, or before so many others that a "
                                  "quarter of all descriptors waited for theirs")),
-      tls_handshakes(Counter(registry, "dormouse_tls_handshakes_total",
-                             "TLS handshakes with clients that are done: each costs as much as a hundred messages")),
-      tls_resumptions(
-          Counter(registry, "dormouse_tls_resumptions_total", "Those of them that a ticket has made cheaper")),
+      tls_handshakes(
+          Counter(registry, "dormouse_tls_handshakes_total",
+                  "TLS handshakes with clients that are done: each costs as much as a hundred messages")),
+      tls_resumptions(Counter(registry, "dormouse_tls_resumptions_total",
+                              "Those of them that a ticket has made cheaper")),
       tls_failures(Counter(registry, "dormouse_tls_failures_total",
                            "TLS handshakes with clients that failed; log-level debug says why")),
       accepts_crowded(Counter(registry, "dormouse_accepts_crowded_total",

@@ -48,7 +48,7 @@ struct Connection : TimerNode, SocketWatcher {
   uint32_t unsettled = 0;        // messages
   uint32_t unsettled_bytes = 0;  // of them
 
-  int ready_events = 0;  // that have happened to its socket and have not been handled
+  int ready_events = 0;             // that have happened to its socket and have not been handled
   std::unique_ptr<TlsSession> tls;  // nullptr: it speaks in the clear
   FrameReader reader;
   std::unique_ptr<std::string> unread;  // what was read and cannot, or must not, be looked at yet
@@ -76,7 +76,7 @@ struct Connection : TimerNode, SocketWatcher {
   bool flushing : 1 = false;
   bool sender_waits : 1 = false;
   bool ending_output : 1 = false;
-  bool draining : 1 = false;         // the timer is for closing with 1001
+  bool draining : 1 = false;             // the timer is for closing with 1001
   bool rate_exemption_used : 1 = false;  // it has had the message that its rate limit does not count
   // Backpressure: what each of these says keeps its socket from being read.
   bool congested : 1 = false;        // until its lane can take events again
