@@ -107,6 +107,7 @@ def _kill_old(stage, cluster, traffic):
         at = len(gateway.log_text())
         successor = _begin(stage, gateway)
         gateway.send_signal(signal.SIGKILL)
+        gateway._popen.wait(10 * SLOWNESS)  # pylint: disable=protected-access
         _settle(stage, cluster, gateway, successor, at)
 
 
