@@ -122,10 +122,10 @@ TEST_F(EdgeStateTest, SharedOutputStaysShared) {
     connections.push_back(links_->WaitForEvent(static_cast<size_t>(i)).connection);
   }
   for (int i = 0; i < 80; ++i) DeliverText(connections, Numbered(i));
-  links_->Run([] {});
+  for (int i = 0; i < 10; ++i) links_->Run([] {});  // what is counted is shown at the end of a turn
   const double before = Metric("dormouse_outbound_buffer_bytes");
   Replace();
-  links_->Run([] {});
+  for (int i = 0; i < 10; ++i) links_->Run([] {});
   const double after = Metric("dormouse_outbound_buffer_bytes");
   EXPECT_GT(after, before * 0.8);
   EXPECT_LT(after, before * 1.2);

@@ -5,9 +5,11 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
+#include "common/clock.h"
 #include "common/temp_dir.h"
 #include "gateway/link/testing/test_gateway.h"
 #include "gateway/link/testing/test_statekeeper.h"
@@ -38,11 +40,19 @@ class RouterStateTest : public testing::Test {
         .identity = TestIdentity(1), .statekeepers = {"unix:" + path_}, .hold = hold});
   }
 
+  // Until a gateway that holds knows what there is.
+  static void AwaitMap(TestGateway* gateway) {
+    const int64_t until = SteadyMs() + 10'000;
+    while (!gateway->thread().Get<bool>([&] { return gateway->links().shards() > 0; })) {
+      ASSERT_LT(SteadyMs(), until);
+      std::this_thread::yield();
+    }
+  }
+
   // What the one before has delivered is kept in delivered_.
   void Replace() {
     auto next = NewGateway(true);
-    ASSERT_TRUE(next->facts.Await(
-        [&] { return next->thread().Get<bool>([&] { return next->links().shards() > 0; }); }));
+    AwaitMap(next.get());
     takeover::StateCopy copy;
     takeover::StateWriter writer(&copy);
     gateway_->thread().Run([&] {
@@ -169,8 +179,7 @@ TEST_F(RouterStateTest, ALaterEpochThatWasHeardOfIsKnownToTheSuccessor) {
 TEST_F(RouterStateTest, NoStreamIsOpenedWhileItHolds) {
   Start();
   const auto held = NewGateway(true);
-  ASSERT_TRUE(held->facts.Await(
-      [&] { return held->thread().Get<bool>([&] { return held->links().shards() > 0; }); }));
+  AwaitMap(held.get());
   gateway_->Append("test/hub", "one");
   EXPECT_TRUE(gateway_->AwaitDeliveries(1)) << "its stream was taken by another";
   EXPECT_FALSE(held->thread().Get<bool>([&] { return held->links().ready(); }));

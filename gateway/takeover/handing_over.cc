@@ -104,7 +104,8 @@ std::string HandingOver::Listen() {
 
 void HandingOver::OnVisitor() {
   Channel visitor(accept4(listening_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
-  if (!visitor.is_open() || !visitor.IsSameUser()) return;
+  if (!visitor.is_open()) return;
+  if (!visitor.IsSameUser()) return Refuse(&visitor, "the new gateway runs as another user");
   if (channel_.is_open()) return Refuse(&visitor, "another take-over is under way");
   channel_ = std::move(visitor);
   ev_io_set(&packet_, channel_.fd(), EV_READ);

@@ -18,7 +18,7 @@ _CLONE_NEWNS = 0x20000
 _PROT_WRITE, _PROT_EXEC, _SHM_EXEC = 2, 4, 0o100000
 _FAMILIES = {"AF_UNIX": 1, "AF_INET": 2, "AF_INET6": 10, "AF_NETLINK": 16}
 _LEFT_TO_SYSTEMD = {
-    "Type", "ExecReload", "ExecStopPost", "TimeoutStopSec", "Restart", "RestartSec", "RestartPreventExitStatus",
+    "Type", "NotifyAccess", "ExecReload", "ExecStopPost", "TimeoutStopSec", "Restart", "RestartSec", "RestartPreventExitStatus",
     "PrivateUsers", "PrivateDevices", "ProtectClock", "ProtectControlGroups", "ProtectHome", "ProtectHostname",
     "ProtectKernelLogs", "ProtectKernelModules", "ProtectKernelTunables", "ProtectProc", "RestrictNamespaces",
     "RestrictRealtime", "RestrictSUIDSGID", "LockPersonality", "SystemCallArchitectures"}

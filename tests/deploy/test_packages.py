@@ -196,8 +196,8 @@ def test_units(chroot):
     # What both may not do is the same, so that one is not forgotten in one of them.
     units = [as_unit.read_unit(chroot.path(f"{_UNITS}{name}.service")) for name in _SERVERS]
     differ = {key for key in units[0].keys() | units[1].keys() if units[0].get(key) != units[1].get(key)}
-    assert differ == {"ExecStart", "ExecReload", "TimeoutStopSec", "LimitNOFILE", "StateDirectory",
-                      "StateDirectoryMode", "PrivateUsers", "ExecStopPost"}
+    assert differ == {"ExecStart", "ExecReload", "TimeoutStopSec", "LimitNOFILE", "StateDirectory", "NotifyAccess",
+                      "PrivateUsers", "ExecStopPost"}
 
 
 def test_units_wait_longer_than_servers_take_to_stop(chroot):

@@ -13,7 +13,7 @@ import threading
 import time
 
 import pytest
-from cluster import Cluster, http_get, wait_until
+from cluster import Cluster, http_get, until, wait_until
 from raw import upgrade_request
 from ws import connect, echo
 
@@ -26,13 +26,19 @@ def cluster():
         yield it
 
 
+def said(gateway):
+    """(sockets, visitors) that the last successor has taken over, as often as there was one."""
+    return TOOK_OVER.findall(gateway.log_text())
+
+
 async def replace(gateway):
-    await asyncio.to_thread(lambda: None)
+    before = len(said(gateway))
     successor = gateway.start_successor()
     while gateway.running():
         assert successor.poll() is None, gateway.log_text()
         await asyncio.sleep(0.01)
     gateway.succeed(successor)
+    await until(lambda: len(said(gateway)) > before, "the successor says that it has taken over")
 
 
 async def test_sockets_stay_open_and_nothing_is_lost(cluster):
@@ -46,7 +52,7 @@ async def test_sockets_stay_open_and_nothing_is_lost(cluster):
             assert gateway.pid != pid
             await asyncio.gather(*asked)
             assert all(client.is_open for client in clients)
-        assert TOOK_OVER.findall(gateway.log_text())[-1][0] == "50"
+        assert said(gateway)[-1][0] == "50"
         # Hubs know them still, by the same ids.
         assert (await clients[0].ask("x"))["connections"] == 8
         async with echo(cluster.ws_url("/websocket/0")) as late:
@@ -103,7 +109,7 @@ def test_a_request_that_has_come_in_part_is_answered(cluster):
         visitor.sendall(request[:50])
         wait_until(lambda: cluster.metrics(cluster.gateways[0])["dormouse_half_open"] == 1, "it is there")
         cluster.gateways[0].take_over()
-        assert TOOK_OVER.findall(cluster.gateways[0].log_text())[-1][1] == "1"
+        assert wait_until(lambda: said(cluster.gateways[0]), "it says what it has")[-1][1] == "1"
         visitor.sendall(request[50:])
         assert b" 101 " in visitor.recv(1000)
 

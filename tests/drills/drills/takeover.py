@@ -10,7 +10,7 @@ import socket
 import struct
 import time
 
-from process import SLOWNESS
+from process import SLOWNESS, wait_until
 from raw import masked, upgrade
 
 # A seed plays one of them, so that as many seeds in a row play all.
@@ -107,6 +107,7 @@ def _kill_old(stage, cluster, traffic):
         at = len(gateway.log_text())
         successor = _begin(stage, gateway)
         gateway.send_signal(signal.SIGKILL)
+        gateway._popen.wait(10 * SLOWNESS)  # pylint: disable=protected-access
         _settle(stage, cluster, gateway, successor, at)
 
 
@@ -196,9 +197,10 @@ def _settle(stage, cluster, gateway, successor, at):
 def _take_over(stage, gateway):
     before, at = gateway.pid, len(gateway.log_text())
     gateway.take_over()
-    said = gateway.log_text()[at:]
-    match = re.search(TOOK_OVER + r"(\d+) sockets, .* for (\d+)ms", said)
-    stage.promise(match and gateway.pid != before, f"it was not taken over: {said}")
+    # The one before may have left before the successor says so.
+    match = wait_until(lambda: re.search(TOOK_OVER + r"(\d+) sockets, .* for (\d+)ms", gateway.log_text()[at:]),
+                       "the successor says that it has taken over", 5)
+    stage.promise(gateway.pid != before, "it is the same process")
     stage.note(f"{match[1]} sockets in {match[2]} ms")
 
 
