@@ -80,9 +80,13 @@ def build(name, directory):
     for program in ("dormouse-gateway", "dormouse-statekeeper", "dormousectl", "dormouse-load"):
         shutil.copy2(os.path.join(BIN, program), programs)
     with open(os.path.join(REPOSITORY, "deploy", "Dockerfile"), encoding="utf-8") as file:
-        written = re.findall(r"^RUN (.+) > /src/(build/\S+)$", file.read(), re.M)
-    for command, path in written:  # what that stage writes besides
+        stage = file.read()
+    # What that stage writes besides.
+    for command, path in re.findall(r"^RUN (.+) > /src/(build/\S+)$", stage, re.M):
         subprocess.run(f"{command} > {path}", shell=True, cwd=source, stdin=subprocess.DEVNULL, check=True)
+    for component, path in re.findall(r"^RUN cmake --install build/release --component (\S+) --prefix /src/(\S+)$", stage, re.M):
+        subprocess.run(["cmake", "--install", os.path.dirname(BIN), "--component", component, "--prefix",
+                        os.path.join(source, path)], stdout=subprocess.DEVNULL, check=True)
     # The network is for Debian's packages.
     do("build", "--isolation=chroot", "--network=host", "--build-context", f"build={directory}", "-f",
        os.path.join(REPOSITORY, "deploy", "Dockerfile"), "-t", name, REPOSITORY, timeout=3600)
