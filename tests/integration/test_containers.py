@@ -307,7 +307,7 @@ def test_image_says_what_it_is(built):
             for program in ("dormouse-gateway", "dormouse-statekeeper", "dormousectl", "dormouse-load")}
     (version,) = set(said.values())
     commit = labels["org.opencontainers.image.revision"][:12]
-    assert version == f"{labels['org.opencontainers.image.version']} (commit {commit})"
+    assert version == labels["org.opencontainers.image.version"] + (f" (commit {commit})" if commit else "")
 
     bill = json.loads(_podman("run", "--rm", image, "cat", "/usr/local/share/dormouse/sbom.cdx.json")[1])
     assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.5")
