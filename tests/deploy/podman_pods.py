@@ -30,18 +30,18 @@ cgroup_manager = "cgroupfs"
 _environment = dict(os.environ)
 
 
-def podman(*words, timeout=120):
+def podman(*words, timeout=120, stdin=b""):
     """(exit status, what it said)."""
-    done = subprocess.run(["podman", *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          text=True, timeout=timeout, check=False, env=_environment)
+    done = subprocess.run(["podman", *words], input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          timeout=timeout, check=False, env=_environment)
     # What it remarks is left out where it works; logs are all of it.
     said = done.stdout if done.returncode == 0 and words[0] != "logs" else done.stdout + done.stderr
-    return done.returncode, said.strip()
+    return done.returncode, said.decode().strip()
 
 
-def do(*words, timeout=120):
+def do(*words, timeout=120, stdin=b""):
     """What it said; it has to work."""
-    status, said = podman(*words, timeout=timeout)
+    status, said = podman(*words, timeout=timeout, stdin=stdin)
     assert status == 0, f"podman {' '.join(words)}: {said[-2000:]}"
     return said
 
