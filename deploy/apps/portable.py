@@ -3,6 +3,8 @@ by a place that each statekeeper fills in ("{hubs}")."""
 
 import json
 import os
+import pathlib
+import re
 import shutil
 
 import builder as builders
@@ -18,6 +20,9 @@ def write(version, into):
     path = os.path.join(into, builders.MANIFEST)
     with open(path, encoding="utf-8") as file:
         manifest = json.load(file)
+    bundle = os.path.join(into, manifest.get("bundle", ""))
+    if builders.HOST and os.path.isfile(bundle):
+        _name_modules(bundle)
     manifest["command"] = [_name_hosts(word) for word in manifest["command"]]
     manifest["environment"] = {name: _name_hosts(value) for name, value in manifest.get("environment", {}).items()}
     # A version that is deployed is named after all that is in it.
@@ -31,6 +36,15 @@ def write(version, into):
 def _name_hosts(word):
     hosts = os.path.dirname(builders.HOST) + os.sep if builders.HOST else None
     return os.path.join(_HOSTS, word[len(hosts):]) if hosts and word.startswith(hosts) else word
+
+
+def _name_modules(bundle):
+    """The modules of the host by the names that projects have for them, which it finds wherever it is."""
+    with open(bundle, encoding="utf-8") as file:
+        code = file.read()
+    place = re.escape(pathlib.Path(builders.HOST).as_uri())
+    with open(bundle, "w", encoding="utf-8") as file:
+        file.write(re.sub(rf"([\"'])({place})/cloudflare_(\w+)\.mjs\1", r"\1cloudflare:\3\1", code))
 
 
 def _copy_assets(assets, into):

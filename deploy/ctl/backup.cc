@@ -13,6 +13,7 @@
 
 #include "common/clock.h"
 #include "common/ids.h"
+#include "deploy/ctl/app_copy.h"
 #include "deploy/ctl/backup_file.h"
 #include "deploy/ctl/copies.h"
 #include "deploy/ctl/copy_failures.h"
@@ -110,7 +111,7 @@ class Copier {
           reply = cluster_->AskAnyone(&Stub::ReadHub, request);
         } catch (const Failure& failure) {
           if (failure.exit() != Exit::kNotFound) throw;
-          writer_->DropOpenHub();
+          writer_->DropOpen();
           return false;  // it has gone meanwhile
         }
         if (reply.lost()) break;
@@ -128,7 +129,7 @@ class Copier {
         request.set_reading(reply.reading());
         request.set_page(request.page() + 1);
       }
-      writer_->DropOpenHub();
+      writer_->DropOpen();
     }
     throw CannotBeRead(hub);
   }
@@ -176,12 +177,15 @@ void Backup(ClusterClient* cluster, const BackupOptions& options, Form form) {
   header.set_shards(members.shard_count());
   header.set_cluster(members.cluster());
   const uint32_t shards = members.shard_count();
-  BackupWriter writer(options.file, header, options.afresh);
+  const std::optional<app::Record> app = ReadAppRecord(cluster);
+  const bool has_app = app && !app->versions().empty();
+  BackupWriter writer(options.file, header, has_app, options.afresh);
   const BackupWriter::Place place = writer.place();
   if (place.resumed) {
     Remark(fmt::format("goes on after {} hubs that {}.part has from before; --afresh begins anew.",
                        HumanNumber(writer.count().hubs), options.file));
   }
+  if (has_app && !place.has_app) CopyApp(cluster, &writer);
   Copier copier(cluster, &writer, options.fast);
   copier.CopyShards(place.shard, shards, place.after);
   writer.Finish(WallMs());

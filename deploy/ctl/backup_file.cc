@@ -21,6 +21,7 @@ constexpr std::string_view kMagic = "DORMOUSE backup\n";
 constexpr size_t kPreamble = kMagic.size() + 4;
 constexpr size_t kRecordHead = 9;
 constexpr uint32_t kMaxMessage = 64u << 20;
+constexpr uint32_t kVersionWithoutApp = 1;
 constexpr uint64_t kSyncBytes = 16u << 20;
 constexpr char kHeader = 'H';
 constexpr char kChunk = 'C';
@@ -93,6 +94,7 @@ BackupReader::BackupReader(const std::string& path) : path_(path), file_(std::fo
                     "version {}: use the dormousectl of the Dormouse that took it, or a later one.",
                     path, version, DORMOUSE_VERSION, kBackupVersion));
   }
+  version_ = version;
   hash_.Add(preamble);
   offset_ = preamble.size();
   char kind = 0;
@@ -144,7 +146,31 @@ bool BackupReader::Next(backup::Chunk* chunk) {
   return false;
 }
 
+void BackupReader::CountApp(const backup::Chunk& chunk) {
+  if (chunk.has_app()) {
+    if (version_ == kVersionWithoutApp || app_.versions_size() > 0 || count_.hubs > 0 || !settled() ||
+        chunk.app().versions().empty())
+      FailFor(Found::kDamaged);
+    app_ = chunk.app();
+  }
+  if (!chunk.app_content().empty()) {
+    if (!IsAppOpen()) FailFor(Found::kDamaged);
+    const app::Version& version = app_.versions(app_versions_);
+    if (!app_hash_) app_hash_.emplace();
+    app_hash_->Add(chunk.app_content());
+    app_bytes_ += chunk.app_content().size();
+    if (app_bytes_ >= version.bytes()) {
+      if (app_bytes_ > version.bytes() || app_hash_->Digest() != version.hash()) FailFor(Found::kDamaged);
+      app_hash_.reset();
+      app_bytes_ = 0;
+      ++app_versions_;
+    }
+  }
+  if (IsAppOpen() && !chunk.parts().empty()) FailFor(Found::kDamaged);
+}
+
 void BackupReader::Count(const backup::Chunk& chunk) {
+  CountApp(chunk);
   for (const backup::HubPart& part : chunk.parts()) {
     if (part.first() != open_hub_.empty() || (!part.first() && part.hub() != open_hub_))
       FailFor(Found::kDamaged);
@@ -177,12 +203,13 @@ BackupSummary VerifyBackup(const std::string& path) {
   backup::Chunk chunk;
   while (reader.Next(&chunk)) {
   }
-  return {reader.header(), reader.end(), reader.offset()};
+  return {reader.header(), reader.end(), reader.offset(), reader.app()};
 }
 
 // --- Writing.
 
-BackupWriter::BackupWriter(const std::string& path, const backup::FileHeader& header, bool afresh)
+BackupWriter::BackupWriter(const std::string& path, const backup::FileHeader& header, bool has_app,
+                           bool afresh)
     : path_(path), part_(path + ".part") {
   if (access(path.c_str(), F_OK) == 0)
     throw Failure(Exit::kFailed, fmt::format("{} is there already: name another file, or remove it.", path));
@@ -191,10 +218,10 @@ BackupWriter::BackupWriter(const std::string& path, const backup::FileHeader& he
   file_.reset(fdopen(file, "r+b"));
   if (flock(file, LOCK_EX | LOCK_NB) != 0)
     throw Failure(Exit::kFailed, fmt::format("Another dormousectl is writing {}.", part_));
-  if (afresh || !Resume(header)) Begin(header);
+  if (afresh || !Resume(header, has_app)) Begin(header, has_app);
 }
 
-bool BackupWriter::Resume(const backup::FileHeader& header) {
+bool BackupWriter::Resume(const backup::FileHeader& header, bool has_app) {
   struct stat info {};
   if (fstat(fileno(file_.get()), &info) != 0 || info.st_size == 0) return false;
   std::optional<BackupReader> reader;
@@ -212,6 +239,7 @@ bool BackupWriter::Resume(const backup::FileHeader& header) {
                     "anew with --afresh.",
                     part_));
   }
+  if (has_app && reader->version_ == kVersionWithoutApp) return false;
   settled_offset_ = reader->offset();
   place_.resumed = true;
   try {
@@ -220,6 +248,7 @@ bool BackupWriter::Resume(const backup::FileHeader& header) {
       if (!reader->settled()) continue;
       settled_offset_ = reader->offset();
       settled_count_ = reader->count();
+      place_.has_app = reader->app().versions_size() > 0;
       place_.shard = chunk.shard_ends() ? chunk.shard() + 1 : chunk.shard();
       place_.after =
           chunk.shard_ends() || chunk.parts().empty() ? "" : chunk.parts(chunk.parts_size() - 1).hub();
@@ -231,10 +260,10 @@ bool BackupWriter::Resume(const backup::FileHeader& header) {
   return true;
 }
 
-void BackupWriter::Begin(const backup::FileHeader& header) {
+void BackupWriter::Begin(const backup::FileHeader& header, bool has_app) {
   offset_ = settled_offset_ = 0;
   Truncate();
-  Write(std::string(kMagic) + Number(kBackupVersion));
+  Write(std::string(kMagic) + Number(has_app ? kBackupVersion : kVersionWithoutApp));
   WriteRecord(kHeader, header);
   settled_offset_ = offset_;
 }
@@ -242,6 +271,7 @@ void BackupWriter::Begin(const backup::FileHeader& header) {
 void BackupWriter::Truncate() {
   count_ = settled_count_;
   open_ = false;
+  app_left_ = 0;
   offset_ = settled_offset_;
   std::fflush(file_.get());
   if (ftruncate(fileno(file_.get()), static_cast<off_t>(offset_)) != 0 ||
@@ -258,6 +288,9 @@ void BackupWriter::Add(const backup::Chunk& chunk) {
     count_.rows += static_cast<uint64_t>(part.rows_size());
     for (const backup::Row& row : part.rows()) count_.bytes += row.key().size() + row.value().size();
   }
+  for (const app::Version& version : chunk.app().versions()) app_left_ += version.bytes();
+  app_left_ -= std::min<uint64_t>(app_left_, chunk.app_content().size());
+  if (chunk.has_app() || !chunk.app_content().empty()) open_ = app_left_ > 0;
   if (!open_) {
     settled_offset_ = offset_;
     settled_count_ = count_;
@@ -266,7 +299,7 @@ void BackupWriter::Add(const backup::Chunk& chunk) {
   if (unsynced_ >= kSyncBytes) Sync();
 }
 
-void BackupWriter::DropOpenHub() {
+void BackupWriter::DropOpen() {
   if (open_) Truncate();
 }
 

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <utility>
 #include <vector>
 
 #include "common/temp_dir.h"
@@ -66,7 +67,36 @@ class BackupFileTest : public testing::Test {
     writer->Add(WholeHubs(3, {"echo/z"}, true));
   }
   std::string Make() {
-    BackupWriter writer(path_, Header(), false);
+    BackupWriter writer(path_, Header(), false, false);
+    Fill(&writer);
+    writer.Finish(5);
+    return Read(path_);
+  }
+  // In pieces of three bytes.
+  static void AddApp(BackupWriter* writer, const std::string& first, const std::string& second) {
+    backup::Chunk chunk;
+    chunk.mutable_app()->set_name("chat");
+    chunk.mutable_app()->set_current("2");
+    for (const char* content : {"first", "second"}) {
+      app::Version* const version = chunk.mutable_app()->add_versions();
+      Sha256 hash;
+      hash.Add(content);
+      version->set_hash(hash.Digest());
+      version->set_bytes(std::string(content).size());
+    }
+    writer->Add(chunk);
+    for (const std::string& content : {first, second}) {
+      for (size_t at = 0; at < content.size(); at += 3) {
+        backup::Chunk part;
+        part.set_app_content(content.substr(at, 3));
+        writer->Add(part);
+      }
+    }
+  }
+  // An app in a chunk and four pieces, then hubs.
+  std::string MakeWithApp() {
+    BackupWriter writer(path_, Header(), true, false);
+    AddApp(&writer, "first", "second");
     Fill(&writer);
     writer.Finish(5);
     return Read(path_);
@@ -133,8 +163,60 @@ TEST_F(BackupFileTest, RefusesWhatIsNone) {
   EXPECT_THAT(RefusalOf("SQLite format 3 and much more that is none of ours"),
               HasSubstr("is not a backup of Dormouse's"));
   std::string newer = Make();
-  newer[16] = 2;
-  EXPECT_THAT(RefusalOf(newer), AllOf(HasSubstr("in version 2 of the format"), HasSubstr("up to version 1")));
+  newer[16] = 3;
+  EXPECT_THAT(RefusalOf(newer), AllOf(HasSubstr("in version 3 of the format"), HasSubstr("up to version 2")));
+}
+
+TEST_F(BackupFileTest, GivesBackAnApp) {
+  EXPECT_EQ(Make()[16], 1) << "a file without an app is of the version that more programs read";
+  std::filesystem::remove(path_);
+  EXPECT_EQ(MakeWithApp()[16], 2);
+  BackupReader reader(path_);
+  std::string contents;
+  backup::Chunk chunk;
+  while (reader.Next(&chunk)) contents += chunk.app_content();
+  EXPECT_EQ(contents, "firstsecond");
+  EXPECT_EQ(VerifyBackup(path_).app.current(), "2");
+  EXPECT_EQ(VerifyBackup(path_).end.hubs(), 5u);
+}
+
+TEST_F(BackupFileTest, RefusesAnAppThatIsNotWhole) {
+  for (const auto& [first, second] :
+       {std::pair("first", "secon"), std::pair("firs", "second"), std::pair("fiRst", "second")}) {
+    {
+      BackupWriter writer(path_, Header(), true, true);
+      AddApp(&writer, first, second);
+      Fill(&writer);
+      writer.Finish(5);
+    }
+    EXPECT_THAT(Refusal(path_), HasSubstr("is damaged"));
+    std::filesystem::remove(path_);
+  }
+  BackupWriter writer(path_, Header(), false, true);
+  AddApp(&writer, "first", "second");
+  writer.Finish(5);
+  EXPECT_THAT(Refusal(path_), HasSubstr("is damaged")) << "there is none in version 1";
+}
+
+TEST_F(BackupFileTest, GoesOnAfterAWholeApp) {
+  const std::string whole = MakeWithApp();
+  std::filesystem::remove(path_);
+  const std::vector<size_t> at = Records(whole);
+  for (size_t i = 1; i < 8; ++i) {
+    Write("backup.part", whole.substr(0, at[i]));
+    BackupWriter writer(path_, Header(), true, false);
+    EXPECT_TRUE(writer.place().resumed);
+    EXPECT_EQ(writer.place().has_app, i >= 6) << i;
+    if (i >= 6) continue;
+    writer.Finish(5);
+    EXPECT_EQ(VerifyBackup(path_).app.versions_size(), 0) << i;
+    std::filesystem::remove(path_);
+  }
+  // One that was begun before there was an app has no place for it.
+  std::filesystem::remove(path_ + ".part");
+  Make();
+  std::filesystem::rename(path_, path_ + ".part");
+  EXPECT_FALSE(BackupWriter(path_, Header(), true, false).place().resumed);
 }
 
 TEST_F(BackupFileTest, RefusesEveryPartOfAFile) {
@@ -172,7 +254,7 @@ TEST_F(BackupFileTest, RefusesWholeRecordsInAnotherOrder) {
 TEST_F(BackupFileTest, GoesOnWhereItWasLeft) {
   std::string left;
   {
-    BackupWriter writer(path_, Header(), false);
+    BackupWriter writer(path_, Header(), false, false);
     EXPECT_FALSE(writer.place().resumed);
     Fill(&writer);
     left = Read(path_ + ".part");
@@ -190,7 +272,7 @@ TEST_F(BackupFileTest, GoesOnWhereItWasLeft) {
   };
   for (const Case& each : cases) {
     Write("backup.part", left.substr(0, each.size));
-    const BackupWriter writer(path_, Header(), false);
+    const BackupWriter writer(path_, Header(), false, false);
     EXPECT_TRUE(writer.place().resumed) << each.size;
     EXPECT_EQ(writer.place().shard, each.shard) << each.size;
     EXPECT_EQ(writer.place().after, each.after) << each.size;
@@ -198,11 +280,11 @@ TEST_F(BackupFileTest, GoesOnWhereItWasLeft) {
   }
   // Not even a header: from the beginning.
   Write("backup.part", left.substr(0, at[1] - 1));
-  EXPECT_FALSE(BackupWriter(path_, Header(), false).place().resumed);
+  EXPECT_FALSE(BackupWriter(path_, Header(), false, false).place().resumed);
   // What follows is a file as if nothing had happened.
   Write("backup.part", left.substr(0, at[5] + 3));
   {
-    BackupWriter writer(path_, Header(), false);
+    BackupWriter writer(path_, Header(), false, false);
     writer.Add(PartOf(3, "echo/large", true, true));
     writer.Add(WholeHubs(3, {"echo/z"}, true));
     writer.Finish(5);
@@ -215,18 +297,18 @@ TEST_F(BackupFileTest, GoesOnWhereItWasLeft) {
 TEST_F(BackupFileTest, GoesOnAfterItsEndWasWritten) {
   const std::string whole = Make();
   std::filesystem::rename(path_, path_ + ".part");
-  BackupWriter writer(path_, Header(), false);
+  BackupWriter writer(path_, Header(), false, false);
   EXPECT_EQ(writer.place().shard, 4u);
   writer.Finish(5);
   EXPECT_EQ(Read(path_), whole);
 }
 
 TEST_F(BackupFileTest, DropsAHubThatCouldNotBeReadToItsEnd) {
-  BackupWriter writer(path_, Header(), false);
+  BackupWriter writer(path_, Header(), false, false);
   writer.Add(WholeHubs(1, {"echo/a"}, false));
   writer.Add(PartOf(1, "echo/large", true, false));
   writer.Add(PartOf(1, "echo/large", false, false));
-  writer.DropOpenHub();
+  writer.DropOpen();
   EXPECT_EQ(writer.count().hubs, 1u);
   EXPECT_EQ(writer.count().rows, 3u);
   writer.Add(PartOf(1, "echo/large", true, true));
@@ -237,14 +319,14 @@ TEST_F(BackupFileTest, DropsAHubThatCouldNotBeReadToItsEnd) {
 TEST_F(BackupFileTest, RefusesToWriteWhatIsNotItsOwn) {
   const auto refusal = [this](const backup::FileHeader& header, bool afresh) -> std::string {
     try {
-      const BackupWriter writer(path_, header, afresh);
+      const BackupWriter writer(path_, header, false, afresh);
     } catch (const Failure& failure) {
       return failure.what();
     }
     return "";
   };
   {
-    BackupWriter writer(path_, Header(), false);
+    BackupWriter writer(path_, Header(), false, false);
     EXPECT_THAT(refusal(Header(), false), HasSubstr("Another dormousectl is writing"));
     Fill(&writer);
   }

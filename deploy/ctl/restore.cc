@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "common/clock.h"
+#include "deploy/ctl/app_copy.h"
 #include "deploy/ctl/backup_file.h"
 #include "deploy/ctl/copies.h"
 #include "deploy/ctl/copy_failures.h"
@@ -160,10 +161,12 @@ void Restore(ClusterClient* cluster, const RestoreOptions& options, Form form) {
                               .keep = options.keep,
                               .patience = cluster->timeout()});
   Sender sender(&restorer, options.hubs);
+  AppRestorer app(cluster, options.replace, options.keep);
   BackupReader reader(options.file);
   try {
     backup::Chunk chunk;
     while (reader.Next(&chunk)) {
+      if (options.hubs.empty()) app.Take(chunk);
       for (backup::HubPart& part : *chunk.mutable_parts()) sender.Take(std::move(part));
     }
     restorer.Flush();
@@ -178,7 +181,8 @@ void Restore(ClusterClient* cluster, const RestoreOptions& options, Form form) {
                   fmt::format("{} of these hubs are not in {}; {} were restored.",
                               options.hubs.size() - sender.found(), options.file, restorer.count().restored));
   }
-  Print(ShowRestored({restorer.count().restored, restorer.count().before, restorer.count().kept}, form));
+  Print(ShowRestored(
+      {restorer.count().restored, restorer.count().before, restorer.count().kept, app.deployed()}, form));
 }
 
 }  // namespace dormouse

@@ -368,13 +368,14 @@ std::string ShowRestored(const RestoredCount& count, Form form) {
     json.Int("restored", static_cast<int64_t>(count.restored))
         .Int("restored_before", static_cast<int64_t>(count.before))
         .Int("kept", static_cast<int64_t>(count.kept));
+    if (count.app) json.Text("app", count.app->app).Text("app_version", count.app->version);
     return json.Finish();
   }
   std::string text = fmt::format("Restored {}", Plural(count.restored, "hub"));
   if (count.before > 0)
     text += fmt::format(", beside {} before it was interrupted", HumanNumber(count.before));
   if (count.kept > 0) text += fmt::format("; {} exist and were left alone", HumanNumber(count.kept));
-  return text + ".\n";
+  return (count.app ? ShowDeployed(*count.app, form) : "") + text + ".\n";
 }
 
 std::string ShowDeployed(const Deployed& deployed, Form form) {
@@ -427,7 +428,7 @@ std::string ShowVersions(const app::Record& record, int64_t now_ms, Form form) {
 }
 
 std::string ShowBackup(const std::string& file, const BackupSummary& summary, Form form) {
-  const auto& [header, end, size] = summary;
+  const auto& [header, end, size, app] = summary;
   if (form == Form::kJson) {
     Json json;
     json.Text("file", file)
@@ -442,6 +443,10 @@ std::string ShowBackup(const std::string& file, const BackupSummary& summary, Fo
         .Int("rows", static_cast<int64_t>(end.rows()))
         .Int("bytes", static_cast<int64_t>(end.bytes()))
         .Int("file_bytes", static_cast<int64_t>(size));
+    if (!app.versions().empty())
+      json.Text("app", app.name())
+          .Text("app_version", app.current())
+          .Int("app_versions", app.versions_size());
     return json.Finish();
   }
   Table table({"file", file});
@@ -450,6 +455,11 @@ std::string ShowBackup(const std::string& file, const BackupSummary& summary, Fo
                                header.shards(), header.version(), header.stored_format())});
   table.Add({"holds", fmt::format("{}, {}, {}", Plural(end.hubs(), "hub"), Plural(end.rows(), "row"),
                                   HumanSize(end.bytes()))});
+  if (!app.versions().empty())
+    table.Add({"app", fmt::format("{}, version {}{}", app.name(), app.current(),
+                                  app.versions_size() == 1
+                                      ? ""
+                                      : fmt::format(" and {} before it", app.versions_size() - 1))});
   table.Add({"checksums", "right"});
   return table.Text();
 }

@@ -49,12 +49,6 @@ std::string ShowConnections(const ConnectionList& list, int64_t now_ms, Form for
 std::string ShowHibernated(const std::string& hub, const admin::HibernateReply& reply, Form form);
 std::string ShowEvicted(const std::string& mode, const std::vector<admin::EvictReply>& replies, Form form);
 std::string ShowDrained(const admin::DrainRequest& request, const admin::DrainReply& reply, Form form);
-struct RestoredCount {
-  uint64_t restored = 0;
-  uint64_t before = 0;  // by a run that was interrupted
-  uint64_t kept = 0;    // that existed
-};
-std::string ShowRestored(const RestoredCount& count, Form form);
 // A version that all living statekeepers serve.
 struct Deployed {
   std::string app;
@@ -63,6 +57,13 @@ struct Deployed {
   std::vector<std::string> statekeepers;
 };
 std::string ShowDeployed(const Deployed& deployed, Form form);
+struct RestoredCount {
+  uint64_t restored = 0;
+  uint64_t before = 0;          // by a run that was interrupted
+  uint64_t kept = 0;            // that existed
+  std::optional<Deployed> app;  // that was restored
+};
+std::string ShowRestored(const RestoredCount& count, Form form);
 std::string ShowVersions(const app::Record& record, int64_t now_ms, Form form);
 std::string ShowBackup(const std::string& file, const BackupSummary& summary, Form form);
 std::string ShowImported(const std::string& hub, size_t rows, const std::optional<int64_t>& alarm_ms,

@@ -83,6 +83,8 @@ class Service final : public LinkService {
     Take(&Async::RequestUploadApp, &Service::UploadApp);
     Take(&Async::RequestEndDeployment, &Service::EndDeployment);
     Take(&Async::RequestServeApp, &Service::ServeApp);
+    Take(&Async::RequestReadVersion, &Service::ReadVersion);
+    Take(&Async::RequestStoreVersion, &Service::StoreVersion);
   }
 
  private:
@@ -244,8 +246,13 @@ class Service final : public LinkService {
         });
   }
 
-  void AppVersions(const Context&, const admin::AppVersionsRequest&,
+  void AppVersions(const Context&, const admin::AppVersionsRequest& request,
                    const Call<admin::AppVersionsReply>& call) {
+    if (apps_ == nullptr && request.or_none()) {
+      admin::AppVersionsReply reply;
+      reply.set_is_of_directory(true);
+      return call->Answer(reply);
+    }
     if (RefusesApps(call)) return;
     apps_->Versions(AnswerTo(call));
   }
@@ -278,6 +285,18 @@ class Service final : public LinkService {
             if (RefusesApps(call)) return;
             apps_->Serve(request, AnswerTo(call));
           });
+  }
+
+  void ReadVersion(const Context&, const admin::ReadVersionRequest& request,
+                   const Call<admin::ReadVersionReply>& call) {
+    if (RefusesApps(call)) return;
+    apps_->Read(request, AnswerTo(call));
+  }
+
+  void StoreVersion(const Context&, const admin::StoreVersionRequest& request,
+                    const Call<admin::StoreVersionReply>& call) {
+    if (RefusesApps(call)) return;
+    apps_->Store(request, AnswerTo(call));
   }
 
   template <typename Reply>

@@ -255,6 +255,27 @@ void AppKeeper::Serve(admin::ServeAppRequest request, Answer<admin::ServeAppRepl
   });
 }
 
+void AppKeeper::Read(admin::ReadVersionRequest request, Answer<admin::ReadVersionReply> answer) {
+  queue_->Post([this, request = std::move(request), answer = std::move(answer)] {
+    store_->GetValue(ChunkKey(request.hash(), request.chunk()),
+                     [answer](StoreStatus status, std::optional<std::string> chunk) {
+                       if (status != StoreStatus::kOk) return answer(StoreFailed(status), {});
+                       if (!chunk) return answer({StatusCode::NOT_FOUND, "The version is not kept."}, {});
+                       admin::ReadVersionReply reply;
+                       reply.set_content(*std::move(chunk));
+                       answer(grpc::Status::OK, reply);
+                     });
+  });
+}
+
+void AppKeeper::Store(admin::StoreVersionRequest request, Answer<admin::StoreVersionReply> answer) {
+  queue_->Post([this, request = std::move(request), answer = std::move(answer)] {
+    Change([request](app::Record* record,
+                     std::vector<app::Version>* garbage) { return StoreVersion(request, record, garbage); },
+           [answer](const grpc::Status& status) { answer(status, {}); }, kTries);
+  });
+}
+
 // --- A version comes up.
 
 void AppKeeper::Want(const app::Version& version, std::optional<Waiter> waiter) {

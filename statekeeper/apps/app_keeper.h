@@ -92,6 +92,8 @@ class AppKeeper final : public AppOperator {
   void Upload(admin::UploadAppRequest request, Answer<admin::UploadAppReply> answer) override;
   void End(admin::EndDeploymentRequest request, Answer<admin::EndDeploymentReply> answer) override;
   void Serve(admin::ServeAppRequest request, Answer<admin::ServeAppReply> answer) override;
+  void Read(admin::ReadVersionRequest request, Answer<admin::ReadVersionReply> answer) override;
+  void Store(admin::StoreVersionRequest request, Answer<admin::StoreVersionReply> answer) override;
 
  private:
   using Waiter = VersionWaiter;

@@ -24,6 +24,8 @@ class AppOperator {
   virtual void End(admin::EndDeploymentRequest request, Answer<admin::EndDeploymentReply> answer) = 0;
   // Of this member.
   virtual void Serve(admin::ServeAppRequest request, Answer<admin::ServeAppReply> answer) = 0;
+  virtual void Read(admin::ReadVersionRequest request, Answer<admin::ReadVersionReply> answer) = 0;
+  virtual void Store(admin::StoreVersionRequest request, Answer<admin::StoreVersionReply> answer) = 0;
 };
 
 }  // namespace dormouse

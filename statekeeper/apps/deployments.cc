@@ -36,6 +36,15 @@ std::string WhyNotVersion(const app::Version& version, const BundleLimits& limit
   return "";
 }
 
+grpc::Status Overtaken(const app::Record& record) {
+  const app::Version* const current = FindVersion(record, record.current());
+  return {StatusCode::FAILED_PRECONDITION,
+          fmt::format("Meanwhile another one has deployed {}; nothing was changed by this deployment.",
+                      record.has_under_way() ? Whose(record.under_way().version())
+                      : current != nullptr   ? Whose(*current)
+                                             : "a version")};
+}
+
 void Prune(app::Record* record, std::vector<app::Version>* garbage) {
   uint64_t bytes = 0;
   for (const app::Version& version : record->versions()) bytes += version.bytes();
@@ -111,14 +120,7 @@ grpc::Status EndDeployment(const admin::EndDeploymentRequest& request, int64_t n
     return grpc::Status::OK;
   }
   if (!is_ours && record->token() == request.token()) return grpc::Status::OK;  // it was carried out before
-  if (!is_ours) {
-    return {StatusCode::FAILED_PRECONDITION,
-            fmt::format("Meanwhile another one has deployed {}; nothing was changed by this deployment.",
-                        record->has_under_way() ? Whose(record->under_way().version())
-                        : FindVersion(*record, record->current())
-                            ? Whose(*FindVersion(*record, record->current()))
-                            : "a version")};
-  }
+  if (!is_ours) return Overtaken(*record);
   app::Version version = record->under_way().version();
   version.set_deployed_ms(now_ms);
   auto* const versions = record->mutable_versions();
@@ -131,6 +133,24 @@ grpc::Status EndDeployment(const admin::EndDeploymentRequest& request, int64_t n
   record->set_current(version.version());
   record->set_token(request.token());
   record->clear_under_way();
+  Prune(record, garbage);
+  return grpc::Status::OK;
+}
+
+grpc::Status StoreVersion(const admin::StoreVersionRequest& request, app::Record* record,
+                          std::vector<app::Version>* garbage) {
+  if (!record->has_under_way()) return grpc::Status::OK;
+  if (record->under_way().token() != request.token()) return Overtaken(*record);
+  const app::Record::UnderWay kept = record->under_way();
+  record->clear_under_way();
+  if (kept.is_stored()) return grpc::Status::OK;
+  auto* const versions = record->mutable_versions();
+  *versions->Add() = kept.version();
+  // The current one stays the last.
+  const int last = versions->size() - 1;
+  if (last > 0 && versions->at(last - 1).version() == record->current())
+    versions->SwapElements(last - 1, last);
+  if (record->name().empty()) record->set_name(kept.name());
   Prune(record, garbage);
   return grpc::Status::OK;
 }

@@ -1,5 +1,5 @@
-// What a deployment does to the record of an app's versions (proto/app.proto): begins, is made the current one, or is
-// given up. Each function changes a copy, which is written where the record is still what it was.
+// What a deployment does to the record of an app's versions (proto/app.proto): begins, is made the current one, is only
+// kept, or is given up. Each function changes a copy, which is written where the record is still what it was.
 //
 // Pure functions. `now_ms`: the wall clock; statekeepers' clocks may differ by seconds.
 #pragma once
@@ -32,5 +32,8 @@ grpc::Status BeginDeployment(const admin::BeginDeploymentRequest& request, int64
                              std::vector<app::Version>* garbage);
 grpc::Status EndDeployment(const admin::EndDeploymentRequest& request, int64_t now_ms, app::Record* record,
                            std::vector<app::Version>* garbage);
+// Said again, it was kept before.
+grpc::Status StoreVersion(const admin::StoreVersionRequest& request, app::Record* record,
+                          std::vector<app::Version>* garbage);
 
 }  // namespace dormouse

@@ -37,6 +37,11 @@ class DeploymentsTest : public testing::Test {
     request.set_activate(activate);
     return EndDeployment(request, now_ms_, &record_, &garbage_);
   }
+  grpc::Status Store(const std::string& token) {
+    admin::StoreVersionRequest request;
+    request.set_token(token);
+    return StoreVersion(request, &record_, &garbage_);
+  }
   void Deploy(const std::string& content, uint64_t bytes = 1'000) {
     ASSERT_TRUE(Begin(content, VersionOf(content, bytes)).ok());
     ASSERT_TRUE(End(content).ok());
@@ -163,6 +168,39 @@ TEST_F(DeploymentsTest, AnotherAppNeedsToBeMeant) {
   ASSERT_TRUE(Begin("t", VersionOf("b"), "shop", true).ok());
   ASSERT_TRUE(End("t").ok());
   EXPECT_EQ(record_.name(), "shop");
+}
+
+TEST_F(DeploymentsTest, OneThatIsOnlyKeptComesBeforeTheCurrentOne) {
+  ASSERT_TRUE(Begin("t", VersionOf("old")).ok());
+  ASSERT_TRUE(Store("t").ok());
+  EXPECT_EQ(record_.name(), "chat");
+  EXPECT_EQ(record_.current(), "");
+  EXPECT_FALSE(record_.has_under_way());
+  Deploy("current");
+  ASSERT_TRUE(Begin("u", VersionOf("older"), "shop", true).ok());
+  EXPECT_EQ(Store("t").error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  ASSERT_TRUE(Store("u").ok());
+  ASSERT_TRUE(Store("u").ok()) << "said again";
+  EXPECT_THAT(Versions(), ElementsAre(Name("old"), Name("older"), Name("current")));
+  EXPECT_EQ(record_.current(), Name("current"));
+  EXPECT_EQ(record_.name(), "chat");
+  // One that is kept already stays where it is.
+  ASSERT_TRUE(Begin("v", VersionOf("old")).ok());
+  ASSERT_TRUE(Store("v").ok());
+  EXPECT_THAT(Versions(), ElementsAre(Name("old"), Name("older"), Name("current")));
+  EXPECT_THAT(Garbage(), IsEmpty());
+}
+
+TEST_F(DeploymentsTest, OnesThatAreOnlyKeptNeverPushOutTheCurrentOne) {
+  Deploy("current");
+  for (int i = 0; i < 2 * kKeptVersions; ++i) {
+    const std::string token = std::to_string(i);
+    ASSERT_TRUE(Begin(token, VersionOf(token)).ok());
+    ASSERT_TRUE(Store(token).ok());
+  }
+  EXPECT_EQ(record_.versions_size(), kKeptVersions);
+  EXPECT_EQ(Versions().back(), Name("current"));
+  EXPECT_EQ(Garbage().size(), static_cast<size_t>(kKeptVersions) + 1);
 }
 
 TEST_F(DeploymentsTest, WhatIsNoVersionIsRefused) {

@@ -30,18 +30,18 @@ cgroup_manager = "cgroupfs"
 _environment = dict(os.environ)
 
 
-def podman(*words, timeout=120):
+def podman(*words, timeout=120, stdin=b""):
     """(exit status, what it said)."""
-    done = subprocess.run(["podman", *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          text=True, timeout=timeout, check=False, env=_environment)
+    done = subprocess.run(["podman", *words], input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          timeout=timeout, check=False, env=_environment)
     # What it remarks is left out where it works; logs are all of it.
     said = done.stdout if done.returncode == 0 and words[0] != "logs" else done.stdout + done.stderr
-    return done.returncode, said.strip()
+    return done.returncode, said.decode().strip()
 
 
-def do(*words, timeout=120):
+def do(*words, timeout=120, stdin=b""):
     """What it said; it has to work."""
-    status, said = podman(*words, timeout=timeout)
+    status, said = podman(*words, timeout=timeout, stdin=stdin)
     assert status == 0, f"podman {' '.join(words)}: {said[-2000:]}"
     return said
 
@@ -80,9 +80,13 @@ def build(name, directory):
     for program in ("dormouse-gateway", "dormouse-statekeeper", "dormousectl", "dormouse-load"):
         shutil.copy2(os.path.join(BIN, program), programs)
     with open(os.path.join(REPOSITORY, "deploy", "Dockerfile"), encoding="utf-8") as file:
-        written = re.findall(r"^RUN (.+) > /src/(build/\S+)$", file.read(), re.M)
-    for command, path in written:  # what that stage writes besides
+        stage = file.read()
+    # What that stage writes besides.
+    for command, path in re.findall(r"^RUN (.+) > /src/(build/\S+)$", stage, re.M):
         subprocess.run(f"{command} > {path}", shell=True, cwd=source, stdin=subprocess.DEVNULL, check=True)
+    for component, path in re.findall(r"^RUN cmake --install build/release --component (\S+) --prefix /src/(\S+)$", stage, re.M):
+        subprocess.run(["cmake", "--install", os.path.dirname(BIN), "--component", component, "--prefix",
+                        os.path.join(source, path)], stdout=subprocess.DEVNULL, check=True)
     # The network is for Debian's packages.
     do("build", "--isolation=chroot", "--network=host", "--build-context", f"build={directory}", "-f",
        os.path.join(REPOSITORY, "deploy", "Dockerfile"), "-t", name, REPOSITORY, timeout=3600)

@@ -68,6 +68,8 @@ def test_a_portable_version_names_nothing_of_this_machine(project, tmp_path):
     assert manifest["assets"]["directory"] == "assets"
     assert (into / "assets" / "page.html").read_text() == "<p>"
     assert str(tmp_path) not in (into / "workers.json").read_text()
+    code = (into / "worker.mjs").read_text()
+    assert 'from "cloudflare:workers"' in code and REPOSITORY not in code
     assert stat.S_IMODE(os.stat(into / "workers.json").st_mode) == 0o600, "it has the project's secrets"
 
 

@@ -4,6 +4,7 @@ does not run. podman_pods.py says in what it is not Kubernetes."""
 
 import os
 import shutil
+import subprocess
 import sys
 import time
 
@@ -11,7 +12,7 @@ import chart
 import manifests
 import podman_pods
 import pytest
-from cluster import REPOSITORY, wait_until
+from cluster import REPOSITORY, http_get, wait_until
 from podman_pods import Pods, do
 from secrets_api import SecretsApi
 
@@ -238,3 +239,20 @@ def test_redis_keeps_what_it_was_told(cluster, pods, tmp_path):
         cluster.until_ready(cluster.redis, *cluster.statekeepers)
         report = traffic.stop()
     assert not report["broken"] and not report["closes"], report["broken"]
+
+
+def test_an_app_is_deployed(cluster, tmp_path):
+    """As deploy/apps.md says; last, since the app takes the clients' port."""
+    built = tmp_path / "built"
+    subprocess.run([os.path.join(REPOSITORY, "deploy", "build-app"),
+                    os.path.join(REPOSITORY, "tests", "integration", "worker_project"), tmp_path / "versions",
+                    "--portable", built], stdout=subprocess.DEVNULL, check=True)
+    packed = subprocess.run(["tar", "-C", built, "-c", "."], stdout=subprocess.PIPE, check=True).stdout
+    said = do("exec", "--interactive", cluster.statekeepers[0].container, "sh", "-c",
+              "d=$(mktemp -d -p /var/lib/dormouse) && tar -x -C $d && dormousectl deploy $d; s=$?; rm -r $d; exit $s",
+              stdin=packed)
+    assert "is live at 2 statekeepers" in said, said
+    for gateway in cluster.gateways:
+        wait_until(lambda: http_get(8080, "/Counter/a", host=gateway.address)[:2] == (200, '{"put":0,"sql":0}'),  # pylint: disable=cell-var-from-loop
+                   "the app answers", timeout=30)
+    assert "current" in cluster.statekeepers[1].execute("dormousectl", "versions")[1]

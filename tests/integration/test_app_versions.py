@@ -6,6 +6,7 @@ DORMOUSE_TEST_SEEDS="1 2 3" chooses the rounds; a failure names its own.
 
 import asyncio
 import contextlib
+import json
 import os
 import random
 import shutil
@@ -14,6 +15,7 @@ import stat
 import subprocess
 import tempfile
 
+import backups
 import pytest
 from cluster import BIN, REPOSITORY, die_with_parent, ports, until, wait_until
 from deployed_app import DeployedCluster
@@ -305,6 +307,68 @@ async def test_assets_and_secrets_come_with_it():
             assert stat.S_IMODE(os.stat(directory).st_mode) == 0o700
             for name in files:
                 assert stat.S_IMODE(os.stat(os.path.join(directory, name)).st_mode) == 0o600, name
+
+
+async def test_a_backup_has_the_versions(store, tmp_path):
+    """Restored on the other store they are all there, the current one is served, and what hubs had stored is found by it."""
+    file = str(tmp_path / "backup")
+    async with contextlib.AsyncExitStack() as stack:
+        cluster = stack.enter_context(DeployedCluster(store=store, statekeepers=2 if store == "redis" else 1))
+        first = await cluster.deploy()
+        cluster.set_version(2)
+        second = await cluster.deploy()
+        assert await cluster.rollback() == first
+        await until(lambda: cluster.get("/Counter/a")[0] == 200, "it answers")
+        async with connect(cluster.ws_url("/Counter/a?id=me")) as client:
+            assert await meet(client, 1, 1) == 1
+        status, said, _ = await cluster.run_ctl("backup", file)
+        assert status == 0 and f"drills, version {first} and 1 before it" in said, said
+        by = (await cluster.versions())["versions"][0]["by"]
+    async with contextlib.AsyncExitStack() as stack:
+        other = stack.enter_context(DeployedCluster(store="file" if store == "redis" else "redis"))
+        status, said, errors = await other.run_ctl("--json", "restore", file)
+        assert status == 0, errors
+        count = json.loads(said)
+        assert (count["restored"], count["app"], count["app_version"]) == (1, "drills", first)
+        listed = await other.versions()
+        assert [each["version"] for each in listed["versions"]] == [first, second]
+        assert (listed["app"], listed["current"], listed["versions"][0]["by"]) == ("drills", first, by)
+        await until(lambda: other.get("/Counter/a") == (200, '{"put":1,"sql":0}'), "what it had stored is there")
+        async with connect(other.ws_url("/Counter/a?id=me")) as client:
+            assert await meet(client, 2, 1) == 2
+        assert await other.rollback() == second
+        # Another version is current meanwhile.
+        said = await other.refused("restore", file)  # it has hubs
+        assert "--replace" in said and (await other.versions())["current"] == second
+        status, said, errors = await other.run_ctl("restore", "--keep", file)
+        assert status == 0 and (await other.versions())["current"] == second, errors
+        status, said, errors = await other.run_ctl("restore", "--replace", file)
+        assert status == 0 and f"Version {first} of app drills is live at 1 statekeeper" in said, (said, errors)
+        assert await other.rollback() == second
+
+
+async def test_a_backup_without_versions_goes_to_a_cluster_that_has_an_app(tmp_path):
+    """As those of before: the app stays as it is."""
+    file = str(tmp_path / "backup")
+    backups.write(file, {"echo/a": {b"u/x": b"y"}})
+    with DeployedCluster() as cluster:
+        version = await cluster.deploy()
+        status, said, errors = await cluster.run_ctl("restore", file)
+        assert status == 0 and said == "Restored 1 hub.\n", (said, errors)
+        assert (await cluster.versions())["current"] == version
+
+
+async def test_an_app_of_a_directory_is_left_out_of_backups(tmp_path):
+    from worker_app import AppCluster  # pylint: disable=import-outside-toplevel
+    file, of_versions = str(tmp_path / "backup"), str(tmp_path / "of-versions")
+    with DeployedCluster() as cluster:
+        await cluster.deploy()
+        assert (await cluster.run_ctl("backup", of_versions))[0] == 0
+    with AppCluster() as cluster:
+        status, said = cluster.run_to_end(cluster.ctl_command("backup", file))
+        assert status == 0 and "app" not in said.replace("app_", ""), said
+        status, said = cluster.run_to_end(cluster.ctl_command("restore", of_versions))
+        assert status == 0 and "the backup's app drills is left out" in said, said
 
 
 async def test_gateways_of_other_hosts_reach_the_app():

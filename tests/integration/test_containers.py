@@ -4,6 +4,7 @@ podman cannot do that this test says why, and does not run. What is no image of 
 
 DORMOUSE_TEST_IMAGE=NAME takes an image that is there already in place of one that is built."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -17,7 +18,7 @@ import clone
 import documented
 import pytest
 import websockets
-from cluster import BIN, http_get, ports, until, wait_until
+from cluster import BIN, SLOWNESS, http_get, ports, until, wait_until
 from process import Process
 from trust import Certificates
 from ws import WAIT, Client
@@ -278,6 +279,25 @@ def test_rolling_update_of_statekeepers_closes_no_socket(rolled):
     assert not set(before) & set(after)
 
 
+@once
+async def test_each_service_can_be_replaced(compose):
+    """By deploy/roll: those whose clients notice, too."""
+    services = ("gateway", "proxy", "redis")
+    names = [name for service in services for name in compose.containers(service)]
+    before = {compose.inspect(name, "{{.Id}}") for name in names}
+    async with compose.echo("/websocket/roll") as one:
+        connections = (await one.ask("x"))["connections"]
+    process = await asyncio.create_subprocess_exec(
+        compose.clone / "deploy" / "roll", "--project", compose.name, *services, env=compose.environment,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    said, _ = await asyncio.wait_for(process.communicate(), 110 * SLOWNESS)
+    assert process.returncode == 0, said
+    assert not before & {compose.inspect(name, "{{.Id}}") for name in names}
+    assert not _podman("ps", "--all", "--quiet", "--filter", f"name={compose.name}.*-old")[1]
+    async with compose.echo("/websocket/roll") as one:
+        assert (await one.ask("x"))["connections"] == connections
+
+
 def test_image_says_what_it_is(built):
     _, image = built
     labels = json.loads(_podman("inspect", "--format", "{{json .Config.Labels}}", image)[1])
@@ -287,7 +307,7 @@ def test_image_says_what_it_is(built):
             for program in ("dormouse-gateway", "dormouse-statekeeper", "dormousectl", "dormouse-load")}
     (version,) = set(said.values())
     commit = labels["org.opencontainers.image.revision"][:12]
-    assert version == f"{labels['org.opencontainers.image.version']} (commit {commit})"
+    assert version == labels["org.opencontainers.image.version"] + (f" (commit {commit})" if commit else "")
 
     bill = json.loads(_podman("run", "--rm", image, "cat", "/usr/local/share/dormouse/sbom.cdx.json")[1])
     assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.5")
