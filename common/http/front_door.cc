@@ -79,6 +79,15 @@ void FrontDoor::Finish(int fd, AddressLimit::Seat seat, const HttpReply& reply, 
   Answer(visitor, reply, with_body);
 }
 
+void FrontDoor::Readmit(int fd, const IpAddress& peer, AddressLimit::Seat seat, std::string_view rest) {
+  Visitor* visitor = Add(fd);
+  visitor->peer = peer;
+  visitor->seat = std::move(seat);
+  visitor->was_answered = true;
+  visitor->bytes = rest;
+  Judge(visitor);
+}
+
 void FrontDoor::SeeOut(int fd, AddressLimit::Seat seat) {
   Visitor* visitor = Add(fd);
   visitor->seat = std::move(seat);
@@ -249,7 +258,8 @@ void FrontDoor::PostponeDeadline(Visitor* visitor) {
 }
 
 void FrontDoor::CutOff(Visitor* visitor) {
-  if (visitor->state == Visitor::State::kReading) handler_->OnCutOff();
+  const bool owes_request = !visitor->was_answered || !visitor->bytes.empty();
+  if (visitor->state == Visitor::State::kReading && owes_request) handler_->OnCutOff();
   Remove(visitor, true);
 }
 

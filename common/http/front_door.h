@@ -3,8 +3,8 @@
 //
 // A visitor that says nothing costs a descriptor and a small record until its deadline, or until so many have
 // come after it that its place is needed; ten thousand of them are nothing to anybody else, for nobody waits
-// for another here. Answers always close the connection: a client's next request comes with a new one, so
-// every upgrade passes this door.
+// for another here. Answers of the door close the connection. Who takes a socket may answer otherwise, and give it
+// back: its next request passes this door as the first did.
 //
 // On the loop's thread.
 #pragma once
@@ -75,6 +75,9 @@ class FrontDoor {
   void TurnAway(int fd, const HttpReply& reply);
   // Answers one whose socket its handler took (Handler::OnRequest) to find out what to say.
   void Finish(int fd, AddressLimit::Seat seat, const HttpReply& reply, bool with_body = true);
+  // Takes one back who has been answered by somebody else who had taken the socket: the next request may come.
+  // `rest`: what it has sent already.
+  void Readmit(int fd, const IpAddress& peer, AddressLimit::Seat seat, std::string_view rest);
   // Sees one out who has been answered by somebody else who had taken the socket.
   void SeeOut(int fd, AddressLimit::Seat seat);
   // For who comes from now on.
@@ -91,6 +94,7 @@ class FrontDoor {
     State state = State::kReading;
     Arrival how;
     bool turned_away = false;
+    bool was_answered = false;  // once already
     IpAddress peer;
     AddressLimit::Seat seat;
     std::string bytes;     // what was read, then what is to be written

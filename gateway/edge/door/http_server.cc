@@ -33,7 +33,8 @@ HttpServer::HttpServer(Config config, struct ev_loop* loop, const Router* router
       listener_(loop,
                 [this](int fd, const IpAddress& peer, bool crowded) { return OnAccept(fd, peer, crowded); }),
       front_door_(loop, {.deadline_ms = config_.handshake_timeout_ms, .max_visitors = MaxVisitors()}, this),
-      app_(config_.app, loop, &front_door_, this, metrics) {}
+      app_(config_.app, loop, &front_door_, this, metrics),
+      fallback_(config_.fallback, loop, &front_door_, this, metrics) {}
 
 std::string HttpServer::Start(StatekeeperLinks* links) {
   if (config_.hub_view) {
@@ -54,6 +55,7 @@ void HttpServer::Change(const Config& changed) {
   config_.max_connections = changed.max_connections;
   policy_.Change(changed.upgrades);
   app_.set_timeout_ms(changed.app.timeout_ms);
+  fallback_.Change(changed.fallback);
   address_limit_.set_limit(changed.max_connections_per_address);
   front_door_.set_deadline_ms(changed.handshake_timeout_ms);
   if (hub_view_.has_value()) hub_view_->set_origins(changed.upgrades.origins);
@@ -62,14 +64,31 @@ void HttpServer::Change(const Config& changed) {
 bool HttpServer::OnAccept(int fd, const IpAddress& peer, bool crowded) {
   if (crowded) metrics_->accepts_crowded->Increment();
   const bool from_proxy = config_.proxies.Contains(peer);
+  Admit(fd, peer, {.crowded = crowded, .proxied = from_proxy && config_.proxy_protocol});
+  return !crowded;
+}
+
+void HttpServer::Admit(int fd, const IpAddress& peer, FrontDoor::Arrival how) {
   AddressLimit::Seat seat;
-  if (const auto refusal = from_proxy ? std::nullopt : TakeSeat(peer, &seat)) {
+  if (const auto refusal = OnProxied(peer, &seat)) {
     front_door_.TurnAway(fd, *refusal);
   } else {
-    front_door_.Admit(fd, peer, std::move(seat),
-                      {.crowded = crowded, .proxied = from_proxy && config_.proxy_protocol});
+    front_door_.Admit(fd, peer, std::move(seat), how);
   }
-  return !crowded;
+}
+
+void HttpServer::Enter(int fd, const IpAddress& peer, bool crowded) { Admit(fd, peer, {.crowded = crowded}); }
+
+void HttpServer::Arrive(int fd, const IpAddress& peer, std::string_view bytes) {
+  AddressLimit::Seat seat;
+  if (const auto refusal = OnProxied(peer, &seat)) return front_door_.TurnAway(fd, *refusal);
+  front_door_.Readmit(fd, peer, std::move(seat), bytes);
+}
+
+// A proxy's next request may be for another client.
+void HttpServer::Readmit(int fd, const IpAddress& peer, AddressLimit::Seat seat, std::string_view rest) {
+  if (config_.proxies.Contains(peer)) seat = {};
+  front_door_.Readmit(fd, peer, std::move(seat), rest);
 }
 
 // The refusal where the client has as many as it may.
@@ -95,6 +114,7 @@ std::optional<HttpReply> HttpServer::OnRequest(const HttpRequest& request, const
     client = config_.proxies.ClientOf(client, request);
     if (auto refusal = TakeSeat(client, visit.seat)) return refusal;
   }
+  if (fallback_.Concerns(request)) return fallback_.OnRequest(request, visit);
   if (hub_view_.has_value() && HubView::Concerns(request)) return hub_view_->OnRequest(request, visit);
   if (HttpPages::WantsWebSocket(request)) return OnUpgrade(request, visit, client);
   if (app_.exists() && !pages_.IsNotForApp(request)) return OnAppRequest(request, visit, client);
