@@ -116,8 +116,11 @@ export class FallbackSocket {
 
   async #open(protocols) {
     const headers = protocols.length > 0 ? {'Dormouse-Protocol': protocols.join(', ')} : {};
+    let done = () => {};
     try {
-      const answer = await this.#request(`${this.#base}${this.#query}`, {method: 'POST', headers}, OPEN_WITHIN);
+      const answer = await this.#request(`${this.#base}${this.#query}`, {method: 'POST', headers}, OPEN_WITHIN, (_, end) => {
+        done = end;
+      });
       const text = await answer.text();
       if (this.readyState !== 0) return;
       if (answer.status !== 201) return this.#fail(`Unexpected server response: ${answer.status} ${text.trim()}`);
@@ -129,6 +132,8 @@ export class FallbackSocket {
       this.#wait = wait;
     } catch (error) {
       return this.#fail(error.message);
+    } finally {
+      done();
     }
     this.readyState = 1;
     this.#contact = this.#clock.now();
@@ -143,8 +148,9 @@ export class FallbackSocket {
     this.#end(ABNORMAL, message);
   }
 
-  // Aborted after `patience`, or with the connection. `watch`: gets a function that starts the patience anew.
-  async #request(url, options, patience, watch = () => {}) {
+  // Aborted after `patience`, or with the connection, its body included. `watch` gets two functions: one starts the
+  // patience anew, the other ends it.
+  #request(url, options, patience, watch) {
     const abort = new AbortController();
     const request = {abort, timer: null};
     const restart = (next) => {
@@ -157,9 +163,7 @@ export class FallbackSocket {
       this.#clock.clearTimeout(request.timer);
       this.#aborts.delete(request);
     });
-    const answer = await this.#fetch(url, {...options, signal: abort.signal, cache: 'no-store', credentials: 'same-origin'});
-    // Its text is not watched by those that do not ask for it: a body that does not come is aborted all the same.
-    return answer;
+    return this.#fetch(url, {...options, signal: abort.signal, cache: 'no-store', credentials: 'same-origin'});
   }
 
   #target(call) { return `${this.#base}/${call}?id=${this.#id}`; }

@@ -16,6 +16,14 @@ _MESSAGE = b'{"type":"message","message":"a body of some forty bytes"}'
 _POSTED = b"text %d\n%s" % (len(_MESSAGE), _MESSAGE)
 
 
+_FRAME = masked(_MESSAGE)
+
+
+def _size_of(frame):
+    """Of one with its header, of less than 64 KiB."""
+    return 4 + int.from_bytes(frame[2:4], "big") if frame[1] == 126 else 2 + frame[1]
+
+
 def show(name, value, unit):
     print(f"{name:<44} {value:12.2f} {unit}", flush=True)
 
@@ -29,8 +37,10 @@ class _WebSocket:
         self._reader.next()
 
     def echo(self):
-        self._socket.sendall(masked(_MESSAGE))
-        self._reader.next()
+        self._socket.sendall(_FRAME)
+        answer = self._socket.recv(4096)
+        while len(answer) < 4 or len(answer) < _size_of(answer):
+            answer += self._socket.recv(4096)
 
 
 class _Fallback:

@@ -33,9 +33,10 @@ const [url, name, count, done] = arguments;
     if (number % 20 === 0) await new Promise((resolve) => setTimeout(resolve, 20));
   }
   await all;
-  const transport = anna.transport;
+  const {transport} = anna;
+  const during = lost;
   await Promise.all([anna.disconnect(), bert.disconnect()]);
-  done({transport, lost, anna: got.anna, bert: got.bert});
+  done({transport, lost: during, anna: got.anna, bert: got.bert});
 })().catch((error) => done({error: String(error)}));
 """
 

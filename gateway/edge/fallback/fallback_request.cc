@@ -1,6 +1,8 @@
 #include "gateway/edge/fallback/fallback_request.h"
 
 #include <fmt/format.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -144,6 +146,11 @@ void FallbackRequest::Append(std::string_view text) {
   }
   written_bytes += text.size();
   if (Write()) UpdateWatcher();
+}
+
+void FallbackRequest::LimitSilence(int64_t ms) {
+  const auto timeout = static_cast<unsigned>(ms);
+  setsockopt(io_.fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof(timeout));
 }
 
 void FallbackRequest::End() {

@@ -69,6 +69,8 @@ class FallbackRequest : public TimerNode {
   // Begins one whose length nobody knows.
   void Begin(std::string_view content_type, std::string_view headers, std::string_view date);
   void Append(std::string_view text);
+  // A client whose machine acknowledges nothing for so long has gone.
+  void LimitSilence(int64_t ms);
   void End();
   bool is_begun() const { return is_begun_; }
   bool is_ending() const { return is_ending_; }

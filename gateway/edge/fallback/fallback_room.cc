@@ -277,7 +277,9 @@ void FallbackRoom::Open(FallbackRequest* request) {
 // Those that were opened and left go first.
 bool FallbackRoom::MakeRoom() {
   if (connections_.size() < config_.max_connections) return true;
-  if (unfetched_.empty()) return false;
+  // Those that have been let go are still there for a moment.
+  const size_t most = config_.max_connections + config_.max_connections / 4;
+  if (unfetched_.empty() || connections_.size() >= most) return false;
   Lose(unfetched_.front());
   return true;
 }
@@ -337,6 +339,7 @@ void FallbackRoom::Fetch(FallbackRequest* request) {
   ++streams_;
   UpdateMetrics();
   metrics_->HttpResponse(200);
+  request->LimitSilence(config_.heartbeat_ms + config_.window_ms);
   request->Begin("text/event-stream", "X-Accel-Buffering: no\r\n", date_.At(WallMs()));
   request_timers_.Schedule(request, SteadyMs() + config_.heartbeat_ms);
   request->Append(OpenEvent(request->after));
