@@ -31,6 +31,7 @@ constexpr int64_t kLeavingLookMs = 64;
 constexpr uint64_t kMaxBody = 16u << 20;
 constexpr uint64_t kMaxIgnoredBody = 64u << 10;
 constexpr size_t kDescriptorsPart = 8;
+constexpr size_t kLeavingAtOnce = 16;
 constexpr char kPlain[] = "text/plain; charset=utf-8";
 constexpr char kJson[] = "application/json";
 constexpr char kOver[] =
@@ -278,7 +279,7 @@ void FallbackRoom::Open(FallbackRequest* request) {
 bool FallbackRoom::MakeRoom() {
   if (connections_.size() < config_.max_connections) return true;
   // Those that have been let go are still there for a moment.
-  const size_t most = config_.max_connections + config_.max_connections / 4;
+  const size_t most = config_.max_connections + config_.max_connections / 4 + kLeavingAtOnce;
   if (unfetched_.empty() || connections_.size() >= most) return false;
   Lose(unfetched_.front());
   return true;

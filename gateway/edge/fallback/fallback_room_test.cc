@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include <numeric>
+
 #include "gateway/edge/testing/app_fixture.h"
 #include "gateway/edge/testing/edge_server_fixture.h"
 #include "gateway/edge/testing/fake_authority.h"
@@ -238,11 +240,13 @@ TEST_F(FallbackRoomTest, WhatALostClientHasNotConfirmedGoesBackAsUndelivered) {
   Start(kKeeping, config);
   const std::string id = OpenFallback();
   TestClient stream = Stream(id, 0);
-  DeliverReturnable(connection_, "1");
-  DeliverReturnable(connection_, "2");
-  ReadUntil(&stream, "data: 2\n\n");  // it is with its machine, and nobody has said so
+  // So many that the edge asks whether they have come.
+  std::vector<int> sent(40);
+  std::iota(sent.begin(), sent.end(), 1);
+  for (const int number : sent) DeliverReturnable(connection_, std::to_string(number));
+  ReadUntil(&stream, "data: 40\n\n");  // they are with its machine, and nobody has said so
   stream.Abort();
-  EXPECT_EQ(AwaitReturned(connection_, 2), (std::vector<int>{1, 2}));
+  EXPECT_EQ(AwaitReturned(connection_, 40), sent);
   EXPECT_EQ(Closed().close_code(), 1006);
 }
 
