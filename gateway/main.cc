@@ -115,6 +115,10 @@ edge::EdgeServer::Config EdgeConfig(const Options& options, Entry entry) {
   config.drain_window_ms = options.drain_window.count();
   config.http.handshake_timeout_ms = options.handshake_timeout.count();
   config.http.app.timeout_ms = options.app_timeout.count();
+  config.http.fallback.window_ms = options.fallback_window.count();
+  config.http.fallback.heartbeat_ms = options.fallback_heartbeat.count();
+  config.http.fallback.wait_ms = options.fallback_wait.count();
+  config.http.fallback.buffer = options.fallback_buffer;
   config.http.upgrades.origins = std::move(entry.origins);
   config.http.proxies = std::move(entry.proxies);
   config.http.max_connections = options.max_connections;
@@ -299,6 +303,8 @@ int Run(ConfigurationInEffect* in_effect, const std::vector<std::string>& words)
   edge_config.http.upgrades.tokens = tokens.get();
   edge_config.http.proxy_protocol = options.proxy_protocol;
   edge_config.http.hub_view = options.hub_view;
+  edge_config.http.fallback.is_on = options.fallback;
+  edge_config.http.fallback.max_connections = options.fallback_connections;
   edge::EdgeServer edge(std::move(edge_config), loop, &metrics);
   const std::unique_ptr<StatekeeperLinks> links =
       NewStatekeeperLinks({.identity = identity,

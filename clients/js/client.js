@@ -66,7 +66,7 @@ export class DormouseClient {
       clock, failed, ask: (type, payload, settings) => this.#ask(type, payload, settings),
     });
     this.#link = new Link({
-      WebSocket: options.WebSocket, clock, random: options.random, wakings: options.wakings,
+      WebSocket: options.WebSocket, transport: options.transport, fetch: options.fetch, clock, random: options.random, wakings: options.wakings,
       heartbeatInterval: options.heartbeatInterval,
       target: () => this.#target(),
       handlers: {
@@ -86,6 +86,7 @@ export class DormouseClient {
   get actor() { return this.#options.actor; }
   get url() { return this.#url; }
   get state() { return this.#link.state; }
+  get transport() { return this.#link.transport; }
   get sessionId() { return this.state === 'connected' ? this.#session.sessionId : null; }
   get paused() { return this.#requests.paused; }
   get queued() { return this.#requests.queued; }

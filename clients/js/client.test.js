@@ -501,7 +501,8 @@ test('a frame that is no envelope is an error, and nothing more', async () => {
 test('what is missing is said when the client is made', () => {
   assert.throws(() => new DormouseClient('ws://x', {WebSocket: class {}}), /actor/);
   assert.throws(() => new DormouseClient('ws://x', {actor: 'a/b', WebSocket: class {}, protocol: '2'}), /protocol/);
-  assert.throws(() => new DormouseClient('ws://x', {actor: 'a/b', WebSocket: null}), failsWith('no_websocket'));
+  assert.throws(() => new DormouseClient('ws://x', {actor: 'a/b', transport: 'smoke'}), /transport/);
+  assert.throws(() => new DormouseClient('ws://x', {actor: 'a/b', WebSocket: null, transport: 'websocket'}), failsWith('no_websocket'));
 });
 
 test('reconnect opens another socket', async () => {

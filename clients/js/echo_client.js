@@ -35,6 +35,7 @@ export class EchoClient {
   }
 
   get state() { return this.#link.state; }
+  get transport() { return this.#link.transport; }
   get heartbeats() { return this.#link.heartbeats; }
   get openFor() { return this.#link.openFor; }
 

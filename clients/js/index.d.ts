@@ -21,6 +21,9 @@ export interface Clock {
 /** "browser/anna", or in the canonical form "@(browser/anna)": both name the same actor. */
 export type Address = string;
 
+/** A WebSocket; an event stream and POSTs; long polling and POSTs. */
+export type Transport = 'auto' | 'websocket' | 'sse' | 'poll';
+
 export type State = 'disconnected' | 'connecting' | 'connected' | 'waiting';
 
 /** Takes the handler off again. */
@@ -106,6 +109,14 @@ export interface ClientOptions {
   protocol?: '1.0' | '0.1';
   /** Default: the runtime's own. Node before 22 has none. */
   WebSocket?: WebSocketClass;
+  /**
+   * How to talk to the gateway. "auto": a WebSocket, and where none gets through (not where the gateway refuses it) an
+   * event stream, and where that is held up on its way, polls; what was found out is remembered, and a WebSocket tried
+   * again with a later connection. Default "auto".
+   */
+  transport?: Transport;
+  /** For event streams and polls. Default: the runtime's own. */
+  fetch?: typeof fetch;
   /** Whether a lost connection is opened again; a function is asked each time. Default true. */
   reconnect?: boolean | (() => boolean);
   /** ms; default: as the hub asks. */
@@ -250,6 +261,8 @@ export class DormouseClient {
   readonly actor: Address;
   readonly url: string;
   readonly state: State;
+  /** How the last connection came about; null: there was none yet. */
+  readonly transport: Exclude<Transport, 'auto'> | null;
   readonly sessionId: string | null;
   /** Whether the hub has asked this client to wait. */
   readonly paused: boolean;
@@ -333,10 +346,12 @@ export interface EchoEvents {
 
 /** A client of hub class `echo`. */
 export class EchoClient {
-  constructor(url: string | URL, options?: Pick<ClientOptions, 'WebSocket' | 'reconnect' | 'heartbeatInterval' | 'clock' | 'random' | 'wakings'>);
+  constructor(url: string | URL, options?: Pick<ClientOptions, 'WebSocket' | 'transport' | 'fetch' | 'reconnect' | 'heartbeatInterval' | 'clock' | 'random' | 'wakings'>);
 
   readonly connectionId: string | null;
   readonly state: State;
+  /** How the last connection came about; null: there was none yet. */
+  readonly transport: Exclude<Transport, 'auto'> | null;
   readonly heartbeats: Heartbeats;
   readonly openFor: number | null;
 

@@ -5,6 +5,7 @@ import {Backoff} from './backoff.js';
 import {defaultClock} from './clock.js';
 import {DormouseError} from './errors.js';
 import {Heartbeats} from './heartbeats.js';
+import {Transports} from './transports.js';
 import {Vigil} from './vigil.js';
 import {pageWakings} from './wakings.js';
 
@@ -19,6 +20,7 @@ export class Link {
   readyAt = null;  // the clock's time
   heartbeats;
   #options;
+  #transports;
   #clock;
   #backoff;
   #vigil;
@@ -37,14 +39,15 @@ export class Link {
   //   mayReconnect()                     asked before closed()
   //   awaitedSince()                     when the oldest request that awaits an answer was sent; null: none does
   // `wakings(callback)`: calls it when the path may have died unnoticed; returns a function that ends that.
-  constructor({WebSocket = globalThis.WebSocket, clock = defaultClock(), random, heartbeatInterval, target,
-               wakings = pageWakings, handlers}) {
-    if (!WebSocket) {
+  constructor({WebSocket = globalThis.WebSocket, transport, fetch, clock = defaultClock(), random, heartbeatInterval,
+               target, wakings = pageWakings, handlers}) {
+    this.#transports = new Transports({transport, WebSocket, clock, fetch});
+    if (this.#transports.needsWebSocket) {
       throw new DormouseError('no_websocket', 'This runtime has no WebSocket.', {
         resolution: 'Pass one as the option WebSocket, such as that of the package ws.',
       });
     }
-    this.#options = {WebSocket, heartbeatInterval, target, wakings, handlers};
+    this.#options = {heartbeatInterval, target, wakings, handlers};
     this.#clock = clock;
     this.#backoff = new Backoff(random);
     this.heartbeats = new Heartbeats({
@@ -56,6 +59,9 @@ export class Link {
       lost: (reason) => this.drop(1006, reason),
     });
   }
+
+  // How the last connection came about: 'websocket', 'sse' or 'poll'; null: none has.
+  get transport() { return this.#transports.current; }
 
   get openFor() { return this.readyAt === null ? null : this.#clock.now() - this.readyAt; }
 
@@ -117,7 +123,7 @@ export class Link {
     this.#timer = this.#clock.setTimeout(() => this.drop(1006, 'no answer in time'), WELCOME_WITHIN);
     try {
       const {url, protocols} = await this.#options.target();
-      if (attempt === this.#attempt) this.#listen(new this.#options.WebSocket(url, protocols));
+      if (attempt === this.#attempt) this.#listen(this.#transports.open(url, protocols));
     } catch (error) {
       if (attempt === this.#attempt) this.#lost(1006, error.message, false);
     }

@@ -132,6 +132,22 @@ void DeclareOptions(OptionTable* table, Options* o) {
                "sockets", "Sockets from one address (IPv6: one /64) at one gateway; 0: no limit");
   table->Time(kGateway, kWhileRunning, "handshake-timeout", &o->handshake_timeout,
               "Time that a client has for its whole HTTP request, and TLS before it");
+  table->Flag(kGateway, kAtStart, "fallback", &o->fallback,
+              "Take clients whose network lets no WebSocket through, at PATH/@fallback of each WebSocket's "
+              "path: event streams or polls down, POSTs up (true)");
+  table->Time(kGateway, kWhileRunning, "fallback-window", &o->fallback_window,
+              "Time that a client without a WebSocket has to come back when its requests were cut; its hub "
+              "does not hear of it until then");
+  table->Time(kGateway, kWhileRunning, "fallback-heartbeat", &o->fallback_heartbeat,
+              "Time between comments in an event stream in which nothing is said, so that proxies keep it");
+  table->Time(kGateway, kWhileRunning, "fallback-wait", &o->fallback_wait,
+              "Time that a poll waits for something to say, less than what proxies allow");
+  table->Size(kGateway, kWhileRunning, "fallback-buffer", &o->fallback_buffer,
+              "Memory for what clients without a WebSocket have not confirmed, all together; beyond it those "
+              "are lost that hold most of it");
+  table->Plain(kGateway, kAtStart, "fallback-connections", &o->fallback_connections, "connections",
+               "Connections of clients without a WebSocket, which take up to four descriptors each; 0: an "
+               "eighth of the descriptors");
   table->Time(
       kGateway, kWhileRunning, "app-timeout", &o->app_timeout,
       "Time for which an HTTP request to the app may stand still: no byte of it comes, and none of its "
@@ -330,6 +346,9 @@ std::string Inconsistency(const Options& o) {
     return "--outbound-resume-messages <= --outbound-pause-messages must hold";
   }
   if (o.outbound_buffer < 1u << 20) return "--outbound-buffer must be at least 1MiB";
+  if (o.fallback_buffer < 1u << 20) return "--fallback-buffer must be at least 1MiB";
+  if (std::min({o.fallback_window, o.fallback_heartbeat, o.fallback_wait}) < Duration{100})
+    return "--fallback-window, --fallback-heartbeat and --fallback-wait must be at least 100ms";
   if (o.max_attachment > kMaxAttachment) return "--max-attachment must be at most 64KiB";
   if (!o.auth_key.empty() && o.auth_algorithm == "none") {
     return "--auth-key needs --auth-algorithm: HS256, RS256 or ES256";

@@ -55,6 +55,11 @@ struct Options {
   uint32_t max_connections = 0;
   uint32_t max_connections_per_address = 0;
   Duration handshake_timeout{5'000};
+  Duration fallback_window{15'000};
+  Duration fallback_heartbeat{15'000};
+  Duration fallback_wait{25'000};
+  uint64_t fallback_buffer = 64u << 20;
+  uint32_t fallback_connections = 0;
   Duration app_timeout{100'000};
   uint64_t inbound_buffer = 256u << 20;
   uint64_t outbound_buffer = 256u << 20;
@@ -145,6 +150,7 @@ struct Options {
 
   bool take_over = false;  // no option: a flag of the gateway's command line
 
+  bool fallback = true;             // gateway
   bool hub_view = false;            // gateway
   std::string compression = "off";  // gateway
   bool proxy_protocol = false;      // gateway

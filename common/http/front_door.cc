@@ -117,6 +117,15 @@ void FrontDoor::Finish(ClientSocket socket, const HttpReply& reply, bool with_bo
   Answer(Add(std::move(socket)), reply, with_body);
 }
 
+void FrontDoor::Readmit(ClientSocket socket, const IpAddress& peer, std::string_view rest) {
+  Visitor* visitor = Add(std::move(socket));
+  visitor->peer = peer;
+  visitor->how.tls = visitor->socket.tls != nullptr;
+  visitor->was_answered = true;
+  visitor->bytes = rest;
+  Judge(visitor);
+}
+
 void FrontDoor::SeeOut(ClientSocket socket) { EndOutput(Add(std::move(socket))); }
 
 void FrontDoor::OnIo(Visitor* visitor) {
@@ -357,7 +366,8 @@ void FrontDoor::PostponeDeadline(Visitor* visitor) {
 }
 
 void FrontDoor::CutOff(Visitor* visitor) {
-  if (visitor->state <= Visitor::State::kShaking) handler_->OnCutOff();
+  const bool owes_request = !visitor->was_answered || !visitor->bytes.empty();
+  if (visitor->state <= Visitor::State::kShaking && owes_request) handler_->OnCutOff();
   Remove(visitor, true);
 }
 

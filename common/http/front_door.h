@@ -3,8 +3,8 @@
 //
 // A visitor that says nothing costs a descriptor and a small record until its deadline, or until so many have
 // come after it that its place is needed; ten thousand of them are nothing to anybody else, for nobody waits
-// for another here. Answers always close the connection: a client's next request comes with a new one, so
-// every upgrade passes this door.
+// for another here. Answers of the door close the connection. Who takes a socket may answer otherwise, and give it
+// back: its next request passes this door as the first did.
 //
 // Where visitors have to speak TLS, that is dealt with here, too, before their request. A handshake is a hundred times
 // the work of a message: of all of them so much is done in a turn of the loop, first come first served, that others
@@ -90,6 +90,9 @@ class FrontDoor {
   void TurnAway(int fd, const HttpReply& reply, bool tls);
   // Answers one whose socket its handler took (Handler::OnRequest) to find out what to say.
   void Finish(ClientSocket socket, const HttpReply& reply, bool with_body = true);
+  // Takes one back who has been answered by somebody else who had taken the socket: the next request may come.
+  // `rest`: what it has sent already.
+  void Readmit(ClientSocket socket, const IpAddress& peer, std::string_view rest);
   // Sees one out who has been answered by somebody else who had taken the socket.
   void SeeOut(ClientSocket socket);
   // For who comes from now on.
@@ -122,6 +125,7 @@ class FrontDoor {
     State state = State::kReading;
     Arrival how;
     bool turned_away = false;
+    bool was_answered = false;  // once already
     IpAddress peer;
     std::list<Visitor*>::iterator shake;  // where `is_due`: its place among those
     bool is_due = false;                  // its handshake can go on

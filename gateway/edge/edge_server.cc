@@ -261,7 +261,7 @@ std::string EdgeServer::WhyNotHandedOver() const {
 bool EdgeServer::Settle() {
   bool is_settled = !http_.app_opens_socket();
   table_.ForEach([&](Connection* connection) {
-    if (connection->tls == nullptr) return;
+    if (connection->CanMove()) return;
     is_settled = false;
     out_.closing.Close(connection, CloseCause::kGoingAway, 1001, "Going Away");
   });
@@ -270,7 +270,7 @@ bool EdgeServer::Settle() {
 
 size_t EdgeServer::movable_connections() {
   size_t count = 0;
-  table_.ForEach([&count](Connection* connection) { count += connection->tls == nullptr ? 1 : 0; });
+  table_.ForEach([&count](Connection* connection) { count += connection->CanMove() ? 1 : 0; });
   return count;
 }
 

@@ -78,7 +78,7 @@ class EdgeServer : public StatekeeperLinks::Edge, private HttpServer::Handler, p
   // Why nothing can be handed over now, a sentence. Empty: it can.
   std::string WhyNotHandedOver() const;
   // Whether nothing is on its way that would be lost with this process, and is soon over: a WebSocket that the app
-  // is to open, and those over TLS, whose keys are in this process's memory alone: they are closed, 1001.
+  // is to open, and those that cannot move (Connection::CanMove), which are closed, 1001.
   bool Settle();
   uint64_t descriptors() const { return table_.size() + http_.visitors() + 1; }
   size_t connections() const override { return table_.size(); }

@@ -57,7 +57,7 @@ void EdgeState::Save(takeover::StateWriter* writer) const {
   });
   parts_.table->SaveSlots(writer);
   parts_.table->ForEach([&](Connection* connection) {
-    if (connection->tls == nullptr) SaveConnection(connection, writer);
+    if (connection->CanMove()) SaveConnection(connection, writer);
   });
   parts_.http->ForEachWaiting([writer](const FrontDoor::Waiting& waiting) {
     takeover::Item item;

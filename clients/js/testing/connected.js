@@ -10,7 +10,7 @@ export function unconnected(options = {}) {
   const hub = new FakeHub();
   const clock = new ManualClock();
   const client = new DormouseClient('ws://hub/ws/room', {
-    actor: 'browser/anna', WebSocket: hub.WebSocket, clock, random: () => 0.5, ...options,
+    actor: 'browser/anna', WebSocket: hub.WebSocket, transport: 'websocket', clock, random: () => 0.5, ...options,
   });
   const events = [];  // [name, value]
   for (const name of EVENTS) client.on(name, (value) => events.push([name, value]));

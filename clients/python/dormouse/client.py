@@ -24,6 +24,7 @@ from .registrations import Registration, Registrations
 from .session import Session, Token
 from .stream import Stream
 from .topics import Subscription, Topics
+from .transport import Transports
 
 ANSWER_WITHIN = 10.0  # seconds, where neither the client nor the call says
 CONNECT_WITHIN = 30.0  # seconds, likewise
@@ -65,6 +66,7 @@ class Client:
         rate_limit_retries: int = 5,
         backlog_after: float = 0.5,
         ssl: ssl_module.SSLContext | None = None,
+        transport: str = "auto",
         clock: Clock | None = None,
         backoff: Backoff | None = None,
     ) -> None:
@@ -80,6 +82,8 @@ class Client:
         backlog_after  how long a message may wait to be sent before the event `backlog` says so
         ssl           of a wss:// address: whose certificates are believed, and which one is shown; where it is not given,
                       those of this machine's authorities are, and none is
+        transport     "auto": a WebSocket, and where none gets through an event stream ("sse"), and where that is held
+                      up on its way, long polling ("poll"); each of them, and "websocket", can be asked for alone
         """
         checked_url(url)
         self._timeout = ANSWER_WITHIN if timeout is None else timeout
@@ -102,6 +106,7 @@ class Client:
         self._topics = Topics(self._events, self._emit_error)
         self._dialogues = Dialogues(self._clock, self._events, self._reply)
         self._inbox = Inbox(self._dialogues, self._topics, self._events, inbox_limit, self._inbox_full)
+        self._transports = Transports(self._clock, transport, ssl)
         self._link = Link(
             url,
             self._session,
@@ -113,7 +118,7 @@ class Client:
             self._restore,
             self._receive,
             self._awaited_since,
-            ssl,
+            self._transports,
         )
         self._running: asyncio.Task[None] | None = None
         self._calling: asyncio.Task[None] | None = None
@@ -137,6 +142,11 @@ class Client:
     def connected(self) -> bool:
         """Whether there is a connection now."""
         return not self._exchange.outbox.held(Hold.OFFLINE)
+
+    @property
+    def transport(self) -> str | None:
+        """How the last connection came about: "websocket", "sse" or "poll"; None: there was none yet."""
+        return self._transports.current
 
     @property
     def backlog(self) -> Backlog:

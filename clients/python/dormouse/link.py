@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -20,7 +19,7 @@ from .outbox import Hold
 from .registrations import Ask
 from .session import Session
 from .tasks import Notice, race
-from .transport import ConnectionClosed, abandon, close_info, open_socket
+from .transport import ConnectionClosed, Transports, abandon, close_info
 
 STABLE_AFTER = 5.0  # seconds that a connection must last for the back-off to start over
 REPLY_TIMEOUT = 10.0  # seconds for each answer while a connection is new
@@ -58,12 +57,11 @@ class Link:
         restore: Callable[[Ask], Awaitable[None]],
         receive: Callable[[Envelope], None],
         awaited_since: Callable[[], float | None],
-        tls: ssl.SSLContext | None = None,
+        transports: Transports,
     ) -> None:
         """`restore` brings a new session to where the last one was; `receive` gets each frame of the hub;
         `awaited_since`: of what waits for an answer, when the oldest was asked."""
         self._url = url
-        self._tls = tls
         self._session = session
         self._exchange = exchange
         self._inbox = inbox
@@ -73,6 +71,7 @@ class Link:
         self._restore = restore
         self._receive = receive
         self._awaited_since = awaited_since
+        self._transports = transports
         self._final: DormouseError | None = None
         self._online = False
         self.leaving = False  # the end of this connection is the end of the session, as was asked for
@@ -121,19 +120,27 @@ class Link:
             raise
         except Exception as error:  # pylint: disable=broad-except
             raise ConnectError(f"no token: {error!r}", True) from error
-        socket = await open_socket(self._url, self._session.headers, self._tls)
+        socket = await self._transports.open(self._url, self._session.headers)
+        heard = False
 
         async def beat() -> None:
             await socket.send(encode(self._request("hub:heartbeat", {"timestamp": self._clock.wall_ms()})))
 
         heartbeat = Heartbeat(self._clock, beat, self._awaited_since)
+        def on_heard() -> None:
+            nonlocal heard
+            heard = True
+            self._transports.heard()
+
         reason = "closed by this client"
         try:
             # A refusal says more than the close that follows it.
-            await race(self._talk(socket, heartbeat, on_ready), self._read(socket, heartbeat))
+            await race(self._talk(socket, heartbeat, on_ready), self._read(socket, heartbeat, on_heard))
             raise AssertionError("neither ends by itself")
         except ConnectionClosed as error:
             code, reason = close_info(error)
+            if not heard and code != 1000:
+                self._transports.died()
             return code, reason
         except HeartbeatLost as error:
             reason = str(error)
@@ -203,10 +210,14 @@ class Link:
         self._exchange.max_frame = size if isinstance(size, int) and size > 0 else None
         return payload
 
-    async def _read(self, socket: Any, heartbeat: Heartbeat) -> None:
+    async def _read(self, socket: Any, heartbeat: Heartbeat, on_heard: Callable[[], None]) -> None:
+        first = True
         while True:
             frame = decode(await socket.recv())
             heartbeat.heard()
+            if first:
+                on_heard()
+                first = False
             if frame is not None:
                 self._receive(frame)
 

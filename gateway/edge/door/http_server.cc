@@ -36,7 +36,8 @@ HttpServer::HttpServer(Config config, struct ev_loop* loop, const Router* router
       tls_listener_(loop, [this](int fd, const IpAddress& peer,
                                  bool crowded) { return OnAccept(fd, peer, crowded, true); }),
       front_door_(loop, {.deadline_ms = config_.handshake_timeout_ms, .max_visitors = MaxVisitors()}, this),
-      app_(config_.app, loop, &front_door_, this, metrics) {}
+      app_(config_.app, loop, &front_door_, this, metrics),
+      fallback_(config_.fallback, loop, &front_door_, this, metrics) {}
 
 void HttpServer::Prepare(StatekeeperLinks* links) {
   if (config_.hub_view) {
@@ -68,6 +69,7 @@ void HttpServer::Change(const Config& changed) {
   config_.max_connections = changed.max_connections;
   policy_.Change(changed.upgrades);
   app_.set_timeout_ms(changed.app.timeout_ms);
+  fallback_.Change(changed.fallback);
   address_limit_.set_limit(changed.max_connections_per_address);
   front_door_.set_deadline_ms(changed.handshake_timeout_ms);
   if (hub_view_.has_value()) hub_view_->set_origins(changed.upgrades.origins);
@@ -76,14 +78,31 @@ void HttpServer::Change(const Config& changed) {
 bool HttpServer::OnAccept(int fd, const IpAddress& peer, bool crowded, bool tls) {
   if (crowded) metrics_->accepts_crowded->Increment();
   const bool from_proxy = config_.proxies.Contains(peer);
-  AddressLimit::Seat seat;
-  if (const auto refusal = from_proxy ? std::nullopt : TakeSeat(peer, &seat)) {
-    front_door_.TurnAway(fd, *refusal, tls);
-  } else {
-    front_door_.Admit(fd, peer, std::move(seat),
-                      {.crowded = crowded, .proxied = from_proxy && config_.proxy_protocol, .tls = tls});
-  }
+  Admit(fd, peer, {.crowded = crowded, .proxied = from_proxy && config_.proxy_protocol, .tls = tls});
   return !crowded;
+}
+
+void HttpServer::Admit(int fd, const IpAddress& peer, FrontDoor::Arrival how) {
+  AddressLimit::Seat seat;
+  if (const auto refusal = OnProxied(peer, &seat)) {
+    front_door_.TurnAway(fd, *refusal, how.tls);
+  } else {
+    front_door_.Admit(fd, peer, std::move(seat), how);
+  }
+}
+
+void HttpServer::Enter(int fd, const IpAddress& peer, bool crowded) { Admit(fd, peer, {.crowded = crowded}); }
+
+void HttpServer::Arrive(int fd, const IpAddress& peer, std::string_view bytes) {
+  AddressLimit::Seat seat;
+  if (const auto refusal = OnProxied(peer, &seat)) return front_door_.TurnAway(fd, *refusal, false);
+  front_door_.Readmit({.fd = fd, .seat = std::move(seat), .tls = nullptr}, peer, bytes);
+}
+
+// A proxy's next request may be for another client.
+void HttpServer::Readmit(ClientSocket socket, const IpAddress& peer, std::string_view rest) {
+  if (config_.proxies.Contains(peer)) socket.seat = {};
+  front_door_.Readmit(std::move(socket), peer, rest);
 }
 
 void HttpServer::OnTls(bool resumed) {
@@ -124,6 +143,7 @@ std::optional<HttpReply> HttpServer::OnRequest(const HttpRequest& request, const
     client = config_.proxies.ClientOf(client, request);
     if (auto refusal = TakeSeat(client, &visit.socket->seat)) return refusal;
   }
+  if (fallback_.Concerns(request)) return fallback_.OnRequest(request, visit);
   if (hub_view_.has_value() && HubView::Concerns(request)) return hub_view_->OnRequest(request, visit);
   if (HttpPages::WantsWebSocket(request)) return OnUpgrade(request, visit, client);
   if (app_.exists() && !pages_.IsNotForApp(request)) return OnAppRequest(request, visit, client);

@@ -26,12 +26,13 @@
 #include "gateway/edge/door/router.h"
 #include "gateway/edge/door/trusted_proxies.h"
 #include "gateway/edge/door/upgrade_policy.h"
+#include "gateway/edge/fallback/fallback_room.h"
 #include "gateway/edge/metrics/gateway_metrics.h"
 #include "gateway/link/statekeeper_links.h"
 
 namespace dormouse::edge {
 
-class HttpServer : private FrontDoor::Handler, private AppProxy::Door {
+class HttpServer : private FrontDoor::Handler, private AppProxy::Door, private FallbackRoom::Door {
  public:
   struct Config {
     std::string listen;             // HOST:PORT; empty: by TLS alone
@@ -47,6 +48,7 @@ class HttpServer : private FrontDoor::Handler, private AppProxy::Door {
     uint32_t max_connections_per_address = 0;
     AppProxy::Config app = {};
     bool hub_view = false;  // whether it says how hubs live: hub_view.h
+    FallbackRoom::Config fallback = {};
   };
   // Who has the WebSockets.
   class Handler {
@@ -111,6 +113,7 @@ class HttpServer : private FrontDoor::Handler, private AppProxy::Door {
 
  private:
   bool OnAccept(int fd, const IpAddress& peer, bool crowded, bool tls);  // as Listener::Accept
+  void Admit(int fd, const IpAddress& peer, FrontDoor::Arrival how);
   std::optional<HttpReply> TakeSeat(const IpAddress& client, AddressLimit::Seat* seat);
   std::optional<HttpReply> OnUpgrade(const HttpRequest& request, const FrontDoor::Visit& visit,
                                      const IpAddress& client);
@@ -124,6 +127,11 @@ class HttpServer : private FrontDoor::Handler, private AppProxy::Door {
   // AppProxy::Door
   std::optional<HttpReply> OnAppSocket(const HttpRequest& request, const FrontDoor::Visit& visit,
                                        const IpAddress& client, const AppSocket& socket) override;
+  // FallbackRoom::Door
+  bool AdmitsOrigin(const HttpRequest& request) const override { return policy_.AdmitsOrigin(request); }
+  void Enter(int fd, const IpAddress& peer, bool crowded) override;
+  void Arrive(int fd, const IpAddress& peer, std::string_view bytes) override;
+  void Readmit(ClientSocket socket, const IpAddress& peer, std::string_view rest) override;
   // FrontDoor::Handler
   std::optional<HttpReply> OnRequest(const HttpRequest& request, const FrontDoor::Visit& visit) override;
   std::optional<HttpReply> OnProxied(const IpAddress& client, AddressLimit::Seat* seat) override;
@@ -148,6 +156,7 @@ class HttpServer : private FrontDoor::Handler, private AppProxy::Door {
   Listener tls_listener_;
   FrontDoor front_door_;
   AppProxy app_;
+  FallbackRoom fallback_;
   std::optional<HubView> hub_view_;  // where it is wanted, from Start on
 };
 

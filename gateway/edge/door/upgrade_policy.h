@@ -48,6 +48,10 @@ class UpgradePolicy {
   // Of what may change: not `tokens`.
   void Change(const Config& changed);
 
+  bool AdmitsOrigin(const HttpRequest& request) const {
+    return config_.origins.Admits(request.Header("origin"));
+  }
+
   // How it stands with the gateway.
   struct State {
     bool is_stopping = false;

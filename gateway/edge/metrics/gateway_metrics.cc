@@ -61,6 +61,25 @@ GatewayMetrics::GatewayMetrics(prometheus::Registry* registry)
           Gauge(registry, "dormouse_tls_certificate_expiry_seconds",
                 "When the certificate of tls-cert that is in force expires, in seconds since 1970; 0: "
                 "there is none. A new one has to be there before")),
+      fallback_connections(Gauge(
+          registry, "dormouse_fallback_connections",
+          "Connections of clients that have no WebSocket, those on their way in or out included; each counts "
+          "among dormouse_connections, too; fallback-connections is their bound")),
+      fallback_streams(Gauge(registry, "dormouse_fallback_streams",
+                             "Clients without a WebSocket that are sent an event stream now")),
+      fallback_polls(
+          Gauge(registry, "dormouse_fallback_polls", "Clients without a WebSocket whose poll waits now")),
+      fallback_cut(
+          Counter(registry, "dormouse_fallback_cut_total",
+                  "Streams and polls that ended on their way, as where a proxy ends what takes long; "
+                  "clients go on in another")),
+      fallback_lost(Counter(registry, "dormouse_fallback_lost_total",
+                            "Connections without a WebSocket whose client did not come back within "
+                            "fallback-window, or that went for want of room")),
+      fallback_bytes_in(Counter(registry, "dormouse_fallback_received_bytes_total",
+                                "Bytes of messages in requests of clients without a WebSocket")),
+      fallback_bytes_out(Counter(registry, "dormouse_fallback_sent_bytes_total",
+                                 "Bytes of answers to clients without a WebSocket, counted when one ends")),
       opened(Counter(registry, "dormouse_connections_opened_total", "WebSockets opened")),
       handshake_timeouts(Counter(registry, "dormouse_handshake_timeouts_total",
                                  "Requests that did not come in time, or before so many others that a "

@@ -73,6 +73,13 @@ class GatewayMetrics {
   prometheus::Gauge* replay_buffer_bytes;
   prometheus::Gauge* app_requests;
   prometheus::Gauge* tls_certificate_expiry;
+  prometheus::Gauge* fallback_connections;
+  prometheus::Gauge* fallback_streams;
+  prometheus::Gauge* fallback_polls;
+  prometheus::Counter* fallback_cut;
+  prometheus::Counter* fallback_lost;
+  prometheus::Counter* fallback_bytes_in;
+  prometheus::Counter* fallback_bytes_out;
   prometheus::Counter* opened;
   prometheus::Counter* handshake_timeouts;
   prometheus::Counter* tls_handshakes;

@@ -83,6 +83,10 @@ struct Connection : TimerNode, SocketWatcher {
   bool window_full : 1 = false;      // until its hub has dealt with more of what it said
   bool awaits_dispatch : 1 = false;  // until `partial`, which is whole, has had its turn
 
+  bool is_pair : 1 = false;  // its client is at the other end in this process (FallbackRoom)
+
+  // To this process's successor: not where what it takes is here alone, as the keys of a TLS session are.
+  bool CanMove() const { return tls == nullptr && !is_pair; }
   bool IsBackpressured() const { return congested || window_full || awaits_dispatch; }
   void SetRole(std::string_view name) { role = name.empty() ? nullptr : std::make_unique<std::string>(name); }
 };

@@ -91,7 +91,7 @@ void ConnectionTable::SaveSlots(takeover::StateWriter* writer) {
   takeover::Item item;
   for (uint32_t index = 0; index < used_; ++index) {
     const auto& connection = slot(index).connection;
-    if (connection.has_value() && connection->tls == nullptr) continue;
+    if (connection.has_value() && connection->CanMove()) continue;
     item.mutable_slots()->add_index(index);
     item.mutable_slots()->add_generation(slot(index).generation);
     if (item.slots().index_size() < kSavedSlots) continue;

@@ -29,6 +29,10 @@ bool WebSockets::Adopt(ClientSocket* socket, std::string_view answer, std::strin
     return false;
   }
   connection->tls = std::move(socket->tls);
+  int domain = AF_INET;
+  socklen_t size = sizeof(domain);
+  getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size);
+  connection->is_pair = domain == AF_UNIX;
   InitWatcher(fd, EV_READ, connection);
   if (connection->tls != nullptr && connection->tls->unsent() > 0) FlushTls(connection);
   if (!rest.empty()) {
