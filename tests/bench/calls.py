@@ -1,8 +1,9 @@
-"""What a backend's call costs over HTTP and over gRPC, beside the same through a WebSocket, in one run; what it costs to publish
-to a thousand subscribers from a backend; and what a call from hub to hub costs, beside a message that writes as much.
+"""What a backend's call costs over HTTP and over gRPC, beside the same through a WebSocket, in one run; what it costs to
+publish to a thousand subscribers from a backend; and what a call from hub to hub costs, beside a message that writes as much.
 
-A call is of class echo, which answers with what it is given; from hub to hub of the tests' class crash, which counts its calls. Clients write by hand, as little as they can, and wait for each
-answer; how many there are at once is said. CPU is that of gateway and statekeeper together."""
+A call is of class echo, which answers with what it is given; from hub to hub of the tests' class crash, which counts its
+calls. Clients write by hand, as little as they can (over gRPC by Python's library), and wait for each answer; how many there
+are at once is said. CPU is that of gateway and statekeeper together."""
 
 import asyncio
 import json
