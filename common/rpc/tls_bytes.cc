@@ -40,7 +40,7 @@ StreamBytes::Opening TlsBytes::Open() {
 }
 
 ssize_t TlsBytes::Read(char* to, size_t size) {
-  const TlsSession::Result got = session_.Read(to, size);
+  const TlsSession::Result got = session_.ReadOnce(to, size);
   const bool is_over = got.state == TlsSession::State::kEnded || got.state == TlsSession::State::kFailed;
   // What was read before the end comes first.
   has_more_ = is_over || (got.size == size && session_.has_more());
