@@ -24,6 +24,9 @@ constexpr double kStatekeepersS = 10;
 constexpr double kLookS = 0.005;
 // For who is being answered at the admin port of one that has left.
 constexpr int64_t kAdminMs = 200;
+// For what backends have sent on connections that ask nothing, when this process leaves; and then a moment more.
+constexpr int64_t kIdleMs = 300;
+constexpr double kIdleS = 0.5;
 constexpr char kFlag[] = "--take-over";
 
 // Turns the loop until `is_there`, so long at most. False: it is not.
@@ -116,7 +119,11 @@ Succession::Succession(Parts parts, const Options& options, const std::string& c
         static_cast<Succession*>(signal->data)->StartSuccessor();
       },
       SIGUSR2);
-  signal_.data = this;
+  ev_timer_init(
+      &api_idle_,
+      [](struct ev_loop*, ev_timer* timer, int) { static_cast<Succession*>(timer->data)->parts_.done(); }, 0,
+      0);
+  signal_.data = api_idle_.data = this;
   ev_signal_start(parts_.loop, &signal_);
   if (path_.empty()) return;
   handing_over_ = std::make_unique<takeover::HandingOver>(
@@ -172,9 +179,13 @@ std::string Succession::WhyNot() const {
 
 void Succession::Leave() {
   parts_.links->Leave();
-  if (parts_.api != nullptr) parts_.api->StopListening();
+  if (parts_.api != nullptr) parts_.api->StopListening(kIdleMs);
   parts_.admin()->Leave(kAdminMs);
-  parts_.edge->Leave(parts_.drain_window_ms(), parts_.done);
+  parts_.edge->Leave(parts_.drain_window_ms(), [this] {
+    if (parts_.api == nullptr) return parts_.done();
+    ev_timer_set(&api_idle_, kIdleS, 0);
+    ev_timer_start(parts_.loop, &api_idle_);
+  });
 }
 
 void Succession::Report(const takeover::HandingOver::Report& report) {

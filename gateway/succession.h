@@ -58,7 +58,10 @@ class Succession {
   // `words`: the process's command line, for its successor.
   Succession(Parts parts, const Options& options, const std::string& cluster, std::string identity,
              std::vector<std::string> words);
-  ~Succession() { ev_signal_stop(parts_.loop, &signal_); }
+  ~Succession() {
+    ev_signal_stop(parts_.loop, &signal_);
+    ev_timer_stop(parts_.loop, &api_idle_);
+  }
   Succession(const Succession&) = delete;
   Succession& operator=(const Succession&) = delete;
 
@@ -75,6 +78,7 @@ class Succession {
   const std::string path_;  // of the socket; empty: there is none
   std::unique_ptr<takeover::HandingOver> handing_over_;
   ev_signal signal_;
+  ev_timer api_idle_;
 };
 
 // Tells the service manager that started this process, if one listens (sd_notify(3)).

@@ -118,9 +118,9 @@ class ApiServer::Impl {
   int port() const { return port_; }
   int grpc_port() const { return grpc_ == nullptr ? 0 : grpc_->port(); }
   int listening() const { return listening_; }
-  void StopListening() {
+  void StopListening(int64_t idle_ms) {
     if (grpc_ != nullptr) grpc_->StopListening();
-    orders_.Post([this] { OnStopListening(); });
+    orders_.Post([this, idle_ms] { OnStopListening(idle_ms); });
   }
   void Finish(int64_t patience_ms) {
     std::unique_lock lock(mutex_);
@@ -420,14 +420,20 @@ class ApiServer::Impl {
     Answer(visitor, ApiRefusal(408, "bad_request", "The request has not come whole within 10 s."));
   }
 
-  void OnStopListening() {
+  void OnStopListening(int64_t idle_ms) {
     stopping_ = true;
     listener_.Stop();
     std::vector<Visitor*> idle;
     for (auto& [number, visitor] : visitors_) {
       if (visitor->state == Visitor::State::kReading && visitor->in.empty()) idle.push_back(visitor.get());
     }
-    for (Visitor* const visitor : idle) Remove(visitor);
+    for (Visitor* const visitor : idle) {
+      if (idle_ms == 0) {
+        Remove(visitor);
+      } else {
+        timers_.Schedule(visitor, SteadyMs() + idle_ms);
+      }
+    }
   }
 
   void Remove(Visitor* visitor) {
@@ -473,7 +479,7 @@ int ApiServer::grpc_port() const { return impl_->grpc_port(); }
 
 int ApiServer::listening() const { return impl_->listening(); }
 
-void ApiServer::StopListening() { impl_->StopListening(); }
+void ApiServer::StopListening(int64_t idle_ms) { impl_->StopListening(idle_ms); }
 
 void ApiServer::Finish(int64_t patience_ms) { impl_->Finish(patience_ms); }
 

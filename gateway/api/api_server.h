@@ -53,8 +53,9 @@ class ApiServer {
   int grpc_port() const;
   // For this process's successor; -1: there is no HTTP.
   int listening() const;
-  // Nobody comes any more; who is there is answered what is under way, and closed.
-  void StopListening();
+  // Nobody comes any more; who is there is answered what is under way, and closed. Who asks nothing is closed at once,
+  // or after `idle_ms`: what he has sent meanwhile may be on its way.
+  void StopListening(int64_t idle_ms = 0);
   // Waits, so long at most, until nothing is under way.
   void Finish(int64_t patience_ms);
 

@@ -10,9 +10,9 @@ import signal
 import socket
 import subprocess
 import threading
-import time
 
 import pytest
+from backends import ApiCluster
 from cluster import Cluster, http_get, until, wait_until
 from raw import upgrade_request
 from ws import connect, echo
@@ -112,6 +112,27 @@ def test_a_request_that_has_come_in_part_is_answered(cluster):
         assert wait_until(lambda: said(cluster.gateways[0]), "it says what it has")[-1][1] == "1"
         visitor.sendall(request[50:])
         assert b" 101 " in visitor.recv(1000)
+
+
+def test_backends_are_answered_by_whichever_process_has_their_connection():
+    with ApiCluster() as cluster:
+        gateway = cluster.gateways[0]
+        answers, stop = [], threading.Event()
+
+        def ask():
+            while not stop.is_set():
+                with cluster.backend() as backend:
+                    answers.append(backend.ask("signal/room", "connections").status)
+
+        asker = threading.Thread(target=ask)
+        asker.start()
+        try:
+            for _ in range(3):
+                gateway.take_over()
+        finally:
+            stop.set()
+            asker.join()
+        assert len(answers) > 10 and set(answers) == {200}
 
 
 async def test_sigusr2_starts_the_successor_and_the_service_manager_is_told(cluster, tmp_path):
