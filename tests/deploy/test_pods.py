@@ -249,7 +249,7 @@ def test_an_app_is_deployed(cluster, tmp_path):
                     "--portable", built], stdout=subprocess.DEVNULL, check=True)
     packed = subprocess.run(["tar", "-C", built, "-c", "."], stdout=subprocess.PIPE, check=True).stdout
     said = do("exec", "--interactive", cluster.statekeepers[0].container, "sh", "-c",
-              "d=$(mktemp -d -p /var/lib/dormouse/run) && tar -x -C $d && dormousectl deploy $d; s=$?; rm -r $d; exit $s",
+              "d=$(mktemp -d -p /var/lib/dormouse) && tar -x -C $d && dormousectl deploy $d; s=$?; rm -r $d; exit $s",
               stdin=packed)
     assert "is live at 2 statekeepers" in said, said
     for gateway in cluster.gateways:
