@@ -347,6 +347,25 @@ async def test_a_backup_has_the_versions(store, tmp_path):
         assert await other.rollback() == second
 
 
+async def test_a_cluster_that_runs_another_version_is_not_restored_over(tmp_path):
+    file = str(tmp_path / "backup")
+    with DeployedCluster() as cluster:
+        first = await cluster.deploy()
+        assert (await cluster.run_ctl("backup", file))[0] == 0
+    with DeployedCluster() as cluster:
+        cluster.set_version(2)
+        second = await cluster.deploy()
+        said = await cluster.refused("restore", file)
+        assert f"runs version {second} of app drills, and the backup has version {first} of app drills" in said, said
+        listed = await cluster.versions()
+        assert [each["version"] for each in listed["versions"]] == [second]
+        status, _, errors = await cluster.run_ctl("restore", "--keep", file)
+        assert status == 0 and (await cluster.versions())["current"] == second, errors
+        status, said, errors = await cluster.run_ctl("restore", "--replace", file)
+        assert status == 0 and f"Version {first} of app drills is live" in said, errors
+        assert await cluster.rollback() == second
+
+
 async def test_a_backup_without_versions_goes_to_a_cluster_that_has_an_app(tmp_path):
     """As those of before: the app stays as it is."""
     file = str(tmp_path / "backup")
