@@ -356,8 +356,8 @@ int Run(ConfigurationInEffect* in_effect, const std::vector<std::string>& words)
   const auto start_admin = [&] {
     admin = std::make_unique<AdminServer>(
         options.admin, registry, [&edge] { return edge.readiness(); }, in_effect, taken.admin);
-    const auto port = [](const char* words, int number) {
-      return number == 0 ? "" : fmt::format(fmt::runtime(words), number);
+    const auto port = [](const char* form, int number) {
+      return number == 0 ? "" : fmt::format(fmt::runtime(form), number);
     };
     SPDLOG_INFO("listening on {}{}{}, admin on port {}{}{}", port("port {}", edge.port()),
                 edge.port() != 0 && edge.tls_port() != 0 ? ", " : "",

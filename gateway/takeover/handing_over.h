@@ -45,9 +45,10 @@ class HandingOver : private StateWriter::Sink {
     std::string identity;
     // Why it cannot be now, a sentence; empty: it can.
     std::function<std::string()> why_not;
-    std::function<uint32_t()> shards;         // of the cluster; 0: not known yet
-    std::function<uint64_t()> descriptors;    // that will be handed over
-    std::function<std::vector<int>()> ports;  // clients', admin's, backends': those that there are (proto/takeover.proto, Ports)
+    std::function<uint32_t()> shards;       // of the cluster; 0: not known yet
+    std::function<uint64_t()> descriptors;  // that will be handed over
+    std::function<std::vector<int>()>
+        ports;  // clients', admin's, backends': those that there are (proto/takeover.proto, Ports)
     // Whether all is as it should be when it is handed over. False: something is about to come to its end, and is
     // waited for, for half a second at most.
     std::function<bool()> is_settled;

@@ -67,7 +67,8 @@ void FallbackRequest::OnIo(int events) {
 
 bool FallbackRequest::Read() {
   std::array<char, kReadSize> buffer;
-  size_t wanted = body_left_ > 0 ? std::min<uint64_t>(buffer.size(), body_left_ + kMaxRest / 2) : kMaxRest / 2;
+  size_t wanted =
+      body_left_ > 0 ? std::min<uint64_t>(buffer.size(), body_left_ + kMaxRest / 2) : kMaxRest / 2;
   if (socket_.tls != nullptr) wanted = std::max(wanted, TlsSession::kReadRoom);
   const ssize_t size = socket_.Read(buffer.data(), wanted);
   if (size < 0 && (errno == EAGAIN || errno == EINTR)) return true;

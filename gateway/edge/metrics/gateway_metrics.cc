@@ -17,7 +17,7 @@ prometheus::Gauge* Gauge(prometheus::Registry* registry, const std::string& name
 constexpr std::array<const char*, kCloseCauses> kCloseCauseNames = {
     "client",       "broken",         "hub",           "idle",          "not_admitted", "too_large",
     "invalid_utf8", "protocol_error", "partials_full", "slow_consumer", "going_away",   "outbound_full",
-    "rate_limit",   "unreadable", "output_lost"};
+    "rate_limit",   "unreadable",     "output_lost"};
 constexpr std::array<const char*, kRefusalCauses> kRefusalCauseNames = {
     "token", "origin", "address_limit", "full", "proxy_header", "stopping", "not_ready"};
 
