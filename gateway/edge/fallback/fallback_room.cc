@@ -13,6 +13,7 @@
 
 #include "common/clock.h"
 #include "common/json/json_writer.h"
+#include "common/percent_decode.h"
 #include "gateway/edge/fallback/event_text.h"
 #include "gateway/edge/frames/close_frame.h"
 #include "gateway/edge/frames/utf8.h"
