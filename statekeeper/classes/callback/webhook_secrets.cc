@@ -22,9 +22,9 @@ constexpr std::string_view kPrefix = "whsec_";
 
 std::unique_ptr<const WebhookSecrets> WebhookSecrets::Read(const std::string& path, std::string* wrong) {
   auto file = File::Open(
-      path,
+      {path},
       {"the secrets of a callback class were read again", "the secrets that were read before stay in force"},
-      [](const std::string& from, std::string* why) { return ReadKeys(from, why); }, wrong);
+      [path](std::string* why) { return ReadKeys(path, why); }, wrong);
   if (file == nullptr) return nullptr;
   return std::unique_ptr<const WebhookSecrets>(new WebhookSecrets(std::move(file)));
 }
