@@ -15,8 +15,8 @@ namespace {
 namespace fs = std::filesystem;
 
 // What deploy/run.md lists below the data directory. The store has files beside it: dormouse.db-wal, ...
-constexpr std::array<std::string_view, 8> kNames = {"run",          "logs",      "redis",   "app",
-                                                    "app-versions", "admin-key", "api-key", "cluster-secret"};
+constexpr std::array<std::string_view, 9> kNames = {
+    "run", "logs", "redis", "app", "app-versions", "admin-key", "api-key", "cluster-secret", "gateways"};
 constexpr std::string_view kStore = "dormouse.db";
 
 bool IsOfCluster(const fs::path& path) {

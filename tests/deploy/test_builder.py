@@ -34,7 +34,7 @@ def test_an_app_directory_says_what_it_consists_of(project):
         "command": ["node", "--enable-source-maps", os.path.join(it.host, "host.mjs")],
         "environment": {},
         "http": True,
-        "classes": [{"name": "Room", "routes": [], "max_message_size": 1048576, "sql": True},
+        "classes": [{"name": "Room", "routes": [], "max_message_size": 1048576, "sql": True, "ids": True},
                     {"name": "dormouse.crons", "routes": [], "max_message_size": 1048576, "internal": True},
                     {"name": "dormouse.sockets", "routes": [], "max_message_size": 1048576, "internal": True},
                     {"name": "dormouse.homes", "routes": [], "max_message_size": 1048576, "internal": True}],

@@ -7,6 +7,14 @@ from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Map
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class AnswerTimes(_message.Message):
+    __slots__ = ["at_ms", "number"]
+    AT_MS_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    at_ms: _containers.RepeatedScalarFieldContainer[int]
+    number: int
+    def __init__(self, number: _Optional[int] = ..., at_ms: _Optional[_Iterable[int]] = ...) -> None: ...
+
 class AutoResponse(_message.Message):
     __slots__ = ["absent", "prefixes", "reply", "require", "type"]
     ABSENT_FIELD_NUMBER: _ClassVar[int]
@@ -148,18 +156,20 @@ class LookAt(_message.Message):
     def __init__(self, number: _Optional[int] = ..., hub: _Optional[str] = ..., sleep: bool = ...) -> None: ...
 
 class Member(_message.Message):
-    __slots__ = ["address", "app_http", "incarnation", "lanes", "unix_path"]
+    __slots__ = ["address", "app_http", "framed", "incarnation", "lanes", "unix_path"]
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
     APP_HTTP_FIELD_NUMBER: _ClassVar[int]
+    FRAMED_FIELD_NUMBER: _ClassVar[int]
     INCARNATION_FIELD_NUMBER: _ClassVar[int]
     LANES_FIELD_NUMBER: _ClassVar[int]
     UNIX_PATH_FIELD_NUMBER: _ClassVar[int]
     address: str
     app_http: str
+    framed: bool
     incarnation: int
     lanes: int
     unix_path: str
-    def __init__(self, incarnation: _Optional[int] = ..., lanes: _Optional[int] = ..., address: _Optional[str] = ..., unix_path: _Optional[str] = ..., app_http: _Optional[str] = ...) -> None: ...
+    def __init__(self, incarnation: _Optional[int] = ..., lanes: _Optional[int] = ..., address: _Optional[str] = ..., unix_path: _Optional[str] = ..., app_http: _Optional[str] = ..., framed: bool = ...) -> None: ...
 
 class OpenRequest(_message.Message):
     __slots__ = ["headers", "identity", "path", "query", "remote_address", "reservation", "subprotocol"]
@@ -260,6 +270,14 @@ class StreamEnd(_message.Message):
     message: str
     def __init__(self, code: _Optional[int] = ..., message: _Optional[str] = ..., details: _Optional[bytes] = ...) -> None: ...
 
+class StreamOpening(_message.Message):
+    __slots__ = ["authorization", "lane"]
+    AUTHORIZATION_FIELD_NUMBER: _ClassVar[int]
+    LANE_FIELD_NUMBER: _ClassVar[int]
+    authorization: str
+    lane: int
+    def __init__(self, lane: _Optional[int] = ..., authorization: _Optional[str] = ...) -> None: ...
+
 class StringPrefix(_message.Message):
     __slots__ = ["field", "negate", "prefix"]
     FIELD_FIELD_NUMBER: _ClassVar[int]
@@ -340,7 +358,7 @@ class ToGateway(_message.Message):
     def __init__(self, hello: _Optional[_Union[ToGateway.Hello, _Mapping]] = ..., batch: _Optional[int] = ..., deliveries: _Optional[bytes] = ..., settled: _Optional[_Iterable[_Union[Settled, _Mapping]]] = ..., forget: _Optional[_Iterable[_Union[Forget, _Mapping]]] = ..., owned: _Optional[_Iterable[_Union[Owned, _Mapping]]] = ..., durable: _Optional[_Iterable[_Union[Durable, _Mapping]]] = ..., looks: _Optional[_Iterable[_Union[Look, _Mapping]]] = ...) -> None: ...
 
 class ToLane(_message.Message):
-    __slots__ = ["events", "hello", "look_at", "received_through", "stale"]
+    __slots__ = ["answer_times", "events", "hello", "look_at", "received_through", "stale"]
     class Hello(_message.Message):
         __slots__ = ["afresh", "identity", "incarnation", "lane", "received_through"]
         AFRESH_FIELD_NUMBER: _ClassVar[int]
@@ -354,17 +372,19 @@ class ToLane(_message.Message):
         lane: int
         received_through: int
         def __init__(self, incarnation: _Optional[int] = ..., lane: _Optional[int] = ..., received_through: _Optional[int] = ..., identity: _Optional[bytes] = ..., afresh: bool = ...) -> None: ...
+    ANSWER_TIMES_FIELD_NUMBER: _ClassVar[int]
     EVENTS_FIELD_NUMBER: _ClassVar[int]
     HELLO_FIELD_NUMBER: _ClassVar[int]
     LOOK_AT_FIELD_NUMBER: _ClassVar[int]
     RECEIVED_THROUGH_FIELD_NUMBER: _ClassVar[int]
     STALE_FIELD_NUMBER: _ClassVar[int]
+    answer_times: _containers.RepeatedCompositeFieldContainer[AnswerTimes]
     events: bytes
     hello: ToLane.Hello
     look_at: _containers.RepeatedCompositeFieldContainer[LookAt]
     received_through: int
     stale: _containers.RepeatedCompositeFieldContainer[Stale]
-    def __init__(self, hello: _Optional[_Union[ToLane.Hello, _Mapping]] = ..., events: _Optional[bytes] = ..., received_through: _Optional[int] = ..., stale: _Optional[_Iterable[_Union[Stale, _Mapping]]] = ..., look_at: _Optional[_Iterable[_Union[LookAt, _Mapping]]] = ...) -> None: ...
+    def __init__(self, hello: _Optional[_Union[ToLane.Hello, _Mapping]] = ..., events: _Optional[bytes] = ..., received_through: _Optional[int] = ..., stale: _Optional[_Iterable[_Union[Stale, _Mapping]]] = ..., look_at: _Optional[_Iterable[_Union[LookAt, _Mapping]]] = ..., answer_times: _Optional[_Iterable[_Union[AnswerTimes, _Mapping]]] = ...) -> None: ...
 
 class WatchShardsRequest(_message.Message):
     __slots__ = []

@@ -13,6 +13,28 @@ class Alarm(_message.Message):
     attempt: int
     def __init__(self, attempt: _Optional[int] = ...) -> None: ...
 
+class AnswerTimes(_message.Message):
+    __slots__ = ["at_ms", "failure", "number", "object"]
+    AT_MS_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    OBJECT_FIELD_NUMBER: _ClassVar[int]
+    at_ms: _containers.RepeatedScalarFieldContainer[int]
+    failure: str
+    number: int
+    object: int
+    def __init__(self, object: _Optional[int] = ..., number: _Optional[int] = ..., at_ms: _Optional[_Iterable[int]] = ..., failure: _Optional[str] = ...) -> None: ...
+
+class AskAnswerTimes(_message.Message):
+    __slots__ = ["connections", "number", "object"]
+    CONNECTIONS_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    OBJECT_FIELD_NUMBER: _ClassVar[int]
+    connections: _containers.RepeatedScalarFieldContainer[bytes]
+    number: int
+    object: int
+    def __init__(self, object: _Optional[int] = ..., number: _Optional[int] = ..., connections: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
 class Backpressure(_message.Message):
     __slots__ = ["bytes", "connection", "paused"]
     BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -147,20 +169,22 @@ class Event(_message.Message):
     def __init__(self, object: _Optional[int] = ..., number: _Optional[int] = ..., now_ms: _Optional[int] = ..., repeated_: bool = ..., wake: _Optional[_Union[Wake, _Mapping]] = ..., open: _Optional[_Union[Open, _Mapping]] = ..., message: _Optional[_Union[Message, _Mapping]] = ..., close: _Optional[_Union[Close, _Mapping]] = ..., alarm: _Optional[_Union[Alarm, _Mapping]] = ..., request: _Optional[_Union[Request, _Mapping]] = ..., backpressure: _Optional[_Union[Backpressure, _Mapping]] = ...) -> None: ...
 
 class FromWorker(_message.Message):
-    __slots__ = ["calls", "hello", "logs", "pong", "reads", "turns"]
+    __slots__ = ["ask_answer_times", "calls", "hello", "logs", "pong", "reads", "turns"]
+    ASK_ANSWER_TIMES_FIELD_NUMBER: _ClassVar[int]
     CALLS_FIELD_NUMBER: _ClassVar[int]
     HELLO_FIELD_NUMBER: _ClassVar[int]
     LOGS_FIELD_NUMBER: _ClassVar[int]
     PONG_FIELD_NUMBER: _ClassVar[int]
     READS_FIELD_NUMBER: _ClassVar[int]
     TURNS_FIELD_NUMBER: _ClassVar[int]
+    ask_answer_times: _containers.RepeatedCompositeFieldContainer[AskAnswerTimes]
     calls: _containers.RepeatedCompositeFieldContainer[Call]
     hello: Hello
     logs: _containers.RepeatedCompositeFieldContainer[Log]
     pong: int
     reads: _containers.RepeatedCompositeFieldContainer[Read]
     turns: _containers.RepeatedCompositeFieldContainer[Turn]
-    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., turns: _Optional[_Iterable[_Union[Turn, _Mapping]]] = ..., reads: _Optional[_Iterable[_Union[Read, _Mapping]]] = ..., calls: _Optional[_Iterable[_Union[Call, _Mapping]]] = ..., pong: _Optional[int] = ..., logs: _Optional[_Iterable[_Union[Log, _Mapping]]] = ...) -> None: ...
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., turns: _Optional[_Iterable[_Union[Turn, _Mapping]]] = ..., reads: _Optional[_Iterable[_Union[Read, _Mapping]]] = ..., calls: _Optional[_Iterable[_Union[Call, _Mapping]]] = ..., pong: _Optional[int] = ..., logs: _Optional[_Iterable[_Union[Log, _Mapping]]] = ..., ask_answer_times: _Optional[_Iterable[_Union[AskAnswerTimes, _Mapping]]] = ...) -> None: ...
 
 class Hello(_message.Message):
     __slots__ = ["lane", "protocol", "reads_only", "version"]
@@ -328,20 +352,22 @@ class Socket(_message.Message):
     def __init__(self, connection: _Optional[bytes] = ..., connected_ms: _Optional[int] = ..., attachment: _Optional[bytes] = ..., tags: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ToWorker(_message.Message):
-    __slots__ = ["calls", "drops", "durable", "events", "ping", "reads"]
+    __slots__ = ["answer_times", "calls", "drops", "durable", "events", "ping", "reads"]
+    ANSWER_TIMES_FIELD_NUMBER: _ClassVar[int]
     CALLS_FIELD_NUMBER: _ClassVar[int]
     DROPS_FIELD_NUMBER: _ClassVar[int]
     DURABLE_FIELD_NUMBER: _ClassVar[int]
     EVENTS_FIELD_NUMBER: _ClassVar[int]
     PING_FIELD_NUMBER: _ClassVar[int]
     READS_FIELD_NUMBER: _ClassVar[int]
+    answer_times: _containers.RepeatedCompositeFieldContainer[AnswerTimes]
     calls: _containers.RepeatedCompositeFieldContainer[CallAnswer]
     drops: _containers.RepeatedScalarFieldContainer[int]
     durable: _containers.RepeatedCompositeFieldContainer[Durable]
     events: _containers.RepeatedCompositeFieldContainer[Event]
     ping: int
     reads: _containers.RepeatedCompositeFieldContainer[ReadAnswer]
-    def __init__(self, events: _Optional[_Iterable[_Union[Event, _Mapping]]] = ..., reads: _Optional[_Iterable[_Union[ReadAnswer, _Mapping]]] = ..., calls: _Optional[_Iterable[_Union[CallAnswer, _Mapping]]] = ..., durable: _Optional[_Iterable[_Union[Durable, _Mapping]]] = ..., drops: _Optional[_Iterable[int]] = ..., ping: _Optional[int] = ...) -> None: ...
+    def __init__(self, events: _Optional[_Iterable[_Union[Event, _Mapping]]] = ..., reads: _Optional[_Iterable[_Union[ReadAnswer, _Mapping]]] = ..., calls: _Optional[_Iterable[_Union[CallAnswer, _Mapping]]] = ..., durable: _Optional[_Iterable[_Union[Durable, _Mapping]]] = ..., drops: _Optional[_Iterable[int]] = ..., ping: _Optional[int] = ..., answer_times: _Optional[_Iterable[_Union[AnswerTimes, _Mapping]]] = ...) -> None: ...
 
 class Turn(_message.Message):
     __slots__ = ["done", "effects", "event", "failure", "hold", "number", "object"]
