@@ -78,6 +78,7 @@ class BareWss(Bare):
     """the same over OpenSSL: what TLS alone costs"""
     name = "bare-wss"
     talk = ("--class", "raw", "--insecure")
+    heartbeats = (*Bare.heartbeats, "--insecure")
     usual = False
 
     @contextlib.contextmanager
@@ -121,6 +122,7 @@ class Wss(Dormouse):
     """the same to clients that come by TLS"""
     name = "wss"
     talk = ("--class", "echo", "--insecure")
+    heartbeats = (*Dormouse.heartbeats, "--insecure")
     tls = {}
     usual = False
 
