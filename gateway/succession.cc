@@ -47,6 +47,7 @@ bool RestoreAll(takeover::StateReader* reader, edge::EdgeServer* edge, Statekeep
     if (item->has_end()) {
       edge->FinishRestoring();
       const takeover::End& end = item->end();
+      if (reader->has_descriptors()) reader->Fail("there are descriptors of which the state says nothing");
       if (end.connections() != edge->connections() || end.visitors() != edge->restored_visitors() ||
           end.events() != links->unsettled()) {
         reader->Fail(fmt::format("of {} sockets, {} visitors and {} events {}, {} and {} are here",

@@ -275,6 +275,11 @@ size_t EdgeServer::movable_connections() {
 }
 
 void EdgeServer::Save(takeover::StateWriter* writer) {
+  // Whoever is still on the way out will not be heard here any more.
+  table_.ForEach([this](Connection* connection) {
+    if (!connection->CanMove())
+      out_.returned.ReturnQueue(connection, ReturnedFrames::FateOfWritten(*connection));
+  });
   out_.outbound.EndTurn();
   state_.Save(writer);
 }

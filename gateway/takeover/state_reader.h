@@ -36,6 +36,8 @@ class StateReader {
   const Item* Next();
   // The next descriptor of those that came with this item and before it; -1: there is none, and that is wrong.
   int TakeDescriptor();
+  // Whether some have come that nobody has taken.
+  bool has_descriptors() const { return !descriptors_.empty(); }
 
   // The bytes of a text. A number that is not known is wrong, and empty.
   std::string TakeText(const Text& text);  // of a text that is nobody else's

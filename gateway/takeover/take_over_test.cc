@@ -74,6 +74,7 @@ class TakeOverTest : public testing::Test {
   void Save(const std::vector<int>& ports, StateWriter* writer) {
     Item item;
     item.mutable_ports()->set_table_key(99);
+    item.mutable_ports()->set_plain(true);
     writer->Add(std::move(item), ports);
     for (uint64_t i = 0; i < connections_; ++i) {
       Item connection;

@@ -81,7 +81,8 @@ StateReader* TakingOver::Ask(uint32_t shards, std::string* wrong) {
   }
   ports_ = first->ports();
   decision_ = Decision::Of(reader_.TakeDescriptor());
-  for (int i = 0; i < (ports_.api() ? 3 : 2); ++i) port_descriptors_.push_back(reader_.TakeDescriptor());
+  const int count = (ports_.plain() ? 1 : 0) + (ports_.tls() ? 1 : 0) + 1 + (ports_.api() ? 1 : 0);
+  for (int i = 0; i < count; ++i) port_descriptors_.push_back(reader_.TakeDescriptor());
   if (decision_ == nullptr) reader_.Fail("what decides is missing");
   *wrong = reader_.wrong();
   return wrong->empty() ? &reader_ : nullptr;

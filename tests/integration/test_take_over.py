@@ -69,6 +69,26 @@ async def _ask_on(client):
         await asyncio.sleep(0.01)
 
 
+async def test_sockets_over_tls_are_told_to_come_again_and_all_ports_are_served(store):
+    """Their keys are in the old process alone."""
+    with ApiCluster(store=store, options={"hibernate-after": "200ms"}, tls={}) as cluster:
+        gateway = cluster.gateways[0]
+        plain_url = f"ws://127.0.0.1:{cluster.plain_port()}/websocket/both"
+        async with contextlib.AsyncExitStack() as stack:
+            plain = [await stack.enter_async_context(echo(plain_url)) for _ in range(20)]
+            for round_number in range(3):
+                secure = [await stack.enter_async_context(echo(cluster.ws_url("/websocket/both"))) for _ in range(10)]
+                asked = [asyncio.ensure_future(_ask_on(client)) for client in plain]
+                await replace(gateway)
+                await asyncio.gather(*asked)
+                for client in secure:
+                    assert (await client.closed())[0] == 1001
+                assert said(gateway)[-1][0] == "20", round_number
+                connections = await asyncio.to_thread(cluster.backend().must, "echo/both", "connections")
+                assert len(connections["connections"]) == 20
+        assert "cannot listen" not in gateway.log_text()
+
+
 async def test_a_hub_that_sleeps_is_not_woken(cluster):
     async with echo(cluster.ws_url("/websocket/asleep")) as client:
         await cluster.asleep()
