@@ -236,7 +236,8 @@ def _replace(layout, before):
     while time.monotonic() < deadline:
         now = _entry(_running(layout), name)
         if now["takeovers"] > before["takeovers"] and health.readiness(now)[0]:
-            print(f"{name} was replaced (pid {now['pid']}); no socket was closed.")
+            print(f"{name} was replaced (pid {now['pid']}); no socket was closed, but for those by TLS and of clients without "
+                  "a WebSocket, if there were any: they come again (1001).")
             return True
         if now["refusals"] > before["refusals"]:
             print(f"{name} could not be replaced with its sockets open: {now['refusal']}. Stopping it in order instead.")
