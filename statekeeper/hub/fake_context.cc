@@ -42,6 +42,7 @@ void FakeContext::ClientSends(const ConnectionId& client, const Message& message
   if (found == connections_.end()) return;  // its frames go nowhere
   Message arrived = message;
   if (arrived.received_ms == 0) arrived.received_ms = now_ms_;
+  if (arrived.sequence == 0) arrived.sequence = ++last_sequence_;
   found->second.last_seen_ms = arrived.received_ms;
   const Connection connection = found->second;
   const auto failure = RunEvent([&](Hub& hub) { hub.OnMessage(*this, connection, arrived); });

@@ -178,6 +178,7 @@ class FakeContext : public Context {
   std::unique_ptr<Hub> hub_;
   int64_t now_ms_ = kStart;
   uint64_t next_handle_ = 1;
+  uint64_t last_sequence_ = 0;
   bool writable_ = false;
   std::optional<Hub::Failure> fail_commit_;
   uint64_t max_state_ = 0;

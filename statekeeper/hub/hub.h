@@ -59,6 +59,8 @@ struct Message {
   int64_t received_ms = 0;  // arrival at the gateway, wall clock; of incoming frames only
   // Of incoming frames: the gateway has sent it before, so it may have been handled, writes durable and all.
   bool repeated = false;
+  // Of incoming frames: grows from each of a connection's to the next, and is the same in a repeated one.
+  uint64_t sequence = 0;
   // Of outgoing text: if it does not reach its socket because that is closed, it comes back (OnUndelivered).
   // So does what was written to a socket that ended before its client was known to have it, up to what the
   // class's profile says (kept_messages, kept_bytes).

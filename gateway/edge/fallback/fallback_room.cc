@@ -1,17 +1,16 @@
 #include "gateway/edge/fallback/fallback_room.h"
 
 #include <fmt/format.h>
-#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <utility>
 
 #include "common/clock.h"
+#include "common/ids.h"
 #include "common/json/json_writer.h"
 #include "common/percent_decode.h"
 #include "gateway/edge/fallback/event_text.h"
@@ -47,12 +46,7 @@ size_t DefaultMaxConnections() {
 }
 
 // Behind the gateway's tag, 128 bits that nobody guesses.
-std::string NewId(const std::string& tag) {
-  std::array<uint64_t, 2> random{};
-  while (getrandom(random.data(), sizeof(random), 0) != static_cast<ssize_t>(sizeof(random))) {
-  }
-  return fmt::format("{}{:016x}{:016x}", tag, random[0], random[1]);
-}
+std::string NewId(const std::string& tag) { return tag + NewSecretHex(16); }
 
 // nullopt: it is there, and no number.
 std::optional<uint64_t> NumberOf(std::string_view text, uint64_t otherwise) {

@@ -21,6 +21,8 @@ constexpr std::string_view kEventRows = "e/";
 constexpr std::string_view kStateRows = "s/";
 constexpr std::string_view kPendingRows =
     "p/";  // sockets whose connect is not answered: they hear no broadcasts
+constexpr std::string_view kAcceptedRows =
+    "n/";  // by socket: the sequence of its last message that was accepted; "0": its connect was
 constexpr std::string_view kTimer = "post";
 
 constexpr uint16_t kNotNow = 1013;  // Try Again Later
@@ -39,6 +41,7 @@ constexpr size_t kMoreWithoutClient = 10;
 
 std::string EventRow(uint64_t number) { return fmt::format("{}{:016x}", kEventRows, number); }
 std::string PendingRow(const ConnectionId& id) { return std::string(kPendingRows) + id.ToString(); }
+std::string AcceptedRow(const ConnectionId& id) { return std::string(kAcceptedRows) + id.ToString(); }
 
 uint64_t NumberOf(std::string_view row) {
   return std::stoull(std::string(row.substr(kEventRows.size())), nullptr, 16);
@@ -138,11 +141,19 @@ bool CallbackHub::IsFull() const {
 
 bool CallbackHub::IsHopeless() const { return endpoint_->IsDown() || outbox_.attempts >= kHopelessAttempts; }
 
-bool CallbackHub::IsWaiting(Context& context, const std::string& event) {
-  bool found = false;
-  context.List({.prefix = kEventRows, .start = EventRow(outbox_.first)},
-               [&](std::string_view, std::string_view each) { return !(found = each == event); });
-  return found;
+bool CallbackHub::Accept(Context& context, const Connection& from, const Message& message) {
+  const std::string row = AcceptedRow(from.id);
+  if (message.repeated) {
+    const auto accepted = context.Get(row);
+    if (accepted && std::stoull(std::string(*accepted)) >= message.sequence) return false;
+  }
+  context.Put(row, fmt::format("{}", message.sequence));
+  return true;
+}
+
+void CallbackHub::Forget(Context& context, const ConnectionId& connection) {
+  context.Delete(PendingRow(connection));
+  context.Delete(AcceptedRow(connection));
 }
 
 void CallbackHub::Add(Context& context, const std::string& event, bool urgent) {
@@ -182,14 +193,15 @@ void CallbackHub::OnConnect(Context& context, const Connection& connection,
                             const link::OpenRequest& request) {
   if (!endpoint_->settings.connects) return;
   Load(context);
-  if (context.Get(PendingRow(connection.id))) {
-    // It is repeated, and waits already.
+  if (context.Get(AcceptedRow(connection.id))) {
+    // It is repeated, and waits already, or was answered.
   } else if (IsHopeless()) {
     Refuse(context, connection.id, kUnavailable);
   } else if (IsFull()) {
     Refuse(context, connection.id, kTooSlow);
   } else {
     context.Put(PendingRow(connection.id), "");
+    context.Put(AcceptedRow(connection.id), "0");
     Add(context, ConnectEvent(connection, request), true);
   }
   PostSoon(context);
@@ -200,18 +212,17 @@ void CallbackHub::OnMessage(Context& context, const Connection& from, const Mess
   Load(context);
   if (IsFull()) {
     Refuse(context, from.id, kTooSlow);
-    context.Delete(PendingRow(from.id));
+    Forget(context, from.id);
     AddDisconnect(context, from.id, kNotNow, kTooSlow, false);
-  } else if (const std::string event = MessageEvent(from, message);
-             !message.repeated || !IsWaiting(context, event)) {
-    Add(context, event, true);
+  } else if (Accept(context, from, message)) {
+    Add(context, MessageEvent(from, message), true);
   }
   PostSoon(context);
 }
 
 void CallbackHub::OnClose(Context& context, const Connection& connection, const CloseInfo& close) {
   Load(context);
-  context.Delete(PendingRow(connection.id));
+  Forget(context, connection.id);
   AddDisconnect(context, connection.id, close.code, close.reason, close.by_client);
   PostSoon(context);
 }
@@ -431,7 +442,7 @@ void CallbackHub::CloseEach(Context& context, const std::vector<ConnectionId>& c
                             const api::Disconnect& how, std::set<ConnectionId>* closed) {
   for (const ConnectionId& id : connections) {
     context.Close(id, static_cast<uint16_t>(how.code()), how.reason());
-    context.Delete(PendingRow(id));
+    Forget(context, id);
     closed->insert(id);
   }
 }
@@ -500,7 +511,7 @@ void CallbackHub::GiveUp(Context& context) {
   outbox_.missed += std::exchange(outbox_.reported, 0);
   outbox_.not_before_ms = context.now_ms() + kAfterGivingUpMs;
   for (const ConnectionId& id : told) {
-    context.Delete(PendingRow(id));
+    Forget(context, id);
     if (!context.FindConnection(id)) continue;  // its end is an event that is kept
     context.Close(id, kNotNow, kUnavailable);
     AddDisconnect(context, id, kNotNow, kUnavailable, false);

@@ -70,8 +70,10 @@ class CallbackHub : public Hub {
   void Refuse(Context& context, const ConnectionId& connection, std::string_view why);
   // `urgent`: a client waits for what becomes of it.
   void Add(Context& context, const std::string& event, bool urgent);
-  // Whether the event waits already: it is repeated, and its writes were durable.
-  bool IsWaiting(Context& context, const std::string& event);
+  // False: it was accepted before, and this is its repetition.
+  bool Accept(Context& context, const Connection& from, const Message& message);
+  // The connection is closed, or is being closed.
+  void Forget(Context& context, const ConnectionId& connection);
   void AddDisconnect(Context& context, const ConnectionId& connection, uint16_t code, std::string_view reason,
                      bool by_client);
   // Posts the next batch, unless one is under way, or its time has not come.

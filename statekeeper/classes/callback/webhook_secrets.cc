@@ -2,13 +2,11 @@
 
 #include <absl/strings/escaping.h>
 #include <fmt/format.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 
-#include <array>
 #include <sstream>
 
 #include "common/auth/key_file.h"
+#include "common/auth/secrets.h"
 
 namespace dormouse {
 namespace {
@@ -63,12 +61,8 @@ std::string WebhookSecrets::Sign(std::string_view id, int64_t timestamp_s, std::
   const std::string text = fmt::format("{}.{}.{}", id, timestamp_s, body);
   std::string header;
   for (const std::string& key : *file_->Current()) {
-    std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
-    unsigned size = 0;
-    HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
-         reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data(), &size);
     if (!header.empty()) header += ' ';
-    header += "v1," + absl::Base64Escape({reinterpret_cast<const char*>(digest.data()), size});
+    header += "v1," + absl::Base64Escape(MacOf(key, text));
   }
   return header;
 }

@@ -32,7 +32,8 @@ Message MessageOf(const event::FromGateway& event) {
   return {.data = event.payload,
           .binary = event.kind == EventKind::kBinary,
           .received_ms = event.last_seen_ms,
-          .repeated = event.repeated};
+          .repeated = event.repeated,
+          .sequence = event.sequence};
 }
 
 std::string_view TraceOf(const link::OpenRequest& request) {
