@@ -14,12 +14,13 @@
 #include <string_view>
 #include <vector>
 
+#include "common/passed_descriptors.h"
+
 namespace dormouse::takeover {
 
 class Channel {
  public:
-  // The kernel takes 253 in one packet.
-  static constexpr size_t kMaxDescriptors = 250;
+  static constexpr size_t kMaxDescriptors = kMaxPassedDescriptors;
   static constexpr size_t kMaxPacket = 160u << 10;
 
   Channel() = default;  // none

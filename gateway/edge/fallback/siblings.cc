@@ -1,7 +1,6 @@
 #include "gateway/edge/fallback/siblings.h"
 
 #include <fmt/format.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -11,10 +10,13 @@
 #include <cstddef>
 #include <cstring>
 #include <iterator>
-#include <memory>
+#include <string>
 #include <utility>
+#include <vector>
 
+#include "common/ids.h"
 #include "common/logging.h"
+#include "common/passed_descriptors.h"
 
 namespace dormouse::edge {
 namespace {
@@ -40,18 +42,11 @@ Address AddressOf(std::string_view tag) {
 
 int NewSocket() { return socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0); }
 
-union Control {
-  cmsghdr header;
-  char bytes[CMSG_SPACE(sizeof(int))];
-};
-
 }  // namespace
 
 Siblings::Siblings(struct ev_loop* loop, Arrived arrived) : loop_(loop), arrived_(std::move(arrived)) {
-  uint64_t random = 0;
-  while (getrandom(&random, sizeof(random), 0) != static_cast<ssize_t>(sizeof(random))) {
-  }
-  tag_ = fmt::format("{:016x}", random);
+  static_assert(kTagSize % 2 == 0);
+  tag_ = NewSecretHex(kTagSize / 2);
   const Address address = AddressOf(tag_);
   const int fd = NewSocket();
   ev_io_init(
@@ -83,21 +78,11 @@ bool Siblings::HandOver(std::string_view tag, int fd, const IpAddress& peer, std
   if (to < 0) return false;
   std::string who = peer.ToString();
   who.push_back('\n');
-  std::array<iovec, 3> parts = {iovec{who.data(), who.size()},
-                                iovec{const_cast<char*>(head.data()), head.size()},
-                                iovec{const_cast<char*>(rest.data()), rest.size()}};
-  Control control{};
-  msghdr message{};
-  message.msg_iov = parts.data();
-  message.msg_iovlen = parts.size();
-  message.msg_control = control.bytes;
-  message.msg_controllen = sizeof(control.bytes);
-  control.header.cmsg_level = SOL_SOCKET;
-  control.header.cmsg_type = SCM_RIGHTS;
-  control.header.cmsg_len = CMSG_LEN(sizeof(int));
-  std::memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+  const std::array<iovec, 3> parts = {iovec{who.data(), who.size()},
+                                      iovec{const_cast<char*>(head.data()), head.size()},
+                                      iovec{const_cast<char*>(rest.data()), rest.size()}};
   const bool sent = connect(to, reinterpret_cast<const sockaddr*>(&address.name), address.size) == 0 &&
-                    sendmsg(to, &message, MSG_NOSIGNAL) > 0;
+                    SendWithDescriptors(to, parts, {&fd, 1}) > 0;
   close(to);
   return sent;
 }
@@ -134,31 +119,20 @@ void Siblings::OnGiver(Giver* giver) {
 }
 
 void Siblings::Receive(int from) {
-  ucred who{};
-  socklen_t size = sizeof(who);
-  if (getsockopt(from, SOL_SOCKET, SO_PEERCRED, &who, &size) != 0 || who.uid != geteuid()) return;
-  const auto buffer = std::make_unique<char[]>(kMaxHandedOver);
-  iovec part{buffer.get(), kMaxHandedOver};
-  Control control{};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control.bytes;
-  message.msg_controllen = sizeof(control.bytes);
-  const ssize_t got = recvmsg(from, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  const cmsghdr* header = got > 0 ? CMSG_FIRSTHDR(&message) : nullptr;
-  if (header == nullptr || header->cmsg_type != SCM_RIGHTS || header->cmsg_len != CMSG_LEN(sizeof(int)))
-    return;
-  int fd = -1;
-  std::memcpy(&fd, CMSG_DATA(header), sizeof(fd));
-  std::string_view bytes(buffer.get(), static_cast<size_t>(got));
+  const auto giver = PeerProcessOf(from);
+  if (!giver.has_value() || !giver->is_same_user) return;
+  std::string message(kMaxHandedOver, '\0');
+  std::vector<int> descriptors;
+  bool cut = false;
+  if (ReceiveWithDescriptors(from, &message, &descriptors, &cut) <= 0) return;
+  const std::string_view bytes = message;
   const size_t line = bytes.find('\n');
   const auto peer = IpAddress::Parse(bytes.substr(0, line));
-  if (line == std::string_view::npos || !peer.has_value()) {
-    close(fd);
+  if (line == std::string_view::npos || !peer.has_value() || descriptors.size() != 1) {
+    for (const int fd : descriptors) close(fd);
     return;
   }
-  arrived_(fd, *peer, bytes.substr(line + 1));
+  arrived_(descriptors.front(), *peer, bytes.substr(line + 1));
 }
 
 }  // namespace dormouse::edge
