@@ -18,6 +18,10 @@ struct ClientSocket {
   int fd = -1;
   AddressLimit::Seat seat;
   std::unique_ptr<TlsSession> tls;  // nullptr: it speaks in the clear
+  bool is_pair = false;             // the client is in this process, at the other end
+
+  // To this process's successor: not where what it takes is here alone, as the keys of a TLS session are.
+  bool CanMove() const { return tls == nullptr && !is_pair; }
 
   // As recv and send on a non-blocking socket that raises no SIGPIPE: bytes, or -1 with errno, EAGAIN for later. A buffer
   // of TlsSession::kReadRoom leaves nothing behind that the descriptor does not tell of.

@@ -95,7 +95,7 @@ FrontDoor::Visitor* FrontDoor::Add(ClientSocket socket) {
 }
 
 void FrontDoor::Admit(int fd, const IpAddress& peer, AddressLimit::Seat seat, Arrival how) {
-  Visitor* visitor = Add({.fd = fd, .seat = std::move(seat), .tls = nullptr});
+  Visitor* visitor = Add({.fd = fd, .seat = std::move(seat), .tls = nullptr, .is_pair = how.is_pair});
   visitor->peer = peer;
   visitor->how = how;
   Read(visitor);  // under load the request is there already

@@ -80,6 +80,7 @@ class FrontDoor {
     bool crowded = false;  // few descriptors are left
     bool proxied = false;  // has to begin with a PROXY header (proxy_header.h), which says who it really is
     bool tls = false;      // speaks TLS from there on
+    bool is_pair = false;  // is in this process
   };
   // The certificate that such visitors are shown; outlives this.
   void set_tls(const TlsFiles* tls) { tls_ = tls; }
@@ -133,8 +134,8 @@ class FrontDoor {
     size_t looked_at = 0;                 // of what was read, for the head's end
     size_t written = 0;
 
-    // To this process's successor. The keys of a TLS session are here alone.
-    bool can_move() const { return state == State::kReading && socket.tls == nullptr; }
+    // To this process's successor.
+    bool can_move() const { return state == State::kReading && socket.CanMove(); }
   };
 
   // What handshakes may take of a turn of the loop. One step, of which a whole one has two, is made in any case.

@@ -91,7 +91,9 @@ void HttpServer::Admit(int fd, const IpAddress& peer, FrontDoor::Arrival how) {
   }
 }
 
-void HttpServer::Enter(int fd, const IpAddress& peer, bool crowded) { Admit(fd, peer, {.crowded = crowded}); }
+void HttpServer::Enter(int fd, const IpAddress& peer, bool crowded) {
+  Admit(fd, peer, {.crowded = crowded, .is_pair = true});
+}
 
 void HttpServer::Arrive(int fd, const IpAddress& peer, std::string_view bytes) {
   AddressLimit::Seat seat;

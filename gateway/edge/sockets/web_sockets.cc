@@ -29,10 +29,7 @@ bool WebSockets::Adopt(ClientSocket* socket, std::string_view answer, std::strin
     return false;
   }
   connection->tls = std::move(socket->tls);
-  int domain = AF_INET;
-  socklen_t size = sizeof(domain);
-  getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size);
-  connection->is_pair = domain == AF_UNIX;
+  connection->is_pair = socket->is_pair;
   InitWatcher(fd, EV_READ, connection);
   if (connection->tls != nullptr && connection->tls->unsent() > 0) FlushTls(connection);
   if (!rest.empty()) {
