@@ -29,6 +29,20 @@ using grpc::StatusCode;
 using testing::AnyOf;
 using testing::HasSubstr;
 
+// A socket that listens and does not block; `*address`: where. Who connects is served by whoever accepts it.
+int ListenOnLoopback(std::string* address) {
+  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  sockaddr_in name{};
+  name.sin_family = AF_INET;
+  name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(name);
+  EXPECT_EQ(bind(listener, reinterpret_cast<sockaddr*>(&name), size), 0);
+  EXPECT_EQ(listen(listener, 1), 0);
+  getsockname(listener, reinterpret_cast<sockaddr*>(&name), &size);
+  *address = "127.0.0.1:" + std::to_string(ntohs(name.sin_port));
+  return listener;
+}
+
 class StreamDialerTest : public testing::Test, private StreamInbox::Owner {
  protected:
   StreamDialerTest() {
@@ -72,15 +86,7 @@ class StreamDialerTest : public testing::Test, private StreamInbox::Owner {
     if (!closed_) stream->Abort();
     return status;
   }
-  double Refusals(const std::string& reason) const {
-    for (const auto& family : registry_.Collect()) {
-      if (family.name != "dormouse_link_refusals_total") continue;
-      for (const auto& metric : family.metric) {
-        if (metric.label[0].value == reason) return metric.counter.value;
-      }
-    }
-    return -1;
-  }
+  double Refusals(const std::string& reason) const { return LinkRefusals(registry_, reason); }
 
   // The client may know of it first.
   void AwaitFailedHandshakes(double count) const {
@@ -192,14 +198,8 @@ TEST_F(StreamDialerTest, WhoeverAnswersMustBeAStatekeeper) {
   std::string wrong;
   const auto context = rogue.Of(LinkRole::kGateway)->OfStreams(TlsContext::Role::kServer, &wrong);
   ASSERT_NE(context, nullptr);
-  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  ASSERT_EQ(bind(listener, reinterpret_cast<sockaddr*>(&address), size), 0);
-  ASSERT_EQ(listen(listener, 1), 0);
-  getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size);
+  std::string address;
+  const int listener = ListenOnLoopback(&address);
   std::thread server([&] {
     const int fd = [&] {
       for (;;) {
@@ -214,8 +214,7 @@ TEST_F(StreamDialerTest, WhoeverAnswersMustBeAStatekeeper) {
     while (session.Handshake() == TlsSession::State::kWantsRead) std::this_thread::yield();
     close(fd);
   });
-  const grpc::Status status =
-      TryAt("127.0.0.1:" + std::to_string(ntohs(address.sin_port)), rogue.Of(LinkRole::kGateway));
+  const grpc::Status status = TryAt(address, rogue.Of(LinkRole::kGateway));
   server.join();
   close(listener);
   EXPECT_EQ(status.error_code(), StatusCode::UNAVAILABLE);
@@ -224,16 +223,9 @@ TEST_F(StreamDialerTest, WhoeverAnswersMustBeAStatekeeper) {
 
 TEST_F(StreamDialerTest, ASilentServerIsGivenUpAfterFiveSeconds) {
   const TestCertificates trust;
-  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  ASSERT_EQ(bind(listener, reinterpret_cast<sockaddr*>(&address), size), 0);
-  ASSERT_EQ(listen(listener, 1), 0);
-  getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size);
-  const grpc::Status status =
-      TryAt("127.0.0.1:" + std::to_string(ntohs(address.sin_port)), trust.Of(LinkRole::kGateway));
+  std::string address;
+  const int listener = ListenOnLoopback(&address);
+  const grpc::Status status = TryAt(address, trust.Of(LinkRole::kGateway));
   close(listener);
   EXPECT_EQ(status.error_code(), StatusCode::UNAVAILABLE);
   EXPECT_THAT(status.error_message(), HasSubstr("does not answer"));

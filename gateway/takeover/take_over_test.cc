@@ -110,6 +110,17 @@ class TakeOverTest : public testing::Test {
     return wrong;
   }
 
+  // A successor to whom all goes well.
+  void TakeAll() {
+    std::string wrong;
+    const auto other = TakingOver::Begin(path_, Self(), &wrong);
+    ASSERT_NE(other, nullptr) << wrong;
+    uint64_t connections = 0;
+    EXPECT_EQ(ReadAll(other->Ask(16, &wrong), &connections), "");
+    EXPECT_TRUE(other->Take(connections, &wrong)) << wrong;
+    EXPECT_EQ(AwaitReport().outcome, HandingOver::Outcome::kDone);
+  }
+
   TempDir data_;
   const std::string path_;
   struct ev_loop* const loop_;
@@ -158,12 +169,7 @@ TEST_F(TakeOverTest, OneThatIsGoneBeforeItHasTakenChangesNothing) {
     EXPECT_FALSE(left_);
   }
   // And the next one may.
-  const auto other = TakingOver::Begin(path_, Self(), &wrong);
-  ASSERT_NE(other, nullptr) << wrong;
-  uint64_t connections = 0;
-  EXPECT_EQ(ReadAll(other->Ask(16, &wrong), &connections), "");
-  EXPECT_TRUE(other->Take(connections, &wrong)) << wrong;
-  EXPECT_EQ(AwaitReport().outcome, HandingOver::Outcome::kDone);
+  TakeAll();
 }
 
 TEST_F(TakeOverTest, OneThatIsTooSlowIsNotWaitedForAndFindsThatOut) {
@@ -239,13 +245,7 @@ TEST_F(TakeOverTest, OnlyOneIsUnderWay) {
 TEST_F(TakeOverTest, ManyMegabytesGoInTime) {
   connections_ = 2'000;
   hub_bytes_ = 30'000;
-  std::string wrong;
-  const auto other = TakingOver::Begin(path_, Self(), &wrong);
-  ASSERT_NE(other, nullptr) << wrong;
-  uint64_t connections = 0;
-  EXPECT_EQ(ReadAll(other->Ask(16, &wrong), &connections), "");
-  EXPECT_TRUE(other->Take(connections, &wrong)) << wrong;
-  EXPECT_EQ(AwaitReport().outcome, HandingOver::Outcome::kDone);
+  TakeAll();
 }
 
 TEST(SocketPathTest, IsNamedByTheAdminPort) {

@@ -119,15 +119,7 @@ class LinkPortTest : public testing::TestWithParam<bool> {
     to_lanes_.clear();
     EXPECT_LT(SteadyMs() - begin_ms, 3'000);
   }
-  double Refusals(const std::string& reason) const {
-    for (const auto& family : registry_.Collect()) {
-      if (family.name != "dormouse_link_refusals_total") continue;
-      for (const auto& metric : family.metric) {
-        if (metric.label[0].value == reason) return metric.counter.value;
-      }
-    }
-    return -1;
-  }
+  double Refusals(const std::string& reason) const { return LinkRefusals(registry_, reason); }
 
   struct Passed {
     uint32_t lane;

@@ -94,15 +94,7 @@ class TrustTest : public testing::Test {
            (status.error_code() == StatusCode::UNAVAILABLE &&
             status.error_message().find("shard map") != std::string::npos);
   }
-  double Refusals(const std::string& reason) const {
-    for (const auto& family : registry_.Collect()) {
-      if (family.name != "dormouse_link_refusals_total") continue;
-      for (const auto& metric : family.metric) {
-        if (metric.label[0].value == reason) return metric.counter.value;
-      }
-    }
-    return -1;
-  }
+  double Refusals(const std::string& reason) const { return LinkRefusals(registry_, reason); }
   int Connect() const {
     const int fd = socket(AF_INET, SOCK_STREAM, 0);
     sockaddr_in to{};

@@ -23,6 +23,9 @@ from raw import masked, upgrade_request
 
 EVERY = 0.5       # seconds between two questions of a socket
 JUST_AFTER = 0.1  # seconds, until the successor has its links
+USUAL = 5         # seconds of talk before the first take-over, to compare with
+BETWEEN = 3       # seconds of it after each
+LOOK = 0.005      # seconds between two looks at the memory
 _TAKEN = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.(\d{3})Z gateway info taken over: (\d+) sockets.* for (\d+)ms$", re.M)
 
 
@@ -96,10 +99,10 @@ def measure(repetitions, scale):
         talk.start()
         ratios = []
         try:
-            time.sleep(5)
+            time.sleep(USUAL)
             for _ in range(repetitions):
                 ratios.append(_take_over(gateway))
-                time.sleep(3)
+                time.sleep(BETWEEN)
         finally:
             talk.stopping = True
             talk.join()
@@ -130,6 +133,6 @@ def _take_over(gateway):
             most = [max(pair) for pair in zip(most, both)]
         except (OSError, TypeError):  # one of them has ended
             pass
-        time.sleep(0.005)
+        time.sleep(LOOK)
     gateway.succeed(successor)
     return [now / then for now, then in zip(most, before)]

@@ -190,7 +190,6 @@ async def test_what_a_lost_client_had_not_confirmed_comes_with_its_session(clust
             frame = await heard(socket_)
             if frame["type"] == "note":
                 got.append(frame)
-        await asyncio.sleep(0.1)
         id_, confirmed = socket_._id, socket_._got  # pylint: disable=protected-access
         ask(cluster.port(), "POST", f"{name}/@fallback/send?id={id_}&from={socket_._first}&after={confirmed}")
         await send(range(10, 20))

@@ -68,4 +68,14 @@ LinkCredentials::Files TestCertificates::FilesOf(LinkRole role) const {
            {"link-ca", files().Path("ca.pem")}}};
 }
 
+double LinkRefusals(const prometheus::Registry& registry, const std::string& reason) {
+  for (const auto& family : registry.Collect()) {
+    if (family.name != "dormouse_link_refusals_total") continue;
+    for (const auto& metric : family.metric) {
+      if (metric.label[0].value == reason) return metric.counter.value;
+    }
+  }
+  return -1;
+}
+
 }  // namespace dormouse

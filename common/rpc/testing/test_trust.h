@@ -65,4 +65,7 @@ class TestCertificates final : public TestTrust {
   mutable TestAuthority authority_;
 };
 
+// What a LinkGate with this registry has counted so far, of that reason; -1: there is no such count.
+double LinkRefusals(const prometheus::Registry& registry, const std::string& reason);
+
 }  // namespace dormouse
