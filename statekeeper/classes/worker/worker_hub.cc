@@ -148,9 +148,8 @@ void WorkerHub::Send(Context& context, worker::Event event, bool kept) {
   event.set_number(++events_);
   event.set_now_ms(context.now_ms());
   if (events_ == 1) event.mutable_wake()->Swap(&wake_);
-  const bool suspect = context.restarts() > 0;
-  if (suspect) event.set_repeated_(true);
-  lane_->Send(object_, std::move(event), deferred, suspect);
+  if (context.restarts() > 0) event.set_repeated_(true);
+  lane_->Send(object_, std::move(event), deferred, context.restarts());
 }
 
 void WorkerHub::OnConnect(Context& context, const Connection& connection, const link::OpenRequest& request) {

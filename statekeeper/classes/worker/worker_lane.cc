@@ -117,8 +117,14 @@ bool WorkerLane::OnFrame(size_t stream, std::string_view frame) {
       ping_ = 0;
       ev_timer_start(loop_, &timer_);
       for (auto& [number, object] : objects_) {
-        if (!object.waiting.empty()) SendWaiting(number, &object);
+        if (object.waiting.empty()) continue;
+        if (const uint32_t restarts = object.waiting.front().second; restarts != 0) {
+          suspects_waiting_.emplace(restarts, number);
+        } else {
+          SendWaiting(number, &object);
+        }
       }
+      LookForSuspects();
     }
   }
   if (message.pong() != 0 && message.pong() == ping_) ping_ = 0;
@@ -248,12 +254,12 @@ void WorkerLane::DropObject(uint64_t number) {
   }
 }
 
-void WorkerLane::Send(uint64_t number, worker::Event event, uint64_t deferred, bool suspect) {
+void WorkerLane::Send(uint64_t number, worker::Event event, uint64_t deferred, uint32_t restarts) {
   const auto it = objects_.find(number);
   if (it == objects_.end()) return;  // lost with its worker, as its hub is about to hear
   Object& object = it->second;
   if (deferred != 0) object.deferred.emplace(event.number(), deferred);
-  object.waiting.emplace_back(std::move(event), suspect);
+  object.waiting.emplace_back(std::move(event), restarts);
   if (object.waiting.size() == 1) SendWaiting(number, &object);
 }
 
@@ -261,10 +267,10 @@ void WorkerLane::SendWaiting(uint64_t number, Object* object) {
   if (!IsConnected()) return;
   while (!object->waiting.empty()) {
     if (object->suspect != 0) return;  // alone: what has not begun cannot be to blame
-    auto& [event, suspect] = object->waiting.front();
-    if (suspect) {
+    auto& [event, restarts] = object->waiting.front();
+    if (restarts != 0) {
       if (!TakeSuspectTurn()) {
-        suspects_waiting_.push_back(number);
+        suspects_waiting_.emplace(restarts, number);
         return;
       }
       suspect_object_ = number;
@@ -309,12 +315,12 @@ void WorkerLane::EndSuspectTurn() {
 }
 
 void WorkerLane::LookForSuspects() {
-  // Once each: those whose turn it is not go to the end.
-  for (size_t left = suspects_waiting_.size(); suspect_object_ == 0 && left > 0; --left) {
-    const uint64_t number = suspects_waiting_.front();
-    suspects_waiting_.pop_front();
-    const auto it = objects_.find(number);
-    if (it != objects_.end()) SendWaiting(number, &it->second);
+  while (suspect_object_ == 0 && !suspects_waiting_.empty()) {
+    const auto next = *suspects_waiting_.begin();
+    suspects_waiting_.erase(suspects_waiting_.begin());
+    const auto it = objects_.find(next.second);
+    if (it != objects_.end()) SendWaiting(next.second, &it->second);
+    if (suspects_waiting_.contains(next)) return;  // another lane has one under way
   }
 }
 

@@ -20,8 +20,10 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "proto/worker.pb.h"
@@ -62,17 +64,17 @@ class WorkerLane : public std::enable_shared_from_this<WorkerLane> {
   uint64_t NewObject(std::shared_ptr<HubPort> port, std::string hub);
   void DropObject(uint64_t object);
   // The next event of the object, which has its number. `deferred`: as what the runtime keeps it, 0: it does not.
-  // `suspect`: it has come back from a worker that ended.
-  void Send(uint64_t object, worker::Event event, uint64_t deferred, bool suspect);
+  // `restarts`: workers that have ended with it; not 0: it is a suspect.
+  void Send(uint64_t object, worker::Event event, uint64_t deferred, uint32_t restarts);
 
  private:
   struct Object {
     std::shared_ptr<HubPort> port;
     std::string hub;
-    std::deque<std::pair<worker::Event, bool>> waiting;  // with: suspect
-    std::unordered_map<uint64_t, uint64_t> deferred;     // by the event's number
-    uint64_t suspect = 0;                                // the event that is under way as one; 0: none
-    bool introduced = false;                             // the worker knows it
+    std::deque<std::pair<worker::Event, uint32_t>> waiting;  // with: restarts
+    std::unordered_map<uint64_t, uint64_t> deferred;         // by the event's number
+    uint64_t suspect = 0;                                    // the event that is under way as one; 0: none
+    bool introduced = false;                                 // the worker knows it
     bool held = false;
   };
 
@@ -133,7 +135,9 @@ class WorkerLane : public std::enable_shared_from_this<WorkerLane> {
   std::unordered_map<uint64_t, Object> objects_;
   uint64_t suspect_object_ = 0;  // has a suspect under way; 0: none
   int64_t suspect_since_ms_ = 0;
-  std::deque<uint64_t> suspects_waiting_;
+  // Objects whose next event is a suspect, by its restarts: which ended with the fewest workers is tried first. So workers
+  // that somebody else ends, one after the other, are not all laid at one event's door.
+  std::set<std::pair<uint32_t, uint64_t>> suspects_waiting_;
   uint64_t ping_ = 0;  // that was not answered yet; 0: none
   uint64_t last_ping_ = 0;
   int64_t pinged_ms_ = 0;

@@ -81,11 +81,11 @@ class WorkerLaneTest : public testing::Test {
     port_of_[object] = ports_.back().get();
     return object;
   }
-  void Send(uint64_t object, bool suspect = false) {
+  void Send(uint64_t object, uint32_t restarts = 0) {
     worker::Event event;
     event.set_object(object);
     event.set_number(++events_[object]);
-    lane_->Send(object, std::move(event), 100 + events_[object], suspect);
+    lane_->Send(object, std::move(event), 100 + events_[object], restarts);
   }
   // "object.event" of what has come, objects by the order in which they were made.
   std::vector<std::string> Heard() {
@@ -215,9 +215,9 @@ TEST_F(WorkerLaneTest, OneSuspectAtATimeIsUnderWayAndNothingBehindItInItsObject)
   const uint64_t first = NewObject();
   const uint64_t second = NewObject();
   const uint64_t innocent = NewObject();
-  Send(first, true);
-  Send(first, true);
-  Send(second, true);
+  Send(first, 1);
+  Send(first, 1);
+  Send(second, 1);
   Send(innocent);
   EXPECT_THAT(Heard(), ElementsAre("0.1", "2.1"));
   Send(first);
@@ -230,17 +230,33 @@ TEST_F(WorkerLaneTest, OneSuspectAtATimeIsUnderWayAndNothingBehindItInItsObject)
   EXPECT_THAT(Heard(), ElementsAre("0.3", "1.1"));
   lane_->DropObject(second);
   const uint64_t third = NewObject();
-  Send(third, true);
+  Send(third, 1);
   EXPECT_THAT(Heard(), ElementsAre("3.1")) << "the one under way has gone with its object";
+}
+
+// Else workers that an operator ends, one after the other, would all be the first one's fault, which is given up then.
+TEST_F(WorkerLaneTest, TheSuspectThatHasEndedWithTheFewestWorkersIsTriedFirst) {
+  const uint64_t twice = NewObject();
+  const uint64_t once = NewObject();
+  const uint64_t once_more = NewObject();
+  Send(twice, 2);
+  Send(once, 1);
+  Send(once_more, 1);
+  Connect();
+  EXPECT_THAT(Heard(), ElementsAre("1.1"));
+  End(once, 1);
+  EXPECT_THAT(Heard(), ElementsAre("2.1"));
+  End(once_more, 1);
+  EXPECT_THAT(Heard(), ElementsAre("0.1"));
 }
 
 TEST_F(WorkerLaneTest, ASuspectThatGoesOnForLongIsNoneAnyMore) {
   Connect();
   const uint64_t first = NewObject();
   const uint64_t second = NewObject();
-  Send(first, true);
+  Send(first, 1);
   Send(first);  // for which the first one waits
-  Send(second, true);
+  Send(second, 1);
   EXPECT_THAT(Heard(), ElementsAre("0.1"));
   std::vector<std::string> heard;
   Await([&] {
