@@ -79,10 +79,12 @@ TEST_F(PortSharersTest, OfTwoGroupsThatStartAtOnceOneListens) {
   for (int round = 0; round < 20; ++round) {
     std::vector<std::string> wrong(2);
     std::vector<std::unique_ptr<PortSharers>> claims;
+    claims.reserve(2);
     for (int i = 0; i < 2; ++i) claims.push_back(std::make_unique<PortSharers>(std::to_string(i)));
     std::vector<std::unique_ptr<Listener>> listeners(2);
     const std::string address = "127.0.0.1:" + std::to_string(port_);
     std::vector<std::unique_ptr<struct ev_loop, void (*)(struct ev_loop*)>> loops;
+    loops.reserve(2);
     for (int i = 0; i < 2; ++i) loops.emplace_back(ev_loop_new(EVFLAG_AUTO), ev_loop_destroy);
     std::vector<std::thread> threads;
     for (size_t i = 0; i < 2; ++i) {

@@ -40,8 +40,8 @@ void StreamInbox::Adopt(std::shared_ptr<LinkStream> stream) { adopted_.insert(st
 void StreamInbox::LetGo(const LinkStream* stream) {
   const auto at = std::ranges::find(adopted_, stream, &std::shared_ptr<LinkStream>::get);
   if (at == adopted_.end()) return;
-  const auto last = *at;  // not within the set
-  adopted_.erase(at);
+  // It may be the last owner: the stream ends when the set is whole again.
+  auto node = adopted_.extract(at);
 }
 
 void StreamInbox::Park(std::shared_ptr<LinkStream> stream) {

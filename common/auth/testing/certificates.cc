@@ -41,8 +41,8 @@ TestAuthority::TestAuthority(const std::string& name)
 
 TestAuthority::~TestAuthority() = default;
 
-CertificateFiles TestAuthority::Certify(const std::string& name, const std::string& hosts, long seconds) {
-  const CertificateFiles files = {directory_ / (name + ".pem"), directory_ / (name + ".key")};
+CertificateFiles TestAuthority::Certify(const std::string& name, const std::string& hosts, int64_t seconds) {
+  CertificateFiles files = {directory_ / (name + ".pem"), directory_ / (name + ".key")};
   const Key key(EVP_EC_gen("P-256"), EVP_PKEY_free);
   const Certificate certificate = Make(name, hosts, seconds, key.get(), certificate_.get());
   Check(PEM_write_X509(Open(files.certificate).get(), certificate.get()) == 1);
@@ -51,7 +51,7 @@ CertificateFiles TestAuthority::Certify(const std::string& name, const std::stri
 }
 
 TestAuthority::Certificate TestAuthority::Make(const std::string& name, const std::string& hosts,
-                                               long seconds, EVP_PKEY* key, X509* issuer) const {
+                                               int64_t seconds, EVP_PKEY* key, X509* issuer) const {
   Certificate certificate(X509_new(), X509_free);
   X509* made = certificate.get();
   X509_set_version(made, 2);

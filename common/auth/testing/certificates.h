@@ -5,6 +5,7 @@
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -30,14 +31,14 @@ class TestAuthority {
 
   // Certifies `name` for hosts as OpenSSL writes them ("DNS:localhost,IP:127.0.0.1"; empty: for none), until
   // so many seconds from now. The files are named after `name` and replace those of before.
-  CertificateFiles Certify(const std::string& name, const std::string& hosts, long seconds = 3600);
+  CertificateFiles Certify(const std::string& name, const std::string& hosts, int64_t seconds = 3600);
 
  private:
   using Key = std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)>;
   using Certificate = std::unique_ptr<X509, decltype(&X509_free)>;
 
   // Signed by us; null issuer: by itself.
-  Certificate Make(const std::string& name, const std::string& hosts, long seconds, EVP_PKEY* key,
+  Certificate Make(const std::string& name, const std::string& hosts, int64_t seconds, EVP_PKEY* key,
                    X509* issuer) const;
 
   TempDir directory_;
