@@ -9,42 +9,36 @@
 #include <cstdio>
 #include <filesystem>
 #include <functional>
-#include <future>
 #include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
-#include <thread>
+#include <system_error>
+#include <utility>
 #include <vector>
 
-#include "common/auth/private_directory.h"
-#include "common/auth/shared_secret.h"
 #include "common/config/configuration.h"
 #include "common/config/options.h"
 #include "common/descriptor_limit.h"
 #include "common/freed_memory.h"
 #include "common/http/admin_server.h"
-#include "common/ids.h"
 #include "common/lease.h"
 #include "common/logging.h"
 #include "common/rpc/grpc_log.h"
-#include "common/rpc/link_credentials.h"
 #include "common/rpc/link_gate.h"
-#include "common/rpc/statekeeper_sockets.h"
-#include "common/test_clock.h"
 #include "statekeeper/admin/admin_service.h"
 #include "statekeeper/apps/app_http_service.h"
 #include "statekeeper/apps/app_keeper.h"
 #include "statekeeper/calls/hub_api.h"
 #include "statekeeper/calls/hub_calls.h"
 #include "statekeeper/classes/worker/worker_apps.h"
-#include "statekeeper/data_directory.h"
 #include "statekeeper/fitness.h"
 #include "statekeeper/hub/registry.h"
 #include "statekeeper/link/link_server.h"
 #include "statekeeper/main_loop.h"
 #include "statekeeper/open_store.h"
 #include "statekeeper/ownership/ownership.h"
+#include "statekeeper/premises.h"
 #include "statekeeper/runtime/lane/lane.h"
 #include "statekeeper/runtime/lane/lane_shards.h"
 #include "statekeeper/store/store.h"
@@ -81,22 +75,6 @@ bool IsWildcard(const std::string& address) {
   return address.starts_with("0.0.0.0:") || address.starts_with("[::]:");
 }
 
-// Why what `listen` says cannot be done. Empty: it can.
-std::string WhyNotListening(const Options& options, const LinkCredentials& credentials) {
-  if (options.listen.empty()) {
-    return options.advertise.empty() ? ""
-                                     : "--advertise is an address of --listen HOST:PORT, which is missing";
-  }
-  if (options.listen.starts_with("unix")) {
-    return "--listen must be HOST:PORT; the unix socket is in the directory run of --data";
-  }
-  if (credentials.any()) return "";
-  return fmt::format(
-      "--listen {} needs credentials, or everybody who reaches it would be believed. {}; or leave "
-      "--listen out, to serve this host's gateways on the unix socket only",
-      options.listen, kHowToTrust);
-}
-
 HubLimits LimitsOf(const Options& options) {
   return {.max_attachment = options.max_attachment,
           .max_state = options.max_state,
@@ -104,35 +82,6 @@ HubLimits LimitsOf(const Options& options) {
           .max_changes = options.max_changes,
           .handler_budget = options.handler_budget,
           .connection_cpu = options.connection_cpu};
-}
-
-// What of a configuration may change while the statekeeper runs. Empty, or what is wrong; nothing has changed
-// then.
-std::string Change(const Options& options, const std::vector<Configuration::Change>& changes,
-                   const RegisterClasses& register_classes, prometheus::Registry* registry,
-                   const std::vector<std::unique_ptr<Lane>>& lanes, const WorkerApps& apps,
-                   Ownership* ownership) {
-  // Hubs in memory are made anew by that: not where only the log changes. No change: of the app.
-  const bool of_hubs =
-      changes.empty() || std::ranges::any_of(changes, [](const Configuration::Change& change) {
-        return change.option != "log-level" && change.option != "log-format";
-      });
-  std::shared_ptr<HubClassRegistry> classes;
-  if (of_hubs) {
-    classes = std::make_shared<HubClassRegistry>();
-    std::string wrong;
-    if (!register_classes(options, classes.get(), &wrong)) return wrong;
-    classes->UseMetrics(registry);
-    ownership->ChangeClasses(Profiles(*classes, apps.any()));
-  }
-  SetLogging(options.log_level, options.log_format);
-  for (const auto& lane : lanes) {
-    lane->Post([to = lane.get(), changed = Lane::Changes{.hibernate_after = options.hibernate_after,
-                                                         .limits = LimitsOf(options),
-                                                         .max_awake = options.max_awake,
-                                                         .classes = classes}] { to->Change(changed); });
-  }
-  return "";
 }
 
 // Once all lanes have done what they were told before.
@@ -151,236 +100,340 @@ std::vector<std::string> NamesOf(const HubClassRegistry& classes) {
   return names;
 }
 
-int Run(ConfigurationInEffect* in_effect, const RegisterClasses& register_classes) {
-  const std::shared_ptr<const Configuration> configuration = in_effect->Get();
-  const Options& options = configuration->options();
-  RaiseDescriptorLimit();
-  KeepSomeFreedMemory();
-  const uint64_t incarnation = NewGatewayId();
-  const uint32_t lane_count = std::min(
-      options.shards, options.lanes != 0 ? options.lanes : std::max(1u, std::thread::hardware_concurrency()));
+StoreConfig StoreConfigOf(const Options& options, uint64_t incarnation) {
+  StoreConfig config;
+  config.url = StoreUrl(options);
+  config.redis = {.password = options.store_password_file,
+                  .sentinel_password = options.store_sentinel_password_file,
+                  .ca = options.store_ca,
+                  .certificate = options.store_certificate,
+                  .key = options.store_key};
+  config.key_prefix = options.store_prefix;
+  config.timeout = options.commit_timeout;
+  config.owner = fmt::format("{:016x}", incarnation);
+  config.shard_count = options.shards;
+  return config;
+}
 
-  std::string error = UseTestClock(options.listen);
-  if (!error.empty()) return Fail(error);
-  const std::shared_ptr<const LinkCredentials> credentials =
-      LinkCredentials::Read(LinkCredentials::FilesOf(options), LinkRole::kStatekeeper, &error);
-  if (credentials == nullptr) return Fail(error);
-  if (const std::string wrong = WhyNotListening(options, *credentials); !wrong.empty()) return Fail(wrong);
-  std::shared_ptr<const SharedSecret> admin_key;
-  if (!options.admin_key.empty()) {
-    admin_key = SharedSecret::Read("admin-key", options.admin_key, &error);
-    if (admin_key == nullptr) return Fail(error);
+Lane::Config LaneConfigOf(const Options& options) {
+  Lane::Config config;
+  config.shard_count = options.shards;
+  config.hibernate_after = options.hibernate_after;
+  config.reap_interval = options.reap_interval;
+  config.gateway_grace = options.gateway_grace;
+  config.limits = LimitsOf(options);
+  config.max_handlers = options.max_handlers;
+  config.max_awake = options.max_awake;
+  config.store_timeout = options.commit_timeout;
+  config.max_attempts = options.max_attempts;
+  return config;
+}
+
+// For workers, which have another working directory.
+std::string WithoutLinks(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::canonical(path, ignored);
+}
+
+// The parts of the process, made in the order in which they stand below: each uses those above it, and ends before
+// them.
+class Statekeeper {
+ public:
+  Statekeeper(ConfigurationInEffect* in_effect, const RegisterClasses& register_classes, Premises premises);
+
+  // Makes all parts, and starts them. Else what is wrong, in a sentence.
+  std::string Start();
+  // Until a signal ends it.
+  void Serve();
+
+ private:
+  bool Register(const Options& options, HubClassRegistry* classes, std::string* wrong) {
+    return register_classes_(options, classes, wrong) && apps_.Register(options, classes, wrong);
   }
+  // A part of Start each.
+  std::string OpenClassesAndStore();
+  void MakeLanes();
+  void MakeOwnership();
+  std::string MakeAppKeeper();
+  void MakeServer();
+  std::string OpenPorts();
 
-  std::error_code ignored;  // what is wrong shows in a moment
-  std::filesystem::create_directories(options.data, ignored);
-  const bool closed = CloseDataDirectory(options.data);
-  // Whoever can reach a socket in it is believed to be whatever he says.
-  const std::string run_directory = std::filesystem::absolute(options.data) / "run";
-  if (!MakePrivateDirectory(run_directory, &error)) return Fail(error);
-  if (!closed) {
-    SPDLOG_WARN(
-        "Other users can look into {}, which is theirs or holds more than this cluster's files. "
-        "They cannot read those, but should have no business there",
-        options.data);
+  void Join();
+  AdminServer::Readiness Readiness() const;
+  // What of a configuration may change while the statekeeper runs. Empty, or what is wrong; nothing has changed
+  // then. No change: of the app.
+  std::string Change(const Options& options, const std::vector<Configuration::Change>& changes);
+  // Makes that version the live one; `done` as AppKeeper::Config::use says.
+  void UseApp(std::shared_ptr<WorkerApp> app, std::function<void(std::string)> done);
+  void OnReload();
+  void StopLanes(Duration patience);
+
+  ConfigurationInEffect* const in_effect_;
+  const RegisterClasses& register_classes_;
+  const std::shared_ptr<const Configuration> configuration_;  // at the start
+  const Options& options_;
+  const Premises premises_;
+
+  HubCalls calls_;
+  HubApi api_;
+  WorkerApps apps_;
+  HubClassRegistry classes_;
+  std::unique_ptr<StoreFactory> stores_;
+  const std::shared_ptr<prometheus::Registry> registry_;
+  std::shared_ptr<const LinkGate> gate_;  // of the port, if there is one
+  std::optional<GrpcLog> grpc_log_;
+  Lease lease_;
+  SuspectTurn suspects_;
+  std::vector<std::unique_ptr<Lane>> lanes_;
+  std::optional<LaneShards> shards_;
+  std::unique_ptr<Ownership> ownership_;
+  MainLoop main_loop_;
+  std::unique_ptr<AppKeeper>
+      app_keeper_;  // of deployed versions; null: the app is a directory of this machine
+  std::unique_ptr<LinkService> operators_;
+  std::unique_ptr<LinkService> app_service_;
+  std::unique_ptr<LinkServer> server_;
+  std::atomic<bool> has_joined_{false};
+  std::atomic<bool> stopping_{false};
+  std::unique_ptr<AdminServer> admin_;
+};
+
+Statekeeper::Statekeeper(ConfigurationInEffect* in_effect, const RegisterClasses& register_classes,
+                         Premises premises)
+    : in_effect_(in_effect),
+      register_classes_(register_classes),
+      configuration_(in_effect->Get()),
+      options_(configuration_->options()),
+      premises_(std::move(premises)),
+      calls_(premises_.incarnation, premises_.credentials),
+      api_(&calls_),
+      apps_({.run_directory = WithoutLinks(premises_.run_directory),
+             .http_socket = premises_.app_http_socket,
+             .lanes = premises_.lanes,
+             .caller = &calls_,
+             .timeout_ms = options_.worker_timeout.count(),
+             .max_memory = options_.worker_memory,
+             .call_timeout_ms = options_.call_timeout.count()}),
+      registry_(std::make_shared<prometheus::Registry>()) {}
+
+std::string Statekeeper::Start() {
+  if (std::string wrong = OpenClassesAndStore(); !wrong.empty()) return wrong;
+  MakeLanes();
+  MakeOwnership();
+  calls_.Use(&*shards_, ownership_.get());
+  if (options_.app.empty()) {
+    if (std::string wrong = MakeAppKeeper(); !wrong.empty()) return wrong;
   }
-  const std::string unix_path = StatekeeperSocket(run_directory, incarnation);
+  MakeServer();
+  for (uint32_t i = 0; i < premises_.lanes; ++i) {
+    lanes_[i]->Start(server_->NewGatewayLinks(i, lanes_[i]->loop(), lanes_[i].get())).wait();
+  }
+  if (std::string wrong = OpenPorts(); !wrong.empty()) {
+    StopLanes(Duration(0));
+    return wrong;
+  }
+  if (app_keeper_ == nullptr) {
+    Join();
+  } else {
+    app_keeper_->Start();
+  }
+  return "";
+}
 
-  HubCalls calls(incarnation, credentials);
-  HubApi api(&calls);
-  const std::string app_http = fmt::format("{}/app-{:016x}.sock", run_directory, incarnation);
-  // Workers have another working directory.
-  WorkerApps apps({.run_directory = std::filesystem::canonical(run_directory, ignored),
-                   .http_socket = app_http,
-                   .lanes = lane_count,
-                   .caller = &calls,
-                   .timeout_ms = options.worker_timeout.count(),
-                   .max_memory = options.worker_memory,
-                   .call_timeout_ms = options.call_timeout.count()});
-  const RegisterClasses register_all = [&](const Options& now, HubClassRegistry* all, std::string* wrong) {
-    return register_classes(now, all, wrong) && apps.Register(now, all, wrong);
-  };
-  HubClassRegistry classes;
-  if (!register_all(options, &classes, &error)) return Fail(error);
-
-  StoreConfig store_config;
-  store_config.url = StoreUrl(options);
-  store_config.redis = {.password = options.store_password_file,
-                        .sentinel_password = options.store_sentinel_password_file,
-                        .ca = options.store_ca,
-                        .certificate = options.store_certificate,
-                        .key = options.store_key};
-  store_config.key_prefix = options.store_prefix;
-  store_config.timeout = options.commit_timeout;
-  store_config.owner = fmt::format("{:016x}", incarnation);
-  store_config.shard_count = options.shards;
-  const std::unique_ptr<StoreFactory> stores = OpenStore(store_config, &error);
-  if (stores == nullptr) return Fail(error);
-
-  if (stores->shared() && options.advertise.empty() && IsWildcard(options.listen)) {
+std::string Statekeeper::OpenClassesAndStore() {
+  std::string wrong;
+  if (!Register(options_, &classes_, &wrong)) return wrong;
+  stores_ = OpenStore(StoreConfigOf(options_, premises_.incarnation), &wrong);
+  if (stores_ == nullptr) return wrong;
+  if (stores_->shared() && options_.advertise.empty() && IsWildcard(options_.listen)) {
     SPDLOG_WARN("Nobody on another host can reach this statekeeper at {}; name it with --advertise",
-                options.listen);
+                options_.listen);
   }
+  classes_.UseMetrics(registry_.get());
+  return "";
+}
 
-  auto registry = std::make_shared<prometheus::Registry>();
-  classes.UseMetrics(registry.get());
-  std::shared_ptr<const LinkGate> gate;  // of the port, if there is one
-  if (!options.listen.empty()) gate = std::make_shared<LinkGate>(credentials, admin_key, registry.get());
-  const GrpcLog grpc_log([gate] {
+void Statekeeper::MakeLanes() {
+  if (!options_.listen.empty())
+    gate_ = std::make_shared<LinkGate>(premises_.credentials, premises_.admin_key, registry_.get());
+  grpc_log_.emplace([gate = gate_] {
     if (gate != nullptr) gate->CountFailedHandshake();
   });
-  Lease lease;
-  SuspectTurn suspects;
-  std::vector<std::unique_ptr<Lane>> lanes;
-  std::vector<Lane*> lane_pointers;
-  std::unique_ptr<Ownership> ownership;
-  MainLoop main_loop;
-  std::unique_ptr<AppKeeper>
-      app_keeper;  // of deployed versions; null: the app is a directory of this machine
-  std::unique_ptr<LinkService> operators;
-  const std::unique_ptr<LinkService> app_service = NewAppHttpService(app_http);
-  std::unique_ptr<LinkServer> server;  // its end is the first: its calls go to the others
-  for (uint32_t i = 0; i < lane_count; ++i) {
-    Lane::Config config;
+  std::vector<Lane*> lanes;
+  for (uint32_t i = 0; i < premises_.lanes; ++i) {
+    Lane::Config config = LaneConfigOf(options_);
     config.lane = i;
-    config.shard_count = options.shards;
-    config.hibernate_after = options.hibernate_after;
-    config.reap_interval = options.reap_interval;
-    config.gateway_grace = options.gateway_grace;
-    config.limits = LimitsOf(options);
-    config.max_handlers = options.max_handlers;
-    config.max_awake = options.max_awake;
-    config.store_timeout = options.commit_timeout;
-    config.max_attempts = options.max_attempts;
-    config.suspects = &suspects;
-    config.caller = &calls;
-    config.lease = &lease;
-    config.fenced = [&ownership](const ShardEpoch& shard) { ownership->Fenced(shard); };
-    config.spoken_of = [&ownership](const ShardEpoch& shard) { ownership->EpochSeen(shard); };
-    lanes.push_back(std::make_unique<Lane>(std::move(config), &classes, stores.get(), registry.get()));
-    lane_pointers.push_back(lanes[i].get());
+    config.suspects = &suspects_;
+    config.caller = &calls_;
+    config.lease = &lease_;
+    config.fenced = [this](const ShardEpoch& shard) { ownership_->Fenced(shard); };
+    config.spoken_of = [this](const ShardEpoch& shard) { ownership_->EpochSeen(shard); };
+    lanes_.push_back(std::make_unique<Lane>(std::move(config), &classes_, stores_.get(), registry_.get()));
+    lanes.push_back(lanes_[i].get());
   }
-  LaneShards shards(lane_pointers, options.shards);
+  shards_.emplace(std::move(lanes), options_.shards);
+}
 
-  Ownership::Config ownership_config;
-  ownership_config.id = incarnation;
-  ownership_config.address = options.advertise.empty() ? options.listen : options.advertise;
-  ownership_config.unix_path = unix_path;
-  if (apps.serves_http()) ownership_config.app_http = app_http;
-  ownership_config.credentials = credentials;
-  ownership_config.lanes = lane_count;
-  ownership_config.shard_count = options.shards;
-  ownership_config.cluster_id = stores->cluster_id();
-  ownership_config.member_ttl = options.member_ttl;
-  ownership_config.shared = stores->shared();
-  ownership_config.classes = Profiles(classes, false);
-  ownership_config.publish = [&server](link::ShardMap map) { server->Publish(std::move(map)); };
-  ownership_config.withdraw = [&server] { server->Withdraw(); };
-  ownership_config.new_store = [&stores](struct ev_loop* loop) { return stores->NewClusterStore(loop); };
-  ownership = std::make_unique<Ownership>(std::move(ownership_config), &lease, &shards, registry.get());
+void Statekeeper::MakeOwnership() {
+  Ownership::Config config;
+  config.id = premises_.incarnation;
+  config.address = options_.advertise.empty() ? options_.listen : options_.advertise;
+  config.unix_path = premises_.link_socket;
+  if (apps_.serves_http()) config.app_http = premises_.app_http_socket;
+  config.credentials = premises_.credentials;
+  config.lanes = premises_.lanes;
+  config.shard_count = options_.shards;
+  config.cluster_id = stores_->cluster_id();
+  config.member_ttl = options_.member_ttl;
+  config.shared = stores_->shared();
+  config.classes = Profiles(classes_, false);
+  config.publish = [this](link::ShardMap map) { server_->Publish(std::move(map)); };
+  config.withdraw = [this] { server_->Withdraw(); };
+  config.new_store = [this](struct ev_loop* loop) { return stores_->NewClusterStore(loop); };
+  ownership_ = std::make_unique<Ownership>(std::move(config), &lease_, &*shards_, registry_.get());
+}
 
-  calls.Use(&shards, ownership.get());
-
-  const auto change = [&](const Options& now, const std::vector<Configuration::Change>& changes) {
-    return Change(now, changes, register_all, registry.get(), lanes, apps, ownership.get());
+std::string Statekeeper::MakeAppKeeper() {
+  AppKeeper::Config config;
+  config.member = fmt::format("{:016x}", premises_.incarnation);
+  config.directory = std::filesystem::absolute(options_.data) / "app-versions";
+  config.taken = NamesOf(classes_);
+  config.new_store = [this](struct ev_loop* loop) { return stores_->NewClusterStore(loop); };
+  config.start = [this](AppManifest manifest, std::string* wrong) {
+    return apps_.Start(std::move(manifest), wrong);
   };
-  std::unique_ptr<AdminServer> admin;
-  std::atomic<bool> has_joined{false};
-  const auto join = [&] {
-    has_joined = true;
-    ownership->Start();
-    SPDLOG_INFO("statekeeper {:016x} joins with {} lanes on {}; admin on port {}", incarnation, lane_count,
-                options.listen.empty() ? unix_path : options.listen + " and " + unix_path, admin->port());
+  config.use = [this](std::shared_ptr<WorkerApp> app, std::function<void(std::string)> done) {
+    main_loop_.Post([this, app = std::move(app), done = std::move(done)]() mutable {
+      UseApp(std::move(app), std::move(done));
+    });
   };
-  if (options.app.empty()) {
-    AppKeeper::Config config;
-    config.member = fmt::format("{:016x}", incarnation);
-    config.directory = std::filesystem::absolute(options.data) / "app-versions";
-    config.taken = NamesOf(classes);
-    config.new_store = [&stores](struct ev_loop* loop) { return stores->NewClusterStore(loop); };
-    config.start = [&apps](AppManifest manifest, std::string* wrong) {
-      return apps.Start(std::move(manifest), wrong);
-    };
-    config.use = [&](std::shared_ptr<WorkerApp> app, std::function<void(std::string)> done) {
-      main_loop.Post([&, app = std::move(app), done = std::move(done)]() mutable {
-        apps.Propose(std::move(app));
-        const std::string wrong = change(in_effect->Get()->options(), {});
-        apps.Propose(nullptr);
-        if (!wrong.empty()) return done(wrong);
-        ownership->ChangeAppHttp(apps.serves_http() ? app_http : "");
-        AfterAll(lanes, [done = std::move(done)] { done(""); });
-      });
-    };
-    config.settled = [&] { main_loop.Post(join); };
-    app_keeper = AppKeeper::New(std::move(config), &error);
-    if (app_keeper == nullptr) return Fail(error);
-  }
-  operators = NewAdminService(credentials, ownership.get(), &shards, registry, in_effect, app_keeper.get());
+  config.settled = [this] { main_loop_.Post([this] { Join(); }); };
+  std::string wrong;
+  app_keeper_ = AppKeeper::New(std::move(config), &wrong);
+  return app_keeper_ == nullptr ? wrong : "";
+}
 
-  LinkServer::Config server_config;
-  server_config.addresses = {"unix:" + unix_path};
-  if (gate != nullptr) {
-    server_config.addresses.push_back(options.listen);
-    server_config.gate = gate;
+void Statekeeper::MakeServer() {
+  operators_ = NewAdminService(premises_.credentials, ownership_.get(), &*shards_, registry_, in_effect_,
+                               app_keeper_.get());
+  app_service_ = NewAppHttpService(premises_.app_http_socket);
+  LinkServer::Config config;
+  config.addresses = {"unix:" + premises_.link_socket};
+  if (gate_ != nullptr) {
+    config.addresses.push_back(options_.listen);
+    config.gate = gate_;
   }
-  server_config.incarnation = incarnation;
-  server_config.lanes = lane_count;
-  server_config.links.gateway_grace = options.gateway_grace;
-  server_config.links.gateway_buffer = options.gateway_buffer;
-  server_config.services = {ownership->service(), operators.get(), &calls, &api, app_service.get()};
-  server = NewLinkServer(server_config);
+  config.incarnation = premises_.incarnation;
+  config.lanes = premises_.lanes;
+  config.links.gateway_grace = options_.gateway_grace;
+  config.links.gateway_buffer = options_.gateway_buffer;
+  config.services = {ownership_->service(), operators_.get(), &calls_, &api_, app_service_.get()};
+  server_ = NewLinkServer(config);
+}
 
-  for (uint32_t i = 0; i < lane_count; ++i) {
-    lanes[i]->Start(server->NewGatewayLinks(i, lanes[i]->loop(), lanes[i].get())).wait();
-  }
-  const auto stop_lanes = [&lanes](Duration patience) {
-    for (const auto& lane : lanes) lane->Stop(patience);
-  };
-  if (!server->Start(&error)) {
-    stop_lanes(Duration(0));
-    return Fail(error);
-  }
-
-  std::atomic<bool> stopping{false};
+std::string Statekeeper::OpenPorts() {
+  std::string wrong;
+  if (!server_->Start(&wrong)) return wrong;
   try {
-    const auto readiness = [&] {
-      Fitness fitness{.stopping = stopping, .membership = ownership->NotReady()};
-      if (!has_joined && app_keeper != nullptr) {
-        const std::string why = app_keeper->NotSettled();
-        fitness.membership = why.empty() ? "it is joining the cluster" : why;
-      }
-      fitness.store_is_silent = ownership->StoreIsSilent();
-      for (const auto& lane : lanes) fitness.stores.push_back(lane->store_report());
-      return JudgeFitness(fitness);
-    };
-    admin = std::make_unique<AdminServer>(options.admin, registry, readiness, in_effect);
+    admin_ = std::make_unique<AdminServer>(
+        options_.admin, registry_, [this] { return Readiness(); }, in_effect_);
   } catch (const std::runtime_error& failure) {
-    stop_lanes(Duration(0));
-    return Fail(failure.what());
+    return failure.what();
   }
-  if (app_keeper == nullptr) {
-    join();
-  } else {
-    app_keeper->Start();
-  }
+  return "";
+}
 
-  const int received = main_loop.Run([&] {
-    if (!in_effect->Get()->file().empty() || options.app.empty()) {
-      Reload(in_effect, [&](const Configuration& next, const std::vector<Configuration::Change>& changes) {
-        return change(next.options(), changes);
-      });
-    }
-    const std::shared_ptr<const Configuration> now = in_effect->Get();
-    if (!apps.HasChanged(now->options())) return;
-    if (const std::string wrong = change(now->options(), {}); !wrong.empty()) SPDLOG_ERROR("{}", wrong);
-  });
+void Statekeeper::Serve() {
+  const int received = main_loop_.Run([this] { OnReload(); });
   SPDLOG_INFO("signal {}: handing over, and finishing what was begun", received);
-  stopping = true;
-  if (app_keeper != nullptr) app_keeper->Stop();
-  if (has_joined) ownership->HandOver(options.stop_timeout);
-  stop_lanes(kStopPatience);
-  if (has_joined) ownership->Stop();
-  std::filesystem::remove(unix_path, ignored);
+  stopping_ = true;
+  if (app_keeper_ != nullptr) app_keeper_->Stop();
+  if (has_joined_) ownership_->HandOver(options_.stop_timeout);
+  StopLanes(kStopPatience);
+  if (has_joined_) ownership_->Stop();
+  std::error_code ignored;
+  std::filesystem::remove(premises_.link_socket, ignored);
+}
+
+void Statekeeper::Join() {
+  has_joined_ = true;
+  ownership_->Start();
+  SPDLOG_INFO(
+      "statekeeper {:016x} joins with {} lanes on {}; admin on port {}", premises_.incarnation,
+      premises_.lanes,
+      options_.listen.empty() ? premises_.link_socket : options_.listen + " and " + premises_.link_socket,
+      admin_->port());
+}
+
+AdminServer::Readiness Statekeeper::Readiness() const {
+  Fitness fitness{.stopping = stopping_, .membership = ownership_->NotReady()};
+  if (!has_joined_ && app_keeper_ != nullptr) {
+    const std::string why = app_keeper_->NotSettled();
+    fitness.membership = why.empty() ? "it is joining the cluster" : why;
+  }
+  fitness.store_is_silent = ownership_->StoreIsSilent();
+  for (const auto& lane : lanes_) fitness.stores.push_back(lane->store_report());
+  return JudgeFitness(fitness);
+}
+
+std::string Statekeeper::Change(const Options& options, const std::vector<Configuration::Change>& changes) {
+  // Hubs in memory are made anew by that: not where only the log changes.
+  const bool of_hubs =
+      changes.empty() || std::ranges::any_of(changes, [](const Configuration::Change& change) {
+        return change.option != "log-level" && change.option != "log-format";
+      });
+  std::shared_ptr<HubClassRegistry> classes;
+  if (of_hubs) {
+    classes = std::make_shared<HubClassRegistry>();
+    std::string wrong;
+    if (!Register(options, classes.get(), &wrong)) return wrong;
+    classes->UseMetrics(registry_.get());
+    ownership_->ChangeClasses(Profiles(*classes, apps_.any()));
+  }
+  SetLogging(options.log_level, options.log_format);
+  for (const auto& lane : lanes_) {
+    lane->Post([to = lane.get(), changed = Lane::Changes{.hibernate_after = options.hibernate_after,
+                                                         .limits = LimitsOf(options),
+                                                         .max_awake = options.max_awake,
+                                                         .classes = classes}] { to->Change(changed); });
+  }
+  return "";
+}
+
+void Statekeeper::UseApp(std::shared_ptr<WorkerApp> app, std::function<void(std::string)> done) {
+  apps_.Propose(std::move(app));
+  const std::string wrong = Change(in_effect_->Get()->options(), {});
+  apps_.Propose(nullptr);
+  if (!wrong.empty()) return done(wrong);
+  ownership_->ChangeAppHttp(apps_.serves_http() ? premises_.app_http_socket : "");
+  AfterAll(lanes_, [done = std::move(done)] { done(""); });
+}
+
+void Statekeeper::OnReload() {
+  if (!in_effect_->Get()->file().empty() || options_.app.empty()) {
+    Reload(in_effect_, [this](const Configuration& next, const std::vector<Configuration::Change>& changes) {
+      return Change(next.options(), changes);
+    });
+  }
+  const std::shared_ptr<const Configuration> now = in_effect_->Get();
+  if (!apps_.HasChanged(now->options())) return;
+  if (const std::string wrong = Change(now->options(), {}); !wrong.empty()) SPDLOG_ERROR("{}", wrong);
+}
+
+void Statekeeper::StopLanes(Duration patience) {
+  for (const auto& lane : lanes_) lane->Stop(patience);
+}
+
+int Run(ConfigurationInEffect* in_effect, const RegisterClasses& register_classes) {
+  RaiseDescriptorLimit();
+  KeepSomeFreedMemory();
+  std::string wrong;
+  std::optional<Premises> premises = Prepare(in_effect->Get()->options(), &wrong);
+  if (!premises.has_value()) return Fail(wrong);
+  Statekeeper statekeeper(in_effect, register_classes, *std::move(premises));
+  wrong = statekeeper.Start();
+  if (!wrong.empty()) return Fail(wrong);
+  statekeeper.Serve();
   return 0;
 }
 
@@ -388,7 +441,7 @@ int Run(ConfigurationInEffect* in_effect, const RegisterClasses& register_classe
 
 int RunStatekeeper(int argc, char** argv, const RegisterClasses& register_classes) {
   umask(S_IRWXG | S_IRWXO);  // state and sockets are for this user alone
-  // Every thread inherits this: signals are taken by sigwait in Run alone.
+  // Every thread inherits this: signals are taken by MainLoop alone.
   sigset_t signals;
   sigemptyset(&signals);
   for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, number);

@@ -47,11 +47,10 @@ std::string FormatWithUnit(uint64_t value, const Unit (&units)[N]) {
   return "0";
 }
 
-}  // namespace
+using enum OptionTable::User;
+using enum OptionTable::Change;
 
-void DeclareOptions(OptionTable* table, Options* o) {
-  using enum OptionTable::User;
-  using enum OptionTable::Change;
+void DeclareProcess(OptionTable* table, Options* o) {
   table->Plain(kBoth, kAtStart, "data", &o->data, "directory",
                "Directory of this cluster's data, sockets and logs");
   table->Plain(kBoth, kAtStart, "listen", &o->listen, "address",
@@ -63,6 +62,9 @@ void DeclareOptions(OptionTable* table, Options* o) {
                "trace, debug, info, warn, error or off");
   table->Plain(kBoth, kWhileRunning, "log-format", &o->log_format, "text|json",
                "text (lines for people), or json (each line is a JSON object)");
+}
+
+void DeclareTrust(OptionTable* table, Options* o) {
   table->Plain(
       kBoth, kAtStart, "auth-algorithm", &o->auth_algorithm, "none|HS256|RS256|ES256",
       "Signature that clients' tokens (JWT) must have: none (no token is asked for), HS256, RS256 or ES256");
@@ -84,7 +86,9 @@ void DeclareOptions(OptionTable* table, Options* o) {
   table->Plain(kBoth, kAtStart, "link-ca", &o->link_ca, "file",
                "File with the certificates (PEM) of the authorities that other processes' certificates must "
                "come from; with these three links are encrypted, and cluster-secret is not used");
+}
 
+void DeclareClientPorts(OptionTable* table, Options* o) {
   table->Plain(kGateway, kAtStart, "statekeepers", &o->statekeepers, "addresses",
                "Statekeepers to start from: HOST:PORT, unix:SOCKET or unix:DIRECTORY, one or more; empty: "
                "those with a unix socket in the directory run of --data");
@@ -132,6 +136,9 @@ void DeclareOptions(OptionTable* table, Options* o) {
                "sockets", "Sockets from one address (IPv6: one /64) at one gateway; 0: no limit");
   table->Time(kGateway, kWhileRunning, "handshake-timeout", &o->handshake_timeout,
               "Time that a client has for its whole HTTP request, and TLS before it");
+}
+
+void DeclareFallback(OptionTable* table, Options* o) {
   table->Flag(kGateway, kAtStart, "fallback", &o->fallback,
               "Take clients whose network lets no WebSocket through, at PATH/@fallback of each WebSocket's "
               "path: event streams or polls down, POSTs up (true)");
@@ -148,6 +155,9 @@ void DeclareOptions(OptionTable* table, Options* o) {
   table->Plain(kGateway, kAtStart, "fallback-connections", &o->fallback_connections, "connections",
                "Connections of clients without a WebSocket, which take up to four descriptors each; 0: an "
                "eighth of the descriptors");
+}
+
+void DeclareClientBuffers(OptionTable* table, Options* o) {
   table->Time(
       kGateway, kWhileRunning, "app-timeout", &o->app_timeout,
       "Time for which an HTTP request to the app may stand still: no byte of it comes, and none of its "
@@ -160,6 +170,9 @@ void DeclareOptions(OptionTable* table, Options* o) {
               "most of it for longest");
   table->Plain(kGateway, kWhileRunning, "connection-window", &o->connection_window, "messages",
                "Messages of one socket that its hub has not dealt with before it is read no further");
+}
+
+void DeclareBackendPorts(OptionTable* table, Options* o) {
   table->Plain(kGateway, kAtStart, "api-listen", &o->api_listen, "address",
                "HOST:PORT where backends call hubs over HTTP, port 0 for a free one; empty: nowhere");
   table->Plain(kGateway, kAtStart, "api-grpc-listen", &o->api_grpc_listen, "address",
@@ -178,7 +191,9 @@ void DeclareOptions(OptionTable* table, Options* o) {
                "Calls under way at once with one key of api-key-file; more are answered with 429");
   table->Plain(kGateway, kAtStart, "api-calls-per-hub", &o->api_calls_per_hub, "calls",
                "Calls of one hub under way at once; more are answered with 429");
+}
 
+void DeclareStore(OptionTable* table, Options* o) {
   table->Plain(kStatekeeper, kAtStart, "store", &o->store, "URL",
                "file (in --data), file:PATH, redis://[USER@]HOST:PORT[/DB], redis+unix://PATH, "
                "redis+sentinel://HOST:PORT,.../SERVICE or redis+cluster://HOST:PORT,...; over TLS with "
@@ -196,6 +211,9 @@ void DeclareOptions(OptionTable* table, Options* o) {
                "File with the private key (PEM) of store-certificate");
   table->Plain(kStatekeeper, kAtStart, "store-prefix", &o->store_prefix, "text",
                "First part of every key in Redis; clusters that share a Redis differ in it");
+}
+
+void DeclareCluster(OptionTable* table, Options* o) {
   table->Plain(kStatekeeper, kAtStart, "shards", &o->shards, "number",
                "Shards of the cluster, 1-65536; fixed at the first start");
   table->Plain(kStatekeeper, kAtStart, "lanes", &o->lanes, "number", "Worker threads; 0: one per core");
@@ -224,7 +242,9 @@ void DeclareOptions(OptionTable* table, Options* o) {
                "operators are served on the unix socket only");
   table->Time(kStatekeeper, kAtStart, "reap-interval", &o->reap_interval,
               "How often a sleeping hub is woken to see whether its sockets' gateways still exist");
+}
 
+void DeclareHubClasses(OptionTable* table, Options* o) {
   table->Plain(kStatekeeper, kAtStart, "disabled-classes", &o->disabled_classes, "words",
                "Hub classes that are not served, such as echo");
   table->Plain(
@@ -241,6 +261,9 @@ void DeclareOptions(OptionTable* table, Options* o) {
                "(clients/webhooks.md)");
   table->Time(kStatekeeper, kAtStart, "call-timeout", &o->call_timeout,
               "How long a call of a hub may take, where the caller does not say");
+}
+
+void DeclareConnectionRules(OptionTable* table, Options* o) {
   table->Time(kStatekeeper, kWhileRunning, "hibernate-after", &o->hibernate_after,
               "Idle time after which a hub leaves memory");
   table->Time(kStatekeeper, kWhileRunning, "idle-timeout", &o->idle_timeout,
@@ -280,6 +303,9 @@ void DeclareOptions(OptionTable* table, Options* o) {
                "Unsent messages of a connection at which its hub is told to pause; 0: only bytes count");
   table->Plain(kStatekeeper, kWhileRunning, "outbound-resume-messages", &o->outbound_resume_messages,
                "messages", "Unsent messages of a connection at which its hub is told to resume");
+}
+
+void DeclareHubLimits(OptionTable* table, Options* o) {
   table->Size(kStatekeeper, kWhileRunning, "max-attachment", &o->max_attachment,
               "Largest attachment that a hub may store for one connection, at most 64KiB");
   table->Size(kStatekeeper, kWhileRunning, "max-state", &o->max_state,
@@ -292,6 +318,9 @@ void DeclareOptions(OptionTable* table, Options* o) {
               "Processor time that a hub may spend on one event; 0: no limit");
   table->Time(kStatekeeper, kWhileRunning, "connection-cpu", &o->connection_cpu,
               "Processor time per second that the messages of one connection may cost its hub; 0: no limit");
+}
+
+void DeclareSignal(OptionTable* table, Options* o) {
   table->Plain(
       kStatekeeper, kAtStart, "auth-signing-key", &o->auth_signing_key, "file",
       "File with the private key in PEM that signs refreshed tokens (RS256, ES256); empty: none are issued");
@@ -326,6 +355,24 @@ void DeclareOptions(OptionTable* table, Options* o) {
                "Topics with subscribers in one signal hub");
   table->Flag(kStatekeeper, kWhileRunning, "topic-wildcards", &o->topic_wildcards,
               "Let subscriptions of class signal use + (one level) and # (the rest) as MQTT does");
+}
+
+}  // namespace
+
+// In the order of deploy/configure.md.
+void DeclareOptions(OptionTable* table, Options* o) {
+  DeclareProcess(table, o);
+  DeclareTrust(table, o);
+  DeclareClientPorts(table, o);
+  DeclareFallback(table, o);
+  DeclareClientBuffers(table, o);
+  DeclareBackendPorts(table, o);
+  DeclareStore(table, o);
+  DeclareCluster(table, o);
+  DeclareHubClasses(table, o);
+  DeclareConnectionRules(table, o);
+  DeclareHubLimits(table, o);
+  DeclareSignal(table, o);
 }
 
 std::string Inconsistency(const Options& o) {

@@ -10,8 +10,8 @@
 #include "common/clock.h"
 #include "common/log_limit.h"
 #include "common/logging.h"
-#include "statekeeper/runtime/hub/close_codes.h"
 #include "statekeeper/runtime/hub/over_limit.h"
+#include "statekeeper/runtime/hub/waking.h"
 
 namespace dormouse {
 namespace {
@@ -21,8 +21,6 @@ namespace {
 constexpr int kEventsPerTurn = 64;
 constexpr int64_t kTurnMs = 5;
 constexpr size_t kRowsPerTurn = 200;
-// Hubs that wait for one call, each for the next.
-constexpr size_t kMostWaitingForCall = 16;
 
 // A store that refuses everything would fill the log.
 void LogRefusedChange(const std::string& hub, size_t events) {
@@ -32,24 +30,6 @@ void LogRefusedChange(const std::string& hub, size_t events) {
   const LogAbout about({.hub = hub});
   SPDLOG_WARN("a commit failed; {} events are taken back{}", events,
               left_out == 0 ? "" : fmt::format(" ({} more such commits were not noted)", left_out));
-}
-
-// Of an event that goes beyond what one may do. The option that says so; nullptr: it is no such failure.
-const char* OptionOf(Hub::Failure why) {
-  switch (why) {
-    case Hub::Failure::kStateFull:
-      return "max-state";
-    case Hub::Failure::kOverBudget:
-      return "handler-budget";
-    case Hub::Failure::kTooMuchOutput:
-      return "max-output";
-    case Hub::Failure::kTooManyChanges:
-      return "max-changes";
-    case Hub::Failure::kOverAllowance:
-      return "connection-cpu";
-    default:
-      return nullptr;
-  }
 }
 
 // What clients and the hub class's alarm do keeps a hub awake; what the runtime does about it does not.
@@ -84,68 +64,36 @@ void LogFailedHandler(const std::string& hub, const ShardEpoch& shard, const Hub
   SPDLOG_ERROR("a handler failed: {}", error.what());
 }
 
+// What the handler has used, from its connection's allowance.
+void Charge(const HubEvent& event, HandlerClock* clock, Allowances* allowances) {
+  const HandlerClock::Time used = clock->End();
+  const auto* const from = std::get_if<event::FromGateway>(&event);
+  if (from == nullptr) return;
+  if (from->kind == EventKind::kClose) {
+    allowances->Forget(from->connection());
+  } else if (from->IsMessage() && allowances->Counts(used)) {
+    allowances->Charge(from->connection(), used, clock->began(), HandlerClock::Clock::now());
+  }
+}
+
 void Answer(HubRequest* request, const HubContext::Sequel& sequel) {
   using Outcome = HubRequest::Outcome;
   if (sequel.reply) return request->Finish(Outcome::kAnswered, *sequel.reply);
   request->Finish(Outcome::kFailed, sequel.failure.empty() ? "The hub has not answered" : sequel.failure);
 }
 
-std::string_view WhyClosed(Hub::Failure why) {
-  switch (why) {
-    case Hub::Failure::kStore:
-      return "The store is not available; try again";
-    case Hub::Failure::kStateFull:
-      return "The hub's state is full";
-    case Hub::Failure::kTooMuchOutput:
-    case Hub::Failure::kTooManyChanges:
-      return "The message makes the hub do too much";
-    case Hub::Failure::kOverAllowance:
-      return "Messages of this connection take too much time; try again later";
-    default:
-      return "The hub has failed";
-  }
-}
-
-std::string_view WhyNotOpened(Hub::Failure why) {
-  switch (why) {
-    case Hub::Failure::kStore:
-      return "The store is not available; try again";
-    case Hub::Failure::kPoison:
-      return "This hub has failed";
-    case Hub::Failure::kStateFull:
-      return "The hub's state is full";
-    default:
-      return "The hub failed to accept the connection";
-  }
-}
-
 }  // namespace
-
-class AwakeHub::Port : public HubPort {
- public:
-  Port(std::weak_ptr<AwakeHub> hub, uint64_t life) : hub_(std::move(hub)), life_(life) {}
-
-  void Resume(Resumption resumption) override {
-    if (const auto hub = hub_.lock())
-      hub->Resume(life_, std::make_shared<HubPort::Resumption>(std::move(resumption)));
-  }
-  void Hold(bool hold) override {
-    if (const auto hub = hub_.lock()) hub->Hold(life_, hold);
-  }
-  void Restart() override {
-    if (const auto hub = hub_.lock()) hub->Resume(life_, nullptr);
-  }
-
- private:
-  const std::weak_ptr<AwakeHub> hub_;
-  const uint64_t life_;
-};
 
 AwakeHub::AwakeHub(std::string name, const ShardEpoch& shard, const HubClass* hub_class, HubHost* host)
     : name_(std::move(name)),
       shard_(shard),
       host_(host),
-      hub_class_(hub_class),
+      object_(hub_class,
+              [this](event::Resumed resumed) {
+                if (deposed_) return;
+                queue_.AddResumed(std::move(resumed));
+                Pump();
+              }),
       clock_([host] { host->Yield(); }),
       allowances_(host->limits().connection_cpu),
       state_({name_, host->reap_interval()}, host->store(), host->fibers(), &clock_),
@@ -160,9 +108,21 @@ AwakeHub::AwakeHub(std::string name, const ShardEpoch& shard, const HubClass* hu
                     [this](const std::vector<ConnectionId>& open, const GatewayLinks::Answered& done) {
                       host_->AskAnswerTimes(open, shard_, done);
                     }},
-      handle_later_([this](std::vector<HubEvent> events) {
-        for (HubEvent& event : events) DeliverSoon(std::move(event));
-      }),
+      parts_{name_,
+             shard_,
+             host_,
+             &state_,
+             &queue_,
+             &alarm_,
+             &roll_caller_,
+             &poison_,
+             &deferred_,
+             [this](std::vector<HubEvent> events) {
+               for (HubEvent& event : events) DeliverSoon(std::move(event));
+             }},
+      calls_(parts_, &clock_, &gate_, [this] { host_->CommitSoon(shared_from_this()); }),
+      gateway_questions_(shard_, host, [this](HubEvent event) { Deliver(std::move(event)); }),
+      failures_(parts_),
       activity_{.idle_since_ms = SteadyMs(), .awake_since_us = SteadyUs()} {}
 
 AwakeHub::~AwakeHub() = default;
@@ -274,7 +234,13 @@ bool AwakeHub::MayBegin() {
     return false;
   switch (poison_.Judge()) {
     case PoisonGuard::Verdict::kBegin:
-      return !AwaitsNewClass();
+      if (!object_.has_next_class() || !gateway_questions_.empty()) return true;
+      // What it has asked gateways may take long, and its answers are for the object that asked.
+      if (!gate_.IsOpen() || !deferred_.empty()) return false;
+      object_.UseNextClass();
+      DropObject();
+      allowances_ = Allowances(host_->limits().connection_cpu);
+      return true;
     case PoisonGuard::Verdict::kWait:
       break;
     case PoisonGuard::Verdict::kAskForTurn:
@@ -290,33 +256,23 @@ void AwakeHub::OnSuspectTurn() {
   RunSoon(WaitingLine::kReady);
 }
 
-bool AwakeHub::AwaitsNewClass() {
-  // What it has asked gateways may take long, and its answers are for the object that asked.
-  if (next_class_ == nullptr || open_questions_ > 0) return false;
-  if (!gate_.IsOpen() || !deferred_.empty()) return true;
-  hub_class_ = std::exchange(next_class_, nullptr);
-  DropHub();
-  allowances_ = Allowances(host_->limits().connection_cpu);
-  return false;
-}
-
 void AwakeHub::SleepIfDrowsy() {
   if (IsDrowsy() && CanSleep()) host_->SleepSoon(shared_from_this());
 }
 
 bool AwakeHub::CanSleep() const {
   return !running_ && !suspended_ && !waits_ && queue_.IsIdle() && questions_.empty() && gate_.IsIdle() &&
-         !alarm_.is_under_way() && open_questions_ == 0 && deferred_.empty() && !held_;
+         !alarm_.is_under_way() && gateway_questions_.empty() && deferred_.empty() && !object_.is_held();
 }
 
 bool AwakeHub::CanBeAbandoned() const {
   // Of its events only deferred ones, and those behind them that have not begun, are left.
   return !running_ && !suspended_ && !waits_ && questions_.empty() && gate_.IsIdle() &&
-         open_questions_ == 0 && !poison_.is_engaged() && (!deferred_.empty() || held_);
+         gateway_questions_.empty() && !poison_.is_engaged() && (!deferred_.empty() || object_.is_held());
 }
 
 std::vector<HubEvent> AwakeHub::Abandon() {
-  DropHub();
+  DropObject();
   std::vector<HubEvent> events = queue_.TakeAll();
   for (const HubEvent& event : events) {
     if (Is<event::AlarmDue>(event) || Is<event::AlarmSettled>(event)) alarm_.Postpone();
@@ -357,7 +313,7 @@ void AwakeHub::Retry() {
 
 void AwakeHub::Depose() {
   deposed_ = true;
-  EndPart(false);
+  calls_.Depose();
   poison_.Depose();
   queue_.Clear();
   deferred_.TakeAll();
@@ -374,7 +330,7 @@ void AwakeHub::Depose() {
 bool AwakeHub::ForgetState() {
   if (running_ || !gate_.IsIdle() || gate_.has_failed()) return false;
   state_.Unload();
-  DropHub();
+  DropObject();
   poison_.Forget();
   alarm_.OnChanged();  // one that is being settled was another one
   return true;
@@ -388,103 +344,75 @@ void AwakeHub::Resume() {
 
 // --- One event.
 
-HubContext AwakeHub::NewContext(HubContext::Access access) {
-  return HubContext(surroundings_, WallMs(), access);
-}
-
-EventHandler::Parts AwakeHub::Parts() {
-  return {name_,   shard_,        host_,    &state_,    &queue_,
-          &alarm_, &roll_caller_, &poison_, &deferred_, &handle_later_};
-}
-
-void AwakeHub::Load() {
-  state_.Load();
-  if (state_.meta().restoring() != 0) {
-    // What is there is not all of it: as if the store were away.
-    state_.Unload();
-    throw StoreAway();
-  }
-  poison_.Learn();
-  roll_caller_.Begin();
-  for (const event::GatewayGone& gone : GoneGateways(state_, *host_)) queue_.AddFirst(gone);
-}
-
-bool AwakeHub::LoadFor(HubEvent* event) {
-  clock_.Begin({});
-  Load();
-  if (queue_.BeginsWithGoneGateway() && !Is<event::NoteSuspect>(*event)) {
-    // First what happened while the hub slept, then what woke it.
-    queue_.AddBehindGoneGateways(std::move(*event));
-    return false;
-  }
-  if (poison_.IsSuspect(*event) && !poison_.IsNoted()) {
-    queue_.AddFirst(std::move(*event));
-    return false;
-  }
-  return true;
-}
-
-void AwakeHub::EnsureHub() {
-  if (hub_ != nullptr) return;
-  clock_.Begin({});
-  std::unique_ptr<Hub> hub = hub_class_->NewHub();
-  HubContext context = NewContext(HubContext::Access::kReadOnly);
-  auto port = std::make_shared<Port>(weak_from_this(), life_);
-  context.set_port(port);
-  hub->OnWake(context);
-  hub_ = std::move(hub);
-  port_ = std::move(port);
-}
-
-AwakeHub::Outcome AwakeHub::Handle(HubEvent event) {
-  if (queue_.MustWaitAside(event)) {
-    queue_.SetAside(std::move(event));
+std::optional<AwakeHub::Outcome> AwakeHub::Divert(HubEvent* event) {
+  if (queue_.MustWaitAside(*event)) {
+    queue_.SetAside(std::move(*event));
     return Outcome::kHandled;
   }
   if (gate_.in_doubt() && gate_.IsOpen() && host_->store()->healthy()) {
     state_.Unload();
     gate_.OnReadAnew();
     // Before this one those that it had deferred come again.
-    if (!Is<event::Resumed>(event)) queue_.AddFirst(std::move(event));
-    DropHub();
+    if (!Is<event::Resumed>(*event)) queue_.AddFirst(std::move(*event));
+    DropObject();
     return Outcome::kPutBack;
   }
-  if (const auto* const resumed = std::get_if<event::Resumed>(&event)) {
-    if (resumed->life != life_) return Outcome::kHandled;
-    if (resumed->resumption == nullptr) {
-      DropHub(true);
-      return Outcome::kHandled;
-    }
-  }
-  if (state_.IsLarge() && gate_.IsOpen() && gate_.rows_to_commit() == 0) state_.Unload();
-  if (!allowances_.empty() && RefuseForCost(&event)) return Outcome::kHandled;
+  const auto* const resumed = std::get_if<event::Resumed>(event);
+  if (resumed == nullptr) return std::nullopt;
+  if (resumed->life != object_.life()) return Outcome::kHandled;
+  if (resumed->resumption != nullptr) return std::nullopt;
+  DropObject(true);
+  return Outcome::kHandled;
+}
 
-  HubContext context = NewContext(HubContext::Access::kReadWrite);
+bool AwakeHub::RefuseForCost(HubEvent* event) {
+  if (allowances_.empty()) return false;
+  const event::FromGateway* const message = FindMessage(*event);
+  if (message == nullptr || poison_.IsSuspect(*event)) return false;
+  const auto wait = allowances_.Wait(message->connection(), HandlerClock::Clock::now());
+  if (wait == wait.zero()) return false;
+  activity_.in_this_run = true;
+  const ConnectionId connection = message->connection();
+  clock_.Begin({});
+  Fail(std::move(*event), Hub::Failure::kOverAllowance,
+       std::chrono::duration_cast<std::chrono::milliseconds>(wait).count());
+  const HandlerClock::Time used = clock_.End();
+  allowances_.Charge(connection, used, clock_.began(), HandlerClock::Clock::now());
+  return true;
+}
+
+bool AwakeHub::RefuseAsPoison(HubEvent* event) {
+  if (const auto refusal = poison_.Refuse(*event); refusal != PoisonGuard::Refusal::kNone) {
+    const bool given_up = refusal == PoisonGuard::Refusal::kGivenUp;
+    activity_.in_this_run = true;
+    if (given_up || poison_.IsSuspect(*event)) poison_.End(given_up);
+  } else if (host_->max_attempts() != 0 && RestartsOf(*event) >= host_->max_attempts()) {
+    const LogAbout about({.shard = shard_.shard, .hub = name_});
+    SPDLOG_ERROR("an event is given up: {} times its hub class's process has ended before it was done",
+                 RestartsOf(*event));
+    host_->CountGivenUp();
+  } else {
+    return false;
+  }
+  Fail(std::move(*event), Hub::Failure::kPoison);
+  return true;
+}
+
+AwakeHub::Outcome AwakeHub::Handle(HubEvent event) {
+  if (const auto diverted = Divert(&event)) return *diverted;
+  if (state_.IsLarge() && gate_.IsOpen() && gate_.rows_to_commit() == 0) state_.Unload();
+  if (RefuseForCost(&event)) return Outcome::kHandled;
+
+  HubContext context(surroundings_, WallMs(), HubContext::Access::kReadWrite);
   std::optional<Hub::Failure> failure;
   state_.TakeCrowded();
   try {
-    if (!state_.loaded() && !LoadFor(&event)) return Outcome::kPutBack;
-    if (const auto refusal = poison_.Refuse(event); refusal != PoisonGuard::Refusal::kNone) {
-      const bool given_up = refusal == PoisonGuard::Refusal::kGivenUp;
-      activity_.in_this_run = true;
-      if (given_up || poison_.IsSuspect(event)) poison_.End(given_up);
-      Fail(std::move(event), Hub::Failure::kPoison);
-      return Outcome::kHandled;
+    if (!state_.loaded()) {
+      clock_.Begin({});
+      if (!WakeFor(&event, parts_)) return Outcome::kPutBack;
     }
-    if (host_->max_attempts() != 0 && RestartsOf(event) >= host_->max_attempts()) {
-      const LogAbout about({.shard = shard_.shard, .hub = name_});
-      SPDLOG_ERROR("an event is given up: {} times its hub class's process has ended before it was done",
-                   RestartsOf(event));
-      host_->CountGivenUp();
-      Fail(std::move(event), Hub::Failure::kPoison);
-      return Outcome::kHandled;
-    }
-    if (EventHandler::NeedsHub(event)) EnsureHub();
-    Equip(event, &context);
-    clock_.Begin(host_->limits().handler_budget);
-    EventHandler(Parts(), hub_.get(), &context).Handle(event);
-    clock_.LiftBudget();
-    if (!state_.CountState(host_->limits().max_state)) failure = Hub::Failure::kStateFull;
+    if (RefuseAsPoison(&event)) return Outcome::kHandled;
+    CallHandler(event, &context);
   } catch (const StoreAway&) {
     failure = Hub::Failure::kStore;
   } catch (const OverLimit& over) {
@@ -496,47 +424,37 @@ AwakeHub::Outcome AwakeHub::Handle(HubEvent event) {
     failure = Hub::Failure::kHandler;
   }
   if (context.over_limit()) failure = context.over_limit();
-  Charge(event, clock_.End());
+  Charge(event, &clock_, &allowances_);
   if (state_.TakeCrowded() && !deposed_) {
     state_.RevertOpenChange();
-    LetGoOfPart(&context);
-    if (deferred_.empty() && !Is<event::Resumed>(event)) DropHub();  // else it has kept nothing of this one
+    calls_.KeepCloses(&context, last_begun_);
+    if (deferred_.empty() && !Is<event::Resumed>(event))
+      DropObject();  // else it has kept nothing of this one
     queue_.AddFirst(std::move(event));
     return Outcome::kCrowded;
   }
-  if (deposed_) return Outcome::kHandled;
-  if (poison_.IsSuspect(event)) poison_.End(false);
-  if (failure || (IsActivity(event) && context.stays_awake())) activity_.in_this_run = true;
-  const auto* const resumed = std::get_if<event::Resumed>(&event);
-  if (failure) {
-    clock_.Begin({});
-    state_.RevertOpenChange();
-    LetGoOfPart(&context);
-    if (resumed != nullptr) {
-      FailResumed(*resumed, *failure);
-    } else {
-      std::vector<Lost> lost = LoseHub();
-      lost.push_back({std::move(event), last_begun_, *failure});
-      HandleAgain(std::move(lost), *failure == Hub::Failure::kStore);
-    }
-  } else if (resumed != nullptr) {
-    Finish(*resumed, &context);
-  } else if (context.deferred_as() != 0) {
-    Defer(std::move(event), &context);
-  } else {
-    Complete(std::move(event), &context);
-  }
+  if (!deposed_) Conclude(std::move(event), &context, failure);
   return Outcome::kHandled;
 }
 
+void AwakeHub::CallHandler(const HubEvent& event, HubContext* context) {
+  if (EventHandler::NeedsHub(event) && object_.get() == nullptr)
+    object_.Make(surroundings_, &clock_, shared_from_this());
+  Equip(event, context);
+  clock_.Begin(host_->limits().handler_budget);
+  EventHandler(parts_, object_.get(), context).Handle(event);
+  clock_.LiftBudget();
+  if (!state_.CountState(host_->limits().max_state)) throw OverLimit(Hub::Failure::kStateFull);
+}
+
 void AwakeHub::Equip(const HubEvent& event, HubContext* context) {
-  context->set_port(port_);
+  context->set_port(object_.port());
   context->set_restarts(RestartsOf(event));
   if (!Is<event::Resumed>(event)) ++last_begun_;
   if (CanBeDeferred(event)) context->MayDefer([this] { return last_begun_; });
   context->MayCall(
       [this, &event, context](std::string hub, std::string_view payload, std::chrono::milliseconds deadline) {
-        return Call(event, context, std::move(hub), payload, deadline);
+        return calls_.Call(event, last_begun_, context, std::move(hub), payload, deadline);
       });
   if (const auto* const resumed = std::get_if<event::Resumed>(&event)) {
     const HubEvent* const finished = deferred_.Find(resumed->resumption->finishes);
@@ -547,124 +465,40 @@ void AwakeHub::Equip(const HubEvent& event, HubContext* context) {
   }
 }
 
-// --- Calls of other hubs, by the handler that is running.
-
-Context::CallAnswer AwakeHub::Call(const HubEvent& event, HubContext* context, std::string hub,
-                                   std::string_view payload, std::chrono::milliseconds deadline) {
-  HubCaller::Question question{
-      .hub = std::move(hub), .payload = std::string(payload), .timeout_ms = deadline.count()};
-  if (const auto* const asked = std::get_if<event::Request>(&event)) {
-    question.waiting = asked->request->waiting();
-    if (asked->request->until_ms() != 0)
-      question.timeout_ms = std::min(question.timeout_ms, asked->request->until_ms() - SteadyMs());
+void AwakeHub::Conclude(HubEvent event, HubContext* context, std::optional<Hub::Failure> failure) {
+  if (poison_.IsSuspect(event)) poison_.End(false);
+  if (failure || (IsActivity(event) && context->stays_awake())) activity_.in_this_run = true;
+  const auto* const resumed = std::get_if<event::Resumed>(&event);
+  if (failure) {
+    clock_.Begin({});
+    state_.RevertOpenChange();
+    calls_.KeepCloses(context, last_begun_);
+    if (resumed != nullptr) return FailResumed(*resumed, *failure);
+    std::vector<LostEvent> lost = LoseObject();
+    lost.push_back({std::move(event), last_begun_, *failure});
+    return HandleAgain(std::move(lost), *failure == Hub::Failure::kStore);
   }
-  question.waiting.push_back(name_);
-  if (std::ranges::find(question.waiting, question.hub) != question.waiting.end()) {
-    return {
-        .payload = {},
-        .failure = fmt::format("{} waits for this call itself: hubs that call one another in a circle would "
-                               "wait for ever",
-                               question.hub)};
-  }
-  if (question.waiting.size() > kMostWaitingForCall) {
-    return {.payload = {},
-            .failure = fmt::format("{} hubs wait for one another already", kMostWaitingForCall)};
-  }
-  if (question.timeout_ms <= 0)
-    return {.payload = {}, .failure = "There is no time left for this call", .retryable = true};
-  if (context->has_called() && !host_->fibers()->MaySuspend())
-    return {.payload = {}, .failure = "Too many handlers of this statekeeper wait", .retryable = true};
-  state_.CheckMayWait();
-  if (!state_.CountState(host_->limits().max_state)) throw OverLimit(Hub::Failure::kStateFull);
-  context->set_has_called();
-  if (!Is<event::AlarmDue>(event)) alarm_.OnHandled(*context);
-  CommitPart();
-  clock_.Pause();
-  HubCaller::Answer answer = host_->Call(std::move(question));
-  clock_.Continue();
-  if (deposed_) throw StoreAway();
-  return {.payload = std::move(answer.payload),
-          .failure = std::move(answer.failure),
-          .retryable = answer.retryable,
-          .unknown = answer.unknown};
+  if (resumed != nullptr) return Finish(*resumed, context);
+  if (context->deferred_as() == 0) return Complete(std::move(event), context);
+  // It is not done yet.
+  const auto* const from = std::get_if<event::FromGateway>(&event);
+  // The connection goes when its end is dealt with: after a crash that begins anew.
+  if (from != nullptr && from->kind == EventKind::kClose) state_.RevertOpenChange();
+  deferred_.Add(context->deferred_as(), std::move(event));
+  Complete(event::Resumed{}, context);
 }
 
-void AwakeHub::CommitPart() {
-  HubState::Change change = state_.TakeChange();
-  if (change.empty() && gate_.IsOpen()) return;
-  if (!change.empty() && gate_.in_doubt()) {
-    state_.Revert(std::move(change));
-    throw StoreAway();
-  }
-  OutputGate::Handled part{.event = event::Resumed{},
-                           .output = OutputOf(event::Resumed{}, {}),
-                           .sequel = {},
-                           .number = last_begun_};
-  part.sequel.durable = [this] { EndPart(true); };
-  part_waits_ = host_->fibers()->current();
-  part_is_durable_ = false;
-  if (gate_.Hold(std::move(part), std::move(change))) host_->CommitSoon(shared_from_this());
-  clock_.Pause();
-  host_->fibers()->Suspend();
-  clock_.Continue();
-  if (!part_is_durable_ || deposed_) throw StoreAway();
+// --- Events that go on after their handlers, and that are lost.
+
+std::vector<LostEvent> AwakeHub::LoseObject(bool at_fault) {
+  object_.Drop();
+  return LoseDeferred(&deferred_, at_fault, host_->max_attempts());
 }
 
-void AwakeHub::EndPart(bool durable) {
-  if (part_waits_ == nullptr) return;
-  part_is_durable_ = durable;
-  host_->ResumeSoon(std::exchange(part_waits_, nullptr));
-}
-
-void AwakeHub::LetGoOfPart(HubContext* context) {
-  if (!context->has_called() || gate_.has_failed()) return;
-  EventOutput output = OutputOf(event::Resumed{}, context->TakeCloses());
-  if (output.outputs.empty()) return;
-  if (gate_.IsOpen()) return Release(event::Resumed{}, std::move(output), {});
-  gate_.Hold({event::Resumed{}, std::move(output), {}, last_begun_}, {});
-}
-
-// --- Events that go on after their handlers.
-
-void AwakeHub::Resume(uint64_t life, std::shared_ptr<HubPort::Resumption> resumption) {
-  if (deposed_ || life != life_) return;
-  queue_.AddResumed({std::move(resumption), life});
-  Pump();
-}
-
-void AwakeHub::Hold(uint64_t life, bool hold) {
-  if (life == life_) held_ = hold;
-}
-
-void AwakeHub::DropHub(bool at_fault) { HandleAgain(LoseHub(at_fault), false); }
-
-std::vector<AwakeHub::Lost> AwakeHub::LoseHub(bool at_fault) {
-  hub_.reset();
-  port_.reset();
-  ++life_;
-  held_ = false;
-  std::vector<Lost> lost;
-  for (auto& [number, event] : deferred_.TakeAll()) {
-    if (const auto* const request = std::get_if<event::Request>(&event); request != nullptr && at_fault) {
-      // Of what it has done some may be durable, and its caller cannot know that it is made twice.
-      request->request->Finish(HubRequest::Outcome::kFailed,
-                               "The hub's object was lost before it had answered");
-      continue;
-    }
-    // Suspects run one by one, oldest first: none but that one can be to blame in the end.
-    const bool may_be_last =
-        lost.empty() || host_->max_attempts() == 0 || RestartsOf(event) + 1 < host_->max_attempts();
-    if (at_fault && may_be_last) CountRestart(&event);
-    if (auto* const from = std::get_if<event::FromGateway>(&event)) from->repeated = true;
-    lost.push_back({std::move(event), number});
-  }
-  return lost;
-}
-
-void AwakeHub::HandleAgain(std::vector<Lost> lost, bool store_away) {
-  const bool waits = store_away && hub_class_->waits_for_store();
+void AwakeHub::HandleAgain(std::vector<LostEvent> lost, bool store_away) {
+  const bool waits = store_away && hub_class()->waits_for_store();
   std::vector<HubEvent> again;
-  for (Lost& each : lost) {
+  for (LostEvent& each : lost) {
     if (each.failure) {
       Fail(std::move(each.event), *each.failure);
     } else if (waits && Is<event::FromGateway>(each.event)) {
@@ -679,14 +513,6 @@ void AwakeHub::HandleAgain(std::vector<Lost> lost, bool store_away) {
 void AwakeHub::SetAside(HubEvent event, bool in_order) {
   if (!queue_.has_aside()) host_->RetrySoon(shared_from_this());
   queue_.SetAside(std::move(event), in_order);
-}
-
-void AwakeHub::Defer(HubEvent event, HubContext* context) {
-  const auto* const from = std::get_if<event::FromGateway>(&event);
-  // The connection goes when its end is dealt with: after a crash that begins anew.
-  if (from != nullptr && from->kind == EventKind::kClose) state_.RevertOpenChange();
-  deferred_.Add(context->deferred_as(), std::move(event));
-  Complete(event::Resumed{}, context);
 }
 
 void AwakeHub::Finish(const event::Resumed& resumed, HubContext* context) {
@@ -721,54 +547,19 @@ void AwakeHub::FailResumed(const event::Resumed& resumed, Hub::Failure why) {
   // Of whose making it is, where it does not say, is found as if the object's process had ended: else it might go on so
   // for ever.
   const bool at_fault = !store_away && !deferred_.Has(number);
-  std::vector<Lost> lost = LoseHub(at_fault);
-  for (Lost& each : lost) {
+  std::vector<LostEvent> lost = LoseObject(at_fault);
+  for (LostEvent& each : lost) {
     if (each.number == number) each.failure = why;  // it would fail again
   }
-  NoteLimit(why);
+  failures_.Note(why);
   HandleAgain(std::move(lost), store_away);
-}
-
-bool AwakeHub::RefuseForCost(HubEvent* event) {
-  const event::FromGateway* const message = FindMessage(*event);
-  if (message == nullptr || poison_.IsSuspect(*event)) return false;
-  const auto wait = allowances_.Wait(message->connection(), HandlerClock::Clock::now());
-  if (wait == wait.zero()) return false;
-  activity_.in_this_run = true;
-  const ConnectionId connection = message->connection();
-  clock_.Begin({});
-  Fail(std::move(*event), Hub::Failure::kOverAllowance,
-       std::chrono::duration_cast<std::chrono::milliseconds>(wait).count());
-  const HandlerClock::Time used = clock_.End();
-  allowances_.Charge(connection, used, clock_.began(), HandlerClock::Clock::now());
-  return true;
-}
-
-void AwakeHub::Charge(const HubEvent& event, HandlerClock::Time used) {
-  const auto* const from = std::get_if<event::FromGateway>(&event);
-  if (from == nullptr) return;
-  if (from->kind == EventKind::kClose) {
-    allowances_.Forget(from->connection());
-  } else if (from->IsMessage() && allowances_.Counts(used)) {
-    allowances_.Charge(from->connection(), used, clock_.began(), HandlerClock::Clock::now());
-  }
 }
 
 // --- It has ended well.
 
-EventOutput AwakeHub::OutputOf(const HubEvent& event, std::vector<Output> outputs) const {
-  EventOutput output;
-  if (const event::FromGateway* const from = FindUnsettled(event))
-    output.cause = {from->gateway, shard_.shard, from->sequence};
-  output.shard = shard_.shard;
-  output.epoch = shard_.epoch;
-  output.outputs = std::move(outputs);
-  return output;
-}
-
 void AwakeHub::Complete(HubEvent event, HubContext* context, uint64_t number) {
   if (number == 0) number = last_begun_;
-  EventOutput output = OutputOf(event, context->TakeOutputs());
+  EventOutput output = OutputOf(event, shard_, context->TakeOutputs());
   HubContext::Sequel sequel = context->TakeSequel();
   if (Is<event::AlarmDue>(event) && alarm_.is_under_way()) {
     if (const auto settled = alarm_.Finish(*context, !output.outputs.empty())) {
@@ -785,14 +576,15 @@ void AwakeHub::Complete(HubEvent event, HubContext* context, uint64_t number) {
   if (!change.empty() && gate_.in_doubt()) {
     // Memory may lag behind the store, which is away: nothing may be built on it.
     state_.Revert(std::move(change));
-    std::vector<Lost> lost = LoseHub();
+    std::vector<LostEvent> lost = LoseObject();
     if (const auto* const resumed = std::get_if<event::Resumed>(&event)) {
       // Without a resumption: the event that has just been deferred.
       const uint64_t owner = resumed->resumption == nullptr ? number : OwnerOf(*resumed);
-      const auto begun = std::ranges::find(lost, owner, &Lost::number);
+      const auto begun = std::ranges::find(lost, owner, &LostEvent::number);
       if (begun != lost.end()) begun->failure = Hub::Failure::kStore;
     } else {
-      const auto after = std::ranges::find_if(lost, [&](const Lost& each) { return each.number > number; });
+      const auto after =
+          std::ranges::find_if(lost, [&](const LostEvent& each) { return each.number > number; });
       lost.insert(after, {std::move(event), number, Hub::Failure::kStore});
     }
     return HandleAgain(std::move(lost), true);
@@ -806,7 +598,7 @@ void AwakeHub::OnCommitted(uint64_t number, StoreStatus status) {
   if (status != StoreStatus::kOk) {
     if (!gate_.Fail(number)) return;
     LogRefusedChange(name_, gate_.held());
-    EndPart(false);
+    calls_.OnCommitFailed();
     return Pump();
   }
   while (auto handled = gate_.TakeDurable(number))
@@ -822,40 +614,14 @@ void AwakeHub::Release(const HubEvent& event, EventOutput output, const HubConte
   host_->Release(std::move(output));
   alarm_.OnReleased(event, travels);
   poison_.OnReleased(event);
-  Ask(sequel);
+  if (!sequel.recalls.empty() || !sequel.confirms.empty()) gateway_questions_.Ask(sequel, shared_from_this());
   if (sequel.durable) sequel.durable();
-}
-
-void AwakeHub::Ask(const HubContext::Sequel& sequel) {
-  open_questions_ += sequel.recalls.size() + sequel.confirms.size();
-  for (const ConnectionId& closed : sequel.recalls) {
-    host_->Recall(closed, shard_, [weak = weak_from_this(), closed](std::vector<std::string> frames) {
-      const auto self = weak.lock();
-      if (self == nullptr) return;
-      --self->open_questions_;
-      for (std::string& frame : frames) self->Deliver(Returned(closed, std::move(frame)));
-      self->Deliver(event::Recalled{closed});
-    });
-  }
-  for (const ConnectionId& open : sequel.confirms) {
-    EventOutput fence;
-    fence.shard = shard_.shard;
-    fence.epoch = shard_.epoch;
-    fence.outputs.push_back({DeliveryKind::kFence, {{open, {}}}, false, ""});
-    fence.acknowledged = [weak = weak_from_this(), open] {
-      const auto self = weak.lock();
-      if (self == nullptr) return;
-      --self->open_questions_;
-      self->Deliver(event::Confirmed{open});
-    };
-    host_->Release(std::move(fence));
-  }
 }
 
 // --- It has failed.
 
 void AwakeHub::TakeBack() {
-  std::vector<Lost> lost = LoseHub();
+  std::vector<LostEvent> lost = LoseObject();
   std::deque<OutputGate::TakenBack> taken = gate_.TakeBack();
   for (auto it = taken.rbegin(); it != taken.rend(); ++it) state_.Revert(std::move(it->undo));
   for (OutputGate::TakenBack& each : taken) {
@@ -865,42 +631,37 @@ void AwakeHub::TakeBack() {
     if (auto* const from = std::get_if<event::FromGateway>(&each.handled.event)) from->repeated = true;
     lost.push_back({std::move(each.handled.event), each.handled.number, failure});
   }
-  std::ranges::stable_sort(lost, {}, &Lost::number);
+  std::ranges::stable_sort(lost, {}, &LostEvent::number);
   HandleAgain(std::move(lost), true);
 }
 
-void AwakeHub::NoteLimit(Hub::Failure why) {
-  const char* const option = OptionOf(why);
-  const auto bit = static_cast<size_t>(why);
-  if (option == nullptr || noted_limits_.test(bit)) return;
-  noted_limits_.set(bit);
-  const LogAbout about({.shard = shard_.shard, .hub = name_});
-  SPDLOG_WARN("an event goes beyond {} and is refused; others like it will not be noted", option);
-}
-
 void AwakeHub::Fail(HubEvent event, Hub::Failure why, int64_t retry_after_ms) {
-  NoteLimit(why);
+  failures_.Note(why);
   if (Is<event::Resumed>(event)) return;  // what it belongs to is handled again
-  if (const auto* const request = std::get_if<event::Request>(&event)) {
-    if (request->request->commands() != nullptr) {
-      const std::string& refusal = request->request->refusal();
-      return request->request->Finish(HubRequest::Outcome::kAnswered,
-                                      refusal.empty() ? BackendCommands::ReplyTo(why) : refusal);
-    }
-    const bool store = why == Hub::Failure::kStore;
-    return request->request->Finish(store ? HubRequest::Outcome::kStore : HubRequest::Outcome::kFailed,
-                                    store ? "The store is not available" : "The hub has failed");
-  }
+  if (const auto* const request = std::get_if<event::Request>(&event))
+    return FailureAnswers::Refuse(request->request.get(), why);
   const auto* const from = std::get_if<event::FromGateway>(&event);
-  if (from != nullptr && from->IsMessage() && why == Hub::Failure::kStore && hub_class_->waits_for_store()) {
-    return SetAside(std::move(event), true);
+  if (from != nullptr && from->IsMessage()) {
+    if (why == Hub::Failure::kStore && hub_class()->waits_for_store())
+      return SetAside(std::move(event), true);
+    if (hub_class()->closes_failed()) {
+      HubContext context(surroundings_, WallMs(), HubContext::Access::kReadWrite);
+      failures_.Close(*from, why, gate_.in_doubt(), &context);
+      return Complete(std::move(event), &context);
+    }
   }
-  if (from != nullptr && from->IsMessage() && hub_class_->closes_failed())
-    return CloseFailed(std::move(event), why);
-  if (from != nullptr && (from->IsMessage() || from->kind == EventKind::kOpen))
-    return AnswerFailed(event, why, retry_after_ms);
+  if (from != nullptr && (from->IsMessage() || from->kind == EventKind::kOpen)) {
+    HubContext context(surroundings_, WallMs(), HubContext::Access::kReadOnly);
+    context.set_retry_after_ms(retry_after_ms);
+    if (from->kind == EventKind::kOpen) {
+      FailureAnswers::Refuse(*from, why, &context);
+    } else {
+      failures_.Tell(*from, why, *hub_class(), &context);
+    }
+    return Release(event, OutputOf(event, shard_, context.TakeOutputs()), context.TakeSequel());
+  }
   if (Is<event::AlarmDue>(event)) {
-    HubContext context = NewContext(HubContext::Access::kReadWrite);
+    HubContext context(surroundings_, WallMs(), HubContext::Access::kReadWrite);
     if (alarm_.Fail(why, poison_.QuarantineEndMs(), gate_.in_doubt())) Complete(std::move(event), &context);
     return;
   }
@@ -911,60 +672,21 @@ void AwakeHub::Fail(HubEvent event, Hub::Failure why, int64_t retry_after_ms) {
   }
   // The turn of a suspect is kept until it is known that its note is gone.
   const bool ends_note = Is<event::ClearSuspect>(event) || Is<event::NoteGivenUp>(event);
-  // The class failed to handle it; the connection itself must go all the same.
-  if (why != Hub::Failure::kStore && !ends_note) return FinishWithoutHub(std::move(event));
+  if (why != Hub::Failure::kStore && !ends_note) {
+    // The class failed to handle it; the connection itself must go all the same.
+    HubContext context(surroundings_, WallMs(), HubContext::Access::kReadWrite);
+    bool finished = false;
+    try {
+      EventHandler(parts_, nullptr, &context).FinishWithoutHub(event);
+      finished = true;
+    } catch (const StoreAway&) {
+      state_.RevertOpenChange();
+    }
+    if (finished) return Complete(std::move(event), &context);
+  }
   // It happened, whether or not the store can note it now.
   if (const auto* const call = std::get_if<event::CallRoll>(&event)) roll_caller_.OnSetAside(*call);
   SetAside(std::move(event), false);
-}
-
-void AwakeHub::CloseFailed(HubEvent event, Hub::Failure why) {
-  const ConnectionId connection = std::get<event::FromGateway>(event).connection();
-  HubContext context = NewContext(HubContext::Access::kReadWrite);
-  const bool worth_another_try = why == Hub::Failure::kStore || why == Hub::Failure::kOverAllowance;
-  context.CloseUnknown(connection, worth_another_try ? kTryAgainLater : kInternalError, WhyClosed(why));
-  try {
-    if (!gate_.in_doubt()) state_.RemoveConnection(connection);
-  } catch (const StoreAway&) {
-    state_.RevertOpenChange();
-  }  // where it could not be removed, its gateway tells of its end
-  Complete(std::move(event), &context);
-}
-
-void AwakeHub::AnswerFailed(const HubEvent& event, Hub::Failure why, int64_t retry_after_ms) {
-  const auto& from = std::get<event::FromGateway>(event);
-  HubContext context = NewContext(HubContext::Access::kReadOnly);
-  if (from.kind == EventKind::kOpen) {
-    const uint16_t code = why == Hub::Failure::kStore ? kTryAgainLater : kInternalError;
-    context.CloseUnknown(from.connection(), code, WhyNotOpened(why));
-    return Release(event, OutputOf(event, context.TakeOutputs()), {});
-  }
-  context.set_retry_after_ms(retry_after_ms);
-  const bool may_wait = state_.may_wait();
-  state_.set_may_wait(false);
-  try {
-    const auto connection = state_.loaded() ? state_.FindConnection(from.connection()) : nullptr;
-    const Connection unknown{from.connection(), 0, from.last_seen_ms, "", {}};
-    // Not woken, which would take the state that may be out of reach.
-    hub_class_->NewHub()->OnFailure(context, connection == nullptr ? unknown : *connection, MessageOf(from),
-                                    why);
-  } catch (const std::exception& error) {
-    const LogAbout about({.shard = shard_.shard, .hub = name_, .connection = from.connection()});
-    SPDLOG_WARN("could not tell a client of a failed message: {}", error.what());
-  }
-  state_.set_may_wait(may_wait);
-  Release(event, OutputOf(event, context.TakeOutputs()), context.TakeSequel());
-}
-
-void AwakeHub::FinishWithoutHub(HubEvent event) {
-  HubContext context = NewContext(HubContext::Access::kReadWrite);
-  try {
-    EventHandler(Parts(), nullptr, &context).FinishWithoutHub(event);
-  } catch (const StoreAway&) {
-    state_.RevertOpenChange();
-    return Fail(std::move(event), Hub::Failure::kStore);
-  }
-  Complete(std::move(event), &context);
 }
 
 }  // namespace dormouse

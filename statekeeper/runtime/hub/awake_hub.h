@@ -5,9 +5,11 @@
 //                              HubState, HubContext                 commits: TakeCommit, OnCommitted
 //
 // The ideas are in its parts: what waits to be handled (input_queue.h), what is done with it
-// (event_handler.h), what the hub knows (hub_state.h), what waits for the store (output_gate.h), the run of
-// its alarm (alarm_run.h), its agreement with gateways (roll_caller.h), events that end processes
-// (poison_guard.h), events that go on after their handlers (deferred_events.h), what clients may cost
+// (event_handler.h), by which object of its class (hub_object.h), what the hub knows (hub_state.h), what comes first
+// when it has been read (waking.h), what waits for the store (output_gate.h), calls of other hubs (handler_calls.h),
+// what it asks gateways (gateway_questions.h), the run of its alarm (alarm_run.h), its agreement with gateways
+// (roll_caller.h), events that end processes (poison_guard.h), events that go on after their handlers
+// (deferred_events.h), that are lost (lost_events.h), or have failed (failure_answers.h), what clients may cost
 // (allowances.h, handler_clock.h). Here is the turn: what is next, may it begin, how it has ended.
 //
 // A hub that is to be woken, or whose handler has to wait for the store, needs room among the lane's fibers;
@@ -21,15 +23,12 @@
 // One lane's thread.
 #pragma once
 
-#include <bitset>
-#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <list>
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "common/shard.h"
@@ -38,12 +37,17 @@
 #include "statekeeper/runtime/hub/allowances.h"
 #include "statekeeper/runtime/hub/deferred_events.h"
 #include "statekeeper/runtime/hub/event_handler.h"
+#include "statekeeper/runtime/hub/failure_answers.h"
+#include "statekeeper/runtime/hub/gateway_questions.h"
+#include "statekeeper/runtime/hub/handler_calls.h"
 #include "statekeeper/runtime/hub/handler_clock.h"
 #include "statekeeper/runtime/hub/hub_context.h"
 #include "statekeeper/runtime/hub/hub_event.h"
 #include "statekeeper/runtime/hub/hub_host.h"
+#include "statekeeper/runtime/hub/hub_object.h"
 #include "statekeeper/runtime/hub/hub_state.h"
 #include "statekeeper/runtime/hub/input_queue.h"
+#include "statekeeper/runtime/hub/lost_events.h"
 #include "statekeeper/runtime/hub/output_gate.h"
 #include "statekeeper/runtime/hub/poison_guard.h"
 #include "statekeeper/runtime/hub/roll_caller.h"
@@ -118,8 +122,8 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
   // From the next event on that finds nothing of the hub's under way, the class is that one, with other
   // rules, and the limits are the host's of then: what the hub has in memory is made anew, as if it had
   // slept. Both classes live until hub_class() is the new one.
-  void ChangeClass(const HubClass* changed) { next_class_ = changed; }
-  const HubClass* hub_class() const { return hub_class_; }
+  void ChangeClass(const HubClass* changed) { object_.ChangeClass(changed); }
+  const HubClass* hub_class() const { return object_.hub_class(); }
   // Since when nothing has happened here that counts as activity (SteadyMs).
   int64_t idle_since_ms() const { return activity_.idle_since_ms; }
   // For who looks on. Since when it is in memory (SteadyMs); how long it took from then to the end of the
@@ -140,41 +144,15 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
     bool stays_awake = false;  // some, since it woke
   };
 
-  class Port;
-  // See HubPort. `life`: of the object that it belongs to.
-  void Resume(uint64_t life, std::shared_ptr<HubPort::Resumption> resumption);
-  void Hold(uint64_t life, bool hold);
-  // Its events that are deferred are handled again by the next object. `at_fault`: one of them may be why.
-  void DropHub(bool at_fault = false);
-  // An event that has begun and whose effects are gone, or never were.
-  struct Lost {
-    HubEvent event;
-    uint64_t number = 0;                       // of its beginning
-    std::optional<Hub::Failure> failure = {};  // else it is to be handled again
-  };
+  // Drops the object; its events that are deferred are handled again by the next one. `at_fault`: one of them may be
+  // why.
+  void DropObject(bool at_fault = false) { HandleAgain(LoseObject(at_fault), false); }
   // Drops the object. The events that it had deferred.
-  std::vector<Lost> LoseHub(bool at_fault = false);
+  std::vector<LostEvent> LoseObject(bool at_fault = false);
   // What is to be handled again is, in this order and before what has not begun. `store_away`: it would fail again now;
   // where it is worth waiting, nothing overtakes what waits for the store.
-  void HandleAgain(std::vector<Lost> lost, bool store_away);
+  void HandleAgain(std::vector<LostEvent> lost, bool store_away);
   void SetAside(HubEvent event, bool in_order);
-  // What the event's handler can do.
-  void Equip(const HubEvent& event, HubContext* context);
-  // Context::Call by the handler of that event.
-  Context::CallAnswer Call(const HubEvent& event, HubContext* context, std::string hub,
-                           std::string_view payload, std::chrono::milliseconds deadline);
-  // Makes durable what the handler that is running has written so far. Throws where it cannot be.
-  void CommitPart();
-  // The wait for that is over.
-  void EndPart(bool durable);
-  // The handler that has called does not count: what it has let go of before its calls is let go of now.
-  void LetGoOfPart(HubContext* context);
-  // Its handler has returned, and it is not done.
-  void Defer(HubEvent event, HubContext* context);
-  // A resumption has run well.
-  void Finish(const event::Resumed& resumed, HubContext* context);
-  // It has not.
-  void FailResumed(const event::Resumed& resumed, Hub::Failure why);
 
   // Runs what there is to do, unless that is under way, or has to wait.
   void Pump();
@@ -187,8 +165,6 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
   void EndRun(std::optional<WaitingLine> wait);
   // Whether the event at the head of the queue, if it may begin some time, may do so now.
   bool MayBegin();
-  // Whether the next event has to wait for a change of class; makes the change where nothing is in its way.
-  bool AwaitsNewClass();
   // Leaves memory, if it has no reason to stay.
   void SleepIfDrowsy();
 
@@ -198,48 +174,38 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
     kCrowded,  // the same; there is no room for it
   };
   Outcome Handle(HubEvent event);
-  // Reads the hub, and queues what it has to do after its sleep.
-  void Load();
-  // The same, before this event. False: it has been put back, for something comes first.
-  bool LoadFor(HubEvent* event);
-  void EnsureHub();
-  HubContext NewContext(HubContext::Access access);
-  EventHandler::Parts Parts();
-  // Whether the message's connection has cost too much of late: it was refused then.
+  // Whether the event is not to be handled now. It has been dealt with then: with that outcome.
+  std::optional<Outcome> Divert(HubEvent* event);
+  // Whether its connection has cost too much of late: it was refused then.
   bool RefuseForCost(HubEvent* event);
-  // What the handler has used, from the connection's allowance.
-  void Charge(const HubEvent& event, HandlerClock::Time used);
+  // Whether it may be what ends processes: the same.
+  bool RefuseAsPoison(HubEvent* event);
+  // Throws where it does not count.
+  void CallHandler(const HubEvent& event, HubContext* context);
+  // What the event's handler can do.
+  void Equip(const HubEvent& event, HubContext* context);
+  // Its handler has returned, or failed.
+  void Conclude(HubEvent event, HubContext* context, std::optional<Hub::Failure> failure);
+  // A resumption has run well.
+  void Finish(const event::Resumed& resumed, HubContext* context);
+  // It has not.
+  void FailResumed(const event::Resumed& resumed, Hub::Failure why);
 
   // A handler ended well: its output leaves, or waits for the commits that it needs. `number`: of the event's
   // beginning, if that is not the one that began last.
   void Complete(HubEvent event, HubContext* context, uint64_t number = 0);
   void Release(const HubEvent& event, EventOutput output, const HubContext::Sequel& sequel);
-  void Ask(const HubContext::Sequel& sequel);
-  EventOutput OutputOf(const HubEvent& event, std::vector<Output> outputs) const;
 
   // A handler did not count; its writes have been taken back.
   void Fail(HubEvent event, Hub::Failure why, int64_t retry_after_ms = 0);
-  // To the log, of each kind once.
-  void NoteLimit(Hub::Failure why);
-  // It is closed for that. `event`: a message.
-  void CloseFailed(HubEvent event, Hub::Failure why);
-  // Its client is told.
-  void AnswerFailed(const HubEvent& event, Hub::Failure why, int64_t retry_after_ms);
-  // Does the runtime's part of an event whose handler failed for good.
-  void FinishWithoutHub(HubEvent event);
   // A commit failed: takes back and fails or requeues everything that needs it.
   void TakeBack();
 
   const std::string name_;
   const ShardEpoch shard_;
   HubHost* const host_;
-  const HubClass* hub_class_;
-  const HubClass* next_class_ = nullptr;  // see ChangeClass
-  std::unique_ptr<Hub> hub_;              // nullptr: to be made (OnWake) before the next event
-  std::shared_ptr<HubPort> port_;         // its
-  uint64_t life_ = 0;                     // grows with every object that is dropped
-  bool held_ = false;                     // by that object
-  uint64_t last_begun_ = 0;               // events are numbered as they begin
+  HubObject object_;
+  uint64_t last_begun_ = 0;  // events are numbered as they begin
 
   HandlerClock clock_;
   Allowances allowances_;
@@ -251,7 +217,10 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
   RollCaller roll_caller_;
   PoisonGuard poison_;
   const HubContext::Surroundings surroundings_;
-  const std::function<void(std::vector<HubEvent>)> handle_later_;
+  const EventHandler::Parts parts_;
+  HandlerCalls calls_;
+  GatewayQuestions gateway_questions_;
+  FailureAnswers failures_;
 
   bool running_ = false;  // a fiber works on the queue, maybe suspended
   bool waits_ = false;    // for Run
@@ -259,11 +228,7 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
   bool deposed_ = false;
   // Of operators: run on a fiber, and may wait for the store. With kNotOwner: nothing can be read any more.
   std::list<std::function<void(OperatorStatus)>> questions_;
-  Fiber* part_waits_ = nullptr;  // see CommitPart
-  bool part_is_durable_ = false;
-  size_t open_questions_ = 0;  // to gateways: recalls and confirms that none has answered
   Activity activity_;
-  std::bitset<16> noted_limits_;  // by Hub::Failure
 };
 
 }  // namespace dormouse

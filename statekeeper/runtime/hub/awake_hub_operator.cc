@@ -5,6 +5,7 @@
 #include "common/logging.h"
 #include "statekeeper/runtime/hub/awake_hub.h"
 #include "statekeeper/runtime/hub/hub_report.h"
+#include "statekeeper/runtime/hub/waking.h"
 
 namespace dormouse {
 
@@ -21,7 +22,7 @@ void AwakeHub::Describe(LaneOperator::Answer<HubReport> done) {
     if (status != OperatorStatus::kOk) return done(status, {});
     HubReport report;
     try {
-      if (!state_.loaded()) Load();
+      if (!state_.loaded()) Wake(parts_);
       report = ReportOf(state_.meta());
       report.hub = name_;
       report.shard = shard_.shard;
@@ -29,9 +30,9 @@ void AwakeHub::Describe(LaneOperator::Answer<HubReport> done) {
       report.awake = true;
       report.idle_ms = idle_ms;
       report.waiting_events = waiting;
-      EnsureHub();
-      HubContext context = NewContext(HubContext::Access::kReadOnly);
-      report.counts = hub_->Describe(context);
+      if (object_.get() == nullptr) object_.Make(surroundings_, &clock_, shared_from_this());
+      HubContext context(surroundings_, WallMs(), HubContext::Access::kReadOnly);
+      report.counts = object_.get()->Describe(context);
     } catch (const StoreAway&) {
       return done(OperatorStatus::kStore, {});
     } catch (const std::exception& error) {

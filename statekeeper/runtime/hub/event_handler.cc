@@ -179,8 +179,7 @@ BackendCommands EventHandler::Backend() {
                                   return commands != nullptr && commands->idempotency_key() == key;
                                 });
                               },
-                          .end_connections = [later = parts_.handle_later](
-                                                 std::vector<HubEvent> ends) { (*later)(std::move(ends)); }});
+                          .end_connections = parts_.handle_later});
 }
 
 void EventHandler::operator()(const event::Request& request) {

@@ -42,9 +42,9 @@ class EventHandler {
     PoisonGuard* poison;
     // For requests of backends alone. The second: has the hub handle these events, in their turn.
     const DeferredEvents* deferred = nullptr;
-    const std::function<void(std::vector<HubEvent>)>* handle_later = nullptr;
+    std::function<void(std::vector<HubEvent>)> handle_later = {};
   };
-  // `hub`: nullptr only where NeedsHub is false, and for FinishWithoutHub.
+  // `parts` outlive it. `hub`: nullptr only where NeedsHub is false, and for FinishWithoutHub.
   EventHandler(const Parts& parts, Hub* hub, HubContext* context)
       : parts_(parts), hub_(hub), context_(context) {}
 
@@ -84,7 +84,7 @@ class EventHandler {
   void EndAsLost(const Connection& connection);
   void CloseForOperator(const Connection& connection);
 
-  const Parts parts_;
+  const Parts& parts_;
   Hub* const hub_;
   HubContext* const context_;
 };

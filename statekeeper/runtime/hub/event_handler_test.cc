@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "statekeeper/runtime/testing/hub_parts.h"
+#include "statekeeper/runtime/testing/handler_parts.h"
 
 namespace dormouse {
 namespace {
@@ -43,9 +43,7 @@ class EventHandlerTest : public testing::Test {
   // What it sends.
   std::vector<Output> Handle(const HubEvent& event, bool with_hub = true) {
     HubContext context = parts_.NewContext(now_ms_);
-    EventHandler handler({parts_.name, parts_.shard, &parts_.host, &parts_.state, &parts_.queue, &alarm_,
-                          &roll_caller_, &poison_},
-                         with_hub ? &hub_ : nullptr, &context);
+    EventHandler handler(parts_.handler, with_hub ? &hub_ : nullptr, &context);
     parts_.host.fibers()->Run([&] { with_hub ? handler.Handle(event) : handler.FinishWithoutHub(event); });
     parts_.host.hub_store.StepAll();
     return context.TakeOutputs();
@@ -59,10 +57,7 @@ class EventHandlerTest : public testing::Test {
   }
   std::vector<std::string> Calls() { return std::exchange(hub_.calls, {}); }
 
-  HubParts parts_;
-  AlarmRun alarm_{parts_.name, parts_.shard, &parts_.state, &parts_.host};
-  RollCaller roll_caller_{parts_.shard.epoch, &parts_.state, &parts_.queue, &parts_.host};
-  PoisonGuard poison_{parts_.name, parts_.shard, &parts_.state, &parts_.queue, &parts_.host};
+  HandlerParts parts_;
   NotingHub hub_;
   int64_t now_ms_ = 1000;
 };
@@ -123,7 +118,7 @@ TEST_F(EventHandlerTest, AnAlarmThatIsNotDueCallsNobody) {
   now_ms_ += 1;
   Handle(event::AlarmDue{});
   EXPECT_THAT(Calls(), ElementsAre("alarm"));
-  EXPECT_TRUE(alarm_.is_under_way());
+  EXPECT_TRUE(parts_.alarm.is_under_way());
 }
 
 TEST_F(EventHandlerTest, TheRuntimesOwnEventsNeedNoHub) {

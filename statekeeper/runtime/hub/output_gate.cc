@@ -4,6 +4,16 @@
 
 namespace dormouse {
 
+EventOutput OutputOf(const HubEvent& event, const ShardEpoch& shard, std::vector<Output> outputs) {
+  EventOutput output;
+  if (const event::FromGateway* const from = FindUnsettled(event))
+    output.cause = {from->gateway, shard.shard, from->sequence};
+  output.shard = shard.shard;
+  output.epoch = shard.epoch;
+  output.outputs = std::move(outputs);
+  return output;
+}
+
 bool OutputGate::Hold(Handled handled, HubState::Change change) {
   if (change.empty()) {
     held_.push_back({{std::move(handled), {}, false}, held_.empty() ? 0 : held_.back().commit, 0});

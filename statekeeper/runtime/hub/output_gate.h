@@ -22,7 +22,9 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "common/shard.h"
 #include "statekeeper/link/gateway_links.h"
 #include "statekeeper/runtime/hub/hub_context.h"
 #include "statekeeper/runtime/hub/hub_event.h"
@@ -30,6 +32,9 @@
 #include "statekeeper/store/store.h"
 
 namespace dormouse {
+
+// What an event lets out: with its cause, if its gateway waits for it to be settled.
+EventOutput OutputOf(const HubEvent& event, const ShardEpoch& shard, std::vector<Output> outputs);
 
 class OutputGate {
  public:

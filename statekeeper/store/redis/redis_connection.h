@@ -2,18 +2,13 @@
 // ClusterCalls keep what is to be sent. One that ends while nothing is under way and nobody has used it for a
 // while (Redis' option timeout) is replaced at once, and that is no outage unless it cannot be.
 //
-// wait-replicas. Answers are held back until WAIT says that enough replicas have what was written before,
-// save those of commands that only read. While replicas are lacking, it is not healthy, also on the
-// connections that follow.
-//
-// Before a new connection is used the server is told to kill the broken one, for it may still hold commands
-// that it has not read yet, and they must not overtake what comes later.
+// What is said before a connection is used: redis_handshake.h. With wait-replicas=N answers are held back until N
+// replicas have what was written before them (replica_waits.h), save those of commands that only read. While replicas
+// are lacking, it is not healthy, also on the connections that follow.
 //
 // To the master of a service it asks the sentinels for its address, each time anew, checks that the server is
 // a master, and while commands are sent asks again now and then: a master that was replaced while it hangs
 // does not close its connections.
-//
-// With wait-replicas=N answers are held back until N replicas have what was written before them.
 #pragma once
 
 #include <ev++.h>
@@ -26,9 +21,12 @@
 #include <string_view>
 #include <vector>
 
+#include "statekeeper/store/redis/eviction_watch.h"
 #include "statekeeper/store/redis/redis_calls.h"
+#include "statekeeper/store/redis/redis_handshake.h"
 #include "statekeeper/store/redis/redis_reply.h"
 #include "statekeeper/store/redis/redis_stream.h"
+#include "statekeeper/store/redis/replica_waits.h"
 #include "statekeeper/store/redis/sentinel_query.h"
 
 namespace dormouse {
@@ -69,34 +67,22 @@ class RedisConnection final : private RedisStream::Owner {
   // Connected, logged in, scripts loaded, and the server takes writes.
   bool ready() const { return state_ == State::kReady; }
   // Also while one that the server closed because nobody used it is being replaced.
-  bool healthy() const { return (ready() || renewing_) && !lacks_replicas_; }
+  bool healthy() const { return (ready() || renewing_) && !replicas_.is_lacking(); }
   bool refused() const { return refused_; }
   const std::string& trouble() const { return trouble_; }
   // See RedisCalls.
-  const std::string& eviction() const { return eviction_; }
-  const std::vector<std::string>& script_hashes() const { return script_hashes_; }
+  const std::string& eviction() const { return eviction_.warning(); }
+  const std::vector<std::string>& script_hashes() const { return handshake_.script_hashes(); }
   std::string address() const { return config_.server.Address(); }
 
  private:
   enum class State { kBackOff, kAskingSentinels, kConnecting, kHandshake, kReady };
-  enum class Step { kPlain, kProbe, kRole, kInfo, kMemory, kClientId, kSlots, kScript, kKillPrevious };
-
-  // Which connection of which server process.
-  struct Identity {
-    std::string run_id;
-    int64_t client = 0;
-  };
-
-  bool cluster_node() const { return config_.server.kind == RedisUrl::Kind::kCluster; }
   bool by_sentinel() const { return config_.server.kind == RedisUrl::Kind::kSentinel; }
 
   void Connect();
   void ConnectTo(const RedisAddress& server);
-  void LogIn();
-  void SendStep(Step step, const std::string& command);
-  void HandleHandshakeReply(const redisReply& reply);
-  std::string WhyUnsuitable(Step step, const redisReply& reply) const;
-  void FinishHandshake();
+  void SendNow(const std::vector<std::string>& commands);
+  void ContinueHandshake(const redisReply& reply);
   void BecomeReady();
   void DropConnection();
   // The connection has ended: because nobody used it?
@@ -108,9 +94,7 @@ class RedisConnection final : private RedisStream::Owner {
 
   void OnConnectionTimer(ev::timer&, int);
   void OnWatchTimer(ev::timer&, int);
-  void OnEvictionTimer(ev::timer&, int);
   void OnReplicasTimer(ev::timer&, int);
-  void LearnPolicy(const redisReply& memory);
   void OnConnected() override;
   void OnAnswer(RedisReply reply) override;
   void OnEnded(const RedisTrouble& trouble) override;
@@ -122,40 +106,26 @@ class RedisConnection final : private RedisStream::Owner {
   State state_ = State::kBackOff;
   size_t next_sentinel_ = 0;  // the one to ask first
   std::unique_ptr<SentinelQuery> sentinel_query_;
-  RedisAddress server_;   // where it connects, or is connected
-  std::string password_;  // of the connection that is being made, or is there
+  RedisAddress server_;  // where it connects, or is connected
   std::unique_ptr<RedisStream> stream_;
   uint64_t connections_ = 0;  // so far
   int failed_attempts_ = 0;   // since it was last ready
   bool renewing_ = false;
-  int64_t used_ms_ = 0;      // a command or an answer
-  std::vector<Step> steps_;  // of the handshake
-  size_t steps_done_ = 0;
-  std::vector<std::string> script_hashes_;
-  Identity connection_;  // set by the handshake
-  Identity previous_;    // the last connection that carried commands
+  int64_t used_ms_ = 0;  // a command or an answer
+  RedisHandshake handshake_;
   bool refused_ = false;
   std::string trouble_ = "no connection yet";
   std::minstd_rand random_{std::random_device{}()};
 
-  // wait-replicas. Commands and answers of a connection are counted from its readiness on.
+  // Since the connection is ready.
   uint64_t commands_ = 0;
   uint64_t answers_ = 0;
-  std::deque<uint64_t> waits_;  // which commands without an answer are WAITs
-  // Answers that wait for replicas; null: it was taken early. And answers are held only behind commands that
-  // changed something.
-  std::deque<RedisReply> held_;
-  uint64_t last_change_ = 0;            // the number of the last command that may have, + 1
-  uint64_t confirmed_ = 0;              // replicas have what all commands before this number have changed
-  std::deque<uint64_t> memory_checks_;  // which commands without an answer ask for the policy
-  std::string eviction_;
-  bool sent_since_wait_ = false;
-  bool lacks_replicas_ = false;
+  ReplicaWaits replicas_;
+  EvictionWatch eviction_;
   bool busy_since_watch_ = false;
 
   ev::timer connection_timer_;  // end of the back-off, or of the time for connecting
   ev::timer watch_timer_;       // asks the sentinels again
-  ev::timer eviction_timer_;    // asks for the policy again
   ev::timer replicas_timer_;    // asks for replicas that are lacking again
   std::shared_ptr<char> alive_ = std::make_shared<char>();
 };

@@ -1,0 +1,35 @@
+#include "statekeeper/runtime/hub/gateway_questions.h"
+
+#include <string>
+#include <vector>
+
+namespace dormouse {
+
+void GatewayQuestions::Ask(const HubContext::Sequel& sequel, const std::shared_ptr<void>& owner) {
+  const std::weak_ptr<GatewayQuestions> weak = std::shared_ptr<GatewayQuestions>(owner, this);
+  open_ += sequel.recalls.size() + sequel.confirms.size();
+  for (const ConnectionId& closed : sequel.recalls) {
+    host_->Recall(closed, shard_, [weak, closed](std::vector<std::string> frames) {
+      const auto self = weak.lock();
+      if (self == nullptr) return;
+      --self->open_;
+      for (std::string& frame : frames) self->deliver_(Returned(closed, std::move(frame)));
+      self->deliver_(event::Recalled{closed});
+    });
+  }
+  for (const ConnectionId& open : sequel.confirms) {
+    EventOutput fence;
+    fence.shard = shard_.shard;
+    fence.epoch = shard_.epoch;
+    fence.outputs.push_back({DeliveryKind::kFence, {{open, {}}}, false, ""});
+    fence.acknowledged = [weak, open] {
+      const auto self = weak.lock();
+      if (self == nullptr) return;
+      --self->open_;
+      self->deliver_(event::Confirmed{open});
+    };
+    host_->Release(std::move(fence));
+  }
+}
+
+}  // namespace dormouse
