@@ -32,6 +32,7 @@
 #include "common/rpc/link_gate.h"
 #include "common/rpc/statekeeper_sockets.h"
 #include "common/test_clock.h"
+#include "common/tracing/tracer.h"
 #include "statekeeper/admin/admin_service.h"
 #include "statekeeper/apps/app_http_service.h"
 #include "statekeeper/apps/app_keeper.h"
@@ -224,6 +225,9 @@ int Run(ConfigurationInEffect* in_effect, const RegisterClasses& register_classe
 
   auto registry = std::make_shared<prometheus::Registry>();
   classes.UseMetrics(registry.get());
+  const std::unique_ptr<Tracer> tracer =
+      NewTracer(options, "dormouse-statekeeper", fmt::format("{:016x}", incarnation), registry.get(), &error);
+  if (!error.empty()) return Fail(error);
   std::shared_ptr<const LinkGate> gate;  // of the port, if there is one
   if (!options.listen.empty()) gate = std::make_shared<LinkGate>(credentials, admin_key, registry.get());
   const GrpcLog grpc_log([gate] {
@@ -255,6 +259,7 @@ int Run(ConfigurationInEffect* in_effect, const RegisterClasses& register_classe
     config.suspects = &suspects;
     config.caller = &calls;
     config.lease = &lease;
+    config.tracer = tracer.get();
     config.fenced = [&ownership](const ShardEpoch& shard) { ownership->Fenced(shard); };
     config.spoken_of = [&ownership](const ShardEpoch& shard) { ownership->EpochSeen(shard); };
     lanes.push_back(std::make_unique<Lane>(std::move(config), &classes, stores.get(), registry.get()));

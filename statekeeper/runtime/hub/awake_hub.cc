@@ -361,6 +361,7 @@ void AwakeHub::Depose() {
   poison_.Depose();
   queue_.Clear();
   deferred_.TakeAll();
+  deferred_spans_.clear();
   // Their commits may have been carried out.
   for (const OutputGate::TakenBack& held : gate_.TakeBack()) {
     if (const auto* const request = std::get_if<event::Request>(&held.handled.event)) {
@@ -461,6 +462,9 @@ AwakeHub::Outcome AwakeHub::Handle(HubEvent event) {
 
   HubContext context = NewContext(HubContext::Access::kReadWrite);
   std::optional<Hub::Failure> failure;
+  const bool wakes = host_->tracer() != nullptr && !state_.loaded();
+  const int64_t began_ns = wakes ? SpanClockNs() : 0;
+  int64_t awake_ns = 0;
   state_.TakeCrowded();
   try {
     if (!state_.loaded() && !LoadFor(&event)) return Outcome::kPutBack;
@@ -480,6 +484,7 @@ AwakeHub::Outcome AwakeHub::Handle(HubEvent event) {
       return Outcome::kHandled;
     }
     if (EventHandler::NeedsHub(event)) EnsureHub();
+    if (wakes) awake_ns = SpanClockNs();
     Equip(event, &context);
     clock_.Begin(host_->limits().handler_budget);
     EventHandler(Parts(), hub_.get(), &context).Handle(event);
@@ -496,6 +501,7 @@ AwakeHub::Outcome AwakeHub::Handle(HubEvent event) {
     failure = Hub::Failure::kHandler;
   }
   if (context.over_limit()) failure = context.over_limit();
+  if (wakes && context.span() != nullptr) context.span()->AddPart("hub wake", began_ns, awake_ns);
   Charge(event, clock_.End());
   if (state_.TakeCrowded() && !deposed_) {
     state_.RevertOpenChange();
@@ -643,6 +649,7 @@ std::vector<AwakeHub::Lost> AwakeHub::LoseHub(bool at_fault) {
   port_.reset();
   ++life_;
   held_ = false;
+  deferred_spans_.clear();
   std::vector<Lost> lost;
   for (auto& [number, event] : deferred_.TakeAll()) {
     if (const auto* const request = std::get_if<event::Request>(&event); request != nullptr && at_fault) {
@@ -686,6 +693,7 @@ void AwakeHub::Defer(HubEvent event, HubContext* context) {
   // The connection goes when its end is dealt with: after a crash that begins anew.
   if (from != nullptr && from->kind == EventKind::kClose) state_.RevertOpenChange();
   deferred_.Add(context->deferred_as(), std::move(event));
+  if (context->span() != nullptr) deferred_spans_.emplace(context->deferred_as(), context->TakeSpan());
   Complete(event::Resumed{}, context);
 }
 
@@ -695,6 +703,8 @@ void AwakeHub::Finish(const event::Resumed& resumed, HubContext* context) {
   std::optional<HubEvent> done;
   if (resumption.finishes != 0) done = deferred_.Take(resumption.finishes);
   if (!done) return Complete(resumed, context);
+  if (auto traced = deferred_spans_.extract(resumption.finishes))
+    context->set_span(std::move(traced.mapped()));
   const uint64_t number = resumption.finishes;
   const auto* const from = std::get_if<event::FromGateway>(&*done);
   const bool failed = !resumption.failure.empty();
@@ -770,6 +780,10 @@ void AwakeHub::Complete(HubEvent event, HubContext* context, uint64_t number) {
   if (number == 0) number = last_begun_;
   EventOutput output = OutputOf(event, context->TakeOutputs());
   HubContext::Sequel sequel = context->TakeSequel();
+  if (sequel.span != nullptr) {
+    sequel.handled_ns = SpanClockNs();
+    sequel.span->Set("dormouse.handler_us", (sequel.handled_ns - sequel.span->start_ns()) / 1000);
+  }
   if (Is<event::AlarmDue>(event) && alarm_.is_under_way()) {
     if (const auto settled = alarm_.Finish(*context, !output.outputs.empty())) {
       output.acknowledged = [weak = weak_from_this(), settled = *settled] {
@@ -824,6 +838,9 @@ void AwakeHub::Release(const HubEvent& event, EventOutput output, const HubConte
   poison_.OnReleased(event);
   Ask(sequel);
   if (sequel.durable) sequel.durable();
+  if (sequel.span == nullptr) return;
+  sequel.span->Set("dormouse.commit_us", (SpanClockNs() - sequel.handled_ns) / 1000);
+  sequel.span->End();
 }
 
 void AwakeHub::Ask(const HubContext::Sequel& sequel) {
