@@ -27,16 +27,6 @@ void FillFromKernel(void* out, size_t size) {
   }
 }
 
-uint64_t Random64() {
-  thread_local std::mt19937_64 generator = [] {
-    uint32_t seed[8];
-    FillFromKernel(seed, sizeof(seed));
-    std::seed_seq sequence(std::begin(seed), std::end(seed));
-    return std::mt19937_64(sequence);
-  }();
-  return generator();
-}
-
 constexpr char kHexDigits[] = "0123456789abcdef";
 
 void AppendBigEndian(uint64_t value, std::string* out) {
@@ -61,6 +51,16 @@ std::string UuidText(uint64_t high, uint64_t low) {
 }
 
 }  // namespace
+
+uint64_t Random64() {
+  thread_local std::mt19937_64 generator = [] {
+    uint32_t seed[8];
+    FillFromKernel(seed, sizeof(seed));
+    std::seed_seq sequence(std::begin(seed), std::end(seed));
+    return std::mt19937_64(sequence);
+  }();
+  return generator();
+}
 
 std::string ConnectionId::ToString() const { return UuidText(gateway, handle); }
 

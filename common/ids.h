@@ -40,6 +40,9 @@ struct ConnectionId {
 // A random id of that form that is no gateway's: for other processes, and for tests.
 GatewayId NewGatewayId();
 
+// For names, not for secrets: seeded from the kernel once per thread.
+uint64_t Random64();
+
 // A random UUID, version 4, as text. Seeded from the kernel once per thread; for names, not for secrets.
 std::string NewUuid();
 

@@ -33,6 +33,7 @@
 #include "common/rpc/statekeeper_sockets.h"
 #include "common/test_clock.h"
 #include "common/tls/tls_files.h"
+#include "common/tracing/tracer.h"
 #include "gateway/api/api_server.h"
 #include "gateway/edge/door/origin_list.h"
 #include "gateway/edge/door/static_files.h"
@@ -293,6 +294,12 @@ int Run(ConfigurationInEffect* in_effect, const std::vector<std::string>& words)
   const std::string identity = other == nullptr ? NewGatewayIdentity() : other->identity();
   auto registry = std::make_shared<prometheus::Registry>();
   edge::GatewayMetrics metrics(registry.get());
+  const std::unique_ptr<Tracer> tracer = NewTracer(
+      options, "dormouse-gateway", fmt::format("{:016x}", GatewayIdOf(identity)), registry.get(), &wrong);
+  if (!wrong.empty()) {
+    SPDLOG_ERROR("{}", configuration->Located(wrong));
+    return 1;
+  }
   edge::EdgeServer::Config edge_config = EdgeConfig(options, std::move(*entry));
   edge_config.gateway = GatewayIdOf(identity);
   edge_config.http.listen = options.listen;
@@ -303,6 +310,7 @@ int Run(ConfigurationInEffect* in_effect, const std::vector<std::string>& words)
   edge_config.http.upgrades.tokens = tokens.get();
   edge_config.http.proxy_protocol = options.proxy_protocol;
   edge_config.http.hub_view = options.hub_view;
+  edge_config.http.tracer = tracer.get();
   edge_config.http.fallback.is_on = options.fallback;
   edge_config.http.fallback.max_connections = options.fallback_connections;
   edge::EdgeServer edge(std::move(edge_config), loop, &metrics);
@@ -333,6 +341,7 @@ int Run(ConfigurationInEffect* in_effect, const std::vector<std::string>& words)
   std::unique_ptr<ApiServer> api;
   if (wrong.empty() && api_config.has_value()) {
     api_config->listening = taken.api;
+    api_config->tracer = tracer.get();
     try {
       api = std::make_unique<ApiServer>(std::move(*api_config), registry.get());
     } catch (const std::runtime_error& failure) {
@@ -382,6 +391,7 @@ int Run(ConfigurationInEffect* in_effect, const std::vector<std::string>& words)
       if (!changed.has_value()) return unfit;
       SetLogging(next.options().log_level, next.options().log_format);
       edge.Change(EdgeConfig(next.options(), std::move(*changed)));
+      if (tracer != nullptr) tracer->set_share(next.options().trace_sample);
       return unfit;
     });
   });

@@ -26,6 +26,7 @@
 #include "common/logging.h"
 #include "common/rpc/grpc_log.h"
 #include "common/rpc/link_gate.h"
+#include "common/tracing/tracer.h"
 #include "statekeeper/admin/admin_service.h"
 #include "statekeeper/apps/app_http_service.h"
 #include "statekeeper/apps/app_keeper.h"
@@ -180,6 +181,7 @@ class Statekeeper {
   HubClassRegistry classes_;
   std::unique_ptr<StoreFactory> stores_;
   const std::shared_ptr<prometheus::Registry> registry_;
+  std::unique_ptr<Tracer> tracer_;
   std::shared_ptr<const LinkGate> gate_;  // of the port, if there is one
   std::optional<GrpcLog> grpc_log_;
   Lease lease_;
@@ -250,7 +252,9 @@ std::string Statekeeper::OpenClassesAndStore() {
                 options_.listen);
   }
   classes_.UseMetrics(registry_.get());
-  return "";
+  tracer_ = NewTracer(options_, "dormouse-statekeeper", fmt::format("{:016x}", premises_.incarnation),
+                      registry_.get(), &wrong);
+  return wrong;
 }
 
 void Statekeeper::MakeLanes() {
@@ -266,6 +270,7 @@ void Statekeeper::MakeLanes() {
     config.suspects = &suspects_;
     config.caller = &calls_;
     config.lease = &lease_;
+    config.tracer = tracer_.get();
     config.fenced = [this](const ShardEpoch& shard) { ownership_->Fenced(shard); };
     config.spoken_of = [this](const ShardEpoch& shard) { ownership_->EpochSeen(shard); };
     lanes_.push_back(std::make_unique<Lane>(std::move(config), &classes_, stores_.get(), registry_.get()));

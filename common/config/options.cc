@@ -22,6 +22,18 @@ constexpr uint64_t kMaxAttachment = 64u << 10;
 constexpr Unit kDurationUnits[] = {{"h", 3'600'000}, {"m", 60'000}, {"s", 1000}, {"ms", 1}};
 constexpr Unit kSizeUnits[] = {{"GiB", 1u << 30}, {"MiB", 1u << 20}, {"KiB", 1u << 10}, {"", 1}};
 
+// What is wrong with the address of a collector; empty: nothing. It is shown where options are, so no secret may be in it.
+std::string WrongEndpoint(const std::string& url) {
+  if (url.empty()) return "";
+  const size_t scheme = url.starts_with("http://") ? 7 : url.starts_with("https://") ? 8 : 0;
+  if (scheme == 0 || url.find_first_of("@?# \t\r\n") != std::string::npos ||
+      url.find_first_not_of('/', scheme) != scheme) {
+    return "--otlp-endpoint must be http://HOST:PORT or https://HOST:PORT, a path may follow; what lets spans in belongs "
+           "into otlp-headers-file";
+  }
+  return "";
+}
+
 // Reads DIGITS UNIT. "0" needs no unit.
 template <size_t N>
 uint64_t ParseWithUnit(const std::string& text, const Unit (&units)[N], const char* hint) {
@@ -65,6 +77,12 @@ void DeclareProcess(OptionTable* table, Options* o) {
 }
 
 void DeclareTrust(OptionTable* table, Options* o) {
+  table->Plain(
+      kBoth, kAtStart, "otlp-endpoint", &o->otlp_endpoint, "url",
+      "Collector that spans are posted to, by OTLP over HTTP: http://HOST:4318, /v1/traces is added; "
+      "empty: nothing is traced");
+  table->Plain(kBoth, kAtStart, "otlp-headers-file", &o->otlp_headers_file, "file",
+               "File with headers for the collector, lines NAME: VALUE: what it asks for to let spans in");
   table->Plain(
       kBoth, kAtStart, "auth-algorithm", &o->auth_algorithm, "none|HS256|RS256|ES256",
       "Signature that clients' tokens (JWT) must have: none (no token is asked for), HS256, RS256 or ES256");
@@ -130,6 +148,10 @@ void DeclareClientPorts(OptionTable* table, Options* o) {
   table->Flag(kGateway, kAtStart, "proxy-protocol", &o->proxy_protocol,
               "Expect the PROXY protocol (v1 or v2) of trusted-proxies, at the beginning of each of their "
               "connections: it says who the client is (true)");
+  table->Plain(
+      kGateway, kWhileRunning, "trace-sample", &o->trace_sample, "share",
+      "Share of openings of WebSockets, and of calls of backends, that are traced though they come with no "
+      "trace of their own, from 0 to 1; who comes with one has decided");
   table->Plain(kGateway, kWhileRunning, "max-connections", &o->max_connections, "sockets",
                "Sockets that one gateway holds; 0: as many as its file descriptors allow");
   table->Plain(kGateway, kWhileRunning, "max-connections-per-address", &o->max_connections_per_address,
@@ -381,6 +403,10 @@ std::string Inconsistency(const Options& o) {
     return "--log-level must be trace, debug, info, warn, error or off";
   }
   if (o.log_format != "text" && o.log_format != "json") return "--log-format must be text or json";
+  if (std::string wrong = WrongEndpoint(o.otlp_endpoint); !wrong.empty()) return wrong;
+  if (o.otlp_endpoint.empty() && !o.otlp_headers_file.empty())
+    return "--otlp-headers-file needs --otlp-endpoint: the collector that the headers are for";
+  if (!(o.trace_sample >= 0 && o.trace_sample <= 1)) return "--trace-sample must be from 0 to 1";
   if (o.shards < 1 || o.shards > 65'536) return "--shards must be 1-65536";
   if (o.max_handlers < 1) return "--max-handlers must be at least 1";
   if (o.max_handlers > 10'000) return "--max-handlers must be at most 10000: each is a stack of its own";

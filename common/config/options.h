@@ -27,6 +27,8 @@ struct Options {
   std::string admin;
   std::string log_level = "info";
   std::string log_format = "text";
+  std::string otlp_endpoint;
+  std::string otlp_headers_file;
 
   // Who may come in. The same for both processes.
   std::string auth_algorithm = "none";
@@ -64,6 +66,7 @@ struct Options {
   uint64_t inbound_buffer = 256u << 20;
   uint64_t outbound_buffer = 256u << 20;
   uint32_t connection_window = 64;
+  double trace_sample = 0;
   std::string api_listen;
   std::string api_grpc_listen;
   std::string api_key_file;

@@ -26,6 +26,8 @@
 #include "common/logging.h"
 #include "common/loop/loop_timers.h"
 #include "common/loop/task_queue.h"
+#include "common/shard.h"
+#include "common/trace_context.h"
 #include "gateway/api/api_grpc.h"
 #include "gateway/api/api_limits.h"
 #include "gateway/api/api_words.h"
@@ -141,6 +143,7 @@ class ApiServer::Impl {
     size_t head = 0;  // its bytes; 0: it is not there either
     size_t body = 0;
     std::string key;
+    std::string traceparent;
     ApiTarget target;
     bool keeps = false;  // the connection stays open after the answer
     bool with_body = true;
@@ -261,6 +264,7 @@ class ApiServer::Impl {
       return reply;
     }
     visitor->key = *name;
+    visitor->traceparent = request.Header(kTraceParent).value_or("");
     HttpReply refusal;
     auto target = ReadApiTarget(request, config_.timeout_ms, &refusal);
     if (!target) return refusal;
@@ -296,10 +300,13 @@ class ApiServer::Impl {
     Watch(visitor, 0);
     LoopTimers::Cancel(visitor);
     const int64_t begun_ms = SteadyMs();
-    client_->Ask(std::move(*request), [this, number = visitor->number, key = visitor->key, hub,
-                                       begun_ms](const api::Reply& reply) {
+    request->set_traceparent(visitor->traceparent);
+    const std::shared_ptr<OpenSpan> span = Trace(&*request);
+    client_->Ask(std::move(*request), [this, number = visitor->number, key = visitor->key, hub, begun_ms,
+                                       span](const api::Reply& reply) {
       limits_.End(key, hub);
       seconds_->Observe(static_cast<double>(SteadyMs() - begun_ms) / 1000);
+      EndSpan(span.get(), reply);
       if (const auto found = visitors_.find(number); found != visitors_.end())
         Answer(found->second.get(), ApiReplyOf(found->second->target.verb, reply));
       CountUnderWay(-1);
@@ -325,13 +332,39 @@ class ApiServer::Impl {
                     "api-calls-per-hub); wait for answers.");
     CountUnderWay(1);
     const int64_t begun_ms = SteadyMs();
-    client_->Ask(std::move(*request), [this, key, hub, answered, begun_ms](const api::Reply& reply) {
+    const std::shared_ptr<OpenSpan> span = Trace(request);
+    client_->Ask(std::move(*request), [this, key, hub, answered, begun_ms, span](const api::Reply& reply) {
       limits_.End(key, hub);
       seconds_->Observe(static_cast<double>(SteadyMs() - begun_ms) / 1000);
-      Count(reply.has_error() ? ApiErrorReply(reply.error()).status : 200);
+      EndSpan(span.get(), reply);
+      Count(StatusOf(reply));
       answered(reply);
       CountUnderWay(-1);
     });
+  }
+
+  // The request's span, which is its parent from now on. nullptr: it is not traced.
+  std::shared_ptr<OpenSpan> Trace(api::Request* request) {
+    if (config_.tracer == nullptr) return nullptr;
+    std::shared_ptr<OpenSpan> span =
+        config_.tracer->Begin("api request", Span::Kind::kServer, request->traceparent());
+    if (span == nullptr) return nullptr;
+    request->set_traceparent(span->traceparent());
+    span->Set(kHubClassAttribute, std::string(HubClassOf(request->hub())));
+    span->Set(kHubNameAttribute, std::string(HubNameOf(request->hub())));
+    return span;
+  }
+
+  static void EndSpan(OpenSpan* span, const api::Reply& reply) {
+    if (span == nullptr) return;
+    const int status = StatusOf(reply);
+    span->Set(kStatusAttribute, status);
+    if (status >= 500) span->Fail(api::Error::Code_Name(reply.error().code()));
+    span->End();
+  }
+
+  static int StatusOf(const api::Reply& reply) {
+    return reply.has_error() ? ApiErrorReply(reply.error()).status : 200;
   }
 
   // Answers, by their status.

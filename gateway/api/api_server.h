@@ -22,6 +22,7 @@
 
 #include "common/auth/api_keys.h"
 #include "common/rpc/link_credentials.h"
+#include "common/tracing/tracer.h"
 
 namespace dormouse {
 
@@ -39,6 +40,7 @@ class ApiServer {
     uint32_t max_calls = 10'000;
     uint32_t max_calls_per_key = 10'000;
     uint32_t max_calls_per_hub = 1'000;
+    Tracer* tracer = nullptr;  // outlives the server; nullptr: nothing is traced
   };
 
   // Throws std::runtime_error, with a sentence, where the port cannot be had.

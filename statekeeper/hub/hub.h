@@ -82,6 +82,7 @@ struct Connection {
                              // own connection, else as of the last event that came from it
   std::string attachment;
   std::vector<std::string> tags;
+  std::shared_ptr<const std::string> traceparent = {};  // of what opened it; nullptr: it is not traced
 };
 
 struct CloseInfo {

@@ -166,8 +166,10 @@ HttpReply HttpServer::Refused(UpgradeRefusal refusal) {
 std::optional<HttpReply> HttpServer::OnUpgrade(const HttpRequest& request, const FrontDoor::Visit& visit,
                                                const IpAddress& client) {
   const UpgradePolicy::State state = StateFor(visit, app_.size());
-  if (!app_.exists() || router_->Find(request.path).result != Router::Result::kUnknownPath)
-    return Open(policy_.Judge(request, client, state), visit);
+  if (!app_.exists() || router_->Find(request.path).result != Router::Result::kUnknownPath) {
+    ConnectSpan span(config_.tracer, request);
+    return Open(policy_.Judge(span.request(), client, state), visit, &span);
+  }
   if (auto refusal = policy_.JudgeForApp(request, state)) return Refused(std::move(*refusal));
   return app_.PassOn(Exchange::Kind::kSocket, request, visit, client, config_.proxies.Contains(visit.peer));
 }
@@ -175,7 +177,8 @@ std::optional<HttpReply> HttpServer::OnUpgrade(const HttpRequest& request, const
 std::optional<HttpReply> HttpServer::OnAppSocket(const HttpRequest& request, const FrontDoor::Visit& visit,
                                                  const IpAddress& client, const AppSocket& socket) {
   // This request is not one more.
-  return Open(policy_.Judge(request, client, StateFor(visit, app_.size() - 1), socket), visit);
+  ConnectSpan span(config_.tracer, request);
+  return Open(policy_.Judge(span.request(), client, StateFor(visit, app_.size() - 1), socket), visit, &span);
 }
 
 std::optional<HttpReply> HttpServer::OnAppRequest(const HttpRequest& request, const FrontDoor::Visit& visit,
@@ -192,9 +195,17 @@ std::optional<HttpReply> HttpServer::OnAppRequest(const HttpRequest& request, co
 }
 
 std::optional<HttpReply> HttpServer::Open(std::variant<Upgrade, UpgradeRefusal> judged,
-                                          const FrontDoor::Visit& visit) {
-  if (auto* refusal = std::get_if<UpgradeRefusal>(&judged)) return Refused(std::move(*refusal));
-  return handler_->OnUpgrade(std::get<Upgrade>(std::move(judged)), visit);
+                                          const FrontDoor::Visit& visit, ConnectSpan* span) {
+  std::optional<HttpReply> reply;
+  if (auto* refusal = std::get_if<UpgradeRefusal>(&judged)) {
+    reply = Refused(std::move(*refusal));
+  } else {
+    Upgrade& upgrade = std::get<Upgrade>(judged);
+    span->OnHub(upgrade.hub);
+    reply = handler_->OnUpgrade(std::move(upgrade), visit);
+  }
+  span->End(reply);
+  return reply;
 }
 
 }  // namespace dormouse::edge

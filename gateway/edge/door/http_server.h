@@ -20,7 +20,9 @@
 #include "common/http/address_limit.h"
 #include "common/http/front_door.h"
 #include "common/http/listener.h"
+#include "common/tracing/tracer.h"
 #include "gateway/edge/app/app_proxy.h"
+#include "gateway/edge/door/connect_span.h"
 #include "gateway/edge/door/http_pages.h"
 #include "gateway/edge/door/hub_view.h"
 #include "gateway/edge/door/router.h"
@@ -49,6 +51,7 @@ class HttpServer : private FrontDoor::Handler, private AppProxy::Door, private F
     AppProxy::Config app = {};
     bool hub_view = false;  // whether it says how hubs live: hub_view.h
     FallbackRoom::Config fallback = {};
+    Tracer* tracer = nullptr;  // outlives the server; nullptr: nothing is traced
   };
   // Who has the WebSockets.
   class Handler {
@@ -122,7 +125,8 @@ class HttpServer : private FrontDoor::Handler, private AppProxy::Door, private F
   // How it stands for one more; `app_requests`: those under way besides.
   UpgradePolicy::State StateFor(const FrontDoor::Visit& visit, size_t app_requests) const;
   HttpReply Refused(UpgradeRefusal refusal);
-  std::optional<HttpReply> Open(std::variant<Upgrade, UpgradeRefusal> judged, const FrontDoor::Visit& visit);
+  std::optional<HttpReply> Open(std::variant<Upgrade, UpgradeRefusal> judged, const FrontDoor::Visit& visit,
+                                ConnectSpan* span);
 
   // AppProxy::Door
   std::optional<HttpReply> OnAppSocket(const HttpRequest& request, const FrontDoor::Visit& visit,

@@ -317,6 +317,7 @@ void AwakeHub::Depose() {
   poison_.Depose();
   queue_.Clear();
   deferred_.TakeAll();
+  deferred_spans_.clear();
   // Their commits may have been carried out.
   for (const OutputGate::TakenBack& held : gate_.TakeBack()) {
     if (const auto* const request = std::get_if<event::Request>(&held.handled.event)) {
@@ -405,6 +406,9 @@ AwakeHub::Outcome AwakeHub::Handle(HubEvent event) {
 
   HubContext context(surroundings_, WallMs(), HubContext::Access::kReadWrite);
   std::optional<Hub::Failure> failure;
+  const bool wakes = host_->tracer() != nullptr && !state_.loaded();
+  const int64_t began_ns = wakes ? SpanClockNs() : 0;
+  int64_t awake_ns = 0;
   state_.TakeCrowded();
   try {
     if (!state_.loaded()) {
@@ -412,6 +416,9 @@ AwakeHub::Outcome AwakeHub::Handle(HubEvent event) {
       if (!WakeFor(&event, parts_)) return Outcome::kPutBack;
     }
     if (RefuseAsPoison(&event)) return Outcome::kHandled;
+    if (EventHandler::NeedsHub(event) && object_.get() == nullptr)
+      object_.Make(surroundings_, &clock_, shared_from_this());
+    if (wakes) awake_ns = SpanClockNs();
     CallHandler(event, &context);
   } catch (const StoreAway&) {
     failure = Hub::Failure::kStore;
@@ -424,6 +431,7 @@ AwakeHub::Outcome AwakeHub::Handle(HubEvent event) {
     failure = Hub::Failure::kHandler;
   }
   if (context.over_limit()) failure = context.over_limit();
+  if (wakes && context.span() != nullptr) context.span()->AddPart("hub wake", began_ns, awake_ns);
   Charge(event, &clock_, &allowances_);
   if (state_.TakeCrowded() && !deposed_) {
     state_.RevertOpenChange();
@@ -438,8 +446,6 @@ AwakeHub::Outcome AwakeHub::Handle(HubEvent event) {
 }
 
 void AwakeHub::CallHandler(const HubEvent& event, HubContext* context) {
-  if (EventHandler::NeedsHub(event) && object_.get() == nullptr)
-    object_.Make(surroundings_, &clock_, shared_from_this());
   Equip(event, context);
   clock_.Begin(host_->limits().handler_budget);
   EventHandler(parts_, object_.get(), context).Handle(event);
@@ -485,6 +491,7 @@ void AwakeHub::Conclude(HubEvent event, HubContext* context, std::optional<Hub::
   // The connection goes when its end is dealt with: after a crash that begins anew.
   if (from != nullptr && from->kind == EventKind::kClose) state_.RevertOpenChange();
   deferred_.Add(context->deferred_as(), std::move(event));
+  if (context->span() != nullptr) deferred_spans_.emplace(context->deferred_as(), context->TakeSpan());
   Complete(event::Resumed{}, context);
 }
 
@@ -492,6 +499,7 @@ void AwakeHub::Conclude(HubEvent event, HubContext* context, std::optional<Hub::
 
 std::vector<LostEvent> AwakeHub::LoseObject(bool at_fault) {
   object_.Drop();
+  deferred_spans_.clear();
   return LoseDeferred(&deferred_, at_fault, host_->max_attempts());
 }
 
@@ -521,6 +529,8 @@ void AwakeHub::Finish(const event::Resumed& resumed, HubContext* context) {
   std::optional<HubEvent> done;
   if (resumption.finishes != 0) done = deferred_.Take(resumption.finishes);
   if (!done) return Complete(resumed, context);
+  if (auto traced = deferred_spans_.extract(resumption.finishes))
+    context->set_span(std::move(traced.mapped()));
   const uint64_t number = resumption.finishes;
   const auto* const from = std::get_if<event::FromGateway>(&*done);
   const bool failed = !resumption.failure.empty();
@@ -561,6 +571,10 @@ void AwakeHub::Complete(HubEvent event, HubContext* context, uint64_t number) {
   if (number == 0) number = last_begun_;
   EventOutput output = OutputOf(event, shard_, context->TakeOutputs());
   HubContext::Sequel sequel = context->TakeSequel();
+  if (sequel.span != nullptr) {
+    sequel.handled_ns = SpanClockNs();
+    sequel.span->Set("dormouse.handler_us", (sequel.handled_ns - sequel.span->start_ns()) / 1000);
+  }
   if (Is<event::AlarmDue>(event) && alarm_.is_under_way()) {
     if (const auto settled = alarm_.Finish(*context, !output.outputs.empty())) {
       output.acknowledged = [weak = weak_from_this(), settled = *settled] {
@@ -616,6 +630,9 @@ void AwakeHub::Release(const HubEvent& event, EventOutput output, const HubConte
   poison_.OnReleased(event);
   if (!sequel.recalls.empty() || !sequel.confirms.empty()) gateway_questions_.Ask(sequel, shared_from_this());
   if (sequel.durable) sequel.durable();
+  if (sequel.span == nullptr) return;
+  sequel.span->Set("dormouse.commit_us", (SpanClockNs() - sequel.handled_ns) / 1000);
+  sequel.span->End();
 }
 
 // --- It has failed.

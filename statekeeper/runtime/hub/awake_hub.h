@@ -26,6 +26,7 @@
 #include <cstdint>
 #include <functional>
 #include <list>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -212,6 +213,8 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
   HubState state_;
   InputQueue queue_;
   DeferredEvents deferred_;
+  std::map<uint64_t, std::unique_ptr<OpenSpan>>
+      deferred_spans_;  // of those that are traced, by their numbers
   OutputGate gate_;
   AlarmRun alarm_;
   RollCaller roll_caller_;

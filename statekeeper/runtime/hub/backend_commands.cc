@@ -46,6 +46,14 @@ std::string NotOfClass(const HubContext& context, std::string_view what, std::st
   return fmt::format("Class {} has no {}; {}", context.hub_class(), what, instead);
 }
 
+// Of what is asked for, and not of how: who asks again may do so with another deadline, in another trace.
+uint64_t HashOf(const api::Request& asked) {
+  api::Request same = asked;
+  same.clear_timeout_ms();
+  same.clear_traceparent();
+  return KeptAnswers::HashOf(same.SerializeAsString());
+}
+
 bool IsAlone(const api::Command& command) {
   return command.has_call() || command.has_connections() || command.has_evict();
 }
@@ -188,9 +196,7 @@ void BackendCommands::Begin(HubRequest* request) {
                   "The first request with this idempotency key is not answered yet; ask again later."));
     }
     if (const auto kept = KeptAnswers(parts_.state).Find(key, parts_.context->now_ms())) {
-      api::Request same = asked;
-      same.clear_timeout_ms();
-      if (kept->request() != KeptAnswers::HashOf(same.SerializeAsString())) {
+      if (kept->request() != HashOf(asked)) {
         return Fail(
             ErrorOf(api::Error::KEY_REUSED,
                     "This idempotency key was used for another request to this hub; take a new key."));
@@ -253,11 +259,7 @@ void BackendCommands::Answer(const HubRequest& request, api::Reply* reply) {
   const api::Request& asked = *request.commands();
   const bool changes_nothing = asked.commands(0).has_connections();
   if (!asked.idempotency_key().empty() && !changes_nothing) {
-    api::Request same = asked;
-    same.clear_timeout_ms();
-    KeptAnswers(parts_.state)
-        .Keep(asked.idempotency_key(), KeptAnswers::HashOf(same.SerializeAsString()), answer,
-              parts_.context->now_ms());
+    KeptAnswers(parts_.state).Keep(asked.idempotency_key(), HashOf(asked), answer, parts_.context->now_ms());
   }
   parts_.context->Reply(answer);
 }

@@ -18,6 +18,13 @@ constexpr size_t kGoneAtOnce = 64;
 
 constexpr std::string_view kClosedByOperator = "Going Away";
 
+// For the hub class: what it does in turn belongs to its span.
+void SetTraceParent(const std::string& traceparent, link::OpenRequest* request) {
+  for (link::OpenRequest::Header& header : *request->mutable_headers()) {
+    if (header.name() == kTraceParent) header.set_value(traceparent);
+  }
+}
+
 }  // namespace
 
 std::vector<event::GatewayGone> GoneGateways(const HubState& state, const HubHost& host) {
@@ -36,13 +43,16 @@ Message MessageOf(const event::FromGateway& event) {
           .sequence = event.sequence};
 }
 
-std::string_view TraceOf(const link::OpenRequest& request) {
+std::string_view TraceParentOf(const link::OpenRequest& request) {
   for (const link::OpenRequest::Header& header : request.headers()) {
-    if (header.name() != kTraceParent) continue;
-    const auto context = TraceContext::Parse(header.value());
-    return context ? context->trace_id : "";
+    if (header.name() == kTraceParent) return header.value();
   }
   return "";
+}
+
+std::string_view TraceOf(const link::OpenRequest& request) {
+  const auto context = TraceContext::Parse(TraceParentOf(request));
+  return context ? context->trace_id : "";
 }
 
 bool EventHandler::NeedsHub(const HubEvent& event) {
@@ -83,7 +93,10 @@ void EventHandler::Open(const event::FromGateway& event) {
                           .trace = TraceOf(request)});
     SPDLOG_DEBUG("connects");
   }
-  parts_.state->AddConnection(event.connection(), context_->now_ms());
+  Trace("hub open", event, TraceParentOf(request));
+  parts_.state->AddConnection(event.connection(), context_->now_ms(),
+                              context_->span() == nullptr ? "" : TraceParentOf(request));
+  if (context_->span() != nullptr) SetTraceParent(context_->span()->traceparent(), &request);
   const auto connection = parts_.state->FindConnection(event.connection());
   hub_->OnConnect(*context_, *connection, request);
 }
@@ -100,7 +113,24 @@ std::shared_ptr<const Connection> EventHandler::See(const event::FromGateway& ev
 }
 
 void EventHandler::Receive(const event::FromGateway& event) {
-  if (const auto connection = See(event)) hub_->OnMessage(*context_, *connection, MessageOf(event));
+  const auto connection = See(event);
+  if (connection == nullptr) return;
+  if (connection->traceparent != nullptr) Trace("hub message", event, *connection->traceparent);
+  hub_->OnMessage(*context_, *connection, MessageOf(event));
+}
+
+void EventHandler::Trace(std::string_view name, const event::FromGateway& event,
+                         std::string_view traceparent) {
+  if (parts_.host->tracer() == nullptr) return;
+  auto span = parts_.host->tracer()->Continue(name, Span::Kind::kConsumer, traceparent);
+  if (span == nullptr) return;
+  span->Set(kHubClassAttribute, std::string(HubClassOf(parts_.name)));
+  span->Set(kHubNameAttribute, std::string(HubNameOf(parts_.name)));
+  span->Set("dormouse.connection.id", event.connection().ToString());
+  // In the gateway, on the link, and in the lane, which may have waited for the hub's shard.
+  span->Set("dormouse.wait_ms", std::max<int64_t>(0, context_->now_ms() - event.last_seen_ms));
+  if (event.repeated) span->Set("dormouse.repeated", 1);
+  context_->set_span(std::move(span));
 }
 
 void EventHandler::SeePresent(const event::FromGateway& event) {
@@ -120,6 +150,7 @@ void EventHandler::Close(const event::FromGateway& event) {
     const LogAbout about({.shard = parts_.shard.shard, .hub = parts_.name, .connection = event.connection()});
     SPDLOG_DEBUG("is closed ({}{})", close.code, close.by_client ? ", by its client" : "");
   }
+  if (connection->traceparent != nullptr) Trace("hub close", event, *connection->traceparent);
   hub_->OnClose(*context_, *connection, {close.code, close.by_client, close.reason});
 }
 
@@ -188,6 +219,15 @@ void EventHandler::operator()(const event::Request& request) {
     if (until_ms != 0 && SteadyMs() > until_ms)
       return context_->set_failure("The hub was too busy to begin the call in time");
     return hub_->OnRequest(*context_, request.request->payload());
+  }
+  const std::string& traceparent = request.request->commands()->traceparent();
+  if (parts_.host->tracer() != nullptr && !traceparent.empty()) {
+    auto span = parts_.host->tracer()->Continue("hub request", Span::Kind::kServer, traceparent);
+    if (span != nullptr) {
+      span->Set(kHubClassAttribute, std::string(HubClassOf(parts_.name)));
+      span->Set(kHubNameAttribute, std::string(HubNameOf(parts_.name)));
+      context_->set_span(std::move(span));
+    }
   }
   Backend().Begin(request.request.get());
 }

@@ -75,6 +75,8 @@ class EventHandler {
   void Return(const event::FromGateway& event);
   void SeePresent(const event::FromGateway& event);
   BackendCommands Backend();
+  // What the event makes the hub do is a span from here on, where `traceparent` says that it is traced.
+  void Trace(std::string_view name, const event::FromGateway& event, std::string_view traceparent);
   // The connection of an event that shows that its socket is open; nullptr: unknown, and closed for that.
   std::shared_ptr<const Connection> See(const event::FromGateway& event);
   // Removes connections of a gateway (0: of all); `event` comes back for the rest, if those are many.
@@ -93,7 +95,9 @@ class EventHandler {
 std::vector<event::GatewayGone> GoneGateways(const HubState& state, const HubHost& host);
 // A client's message as hub classes see it. Its text is the event's.
 Message MessageOf(const event::FromGateway& event);
-// The trace in which a client opened its socket; empty: none that was said.
+// What the request that opened a socket says of its trace: a valid traceparent, or nothing.
+std::string_view TraceParentOf(const link::OpenRequest& request);
+// The trace's id; empty: there is none.
 std::string_view TraceOf(const link::OpenRequest& request);
 
 }  // namespace dormouse

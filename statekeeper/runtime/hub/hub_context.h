@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/tracing/tracer.h"
 #include "statekeeper/hub/hub.h"
 #include "statekeeper/link/gateway_links.h"
 #include "statekeeper/runtime/hub/handler_clock.h"
@@ -53,6 +54,8 @@ class HubContext : public Context {
     std::optional<std::string> reply;  // to whoever calls the hub
     std::string failure;               // the same, where there is no reply
     std::function<void()> durable;     // of HubPort::Resumption
+    std::unique_ptr<OpenSpan> span;    // ends then; nullptr: the event is not traced
+    int64_t handled_ns = 0;            // then: when its handler had ended
   };
   Sequel TakeSequel() { return std::move(sequel_); }
 
@@ -75,6 +78,9 @@ class HubContext : public Context {
   void set_restarts(uint32_t restarts) { restarts_ = restarts; }
   void set_failure(std::string failure) { sequel_.failure = std::move(failure); }
   void set_durable(std::function<void()> durable) { sequel_.durable = std::move(durable); }
+  void set_span(std::unique_ptr<OpenSpan> span) { sequel_.span = std::move(span); }
+  OpenSpan* span() const { return sequel_.span.get(); }
+  std::unique_ptr<OpenSpan> TakeSpan() { return std::move(sequel_.span); }
   // What was said with Reply.
   const std::optional<std::string>& reply() const { return sequel_.reply; }
   // The deferred request that is finished with this resumption; nullptr: none is.

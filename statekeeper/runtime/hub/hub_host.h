@@ -9,6 +9,7 @@
 #include "common/config/options.h"
 #include "common/ids.h"
 #include "common/shard.h"
+#include "common/tracing/tracer.h"
 #include "statekeeper/hub/hub_caller.h"
 #include "statekeeper/link/gateway_links.h"
 #include "statekeeper/runtime/fiber.h"
@@ -62,6 +63,9 @@ class HubHost {
   virtual void EndSuspectTurn() = 0;
   // An event was given up; for metrics.
   virtual void CountGivenUp() = 0;
+
+  // nullptr: nothing is traced.
+  virtual Tracer* tracer() { return nullptr; }
 
   // For metrics: a hub's first event since it is in memory has ended; so long after the hub was to be woken.
   virtual void CountWake(int64_t /*us*/) {}

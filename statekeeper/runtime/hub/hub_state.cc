@@ -166,6 +166,8 @@ std::shared_ptr<const Connection> HubState::FindConnection(const ConnectionId& i
   connection->last_seen_ms = record.connected_ms();
   connection->attachment = record.attachment();
   connection->tags.assign(record.tags().begin(), record.tags().end());
+  if (!record.traceparent().empty())
+    connection->traceparent = std::make_shared<const std::string>(record.traceparent());
   return connections_.emplace(id, std::move(connection)).first->second;
 }
 
@@ -174,16 +176,18 @@ void HubState::StoreConnection(const Connection& connection) {
   record.set_connected_ms(connection.connected_ms);
   record.set_attachment(connection.attachment);
   for (const std::string& tag : connection.tags) record.add_tags(tag);
+  if (connection.traceparent != nullptr) record.set_traceparent(*connection.traceparent);
   Put(ConnectionRow(connection.id), record.SerializeAsString());
 }
 
-void HubState::AddConnection(const ConnectionId& id, int64_t now_ms) {
+void HubState::AddConnection(const ConnectionId& id, int64_t now_ms, std::string_view traceparent) {
   // It is there already when an open is replayed whose commit was durable.
   if (!RemoveConnection(id)) roster_known_ = roster_known_ && (roster_.empty() || roster_.back() < id);
   auto connection = std::make_shared<Connection>();
   connection->id = id;
   connection->connected_ms = now_ms;
   connection->last_seen_ms = now_ms;
+  if (!traceparent.empty()) connection->traceparent = std::make_shared<const std::string>(traceparent);
   StoreConnection(*connection);
   connections_.insert_or_assign(id, std::move(connection));
   if (roster_known_) roster_.push_back(id);

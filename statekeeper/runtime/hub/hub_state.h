@@ -76,7 +76,8 @@ class HubState {
 
   // --- Connections.
   std::shared_ptr<const Connection> FindConnection(const ConnectionId& id);
-  void AddConnection(const ConnectionId& id, int64_t now_ms);
+  // `traceparent`: of what opened it; empty: it is not traced.
+  void AddConnection(const ConnectionId& id, int64_t now_ms, std::string_view traceparent = {});
   // False: there is no such connection.
   bool RemoveConnection(const ConnectionId& id);
   void SetAttachment(const ConnectionId& id, std::string_view attachment);

@@ -7,6 +7,7 @@
 #include "common/config/options.h"
 #include "common/lease.h"
 #include "common/shard.h"
+#include "common/tracing/tracer.h"
 #include "statekeeper/hub/hub_caller.h"
 #include "statekeeper/runtime/hub/hub_limits.h"
 #include "statekeeper/runtime/lane/suspect_turn.h"
@@ -27,6 +28,7 @@ struct LaneConfig {
   SuspectTurn* suspects = nullptr;  // of the process; outlives the lane
   HubCaller* caller = nullptr;      // outlives the lane; nullptr: its hubs call no others
   const Lease* lease = nullptr;     // outlives the lane
+  Tracer* tracer = nullptr;         // outlives the lane; nullptr: nothing is traced
   // A commit was refused: another owner has the shard, and the lane has forgotten it. On the lane's thread.
   std::function<void(ShardEpoch)> fenced;
   // A gateway knows the shard in an epoch above this lane's. On the lane's thread; may be left out.

@@ -99,6 +99,7 @@ class LaneHost final : public HubHost {
   uint32_t max_attempts() const override { return config_.max_attempts; }
   void AwaitSuspectTurn(std::shared_ptr<AwakeHub> hub) override { suspects_.Add(std::move(hub)); }
   void EndSuspectTurn() override { suspects_.EndTurn(); }
+  Tracer* tracer() override { return config_.tracer; }
   void CountGivenUp() override { metrics_->given_up.Increment(); }
   void CountWake(int64_t us) override { metrics_->wake_seconds.Observe(static_cast<double>(us) / 1e6); }
   void CountFailedAlarm(bool again) override {
