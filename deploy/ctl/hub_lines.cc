@@ -14,7 +14,7 @@ namespace {
 
 constexpr int kWithoutTimers = 1;
 constexpr int kVersion = 2;
-constexpr size_t kMaxKey = 1024;
+constexpr size_t kMaxKey = 4608;  // Context::kMaxKey
 constexpr size_t kMaxTimers = 100;
 constexpr size_t kMaxTimerName = 64;
 constexpr size_t kMaxValue = 128u << 10;

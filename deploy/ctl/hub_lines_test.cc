@@ -127,8 +127,8 @@ TEST(HubLinesTest, SaysWhichLineIsWrong) {
            {"{\"key\":\"a\",\"value\":\"\xff\"}", "no JSON object"}}) {
     EXPECT_THAT(Refusal(head + row), HasSubstr(why)) << row;
   }
-  EXPECT_THAT(Refusal(head + "{\"key\":\"" + std::string(1025, 'k') + "\",\"value\":\"b\"}"),
-              HasSubstr("more than the 1024"));
+  EXPECT_THAT(Refusal(head + "{\"key\":\"" + std::string(4609, 'k') + "\",\"value\":\"b\"}"),
+              HasSubstr("more than the 4608"));
 }
 
 }  // namespace

@@ -92,6 +92,14 @@ async def test_a_timer_that_fails_is_tried_again_whatever_ends_meanwhile(store, 
         await cluster.asleep()
 
 
+async def test_a_value_under_a_long_key_is_kept(store, language):
+    async with sleeper(language, store) as (cluster, one, two):
+        await tell(one, "put 2048 k")
+        await cluster.asleep()
+        await two.send("get 2048 k")
+        assert await heard(two) == "kept"
+
+
 async def test_a_sleeping_object_outlives_its_worker_and_its_statekeeper(store, language):
     async with sleeper(language, store) as (cluster, one, two):
         built = (await tell(one, "say"))["built"]

@@ -155,6 +155,21 @@ test('values that are larger than a row take several', async (context) => {
   assert.ok(![...hub().rows.keys()].some((key) => key.startsWith('c:')));
 });
 
+test('keys have up to 2,048 bytes, whatever they are', async (context) => {
+  const {keeper, run, hub} = await start(context, {largestWake: 0});
+  const keys = "['k'.repeat(2048), '\\0'.repeat(2048), 'ä'.repeat(1024)]";
+  await run(`for (const key of ${keys}) await storage.put(key, key[0] + 'x'.repeat(300000)); return 0`);
+  assert.ok([...hub().rows.keys()].every((key) => key.length <= 4608));
+  keeper.sleep(hub());
+  assert.deepEqual(await run(`
+    const all = await storage.list();
+    const same = [];
+    for (const key of ${keys}) same.push((await storage.get(key))[0] === key[0] && all.get(key).length);
+    return same`), [300001, 300001, 300001]);
+  await assert.rejects(run("await storage.get('ä'.repeat(1024) + 'x')"),
+    /Keys cannot be larger than 2048 bytes. A key of size 2049 was provided/);
+});
+
 test('what cannot be stored is refused with a sentence', async (context) => {
   const {run} = await start(context);
   await assert.rejects(run("await storage.put('a', 'x'.repeat(2.2e6))"), /Values cannot be larger than 2097152 bytes/);

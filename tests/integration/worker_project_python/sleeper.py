@@ -23,6 +23,10 @@ class Sleeper(Base):
             self.hub.set_alarm(timedelta(milliseconds=int(milliseconds)))
         if kind == "named":
             self.hub.timers.set(name, timedelta(milliseconds=int(milliseconds)))
+        if kind == "put":
+            self.hub.storage.put(name * int(milliseconds), "kept")
+        if kind == "get":
+            connection.send(await self.hub.storage.get(name * int(milliseconds)))
         who = connection.attachment["id"]
         connection.send(json.dumps({
             "built": self.built, "id": who, "tags": connection.tags, "tagged": len(self.hub.connections(f"tag-{who}")),

@@ -19,6 +19,8 @@ export class Sleeper extends Base {
     }
     if (kind === "alarm") this.ctx.storage.setAlarm(Date.now() + Number(ms));
     if (kind === "named") this.ctx.dormouse.timers.set(name, Date.now() + Number(ms));
+    if (kind === "put") await this.ctx.storage.put(name.repeat(Number(ms)), "kept");
+    if (kind === "get") ws.send(await this.ctx.storage.get(name.repeat(Number(ms))));
     const { id } = ws.deserializeAttachment();
     ws.send(JSON.stringify({ built: this.built, id, tags: this.ctx.getTags(ws),
       tagged: this.ctx.getWebSockets(`tag-${id}`).length, all: this.ctx.getWebSockets().length }));
