@@ -15,6 +15,7 @@
 
 #include "common/auth/testing/token_maker.h"
 #include "deploy/ctl/table.h"
+#include "proto/stored.pb.h"
 #include "statekeeper/admin/testing/fake_statekeeper.h"
 
 namespace dormouse {
@@ -170,10 +171,13 @@ TEST_F(DormousectlTest, PrintsOneJsonDocumentWithNamesThatStay) {
   EXPECT_TRUE(hubs["complete"].GetBool());
 
   const auto hub = Json("hub " + HubOf(0), {"hub", "shard", "epoch", "statekeeper", "awake", "idle_ms",
-                                            "sockets", "gateways", "alarm_due", "alarm_due_ms", "state_bytes",
-                                            "waiting_events", "half_restored", "counts"});
+                                            "sockets", "gateways", "alarm_due", "alarm_due_ms", "timers",
+                                            "state_bytes", "waiting_events", "half_restored", "counts"});
   EXPECT_EQ(hub["sockets"].GetInt(), 2);
   EXPECT_EQ(hub["alarm_due_ms"].GetInt64(), 4'000'000'000'000);
+  EXPECT_THAT(NamesOf(hub["timers"][0]), ElementsAre("name", "due", "due_ms"));
+  EXPECT_STREQ(hub["timers"][0]["name"].GetString(), "night");
+  EXPECT_EQ(hub["timers"][1]["due_ms"].GetInt64(), 1'000);
   EXPECT_STREQ(hub["counts"][0]["name"].GetString(), "registrations");
 
   const auto connections = Json("connections " + HubOf(0), {"hub", "connections", "complete"});
@@ -401,6 +405,29 @@ TEST_F(DormousectlTest, ExportsAHubAsLinesAndImportsIt) {
   EXPECT_EQ(two_.Look(HubOf(1)).rows.at("u/b"), "\xff");
   EXPECT_EQ(Ctl("export echo/nobody").exit, 4);
   EXPECT_EQ(Ctl("import echo/nobody " + files_.Path("none")).exit, 1);
+}
+
+TEST_F(DormousectlTest, ExportsAHubsTimersAndImportsThem) {
+  stored::HubMeta meta;
+  meta.set_alarm_due_ms(4'000'000'000'000);
+  for (const char* name : {"night", "round"}) {
+    auto* const timer = meta.add_timers();
+    timer->set_name(name);
+    timer->set_due_ms(5'000'000'000'000);
+    timer->set_failures(2);
+  }
+  two_.AddHub(HubOf(1), {false, {}, {{"!meta", meta.SerializeAsString()}}});
+  const Outcome out = Ctl("export " + HubOf(1));
+  EXPECT_THAT(out.out, HasSubstr("\"version\":2"));
+  const std::string file = files_.Write("hub.jsonl", out.out);
+  EXPECT_EQ(Ctl("import --replace " + HubOf(1) + " " + file).out,
+            HubOf(1) + " has 0 rows, 2 timers, and its alarm at 2096-10-02T07:06:40.000Z.\n");
+  stored::HubMeta back;
+  ASSERT_TRUE(back.ParseFromString(two_.Look(HubOf(1)).rows.at("!meta")));
+  ASSERT_EQ(back.timers_size(), 2);
+  EXPECT_EQ(back.timers(0).name(), "night");
+  EXPECT_EQ(back.timers(1).due_ms(), 5'000'000'000'000);
+  EXPECT_EQ(back.timers(1).failures(), 0u);
 }
 
 TEST_F(DormousectlTest, DeploysNothingWhereTheAppIsADirectory) {

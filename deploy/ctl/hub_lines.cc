@@ -6,16 +6,17 @@
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
 
-#include <string_view>
-
 #include "common/clock.h"
 #include "deploy/ctl/failure.h"
 
 namespace dormouse {
 namespace {
 
-constexpr int kVersion = 1;
-constexpr size_t kMaxKey = 1024;
+constexpr int kWithoutTimers = 1;
+constexpr int kVersion = 2;
+constexpr size_t kMaxKey = 4608;  // Context::kMaxKey
+constexpr size_t kMaxTimers = 100;
+constexpr size_t kMaxTimerName = 64;
 constexpr size_t kMaxValue = 128u << 10;
 
 using Writer = rapidjson::Writer<rapidjson::StringBuffer, rapidjson::UTF8<>, rapidjson::UTF8<>,
@@ -43,12 +44,6 @@ std::optional<std::string> FromBase64(std::string_view text) {
   return bytes;
 }
 
-bool IsUtf8(std::string_view text) {
-  rapidjson::StringBuffer buffer;
-  Writer writer(buffer);
-  return writer.String(text.data(), static_cast<rapidjson::SizeType>(text.size()));
-}
-
 void WriteBytes(const std::string& name, std::string_view bytes, Writer* writer) {
   const bool is_text = IsUtf8(bytes);
   writer->Key((is_text ? name : name + "_base64").c_str());
@@ -65,9 +60,9 @@ class Parser {
     const int64_t rows = ParseHead();
     while (NextLine()) {
       if (static_cast<int64_t>(hub_.rows.size()) == rows) Fail("more rows follow than its first line says");
-      std::string key = Bytes("key", kMaxKey);
+      std::string key = Bytes(document_, "key", kMaxKey);
       if (key.empty()) Fail("a key has at least one byte");
-      std::string value = Bytes("value", kMaxValue);
+      std::string value = Bytes(document_, "value", kMaxValue);
       if (!hub_.rows.emplace(std::move(key), std::move(value)).second)
         Fail("its key is that of an earlier line");
     }
@@ -101,8 +96,8 @@ class Parser {
         !version->value.IsInt() || rows == document_.MemberEnd() || !rows->value.IsInt64()) {
       Fail("it does not say that this is a hub: {\"dormouse\":\"hub\",\"version\":1,\"rows\":N}");
     }
-    if (version->value.GetInt() != kVersion) {
-      Fail(fmt::format("it is in version {} of the format, and this dormousectl ({}) reads version {}",
+    if (version->value.GetInt() < kWithoutTimers || version->value.GetInt() > kVersion) {
+      Fail(fmt::format("it is in version {} of the format, and this dormousectl ({}) reads up to version {}",
                        version->value.GetInt(), DORMOUSE_VERSION, kVersion));
     }
     if (const auto hub = document_.FindMember("hub"); hub != document_.MemberEnd() && hub->value.IsString())
@@ -113,14 +108,33 @@ class Parser {
         Fail("alarm_ms is not a number of milliseconds since 1970");
       hub_.alarm_ms = alarm->value.GetInt64();
     }
+    if (const auto timers = document_.FindMember("timers"); timers != document_.MemberEnd())
+      ParseTimers(timers->value);
     return rows->value.GetInt64();
   }
 
-  std::string Bytes(const std::string& name, size_t most) {
-    const auto text = document_.FindMember(name.c_str());
-    const auto base64 = document_.FindMember((name + "_base64").c_str());
-    const bool is_text = text != document_.MemberEnd();
-    if (is_text == (base64 != document_.MemberEnd()))
+  void ParseTimers(const rapidjson::Value& timers) {
+    if (!timers.IsArray()) Fail("timers is no list");
+    if (timers.Size() > kMaxTimers)
+      Fail(fmt::format("there are {} timers, more than the {} that a hub can have", timers.Size(),
+                       kMaxTimers));
+    for (const rapidjson::Value& timer : timers.GetArray()) {
+      if (!timer.IsObject()) Fail("a timer is no JSON object");
+      std::string name = Bytes(timer, "name", kMaxTimerName);
+      if (name.empty()) Fail("a timer's name has at least one byte");
+      const auto due = timer.FindMember("due_ms");
+      if (due == timer.MemberEnd() || !due->value.IsInt64() || due->value.GetInt64() <= 0)
+        Fail("a timer's due_ms is not a number of milliseconds since 1970");
+      if (!hub_.timers.emplace(std::move(name), due->value.GetInt64()).second)
+        Fail("two timers have the same name");
+    }
+  }
+
+  std::string Bytes(const rapidjson::Value& object, const std::string& name, size_t most) {
+    const auto text = object.FindMember(name.c_str());
+    const auto base64 = object.FindMember((name + "_base64").c_str());
+    const bool is_text = text != object.MemberEnd();
+    if (is_text == (base64 != object.MemberEnd()))
       Fail(fmt::format("it has to have one of {0} and {0}_base64", name));
     const rapidjson::Value& value = is_text ? text->value : base64->value;
     if (!value.IsString()) Fail(fmt::format("its {} is no string", name));
@@ -148,6 +162,12 @@ class Parser {
 
 }  // namespace
 
+bool IsUtf8(std::string_view text) {
+  rapidjson::StringBuffer buffer;
+  Writer writer(buffer);
+  return writer.String(text.data(), static_cast<rapidjson::SizeType>(text.size()));
+}
+
 std::string PrintHubLines(const HubLines& hub) {
   rapidjson::StringBuffer text;
   Writer head(text);
@@ -155,7 +175,7 @@ std::string PrintHubLines(const HubLines& hub) {
   head.Key("dormouse");
   head.String("hub");
   head.Key("version");
-  head.Int(kVersion);
+  head.Int(hub.timers.empty() ? kWithoutTimers : kVersion);
   head.Key("hub");
   head.String(hub.hub.c_str());
   if (hub.alarm_ms) {
@@ -163,6 +183,20 @@ std::string PrintHubLines(const HubLines& hub) {
     head.String(Iso8601(*hub.alarm_ms).c_str());
     head.Key("alarm_ms");
     head.Int64(*hub.alarm_ms);
+  }
+  if (!hub.timers.empty()) {
+    head.Key("timers");
+    head.StartArray();
+    for (const auto& [name, due_ms] : hub.timers) {
+      head.StartObject();
+      WriteBytes("name", name, &head);
+      head.Key("due");
+      head.String(Iso8601(due_ms).c_str());
+      head.Key("due_ms");
+      head.Int64(due_ms);
+      head.EndObject();
+    }
+    head.EndArray();
   }
   head.Key("rows");
   head.Uint64(hub.rows.size());

@@ -73,12 +73,18 @@ class PartSender {
     Begin(false);
   }
 
-  void End(const std::optional<int64_t>& alarm_ms) {
+  // With what beside its rows is the hub's.
+  void End(const HubLines& hub) {
     stored::HubMeta meta;
-    meta.set_alarm_due_ms(alarm_ms.value_or(0));
+    meta.set_alarm_due_ms(hub.alarm_ms.value_or(0));
+    for (const auto& [name, due_ms] : hub.timers) {
+      stored::HubMeta::Timer* timer = meta.add_timers();
+      timer->set_name(name);
+      timer->set_due_ms(due_ms);
+    }
     meta.set_state_bytes(state_bytes_);
     next_.mutable_part()->set_last(true);
-    if (alarm_ms || state_bytes_ > 0) next_.set_meta(meta.SerializeAsString());
+    if (hub.alarm_ms || !hub.timers.empty() || state_bytes_ > 0) next_.set_meta(meta.SerializeAsString());
     if (wanted_) restorer_->SendPart(std::move(next_));
   }
 
@@ -112,6 +118,7 @@ void Export(ClusterClient* cluster, const std::string& hub) {
     throw Failure(Exit::kFailed,
                   fmt::format("Hub {} is half restored: let the restore, or the import, of it end.", hub));
   }
+  for (const auto& timer : meta.timers()) lines.timers.emplace(timer.name(), timer.due_ms());
   if (meta.alarm_due_ms() != 0) lines.alarm_ms = meta.alarm_due_ms();
   const std::string text = PrintHubLines(lines);
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
@@ -126,8 +133,8 @@ void Import(ClusterClient* cluster, const ImportOptions& options, Form form) {
   Restorer restorer(cluster, {.run = NewRun(), .replace = options.replace, .patience = cluster->timeout()});
   PartSender sender(&restorer, options.hub);
   for (const auto& [key, value] : lines.rows) sender.Add(key, value);
-  sender.End(lines.alarm_ms);
-  Print(ShowImported(options.hub, lines.rows.size(), lines.alarm_ms, form));
+  sender.End(lines);
+  Print(ShowImported(options.hub, lines, form));
 }
 
 }  // namespace dormouse

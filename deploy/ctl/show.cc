@@ -104,6 +104,22 @@ std::string AwakeText(bool awake, int64_t idle_ms) {
   return awake ? "awake, idle for " + HumanTime(idle_ms) : "asleep";
 }
 
+std::string WhenDue(int64_t due_ms, int64_t now_ms) {
+  return (due_ms > now_ms ? "in " + HumanTime(due_ms - now_ms) : "due") + ", " + Iso8601(due_ms);
+}
+
+// A timer may be called by any bytes.
+std::string ReadableName(std::string_view name) {
+  const bool is_text = IsUtf8(name);
+  std::string readable;
+  for (const char each : name) {
+    const auto byte = static_cast<unsigned char>(each);
+    readable += byte < 0x20 || byte == 0x7f || (byte > 0x7f && !is_text) ? fmt::format("\\x{:02x}", byte)
+                                                                         : std::string(1, each);
+  }
+  return readable;
+}
+
 }  // namespace
 
 std::string ShowMembers(const admin::MembersReply& members, int64_t now_ms, Form form) {
@@ -268,6 +284,9 @@ std::string ShowHub(const admin::HubReply& hub, int64_t now_ms, Form form) {
         });
     hub.has_alarm_due_ms() ? json.Time("alarm_due", hub.alarm_due_ms())
                            : json.Null("alarm_due").Null("alarm_due_ms");
+    json.Objects("timers", hub.timers(), [&](const admin::HubReply::Timer& timer) {
+      json.Text("name", ReadableName(timer.name())).Time("due", timer.due_ms());
+    });
     json.Int("state_bytes", static_cast<int64_t>(hub.state_bytes()))
         .Int("waiting_events", static_cast<int64_t>(hub.waiting_events()))
         .Bool("half_restored", hub.half_restored())
@@ -285,12 +304,10 @@ std::string ShowHub(const admin::HubReply& hub, int64_t now_ms, Form form) {
   for (const admin::HubReply::Gateway& gateway : hub.gateways()) {
     table.Add({"", fmt::format("{} at gateway {}", HumanNumber(gateway.sockets()), gateway.id())});
   }
-  std::string alarm = "none";
-  if (hub.has_alarm_due_ms()) {
-    alarm = hub.alarm_due_ms() > now_ms ? "in " + HumanTime(hub.alarm_due_ms() - now_ms) : "due";
-    alarm += ", " + Iso8601(hub.alarm_due_ms());
+  table.Add({"alarm", hub.has_alarm_due_ms() ? WhenDue(hub.alarm_due_ms(), now_ms) : "none"});
+  for (const admin::HubReply::Timer& timer : hub.timers()) {
+    table.Add({"timer", fmt::format("{}: {}", ReadableName(timer.name()), WhenDue(timer.due_ms(), now_ms))});
   }
-  table.Add({"alarm", alarm});
   table.Add({"keyed state", HumanSize(hub.state_bytes())});
   table.Add({"waiting events", HumanNumber(hub.waiting_events())});
   for (const admin::HubReply::Count& count : hub.counts()) {
@@ -464,16 +481,16 @@ std::string ShowBackup(const std::string& file, const BackupSummary& summary, Fo
   return table.Text();
 }
 
-std::string ShowImported(const std::string& hub, size_t rows, const std::optional<int64_t>& alarm_ms,
-                         Form form) {
+std::string ShowImported(const std::string& hub, const HubLines& lines, Form form) {
   if (form == Form::kJson) {
     Json json;
-    json.Text("hub", hub).Int("rows", static_cast<int64_t>(rows));
-    alarm_ms ? json.Time("alarm", *alarm_ms) : json.Null("alarm").Null("alarm_ms");
-    return json.Finish();
+    json.Text("hub", hub).Int("rows", static_cast<int64_t>(lines.rows.size()));
+    lines.alarm_ms ? json.Time("alarm", *lines.alarm_ms) : json.Null("alarm").Null("alarm_ms");
+    return json.Int("timers", static_cast<int64_t>(lines.timers.size())).Finish();
   }
-  return fmt::format("{} has {}{}.\n", hub, Plural(rows, "row"),
-                     alarm_ms ? ", and its alarm at " + Iso8601(*alarm_ms) : "");
+  return fmt::format("{} has {}{}{}.\n", hub, Plural(lines.rows.size(), "row"),
+                     lines.timers.empty() ? "" : ", " + Plural(lines.timers.size(), "timer"),
+                     lines.alarm_ms ? ", and its alarm at " + Iso8601(*lines.alarm_ms) : "");
 }
 
 std::string ShowLoad(const std::vector<LoadRow>& rows, int64_t now_ms, Form form) {

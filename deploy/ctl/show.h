@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "deploy/ctl/backup_file.h"
+#include "deploy/ctl/hub_lines.h"
 #include "proto/admin.pb.h"
 
 namespace dormouse {
@@ -66,8 +67,7 @@ struct RestoredCount {
 std::string ShowRestored(const RestoredCount& count, Form form);
 std::string ShowVersions(const app::Record& record, int64_t now_ms, Form form);
 std::string ShowBackup(const std::string& file, const BackupSummary& summary, Form form);
-std::string ShowImported(const std::string& hub, size_t rows, const std::optional<int64_t>& alarm_ms,
-                         Form form);
+std::string ShowImported(const std::string& hub, const HubLines& lines, Form form);
 std::string ShowLoad(const std::vector<LoadRow>& rows, int64_t now_ms, Form form);
 
 }  // namespace dormouse

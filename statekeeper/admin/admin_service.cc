@@ -415,6 +415,11 @@ class Service final : public LinkService {
       gateway->set_sockets(sockets);
     }
     if (report.alarm_due_ms.has_value()) reply.set_alarm_due_ms(*report.alarm_due_ms);
+    for (const auto& [name, due_ms] : report.timers) {
+      admin::HubReply::Timer* timer = reply.add_timers();
+      timer->set_name(name);
+      timer->set_due_ms(due_ms);
+    }
     reply.set_state_bytes(report.state_bytes);
     reply.set_waiting_events(report.waiting_events);
     reply.set_half_restored(report.half_restored);

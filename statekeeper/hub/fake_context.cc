@@ -9,7 +9,6 @@
 namespace dormouse {
 namespace {
 
-constexpr size_t kMaxKey = 1024;
 constexpr size_t kMaxValue = 128 << 10;
 constexpr size_t kMaxAttachment = 16 << 10;
 

@@ -170,8 +170,10 @@ class Context {
   // Up to 10 tags of 1-256 bytes; only in OnConnect, for the connection that connects.
   virtual void SetTags(const ConnectionId& id, std::vector<std::string> tags) = 0;
 
-  // --- Keyed state of the hub, durable. Keys: 1-1,024 bytes without zero bytes. Values: up to 128 KiB. All
+  // --- Keyed state of the hub, durable. Keys: 1 to kMaxKey bytes without zero bytes. Values: up to 128 KiB. All
   // of it: up to max-state bytes (an option); a handler that would go beyond it fails (Failure::kStateFull).
+  // Keys of other languages may have 2,048 bytes, of which some take two here, and a prefix.
+  static constexpr size_t kMaxKey = 4'608;
   // Bytes by which it may still grow, roughly; UINT64_MAX: any number.
   virtual uint64_t state_room() const = 0;
   virtual std::optional<std::string> Get(std::string_view key) = 0;

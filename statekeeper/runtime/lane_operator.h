@@ -43,7 +43,9 @@ struct HubReport {
   std::vector<std::pair<GatewayId, uint64_t>> sockets_by_gateway;
   bool half_restored = false;           // a restore has begun to write it and has not ended
   std::optional<int64_t> alarm_due_ms;  // wall clock
-  uint64_t state_bytes = 0;             // of the hub class's rows
+  // By name: when each is due.
+  std::vector<std::pair<std::string, int64_t>> timers;
+  uint64_t state_bytes = 0;  // of the hub class's rows
   size_t waiting_events = 0;
   // What the hub class says of itself (HubClass::Describe): name and number, such as registrations.
   std::vector<std::pair<std::string, int64_t>> counts;

@@ -141,6 +141,7 @@ TEST_P(StoreContractTest, RowsHoldAnyBytesInBytewiseOrder) {
                                          "a\1",
                                          "ab",
                                          "b",
+                                         std::string(5'000, 'k'),
                                          "\xff",
                                          "\xff\xff"};
   std::vector<RowWrite> writes;

@@ -367,6 +367,29 @@ async def test_export_and_import(store, tmp_path):
         assert size == sum(len(key) + len(value) for key, value in expected.items())
 
 
+async def test_timers_go_along(store, tmp_path):
+    def timers_of(cluster, hub):
+        return {each["name"]: each["due_ms"] for each in json.loads(run(cluster, "--json", "hub", hub))["timers"]}
+
+    file = str(tmp_path / "backup")
+    with Cluster(store=store, **CRASH) as cluster:
+        async with connect(cluster.ws_url("/crash/timed")) as client:
+            for text in ("timer early 3000", f"timer late {FAR}"):
+                await client.send(text)
+                assert await asyncio.wait_for(client.protocol.recv(), WAIT) == text
+        set_to = timers_of(cluster, "crash/timed")
+        run(cluster, "backup", file)
+        text = run(cluster, "export", "crash/timed")
+    head = json.loads(text.splitlines()[0])
+    assert head["version"] == 2 and {each["name"]: each["due_ms"] for each in head["timers"]} == set_to
+    with Cluster(store=store, **CRASH) as other:
+        run(other, "restore", file)
+        assert "2 timers" in run(other, "import", "crash/imported", "-", stdin=text.encode())
+        for hub in ("crash/timed", "crash/imported"):
+            await until(lambda hub=hub: exported(other, hub)[0].get(b"rung early") == b"1", "its timer has rung")
+            assert timers_of(other, hub) == {"late": set_to["late"]}
+
+
 def test_what_cannot_be_is_said(tmp_path):
     made = str(tmp_path / "made")
     with Cluster(gateways=0, **CRASH) as cluster:

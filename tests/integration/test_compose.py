@@ -11,7 +11,7 @@ from cluster import REPOSITORY
 from dockerignore import Dockerignore
 
 _MAKE_SECRETS = os.path.join(REPOSITORY, "deploy", "make-secrets")
-_USERS = {"redis": 999, "statekeeper": 10001, "gateway": 10001, "proxy": 99, "grafana": 472}
+_USERS = {"redis": 999, "statekeeper": 10001, "gateway": 10001, "proxy": 99, "api": 99, "grafana": 472}
 
 
 def _read(path):
@@ -27,8 +27,8 @@ def _compose():
 def test_networks_hold_those_who_have_to_do_with_each_other(compose):
     members = {network: {name for name, service in compose["services"].items() if network in service["networks"]}
                for network in compose["networks"]}
-    assert members == {"outside": {"proxy", "prometheus", "alertmanager", "grafana", "load"},
-                       "edge": {"proxy", "gateway"}, "link": {"gateway", "statekeeper", "prometheus"},
+    assert members == {"outside": {"proxy", "api", "prometheus", "alertmanager", "grafana", "load"},
+                       "edge": {"proxy", "api", "gateway"}, "link": {"gateway", "statekeeper", "prometheus"},
                        "store": {"statekeeper", "redis", "secrets"}}
     # Podman lets networks that are not internal reach each other, so nothing of Dormouse is in one.
     assert {name for name, settings in compose["networks"].items() if settings and settings["internal"]} == {
@@ -38,6 +38,8 @@ def test_networks_hold_those_who_have_to_do_with_each_other(compose):
 def test_one_port_is_published_and_those_of_monitoring_to_this_machine(compose):
     published = {name: service["ports"] for name, service in compose["services"].items() if "ports" in service}
     assert published.pop("proxy") == ["${PUBLISH_ADDRESS:-127.0.0.1}:${PUBLISH_PORT:-8443}:8443"]
+    assert published.pop("api") == ["${API_ADDRESS:-127.0.0.1}:${API_PORT:-8444}:8444"]
+    assert compose["services"]["api"]["profiles"] == ["api"]
     for name, (port,) in published.items():
         assert compose["services"][name]["profiles"] == ["observe"] and port.startswith("127.0.0.1:"), name
 
@@ -91,11 +93,11 @@ def _secrets(tmp_path):
 
 def test_each_service_is_handed_its_own_secrets(compose, secrets):
     root, make = secrets
-    assert make().count("Made ") == 5
+    assert make().count("Made ") == 6
     files = _made(root)
     assert {service: {name for of, name in files if of == service} for service in _USERS} == {
         "redis": {"redis-password", "redis.conf"}, "statekeeper": {"cluster-secret", "admin-key", "redis-password"},
-        "gateway": {"cluster-secret"}, "proxy": {"proxy.pem"}, "grafana": {"grafana-password"}}
+        "gateway": {"cluster-secret", "api-keys"}, "proxy": {"proxy.pem"}, "api": {"proxy.pem"}, "grafana": {"grafana-password"}}
     for (service, name), (user, mode, _) in files.items():
         assert (user, mode) == (_USERS[service], 0o400), (service, name)
         if service not in ("statekeeper", "gateway"):  # those run as their image says
@@ -104,6 +106,7 @@ def test_each_service_is_handed_its_own_secrets(compose, secrets):
     password = files["redis", "redis-password"][2]
     assert files["redis", "redis.conf"][2] == f'requirepass "{password}"\n'
     made = {files["statekeeper", name][2] for name in ("cluster-secret", "admin-key", "redis-password")}
+    assert re.fullmatch("backend:[0-9a-f]{64}\n", files["gateway", "api-keys"][2])
     assert len(made) == 3 and all(len(secret) == 64 for secret in made)
     mounts = [mount.partition(":")[0] for mount in compose["services"]["secrets"]["volumes"]]
     assert [mount for mount in mounts if mount.startswith("secrets-")] == [f"secrets-{service}" for service in _USERS]

@@ -1,13 +1,19 @@
 """HAProxy, as an operator would put it before gateways: who the client is, and whether the gateway is up."""
 
 import contextlib
+import http.client
 import os
 import signal
 import socket
+import ssl
 
+import client_tls
 import pytest
+import trust as trusts
 from attack import ends, raw_client
-from cluster import Cluster, Process, ports, wait_until
+from backends import ApiCluster
+from cluster import REPOSITORY, Cluster, Process, ports, wait_until
+from process import http_get
 from ws import connect, upgrade_status
 
 LIMITED = {"max-connections-per-address": "1", "trusted-proxies": "127.0.0.1"}
@@ -101,3 +107,46 @@ def test_the_proxy_protocol_needs_proxies():
     with Cluster(start=False) as cluster:
         code, said = cluster.run_to_end([*cluster.gateways[0].command, "--proxy-protocol", "true"])
         assert code == 2 and "--proxy-protocol needs --trusted-proxies" in said
+
+
+def test_backends_come_in_as_docker_compose_has_it():
+    """deploy/proxy/api.cfg, with the addresses of processes on this machine."""
+    with ApiCluster() as cluster:
+        certificate, key = client_tls.Authority(cluster.directory).certify("proxy")
+        pem = os.path.join(cluster.directory, "proxy-and-key.pem")
+        trusts.write(pem, "".join(open(name, encoding="utf-8").read() for name in (certificate, key)))
+        port, watched = (ports.choose(None, cluster.directory) for _ in range(2))
+        with open(os.path.join(REPOSITORY, "deploy", "proxy", "api.cfg"), encoding="utf-8") as file:
+            text = file.read()
+        for here, there in {":8444": f"127.0.0.1:{port}", ":8404": f"127.0.0.1:{watched}", "/secrets/proxy.pem": pem,
+                            "check port 8081": f"check port {cluster.gateways[0].admin}",
+                            "server-template gateway- 32 gateway:8090":
+                                f"server gateway 127.0.0.1:{cluster.api_ports[0]}"}.items():
+            assert text.count(here) == 1, here
+            text = text.replace(here, there)
+        own = os.path.join(cluster.directory, "api.cfg")
+        trusts.write(own, text)
+        proxy = Process("haproxy", ["haproxy", "-db", "-f", own], cluster.directory)
+        proxy.start()
+        try:
+            wait_until(lambda: health(watched) == 200, "HAProxy finds the gateway ready")
+            context = ssl.create_default_context(cafile=os.path.join(cluster.directory, "authority.pem"))
+            with contextlib.closing(http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=10)) as calling:
+                for key, status in ((cluster.api_key, 200), ("x" * 32, 401)):
+                    calling.request("POST", "/api/hubs/echo/lobby/call", '{"hello": "hub"}', {"Authorization": f"Bearer {key}"})
+                    answer = calling.getresponse()
+                    assert (answer.status, b"hello" in answer.read()) == (status, status == 200)
+            with socket.create_connection(("127.0.0.1", port), timeout=10) as plain:
+                plain.sendall(b"GET /api/hubs HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert plain.recv(1) == b"", "what comes without TLS is closed"
+            cluster.gateways[0].end(signal.SIGKILL)
+            wait_until(lambda: health(watched) == 503, "HAProxy finds no gateway")
+        finally:
+            proxy.end(signal.SIGKILL)
+
+
+def health(port):
+    try:
+        return http_get(port, "/healthz")[0]
+    except OSError:
+        return 0

@@ -3,6 +3,7 @@ slow, broken or away; and a statekeeper that is killed while a request is under 
 
 import asyncio
 import contextlib
+import time
 
 import pytest
 from cluster import until
@@ -187,6 +188,33 @@ async def test_a_killed_statekeeper_repeats_the_request_with_its_id_and_nothing_
             assert endpoint.requests[-1].said["state"]["count"] == 8
             texts = [event["data"] for event in endpoint.events() if event["type"] == "message"]
             assert texts == [f"say {number}" for number in range(6)] + ["seventh", "eighth", "ninth"]
+
+
+@pytest.mark.parametrize("kind,statekeepers", [("file", 1), ("redis", 1), ("redis", 2)])
+async def test_a_request_whose_statekeeper_dies_is_made_again_at_once(kind, statekeepers):
+    async with room(kind, statekeepers=statekeepers, timeout="60s") as (cluster, endpoint):
+        endpoint.answer = lambda request: None if len(endpoint.requests) < 3 and request.texts else echoing(request)
+        async with connect(cluster.ws_url("/room/lobby")) as client:
+            await client.send("one")
+            held = await endpoint.arrived(2)
+            await asyncio.sleep(3)  # longer than a lease: the owner that lives asks once
+            assert len(endpoint.requests) == 2
+            # Its owner goes, or both who may be it; the client says nothing.
+            began = time.monotonic()
+            cluster.kill_statekeeper()
+            if statekeepers == 1:
+                cluster.start_statekeeper()
+            else:
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(endpoint.arrived(3), 6 * SLOWNESS)
+                if len(endpoint.requests) == 2:  # the other one is
+                    cluster.start_statekeeper()
+                    began = time.monotonic()
+                    cluster.kill_statekeeper(statekeeper=1)
+            again = await endpoint.arrived(3)
+            assert time.monotonic() - began < 6 * SLOWNESS
+            assert (again.id, again.body) == (held.id, held.body)
+            assert await client.text() == "you said one"
 
 
 async def test_the_hub_moves_while_its_request_is_under_way():

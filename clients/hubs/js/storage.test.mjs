@@ -1,4 +1,4 @@
-// Storage, alarms and gates of objects.
+// Storage, alarms, timers and gates of objects.
 import assert from 'node:assert/strict';
 import http from 'node:http';
 import test from 'node:test';
@@ -25,6 +25,9 @@ export class Box extends DurableObject {
       this, this.ctx.storage, this.ctx, this.env, args);
   }
   async whoAmI() { return [this.ctx.id.toString(), this.ctx.id.name]; }
+  dormouseTimer(name, info) {
+    return this.onTimer ? this.onTimer(name, info) : this.ctx.storage.put('rang ' + name, info);
+  }
   alarm(info) { return this.onAlarm ? this.onAlarm(info) : this.ctx.storage.put('alarmed', info); }
 }
 
@@ -150,6 +153,21 @@ test('values that are larger than a row take several', async (context) => {
   keeper.sleep(hub());
   await run("await storage.put('large', 2)");
   assert.ok(![...hub().rows.keys()].some((key) => key.startsWith('c:')));
+});
+
+test('keys have up to 2,048 bytes, whatever they are', async (context) => {
+  const {keeper, run, hub} = await start(context, {largestWake: 0});
+  const keys = "['k'.repeat(2048), '\\0'.repeat(2048), 'ä'.repeat(1024)]";
+  await run(`for (const key of ${keys}) await storage.put(key, key[0] + 'x'.repeat(300000)); return 0`);
+  assert.ok([...hub().rows.keys()].every((key) => key.length <= 4608));
+  keeper.sleep(hub());
+  assert.deepEqual(await run(`
+    const all = await storage.list();
+    const same = [];
+    for (const key of ${keys}) same.push((await storage.get(key))[0] === key[0] && all.get(key).length);
+    return same`), [300001, 300001, 300001]);
+  await assert.rejects(run("await storage.get('ä'.repeat(1024) + 'x')"),
+    /Keys cannot be larger than 2048 bytes. A key of size 2049 was provided/);
 });
 
 test('what cannot be stored is refused with a sentence', async (context) => {
@@ -326,6 +344,82 @@ test('alarms are set, fire and are tried again', async (context) => {
   assert.deepEqual(alarmed.map((turn) => [turn.done, hub().alarmMs]), [[true, due + 5]]);
   await run("box.onAlarm = () => { throw new Error('again'); }");
   assert.match(await hub().alarm(0), /again/);
+});
+
+test('named timers are set, fire and are tried again, each by itself', async (context) => {
+  const {keeper, run, hub} = await start(context);
+  const due = Date.now() + 60_000;
+  const timers = () => Object.fromEntries(hub().timers);
+  await run(`
+    const {timers} = ctx.dormouse;
+    timers.set('one', new Date(args[0]));
+    timers.set('two ä', args[0] + 1);
+    timers.set('three', args[0] + 2);
+    timers.delete('three');
+    timers.delete('never set');
+    return 0`, due);
+  assert.deepEqual(timers(), {one: due, 'two ä': due + 1});
+  keeper.drop(hub());
+  const list = 'return [[...ctx.dormouse.timers.list()], ctx.dormouse.timers.get("one"), ctx.dormouse.timers.get("x")]';
+  assert.deepEqual(await run(list), [[['one', due], ['two ä', due + 1]], due, null]);
+  assert.equal(await hub().timer('two ä', 2), '');
+  assert.deepEqual(await run("return [await storage.get('rang two ä'), [...ctx.dormouse.timers.list().keys()]]"),
+    [{retryCount: 2, isRetry: true}, ['one']]);
+  // What its own handler sets goes with the last turn; what it sets of others as all it does.
+  await run(`
+    box.onTimer = async (name) => {
+      ctx.dormouse.timers.set(name, args[0]);
+      ctx.dormouse.timers.set('other', args[0] + 1);
+      await scheduler.wait(2);
+      await storage.put('x', 1);
+    }; return 0`, due + 5);
+  const before = hub().turns.length;
+  assert.equal(await hub().timer('one'), '');
+  const said = hub().turns.slice(before).map((turn) => [turn.done ?? false, turn.effects.flatMap(({timer}) => timer?.name ?? [])]);
+  assert.deepEqual(said.filter(([, names]) => names.length > 0), [[false, ['other']], [true, ['one']]]);
+  assert.deepEqual(timers(), {one: due + 5, other: due + 6});
+  // One that fails is set until it is given up.
+  await run("box.onTimer = () => { throw new Error('again'); }; return 0");
+  assert.match(await hub().timer('one'), /again/);
+  assert.deepEqual((await run(list))[1], due + 5);
+  assert.match(await hub().timer('one', 6), /again/);
+  assert.deepEqual((await run(list))[1], null);
+});
+
+test('a transaction that is rolled back, and deleteAll, take timers with them', async (context) => {
+  const {keeper, run, hub} = await start(context, {manifest: {...MANIFEST, compatibility_date: '2026-02-24'}});
+  await run(`
+    ctx.dormouse.timers.set('kept', 1e12);
+    await storage.transaction(async (transaction) => {
+      ctx.dormouse.timers.set('undone', 1e12);
+      ctx.dormouse.timers.delete('kept');
+      transaction.rollback();
+    });
+    return 0`);
+  assert.deepEqual([...hub().timers], [['kept', 1e12]]);
+  assert.deepEqual(await run('return [...ctx.dormouse.timers.list()]'), [['kept', 1e12]]);
+  await run('await storage.deleteAll()');
+  assert.deepEqual([...hub().timers], []);
+  assert.equal(keeper.logs.length, 0);
+});
+
+test('timers that cannot be say why', async (context) => {
+  const {keeper, run, hub} = await start(context);
+  const wrong = async (call, error) => assert.rejects(run(`ctx.dormouse.timers.${call}; return 0`), error);
+  await wrong('set("", 1)', /1 to 64 bytes; this one has 0/);
+  await wrong('set("ä".repeat(33), 1)', /1 to 64 bytes; this one has 66/);
+  await wrong('set(1, 1)', /a string, not number/);
+  await wrong('set("a", "soon")', /milliseconds since 1970/);
+  await wrong('set("\\ud800", 1)', /surrogate/);
+  await run('for (let at = 0; at < 100; at++) ctx.dormouse.timers.set("t" + at, 1e12); return 0');
+  await wrong('set("one more", 1)', /at most 100 timers/);
+  await run('ctx.dormouse.timers.set("t7", 2e12); return 0');
+  assert.equal(hub().timers.get('t7'), 2e12);
+  keeper.maxTimers = 0;
+  hub().timers.clear();
+  keeper.drop(hub());
+  await wrong('set("a", 1)', /upgrade it first/);
+  await wrong('delete("")', /1 to 64 bytes/);
 });
 
 test('timers and waitUntil keep the object awake', async (context) => {

@@ -384,8 +384,8 @@ class KeptCluster:
     # --- time
 
     def advance_clock(self, milliseconds):
-        """Of all processes, and of all that are started later. Returns by how much it is ahead then, once the alarms that
-        are due by that have rung, those that can."""
+        """Of all processes, and of all that are started later. Returns by how much it is ahead then, once the alarms and
+        timers that are due by that have rung, those that can."""
         if milliseconds < 0:
             raise Failure("The clock goes ahead only: a hub cannot unsee a time.")
         self._record()
@@ -395,10 +395,11 @@ class KeptCluster:
         return ahead_ms
 
     def _any_is_due(self, now_ms):
-        """Whether an alarm is; as far as owners answer, and for so many hubs."""
+        """Whether an alarm or a timer is; as far as owners answer, and for so many hubs."""
         for each in self._json("hubs", "--limit", str(_HUBS_LOOKED_AT)).get("hubs", []):
-            due_ms = self._json("hub", each["hub"]).get("alarm_due_ms")
-            if due_ms is not None and due_ms <= now_ms:
+            hub = self._json("hub", each["hub"])
+            due = [hub.get("alarm_due_ms"), *(timer["due_ms"] for timer in hub.get("timers", []))]
+            if any(due_ms is not None and due_ms <= now_ms for due_ms in due):
                 return True
         return False
 

@@ -204,6 +204,7 @@ void FakeStatekeeper::DescribeHub(std::string hub, LaneOperator::Answer<HubRepor
       report.sockets_by_gateway.emplace_back(connection.id.gateway, 1);
     }
     report.alarm_due_ms = 4'000'000'000'000;
+    report.timers = {{"night", 5'000'000'000'000}, {"round", 1'000}};
     report.state_bytes = 1536;
     if (report.awake) report.counts = {{"registrations", 3}};
     return [done = std::move(done), status = StatusOf(hub), report] { done(status, report); };

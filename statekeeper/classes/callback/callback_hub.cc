@@ -29,8 +29,7 @@ constexpr uint16_t kNotNow = 1013;  // Try Again Later
 constexpr std::string_view kUnavailable = "The backend is not available; try again later";
 constexpr std::string_view kTooSlow = "The backend does not keep up; try again later";
 
-// After the time for its answer, a batch whose hub has heard nothing is posted again: its process has ended.
-constexpr int64_t kGraceMs = 1'000;
+constexpr int64_t kLeaseMs = 1'000;  // shorter ones cost a commit more often
 constexpr int64_t kFirstRetryMs = 1'000;
 constexpr int64_t kLongestRetryMs = 30'000;
 constexpr int64_t kAfterGivingUpMs = 60'000;
@@ -130,9 +129,11 @@ void CallbackHub::Save(Context& context) {
   if (outbox_.empty()) {
     context.DeleteTimer(kTimer);
   } else if (!context.GetTimer(kTimer)) {
-    context.SetTimer(kTimer, context.now_ms() + endpoint_->settings.timeout.count() + kGraceMs);
+    RenewLease(context);
   }
 }
+
+void CallbackHub::RenewLease(Context& context) { context.SetTimer(kTimer, context.now_ms() + kLeaseMs); }
 
 bool CallbackHub::IsFull() const {
   return outbox_.next - outbox_.first >= endpoint_->settings.queue_events ||
@@ -235,6 +236,10 @@ void CallbackHub::OnAlarm(Context& context) {
 }
 
 void CallbackHub::OnTimer(Context& context, std::string_view) {
+  if (posting_) {
+    context.DoNotStayAwake();
+    return RenewLease(context);
+  }
   Load(context);
   Save(context);  // which sets it again
   PostSoon(context);
@@ -271,7 +276,7 @@ void CallbackHub::PostSoon(Context& context) {
                       if (over) return GiveUp(later);
                       if (outbox_.batch_end == 0) FormBatch(later);
                       ++outbox_.attempts;
-                      later.SetTimer(kTimer, later.now_ms() + settings.timeout.count() + kGraceMs);
+                      RenewLease(later);
                       Save(later);
                       request->id =
                           fmt::format("{}/{}/{}", later.hub_class(), later.hub_name(), outbox_.number);

@@ -6,8 +6,10 @@
 //
 // So no event waits at a gateway, and no fiber, while an endpoint does. A batch's number and events are in the store
 // before it is posted, and go with the commit of what it was answered with: so a crash repeats it with the same id and
-// body, or not at all. A named timer stands while the outbox is not empty: it wakes the hub for the next try, also after
-// a crash. Between two tries the hub may sleep.
+// body, or not at all. A named timer stands while the outbox is not empty: it wakes the hub for the next try. Between two
+// tries the hub may sleep. While a request is under way the timer is a lease, a second long and renewed for as long as
+// somebody waits for the answer: the next owner finds it due, and posts the batch again at once. A request of a hub
+// whose object was lost in a process that goes on is not made again: the next object gets its answer.
 //
 // One lane's thread.
 #pragma once
@@ -76,6 +78,8 @@ class CallbackHub : public Hub {
   void Forget(Context& context, const ConnectionId& connection);
   void AddDisconnect(Context& context, const ConnectionId& connection, uint16_t code, std::string_view reason,
                      bool by_client);
+  // So that this object, or the next one, looks after what waits.
+  void RenewLease(Context& context);
   // Posts the next batch, unless one is under way, or its time has not come.
   void PostSoon(Context& context);
   void FormBatch(Context& context);

@@ -274,13 +274,8 @@ class CallbackSender::Transfers {
 };
 
 CallbackSender::CallbackSender()
-    : transfers_(std::make_unique<Transfers>([this](const Job& job, Result result) {
-        {
-          const std::lock_guard lock(mutex_);
-          waiting_bytes_ -= job.body.size();
-        }
-        job.done(std::move(result));
-      })),
+    : transfers_(std::make_unique<Transfers>(
+          [this](const Job& job, Result result) { TakeDone(job)(std::move(result)); })),
       thread_([this] {
         for (;;) {
           std::vector<Job> posted;
@@ -304,11 +299,22 @@ CallbackSender::~CallbackSender() {
   thread_.join();
 }
 
+CallbackSender::Done CallbackSender::TakeDone(const Job& job) {
+  const std::lock_guard lock(mutex_);
+  waiting_bytes_ -= job.body.size();
+  return std::move(under_way_.extract(job.id).mapped());
+}
+
 void CallbackSender::Post(Job job) {
   {
     const std::lock_guard lock(mutex_);
+    if (const auto same = under_way_.find(job.id); same != under_way_.end()) {
+      same->second = std::move(job.done);
+      return;
+    }
     if (waiting_bytes_ + job.body.size() <= kMostWaiting) {
       waiting_bytes_ += job.body.size();
+      under_way_.emplace(job.id, std::move(job.done));
       posted_.push_back(std::move(job));
       transfers_->Wake();
       return;

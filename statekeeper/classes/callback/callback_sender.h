@@ -7,6 +7,8 @@
 // requests fail at once, then one is let through, by which it comes up again or stays down for twice as long. Endpoints
 // have nothing in common but the thread and the bound on what waits (kMostWaiting).
 //
+// What is posted while a request of that id is under way is not asked again: its answer goes to who posted last.
+//
 // Redirects are not followed: requests go where the operator has said, and nowhere else.
 //
 // Threading: Post on any thread; `done` runs on this one's own.
@@ -27,6 +29,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <unordered_map>
 #include <vector>
 
 #include "common/clock.h"
@@ -103,7 +106,7 @@ class CallbackSender {
     std::shared_ptr<CallbackEndpoint> endpoint;
     std::string id;
     std::string body;
-    std::function<void(Result)> done;
+    std::function<void(Result)> done;  // not run where another one of the same id has been posted meanwhile
   };
 
   CallbackSender();
@@ -117,11 +120,15 @@ class CallbackSender {
  private:
   class Transfers;
 
+  using Done = std::function<void(Result)>;
+  Done TakeDone(const Job& job);
+
   const std::unique_ptr<Transfers> transfers_;
   std::mutex mutex_;
   bool ending_ = false;
   size_t waiting_bytes_ = 0;  // until a job is done
   std::vector<Job> posted_;
+  std::unordered_map<std::string, Done> under_way_;  // by id: who gets the answer
   std::thread thread_;
 };
 

@@ -67,6 +67,9 @@ void Apply(Context& context, const worker::Effect& effect) {
     case worker::Effect::kAutoResponse:
       return context.SetAutoResponse(IdOf(effect.auto_response().connection()),
                                      effect.auto_response().request(), effect.auto_response().reply());
+    case worker::Effect::kTimer:
+      if (effect.timer().due_ms() <= 0) return context.DeleteTimer(effect.timer().name());
+      return context.SetTimer(effect.timer().name(), effect.timer().due_ms());
     case worker::Effect::KIND_NOT_SET:
       return;
   }
@@ -137,6 +140,12 @@ void WorkerHub::OnWake(Context& context) {
     return true;
   });
   if (const auto alarm = context.GetAlarm()) wake_.set_alarm_ms(*alarm);
+  for (const auto& [name, due_ms] : context.Timers()) {
+    worker::SetTimer* const timer = wake_.add_timers();
+    timer->set_name(name);
+    timer->set_due_ms(due_ms);
+  }
+  wake_.set_max_timers(Context::kMaxTimers);
   wake_.set_max_state(context.state_room() + bytes);
   object_ = lane_->NewObject(context.port(),
                              std::string(context.hub_class()) + "/" + std::string(context.hub_name()));
@@ -196,6 +205,13 @@ void WorkerHub::OnClose(Context& context, const Connection& connection, const Cl
 void WorkerHub::OnAlarm(Context& context) {
   worker::Event event;
   event.mutable_alarm()->set_attempt(context.alarm_failures());
+  Send(context, std::move(event), true);
+}
+
+void WorkerHub::OnTimer(Context& context, std::string_view name) {
+  worker::Event event;
+  event.mutable_timer()->set_name(std::string(name));
+  event.mutable_timer()->set_attempt(context.alarm_failures());
   Send(context, std::move(event), true);
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "proto/worker.pb.h"
 #include "statekeeper/classes/worker/worker_lane.h"
@@ -22,6 +23,7 @@ class WorkerHub : public Hub {
   void OnMessage(Context& context, const Connection& from, const Message& message) override;
   void OnClose(Context& context, const Connection& connection, const CloseInfo& close) override;
   void OnAlarm(Context& context) override;
+  void OnTimer(Context& context, std::string_view name) override;
   void OnRequest(Context& context, std::string_view payload) override;
   void OnBackpressure(Context& context, const Connection& connection, bool paused,
                       const Backlog& backlog) override;

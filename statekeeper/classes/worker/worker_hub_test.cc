@@ -58,6 +58,7 @@ class WorkerHubTest : public testing::Test {
   }
   void Connect() {
     worker_.emplace(socket_.Connect());
+    worker_->knows_timers = knows_timers_;
     worker_->Greet();
     lane_.Settle();
   }
@@ -93,6 +94,7 @@ class WorkerHubTest : public testing::Test {
   HostedLane lane_;
   std::optional<FakeWorker> worker_;
   uint64_t object_ = 0;
+  bool knows_timers_ = true;  // the next worker
 };
 
 TEST_F(WorkerHubTest, ATurnsEffectsAreAppliedAsAWholeAndLeaveWhenDurable) {
@@ -184,6 +186,85 @@ TEST_F(WorkerHubTest, WhatEndsThreeWorkersIsGivenUpAndNoneBehindIt) {
   }
   EXPECT_THAT(Events(), IsEmpty());
   EXPECT_EQ(lane_.metrics().given_up.Value(), 1);
+}
+
+// --- Timers.
+
+class WorkerTimerTest : public WorkerHubTest {
+ protected:
+  static void Set(worker::Turn* turn, const std::string& name, int64_t due_ms) {
+    worker::SetTimer* const timer = turn->add_effects()->mutable_timer();
+    timer->set_name(name);
+    timer->set_due_ms(due_ms);
+  }
+  void SetNow(const std::vector<std::string>& names, int64_t due_ms) {
+    worker::FromWorker said;
+    worker::Turn* const turn = Turn(&said);
+    for (const std::string& name : names) Set(turn, name, due_ms);
+    worker_->Say(said);
+    lane_.Settle();
+  }
+  // The event of the timer that is due.
+  worker::Event Ring() {
+    lane_.host().router().OnAlarm({.hub = hub_, .due_ms = 1}, HostedLane::ShardOfHub(hub_));
+    const auto events = Events();
+    EXPECT_EQ(events.size(), 1u);
+    return events.empty() ? worker::Event() : events[0];
+  }
+  void BeginAgain() {
+    worker_->Leave();
+    lane_.Settle();
+    Connect();
+  }
+  // What the next object is told of timers.
+  std::vector<std::string> Told() {
+    BeginAgain();
+    lane_.Say(hub_, "x");
+    std::vector<std::string> told;
+    const auto events = Events();
+    for (const worker::SetTimer& timer : events.at(0).wake().timers())
+      told.push_back(timer.name() + " " + std::to_string(timer.due_ms()));
+    return told;
+  }
+};
+
+TEST_F(WorkerTimerTest, AreSetByEffectsAndToldAtAWake) {
+  SetNow({"b", "a", "gone"}, 7'000'000'000'000);
+  SetNow({"gone"}, 0);
+  EXPECT_THAT(Told(), ElementsAre("a 7000000000000", "b 7000000000000"));
+}
+
+TEST_F(WorkerTimerTest, WhatItsOwnEventSetsTakesItsPlaceInTheEnd) {
+  SetNow({"one"}, 5);
+  const worker::Event event = Ring();
+  EXPECT_EQ(event.timer().name(), "one");
+  EXPECT_EQ(event.timer().attempt(), 0u);
+  worker::FromWorker said;
+  Set(Turn(&said, event.number(), true), "one", 7'000'000'000'000);
+  worker_->Say(said);
+  lane_.Settle();
+  EXPECT_THAT(Told(), ElementsAre("one 7000000000000"));
+}
+
+TEST_F(WorkerTimerTest, OneThatFailsIsTriedAgain) {
+  SetNow({"one"}, 5);
+  worker_->EndEvent(Ring(), "not now");
+  EXPECT_THAT(Told(), ElementsAre("one 5"));
+}
+
+TEST_F(WorkerTimerTest, AHostThatKnowsNoneLosesNone) {
+  SetNow({"one"}, 5);
+  knows_timers_ = false;
+  BeginAgain();
+  const worker::Event event = Ring();
+  EXPECT_FALSE(event.has_timer());
+  EXPECT_TRUE(event.has_wake());
+  object_ = event.object();
+  worker_->EndEvent(event);
+  lane_.Say(hub_, "next");
+  EXPECT_EQ(Of(Events().at(0)), "next");
+  knows_timers_ = true;
+  EXPECT_THAT(Told(), ElementsAre("one 5"));
 }
 
 TEST_F(WorkerHubTest, RowsAreReadAsTheyAreAfterTheTurnsBefore) {

@@ -114,6 +114,7 @@ bool WorkerLane::OnFrame(size_t stream, std::string_view frame) {
       main_number_ = stream;
       process_ = config_.process();
       main_ = streams_.at(stream).get();
+      knows_timers_ = message.hello().timers();
       ping_ = 0;
       ev_timer_start(loop_, &timer_);
       for (auto& [number, object] : objects_) {
@@ -265,22 +266,36 @@ void WorkerLane::Send(uint64_t number, worker::Event event, uint64_t deferred, u
 
 void WorkerLane::SendWaiting(uint64_t number, Object* object) {
   if (!IsConnected()) return;
+  std::vector<uint64_t> unknown;
   while (!object->waiting.empty()) {
-    if (object->suspect != 0) return;  // alone: what has not begun cannot be to blame
+    if (object->suspect != 0) break;  // alone: what has not begun cannot be to blame
     auto& [event, restarts] = object->waiting.front();
     if (restarts != 0) {
       if (!TakeSuspectTurn()) {
         suspects_waiting_.emplace(restarts, number);
-        return;
+        break;
       }
       suspect_object_ = number;
       suspect_since_ms_ = SteadyMs();
       object->suspect = event.number();
     }
     object->introduced = true;
+    if (event.has_timer() && !knows_timers_) {
+      // What is left of it says nothing: it takes its number, and may be the one that wakes.
+      event.clear_timer();
+      const auto deferred = object->deferred.find(event.number());
+      unknown.push_back(deferred->second);
+      object->deferred.erase(deferred);
+    }
     MakeRoom(event.ByteSizeLong());
     *output_.add_events() = std::move(event);
     object->waiting.pop_front();
+  }
+  const std::shared_ptr<HubPort> port = object->port;
+  for (const uint64_t timer : unknown) {
+    port->Resume({.run = [](Context&) {},
+                  .finishes = timer,
+                  .failure = "the worker's host is of a version that knows no named timers"});
   }
 }
 

@@ -91,7 +91,7 @@ class WorkerLane : public std::enable_shared_from_this<WorkerLane> {
   void Flush();
   void Ping();
 
-  // Sends what waits of the object, as far as suspects allow.
+  // Sends what waits of the object, as far as suspects allow. Nothing of the object is to be touched afterwards.
   void SendWaiting(uint64_t number, Object* object);
   void EndSuspect(uint64_t number, Object* object, uint64_t event);
   void LookForSuspects();
@@ -128,6 +128,7 @@ class WorkerLane : public std::enable_shared_from_this<WorkerLane> {
   size_t main_number_ = 0;
   uint32_t process_ = 0;  // whose the main one is
   FrameStream* main_ = nullptr;
+  bool knows_timers_ = false;                        // whoever is at the main one
   worker::ToWorker output_;                          // of this turn, for the main stream
   size_t output_bytes_ = 0;                          // about
   std::vector<std::unique_ptr<FrameStream>> ended_;  // within whose calls they may not go

@@ -14,7 +14,6 @@
 namespace dormouse {
 namespace {
 
-constexpr size_t kMaxKey = 1024;
 constexpr size_t kMaxValue = 128u << 10;
 constexpr size_t kMaxTags = 10;
 constexpr size_t kMaxAutoResponse = 2048;
@@ -26,7 +25,8 @@ constexpr uint64_t kRecipientOverhead = 64;
 constexpr size_t kMaxReason = 123;  // RFC 6455, 5.5: a control frame's 125 bytes less the code
 
 std::string CheckedKey(std::string_view key) {
-  if (key.empty() || key.size() > kMaxKey) throw std::length_error("a key has 1 to 1024 bytes");
+  if (key.empty() || key.size() > Context::kMaxKey)
+    throw std::length_error(fmt::format("a key has 1 to {} bytes", Context::kMaxKey));
   if (key.find('\0') != std::string_view::npos)
     throw std::invalid_argument("a key must not hold a zero byte");
   return UserRow(key);

@@ -9,6 +9,7 @@ HubReport ReportOf(const stored::HubMeta& meta) {
     report.sockets_by_gateway.emplace_back(each.gateway(), each.sockets());
   }
   if (meta.alarm_due_ms() != 0) report.alarm_due_ms = meta.alarm_due_ms();
+  for (const auto& timer : meta.timers()) report.timers.emplace_back(timer.name(), timer.due_ms());
   report.state_bytes = meta.state_bytes();
   report.half_restored = meta.restoring() != 0;
   return report;

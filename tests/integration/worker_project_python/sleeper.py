@@ -14,13 +14,19 @@ class Sleeper(Base):
         self.hub.storage.put("built", self.built)
 
     async def on_message(self, connection: Connection, message: str | bytes) -> None:
-        kind, _, milliseconds = str(message).partition(" ")
+        kind, milliseconds, name, *_ = f"{message!s}   ".split(" ")
         if kind == "timer":
             self.hub.later(int(milliseconds) / 1000, self.tell, connection, f"timer {self.built}")
         if kind == "waitUntil":
             self.hub.background(self.wait(connection, int(milliseconds) / 1000))
         if kind == "alarm":
             self.hub.set_alarm(timedelta(milliseconds=int(milliseconds)))
+        if kind == "named":
+            self.hub.timers.set(name, timedelta(milliseconds=int(milliseconds)))
+        if kind == "put":
+            self.hub.storage.put(name * int(milliseconds), "kept")
+        if kind == "get":
+            connection.send(await self.hub.storage.get(name * int(milliseconds)))
         who = connection.attachment["id"]
         connection.send(json.dumps({
             "built": self.built, "id": who, "tags": connection.tags, "tagged": len(self.hub.connections(f"tag-{who}")),
@@ -35,3 +41,8 @@ class Sleeper(Base):
 
     async def on_alarm(self, info: AlarmInfo) -> None:
         self.hub.broadcast(f"alarm {self.built}")
+
+    async def on_timer(self, name: str, info: AlarmInfo) -> None:
+        if name == "fails" and info.attempt == 0:
+            raise RuntimeError("as it is to")
+        self.hub.broadcast(f"{name} {info.attempt}")

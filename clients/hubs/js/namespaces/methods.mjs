@@ -1,8 +1,10 @@
 // Which methods of an object others may call: those of its class, not what an instance carries, and none that the
 // runtime calls itself.
+import {TIMER_HANDLER} from '../objects/named_timers.mjs';
+
 const RESERVED = new Set([
   'constructor', 'fetch', 'connect', 'alarm', 'webSocketMessage', 'webSocketClose', 'webSocketError', 'dup', 'tail',
-  'trace', 'scheduled', 'queue', 'email',
+  'trace', 'scheduled', 'queue', 'email', TIMER_HANDLER,
 ]);
 
 // `args` null: a property is read. Returns what comes of it, perhaps a promise.

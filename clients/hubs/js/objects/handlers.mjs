@@ -4,6 +4,7 @@ import {backendReply} from '../namespaces/backend.mjs';
 import {readRequestPayload, responseReply, valueReply} from '../namespaces/payload.mjs';
 import {callMethod} from '../namespaces/methods.mjs';
 import {CloseCode} from '../web/close_codes.mjs';
+import {runTimer} from './named_timers.mjs';
 import {openSocket} from './openings.mjs';
 
 export function handle(record) {
@@ -12,6 +13,7 @@ export function handle(record) {
     case Kind.CLOSE: return closed(record);
     case Kind.OPEN: return openSocket(record);
     case Kind.ALARM: return alarm(record);
+    case Kind.TIMER: return runTimer(record);
     case Kind.REQUEST:
       prepare(record);
       return request(record);

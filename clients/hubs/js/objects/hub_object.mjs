@@ -37,6 +37,8 @@ export class HubObject {
   reservations;
   bodies;
   alarmMs;                // 0: none
+  timers;                 // ms by name; a Map that is never changed
+  maxTimers;              // 0: the statekeeper has none
   autoResponse = null;    // {request, reply}
   eventTimeout = null;    // ms that a handler of a socket's event may take
   life;
@@ -49,6 +51,7 @@ export class HubObject {
   #sql = null;            // once it is used
   #transaction = null;    // effects that count when it ends well
   #alarmBefore = 0;       // the transaction
+  #timersBefore = null;
   #listed = false;        // with the lane, for the end of the loop's turn
   #holds = 0;
   #saidHold = false;
@@ -66,6 +69,8 @@ export class HubObject {
     this.hubClass = wake.hubClass;
     this.hubName = wake.hubName;
     this.alarmMs = wake.alarmMs;
+    this.timers = new Map(wake.timers);
+    this.maxTimers = wake.maxTimers;
     this.rows = new Rows(wake.rows, wake.complete);
     this.reservations = new Reservations(this);
     this.bodies = new BodyStreams(this);
@@ -221,7 +226,7 @@ export class HubObject {
     this.#list();
   }
 
-  // Of rows and the alarm, which wait for the end of a transaction.
+  // Of rows, the alarm and timers, which wait for the end of a transaction.
   write(kind, first, second, {allowUnconfirmed = false} = {}) {
     if (kind === Effect.PUT) this.rows.set(first, second);
     else if (kind === Effect.DELETE) this.rows.set(first, null);
@@ -231,6 +236,14 @@ export class HubObject {
     }
     if (this.#transaction) this.#transaction.push(kind, first, second, undefined);
     else this.effect(kind, first, second, undefined);
+  }
+
+  // What is known of a timer; 0: it is not set.
+  keepTimer(name, due) {
+    const timers = new Map(this.timers);
+    if (due === 0) timers.delete(name);
+    else timers.set(name, due);
+    this.timers = timers;
   }
 
   // Of the host itself: in no transaction, and in no cache.
@@ -253,6 +266,7 @@ export class HubObject {
   begin() {
     this.#transaction = [];
     this.#alarmBefore = this.alarmMs;
+    this.#timersBefore = this.timers;
     this.rows.begin();
   }
 
@@ -271,6 +285,7 @@ export class HubObject {
     if (!this.#transaction) return;
     this.#transaction = null;
     this.alarmMs = this.#alarmBefore;
+    this.timers = this.#timersBefore;
     this.rows.rollBack();
     this.#sql?.rollBack();
   }

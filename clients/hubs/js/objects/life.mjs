@@ -11,6 +11,7 @@ import {runIn} from './context.mjs';
 import {explain} from './errors.mjs';
 import {handle, prepare} from './handlers.mjs';
 import {InputGate} from './input_gate.mjs';
+import {timerFailed} from './named_timers.mjs';
 import {whenSettled} from './rounds.mjs';
 import {DurableObjectState} from './state.mjs';
 
@@ -76,7 +77,11 @@ export class Life {
         failure = failure.split('\n', 1)[0];
       }
     }
-    if (record.alarmMs >= 0) hub.effectOf(record.number, Effect.ALARM, record.alarmMs);
+    if (record.kind === Kind.TIMER && record.error) timerFailed(record);
+    if (record.nextMs >= 0) {
+      if (record.kind === Kind.TIMER) hub.effectOf(record.number, Effect.TIMER, record.body.name, record.nextMs);
+      else hub.effectOf(record.number, Effect.ALARM, record.nextMs);
+    }
     hub.endEvent(record, failure);
   }
 

@@ -7,6 +7,7 @@ import {WebSocketRequestResponsePair} from '../web/web_socket.mjs';
 import {idOf} from '../namespaces/ids.mjs';
 import {currentContext, runIn} from './context.mjs';
 import {InputGate} from './input_gate.mjs';
+import {NamedTimers} from './named_timers.mjs';
 import {Storage} from './storage.mjs';
 
 const MAX_TAGS = 10;
@@ -20,6 +21,7 @@ export class DurableObjectState {
   #hub;
   #storage = null;
   #id = null;
+  #dormouse = null;
 
   constructor(life) {
     this.#life = life;
@@ -31,6 +33,9 @@ export class DurableObjectState {
   get storage() { return this.#storage ??= new Storage(this.#life); }
 
   get props() { return {}; }
+
+  // What Cloudflare does not have.
+  get dormouse() { return this.#dormouse ??= Object.freeze({timers: new NamedTimers(this.#life)}); }
 
   get exports() { return this.#hub.host.exports; }
 

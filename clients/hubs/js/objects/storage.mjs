@@ -72,7 +72,7 @@ export class Storage {
     });
   }
 
-  // Keys, values and tables; and, since a compatibility date, the alarm.
+  // Keys, values and tables; and, since a compatibility date, the alarm, and timers with it.
   deleteAll(options = {}) {
     return this.#attempt(() => {
       if (this.#hub.inTransaction) throw new Error('Cannot call deleteAll() within a transaction');
@@ -81,7 +81,11 @@ export class Storage {
         this.#hub.write(Effect.DELETE_PREFIX, prefix, undefined, options);
       }
       if (this.#hub.hasTables) this.#hub.sql.clear();
-      if (this.#hub.host.compatibilityDate >= ALARM_GOES_SINCE) this.#setAlarm(0, options);
+      if (this.#hub.host.compatibilityDate >= ALARM_GOES_SINCE) {
+        this.#setAlarm(0, options);
+        const {timers} = this.#life.state.dormouse;
+        for (const name of timers.list().keys()) timers.delete(name, options);
+      }
       return undefined;
     });
   }
@@ -153,7 +157,7 @@ export class Storage {
   #setAlarm(due, options) {
     this.#hub.alarmMs = due;
     const record = currentContext()?.record;
-    if (record?.kind === Kind.ALARM && record.life === this.#life && !record.done) record.alarmMs = due;
+    if (record?.kind === Kind.ALARM && record.life === this.#life && !record.done) record.nextMs = due;
     else this.#hub.write(Effect.ALARM, due, undefined, options);
   }
 

@@ -8,6 +8,7 @@ export class FakeHub {
   rows = new Map();  // Buffer by key
   clients = new Map();
   alarmMs = 0;
+  timers = new Map();  // ms by name
   failures = [];
   turns = [];
   #keeper;
@@ -30,7 +31,8 @@ export class FakeHub {
     this.#number = 0;
     const rows = this.#sorted();
     return {
-      hubClass: this.hubClass, hubName: this.hubName, alarmMs: this.alarmMs, complete: rows.length <= largest,
+      hubClass: this.hubClass, hubName: this.hubName, alarmMs: this.alarmMs, timers: [...this.timers],
+      maxTimers: this.#keeper.maxTimers, complete: rows.length <= largest,
       rows: rows.slice(0, largest),
       sockets: [...this.clients.values()].filter((client) => client.admitted).map(
         ({connection, attachment, tags}) => ({connection, attachment, tags})),
@@ -60,6 +62,12 @@ export class FakeHub {
   alarm(attempt = 0) {
     this.alarmMs = 0;
     return this.#happen({alarm: {attempt}});
+  }
+
+  // Fires that timer. Resolves with the failure, or ''.
+  timer(name, attempt = 0) {
+    this.timers.delete(name);
+    return this.#happen({timer: {name, attempt}});
   }
 
   request(payload) {
@@ -140,13 +148,15 @@ export class FakeHub {
   }
 
   // Rows change at once, as reads after the turn are to see them.
-  #write({put, delete: deleted, deletePrefix, alarmMs}) {
+  #write({put, delete: deleted, deletePrefix, alarmMs, timer}) {
     if (put) this.rows.set(put.key, put.value ?? Buffer.alloc(0));
     if (deleted !== undefined) this.rows.delete(deleted);
     if (deletePrefix !== undefined) {
       for (const key of [...this.rows.keys()]) if (key.startsWith(deletePrefix)) this.rows.delete(key);
     }
     if (alarmMs !== undefined) this.alarmMs = alarmMs;
+    if (timer?.dueMs) this.timers.set(timer.name, timer.dueMs);
+    else if (timer) this.timers.delete(timer.name);
   }
 
   #show({send, close, attachment, tags, admit, reply, autoResponse}, underWay) {

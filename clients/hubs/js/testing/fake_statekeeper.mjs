@@ -25,6 +25,7 @@ export class FakeStatekeeper {
   answeredMs = new Map();   // ... which is so, by connection
   largestWake = Infinity;  // rows that come with a wake
   largestRead = Infinity;  // rows of one answer
+  maxTimers = 100;         // of a hub; 0: of a version that has none
   cluster = null;          // which knows where hubs are
   #directory = fs.mkdtempSync(path.join(os.tmpdir(), 'dormouse-js-'));
   #lanes;

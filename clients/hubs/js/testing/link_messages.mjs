@@ -2,7 +2,7 @@
 import {objectKey, Reader} from '../wire/reader.mjs';
 
 export function writeEvent(writer, {object, number, nowMs = 0, repeated = false, wake, open, message, close, alarm,
-                                    request}) {
+                                    timer, request}) {
   inside(writer, 0x0a, () => {
     writer.byte(0x09);
     writer.fixed64(object, 0);
@@ -31,6 +31,12 @@ export function writeEvent(writer, {object, number, nowMs = 0, repeated = false,
       });
     }
     if (alarm) inside(writer, 0x4a, () => field(writer, 0x08, alarm.attempt));
+    if (timer) {
+      inside(writer, 0x62, () => {
+        writer.text(0x0a, timer.name);
+        field(writer, 0x10, timer.attempt);
+      });
+    }
     if (request) inside(writer, 0x52, () => writer.bytes(0x0a, request.payload));
   });
 }
@@ -48,6 +54,13 @@ function writeWake(writer, wake) {
   for (const row of wake.rows) writeRow(writer, 0x22, row);
   if (wake.complete) field(writer, 0x28, 1);
   field(writer, 0x30, wake.alarmMs);
+  for (const [name, dueMs] of wake.timers ?? []) {
+    inside(writer, 0x42, () => {
+      writer.text(0x0a, name);
+      field(writer, 0x10, dueMs);
+    });
+  }
+  field(writer, 0x48, wake.maxTimers ?? 0);
 }
 
 function writeRow(writer, tag, [key, value]) {
@@ -152,17 +165,20 @@ const nested = (fields) => (reader) => readFields(reader, reader.limit(), fields
 const many = (name, read) => ({name, read, many: true});
 const one = (name, read) => ({name, read, many: false});
 
-const HELLO = {1: one('protocol', number), 2: one('lane', number), 3: one('version', text), 4: one('readsOnly', flag)};
+const HELLO = {1: one('protocol', number), 2: one('lane', number), 3: one('version', text), 4: one('readsOnly', flag),
+  5: one('timers', flag)};
 const SEND = {1: one('connection', key), 2: one('data', bytes), 3: one('binary', flag)};
 const CLOSE = {1: one('connection', key), 2: one('code', number), 3: one('reason', text)};
 const ROW = {1: one('key', key), 2: one('value', bytes)};
 const ATTACHMENT = {1: one('connection', key), 2: one('attachment', bytes)};
 const TAGS = {1: one('connection', key), 2: many('tags', text)};
 const AUTO = {1: one('connection', key), 2: one('request', text), 3: one('reply', text)};
+const TIMER = {1: one('name', text), 2: one('dueMs', number)};
 const EFFECT = {
   1: one('send', nested(SEND)), 3: one('close', nested(CLOSE)), 4: one('put', nested(ROW)), 5: one('delete', key),
   6: one('deletePrefix', key), 7: one('attachment', nested(ATTACHMENT)), 8: one('tags', nested(TAGS)),
   9: one('admit', key), 10: one('alarmMs', number), 11: one('reply', bytes), 12: one('autoResponse', nested(AUTO)),
+  13: one('timer', nested(TIMER)),
 };
 const TURN = {
   1: one('object', object), 2: one('event', number), 3: one('done', flag), 4: one('failure', text),

@@ -1,6 +1,6 @@
 // One event of an object, from its arrival until it is done. It is also the context in which its handler runs
 // (objects/context.mjs): what is asked for inside is charged to it.
-export const Kind = {NONE: 0, OPEN: 6, MESSAGE: 7, CLOSE: 8, ALARM: 9, REQUEST: 10, BACKPRESSURE: 11};
+export const Kind = {NONE: 0, OPEN: 6, MESSAGE: 7, CLOSE: 8, ALARM: 9, REQUEST: 10, BACKPRESSURE: 11, TIMER: 12};
 
 export class EventRecord {
   low = 0;  // of the object's name
@@ -23,7 +23,7 @@ export class EventRecord {
   error = null;     // boxed, as anything can be thrown
   outgoing = null;  // promises of what it has said to clients elsewhere; it is not done before
   handled = null;   // of a message of such a client: called when it is done, for the answer
-  alarmMs = -1;     // of an alarm event: what it wants set, which goes with its last turn
+  nextMs = -1;      // of an alarm or timer: what its handler has set it to, which goes with its last turn
   isOfBackend = false;  // a request: namespaces/backend.mjs
 
   get record() { return this; }

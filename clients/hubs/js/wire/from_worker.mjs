@@ -14,6 +14,7 @@ export const Effect = {
   ALARM: 10,         // ms
   REPLY: 11,         // bytes
   AUTO_RESPONSE: 12, // connection, request, reply
+  TIMER: 13,         // name, ms
 };
 export const EFFECT_WIDTH = 4;
 
@@ -28,6 +29,8 @@ export function writeHello(writer, {lane, version, readsOnly = false}) {
     writer.byte(0x20);
     writer.varint(1);
   }
+  writer.byte(0x28);  // timers
+  writer.varint(1);
   writer.close(hello);
 }
 
@@ -118,6 +121,14 @@ function writeEffect(writer, kind, first, second, third) {
       writer.text(0x12, second);
       writer.text(0x1a, third);
       writer.close(response);
+      break;
+    }
+    case Effect.TIMER: {
+      const timer = writer.open(0x6a);
+      writer.text(0x0a, first);
+      writer.byte(0x10);
+      writer.varint(second);
+      writer.close(timer);
       break;
     }
     default: throw new Error(`no effect ${kind}`);

@@ -64,6 +64,10 @@ function readEvent(reader, sink) {
         record.kind = Kind.BACKPRESSURE;
         reader.at = reader.limit();
         break;
+      case 0x62:
+        record.kind = Kind.TIMER;
+        record.body = readTimer(reader);
+        break;
       default: reader.skip(tag & 7);
     }
   }
@@ -98,7 +102,8 @@ function readMessage(reader, record) {
 }
 
 function readWake(reader) {
-  const wake = {hubClass: '', hubName: '', sockets: [], rows: [], complete: false, alarmMs: 0, maxState: 0};
+  const wake = {hubClass: '', hubName: '', sockets: [], rows: [], complete: false, alarmMs: 0, maxState: 0, timers: [],
+    maxTimers: 0};
   reader.fields(reader.limit(), (field) => {
     switch (field) {
       case 1: wake.hubClass = reader.text(); break;
@@ -108,6 +113,8 @@ function readWake(reader) {
       case 5: wake.complete = reader.varint() !== 0; break;
       case 6: wake.alarmMs = reader.varint(); break;
       case 7: wake.maxState = reader.varint(); break;
+      case 8: wake.timers.push(readSetTimer(reader)); break;
+      case 9: wake.maxTimers = reader.varint(); break;
       default: return false;
     }
   });
@@ -190,6 +197,31 @@ function readAlarm(reader) {
     alarm.attempt = reader.varint();
   });
   return alarm;
+}
+
+function readTimer(reader) {
+  const timer = {name: '', attempt: 0};
+  reader.fields(reader.limit(), (field) => {
+    switch (field) {
+      case 1: timer.name = reader.text(); break;
+      case 2: timer.attempt = reader.varint(); break;
+      default: return false;
+    }
+  });
+  return timer;
+}
+
+// [name, ms]
+function readSetTimer(reader) {
+  const timer = ['', 0];
+  reader.fields(reader.limit(), (field) => {
+    switch (field) {
+      case 1: timer[0] = reader.text(); break;
+      case 2: timer[1] = reader.varint(); break;
+      default: return false;
+    }
+  });
+  return timer;
 }
 
 function readRequest(reader) {

@@ -14,9 +14,10 @@ from .host.own_events import Later
 from .http import Answer, Headers, Identity, Opening, Request, Response
 from .hub import AlarmInfo, Hub, rpc
 from .storage import Storage
+from .timers import Timers
 from .values import Value
 
 __all__ = [
     "AlarmInfo", "Answer", "CallCycle", "CallFailed", "Connection", "Headers", "Hub", "HubContext", "Identity", "Later",
-    "Opening", "RemoteError", "Request", "Response", "Storage", "Value", "rpc",
+    "Opening", "RemoteError", "Request", "Response", "Storage", "Timers", "Value", "rpc",
 ]

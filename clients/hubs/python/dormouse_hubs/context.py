@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union, overload
 
 from .connection import OPEN_TAG, Connection, message_bytes
 from .host import effects
 from .storage import Storage
+from .timers import Timers, When, due_ms
 
 if TYPE_CHECKING:
     from .host.awake_hub import AwakeHub
@@ -26,6 +26,7 @@ class HubContext:
     def __init__(self, awake: AwakeHub) -> None:
         self._awake = awake
         self.storage = Storage(awake)
+        self.timers = Timers(awake)
 
     @property
     def class_name(self) -> str:
@@ -63,16 +64,10 @@ class HubContext:
 
     # ---- the alarm
 
-    def set_alarm(self, when: Union[float, datetime, timedelta]) -> None:
+    def set_alarm(self, when: When) -> None:
         """The hub's one alarm: on_alarm runs then, or as soon after as can be, asleep or awake, at least once. A number is
         seconds since 1970 (time.time()), a timedelta counts from now. It takes the place of the one before."""
-        if isinstance(when, timedelta):
-            due = self._awake.now_ms + when / timedelta(milliseconds=1)
-        elif isinstance(when, datetime):
-            due = (when if when.tzinfo else when.astimezone()).astimezone(timezone.utc).timestamp() * 1000
-        else:
-            due = when * 1000
-        self._awake.set_alarm(max(1, round(due)))
+        self._awake.set_alarm(due_ms(when, self._awake.now_ms))
 
     def get_alarm(self) -> Optional[float]:
         """When it is due, in seconds since 1970; None: there is none."""
@@ -105,7 +100,7 @@ class HubContext:
 
     def later(self, seconds: float, handler: _Handler, *arguments: Any) -> Later:
         """Runs a method as a handler of its own after that time. The hub stays awake for it; it is gone after a crash.
-        What has to happen in any case takes the alarm. Returns what can cancel() it."""
+        What has to happen in any case takes the alarm or a timer (self.hub.timers). Returns what can cancel() it."""
         return self._awake.own.later(seconds, handler, arguments)
 
     def background(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:

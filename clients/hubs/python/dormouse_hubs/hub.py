@@ -22,7 +22,7 @@ def rpc(method: _Method) -> _Method:
 
 @dataclass(frozen=True)
 class AlarmInfo:
-    attempt: int  # 0: the first; else how often on_alarm has failed since the alarm was set
+    attempt: int  # 0: the first; else how often the handler has failed since the alarm, or the timer, was set
 
 
 class Hub:
@@ -51,6 +51,9 @@ class Hub:
 
     async def on_alarm(self, info: AlarmInfo) -> None:
         """self.hub.set_alarm's time has come. If it raises, it is tried again after 2, 4, ... s, six times."""
+
+    async def on_timer(self, name: str, info: AlarmInfo) -> None:
+        """The time of self.hub.timers.set(name, ...) has come. If it raises, as on_alarm."""
 
     async def on_request(self, request: Request) -> Answer:
         """A plain HTTP request at the hub's address, or below it."""

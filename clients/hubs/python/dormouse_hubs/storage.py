@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from .host.awake_hub import AwakeHub
 
 _PREFIX = b"k:"
-MAX_KEY = 1022          # bytes
+MAX_KEY = 2048          # bytes
 MAX_VALUE = 128 << 10   # bytes, as values.encode makes them
 
 
 class Storage:
-    """Keys are str of 1 to 1,022 bytes in UTF-8, in the order of their code points. Values are what JSON can say, and bytes
+    """Keys are str of 1 to 2,048 bytes in UTF-8, in the order of their code points. Values are what JSON can say, and bytes
     (see values.py), up to 128 KiB each as JSON. What is read is a copy.
 
     put and delete count at once, for those who read afterwards, and go with the handler. get and list wait where the rows

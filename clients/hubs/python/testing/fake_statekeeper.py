@@ -66,6 +66,7 @@ class FakeHub:
         self.rows: dict[bytes, bytes] = {}
         self.clients: dict[bytes, FakeClient] = {}
         self.alarm_ms = 0
+        self.timers: dict[str, int] = {}  # ms by name
         self.turns: list[wire.Turn] = []
         self.paused = False              # turns are not durable any more
         self._kept: list[Callable[[], None]] = []
@@ -97,6 +98,10 @@ class FakeHub:
     async def alarm(self, attempt: int = 0) -> str:
         self.alarm_ms = 0
         return await self.happen(wire.Event(alarm=wire.Alarm(attempt=attempt)))
+
+    async def timer(self, name: str, attempt: int = 0) -> str:
+        self.timers.pop(name, None)
+        return await self.happen(wire.Event(timer=wire.Timer(name=name, attempt=attempt)))
 
     async def request(self, payload: bytes) -> bytes:
         """The reply. Raises Refused."""
@@ -134,6 +139,9 @@ class FakeHub:
         rows = sorted(self.rows.items())
         wake = event.wake
         wake.hub_class, wake.hub_name, wake.alarm_ms = self.hub_class, self.name, self.alarm_ms
+        wake.max_timers = self.keeper.max_timers
+        for name, due_ms in self.timers.items():
+            wake.timers.add(name=name, due_ms=due_ms)
         wake.complete = len(rows) <= self.keeper.largest_wake
         for key, value in rows[:self.keeper.largest_wake]:
             wake.rows.add(key=key, value=value)
@@ -216,6 +224,10 @@ class FakeHub:
             self.rows = {key: value for key, value in self.rows.items() if not key.startswith(effect.delete_prefix)}
         elif kind == "alarm_ms":
             self.alarm_ms = effect.alarm_ms
+        elif kind == "timer" and effect.timer.due_ms:
+            self.timers[effect.timer.name] = effect.timer.due_ms
+        elif kind == "timer":
+            self.timers.pop(effect.timer.name, None)
 
     def _show(self, effect: wire.Effect) -> None:
         kind = effect.WhichOneof("kind")
@@ -247,6 +259,7 @@ class FakeStatekeeper:
         self.directory = tempfile.mkdtemp(prefix="dormouse-py-")
         self.largest_wake = 1 << 30  # rows that come with a wake
         self.largest_read = 1 << 30  # rows of one answer
+        self.max_timers = 100        # of a hub; 0: of a version that has none
         self.reads = 0
         self.frames = 0
         self.logs: list[wire.Log] = []

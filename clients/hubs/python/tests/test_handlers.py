@@ -430,6 +430,98 @@ class Without(Hub):
         assert "on_alarm" in await keeper.hub("Without", "a").alarm()
 
 
+TIMED = """
+import datetime
+
+class Timed(Hub):
+    kind = None
+
+    async def on_message(self, connection, message):
+        timers, now = self.hub.timers, self.hub.now
+        try:
+            connection.send(repr(eval(message)))
+        except (TypeError, ValueError, RuntimeError) as error:
+            connection.send(f"{type(error).__name__}: {error}")
+
+    def change(self, kind):
+        self.kind = kind
+
+    async def on_timer(self, name, info):
+        self.hub.storage.put("rang " + name, info.attempt)
+        if self.kind == "sets":
+            self.hub.timers.set(name, 5)
+            self.hub.timers.set("other", 6)
+        if self.kind == "syncs":
+            self.hub.timers.set(name, 7)
+            await self.hub.sync()
+        if self.kind in ("fails", "syncs"):
+            raise ValueError("again")
+
+class Without(Hub):
+    async def on_message(self, connection, message):
+        self.hub.timers.set("a", 1)
+"""
+
+
+async def test_timers_are_set_run_again_and_taken_back_each_by_itself():
+    async with statekeeper(TIMED, Timed={}, Without={}) as keeper:
+        hub = keeper.hub("Timed", "a")
+        client = await hub.open()
+
+        async def says(message):
+            await client.send(message)
+            return await client.next()
+
+        await says("timers.set('one', 1e9)")
+        await says("timers.set('zwei ä', datetime.datetime(2030, 1, 1, tzinfo=datetime.timezone.utc))")
+        await says("timers.set('three', 1e9)")
+        await says("timers.delete('three'), timers.delete('never set')")
+        due = {"one": 10**12, "zwei ä": 1893456000000}
+        assert hub.timers == due
+        keeper.drop(hub)
+        assert await says("timers.all(), timers.get('one'), timers.get('x')") == (
+            "({'one': 1000000000.0, 'zwei ä': 1893456000.0}, 1000000000.0, None)")
+        assert await hub.timer("zwei ä", 2) == ""
+        assert hub.rows == {"k:rang zwei ä".encode(): b"2"}
+        assert await says("list(timers.all())") == "['one']"
+        await says("self.change('sets')")
+        before = len(hub.turns)
+        assert await hub.timer("one") == ""
+        said = [[effect.timer.name for effect in turn.effects if effect.HasField("timer")] for turn in hub.turns[before:]]
+        assert (said, hub.timers) == ([["other", "one"]], {"one": 5000, "other": 6000})
+        for kind, attempt, set_then in (("fails", 0, "5.0"), ("syncs", 1, "5.0"), ("fails", 6, "None")):
+            await says(f"self.change('{kind}')")
+            assert (await hub.timer("one", attempt)).endswith("ValueError: again")
+            assert "one" not in hub.timers, "what one that fails sets is not set"
+            assert await says("timers.get('one')") == set_then, "it is set until it is given up"
+        without = await keeper.hub("Without", "a").open()
+        assert "Without has no on_timer" in await without.send("x")
+
+
+async def test_timers_that_cannot_be_say_why():
+    async with statekeeper(TIMED, Timed={}) as keeper:
+        hub = keeper.hub("Timed", "a")
+        client = await hub.open()
+
+        async def says(message):
+            await client.send(message)
+            return await client.next()
+
+        assert "1 to 64 bytes; '' has 0" in await says("timers.set('', 1)")
+        assert "has 66" in await says("timers.delete('ä' * 33)")
+        assert "not int" in await says("timers.set(1, 1)")
+        await says("list(map(timers.set, [f't{number}' for number in range(100)], [1] * 100))")
+        assert await says("timers.set('one more', 1)") == "ValueError: A hub has at most 100 timers."
+        await says("timers.set('t7', 2)")
+        assert hub.timers["t7"] == 2000
+        keeper.max_timers = 0
+        hub.timers.clear()
+        keeper.drop(hub)
+        assert "upgrade it first" in await says("timers.set('a', 1)")
+        await says("timers.delete('a')")
+        assert not any(effect.HasField("timer") for effect in hub.turns[-1].effects)
+
+
 STORE = """
 class Store(Hub):
     async def on_message(self, connection, message):
@@ -503,8 +595,8 @@ async def test_what_cannot_be_stored_is_refused_with_a_sentence():
                 "storage.put('x', {1: 2})": "TypeError: The keys of a dict are str, not int",
                 "storage.put('x', float('nan'))": "ValueError: nan cannot be kept",
                 "storage.put('x', 'y' * 131071)": "ValueError: A value has at most 131072 bytes; that of 'x' has 131073",
-                "storage.put('', 1)": "ValueError: A key has 1 to 1022 bytes",
-                "storage.put('a' * 1023, 1)": "ValueError: A key has 1 to 1022 bytes; this one has 1023",
+                "storage.put('', 1)": "ValueError: A key has 1 to 2048 bytes",
+                "storage.put('a' * 2049, 1)": "ValueError: A key has 1 to 2048 bytes; this one has 2049",
                 "storage.get('\\0')": "ValueError: A key has no zero bytes",
                 "storage.get(1)": "TypeError: A key is a str, not int",
                 "storage.list(limit=0)": "ValueError: `limit` is at least 1",
@@ -523,7 +615,7 @@ async def test_what_cannot_be_stored_is_refused_with_a_sentence():
         assert hub.rows == {}
 
 
-@pytest.mark.parametrize("key", ["a", "ä", "k" * 1022])
+@pytest.mark.parametrize("key", ["a", "ä", "k" * 2048])
 async def test_keys_and_large_values_come_back(key):
     async with statekeeper(STORE, Store={}) as keeper:
         hub = keeper.hub("Store", "a")

@@ -10,9 +10,14 @@ export class Room extends DurableObject {
 
   async webSocketMessage(socket, message) {
     if (message === 'count') await this.count();
+    else if (message.startsWith('strike ')) this.strike(Number(message.slice(7)));
     else if (message === 'ring in an hour') await this.ctx.storage.setAlarm(Date.now() + 3_600_000);
     socket.send(message === 'time' ? String(Date.now()) : `done: ${message}`);
   }
+
+  strike(hour) { this.ctx.dormouse.timers.set(String(hour), Date.now() + hour * 3_600_000); }
+
+  dormouseTimer(name) { this.say(`it strikes ${name}`); }
 
   async alarm() { this.say('it rings'); }
 

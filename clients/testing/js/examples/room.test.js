@@ -71,6 +71,21 @@ test('an alarm an hour away wakes the room when the clock is an hour on', async 
   assert.ok(Number(await socket.next()) - before >= HOUR);
 });
 
+test('timers with names ring each at its time', async () => {
+  const socket = await cluster.connect('/church');
+  for (const hour of [2, 1]) {
+    socket.send(`strike ${hour}`);
+    assert.equal(await socket.next(), `done: strike ${hour}`);
+  }
+  await cluster.sleepNow('Room/church');
+  for (const hour of [1, 2]) {
+    await cluster.advanceClock(HOUR - 60_000);
+    await assert.rejects(socket.next(300), /Nothing came within 300 ms/);
+    await cluster.advanceClock(60_000);
+    assert.equal(await socket.next(), `it strikes ${hour}`);
+  }
+});
+
 test('a room moves, and a paused owner answers when it goes on', async () => {
   const socket = await cluster.connect('/garden');
   socket.send('count');

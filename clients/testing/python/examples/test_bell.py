@@ -1,4 +1,5 @@
-"""A hub in Python (../../example_python) whose alarm is an hour away, set by a message and by a timer of its own."""
+"""A hub in Python (../../example_python) whose alarm is an hour away, set by a message and by a timer of its own; and
+one that strikes every hour, each by a timer with a name."""
 
 import os
 import pathlib
@@ -34,3 +35,12 @@ class BellTest(unittest.IsolatedAsyncioTestCase):
         assert await socket.next() == "done: wind up, and ring in an hour"
         assert await socket.next() == "wound up"
         await self.hears_an_hour_later("it rings", socket)
+
+    async def test_a_bell_strikes_each_hour_at_its_time(self):
+        socket = await self.cluster.connect("/bell/church")
+        for hour in (2, 1):
+            await socket.send(f"strike {hour}")
+            assert await socket.next() == f"done: strike {hour}"
+        await self.cluster.sleep_now("Bell/church")
+        for hour in (1, 2):
+            await self.hears_an_hour_later(f"it strikes {hour}", socket)

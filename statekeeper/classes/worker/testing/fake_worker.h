@@ -65,6 +65,7 @@ class FakeWorker {
     worker::FromWorker message;
     message.mutable_hello()->set_protocol(protocol);
     message.mutable_hello()->set_reads_only(reads_only);
+    message.mutable_hello()->set_timers(knows_timers);
     Say(message);
   }
   void EndEvent(const worker::Event& event, const std::string& failure = "") const {
@@ -101,6 +102,7 @@ class FakeWorker {
       if (got <= 0) return got == 0 || errno == ECONNRESET;
     }
   }
+  bool knows_timers = true;  // of the next Greet
   size_t largest_frame() const { return largest_frame_; }
 
  private:

@@ -1,8 +1,5 @@
 """storage.list with its options; get, put and delete of one and of many; values, bounds, what throws."""
 
-# expected.dormouse.txt: a key has up to 1,018 bytes, since it is stored as a part of the key of a hub's row (1,024);
-# Cloudflare's has 2,048.
-
 import json
 import urllib.parse
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _MOST_SAID = 32 << 20  # bytes of what one handler says: it has to fit into a frame
 _LONGEST_TURN = 0.005  # seconds for which a hub's line goes on before others, and the statekeeper's pings, have their turn
+_RETRIES = 6           # of a timer that fails
 _BEHIND = b"\0"        # a key and this: the first key behind it
 
 _Item = Union[wire.Event, OwnEvent]
@@ -45,6 +46,7 @@ class AwakeHub:
                                         tuple(tag for tag in each.tags if tag != OPEN_TAG))
             for each in wake.sockets if OPEN_TAG in each.tags}
         self.alarm_ms = wake.alarm_ms  # 0: none
+        self.timers = {each.name: each.due_ms for each in wake.timers}
         self.now_ms = 0
         self.repeated = False
         self.own = OwnEvents(self)
@@ -62,7 +64,9 @@ class AwakeHub:
         self._effects: list[effects.Effect] = []
         self._size = 0                                   # of these, in bytes
         self._undo: list[Callable[[], None]] = []
-        self._alarm_of_turn: Optional[int] = None        # what on_alarm has set goes with the last turn
+        self._max_timers = wake.max_timers               # 0: the statekeeper has none
+        # What on_alarm has made of the alarm, or on_timer of the timer that it runs for, goes with the last turn.
+        self._last_effect: Optional[effects.Effect] = None
         self._holds = 0
         self._said_hold = False
         self._turns = 0                                  # of which we want to hear that they are durable
@@ -125,16 +129,41 @@ class AwakeHub:
 
     def set_alarm(self, due_ms: int) -> None:
         self._check_handling()
-        before = self.alarm_ms, self._alarm_of_turn
+        before = self.alarm_ms, self._last_effect
         if isinstance(self._item, wire.Event) and self._item.WhichOneof("kind") == "alarm":
-            self._alarm_of_turn = due_ms
+            self._last_effect = (effects.ALARM, due_ms)
         else:
             self.effect((effects.ALARM, due_ms), 8)
         self.alarm_ms = due_ms
 
         def undo() -> None:
-            self.alarm_ms, self._alarm_of_turn = before
+            self.alarm_ms, self._last_effect = before
         self.on_undo(undo)
+
+    def set_timer(self, name: str, due_ms: int) -> None:
+        self._check_handling()
+        if due_ms:
+            if self._class is not None and self._class.on_timer is Hub.on_timer:
+                raise NotImplementedError(f"{self.class_name} has no on_timer.")
+            if self._max_timers == 0:
+                raise RuntimeError("The statekeeper is of a version that has no timers: upgrade it first.")
+            if name not in self.timers and len(self.timers) >= self._max_timers:
+                raise ValueError(f"A hub has at most {self._max_timers} timers.")
+        before = self.timers, self._last_effect
+        if isinstance(self._item, wire.Event) and self._item.timer.name == name:
+            self._last_effect = (effects.TIMER, name, due_ms)
+        elif self._max_timers > 0:
+            self.effect((effects.TIMER, name, due_ms), 8 + len(name))
+        self._keep_timer(name, due_ms)
+
+        def undo() -> None:
+            self.timers, self._last_effect = before
+        self.on_undo(undo)
+
+    def _keep_timer(self, name: str, due_ms: int) -> None:
+        self.timers = {key: due for key, due in self.timers.items() if key != name}
+        if due_ms:
+            self.timers[name] = due_ms
 
     def stub(self, hub_class: str, name: str, timeout: float) -> Stub:
         return Stub(self, hub_class, name, timeout)
@@ -265,9 +294,9 @@ class AwakeHub:
                 failure = f"{type(error).__name__}: {error}".split("\n", 1)[0]
             else:
                 failure = log.explain(error)
-        elif self._alarm_of_turn is not None:
-            self._effects.append((effects.ALARM, self._alarm_of_turn))
-        self._alarm_of_turn = None
+        elif self._last_effect is not None:
+            self._effects.append(self._last_effect)
+        self._last_effect = None
         self._undo.clear()
         self._item = None
         self._say(item.number, True, self._take_effects(), failure)
@@ -357,6 +386,20 @@ class AwakeHub:
         if type(self._object).on_alarm is Hub.on_alarm:
             raise NotImplementedError(f"{self.class_name} has no on_alarm.")
         await self._object.on_alarm(AlarmInfo(event.alarm.attempt))
+
+    async def _timer(self, event: wire.Event) -> None:
+        name, attempt = event.timer.name, event.timer.attempt
+        due_ms = self.timers.get(name, event.now_ms)
+        self._keep_timer(name, 0)
+        assert self._object is not None
+        try:
+            if type(self._object).on_timer is Hub.on_timer:
+                raise NotImplementedError(f"{self.class_name} has no on_timer.")
+            await self._object.on_timer(name, AlarmInfo(attempt))
+        except BaseException:
+            self._take_back()
+            self._keep_timer(name, due_ms if attempt < _RETRIES else 0)  # it is set until it is given up
+            raise
 
     async def _request(self, event: wire.Event) -> None:
         payload = event.request.payload
@@ -451,7 +494,7 @@ class Stub:
 _OF_CONNECTIONS = frozenset(("open", "message", "close"))
 _HANDLERS = {
     "open": AwakeHub._open, "message": AwakeHub._message, "close": AwakeHub._close, "alarm": AwakeHub._alarm,
-    "request": AwakeHub._request, "backpressure": AwakeHub._ignore, None: AwakeHub._ignore,
+    "timer": AwakeHub._timer, "request": AwakeHub._request, "backpressure": AwakeHub._ignore, None: AwakeHub._ignore,
 }
 
 

@@ -18,8 +18,9 @@ TAGS = 8           # connection, list
 ALARM = 10         # ms
 REPLY = 11         # bytes
 AUTO_RESPONSE = 12  # connection, bytes, bytes
+TIMER = 13         # name, ms
 
-WRITES = frozenset((PUT, DELETE, DELETE_PREFIX, ATTACHMENT, TAGS, ALARM))
+WRITES = frozenset((PUT, DELETE, DELETE_PREFIX, ATTACHMENT, TAGS, ALARM, TIMER))
 Effect = tuple[Any, ...]
 
 
@@ -59,5 +60,7 @@ def write(turn: wire.Turn, effects: Iterable[Effect]) -> None:
         elif kind == AUTO_RESPONSE:
             response = one.auto_response
             _, response.connection, response.request, response.reply = effect
+        elif kind == TIMER:
+            _, one.timer.name, one.timer.due_ms = effect
         else:
             raise AssertionError(f"no effect {kind}")

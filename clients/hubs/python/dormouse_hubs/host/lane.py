@@ -35,7 +35,7 @@ class Lane(asyncio.Protocol):
         self._number = 0         # of the last read or call
         self._answers: dict[int, asyncio.Future[Any]] = {}
         hello = self._out.hello
-        hello.protocol, hello.lane, hello.version = _PROTOCOL, index, version
+        hello.protocol, hello.lane, hello.version, hello.timers = _PROTOCOL, index, version, True
 
     # ---- what is said
 

@@ -14,7 +14,8 @@ from types import ModuleType
 from ..hub import RPC_MARK, Hub
 
 # What the runtime calls, and with how many arguments.
-HANDLERS = {"on_wake": 0, "on_connect": 1, "on_message": 2, "on_close": 3, "on_alarm": 1, "on_request": 1}
+HANDLERS = {"on_wake": 0, "on_connect": 1, "on_message": 2, "on_close": 3, "on_alarm": 1, "on_timer": 2,
+            "on_request": 1}
 _MAIN = "__dormouse_main__"
 
 

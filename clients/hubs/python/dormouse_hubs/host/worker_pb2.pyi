@@ -115,7 +115,7 @@ class Durable(_message.Message):
     def __init__(self, object: _Optional[int] = ..., turn: _Optional[int] = ...) -> None: ...
 
 class Effect(_message.Message):
-    __slots__ = ["admit", "alarm_ms", "attachment", "auto_response", "broadcast", "close", "delete", "delete_prefix", "put", "reply", "send", "tags"]
+    __slots__ = ["admit", "alarm_ms", "attachment", "auto_response", "broadcast", "close", "delete", "delete_prefix", "put", "reply", "send", "tags", "timer"]
     ADMIT_FIELD_NUMBER: _ClassVar[int]
     ALARM_MS_FIELD_NUMBER: _ClassVar[int]
     ATTACHMENT_FIELD_NUMBER: _ClassVar[int]
@@ -128,6 +128,7 @@ class Effect(_message.Message):
     REPLY_FIELD_NUMBER: _ClassVar[int]
     SEND_FIELD_NUMBER: _ClassVar[int]
     TAGS_FIELD_NUMBER: _ClassVar[int]
+    TIMER_FIELD_NUMBER: _ClassVar[int]
     admit: bytes
     alarm_ms: int
     attachment: SetAttachment
@@ -140,10 +141,11 @@ class Effect(_message.Message):
     reply: bytes
     send: Send
     tags: SetTags
-    def __init__(self, send: _Optional[_Union[Send, _Mapping]] = ..., broadcast: _Optional[_Union[Broadcast, _Mapping]] = ..., close: _Optional[_Union[CloseSocket, _Mapping]] = ..., put: _Optional[_Union[Row, _Mapping]] = ..., delete: _Optional[bytes] = ..., delete_prefix: _Optional[bytes] = ..., attachment: _Optional[_Union[SetAttachment, _Mapping]] = ..., tags: _Optional[_Union[SetTags, _Mapping]] = ..., admit: _Optional[bytes] = ..., alarm_ms: _Optional[int] = ..., reply: _Optional[bytes] = ..., auto_response: _Optional[_Union[SetAutoResponse, _Mapping]] = ...) -> None: ...
+    timer: SetTimer
+    def __init__(self, send: _Optional[_Union[Send, _Mapping]] = ..., broadcast: _Optional[_Union[Broadcast, _Mapping]] = ..., close: _Optional[_Union[CloseSocket, _Mapping]] = ..., put: _Optional[_Union[Row, _Mapping]] = ..., delete: _Optional[bytes] = ..., delete_prefix: _Optional[bytes] = ..., attachment: _Optional[_Union[SetAttachment, _Mapping]] = ..., tags: _Optional[_Union[SetTags, _Mapping]] = ..., admit: _Optional[bytes] = ..., alarm_ms: _Optional[int] = ..., reply: _Optional[bytes] = ..., auto_response: _Optional[_Union[SetAutoResponse, _Mapping]] = ..., timer: _Optional[_Union[SetTimer, _Mapping]] = ...) -> None: ...
 
 class Event(_message.Message):
-    __slots__ = ["alarm", "backpressure", "close", "message", "now_ms", "number", "object", "open", "repeated_", "request", "wake"]
+    __slots__ = ["alarm", "backpressure", "close", "message", "now_ms", "number", "object", "open", "repeated_", "request", "timer", "wake"]
     ALARM_FIELD_NUMBER: _ClassVar[int]
     BACKPRESSURE_FIELD_NUMBER: _ClassVar[int]
     CLOSE_FIELD_NUMBER: _ClassVar[int]
@@ -154,6 +156,7 @@ class Event(_message.Message):
     OPEN_FIELD_NUMBER: _ClassVar[int]
     REPEATED__FIELD_NUMBER: _ClassVar[int]
     REQUEST_FIELD_NUMBER: _ClassVar[int]
+    TIMER_FIELD_NUMBER: _ClassVar[int]
     WAKE_FIELD_NUMBER: _ClassVar[int]
     alarm: Alarm
     backpressure: Backpressure
@@ -165,8 +168,9 @@ class Event(_message.Message):
     open: Open
     repeated_: bool
     request: Request
+    timer: Timer
     wake: Wake
-    def __init__(self, object: _Optional[int] = ..., number: _Optional[int] = ..., now_ms: _Optional[int] = ..., repeated_: bool = ..., wake: _Optional[_Union[Wake, _Mapping]] = ..., open: _Optional[_Union[Open, _Mapping]] = ..., message: _Optional[_Union[Message, _Mapping]] = ..., close: _Optional[_Union[Close, _Mapping]] = ..., alarm: _Optional[_Union[Alarm, _Mapping]] = ..., request: _Optional[_Union[Request, _Mapping]] = ..., backpressure: _Optional[_Union[Backpressure, _Mapping]] = ...) -> None: ...
+    def __init__(self, object: _Optional[int] = ..., number: _Optional[int] = ..., now_ms: _Optional[int] = ..., repeated_: bool = ..., wake: _Optional[_Union[Wake, _Mapping]] = ..., open: _Optional[_Union[Open, _Mapping]] = ..., message: _Optional[_Union[Message, _Mapping]] = ..., close: _Optional[_Union[Close, _Mapping]] = ..., alarm: _Optional[_Union[Alarm, _Mapping]] = ..., request: _Optional[_Union[Request, _Mapping]] = ..., backpressure: _Optional[_Union[Backpressure, _Mapping]] = ..., timer: _Optional[_Union[Timer, _Mapping]] = ...) -> None: ...
 
 class FromWorker(_message.Message):
     __slots__ = ["ask_answer_times", "calls", "hello", "logs", "pong", "reads", "turns"]
@@ -187,16 +191,18 @@ class FromWorker(_message.Message):
     def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., turns: _Optional[_Iterable[_Union[Turn, _Mapping]]] = ..., reads: _Optional[_Iterable[_Union[Read, _Mapping]]] = ..., calls: _Optional[_Iterable[_Union[Call, _Mapping]]] = ..., pong: _Optional[int] = ..., logs: _Optional[_Iterable[_Union[Log, _Mapping]]] = ..., ask_answer_times: _Optional[_Iterable[_Union[AskAnswerTimes, _Mapping]]] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ["lane", "protocol", "reads_only", "version"]
+    __slots__ = ["lane", "protocol", "reads_only", "timers", "version"]
     LANE_FIELD_NUMBER: _ClassVar[int]
     PROTOCOL_FIELD_NUMBER: _ClassVar[int]
     READS_ONLY_FIELD_NUMBER: _ClassVar[int]
+    TIMERS_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     lane: int
     protocol: int
     reads_only: bool
+    timers: bool
     version: str
-    def __init__(self, protocol: _Optional[int] = ..., lane: _Optional[int] = ..., version: _Optional[str] = ..., reads_only: bool = ...) -> None: ...
+    def __init__(self, protocol: _Optional[int] = ..., lane: _Optional[int] = ..., version: _Optional[str] = ..., reads_only: bool = ..., timers: bool = ...) -> None: ...
 
 class Log(_message.Message):
     __slots__ = ["connection", "hub", "level", "text"]
@@ -339,6 +345,14 @@ class SetTags(_message.Message):
     tags: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, connection: _Optional[bytes] = ..., tags: _Optional[_Iterable[str]] = ...) -> None: ...
 
+class SetTimer(_message.Message):
+    __slots__ = ["due_ms", "name"]
+    DUE_MS_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    due_ms: int
+    name: str
+    def __init__(self, name: _Optional[str] = ..., due_ms: _Optional[int] = ...) -> None: ...
+
 class Socket(_message.Message):
     __slots__ = ["attachment", "connected_ms", "connection", "tags"]
     ATTACHMENT_FIELD_NUMBER: _ClassVar[int]
@@ -350,6 +364,14 @@ class Socket(_message.Message):
     connection: bytes
     tags: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, connection: _Optional[bytes] = ..., connected_ms: _Optional[int] = ..., attachment: _Optional[bytes] = ..., tags: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Timer(_message.Message):
+    __slots__ = ["attempt", "name"]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    attempt: int
+    name: str
+    def __init__(self, name: _Optional[str] = ..., attempt: _Optional[int] = ...) -> None: ...
 
 class ToWorker(_message.Message):
     __slots__ = ["answer_times", "calls", "drops", "durable", "events", "ping", "reads"]
@@ -388,19 +410,23 @@ class Turn(_message.Message):
     def __init__(self, object: _Optional[int] = ..., event: _Optional[int] = ..., done: bool = ..., failure: _Optional[str] = ..., effects: _Optional[_Iterable[_Union[Effect, _Mapping]]] = ..., hold: bool = ..., number: _Optional[int] = ...) -> None: ...
 
 class Wake(_message.Message):
-    __slots__ = ["alarm_ms", "complete", "hub_class", "hub_name", "max_state", "rows", "sockets"]
+    __slots__ = ["alarm_ms", "complete", "hub_class", "hub_name", "max_state", "max_timers", "rows", "sockets", "timers"]
     ALARM_MS_FIELD_NUMBER: _ClassVar[int]
     COMPLETE_FIELD_NUMBER: _ClassVar[int]
     HUB_CLASS_FIELD_NUMBER: _ClassVar[int]
     HUB_NAME_FIELD_NUMBER: _ClassVar[int]
     MAX_STATE_FIELD_NUMBER: _ClassVar[int]
+    MAX_TIMERS_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]
     SOCKETS_FIELD_NUMBER: _ClassVar[int]
+    TIMERS_FIELD_NUMBER: _ClassVar[int]
     alarm_ms: int
     complete: bool
     hub_class: str
     hub_name: str
     max_state: int
+    max_timers: int
     rows: _containers.RepeatedCompositeFieldContainer[Row]
     sockets: _containers.RepeatedCompositeFieldContainer[Socket]
-    def __init__(self, hub_class: _Optional[str] = ..., hub_name: _Optional[str] = ..., sockets: _Optional[_Iterable[_Union[Socket, _Mapping]]] = ..., rows: _Optional[_Iterable[_Union[Row, _Mapping]]] = ..., complete: bool = ..., alarm_ms: _Optional[int] = ..., max_state: _Optional[int] = ...) -> None: ...
+    timers: _containers.RepeatedCompositeFieldContainer[SetTimer]
+    def __init__(self, hub_class: _Optional[str] = ..., hub_name: _Optional[str] = ..., sockets: _Optional[_Iterable[_Union[Socket, _Mapping]]] = ..., rows: _Optional[_Iterable[_Union[Row, _Mapping]]] = ..., complete: bool = ..., alarm_ms: _Optional[int] = ..., max_state: _Optional[int] = ..., timers: _Optional[_Iterable[_Union[SetTimer, _Mapping]]] = ..., max_timers: _Optional[int] = ...) -> None: ...
