@@ -2,6 +2,7 @@
 // connections of one gateway are neighbours, for a connection id begins with its gateway's.
 #pragma once
 
+#include <array>
 #include <string>
 #include <string_view>
 
@@ -12,12 +13,15 @@ namespace dormouse {
 inline const std::string kMetaRow = "!meta";
 inline constexpr std::string_view kConnectionRows = "c/";
 // Answers that are kept for idempotency keys: by key, by number, and which there are (hub/kept_answers.h).
+inline constexpr std::string_view kKeptRows = "i/";
 inline constexpr std::string_view kKeptAnswerRows = "i/k/";
 inline constexpr std::string_view kKeptKeyRows = "i/n/";
 inline const std::string kKeptAnswersRow = "i/s";
 inline constexpr std::string_view kTagRows = "t/";
 inline constexpr std::string_view kUserRows = "u/";  // the hub class's own keyed state
 inline constexpr char kTagEnd = '\x01';              // between a tag and a connection id
+// Beginnings of all names but the meta row's: what has another one is no row of a hub.
+inline constexpr std::array kHubRows{kConnectionRows, kKeptRows, kTagRows, kUserRows};
 
 inline std::string ConnectionRow(const ConnectionId& id) {
   return std::string(kConnectionRows) + id.ToString();

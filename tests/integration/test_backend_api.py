@@ -282,6 +282,24 @@ def test_a_repeated_key_gets_the_first_answer(store):
         assert newest.json["result"] == [1_102, 1_102] and newest.headers["Idempotency-Replayed"] == "true"
 
 
+def test_a_restored_hub_knows_what_it_has_answered(store, tmp_path):
+    file = str(tmp_path / "backup")
+    hub, request = "Counter/name:lobby", {"method": "put", "args": ["a"]}
+
+    def copy(cluster, word):
+        subprocess.run(cluster.ctl_command(word, file), stdin=subprocess.DEVNULL, capture_output=True,
+                       timeout=100 * SLOWNESS, check=True)
+
+    with AppApiCluster(store=store) as cluster, cluster.backend() as backend:
+        assert backend.must(hub, "call", request, idempotency_key="one") == {"result": [1, 1]}
+        copy(cluster, "backup")
+    with AppApiCluster(store="redis" if store == "file" else "file") as cluster, cluster.backend() as backend:
+        copy(cluster, "restore")
+        again = backend.ask(hub, "call", request, idempotency_key="one")
+        assert again.json == {"result": [1, 1]} and again.headers["Idempotency-Replayed"] == "true"
+        assert backend.call(hub, "put", "a", idempotency_key="two") == [2, 2]
+
+
 def test_the_owner_is_killed_in_the_midst_of_calls_with_keys():
     """Each counts once, however often it was asked for."""
     with AppApiCluster(store="redis", statekeepers=2, options={"member-ttl": "2s"}) as cluster:

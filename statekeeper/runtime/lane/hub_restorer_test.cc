@@ -80,6 +80,15 @@ TEST_F(HubRestorerTest, AHubInPartsServesNobodyUntilTheLast) {
   EXPECT_THAT(lane_.Sent(), ElementsAre("hello"));
 }
 
+TEST_F(HubRestorerTest, AnswersThatAreKeptForIdempotencyKeysComeAlong) {
+  HubRestore restore = Whole(1);
+  restore.rows = {{std::string(kKeptAnswerRows) + "order-1", "answer"},
+                  {std::string(kKeptKeyRows) + "0000000000000000", "key"},
+                  {kKeptAnswersRow, "which"}};
+  EXPECT_EQ(Restore(restore), RestoreOutcome::kDone);
+  for (const RowWrite& row : restore.rows) EXPECT_EQ(lane_.store->hubs["test/a"][row.key], *row.value);
+}
+
 TEST_F(HubRestorerTest, RowsThatNoHubHasAreRefused) {
   HubRestore restore = Whole(1);
   restore.rows = {{"elsewhere", "x"}};
