@@ -33,8 +33,8 @@ constexpr char kFooter[] =
     "Statekeepers are named by their ids, by the first characters of these, or by their addresses; hubs as\n"
     "CLASS/NAME, as in signal/default. Each command has a --help of its own.\n"
     "\n"
-    "Exit status: 0 done; 1 refused or failed; 2 wrong usage; 3 no statekeeper answers; 4 no such hub,\n"
-    "statekeeper or shard; 5 not in time.";
+    "Exit status: 0 done; 1 refused or failed; 2 wrong usage; 3 no statekeeper answers; 4 no such hub, hub\n"
+    "class, statekeeper, shard or version; 5 not in time.";
 
 struct Words {
   // Of a checkout's cluster, and of Debian's packages.

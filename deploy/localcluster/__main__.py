@@ -46,8 +46,9 @@ def up(options, layout):
     for line in app.prepare() if app else ():
         print(line, flush=True)
     if not options.bin:
+        # dormouse_sqlite: what projects of Durable Objects have storage.sql by, also those that are deployed later.
         built = subprocess.run([os.path.join(_DEPLOY, "build"), "release", "dormouse-gateway", "dormouse-statekeeper",
-                                "dormousectl"], check=False, umask=umask)
+                                "dormousectl", "dormouse_sqlite"], check=False, umask=umask)
         if built.returncode != 0:
             return 1
     if options.detach:

@@ -426,6 +426,19 @@ def test_stale_record_does_not_harm_a_stranger(local):
             stranger.kill()
 
 
+def test_up_builds_what_projects_need_too(tmp_path):
+    """From a fresh clone, in which nothing is built."""
+    deploy, targets = tmp_path / "deploy", tmp_path / "targets"
+    shutil.copytree(os.path.join(REPOSITORY, "deploy"), deploy, symlinks=True)
+    (deploy / "build").write_text(f"#!/bin/sh\necho $* >{targets}\nexit 1\n")
+    up = subprocess.run(["/usr/bin/python3", deploy / "localcluster", "up", "--port", str(ports.choose(None, "targets"))],
+                        stdin=subprocess.DEVNULL, timeout=60 * SLOWNESS, check=False)
+    assert up.returncode == 1
+    preset, *built = targets.read_text().split()
+    assert preset == "release"
+    assert set(built) == {"dormouse-gateway", "dormouse-statekeeper", "dormousectl", "dormouse_sqlite"}
+
+
 def test_mistakes_are_told_in_a_sentence(local):
     def refused(*words, **changes):
         port = str(changes.get("port", local.port))

@@ -15,8 +15,8 @@ function find() {
 function load() {
   const path = find();
   if (!path) {
-    throw new Error(`storage.sql needs ${NAME}, which is not there: install libnode-dev and build the target ` +
-                    'dormouse_sqlite, or say in DORMOUSE_SQLITE_ADDON where it is.');
+    throw new Error(`storage.sql, storage.kv and getWebSocketAutoResponseTimestamp need ${NAME}, which is not there: install ` +
+                    'libnode-dev and build the target dormouse_sqlite, or say in DORMOUSE_SQLITE_ADDON where it is.');
   }
   const loaded = {exports: {}};
   // A Node that has an SQLite of its own would lend it to the addon, which is made for Debian's.
