@@ -50,21 +50,36 @@ function makeStub(hubClass, id, call) {
       life?.hub.release();
     }
   };
-  const fetch = async (input, init) => {
-    const request = input instanceof Request && init === undefined ? input : new Request(absolute(input), init);
-    return ask(await fetchPayload(request, id.name));
-  };
+  return stubOf({
+    own: {id, name: id.name},
+    fetch: async (input, init) => ask(await fetchPayload(requestOf(input, init), id.name)),
+    call: async (method, args) => ask({payload: await rpcPayload(method, args, id.name)}),
+  });
+}
+
+// A stub of something that has no id: `ask` gets {request} or {method, args}.
+export function stubOver(ask) {
+  return stubOf({
+    own: {}, fetch: async (input, init) => ask({request: requestOf(input, init)}),
+    call: async (method, args) => ask({method, args}),
+  });
+}
+
+function stubOf({own, fetch, call}) {
   return new Proxy({}, {
     get(target, property) {
-      if (property === 'id') return id;
-      if (property === 'name') return id.name;
+      if (Object.hasOwn(own, property)) return own[property];
       if (property === 'fetch') return fetch;
       if (typeof property !== 'string' || NO_METHODS.has(property)) return undefined;
-      return remoteMethod(property, async (args) => ask({payload: await rpcPayload(property, args, id.name)}));
+      return remoteMethod(property, (args) => call(property, args));
     },
     has: (target, property) => typeof property === 'string' && !NO_METHODS.has(property),
     getPrototypeOf: () => DurableObjectStub.prototype,
   });
+}
+
+function requestOf(input, init) {
+  return input instanceof Request && init === undefined ? input : new Request(absolute(input), init);
 }
 
 export class DurableObjectStub {}

@@ -2,6 +2,7 @@
 // DOMExceptions, errors with fields, wherever they are in a value. Each goes as a box that says what it was; their
 // bodies go along whole.
 // What Workers refuse to pass is refused here, too, where a clone would silently be a poor copy.
+import {fromBytes, toBytes} from '../objects/structured.mjs';
 import {Request} from '../web/request.mjs';
 import {Response} from '../web/response.mjs';
 import {describe, errorsHaveFields, revive} from './remote_errors.mjs';
@@ -48,7 +49,7 @@ const LIVE = {
 export async function pack(value, what) {
   if (!holdsBoxed(value, what)) return {value, boxed: false};
   const jobs = [];
-  const copy = copied(value, new Map(), (one, into) => {
+  const copy = boxing(value, new Map(), (one, into) => {
     const [kind, , fields] = boxedAs(one);
     jobs.push((async () => { Object.assign(into, {[BOX]: kind}, await fields(one, what)); })());
   });
@@ -57,6 +58,12 @@ export async function pack(value, what) {
 }
 
 export function unpack({value, boxed}) { return boxed ? opened(value, new Map()) : value; }
+
+// What would arrive elsewhere.
+export async function copied(value, what) {
+  const packed = await pack(value, what);
+  return unpack({...packed, value: fromBytes(toBytes(packed.value, what))});
+}
 
 // `what`: has the body, where it is too long.
 export async function wholeBody(message, what) {
@@ -107,7 +114,7 @@ function holdsBoxed(value, what, seen = new Set()) {
   return found;
 }
 
-function copied(value, copies, box) {
+function boxing(value, copies, box) {
   if (typeof value !== 'object' || value === null) return value;
   if (copies.has(value)) return copies.get(value);
   const copy = like(value) ?? (boxedAs(value) ? {} : null);
@@ -115,7 +122,7 @@ function copied(value, copies, box) {
   const inBox = Object.hasOwn(value, BOX) ? {[BOX]: 'value', value: copy} : copy;
   copies.set(value, inBox);
   if (boxedAs(value)) box(value, copy);
-  else fill(copy, value, (one) => copied(one, copies, box));
+  else fill(copy, value, (one) => boxing(one, copies, box));
   return inBox;
 }
 

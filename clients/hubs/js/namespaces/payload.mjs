@@ -13,6 +13,7 @@ import {beginning, fetched, newToken} from './body_streams.mjs';
 import {pack, unpack} from './packing.mjs';
 import {describe, errorsHaveFields, revive} from './remote_errors.mjs';
 
+export const NO_RESPONSE = 'Incorrect type for Promise: the Promise did not resolve to "Response".';
 const WHAT_IS_RETURNED = 'what the method returns';
 
 // {payload, rest}: of the body, what does not go along; null: nothing.
@@ -48,7 +49,7 @@ export async function valueReply(value) {
 
 // `hub`: whose answer it is.
 export async function responseReply(response, hub) {
-  if (!isResponse(response)) throw new TypeError('Incorrect type for Promise: the Promise did not resolve to "Response".');
+  if (!isResponse(response)) throw new TypeError(NO_RESPONSE);
   const head = {status: response.status, statusText: response.statusText, headers: [...response.headers]};
   if (response.status !== 101) {
     const {bytes, reader} = await beginning(response.body);

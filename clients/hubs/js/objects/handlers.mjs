@@ -1,8 +1,9 @@
 // What an event means to the code of a Durable Object. Called in the event's context.
 import {Kind} from '../wire/event_record.mjs';
 import {backendReply} from '../namespaces/backend.mjs';
-import {readRequestPayload, responseReply, valueReply} from '../namespaces/payload.mjs';
+import {isResponse, NO_RESPONSE, readRequestPayload, responseReply, valueReply} from '../namespaces/payload.mjs';
 import {callMethod} from '../namespaces/methods.mjs';
+import {copied} from '../namespaces/packing.mjs';
 import {CloseCode} from '../web/close_codes.mjs';
 import {runTimer} from './named_timers.mjs';
 import {openSocket} from './openings.mjs';
@@ -14,6 +15,7 @@ export function handle(record) {
     case Kind.OPEN: return openSocket(record);
     case Kind.ALARM: return alarm(record);
     case Kind.TIMER: return runTimer(record);
+    case Kind.CALL: return called(record);
     case Kind.REQUEST:
       prepare(record);
       return request(record);
@@ -71,8 +73,25 @@ async function request(record) {
     return backendReply(await callMethod(instance, call.method, call.args));
   }
   if (call.kind === 'rpc') return valueReply(await callMethod(instance, call.method, call.args));
+  return responseReply(await fetchOf(instance, hub)(call.request), hub);
+}
+
+// By the object that the facet belongs to. What passes is copied, as if it were elsewhere.
+async function called(record) {
+  const {hub, instance} = record.life;
+  const {request, method, args} = record.body;
+  if (!request) {
+    const copies = args && await copied(args, `an argument of ${method}()`);
+    return copied(await callMethod(instance, method, copies), 'what the method returns');
+  }
+  const response = await fetchOf(instance, hub)(request);
+  if (!isResponse(response)) throw new TypeError(NO_RESPONSE);
+  return response;
+}
+
+function fetchOf(instance, hub) {
   if (typeof instance.fetch !== 'function') {
     throw new TypeError(`Handler does not export a fetch() function: ${hub.className} has none.`);
   }
-  return responseReply(await instance.fetch(call.request), hub);
+  return (request) => instance.fetch(request);
 }

@@ -6,6 +6,7 @@ import {origin} from '../web/console.mjs';
 import {Lane} from '../wire/lane.mjs';
 import {currentContext, currentLife} from './context.mjs';
 import {explain} from './errors.mjs';
+import {exportsOf} from './facet_class.mjs';
 import {HubObject} from './hub_object.mjs';
 import {WaitingReads} from './waiting_reads.mjs';
 
@@ -30,7 +31,7 @@ export class HubHost {
 
   // The classes that the project has bound, out of what its bundle exports; and those of the host's own.
   use(bundle, classes) {
-    this.exports = bundle;
+    this.exports = exportsOf(bundle);
     for (const {name, class: inCode = name} of classes) {
       const Class = INTERNAL_CLASSES.get(name) ?? bundle[inCode];
       if (typeof Class === 'function') this.classes.set(name, Class);

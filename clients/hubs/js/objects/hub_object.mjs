@@ -8,6 +8,7 @@ import {FarSockets} from '../far/far_sockets.mjs';
 import {EventRecord, Kind} from '../wire/event_record.mjs';
 import {Effect} from '../wire/from_worker.mjs';
 import {BodyStreams, isStreamCall} from '../namespaces/body_streams.mjs';
+import {idOf} from '../namespaces/ids.mjs';
 import {CloseCode} from '../web/close_codes.mjs';
 import {HubConnection, isOrphaned} from '../web/hub_connection.mjs';
 import {addAwake, removeAwake} from './awake_objects.mjs';
@@ -16,42 +17,33 @@ import {NOTE, PAGES} from './keys.mjs';
 import {Life} from './life.mjs';
 import {Reservations} from './reservations.mjs';
 import {Rows} from './rows.mjs';
-import {SqlPages} from './sql_pages.mjs';
+import {StoredObject} from './stored_object.mjs';
 
 const NAME = NOTE + 'name';
 const AUTO_RESPONSE = NOTE + 'auto';
 const EVENT_TIMEOUT = NOTE + 'timeout';
 const NOTES = [NAME, AUTO_RESPONSE, EVENT_TIMEOUT, PAGES];  // what has to be known before the object's code runs
 
-export class HubObject {
+export class HubObject extends StoredObject {
   host;
   lane;
   low;
   high;
   hubClass;
   hubName;
-  rows;
   sockets = new Map();    // HubConnection by its connection
   accepted = new Set();   // those of them that no client has yet
   far;                    // of sockets, those whose clients are Workers or objects, anywhere
   reservations;
   bodies;
-  alarmMs;                // 0: none
-  timers;                 // ms by name; a Map that is never changed
   maxTimers;              // 0: the statekeeper has none
   autoResponse = null;    // {request, reply}
   eventTimeout = null;    // ms that a handler of a socket's event may take
-  life;
-  waiting = [];           // events that have not begun
   dropped = false;
-  #begun = 0;             // where in `waiting` the next one is
   #open = 0;              // events that are not done
   #effects = [];
   #effectsOf = 0;         // number of the event that they belong to
-  #sql = null;            // once it is used
-  #transaction = null;    // effects that count when it ends well
-  #alarmBefore = 0;       // the transaction
-  #timersBefore = null;
+  #facetsWithSql = new Set();
   #listed = false;        // with the lane, for the end of the loop's turn
   #holds = 0;
   #saidHold = false;
@@ -62,6 +54,7 @@ export class HubObject {
   #answerTimes = null;    // Map, for a moment
 
   constructor(host, lane, {low, high, wake}) {
+    super();
     this.host = host;
     this.lane = lane;
     this.low = low;
@@ -83,6 +76,21 @@ export class HubObject {
     this.#readNotes();
     addAwake(this);
   }
+
+  get Class() { return this.host.classes.get(this.hubClass); }
+
+  get hasAlarms() { return true; }
+
+  get props() { return {}; }
+
+  get id() { return idOf(this.hubName, this.name); }
+
+  get root() { return this; }
+
+  // Of the rows of its facets.
+  get prefix() { return ''; }
+
+  get depth() { return 0; }
 
   // Its class in the code, which may have another name in the store.
   get className() { return this.host.classNameOf(this.hubClass); }
@@ -147,11 +155,6 @@ export class HubObject {
     this.enqueue(record);
   }
 
-  enqueue(record) {
-    this.waiting.push(record);
-    this.life.gate.arrived();
-  }
-
   async #handleStreamCall(record) {
     const answer = await this.bodies.handle(record.body);
     this.effectOf(record.number, Effect.REPLY, answer);
@@ -179,20 +182,6 @@ export class HubObject {
     if (record?.life?.hub === this && !record.done) (record.outgoing ??= []).push(promise);
     this.hold();
     promise.finally(() => this.release());
-  }
-
-  get hasWaiting() { return this.#begun < this.waiting.length; }
-
-  get nextWaiting() { return this.waiting[this.#begun]; }
-
-  takeWaiting() {
-    const record = this.waiting[this.#begun];
-    this.waiting[this.#begun++] = undefined;
-    if (this.#begun === this.waiting.length) {
-      this.waiting.length = 0;
-      this.#begun = 0;
-    }
-    return record;
   }
 
   // Its last turn.
@@ -226,69 +215,32 @@ export class HubObject {
     this.#list();
   }
 
-  // Of rows, the alarm and timers, which wait for the end of a transaction.
-  write(kind, first, second, {allowUnconfirmed = false} = {}) {
-    if (kind === Effect.PUT) this.rows.set(first, second);
-    else if (kind === Effect.DELETE) this.rows.set(first, null);
-    if (!allowUnconfirmed) {
-      this.#unconfirmed = true;
-      this.#asked = null;
-    }
-    if (this.#transaction) this.#transaction.push(kind, first, second, undefined);
-    else this.effect(kind, first, second, undefined);
+  say(kind, first, second) { this.effect(kind, first, second, undefined); }
+
+  wrote() {
+    this.#unconfirmed = true;
+    this.#asked = null;
   }
 
-  // What is known of a timer; 0: it is not set.
-  keepTimer(name, due) {
-    const timers = new Map(this.timers);
-    if (due === 0) timers.delete(name);
-    else timers.set(name, due);
-    this.timers = timers;
-  }
+  usesSql() { this.#list(); }
 
   // Of the host itself: in no transaction, and in no cache.
   writeNote(kind, key, value) {
-    this.#unconfirmed = true;
-    this.#asked = null;
+    this.wrote();
     this.effect(kind, key, value);
   }
 
-  // For code that is about to use it.
-  get sql() {
+  get hasTables() { return this.usedSql || this.rows.get(PAGES) !== null; }
+
+  // ---- facets
+
+  facetUsesSql(facet) {
+    this.#facetsWithSql.add(facet);
     this.#list();
-    return this.#sql ??= new SqlPages(this);
   }
 
-  get hasTables() { return this.#sql !== null || this.rows.get(PAGES) !== null; }
+  facetEnded(facet) { this.#facetsWithSql.delete(facet); }
 
-  get inTransaction() { return this.#transaction !== null; }
-
-  begin() {
-    this.#transaction = [];
-    this.#alarmBefore = this.alarmMs;
-    this.#timersBefore = this.timers;
-    this.rows.begin();
-  }
-
-  commit() {
-    const effects = this.#transaction;
-    if (!effects) throw new Error('The transaction has ended already.');
-    this.#sql?.commit();
-    this.#transaction = null;
-    this.rows.commit();
-    this.#unconfirmed = true;
-    this.#asked = null;
-    for (let at = 0; at < effects.length; at += 4) this.effect(effects[at], effects[at + 1], effects[at + 2]);
-  }
-
-  rollBack() {
-    if (!this.#transaction) return;
-    this.#transaction = null;
-    this.alarmMs = this.#alarmBefore;
-    this.timers = this.#timersBefore;
-    this.rows.rollBack();
-    this.#sql?.rollBack();
-  }
 
   // Something is under way that is no event; it is not to sleep until `release`.
   hold() {
@@ -301,7 +253,7 @@ export class HubObject {
 
   // Resolves when all that has been written so far is durable; null: it is.
   durable() {
-    if (!this.#unconfirmed && !this.#sql?.hasChanges) return null;
+    if (!this.#unconfirmed && !this.sqlHasChanges && !this.#someFacet('sqlHasChanges')) return null;
     if (this.dropped) return Promise.reject(new Error('This object has been reset.'));
     if (!this.#asked) {
       const turn = ++this.#turns;
@@ -313,7 +265,8 @@ export class HubObject {
   }
 
   confirm(turn) {
-    this.#sql?.confirm(turn);
+    this.confirmPages(turn);
+    for (const facet of this.#facetsWithSql) facet.confirmPages(turn);
     while (this.#askers.length > 0 && this.#askers[0].turn <= turn) this.#askers.shift().resolve();
     if (this.#asked && this.#asked.turn <= turn) {
       this.#asked = null;
@@ -325,48 +278,19 @@ export class HubObject {
   endOfTurn() {
     this.#listed = false;
     if (this.dropped) return;
-    if (this.#effects.length > 0 || this.#pagesWait || (this.#open === 0 && this.#saidHold !== this.#holds > 0)) {
+    if (this.#effects.length > 0 || this.#anyPagesWait || (this.#open === 0 && this.#saidHold !== this.#holds > 0)) {
       this.#sayTurn(this.#effectsOf, false, '', 0);
     }
   }
 
   // ---- rows
 
-  // Makes these known.
-  async readRows(keys) {
-    const missing = keys.filter((key) => this.rows.get(key) === undefined);
-    for (let at = 0; at < missing.length;) {
-      const {rows, more} = await this.#read({keys: missing.slice(at)});
-      for (const {key, value} of rows) this.rows.learn(key, value);
-      const through = more && rows.length > 0 ? missing.indexOf(rows[rows.length - 1].key) + 1 : missing.length;
-      for (; at < through; at++) this.rows.learn(missing[at], null);
-    }
-  }
-
-  // {rows, more}
-  async #read(read) {
+  // {rows, more}. Of a range, or of `keys`.
+  async readRange(read) {
     this.endOfTurn();
     const answer = await this.lane.read({low: this.low, high: this.high, ...read});
     if (answer.failure) throw new Error(`Storage could not be read: ${answer.failure}`);
     return answer;
-  }
-
-  readRange(range) { return this.#read(range); }
-
-  // Makes a row known before it returns.
-  waitForRow(key) {
-    if (this.rows.get(key) !== undefined) return;
-    const {rows} = this.readNow({keys: [key]});
-    this.rows.learn(key, rows.length > 0 ? rows[0].value : null);
-  }
-
-  waitForRange(start, end) {
-    for (let from = start; !this.rows.knows(start, end);) {
-      const {rows, more} = this.readNow({start: from, end});
-      for (const {key, value} of rows) this.rows.learn(key, value);
-      if (!more || rows.length === 0) break;
-      from = rows[rows.length - 1].key + '\x01';
-    }
   }
 
   // When clients were last answered as setAutoResponse() says: ms by connection. The same for all code that runs
@@ -399,7 +323,7 @@ export class HubObject {
     for (const {reject} of this.#askers.splice(0)) reject(new Error('This object has been reset.'));
     this.waiting.length = 0;
     this.bodies.drop();
-    this.#sql?.close();
+    this.closeSql();
   }
 
   // Another one for the events to come.
@@ -421,26 +345,22 @@ export class HubObject {
     this.lane.atEndOfTurn(this);
   }
 
-  get #pagesWait() { return this.#sql !== null && this.#transaction === null && this.#sql.hasChanges; }
+  get #anyPagesWait() { return this.pagesWait || this.#someFacet('pagesWait'); }
+
+  #someFacet(what) {
+    for (const facet of this.#facetsWithSql) if (facet[what]) return true;
+    return false;
+  }
 
   #takePages(number) {
     const turn = number || ++this.#turns;
-    if (!number) {
-      this.#unconfirmed = true;
-      this.#asked = null;
-    }
-    try {
-      this.#sql.collect(this.#effects, turn);
-    } catch (error) {  // constraints that are checked at the end, say
-      this.#sql.close();
-      this.#sql = null;
-      this.life.abort(error);
-    }
+    if (!number) this.wrote();
+    for (const one of [this, ...this.#facetsWithSql]) if (one.pagesWait) one.collectPages(this.#effects, turn);
     return turn;
   }
 
   #sayTurn(event, done, failure, wanted) {
-    const number = this.#pagesWait ? this.#takePages(wanted) : wanted;
+    const number = this.#anyPagesWait ? this.#takePages(wanted) : wanted;
     const effects = this.#effects;
     this.#saidHold = this.#holds > 0;
     this.lane.turn({

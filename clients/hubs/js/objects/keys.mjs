@@ -8,6 +8,7 @@ export const FAR = 'a:';    // of a socket whose client is an object or a Worker
 export const NOTE = 'm:';   // of the host
 export const PAGES = 's';   // how many pages of SQLite there are
 export const PAGE = 's:';
+export const FACET = 'z:';  // rows of facets; behind all others: a wake has the object's own first
 
 // Rows' keys have no zero bytes: 00 and 01 are written as two bytes that keep the order.
 export function rowKey(key) {

@@ -9,6 +9,7 @@ import {errorReply} from '../namespaces/payload.mjs';
 import * as timers from '../web/timers.mjs';
 import {runIn} from './context.mjs';
 import {explain} from './errors.mjs';
+import {Facets} from './facets.mjs';
 import {handle, prepare} from './handlers.mjs';
 import {InputGate} from './input_gate.mjs';
 import {timerFailed} from './named_timers.mjs';
@@ -24,12 +25,15 @@ export class Life {
   timers = new Set();
   #running = new Set();  // events that have begun and are not done
   #ends = new AbortController();
+  #facets = null;
 
   constructor(hub) {
     this.hub = hub;
     this.gate = new InputGate(null, this);
     this.state = new DurableObjectState(this);
   }
+
+  get facets() { return this.#facets ??= new Facets(this); }
 
   // Aborted when it is over.
   get signal() { return this.#ends.signal; }
@@ -63,6 +67,10 @@ export class Life {
   #sayDone(record) {
     const {hub} = this;
     let failure = '';
+    if (record.kind === Kind.CALL) {  // whoever has called it hears of an error
+      hub.endEvent(record);
+      return;
+    }
     if (record.kind === Kind.REQUEST) {
       if (record.error) hub.host.report(record, record.error.thrown);
       const failed = record.isOfBackend ? backendError : errorReply;
@@ -99,11 +107,12 @@ export class Life {
       record.error = {thrown: error};
       this.finish(record);
     }
-    this.hub.replaceLife();
+    this.hub.replaceLife(error);
   }
 
   end(error) {
     this.over = true;
+    this.#facets?.end(error);
     this.#running.clear();
     for (const timer of this.timers) timers.clearTimeout(timer);
     this.#ends.abort(error);
@@ -116,7 +125,7 @@ export class Life {
 
   #construct(record) {
     const {hub} = this;
-    const Class = hub.host.classes.get(hub.hubClass);
+    const {Class} = hub;
     this.#enter(record);
     try {
       if (!Class) throw new Error(`The bundle exports no class ${hub.className}.`);

@@ -27,6 +27,7 @@ export class NamedTimers {
     if (!Number.isFinite(due)) throw new TypeError('timers.set() takes a name, and a Date or milliseconds since 1970.');
     checkName(name);
     const {maxTimers, timers} = this.#hub;
+    if (!this.#hub.hasAlarms) throw new Error('A facet has no timers: let the object that it belongs to set them.');
     if (maxTimers === 0) throw new Error('The statekeeper is of a version that has no timers: upgrade it first.');
     if (!timers.has(name) && timers.size >= maxTimers) throw new RangeError(`An object has at most ${maxTimers} timers.`);
     this.#change(name, Math.max(1, Math.floor(due)), options);

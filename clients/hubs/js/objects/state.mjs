@@ -4,7 +4,6 @@ import {clearTimeout, setTimeout} from 'node:timers';
 
 import {acceptFor} from '../web/upgrades.mjs';
 import {WebSocketRequestResponsePair} from '../web/web_socket.mjs';
-import {idOf} from '../namespaces/ids.mjs';
 import {currentContext, runIn} from './context.mjs';
 import {InputGate} from './input_gate.mjs';
 import {NamedTimers} from './named_timers.mjs';
@@ -28,11 +27,13 @@ export class DurableObjectState {
     this.#hub = life.hub;
   }
 
-  get id() { return this.#id ??= idOf(this.#hub.hubName, this.#hub.name); }
+  get id() { return this.#id ??= this.#hub.id; }
 
   get storage() { return this.#storage ??= new Storage(this.#life); }
 
-  get props() { return {}; }
+  get props() { return this.#hub.props; }
+
+  get facets() { return this.#life.facets; }
 
   // What Cloudflare does not have.
   get dormouse() { return this.#dormouse ??= Object.freeze({timers: new NamedTimers(this.#life)}); }

@@ -72,7 +72,7 @@ export class Storage {
     });
   }
 
-  // Keys, values and tables; and, since a compatibility date, the alarm, and timers with it.
+  // Keys, values, tables and facets; and, since a compatibility date, the alarm, and timers with it.
   deleteAll(options = {}) {
     return this.#attempt(() => {
       if (this.#hub.inTransaction) throw new Error('Cannot call deleteAll() within a transaction');
@@ -86,6 +86,7 @@ export class Storage {
         const {timers} = this.#life.state.dormouse;
         for (const name of timers.list().keys()) timers.delete(name, options);
       }
+      this.#life.facets.deleteAll();
       return undefined;
     });
   }
@@ -146,6 +147,7 @@ export class Storage {
       }
       const due = time instanceof Date ? time.getTime() : Number(time);
       if (!Number.isFinite(due)) throw new TypeError('setAlarm() takes a Date, or milliseconds since 1970.');
+      if (!this.#hub.hasAlarms) throw new Error('Facets currently cannot set alarms.');
       if (due < 0) throw new TypeError('setAlarm() cannot be called with an alarm time <= 0');
       this.#setAlarm(Math.max(1, Math.floor(due)), options);
       return undefined;
@@ -155,6 +157,7 @@ export class Storage {
   deleteAlarm(options = {}) { return this.#attempt(() => this.#setAlarm(0, options)); }
 
   #setAlarm(due, options) {
+    if (!this.#hub.hasAlarms) return;
     this.#hub.alarmMs = due;
     const record = currentContext()?.record;
     if (record?.kind === Kind.ALARM && record.life === this.#life && !record.done) record.nextMs = due;

@@ -1,6 +1,7 @@
 // One event of an object, from its arrival until it is done. It is also the context in which its handler runs
 // (objects/context.mjs): what is asked for inside is charged to it.
-export const Kind = {NONE: 0, OPEN: 6, MESSAGE: 7, CLOSE: 8, ALARM: 9, REQUEST: 10, BACKPRESSURE: 11, TIMER: 12};
+export const Kind = {NONE: 0, OPEN: 6, MESSAGE: 7, CLOSE: 8, ALARM: 9, REQUEST: 10, BACKPRESSURE: 11, TIMER: 12,
+  CALL: 100};  // of a facet, by the object that it belongs to
 
 export class EventRecord {
   low = 0;  // of the object's name

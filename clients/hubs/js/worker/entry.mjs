@@ -1,8 +1,7 @@
 // The Worker itself: the default export of the bundle, and the `env` that it and its objects get.
 import {DurableObjectNamespace} from '../namespaces/namespace.mjs';
 import {callMethod} from '../namespaces/methods.mjs';
-import {pack, unpack} from '../namespaces/packing.mjs';
-import {fromBytes, toBytes} from '../objects/structured.mjs';
+import {copied} from '../namespaces/packing.mjs';
 import {Request} from '../web/request.mjs';
 import {unsupportedBinding} from './unsupported.mjs';
 
@@ -98,11 +97,6 @@ function makeService(entrypoint, callSelf) {
     },
     getPrototypeOf: () => Fetcher.prototype,
   });
-}
-
-async function copied(value, what) {
-  const packed = await pack(value, what);
-  return unpack({...packed, value: fromBytes(toBytes(packed.value, what))});
 }
 
 function missing(method) { return new TypeError(`Handler does not export a ${method}() function.`); }
