@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "deploy/ctl/backup_file.h"
+#include "deploy/ctl/stored_hub.h"
 #include "proto/admin.pb.h"
 
 namespace dormouse {
@@ -66,6 +67,8 @@ struct RestoredCount {
 std::string ShowRestored(const RestoredCount& count, Form form);
 std::string ShowVersions(const app::Record& record, int64_t now_ms, Form form);
 std::string ShowBackup(const std::string& file, const BackupSummary& summary, Form form);
+std::string ShowHistory(const StoredHub& hub, Form form);
+std::string ShowRewound(const StoredHub& hub, Form form);
 std::string ShowImported(const std::string& hub, size_t rows, const std::optional<int64_t>& alarm_ms,
                          Form form);
 std::string ShowLoad(const std::vector<LoadRow>& rows, int64_t now_ms, Form form);

@@ -2,6 +2,9 @@
 // connections of one gateway are neighbours, for a connection id begins with its gateway's.
 #pragma once
 
+#include <fmt/format.h>
+
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -10,6 +13,10 @@
 namespace dormouse {
 
 inline const std::string kMetaRow = "!meta";
+// How the hub was (hub/hub_past.h): which changes there are, beside the meta row, so that it is read with that; and, behind
+// all that hubs need to wake, each of them.
+inline const std::string kPastRow = "!past";
+inline constexpr std::string_view kPastRows = "z/";
 inline constexpr std::string_view kConnectionRows = "c/";
 // Answers that are kept for idempotency keys: by key, by number, and which there are (hub/kept_answers.h).
 inline constexpr std::string_view kKeptAnswerRows = "i/k/";
@@ -34,6 +41,9 @@ inline std::string TagRows(std::string_view tag) {
 }
 
 inline std::string UserRow(std::string_view key) { return std::string(kUserRows) + std::string(key); }
+
+// In the order of their numbers.
+inline std::string PastRow(uint64_t number) { return fmt::format("{}{:016x}", kPastRows, number); }
 
 // The smallest key above all that begin with `prefix`; empty: there is none.
 inline std::string PrefixEnd(std::string_view prefix) {

@@ -21,8 +21,10 @@ constexpr size_t kBytesPerCommit = 512u << 10;
 size_t BytesOf(const RowWrite& row) { return row.key.size() + (row.value ? row.value->size() : 0); }
 
 bool IsRowName(const std::string& key) {
-  return std::ranges::any_of(std::array{kConnectionRows, kTagRows, kUserRows},
-                             [&key](std::string_view rows) { return key.starts_with(rows); });
+  return key == kPastRow || key == kKeptAnswersRow ||
+         std::ranges::any_of(
+             std::array{kConnectionRows, kKeptAnswerRows, kKeptKeyRows, kPastRows, kTagRows, kUserRows},
+             [&key](std::string_view rows) { return key.starts_with(rows); });
 }
 
 stored::HubMeta MetaIn(const RowPage& page) {
