@@ -79,6 +79,8 @@ bool IsWildcard(const std::string& address) {
 HubLimits LimitsOf(const Options& options) {
   return {.max_attachment = options.max_attachment,
           .max_state = options.max_state,
+          .history = options.hub_history,
+          .history_bytes = options.hub_history_bytes,
           .max_output = options.max_output,
           .max_changes = options.max_changes,
           .handler_budget = options.handler_budget,

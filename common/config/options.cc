@@ -330,6 +330,11 @@ void DeclareConnectionRules(OptionTable* table, Options* o) {
 void DeclareHubLimits(OptionTable* table, Options* o) {
   table->Size(kStatekeeper, kWhileRunning, "max-attachment", &o->max_attachment,
               "Largest attachment that a hub may store for one connection, at most 64KiB");
+  table->Plain(
+      kStatekeeper, kWhileRunning, "hub-history", &o->hub_history, "changes",
+      "Changes of each hub that can be taken back (dormousectl rewind), at most 1000; 0: none is kept");
+  table->Size(kStatekeeper, kWhileRunning, "hub-history-bytes", &o->hub_history_bytes,
+              "Bytes that a hub keeps for that; the oldest changes go");
   table->Size(kStatekeeper, kWhileRunning, "max-state", &o->max_state,
               "Keyed state of one hub, keys and values; 0: no limit");
   table->Size(kStatekeeper, kWhileRunning, "max-output", &o->max_output,
@@ -467,6 +472,7 @@ std::string Inconsistency(const Options& o) {
     return "--api-timeout must be 100ms to 10m";
   if (o.api_calls < 1 || o.api_calls_per_key < 1 || o.api_calls_per_hub < 1)
     return "--api-calls, --api-calls-per-key and --api-calls-per-hub must be at least 1";
+  if (o.hub_history > 1'000) return "--hub-history must be at most 1000";
   if (o.connection_window < 1) return "--connection-window must be at least 1";
   if (std::string wrong; !ParseRoleLimits(o.role_limits, &wrong).has_value()) return wrong;
   if (!o.role_limits.empty() && o.auth_algorithm == "none") {

@@ -127,6 +127,8 @@ struct Options {
   uint64_t max_state = 1u << 30;
   uint64_t max_output = 256u << 20;
   uint64_t max_changes = 16u << 20;
+  uint32_t hub_history = 0;
+  uint64_t hub_history_bytes = 1u << 20;
   Duration handler_budget{1'000};
   Duration connection_cpu{50};
   std::string auth_signing_key;

@@ -2,6 +2,8 @@
 // (backup_file.h), one hub's as text and back (hub_lines.h). As those of commands.h.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,7 +31,13 @@ struct RestoreOptions {
 };
 void Restore(ClusterClient* cluster, const RestoreOptions& options, Form form);
 
-void Export(ClusterClient* cluster, const std::string& hub);
+// `at`: as it was after that change.
+void Export(ClusterClient* cluster, const std::string& hub, const std::optional<uint64_t>& at);
+
+// The changes of a hub that can be taken back.
+void History(ClusterClient* cluster, const std::string& hub, Form form);
+// Puts a hub back to how it was after a change.
+void Rewind(ClusterClient* cluster, const std::string& hub, uint64_t to, Form form);
 
 struct ImportOptions {
   std::string hub;

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <exception>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -63,6 +64,8 @@ struct Words {
   BackupOptions backup;
   RestoreOptions restore;
   ImportOptions import;
+  std::optional<uint64_t> at;
+  uint64_t rewind_to = 0;
 };
 
 using Action = std::function<void(ClusterClient*, Form)>;
@@ -253,8 +256,10 @@ class Commands {
 
     CLI::App* out = Add(
         "export", "What one hub keeps, and its alarm, as JSON lines on standard output",
-        [w](auto* cluster, Form) { Export(cluster, w->hub); }, kPatience);
+        [w](auto* cluster, Form) { Export(cluster, w->hub, w->at); }, kPatience);
     out->add_option("hub", w->hub, "The hub")->required()->check(kHub)->type_name("CLASS/NAME");
+    out->add_option("--at", w->at, "As it was after this change (history shows which there are)")
+        ->type_name("CHANGE");
 
     CLI::App* in = Add(
         "import", "Make a hub of JSON lines",
@@ -263,6 +268,19 @@ class Commands {
     in->add_option("file", w->import.file, "The file; -: standard input")->required()->type_name("FILE");
     in->add_flag("--replace", w->import.replace,
                  "Put it in the place of a hub that exists; its sockets are closed");
+
+    CLI::App* history = Add(
+        "history", "The last changes of one hub, which can be taken back (option hub-history)",
+        [w](auto* cluster, Form form) { History(cluster, w->hub, form); }, kPatience);
+    history->add_option("hub", w->hub, "The hub")->required()->check(kHub)->type_name("CLASS/NAME");
+
+    CLI::App* rewind = Add(
+        "rewind", "Put one hub back to how it was after a change; its sockets are closed",
+        [w](auto* cluster, Form form) { Rewind(cluster, w->hub, w->rewind_to, form); }, kPatience);
+    rewind->add_option("hub", w->hub, "The hub")->required()->check(kHub)->type_name("CLASS/NAME");
+    rewind->add_option("--to", w->rewind_to, "The last change that stays (history shows which there are)")
+        ->required()
+        ->type_name("CHANGE");
   }
 
   static constexpr char kPatience[] = "60s";

@@ -481,6 +481,47 @@ std::string ShowBackup(const std::string& file, const BackupSummary& summary, Fo
   return table.Text();
 }
 
+std::string ShowHistory(const StoredHub& hub, Form form) {
+  if (form == Form::kJson) {
+    Json json;
+    json.Text("hub", hub.name);
+    hub.changes.empty() ? json.Null("first") : json.Int("first", static_cast<int64_t>(hub.first_state()));
+    json.Int("last", static_cast<int64_t>(hub.last_change));
+    json.Objects("changes", hub.changes, [&json](const auto& each) {
+      json.Int("change", static_cast<int64_t>(each.first))
+          .Time("at", each.second.at_ms())
+          .Int("rows", each.second.rows_size())
+          .Bool("timers", each.second.has_timers())
+          .Int("bytes", static_cast<int64_t>(each.second.ByteSizeLong()));
+    });
+    return json.Finish();
+  }
+  if (hub.changes.empty()) {
+    return fmt::format("No change of {} is kept; option hub-history of the statekeepers says how many are.\n",
+                       hub.name);
+  }
+  Table table({">CHANGE", "AT", ">ROWS", "TIMERS", ">KEPT"});
+  for (const auto& [number, change] : hub.changes) {
+    table.Add({std::to_string(number), Iso8601(change.at_ms()),
+               HumanNumber(static_cast<uint64_t>(change.rows_size())), change.has_timers() ? "changed" : "-",
+               HumanSize(change.ByteSizeLong())});
+  }
+  return table.Text() + fmt::format("\n{} can go back to how it was after changes {} to {}.\n", hub.name,
+                                    hub.first_state(), hub.last_change);
+}
+
+std::string ShowRewound(const StoredHub& hub, Form form) {
+  if (form == Form::kJson) {
+    return Json()
+        .Text("hub", hub.name)
+        .Int("change", static_cast<int64_t>(hub.last_change))
+        .Int("rows", static_cast<int64_t>(hub.rows.size()))
+        .Finish();
+  }
+  return fmt::format("{} is as it was after change {}, with {}.\n", hub.name, hub.last_change,
+                     Plural(hub.rows.size(), "row"));
+}
+
 std::string ShowImported(const std::string& hub, const HubLines& lines, Form form) {
   if (form == Form::kJson) {
     Json json;

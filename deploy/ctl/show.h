@@ -9,6 +9,7 @@
 
 #include "deploy/ctl/backup_file.h"
 #include "deploy/ctl/hub_lines.h"
+#include "deploy/ctl/stored_hub.h"
 #include "proto/admin.pb.h"
 
 namespace dormouse {
@@ -67,6 +68,8 @@ struct RestoredCount {
 std::string ShowRestored(const RestoredCount& count, Form form);
 std::string ShowVersions(const app::Record& record, int64_t now_ms, Form form);
 std::string ShowBackup(const std::string& file, const BackupSummary& summary, Form form);
+std::string ShowHistory(const StoredHub& hub, Form form);
+std::string ShowRewound(const StoredHub& hub, Form form);
 std::string ShowImported(const std::string& hub, const HubLines& lines, Form form);
 std::string ShowLoad(const std::vector<LoadRow>& rows, int64_t now_ms, Form form);
 

@@ -2,7 +2,10 @@
 // connections of one gateway are neighbours, for a connection id begins with its gateway's.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <array>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -11,6 +14,10 @@
 namespace dormouse {
 
 inline const std::string kMetaRow = "!meta";
+// How the hub was (hub/hub_past.h): which changes there are, beside the meta row, so that it is read with that; and, behind
+// all that hubs need to wake, each of them.
+inline const std::string kPastRow = "!past";
+inline constexpr std::string_view kPastRows = "z/";
 inline constexpr std::string_view kConnectionRows = "c/";
 // Answers that are kept for idempotency keys: by key, by number, and which there are (hub/kept_answers.h).
 inline constexpr std::string_view kKeptRows = "i/";
@@ -20,8 +27,8 @@ inline const std::string kKeptAnswersRow = "i/s";
 inline constexpr std::string_view kTagRows = "t/";
 inline constexpr std::string_view kUserRows = "u/";  // the hub class's own keyed state
 inline constexpr char kTagEnd = '\x01';              // between a tag and a connection id
-// Beginnings of all names but the meta row's: what has another one is no row of a hub.
-inline constexpr std::array kHubRows{kConnectionRows, kKeptRows, kTagRows, kUserRows};
+// Beginnings of all names but those of the two rows above: what has another one is no row of a hub.
+inline constexpr std::array kHubRows{kConnectionRows, kKeptRows, kPastRows, kTagRows, kUserRows};
 
 inline std::string ConnectionRow(const ConnectionId& id) {
   return std::string(kConnectionRows) + id.ToString();
@@ -38,6 +45,9 @@ inline std::string TagRows(std::string_view tag) {
 }
 
 inline std::string UserRow(std::string_view key) { return std::string(kUserRows) + std::string(key); }
+
+// In the order of their numbers.
+inline std::string PastRow(uint64_t number) { return fmt::format("{}{:016x}", kPastRows, number); }
 
 // The smallest key above all that begin with `prefix`; empty: there is none.
 inline std::string PrefixEnd(std::string_view prefix) {

@@ -16,7 +16,9 @@ import time
 import backups
 import pytest
 import websockets
+from backends import ApiCluster
 from cluster import SLOWNESS, Cluster, until
+from hub_copies import exported, run
 from process import die_with_parent
 from stores import ClusterRedis, SentinelRedis
 from ws import WAIT, actor, connect, echo
@@ -26,14 +28,6 @@ CRASH = {"options": OPTIONS, "statekeeper_program": "dormouse-crash-statekeeper"
 # An alarm so far away that it does not ring; the counter of a hub is what is above it.
 FAR = 10_000_000_000
 LARGE = 5_000  # rows of a hub that takes several pages
-
-
-def run(cluster, *words, status=0, stdin=None):
-    """What dormousectl says: on standard output, or, where it fails, on the other."""
-    done = subprocess.run(cluster.ctl_command(*words), input=stdin, stdin=None if stdin else subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=100 * SLOWNESS, check=False)
-    assert done.returncode == status, (done.returncode, done.stdout[-1000:], done.stderr[-1000:])
-    return done.stdout.decode() if status == 0 else done.stderr.decode()
 
 
 async def start(cluster, *words):
@@ -58,16 +52,6 @@ def lines(rows, alarm_ms=None, **more):
         head["alarm_ms"] = alarm_ms
     return "".join(json.dumps(line) + "\n" for line in [head, *({**one("key", key), **one("value", value)}
                                                                for key, value in rows.items())]).encode()
-
-
-def exported(cluster, hub):
-    """Its rows, bytes -> bytes, and when its alarm is due."""
-    head, *rows = map(json.loads, run(cluster, "export", hub).splitlines())
-    assert head["hub"] == hub and head["rows"] == len(rows)
-
-    def one(row, name):
-        return row[name].encode() if name in row else base64.b64decode(row[name + "_base64"])
-    return {one(row, "key"): one(row, "value") for row in rows}, head.get("alarm_ms", 0)
 
 
 def made_hubs(count, size=200):
@@ -469,3 +453,18 @@ async def test_echo_hub_with_open_sockets_elsewhere(tmp_path):
             while (await client.ask("x"))["connections"] != 1:
                 assert time.monotonic() < deadline
                 await asyncio.sleep(0.05)
+
+
+def test_a_hub_with_answers_to_backends_is_restored(store, tmp_path):
+    file = str(tmp_path / "state.backup")
+    with ApiCluster(store=store, **CRASH) as cluster:
+        def ask():
+            with cluster.backend() as backend:
+                answer = backend.ask("crash/attic", "broadcast", {"data": "x"}, idempotency_key="once")
+                assert answer.status == 200, answer
+                return answer.headers["Idempotency-Replayed"]
+
+        assert ask() is None
+        run(cluster, "backup", file)
+        run(cluster, "restore", "--replace", file)
+        assert ask() == "true"

@@ -7,6 +7,7 @@ import signal
 
 import pytest
 from cluster import BIN, Cluster, http_get, until
+from collector import Collector
 from ws import actor, echo, upgrade_status
 
 
@@ -150,6 +151,19 @@ async def test_the_log_changes(file):
             assert said["level"] == "info" and said["process"] in ("statekeeper", "gateway")
             await reload(file, "log-format = \"text\"\n", process)
             assert " info SIGHUP: " in process.log_text().splitlines()[-1]
+
+
+async def test_the_share_that_is_traced_changes(file):
+    with Collector() as collector:
+        text = f'otlp-endpoint = "{collector.url}"\n'
+        with configured(file, text) as cluster:
+            for share, hub in ((1, "traced"), (0, "not-traced")):
+                await reload(file, text + f"trace-sample = {share}\n", cluster.gateways[0])
+                async with echo(cluster.ws_url(f"/websocket/{hub}")):
+                    pass
+            for process in (*cluster.gateways, cluster.statekeeper):
+                process.stop_finally()
+        assert {span.attributes.get("dormouse.hub.name") for span in collector.spans} == {"traced", None}
 
 
 def _of(process, option):

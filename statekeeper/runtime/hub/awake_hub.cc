@@ -96,7 +96,7 @@ AwakeHub::AwakeHub(std::string name, const ShardEpoch& shard, const HubClass* hu
               }),
       clock_([host] { host->Yield(); }),
       allowances_(host->limits().connection_cpu),
-      state_({name_, host->reap_interval()}, host->store(), host->fibers(), &clock_),
+      state_({name_, host->reap_interval(), &host->limits()}, host->store(), host->fibers(), &clock_),
       alarm_(name_, shard_, &state_, host),
       roll_caller_(shard_.epoch, &state_, &queue_, host),
       poison_(name_, shard_, &state_, &queue_, host),

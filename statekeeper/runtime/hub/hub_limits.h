@@ -13,6 +13,10 @@ struct HubLimits {
   size_t max_attachment = 16u << 10;  // bytes for one connection; 0 is none
   uint64_t max_state = 0;             // bytes of all keys and values
 
+  // Changes that can be taken back (hub_past.h), and bytes for them.
+  uint32_t history = 0;
+  uint64_t history_bytes = 1u << 20;
+
   // Of one event.
   uint64_t max_output = 0;     // bytes that sockets are sent, each recipient's copy counted
   uint64_t max_changes = 0;    // bytes of keys and values that are written, every write counted

@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
+#include <string_view>
 #include <utility>
 
 #include "common/clock.h"
+#include "statekeeper/runtime/hub/hub_past.h"
 #include "statekeeper/runtime/row_names.h"
 
 namespace dormouse {
@@ -21,6 +24,13 @@ constexpr size_t kRowsAround = 128;
 // What a hub class's row counts for.
 int64_t BytesOf(const std::string& row, const std::optional<std::string>& value) {
   return value ? static_cast<int64_t>(row.size() - kUserRows.size() + value->size()) : 0;
+}
+
+bool HaveSameTimers(const stored::HubMeta& a, const stored::HubMeta& b) {
+  return a.alarm_due_ms() == b.alarm_due_ms() &&
+         std::ranges::equal(a.timers(), b.timers(), [](const auto& one, const auto& other) {
+           return one.name() == other.name() && one.due_ms() == other.due_ms();
+         });
 }
 
 }  // namespace
@@ -89,6 +99,9 @@ void HubState::ReadMeta() {
   meta_changed_ = false;
   growth_ = 0;
   unsized_.clear();
+  before_.clear();
+  const RowCache::Value* const past = rows_.Find(kPastRow);
+  has_past_ = past != nullptr && *past;
   indexed_due_ = NextDue();
 }
 
@@ -417,7 +430,10 @@ bool HubState::CountState(uint64_t max_bytes) {
     // With its neighbours: the next rows to be written often lie there, and need no read then.
     const std::string end = PrefixEnd(kUserRows);
     RowPage page = ReadRange(row, end, kRowsAround);
-    if (!page.rows.empty() && page.rows.front().key == row) growth_ -= BytesOf(row, page.rows.front().value);
+    RowCache::Value before;
+    if (!page.rows.empty() && page.rows.front().key == row) before = page.rows.front().value;
+    growth_ -= BytesOf(row, before);
+    if (KeepsPast()) before_.insert_or_assign(row, std::move(before));
     rows_.LearnRange(row, end, std::move(page));
   }
   unsized_.clear();
@@ -445,7 +461,42 @@ uint64_t HubState::RoomFor(uint64_t max_bytes) const {
   return max_bytes - std::min(max_bytes, static_cast<uint64_t>(bytes));
 }
 
+void HubState::NotePast() {
+  if ((!KeepsPast() && !has_past_) || (change_.undo.empty() && !meta_changed_)) return;
+  stored::PastChange noted;
+  bool all_known = true;
+  std::set<std::string_view> seen;  // of several writes of a row the first has undone
+  for (const RowCache::Undo& each : change_.undo) {
+    if (!each.key.starts_with(kUserRows) || !seen.insert(each.key).second) continue;
+    const auto read = each.known ? before_.end() : before_.find(each.key);
+    all_known = all_known && (each.known || read != before_.end());
+    const RowCache::Value& value = each.known || read == before_.end() ? each.value : read->second;
+    auto* const row = noted.add_rows();
+    row->set_key(each.key.substr(kUserRows.size()));
+    if (value) row->set_value(*value);
+  }
+  before_.clear();
+  if (meta_changed_) {
+    stored::HubMeta before;
+    if (const RowCache::Value* const row = rows_.Find(kMetaRow); row != nullptr && *row)
+      before.ParseFromString(**row);
+    if (!HaveSameTimers(before, meta_)) {
+      noted.mutable_timers()->set_alarm_due_ms(before.alarm_due_ms());
+      *noted.mutable_timers()->mutable_timers() = before.timers();
+    }
+  }
+  if (noted.rows().empty() && !noted.has_timers()) return;
+  noted.set_at_ms(WallMs());
+  HubPast past(has_past_ ? rows_.Find(kPastRow)->value_or("") : "");
+  const std::vector<RowWrite> writes = !KeepsPast() ? past.End()
+                                       : all_known  ? past.Add(noted, *config_.limits)
+                                                    : past.AddUnknown();
+  for (const RowWrite& write : writes) Put(write.key, write.value);
+  has_past_ = KeepsPast();
+}
+
 HubState::Change HubState::TakeChange() {
+  NotePast();
   if (meta_changed_) {
     meta_changed_ = false;
     if (meta_.gateways().empty() && meta_.alarm_due_ms() == 0 && meta_.timers().empty() &&

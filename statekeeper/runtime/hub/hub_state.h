@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,6 +24,7 @@
 #include "statekeeper/hub/hub.h"
 #include "statekeeper/runtime/fiber.h"
 #include "statekeeper/runtime/hub/handler_clock.h"
+#include "statekeeper/runtime/hub/hub_limits.h"
 #include "statekeeper/runtime/hub/row_cache.h"
 #include "statekeeper/store/store.h"
 
@@ -42,6 +44,7 @@ class HubState {
   struct Config {
     std::string hub;  // "CLASS/NAME"
     Duration reap_interval{};
+    const HubLimits* limits = nullptr;  // of what is kept of the past; nullptr: nothing is
   };
   // `clock`: of the handler that reads and writes.
   HubState(Config config, Store* store, FiberPool* fibers, HandlerClock* clock);
@@ -157,6 +160,9 @@ class HubState {
   RowPage ReadRange(const std::string& first, const std::string& last, size_t limit);
   const stored::HubMeta::Timer* FindTimer(std::string_view name) const;  // nullptr: it is not set
   void ReadMeta();
+  bool KeepsPast() const { return config_.limits != nullptr && config_.limits->history != 0; }
+  // Adds to the open change what it takes to take it back.
+  void NotePast();
   void CountConnection(GatewayId gateway, int delta, int64_t now_ms);
   void StoreConnection(const Connection& connection);
   void ForgetParsed();
@@ -181,6 +187,8 @@ class HubState {
   // size before it is unknown, so not subtracted.
   int64_t growth_ = 0;
   std::vector<std::string> unsized_;
+  std::map<std::string, RowCache::Value> before_;  // those that CountState has read
+  bool has_past_ = false;                          // as of the last ReadMeta, or NotePast
 
   // Parsed connection rows; rebuilt from rows_ when it is cleared.
   std::unordered_map<ConnectionId, std::shared_ptr<Connection>> connections_;

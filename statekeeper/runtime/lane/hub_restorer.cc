@@ -20,7 +20,8 @@ constexpr size_t kBytesPerCommit = 512u << 10;
 size_t BytesOf(const RowWrite& row) { return row.key.size() + (row.value ? row.value->size() : 0); }
 
 bool IsRowName(const std::string& key) {
-  return std::ranges::any_of(kHubRows, [&key](std::string_view rows) { return key.starts_with(rows); });
+  return key == kPastRow ||
+         std::ranges::any_of(kHubRows, [&key](std::string_view rows) { return key.starts_with(rows); });
 }
 
 stored::HubMeta MetaIn(const RowPage& page) {
