@@ -1,7 +1,6 @@
 #include "statekeeper/admin/admin_service.h"
 
 #include <fmt/format.h>
-#include <prometheus/counter.h>
 
 #include <algorithm>
 #include <set>
@@ -12,15 +11,14 @@
 #include "common/rpc/unary_call.h"
 #include "common/version.h"
 #include "proto/admin.grpc.pb.h"
-#include "statekeeper/admin/config_reply.h"
 #include "statekeeper/admin/find_member.h"
 #include "statekeeper/admin/forwarder.h"
-#include "statekeeper/admin/hub_closer.h"
 #include "statekeeper/admin/hub_copies.h"
 #include "statekeeper/admin/hub_page.h"
 #include "statekeeper/admin/load.h"
 #include "statekeeper/admin/operator_status.h"
-#include "statekeeper/store/stored_format.h"
+#include "statekeeper/admin/replies.h"
+#include "statekeeper/admin/shard_orders.h"
 
 namespace dormouse {
 namespace {
@@ -34,17 +32,20 @@ using Call = std::shared_ptr<UnaryCall<Reply>>;
 
 constexpr size_t kMaxConnections = 1000;
 
-admin::Member::State ToProto(MemberState state) {
-  if (state == MemberState::kJoining) return admin::Member::JOINING;
-  if (state == MemberState::kCutOff) return admin::Member::CUT_OFF;
-  return state == MemberState::kServing ? admin::Member::SERVING : admin::Member::DRAINING;
-}
-
-// What ownership says went wrong, passed on.
-grpc::Status Refusal(const std::string& error) { return {StatusCode::FAILED_PRECONDITION, error}; }
-
 auto ByMember(const std::string& name) {
   return [&name](const ClusterView& view, grpc::Status* status) { return FindMember(view, name, status); };
+}
+
+void Note(const Context& context, const std::string& what) {
+  SPDLOG_INFO("operator at {}: {}", context.peer(), what);
+}
+
+template <typename Reply>
+AppOperator::Answer<Reply> AnswerTo(const Call<Reply>& call) {
+  return [call](const grpc::Status& status, const Reply& reply) {
+    if (status.ok()) return call->Answer(reply);
+    call->Refuse(status);
+  };
 }
 
 class Service final : public LinkService {
@@ -58,8 +59,7 @@ class Service final : public LinkService {
         registry_(std::move(registry)),
         configuration_(configuration),
         apps_(apps),
-        evictions_to_migrate_(Evictions(registry_.get(), "migrate")),
-        evictions_to_close_(Evictions(registry_.get(), "close")) {}
+        orders_(cluster, operators, registry_.get()) {}
 
   // LinkService
   grpc::Service* service() override { return &service_; }
@@ -117,8 +117,12 @@ class Service final : public LinkService {
 
   void Shards(const Context& context, const admin::ShardsRequest& request,
               const Call<admin::ShardsReply>& call) {
-    Route(context, request, call, &Stub::AsyncShards, FindSelf,
-          [&request, &call](const ClusterView& view) { ListShards(view, request, call); });
+    Route(context, request, call, &Stub::AsyncShards, FindSelf, [&request, &call](const ClusterView& view) {
+      admin::ShardsReply reply;
+      const grpc::Status status = ListShards(view, request, &reply);
+      if (!status.ok()) return call->Refuse(status);
+      call->Answer(reply);
+    });
   }
 
   void Hubs(const Context& context, const admin::HubsRequest& request, const Call<admin::HubsReply>& call) {
@@ -193,7 +197,7 @@ class Service final : public LinkService {
     Route(context, request, call, &Stub::AsyncEvict, whom,
           [this, &context, &request, &call](const ClusterView& view) {
             Note(context, fmt::format("evict {}", request.ShortDebugString()));
-            EvictHere(view, request, call);
+            orders_.Evict(view, request, call);
           });
   }
 
@@ -202,7 +206,7 @@ class Service final : public LinkService {
     Route(context, request, call, &Stub::AsyncDrain, ByMember(request.member()),
           [this, &context, &request, &call](const ClusterView& view) {
             Note(context, request.undo() ? "undo drain" : "drain");
-            DrainHere(view, request, call);
+            orders_.Drain(view, request, call);
           });
   }
 
@@ -309,14 +313,6 @@ class Service final : public LinkService {
     return true;
   }
 
-  template <typename Reply>
-  static AppOperator::Answer<Reply> AnswerTo(const Call<Reply>& call) {
-    return [call](const grpc::Status& status, const Reply& reply) {
-      if (status.ok()) return call->Answer(reply);
-      call->Refuse(status);
-    };
-  }
-
   // `find(view, &status)`: the member that the question concerns. `here(view)`: answers, where that is
   // this one.
   template <typename Request, typename Reply, typename Find, typename Here>
@@ -348,208 +344,13 @@ class Service final : public LinkService {
         [&hub, &here](const ClusterView& view) { here(hub, SelfId(view)); });
   }
 
-  static std::string SelfId(const ClusterView& view) {
-    grpc::Status unused;
-    const MemberView* self = FindSelf(view, &unused);
-    return self == nullptr ? "" : self->id;
-  }
-
-  static admin::MembersReply ListMembers(const ClusterView& view) {
-    admin::MembersReply reply;
-    reply.set_shard_count(view.shard_count);
-    reply.set_cluster(view.cluster_id);
-    reply.set_stored_format(kStoredFormat);
-    uint32_t owned = 0;
-    for (const MemberView& member : view.members) {
-      admin::Member* out = reply.add_members();
-      out->set_id(member.id);
-      out->set_address(member.address);
-      out->set_version(member.version);
-      out->set_state(ToProto(member.state));
-      out->set_started_ms(Milliseconds(member.started));
-      out->set_lanes(member.lanes);
-      out->set_shards(member.shards);
-      out->set_suspected(member.suspected);
-      if (member.is_self) reply.set_self(member.id);
-      owned += member.shards;
-    }
-    reply.set_ownerless(view.shard_count - std::min(owned, view.shard_count));
-    return reply;
-  }
-
-  static void ListShards(const ClusterView& view, const admin::ShardsRequest& request,
-                         const Call<admin::ShardsReply>& call) {
-    admin::ShardsReply reply;
-    if (!request.owner().empty()) {
-      grpc::Status status;
-      const MemberView* owner = FindMember(view, request.owner(), &status);
-      if (owner == nullptr) return call->Refuse(status);
-      reply.set_owner(owner->id);
-    }
-    std::set<std::string_view> living;
-    for (const MemberView& member : view.members) living.insert(member.id);
-    for (const ShardEntry& entry : view.shards) {
-      if (!reply.owner().empty() && entry.owner != reply.owner()) continue;
-      admin::Shard* out = reply.add_shards();
-      out->set_shard(entry.shard);
-      out->set_epoch(entry.epoch);
-      out->set_owner(entry.owner);
-      out->set_owner_lives(living.contains(entry.owner));
-      out->set_avoid(entry.avoid);
-    }
-    call->Answer(reply);
-  }
-
-  static admin::HubReply Describe(const HubReport& report, const std::string& self) {
-    admin::HubReply reply;
-    reply.set_hub(report.hub);
-    reply.set_shard(report.shard);
-    reply.set_epoch(report.epoch);
-    reply.set_owner(self);
-    reply.set_awake(report.awake);
-    reply.set_idle_ms(report.idle_ms);
-    reply.set_sockets(report.sockets);
-    for (const auto& [id, sockets] : report.sockets_by_gateway) {
-      admin::HubReply::Gateway* gateway = reply.add_gateways();
-      gateway->set_id(fmt::format("{:016x}", id));
-      gateway->set_sockets(sockets);
-    }
-    if (report.alarm_due_ms.has_value()) reply.set_alarm_due_ms(*report.alarm_due_ms);
-    for (const auto& [name, due_ms] : report.timers) {
-      admin::HubReply::Timer* timer = reply.add_timers();
-      timer->set_name(name);
-      timer->set_due_ms(due_ms);
-    }
-    reply.set_state_bytes(report.state_bytes);
-    reply.set_waiting_events(report.waiting_events);
-    reply.set_half_restored(report.half_restored);
-    for (const auto& [name, value] : report.counts) {
-      admin::HubReply::Count* count = reply.add_counts();
-      count->set_name(name);
-      count->set_value(value);
-    }
-    return reply;
-  }
-
-  static admin::ConnectionsReply ListConnections(const std::vector<ConnectionReport>& connections,
-                                                 size_t limit) {
-    admin::ConnectionsReply reply;
-    for (const ConnectionReport& connection : connections) {
-      admin::ConnectionsReply::Connection* out = reply.add_connections();
-      out->set_id(connection.id.ToString());
-      out->set_gateway(fmt::format("{:016x}", connection.id.gateway));
-      out->set_connected_ms(connection.connected_ms);
-      out->set_last_seen_ms(connection.last_seen_ms);
-      out->set_attachment_bytes(connection.attachment_bytes);
-      for (const std::string& tag : connection.tags) out->add_tags(tag);
-    }
-    reply.set_complete(connections.size() < limit);
-    return reply;
-  }
-
-  template <typename Shards>
-  static const MemberView* FindOwnerOfAll(const ClusterView& view, const Shards& shards,
-                                          grpc::Status* status) {
-    const MemberView* owner = nullptr;
-    *status = {StatusCode::INVALID_ARGUMENT, "Name a hub, shards, or a statekeeper."};
-    for (const uint32_t shard : shards) {
-      const MemberView* one = FindOwner(view, shard, status);
-      if (one == nullptr) return nullptr;
-      if (owner != nullptr && one != owner) {
-        *status = {
-            StatusCode::FAILED_PRECONDITION,
-            fmt::format(
-                "Shards {} and {} have different owners (one may just have moved): evict those of each.",
-                shards[0], shard)};
-        return nullptr;
-      }
-      owner = one;
-    }
-    return owner;
-  }
-
-  void EvictHere(const ClusterView& view, const admin::EvictRequest& request,
-                 const Call<admin::EvictReply>& call) {
-    std::vector<ShardId> shards;
-    const bool closes = request.mode() == admin::EvictRequest::CLOSE;
-    (closes ? evictions_to_close_ : evictions_to_migrate_).Increment();
-    if (request.has_hub() && closes) {
-      CloseOne(request.hub(), SelfId(view), call);
-      return;
-    }
-    if (request.has_hub()) {
-      shards = {ShardOf(request.hub(), view.shard_count)};
-    } else if (request.has_member()) {
-      grpc::Status unused;
-      shards = ShardsOf(view, *FindSelf(view, &unused));
-    } else {
-      const std::set<ShardId> once(request.shards().shards().begin(), request.shards().shards().end());
-      shards.assign(once.begin(), once.end());
-    }
-    if (closes) {
-      std::make_shared<HubCloser>(operators_, std::move(shards), SelfId(view), call)->Go();
-      return;
-    }
-    admin::EvictReply done;
-    done.set_owner(SelfId(view));
-    done.set_shards(static_cast<uint32_t>(shards.size()));
-    cluster_->Evict(std::move(shards), [call, done](const std::string& error) {
-      if (error.empty()) return call->Answer(done);
-      call->Refuse(Refusal(error));
-    });
-  }
-
-  void CloseOne(const std::string& hub, const std::string& self, const Call<admin::EvictReply>& call) {
-    operators_->CloseHub(hub, [hub, self, call](OperatorStatus status) {
-      if (status != OperatorStatus::kOk) return call->Refuse(ToGrpc(status, "Hub " + hub));
-      admin::EvictReply done;
-      done.set_owner(self);
-      done.set_hubs(1);
-      call->Answer(done);
-    });
-  }
-
-  void DrainHere(const ClusterView& view, const admin::DrainRequest& request,
-                 const Call<admin::DrainReply>& call) {
-    const bool heir = std::ranges::any_of(view.members, [](const MemberView& member) {
-      return !member.is_self && member.state == MemberState::kServing && !member.suspected;
-    });
-    if (!request.undo() && !heir) {
-      call->Refuse(Refusal(fmt::format(
-          "No other statekeeper serves that could take the shards of {}: start one first.", SelfId(view))));
-      return;
-    }
-    admin::DrainReply done;
-    done.set_member(SelfId(view));
-    const bool waits = request.wait() && !request.undo();
-    cluster_->Drain(!request.undo(), [call, done](const std::string& error) {
-      if (error.empty()) return call->Answer(done);
-      SPDLOG_WARN("drain: {}", error);
-      call->Refuse(Refusal(error));
-    });
-    if (!waits) call->Answer(done);
-  }
-
-  static void Note(const Context& context, const std::string& what) {
-    SPDLOG_INFO("operator at {}: {}", context.peer(), what);
-  }
-
-  static prometheus::Counter& Evictions(prometheus::Registry* registry, const char* mode) {
-    return prometheus::BuildCounter()
-        .Name("dormouse_evictions_total")
-        .Help("Orders of operators to take hubs or shards away from this statekeeper")
-        .Register(*registry)
-        .Add({{"mode", mode}});
-  }
-
   const Forwarder forwarder_;
   ClusterAdmin* const cluster_;
   LaneOperator* const operators_;
   const std::shared_ptr<prometheus::Registry> registry_;
   const ConfigurationInEffect* const configuration_;
   AppOperator* const apps_;
-  prometheus::Counter& evictions_to_migrate_;
-  prometheus::Counter& evictions_to_close_;
+  const ShardOrders orders_;
   Async service_;
   CompletionThread* thread_ = nullptr;
   std::set<std::string> tokens_;  // deployments that the log tells of; the completion thread's

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <string>
 
 namespace dormouse {
 namespace {
@@ -82,6 +81,32 @@ std::vector<ShardId> ShardsOf(const ClusterView& view, const MemberView& member)
     if (entry.owner == member.id) shards.push_back(entry.shard);
   }
   return shards;
+}
+
+const MemberView* FindOwnerOfAll(const ClusterView& view,
+                                 const google::protobuf::RepeatedField<uint32_t>& shards,
+                                 grpc::Status* status) {
+  const MemberView* owner = nullptr;
+  *status = {StatusCode::INVALID_ARGUMENT, "Name a hub, shards, or a statekeeper."};
+  for (const uint32_t shard : shards) {
+    const MemberView* one = FindOwner(view, shard, status);
+    if (one == nullptr) return nullptr;
+    if (owner != nullptr && one != owner) {
+      *status = {StatusCode::FAILED_PRECONDITION,
+                 fmt::format(
+                     "Shards {} and {} have different owners (one may just have moved): evict those of each.",
+                     shards[0], shard)};
+      return nullptr;
+    }
+    owner = one;
+  }
+  return owner;
+}
+
+std::string SelfId(const ClusterView& view) {
+  grpc::Status unused;
+  const MemberView* self = FindSelf(view, &unused);
+  return self == nullptr ? "" : self->id;
 }
 
 }  // namespace dormouse

@@ -2,9 +2,11 @@
 // says why.
 #pragma once
 
+#include <google/protobuf/repeated_field.h>
 #include <grpcpp/support/status.h>
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -19,7 +21,15 @@ const MemberView* FindMember(const ClusterView& view, std::string_view name, grp
 const MemberView* FindOwner(const ClusterView& view, uint32_t shard, grpc::Status* status);
 const MemberView* FindOwnerOfHub(const ClusterView& view, std::string_view hub, grpc::Status* status);
 
+// The one that owns all of these.
+const MemberView* FindOwnerOfAll(const ClusterView& view,
+                                 const google::protobuf::RepeatedField<uint32_t>& shards,
+                                 grpc::Status* status);
+
 const MemberView* FindSelf(const ClusterView& view, grpc::Status* status);
+
+// Empty: this one is not in the view yet.
+std::string SelfId(const ClusterView& view);
 
 // That it owns, ascending.
 std::vector<ShardId> ShardsOf(const ClusterView& view, const MemberView& member);
