@@ -147,7 +147,7 @@ class Commands {
     hubs->add_option("--shard", w->query.shard, "Only hubs of this shard")->type_name("N");
     hubs->add_option("--limit", w->query.limit, "Stop after so many; 0: show all")->type_name("N");
 
-    CLI::App* hub = Add("hub", "One hub: its sockets, its alarm, what it keeps",
+    CLI::App* hub = Add("hub", "One hub: its sockets, its alarm and timers, what it keeps",
                         [w](auto* cluster, Form form) { Hub(cluster, w->hub, form); });
     hub->add_option("hub", w->hub, "The hub")->required()->check(kHub)->type_name("CLASS/NAME");
 
@@ -255,7 +255,7 @@ class Commands {
         ->type_name("CLASS/NAME[,...]");
 
     CLI::App* out = Add(
-        "export", "What one hub keeps, and its alarm, as JSON lines on standard output",
+        "export", "What one hub keeps, its alarm and timers, as JSON lines on standard output",
         [w](auto* cluster, Form) { Export(cluster, w->hub, w->at); }, kPatience);
     out->add_option("hub", w->hub, "The hub")->required()->check(kHub)->type_name("CLASS/NAME");
     out->add_option("--at", w->at, "As it was after this change (history shows which there are)")

@@ -72,7 +72,7 @@ class CallbackSenderTest : public testing::Test {
     sender_.Post({.endpoint = endpoint_,
                   .id = id,
                   .body = "body of " + id,
-                  .done = [answer](CallbackSender::Result result) {
+                  .done = [answer](const CallbackSender::Result& result) {
                     answer->set_value(std::string(NameOf(result.failure)) + " " + result.body);
                   }});
     return answer->get_future();
