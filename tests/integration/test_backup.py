@@ -393,7 +393,7 @@ def test_what_cannot_be_is_said(tmp_path):
         assert "state in format 2" in run(cluster, "restore", made, status=1)
         backups.write(made, {"nosuch/a": {b"u/a": b"1"}})
         assert "There is no hub class nosuch here" in run(cluster, "restore", made, status=1)
-        backups.write(made, {"crash/a": {b"z/a": b"1"}})
+        backups.write(made, {"crash/a": {b"q/a": b"1"}})
         assert "a row that this version does not know" in run(cluster, "restore", made, status=1)
         assert json.loads(run(cluster, "--json", "hubs"))["hubs"] == []
         (tmp_path / "backup").write_text("")

@@ -1190,7 +1190,7 @@ TEST_F(LaneTest, AHubInPartsServesNobodyUntilTheLast) {
 
 TEST_F(LaneTest, RefusesToRestoreWhatItCannotRead) {
   StartLane(Duration(60'000));
-  HubRestore restore{.hub = "a", .run = 5, .first = true, .last = true, .rows = {{"z/0", "?"}}, .meta = {}};
+  HubRestore restore{.hub = "a", .run = 5, .first = true, .last = true, .rows = {{"q/0", "?"}}, .meta = {}};
   EXPECT_EQ(Restore(restore), RestoreOutcome::kBadRow);
   restore.rows = {{"u/0", "v"}};
   restore.meta = "\xff\xff";
