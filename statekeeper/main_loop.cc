@@ -1,15 +1,10 @@
 #include "statekeeper/main_loop.h"
 
-#include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include <array>
 #include <csignal>
-#include <cstdint>
 #include <stdexcept>
-#include <utility>
 
 namespace dormouse {
 namespace {
@@ -21,48 +16,46 @@ int OpenSignals() {
   return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+// While the main loop runs.
+struct SignalWatch {
+  ev_io io;
+  TaskQueue* tasks;
+  const std::function<void()>& reload;
+  int end = 0;  // the signal that ends the process
+
+  void Read(struct ev_loop* loop) {
+    signalfd_siginfo received{};
+    if (read(io.fd, &received, sizeof(received)) != sizeof(received)) return;
+    if (received.ssi_signo == SIGHUP) return reload();
+    end = static_cast<int>(received.ssi_signo);
+    tasks->Close();
+    ev_break(loop, EVBREAK_ALL);
+  }
+};
+
 }  // namespace
 
-MainLoop::MainLoop() : signals_(OpenSignals()), wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-  if (signals_ < 0 || wake_ < 0) throw std::runtime_error("no descriptors are left");
+MainLoop::MainLoop()
+    : signals_(OpenSignals()), loop_(ev_loop_new(EVBACKEND_EPOLL), ev_loop_destroy), tasks_(loop_.get()) {
+  if (signals_ < 0) throw std::runtime_error("no descriptors are left");
 }
 
 MainLoop::~MainLoop() {
+  tasks_.Close();
   close(signals_);
-  close(wake_);
-}
-
-void MainLoop::Post(std::function<void()> task) {
-  {
-    const std::lock_guard lock(mutex_);
-    tasks_.push_back(std::move(task));
-  }
-  const uint64_t one = 1;
-  (void)!write(wake_, &one, sizeof(one));
 }
 
 int MainLoop::Run(const std::function<void()>& reload) {
-  for (;;) {
-    std::array<pollfd, 2> both{pollfd{signals_, POLLIN, 0}, pollfd{wake_, POLLIN, 0}};
-    poll(both.data(), both.size(), -1);
-    signalfd_siginfo received{};
-    if (read(signals_, &received, sizeof(received)) == sizeof(received)) {
-      if (received.ssi_signo != SIGHUP) return static_cast<int>(received.ssi_signo);
-      reload();
-    }
-    RunTasks();
-  }
-}
-
-void MainLoop::RunTasks() {
-  uint64_t count = 0;
-  (void)!read(wake_, &count, sizeof(count));
-  std::vector<std::function<void()>> tasks;
-  {
-    const std::lock_guard lock(mutex_);
-    tasks.swap(tasks_);
-  }
-  for (const auto& task : tasks) task();
+  SignalWatch watch{.io = {}, .tasks = &tasks_, .reload = reload};
+  ev_io_init(
+      &watch.io,
+      [](struct ev_loop* loop, ev_io* io, int) { static_cast<SignalWatch*>(io->data)->Read(loop); }, signals_,
+      EV_READ);
+  watch.io.data = &watch;
+  ev_io_start(loop_.get(), &watch.io);
+  ev_run(loop_.get(), 0);
+  ev_io_stop(loop_.get(), &watch.io);
+  return watch.end;
 }
 
 }  // namespace dormouse

@@ -5,9 +5,13 @@
 // Threading: Post on any thread, the rest on the main one. SIGTERM, SIGINT and SIGHUP are blocked in all threads.
 #pragma once
 
+#include <ev.h>
+
 #include <functional>
-#include <mutex>
-#include <vector>
+#include <memory>
+#include <utility>
+
+#include "common/loop/task_queue.h"
 
 namespace dormouse {
 
@@ -18,18 +22,15 @@ class MainLoop {
   MainLoop(const MainLoop&) = delete;
   MainLoop& operator=(const MainLoop&) = delete;
 
-  void Post(std::function<void()> task);
+  void Post(std::function<void()> task) { tasks_.Post(std::move(task)); }
   // SIGHUP is answered with `reload`. Returns the signal that says that the process is to end; what is posted after
   // that is not carried out.
   int Run(const std::function<void()>& reload);
 
  private:
-  void RunTasks();
-
   const int signals_;
-  const int wake_;
-  std::mutex mutex_;
-  std::vector<std::function<void()>> tasks_;
+  const std::unique_ptr<struct ev_loop, void (*)(struct ev_loop*)> loop_;
+  TaskQueue tasks_;
 };
 
 }  // namespace dormouse

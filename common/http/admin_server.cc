@@ -17,6 +17,7 @@
 #include "common/http/front_door.h"
 #include "common/http/listener.h"
 #include "common/http/process_metrics.h"
+#include "common/loop/loop_wake.h"
 #include "common/thread_time.h"
 
 namespace dormouse {
@@ -41,20 +42,13 @@ class AdminServer::Impl : private FrontDoor::Handler {
         configuration_(configuration),
         loop_(ev_loop_new(EVBACKEND_EPOLL), ev_loop_destroy),
         front_door_(loop_.get(), {.deadline_ms = kDeadlineMs, .max_visitors = kMaxVisitors}, this),
-        listener_(loop_.get(), [this](int fd, const IpAddress& peer, bool /*crowded*/) {
-          front_door_.Admit(fd, peer, {}, {});
-          return true;
-        }) {
-    ev_async_init(&stop_, [](struct ev_loop* loop, ev_async*, int) { ev_break(loop, EVBREAK_ALL); });
-    ev_async_start(loop_.get(), &stop_);
-    ev_async_init(&leave_, [](struct ev_loop*, ev_async* leave, int) {
-      auto* const self = static_cast<Impl*>(leave->data);
-      self->listener_.Stop();
-      self->leaving_ = true;
-      self->OnVisitors(self->front_door_.size());
-    });
-    leave_.data = this;
-    ev_async_start(loop_.get(), &leave_);
+        listener_(loop_.get(),
+                  [this](int fd, const IpAddress& peer, bool /*crowded*/) {
+                    front_door_.Admit(fd, peer, {}, {});
+                    return true;
+                  }),
+        stop_(loop_.get(), [this] { ev_break(loop_.get(), EVBREAK_ALL); }),
+        leave_(loop_.get(), [this] { OnLeave(); }) {
     if (listening >= 0) {
       listener_.Adopt(listening);
     } else {
@@ -66,7 +60,7 @@ class AdminServer::Impl : private FrontDoor::Handler {
     thread_ = std::thread([this] { ev_run(loop_.get(), 0); });
   }
   ~Impl() override {
-    ev_async_send(loop_.get(), &stop_);
+    stop_.Send();
     thread_.join();
   }
 
@@ -74,12 +68,18 @@ class AdminServer::Impl : private FrontDoor::Handler {
   int listening() const { return listening_; }
 
   void Leave(int64_t patience_ms) {
-    ev_async_send(loop_.get(), &leave_);
+    leave_.Send();
     std::unique_lock lock(mutex_);
     left_.wait_for(lock, std::chrono::milliseconds(patience_ms), [this] { return is_empty_; });
   }
 
  private:
+  void OnLeave() {
+    listener_.Stop();
+    leaving_ = true;
+    OnVisitors(front_door_.size());
+  }
+
   void OnVisitors(size_t count) override {
     if (!leaving_ || count > 0) return;
     const std::lock_guard lock(mutex_);
@@ -132,8 +132,8 @@ class AdminServer::Impl : private FrontDoor::Handler {
   const std::unique_ptr<struct ev_loop, void (*)(struct ev_loop*)> loop_;
   FrontDoor front_door_;
   Listener listener_;
-  ev_async stop_;
-  ev_async leave_;
+  LoopWake stop_;
+  LoopWake leave_;
   int port_ = 0;
   int listening_ = -1;
   bool leaving_ = false;

@@ -4,33 +4,26 @@
 
 namespace dormouse {
 
-TaskQueue::TaskQueue(struct ev_loop* loop) : loop_(loop) {
-  ev_async_init(&wake_, OnWake);
-  wake_.data = this;
-  ev_async_start(loop_, &wake_);
-}
-
 void TaskQueue::Post(Task task) {
   const std::lock_guard lock(mutex_);
   if (closed_) return;
   tasks_.push_back(std::move(task));
-  if (tasks_.size() == 1) ev_async_send(loop_, &wake_);
+  if (tasks_.size() == 1) wake_.Send();
 }
 
 void TaskQueue::Close() {
   std::vector<Task> dropped;  // destroyed without the lock: a task may own much
   const std::lock_guard lock(mutex_);
   if (std::exchange(closed_, true)) return;
-  ev_async_stop(loop_, &wake_);
+  wake_.Stop();
   dropped.swap(tasks_);
 }
 
-void TaskQueue::OnWake(struct ev_loop*, ev_async* watcher, int) {
-  auto* queue = static_cast<TaskQueue*>(watcher->data);
+void TaskQueue::RunTasks() {
   std::vector<Task> tasks;
   {
-    const std::lock_guard lock(queue->mutex_);
-    tasks.swap(queue->tasks_);
+    const std::lock_guard lock(mutex_);
+    tasks.swap(tasks_);
   }
   for (Task& task : tasks) std::exchange(task, nullptr)();
 }

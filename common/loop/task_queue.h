@@ -8,11 +8,11 @@
 // it runs, or after it has ended; whoever posts shares the queue.
 #pragma once
 
-#include <ev.h>
-
 #include <functional>
 #include <mutex>
 #include <vector>
+
+#include "common/loop/loop_wake.h"
 
 namespace dormouse {
 
@@ -20,7 +20,7 @@ class TaskQueue {
  public:
   using Task = std::function<void()>;
 
-  explicit TaskQueue(struct ev_loop* loop);
+  explicit TaskQueue(struct ev_loop* loop) : wake_(loop, [this] { RunTasks(); }) {}
   TaskQueue(const TaskQueue&) = delete;
   TaskQueue& operator=(const TaskQueue&) = delete;
 
@@ -29,10 +29,9 @@ class TaskQueue {
   void Close();
 
  private:
-  static void OnWake(struct ev_loop* loop, ev_async* watcher, int events);
+  void RunTasks();
 
-  struct ev_loop* const loop_;
-  ev_async wake_;
+  LoopWake wake_;
   std::mutex mutex_;
   bool closed_ = false;
   std::vector<Task> tasks_;

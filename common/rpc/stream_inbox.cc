@@ -14,11 +14,7 @@ constexpr int64_t kTurnMs = 4;
 }  // namespace
 
 StreamInbox::StreamInbox(struct ev_loop* loop, uint64_t max_bytes, Owner* owner)
-    : loop_(loop), max_bytes_(max_bytes), owner_(owner) {
-  ev_async_init(&wake_, OnWake);
-  wake_.data = this;
-  ev_async_start(loop_, &wake_);
-}
+    : loop_(loop), max_bytes_(max_bytes), owner_(owner), wake_(loop, [this] { HandOver(); }) {}
 
 void StreamInbox::Close() {
   std::vector<Arrival> dropped;
@@ -29,7 +25,7 @@ void StreamInbox::Close() {
     dropped.swap(arrivals_);
     parked.swap(parked_);
   }
-  ev_async_stop(loop_, &wake_);
+  wake_.Stop();
   handing_over_.clear();  // what there was no time for holds its streams, which wait for that
   handed_over_ = 0;
   for (const auto& stream : std::exchange(adopted_, {})) stream->Abort();
@@ -50,11 +46,11 @@ void StreamInbox::Park(std::shared_ptr<LinkStream> stream) {
 }
 
 void StreamInbox::HandOverNow(Arrival& arrival) {
-  if (ev_is_active(&wake_)) owner_->OnArrival(arrival);
+  if (wake_.is_active()) owner_->OnArrival(arrival);
 }
 
 void StreamInbox::EndTurn() {
-  if (ev_is_active(&wake_)) owner_->OnArrivalsEnd();
+  if (wake_.is_active()) owner_->OnArrivalsEnd();
 }
 
 bool StreamInbox::Put(Arrival arrival) {
@@ -66,7 +62,7 @@ bool StreamInbox::Put(Arrival arrival) {
   if (is_message && !room) parked_.push_back(arrival.stream);
   const bool wake = arrivals_.empty();
   arrivals_.push_back(std::move(arrival));
-  if (wake) ev_async_send(loop_, &wake_);
+  if (wake) wake_.Send();
   return room;
 }
 
@@ -75,19 +71,15 @@ size_t StreamInbox::parked() const {
   return parked_.size();
 }
 
-void StreamInbox::OnWake(struct ev_loop*, ev_async* watcher, int) {
-  static_cast<StreamInbox*>(watcher->data)->HandOver();
-}
-
 void StreamInbox::Hold(bool hold) {
   held_ = hold;
-  if (!hold) ev_async_send(loop_, &wake_);
+  if (!hold) wake_.Send();
 }
 
 void StreamInbox::HandOver() {
   if (held_) return;
   if (!handing_over_.empty()) {
-    ev_async_send(loop_, &wake_);  // the rest from before a hold; what has come since follows
+    wake_.Send();  // the rest from before a hold; what has come since follows
   } else {
     const std::lock_guard lock(mutex_);
     handing_over_.swap(arrivals_);
@@ -96,7 +88,7 @@ void StreamInbox::HandOver() {
   const int64_t end_ms = SteadyMs() + kTurnMs;
   while (!held_ && handed_over_ < handing_over_.size()) {
     if (bytes > 0 && SteadyMs() >= end_ms) {
-      ev_async_send(loop_, &wake_);
+      wake_.Send();
       break;
     }
     Arrival& arrival = handing_over_[handed_over_++];

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/loop/loop_wake.h"
 #include "common/rpc/link_stream.h"
 
 namespace dormouse {
@@ -84,13 +85,12 @@ class StreamInbox {
   size_t parked() const;
 
  private:
-  static void OnWake(struct ev_loop* loop, ev_async* watcher, int events);
   void HandOver();
 
   struct ev_loop* const loop_;
   const uint64_t max_bytes_;
   Owner* const owner_;
-  ev_async wake_;
+  LoopWake wake_;
 
   mutable std::mutex mutex_;
   bool closed_ = false;

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "common/clock.h"
+#include "common/loop/loop_wake.h"
 #include "common/temp_dir.h"
 #include "gateway/takeover/handing_over.h"
 #include "gateway/takeover/state_version.h"
@@ -36,8 +37,6 @@ class TakeOverTest : public testing::Test {
  protected:
   TakeOverTest() : path_(SocketPath(data_.path(), "127.0.0.1:8081")), loop_(ev_loop_new(EVBACKEND_EPOLL)) {
     EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends_), 0);
-    ev_async_init(&stop_, [](struct ev_loop* loop, ev_async*, int) { ev_break(loop, EVBREAK_ALL); });
-    ev_async_start(loop_, &stop_);
     handing_over_ = std::make_unique<HandingOver>(
         loop_, path_, Self(),
         HandingOver::Gateway{
@@ -62,10 +61,10 @@ class TakeOverTest : public testing::Test {
     thread_ = std::thread([this] { ev_run(loop_, 0); });
   }
   ~TakeOverTest() override {
-    ev_async_send(loop_, &stop_);
+    stop_.Send();
     thread_.join();
     handing_over_.reset();
-    ev_async_stop(loop_, &stop_);
+    stop_.Stop();
     ev_loop_destroy(loop_);
     close(ends_[0]);
     close(ends_[1]);
@@ -124,7 +123,7 @@ class TakeOverTest : public testing::Test {
   TempDir data_;
   const std::string path_;
   struct ev_loop* const loop_;
-  ev_async stop_;
+  LoopWake stop_{loop_, [this] { ev_break(loop_, EVBREAK_ALL); }};
   int ends_[2] = {-1, -1};
   uint64_t connections_ = 600;
   size_t hub_bytes_ = 100;

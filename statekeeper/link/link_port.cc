@@ -66,11 +66,10 @@ LinkPort::LinkPort(std::shared_ptr<const LinkGate> gate)
     : gate_(std::move(gate)),
       max_visitors_(MaxVisitors()),
       loop_(ev_loop_new(EVBACKEND_EPOLL)),
+      stop_(loop_, [this] { ev_break(loop_, EVBREAK_ALL); }),
       listener_(loop_, [this](int fd, const IpAddress& from, bool crowded) {
         return OnAccepted(fd, from, crowded);
       }) {
-  ev_async_init(&stop_, [](struct ev_loop* loop, ev_async*, int) { ev_break(loop, EVBREAK_ALL); });
-  ev_async_start(loop_, &stop_);
   ev_timer_init(
       &deadline_,
       [](struct ev_loop*, ev_timer* timer, int) { static_cast<LinkPort*>(timer->data)->OnDeadline(); }, 0, 0);
@@ -79,13 +78,13 @@ LinkPort::LinkPort(std::shared_ptr<const LinkGate> gate)
 
 LinkPort::~LinkPort() {
   if (thread_.joinable()) {
-    ev_async_send(loop_, &stop_);
+    stop_.Send();
     thread_.join();
   }
   listener_.Stop();
   while (!visitors_.empty()) Close(&visitors_.front());
   ev_timer_stop(loop_, &deadline_);
-  ev_async_stop(loop_, &stop_);
+  stop_.Stop();
   ev_loop_destroy(loop_);
 }
 

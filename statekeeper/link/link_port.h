@@ -23,6 +23,7 @@
 #include "common/http/ip_address.h"
 #include "common/http/listener.h"
 #include "common/log_limit.h"
+#include "common/loop/loop_wake.h"
 #include "common/rpc/link_gate.h"
 #include "common/rpc/stream_bytes.h"
 #include "proto/link.pb.h"
@@ -76,7 +77,7 @@ class LinkPort {
   const size_t max_visitors_;
   Hosts hosts_;
   struct ev_loop* const loop_;
-  ev_async stop_;
+  LoopWake stop_;
   ev_timer deadline_;
   std::list<Visitor> visitors_;  // in the order in which they came
   Listener listener_;

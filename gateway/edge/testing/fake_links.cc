@@ -38,15 +38,8 @@ bool FakeLinks::Event::close_by_client() const {
   return close.by_client;
 }
 
-FakeLinks::FakeLinks(struct ev_loop* loop, Edge* edge) : loop_(loop), edge_(edge) {
-  ev_async_init(&wake_, [](struct ev_loop*, ev_async* async, int) {
-    static_cast<FakeLinks*>(async->data)->DeliverBatch();
-  });
-  wake_.data = this;
-  ev_async_start(loop_, &wake_);
-}
-
-FakeLinks::~FakeLinks() { ev_async_stop(loop_, &wake_); }
+FakeLinks::FakeLinks(struct ev_loop* loop, Edge* edge)
+    : edge_(edge), wake_(loop, [this] { DeliverBatch(); }) {}
 
 void FakeLinks::Echo(bool on) {
   const std::lock_guard lock(mutex_);
@@ -63,7 +56,7 @@ void FakeLinks::Settle(bool on) {
     const std::lock_guard lock(mutex_);
     settle_ = on;
   }
-  ev_async_send(loop_, &wake_);
+  wake_.Send();
 }
 
 void FakeLinks::SetReady(bool on) {
@@ -76,7 +69,7 @@ void FakeLinks::SetUnsettled(size_t count) {
     const std::lock_guard lock(mutex_);
     unsettled_ = count;
   }
-  ev_async_send(loop_, &wake_);
+  wake_.Send();
 }
 
 FakeLinks::Event FakeLinks::WaitForEvent(size_t index) {
@@ -106,7 +99,7 @@ void FakeLinks::Deliver(const DeliveryToAppend& delivery) {
     const std::lock_guard lock(mutex_);
     AppendDelivery(delivery, &batch_);
   }
-  ev_async_send(loop_, &wake_);
+  wake_.Send();
 }
 
 void FakeLinks::Run(std::function<void()> action) {
@@ -120,7 +113,7 @@ void FakeLinks::Run(std::function<void()> action) {
       changed_.notify_all();
     });
   }
-  ev_async_send(loop_, &wake_);
+  wake_.Send();
   std::unique_lock lock(mutex_);
   if (!changed_.wait_for(lock, kPatience, [&] { return done; }))
     throw std::runtime_error("the loop does not turn");
@@ -198,7 +191,7 @@ size_t FakeLinks::open_looks() {
 void FakeLinks::Flush() {
   const std::lock_guard lock(mutex_);
   ++turns_;
-  if (!batch_.empty() || (settle_ && !kept_.empty())) ev_async_send(loop_, &wake_);
+  if (!batch_.empty() || (settle_ && !kept_.empty())) wake_.Send();
 }
 
 bool FakeLinks::ready() const {

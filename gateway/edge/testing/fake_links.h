@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/loop/loop_wake.h"
 #include "gateway/link/statekeeper_links.h"
 
 namespace dormouse::edge {
@@ -36,7 +37,6 @@ class FakeLinks : public StatekeeperLinks {
   };
 
   FakeLinks(struct ev_loop* loop, Edge* edge);
-  ~FakeLinks() override;
 
   // From any thread.
   void Echo(bool on);     // each frame comes back to its sender
@@ -78,9 +78,8 @@ class FakeLinks : public StatekeeperLinks {
   AppendResult Take(const EventView& event, bool in_line);
   void DeliverBatch();
 
-  struct ev_loop* loop_;
   Edge* edge_;
-  ev_async wake_;
+  LoopWake wake_;
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;
   std::vector<Event> events_;

@@ -5,21 +5,16 @@
 
 #include <functional>
 #include <future>
-#include <mutex>
 #include <thread>
 #include <utility>
-#include <vector>
+
+#include "common/loop/task_queue.h"
 
 namespace dormouse {
 
 class LoopThread {
  public:
-  LoopThread() : loop_(ev_loop_new(EVBACKEND_EPOLL)) {
-    ev_async_init(&wake_, [](struct ev_loop*, ev_async* watcher, int) {
-      static_cast<LoopThread*>(watcher->data)->RunTasks();
-    });
-    wake_.data = this;
-    ev_async_start(loop_, &wake_);
+  LoopThread() : loop_(ev_loop_new(EVBACKEND_EPOLL)), tasks_(loop_) {
     ev_prepare_init(&turn_end_, [](struct ev_loop*, ev_prepare* watcher, int) {
       auto* self = static_cast<LoopThread*>(watcher->data);
       if (self->at_turn_end) self->at_turn_end();
@@ -32,7 +27,7 @@ class LoopThread {
     Run([this] { ev_break(loop_, EVBREAK_ALL); });
     thread_.join();
     ev_prepare_stop(loop_, &turn_end_);
-    ev_async_stop(loop_, &wake_);
+    tasks_.Close();
     ev_loop_destroy(loop_);
   }
   LoopThread(const LoopThread&) = delete;
@@ -43,11 +38,7 @@ class LoopThread {
   }
 
   // Runs it on the loop's thread, later.
-  void Post(std::function<void()> task) {
-    const std::lock_guard lock(mutex_);
-    tasks_.push_back(std::move(task));
-    ev_async_send(loop_, &wake_);
-  }
+  void Post(std::function<void()> task) { tasks_.Post(std::move(task)); }
   // Runs it there and waits for it.
   void Run(const std::function<void()>& task) {
     std::promise<void> done;
@@ -67,20 +58,9 @@ class LoopThread {
   std::function<void()> at_turn_end;  // set on the loop's thread
 
  private:
-  void RunTasks() {
-    std::vector<std::function<void()>> tasks;
-    {
-      const std::lock_guard lock(mutex_);
-      tasks.swap(tasks_);
-    }
-    for (const auto& task : tasks) task();
-  }
-
   struct ev_loop* const loop_;
-  ev_async wake_;
+  TaskQueue tasks_;
   ev_prepare turn_end_;
-  std::mutex mutex_;
-  std::vector<std::function<void()>> tasks_;
   std::thread thread_;
 };
 

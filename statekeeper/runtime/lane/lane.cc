@@ -21,17 +21,15 @@ Lane::Lane(Config config, const HubClassRegistry* classes, StoreFactory* stores,
       metrics_(registry, config_.lane),
       store_watch_(config_.lane, &metrics_),
       loop_(ev_loop_new(EVBACKEND_EPOLL)),
-      requests_(loop_.get()) {
+      requests_(loop_.get()),
+      stop_request_(loop_.get(), [this] { OnStopRequest(); }) {
   ev_prepare_init(&turn_end_, (&Lane::Call<ev_prepare, &Lane::OnTurnEnd>));
   ev_timer_init(&stop_timer_, (&Lane::Call<ev_timer, &Lane::EndIfIdle>), 0, kStopLookSeconds);
-  ev_async_init(&stop_request_, (&Lane::Call<ev_async, &Lane::OnStopRequest>));
-  turn_end_.data = stop_timer_.data = stop_request_.data = this;
-  ev_async_start(loop_.get(), &stop_request_);
+  turn_end_.data = stop_timer_.data = this;
 }
 
 Lane::~Lane() {
   if (thread_.joinable()) Stop(Duration(0));
-  ev_async_stop(loop_.get(), &stop_request_);
 }
 
 std::future<void> Lane::Start(std::unique_ptr<GatewayLinks> links) {
@@ -45,7 +43,7 @@ std::future<void> Lane::Start(std::unique_ptr<GatewayLinks> links) {
 
 void Lane::Stop(Duration patience) {
   stop_patience_ms_.store(patience.count());
-  ev_async_send(loop_.get(), &stop_request_);
+  stop_request_.Send();
   if (thread_.joinable()) thread_.join();
 }
 

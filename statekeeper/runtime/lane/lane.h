@@ -20,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/loop/loop_wake.h"
 #include "statekeeper/hub/registry.h"
 #include "statekeeper/link/gateway_links.h"
 #include "statekeeper/runtime/lane/lane_config.h"
@@ -107,7 +108,7 @@ class Lane : public GatewayLinks::Receiver {
   const std::unique_ptr<struct ev_loop, LoopDeleter> loop_;
   LaneRequests requests_;
   std::thread thread_;
-  ev_async stop_request_;
+  LoopWake stop_request_;
   std::atomic<int64_t> stop_patience_ms_{0};
 
   // The lane's thread only, from here on.

@@ -7,12 +7,12 @@
 // any, Post not on a lane's.
 #pragma once
 
-#include <ev.h>
-
 #include <condition_variable>
 #include <functional>
 #include <mutex>
 #include <vector>
+
+#include "common/loop/loop_wake.h"
 
 namespace dormouse {
 
@@ -21,8 +21,7 @@ class LaneRequests {
   using Request = std::function<void()>;
   static constexpr size_t kMost = 4096;
 
-  explicit LaneRequests(struct ev_loop* loop);
-  ~LaneRequests();
+  explicit LaneRequests(struct ev_loop* loop) : wake_(loop, [this] { Run(); }) {}
   LaneRequests(const LaneRequests&) = delete;
   LaneRequests& operator=(const LaneRequests&) = delete;
 
@@ -35,11 +34,10 @@ class LaneRequests {
   void Close();
 
  private:
-  static void OnWake(struct ev_loop* loop, ev_async* watcher, int events);
+  void Run();
   bool Add(Request request);
 
-  struct ev_loop* const loop_;
-  ev_async wake_;
+  LoopWake wake_;
   std::mutex mutex_;
   std::condition_variable taken_;
   std::vector<Request> waiting_;

@@ -4,12 +4,11 @@
 // One lane's thread and loop.
 #pragma once
 
-#include <ev.h>
-
 #include <cstddef>
 #include <deque>
 #include <memory>
 
+#include "common/loop/loop_wake.h"
 #include "statekeeper/runtime/hub/awake_hub.h"
 #include "statekeeper/runtime/lane/suspect_turn.h"
 
@@ -18,9 +17,9 @@ namespace dormouse {
 class SuspectQueue {
  public:
   // `turn`: of the process; outlives it.
-  SuspectQueue(struct ev_loop* loop, SuspectTurn* turn);
+  SuspectQueue(struct ev_loop* loop, SuspectTurn* turn) : turn_(turn), given_(loop, [this] { OnTurn(); }) {}
   // Its hubs ask no more, and none has the turn.
-  ~SuspectQueue();
+  ~SuspectQueue() { turn_->Leave(this); }
   SuspectQueue(const SuspectQueue&) = delete;
   SuspectQueue& operator=(const SuspectQueue&) = delete;
 
@@ -33,12 +32,11 @@ class SuspectQueue {
   size_t size() const { return hubs_.size(); }
 
  private:
-  static void OnTurn(struct ev_loop* loop, ev_async* watcher, int events);
+  void OnTurn();
   void Ask();
 
-  struct ev_loop* const loop_;
   SuspectTurn* const turn_;
-  ev_async given_;  // from the thread that gives the turn
+  LoopWake given_;  // from the thread that gives the turn
   std::deque<std::shared_ptr<AwakeHub>> hubs_;
   bool asked_ = false;  // or one has it
 };
