@@ -126,7 +126,7 @@ enum class DeliveryKind : uint8_t {
   kClose = 4,  // payload as of a close event
   kAdmit = 5,  // the hub has let the connection in (ClassProfile.admission_timeout_ms); payload: its role, if
                // any (ClassProfile.role_limits)
-  kFence = 6,  // nothing; it is sent for its acknowledgement, which comes at once, after all before it
+  kBarrier = 6,  // nothing; it is sent for its acknowledgement, which comes at once, after all before it
   // The hub `return_to` believes that exactly the recipients are its open sockets here. Those of them that
   // are not open answer with a kClose (1006), open ones of that hub that are not among them with a kPresent.
   // No payload. Its cause is none: each owner asks anew, and must not be taken to repeat what an earlier one

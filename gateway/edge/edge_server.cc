@@ -119,7 +119,7 @@ void EdgeServer::OnDelivery(const DeliveryView& delivery) {
       return SetAnswers(delivery);
     case DeliveryKind::kRollCall:
       return roll_call_.Answer(delivery);
-    case DeliveryKind::kFence:
+    case DeliveryKind::kBarrier:
     case DeliveryKind::kAskAnswerTimes:
       return;  // the links see to it
     case DeliveryKind::kOutputLost:

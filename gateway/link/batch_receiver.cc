@@ -27,7 +27,7 @@ bool BatchReceiver::Receive(StatekeeperLane* lane, const link::ToGateway& batch,
   return sound;
 }
 
-bool BatchReceiver::TakeFence() { return std::exchange(fence_, false); }
+bool BatchReceiver::TakeBarrier() { return std::exchange(barrier_, false); }
 
 bool BatchReceiver::Deliver(StatekeeperLane* lane, std::string_view deliveries, bool* sound) {
   DeliveryView delivery;
@@ -38,7 +38,7 @@ bool BatchReceiver::Deliver(StatekeeperLane* lane, std::string_view deliveries, 
     ReplayBuffer::Shard* const shard = Find(delivery.shard, sound);
     ReplayBuffer::Shard* const cause = Find(delivery.cause.shard, sound);
     if (shard == nullptr || cause == nullptr) continue;
-    fence_ |= delivery.kind == DeliveryKind::kFence;
+    barrier_ |= delivery.kind == DeliveryKind::kBarrier;
     if (!IsCurrent(lane, delivery.shard, delivery.epoch)) continue;
     // The owner is newer than the map: it is told everything as soon as the map is here.
     if (delivery.epoch > shard->route.epoch()) lane->HoldAcknowledgement(delivery.shard, delivery.epoch);
@@ -47,7 +47,7 @@ bool BatchReceiver::Deliver(StatekeeperLane* lane, std::string_view deliveries, 
     } else if (delivery.cause.gateway == gateway_) {
       DeliverOwn(lane, delivery, sound);
     } else if (!delivery.cause.IsEvent() ||
-               cause->foreign.Admit(delivery.cause.gateway, delivery.cause.sequence, delivery.index)) {
+               cause->foreign.AcceptOnce(delivery.cause.gateway, delivery.cause.sequence, delivery.index)) {
       edge_->OnDelivery(delivery);
     }
   }
@@ -70,7 +70,7 @@ void BatchReceiver::DeliverOwn(StatekeeperLane* lane, const DeliveryView& delive
   ReplayBuffer::Shard& cause = buffer_[delivery.cause.shard];
   const uint64_t sequence = delivery.cause.sequence;
   lane->DealtWith(cause, sequence);
-  const ShardLog::Verdict verdict = cause.log.Admit(sequence, delivery.index);
+  const ShardLog::Verdict verdict = cause.log.AcceptOnce(sequence, delivery.index);
   *sound &= verdict != ShardLog::Verdict::kUnknown;
   if (verdict == ShardLog::Verdict::kDeliver) edge_->OnDelivery(delivery);
   if (delivery.final) SettleEvents(&cause, sequence, sequence);

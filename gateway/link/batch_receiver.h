@@ -29,7 +29,7 @@ class BatchReceiver {
   // False: some of it is broken, or makes no sense here, and was passed over.
   bool Receive(StatekeeperLane* lane, const link::ToGateway& batch, std::string_view deliveries);
   // Whether a batch was sent for its acknowledgement, since the last call.
-  bool TakeFence();
+  bool TakeBarrier();
 
  private:
   // False: the rest of them cannot be read.
@@ -47,7 +47,7 @@ class BatchReceiver {
   ReplayBuffer& buffer_;
   StatekeeperLinks::Edge* const edge_;
   prometheus::Histogram* const batch_deliveries_;
-  bool fence_ = false;
+  bool barrier_ = false;
 };
 
 }  // namespace dormouse

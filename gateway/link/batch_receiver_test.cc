@@ -111,11 +111,11 @@ TEST_F(BatchReceiverTest, NothingIsSettledBehindADeliveryThatCannotBeRead) {
   EXPECT_THAT(settled_, IsEmpty());
 }
 
-TEST_F(BatchReceiverTest, AFenceAsksForItsAcknowledgement) {
+TEST_F(BatchReceiverTest, ABarrierAsksForItsAcknowledgement) {
   EXPECT_TRUE(Receive(
-      Delivery(0, 0, {}, {.kind = DeliveryKind::kFence, .cause = {}, .recipients = {}, .payload = {}})));
-  EXPECT_TRUE(receiver_.TakeFence());
-  EXPECT_FALSE(receiver_.TakeFence());
+      Delivery(0, 0, {}, {.kind = DeliveryKind::kBarrier, .cause = {}, .recipients = {}, .payload = {}})));
+  EXPECT_TRUE(receiver_.TakeBarrier());
+  EXPECT_FALSE(receiver_.TakeBarrier());
 }
 
 }  // namespace

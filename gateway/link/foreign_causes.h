@@ -19,7 +19,7 @@ namespace dormouse {
 class ForeignCauses {
  public:
   // Whether to deliver the index-th delivery of this cause. It is counted then.
-  bool Admit(GatewayId gateway, uint64_t sequence, uint32_t index) {
+  bool AcceptOnce(GatewayId gateway, uint64_t sequence, uint32_t index) {
     uint32_t& delivered = delivered_[{gateway, sequence}];
     if (index < delivered) return false;
     delivered = index + 1;

@@ -120,7 +120,7 @@ class OwnershipTest : public testing::Test {
     std::vector<std::string> payloads;
     for (const Delivered& delivered : gateway->delivered()) {
       // Some of a Quiesce may come before the gateway hears of a later epoch.
-      if (delivered.kind != DeliveryKind::kFence) payloads.push_back(delivered.payload);
+      if (delivered.kind != DeliveryKind::kBarrier) payloads.push_back(delivered.payload);
     }
     return payloads;
   }
@@ -268,7 +268,7 @@ TEST_F(OwnershipTest, QuiescesOfOneTurnCostOneRound) {
     }
   });
   ASSERT_TRUE(a_->facts.Await([&] { return done == 100; }));
-  EXPECT_EQ(near_->delivered().size(), 2u);  // fences
+  EXPECT_EQ(near_->delivered().size(), 2u);  // barriers
   EXPECT_EQ(far_->delivered().size(), 2u);
 }
 

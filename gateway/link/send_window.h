@@ -15,7 +15,7 @@ class SendWindow {
   static constexpr uint32_t kBytes = 1u << 20;
   // A lane of which nothing was heard for so many looks (it waits for others, and not for want of time) is
   // taken to have dealt with what is on its way.
-  static constexpr uint32_t kLooks = 5;
+  static constexpr uint32_t kTicks = 5;
 
   // Where the next bytes begin.
   uint32_t position() const { return sent_; }
@@ -29,18 +29,18 @@ class SendWindow {
   void Done(uint32_t position) {
     if (sent_ - position >= sent_ - done_) return;  // known, or sent to another lane
     done_ = position;
-    looks_ = 0;
+    ticks_ = 0;
   }
-  // Somebody looks, every now and then.
-  void Look() {
-    if (++looks_ > kLooks) Done(sent_);
+  // Every now and then.
+  void Tick() {
+    if (++ticks_ > kTicks) Done(sent_);
   }
   void Restart() { *this = {}; }
 
  private:
   uint32_t sent_ = 0;
   uint32_t done_ = 0;   // of them
-  uint32_t looks_ = 0;  // since then
+  uint32_t ticks_ = 0;  // since then
 };
 
 }  // namespace dormouse

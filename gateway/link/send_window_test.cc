@@ -40,12 +40,12 @@ TEST(SendWindowTest, CountsOnWhenPositionsWrap) {
 TEST(SendWindowTest, ASilentLaneIsTakenToHaveDealtWithAll) {
   SendWindow window;
   window.Sent(SendWindow::kBytes);
-  for (uint32_t i = 0; i < SendWindow::kLooks; ++i) window.Look();
+  for (uint32_t i = 0; i < SendWindow::kTicks; ++i) window.Tick();
   EXPECT_FALSE(window.IsOpen(0));
   window.Done(1);  // it was heard
-  for (uint32_t i = 0; i < SendWindow::kLooks; ++i) window.Look();
+  for (uint32_t i = 0; i < SendWindow::kTicks; ++i) window.Tick();
   EXPECT_FALSE(window.empty());
-  window.Look();
+  window.Tick();
   EXPECT_TRUE(window.empty());
 }
 

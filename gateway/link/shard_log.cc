@@ -67,7 +67,7 @@ std::optional<uint64_t> ShardLog::EndingAfter(uint32_t position) const {
   return {};
 }
 
-ShardLog::Verdict ShardLog::Admit(uint64_t sequence, uint32_t index) {
+ShardLog::Verdict ShardLog::AcceptOnce(uint64_t sequence, uint32_t index) {
   if (sequence > last_sequence()) return Verdict::kUnknown;
   if (sequence < first_) return Verdict::kSeen;
   Event& event = events_[front_ + (sequence - first_)];

@@ -49,7 +49,7 @@ class ShardLog {
     kSeen,     // was delivered before, or its cause is settled
     kUnknown,  // no such event was ever appended
   };
-  Verdict Admit(uint64_t sequence, uint32_t index);
+  Verdict AcceptOnce(uint64_t sequence, uint32_t index);
 
   // --- Settlement. Returns the bytes that were freed; settled and unknown events are passed over.
   // `on_settled` is told of each of the others; it must not come back here.

@@ -162,15 +162,15 @@ TEST(ShardLogTest, EachEventIsSettledOnce) {
 TEST(ShardLogTest, DeliveriesAreAdmittedOncePerIndexUntilTheCauseIsSettled) {
   ShardLog log;
   Append(&log, "a");
-  EXPECT_EQ(log.Admit(1, 0), ShardLog::Verdict::kDeliver);
-  EXPECT_EQ(log.Admit(1, 0), ShardLog::Verdict::kSeen);
-  EXPECT_EQ(log.Admit(1, 1), ShardLog::Verdict::kDeliver);
-  EXPECT_EQ(log.Admit(2, 0), ShardLog::Verdict::kUnknown);
+  EXPECT_EQ(log.AcceptOnce(1, 0), ShardLog::Verdict::kDeliver);
+  EXPECT_EQ(log.AcceptOnce(1, 0), ShardLog::Verdict::kSeen);
+  EXPECT_EQ(log.AcceptOnce(1, 1), ShardLog::Verdict::kDeliver);
+  EXPECT_EQ(log.AcceptOnce(2, 0), ShardLog::Verdict::kUnknown);
   Append(&log, "b");
   Settle(&log, 1, 1);
-  EXPECT_EQ(log.Admit(1, 2), ShardLog::Verdict::kSeen);
+  EXPECT_EQ(log.AcceptOnce(1, 2), ShardLog::Verdict::kSeen);
   Settle(&log, 2, 2);
-  EXPECT_EQ(log.Admit(2, 0), ShardLog::Verdict::kSeen);
+  EXPECT_EQ(log.AcceptOnce(2, 0), ShardLog::Verdict::kSeen);
 }
 
 TEST(ShardLogTest, SettlingInAnyOrderFreesEveryByte) {

@@ -59,8 +59,8 @@ class StatekeeperLane {
   void Restart();
   // It has dealt with this event of the shard, so with all that it was sent before.
   void DealtWith(const ReplayBuffer::Shard& shard, uint64_t sequence);
-  // Somebody looks, every now and then, while something waits for its turn.
-  void Look() { window_.Look(); }
+  // Every now and then, while something waits for its turn.
+  void Tick() { window_.Tick(); }
   // The batch at hand, or the next one, is not acknowledged before the owner of the shard in this epoch was
   // told what it has not been told yet.
   void HoldAcknowledgement(ShardId shard, uint32_t epoch);

@@ -206,7 +206,7 @@ bool StatekeeperRouter::OnBatch(StatekeeperLane* lane, const link::ToGateway& ba
                                 std::string_view deliveries) {
   StartTimer(loop_, &acknowledge_timer_);
   const bool sound = receiver_.Receive(lane, batch, deliveries);
-  acknowledge_now_ |= receiver_.TakeFence();
+  acknowledge_now_ |= receiver_.TakeBarrier();
   return sound;
 }
 
@@ -297,7 +297,7 @@ void StatekeeperRouter::OnLookTimer() {
   for (const auto& [key, lane] : lanes_) {
     if (!lane->HasQueued()) continue;
     any = true;
-    lane->Look();
+    lane->Tick();
   }
   if (!any) ev_timer_stop(loop_, &look_timer_);
 }

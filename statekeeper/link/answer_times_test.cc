@@ -57,7 +57,7 @@ TEST_F(AnswerTimesTest, NobodyIsAskedOfNothing) {
 }
 
 TEST_F(AnswerTimesTest, AGatewayWithoutAStreamIsNotAsked) {
-  gateways_.Find(kOther)->Lost();
+  gateways_.Find(kOther)->OnLost();
   Ask({{kOther, 2}, {99, 1}});
   EXPECT_THAT(*result_, ElementsAre(0, 0));
 }

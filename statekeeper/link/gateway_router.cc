@@ -48,7 +48,7 @@ GatewayRouter::GatewayRouter(Config config, uint32_t lanes,
       settlements_(&gateways_, &owned_),
       recalls_(&gateways_, config.gateway_grace, config.gateway_buffer),
       answer_times_(loop, &gateways_),
-      fence_(&gateways_) {
+      barrier_(&gateways_) {
   ev_timer_init(
       &grace_timer_,
       [](struct ev_loop*, ev_timer* timer, int) { static_cast<GatewayRouter*>(timer->data)->OnGraceTimer(); },
@@ -58,7 +58,7 @@ GatewayRouter::GatewayRouter(Config config, uint32_t lanes,
   ev_timer_init(
       &look_timer_,
       [](struct ev_loop*, ev_timer* timer, int) { static_cast<GatewayRouter*>(timer->data)->OnLookTimer(); },
-      0, std::max(grace_s / GatewaySession::kLooks, kMinLookS));
+      0, std::max(grace_s / GatewaySession::kTicks, kMinLookS));
   look_timer_.data = this;
   ArmGraceTimer();
 }
@@ -114,7 +114,7 @@ void GatewayRouter::OnArrival(Arrival& arrival) {
     case Arrival::kWritable:
       return gateway->WantWrite();
     default:
-      gateway->Lost();
+      gateway->OnLost();
       OnLost(gateway);
   }
 }
@@ -131,9 +131,9 @@ void GatewayRouter::OnOpened(const std::shared_ptr<LinkStream>& stream, const gr
     SPDLOG_INFO("gateway {:x} has linked ({})", gateway->id(), resumed ? "resumed" : "new");
   }
   gateway->Link(stream, config_.incarnation, resumed);
-  fence_.OnAcknowledged(*gateway);
+  barrier_.OnAcknowledged(*gateway);
   recalls_.OnLinked(gateway);
-  const bool was_given_up = gateways_.TakeBack(gateway->id());
+  const bool was_given_up = gateways_.Readmit(gateway->id());
   if (was_given_up) lost_.OnBack(gateway, incoming_.hello().received_through(), owned_);
   ArmGraceTimer();
   if (was_given_up || start == Start::kAfresh) receiver_->OnGatewayBack(gateway->id());
@@ -188,7 +188,7 @@ void GatewayRouter::OnMessage(GatewaySession* gateway, const grpc::ByteBuffer& m
            RefusedEventDetails(begin));
   } else {
     recalls_.OnAcknowledged(*gateway);
-    fence_.OnAcknowledged(*gateway);
+    barrier_.OnAcknowledged(*gateway);
     answer_times_.OnAcknowledged(*gateway);
     TakeQuestions(gateway);
   }
@@ -205,7 +205,7 @@ void GatewayRouter::OnLost(GatewaySession* gateway) {
   const LogAbout about({.lane = config_.lane});
   SPDLOG_INFO("gateway {:x} is not linked any more", gateway->id());
   ArmGraceTimer();
-  fence_.OnLost(gateway->id());
+  barrier_.OnLost(gateway->id());
   recalls_.OnLost(gateway);
   answer_times_.OnLost(gateway->id());
 }
@@ -286,7 +286,7 @@ void GatewayRouter::OnLookTimer() {
   bool any_owes = false;
   std::vector<std::pair<GatewayId, const char*>> given_up;
   gateways_.ForEach([&](GatewaySession* gateway) {
-    gateway->Look();
+    gateway->Tick();
     any_owes |= gateway->owes_acknowledgement();
     if (gateway->hangs()) {
       given_up.emplace_back(gateway->id(), "it hangs, and has acknowledged nothing for the grace period");
@@ -331,7 +331,7 @@ void GatewayRouter::GiveUp(GatewayId id, const char* why) {
   lost_.OnGivenUp(gateway.get(), SteadyMs());
   const std::vector<std::string> owed = recalls_.OnGivenUp(gateway.get());
   ArmGraceTimer();
-  fence_.OnLost(id);
+  barrier_.OnLost(id);
   answer_times_.OnLost(id);
   receiver_->OnGatewayGone(id, owed);
   settlements_.OnGivenUp(id);
@@ -393,7 +393,7 @@ void GatewayRouter::Release(EventOutput event) {
 }
 
 void GatewayRouter::Flush() {
-  fence_.Send();
+  barrier_.Send();
   schedule_.Run([this](GatewayId id) {
     GatewaySession* const gateway = gateways_.Find(id);
     if (gateway == nullptr) return;

@@ -10,7 +10,7 @@
 //                  +-- RecallTracker      output that is asked back
 //                  +-- AnswerTimes        when gateways answered on hubs' behalf
 //                  +-- LostOutput         sockets that lack something, of gateways that were given up
-//                  +-- HandOverFence      that nothing is under way when shards are handed over
+//                  +-- HandOverBarrier      that nothing is under way when shards are handed over
 //
 // Gives gateways up: those that do not come back, hang, or acknowledge too slowly.
 #pragma once
@@ -30,7 +30,7 @@
 #include "statekeeper/link/gateway_links.h"
 #include "statekeeper/link/gateway_session.h"
 #include "statekeeper/link/gateway_table.h"
-#include "statekeeper/link/hand_over_fence.h"
+#include "statekeeper/link/hand_over_barrier.h"
 #include "statekeeper/link/lane_entrance.h"
 #include "statekeeper/link/local_listener.h"
 #include "statekeeper/link/lost_output.h"
@@ -67,7 +67,7 @@ class GatewayRouter final : public GatewayLinks, private StreamInbox::Owner {
   void SetCommits(ShardId shard, uint64_t commits) override { owned_.SetCommits(shard, commits); }
   void Disown(const std::vector<ShardId>& shards) override;
   void Quiesce(const std::vector<ShardEpoch>& shards, std::function<void()> done) override {
-    fence_.Quiesce(shards, std::move(done));
+    barrier_.Quiesce(shards, std::move(done));
   }
   std::vector<GatewayId> Linked() const override;
   bool IsPresent(GatewayId gateway) const override { return gateways_.IsPresent(gateway); }
@@ -130,7 +130,7 @@ class GatewayRouter final : public GatewayLinks, private StreamInbox::Owner {
   RecallTracker recalls_;
   LostOutput lost_;
   AnswerTimes answer_times_;
-  HandOverFence fence_;
+  HandOverBarrier barrier_;
 
   link::ToLane incoming_;  // kept for its memory
   // Whether this object lives, for answers that come late.

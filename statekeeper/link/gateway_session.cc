@@ -31,7 +31,7 @@ void GatewaySession::Link(std::shared_ptr<LinkStream> stream, uint64_t incarnati
   WantWrite();
 }
 
-void GatewaySession::Lost() {
+void GatewaySession::OnLost() {
   stream_.reset();
   untold_.clear();  // its next stream begins with all
   answers_.clear();
@@ -45,7 +45,7 @@ void GatewaySession::LetGo(const grpc::Status& why) {
 
 void GatewaySession::End(const grpc::Status& why) {
   LetGo(why);
-  Lost();
+  OnLost();
 }
 
 void GatewaySession::Abandon(const char* why) {
@@ -56,14 +56,14 @@ void GatewaySession::Abandon(const char* why) {
   } else {
     LetGo(grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, why));
   }
-  Lost();
+  OnLost();
 }
 
 bool GatewaySession::StartAfresh() {
   const int64_t now = SteadyMs();
   if (now - afresh_ms_ < kAfreshMs) return false;
   afresh_ms_ = now;
-  silent_looks_ = 0;
+  silent_ticks_ = 0;
   received_.ForgetAll();
   return true;
 }
@@ -139,11 +139,11 @@ uint32_t GatewaySession::CountEventBytes(size_t bytes) {
   return std::exchange(event_bytes_, event_bytes_ + static_cast<uint32_t>(bytes));
 }
 
-void GatewaySession::Look() {
+void GatewaySession::Tick() {
   const uint64_t acknowledged = outbox_.acknowledged();
   const bool owes = owes_acknowledgement();
-  if (!owes || std::exchange(acknowledged_at_look_, acknowledged) != acknowledged) silent_looks_ = 0;
-  if (owes && linked()) ++silent_looks_;  // without a stream other times hold
+  if (!owes || std::exchange(acknowledged_at_tick_, acknowledged) != acknowledged) silent_ticks_ = 0;
+  if (owes && linked()) ++silent_ticks_;  // without a stream other times hold
 }
 
 }  // namespace dormouse

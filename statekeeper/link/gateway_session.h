@@ -34,7 +34,7 @@ namespace dormouse {
 class GatewaySession {
  public:
   // Looks in vain, after the first one, of which this many are enough.
-  static constexpr uint32_t kLooks = 10;
+  static constexpr uint32_t kTicks = 10;
 
   // Of a process with so many lanes. `schedule`, `messages_sent` (which it counts up) and `owned` outlive it.
   struct Lane {
@@ -57,7 +57,7 @@ class GatewaySession {
   // Greets, and writes what is not acknowledged. A stream that was there is replaced.
   void Link(std::shared_ptr<LinkStream> stream, uint64_t incarnation, bool resumed);
   // The stream is gone.
-  void Lost();
+  void OnLost();
   // Ends the stream so, and counts it as gone.
   void End(const grpc::Status& why);
   // The gateway is given up: it hears why if it reads, else its stream breaks off.
@@ -107,12 +107,12 @@ class GatewaySession {
 
   // Whether an acknowledgement is due, or will be once it is written.
   bool owes_acknowledgement() const { return outbox_.has_unacknowledged(); }
-  void Look();
+  void Tick();
   // It is at work: its acknowledgements wait for what it sends.
-  void SeenAtWork() { silent_looks_ = 0; }
-  bool hangs() const { return silent_looks_ > kLooks; }
+  void SeenAtWork() { silent_ticks_ = 0; }
+  bool hangs() const { return silent_ticks_ > kTicks; }
   // It has not acknowledged anything since the look before last, or has no stream to do so.
-  bool stands() const { return !linked() || silent_looks_ > 1; }
+  bool stands() const { return !linked() || silent_ticks_ > 1; }
 
  private:
   // Lets go of the stream, which hears why.
@@ -136,8 +136,8 @@ class GatewaySession {
   ReceivedEvents received_;
   uint32_t event_bytes_ = 0;  // that came on this stream; wraps
 
-  uint32_t silent_looks_ = 0;  // since the last acknowledgement, with something to be acknowledged
-  uint64_t acknowledged_at_look_ = 0;
+  uint32_t silent_ticks_ = 0;  // since the last acknowledgement, with something to be acknowledged
+  uint64_t acknowledged_at_tick_ = 0;
 };
 
 }  // namespace dormouse

@@ -41,7 +41,7 @@ TEST_F(GatewaySessionTest, WhatWasNotAcknowledgedIsWrittenToTheNextStream) {
   Acknowledge(kOwn);
   Deliver(kOwn, "b");
   Write();
-  session->Lost();
+  session->OnLost();
   EXPECT_FALSE(session->linked());
   Deliver(kOwn, "c");
   Write();
@@ -85,22 +85,22 @@ TEST_F(GatewaySessionTest, AFreshStartForgetsWhatWasReceivedAndIsRare) {
 TEST_F(GatewaySessionTest, HangsWhenItAcknowledgesNothingForManyLooks) {
   GatewaySession* const session = Link(kOwn);
   const auto look = [&](uint32_t times) {
-    for (uint32_t i = 0; i < times; ++i) session->Look();
+    for (uint32_t i = 0; i < times; ++i) session->Tick();
   };
   look(100);
   EXPECT_FALSE(session->hangs());  // it owes nothing
   Deliver(kOwn, "a");
   Write();
-  look(GatewaySession::kLooks);
+  look(GatewaySession::kTicks);
   EXPECT_TRUE(session->stands());
   EXPECT_FALSE(session->hangs());
   session->SeenAtWork();
-  look(GatewaySession::kLooks);
+  look(GatewaySession::kTicks);
   EXPECT_FALSE(session->hangs());
   Acknowledge(kOwn);
   Deliver(kOwn, "b");
   Write();
-  look(GatewaySession::kLooks);
+  look(GatewaySession::kTicks);
   EXPECT_FALSE(session->hangs());
   look(1);
   EXPECT_TRUE(session->hangs());
@@ -119,7 +119,7 @@ TEST_F(GatewaySessionTest, AnAbandonedOneHearsWhyIfItReads) {
 TEST_F(GatewaySessionTest, AnswersAreLostWithTheStream) {
   GatewaySession* const session = Link(kOwn);
   session->Answer({});
-  session->Lost();
+  session->OnLost();
   Link(kOwn);
   Write();
   EXPECT_THAT(StreamOf(kOwn).written, SizeIs(1));

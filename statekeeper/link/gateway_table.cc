@@ -30,7 +30,7 @@ GatewaySession* GatewayTable::Add(GatewayId id) {
 
 std::unique_ptr<GatewaySession> GatewayTable::Remove(GatewayId id) {
   auto session = std::move(sessions_.extract(id).mapped());
-  TakeBack(id);
+  Readmit(id);
   given_up_.push_back(id);
   if (given_up_.size() > kMaxGateways) given_up_.pop_front();
   return session;

@@ -44,7 +44,7 @@ class GatewayTable {
     return std::find(given_up_.begin(), given_up_.end(), id) != given_up_.end();
   }
   // Whether it was given up, of late. Not any more after this.
-  bool TakeBack(GatewayId id) { return std::erase(given_up_, id) > 0; }
+  bool Readmit(GatewayId id) { return std::erase(given_up_, id) > 0; }
 
   // Whose streams have been gone for the grace period; when the next one's may have; steady clock.
   std::vector<GatewayId> Overdue(int64_t now_ms) const;

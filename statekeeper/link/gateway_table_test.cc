@@ -28,8 +28,8 @@ TEST_F(GatewayTableTest, OneThatWasGivenUpIsGoneUntilItComesBack) {
   EXPECT_EQ(gateways_.Remove(kOwn)->id(), kOwn);
   EXPECT_FALSE(gateways_.IsPresent(kOwn));
   EXPECT_EQ(gateways_.FindPresent(kOwn), nullptr);
-  EXPECT_TRUE(gateways_.TakeBack(kOwn));
-  EXPECT_FALSE(gateways_.TakeBack(kOwn));
+  EXPECT_TRUE(gateways_.Readmit(kOwn));
+  EXPECT_FALSE(gateways_.Readmit(kOwn));
 }
 
 TEST_F(GatewayTableTest, OfTheGivenUpOnlyTheLatestAreRemembered) {
@@ -37,13 +37,13 @@ TEST_F(GatewayTableTest, OfTheGivenUpOnlyTheLatestAreRemembered) {
     gateways_.Add(id);
     gateways_.Remove(id);
   }
-  EXPECT_FALSE(gateways_.TakeBack(1));
-  EXPECT_TRUE(gateways_.TakeBack(2));
+  EXPECT_FALSE(gateways_.Readmit(1));
+  EXPECT_TRUE(gateways_.Readmit(2));
 }
 
 TEST_F(GatewayTableTest, WhoseStreamsAreGoneForTheGracePeriodIsOverdue) {
   Link(kOwn);
-  Link(kOther)->Lost();
+  Link(kOther)->OnLost();
   const int64_t then = gateways_.Find(kOther)->unlinked_ms() + 60'000;
   EXPECT_THAT(gateways_.Overdue(then - 1), IsEmpty());
   EXPECT_THAT(gateways_.Overdue(then), ElementsAre(kOther));

@@ -28,7 +28,7 @@ class RecallTrackerTest : public GatewayFixture {
     tracker_.Recall({kOwn, kConnection}, {kShard, 1}, [this](Frames frames) { result_ = frames; });
   }
   void Lose() {
-    gateways_.Find(kOwn)->Lost();
+    gateways_.Find(kOwn)->OnLost();
     tracker_.OnLost(gateways_.Find(kOwn));
   }
   // Whose output it kept.

@@ -1,4 +1,4 @@
-// What ownership tells the lanes of shards: Serve, Retire, Resume, Drop, and nothing else; in which states of
+// What ownership tells the lanes of shards: Serve, Retire, Reinstate, Drop, and nothing else; in which states of
 // a shard, says the table in statekeeper/ownership/shards/shard_state.h. Implemented over all lanes of a
 // process (statekeeper/runtime/lane/lane_shards.h); each call concerns shards of any lanes.
 //
@@ -32,12 +32,12 @@ class ShardServers {
 
   // Prepares the hand-over of shards: their new events wait, what was taken is handled, made durable and
   // acknowledged by gateways, and hubs leave memory. `done` when that is so, or after `patience`: then the
-  // next owner gets again, from the gateways, what was not finished. It can be taken back: Resume, Drop, or
+  // next owner gets again, from the gateways, what was not finished. It can be taken back: Reinstate, Drop, or
   // Serve in a later epoch follows.
   virtual void Retire(std::vector<ShardId> shards, Duration patience, std::function<void()> done) = 0;
 
   // Shards that were retired stay after all: what waits is handled. No effect on others.
-  virtual void Resume(std::vector<ShardId> shards) = 0;
+  virtual void Reinstate(std::vector<ShardId> shards) = 0;
 
   // Another owner has them: their hubs leave memory as they are, and nothing more is sent of them. No effect
   // where the shard is served in a later epoch than the one named (that of the last own one).

@@ -66,6 +66,8 @@ struct Row {
 struct RowWrite {
   std::string key;
   std::optional<std::string> value;  // nothing: delete
+
+  size_t bytes() const { return key.size() + (value ? value->size() : 0); }
 };
 
 // All writes of one event (or several events in a row) of one hub. Atomic.

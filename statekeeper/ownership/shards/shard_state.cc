@@ -28,7 +28,7 @@ std::optional<ShardTransition> Next(ShardState state, ShardEvent event, ShardSta
     case ShardEvent::kClaimUnanswered:
       if (state == kClaiming) return ShardTransition{before_claim};
       // If it was carried out after all, what is served on is fenced.
-      if (state == kReclaiming) return ShardTransition{kServed, LaneOrder::kResume};
+      if (state == kReclaiming) return ShardTransition{kServed, LaneOrder::kReinstate};
       break;
     case ShardEvent::kServing:
       if (state == kStarting) return ShardTransition{kServed};
@@ -37,7 +37,7 @@ std::optional<ShardTransition> Next(ShardState state, ShardEvent event, ShardSta
       if (state == kServed) return ShardTransition{kLeaving};
       break;
     case ShardEvent::kMoveRefused:
-      if (state == kLeaving) return ShardTransition{kServed, LaneOrder::kResume};
+      if (state == kLeaving) return ShardTransition{kServed, LaneOrder::kReinstate};
       break;
     case ShardEvent::kMoved:
       if (state == kLeaving || IsAway(state)) return ShardTransition{kElsewhere, drop_if_held};

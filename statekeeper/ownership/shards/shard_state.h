@@ -15,14 +15,14 @@
 //   kFenced           -           -            kClaiming     kLost         kLost         kLost
 //   kTaken            -           -            -             kElsewhere D  kElsewhere D  kElsewhere D
 //
-//   away: kElsewhere, kLost, kOutdated      D, R: its lane is told to Drop, or to Resume
+//   away: kElsewhere, kLost, kOutdated      D, R: its lane is told to Drop, or to Reinstate
 //   -: the event says nothing in this state
 //
 // The lane has the shard in the last four. Where one becomes kStarting it is told to Serve, where it becomes
 // kLeaving to Retire; by whom waits for the answer. Of a fence it is told nothing: it has found out itself,
 // and has dropped the shard. While a claim is under way only its answer counts, whatever else is heard.
 //
-// Serve, Retire, Resume and Drop are all that a lane is ever told of a shard (shard_servers.h). An operator's
+// Serve, Retire, Reinstate and Drop are all that a lane is ever told of a shard (shard_servers.h). An operator's
 // Evict only makes another member, or none, the one that should own it.
 //
 // Plain values; any thread.
@@ -62,7 +62,7 @@ enum class ShardEvent : uint8_t {
 
 // What the lane is told by ShardStates. (To Serve and Retire belong answers: those who wait for them tell
 // it.)
-enum class LaneOrder : uint8_t { kNone, kResume, kDrop };
+enum class LaneOrder : uint8_t { kNone, kReinstate, kDrop };
 
 struct ShardTransition {
   ShardState to;

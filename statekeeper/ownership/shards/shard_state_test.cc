@@ -33,7 +33,7 @@ TEST(ShardState, AShardIsClaimedStartedAndServed) {
 TEST(ShardState, AMoveEndsElsewhereOrIsTakenBack) {
   EXPECT_EQ(After(kServed, kMoveBegun), kLeaving);
   EXPECT_EQ(Next(kLeaving, kMoved, kElsewhere), (ShardTransition{kElsewhere, LaneOrder::kDrop}));
-  EXPECT_EQ(Next(kLeaving, kMoveRefused, kElsewhere), (ShardTransition{kServed, LaneOrder::kResume}));
+  EXPECT_EQ(Next(kLeaving, kMoveRefused, kElsewhere), (ShardTransition{kServed, LaneOrder::kReinstate}));
   EXPECT_EQ(After(kLeaving, kClaimSent), kReclaiming);
   EXPECT_EQ(After(kReclaiming, kClaimWon), kStarting);
   EXPECT_FALSE(Next(kServed, kMoved, kElsewhere)) << "it was not leaving";
@@ -43,7 +43,7 @@ TEST(ShardState, AClaimWithoutAnAnswerChangesNothing) {
   for (const ShardState before : {kElsewhere, kLost, kOutdated}) {
     EXPECT_EQ(Next(kClaiming, kClaimUnanswered, before), (ShardTransition{before, LaneOrder::kNone}));
   }
-  EXPECT_EQ(Next(kReclaiming, kClaimUnanswered, kServed), (ShardTransition{kServed, LaneOrder::kResume}));
+  EXPECT_EQ(Next(kReclaiming, kClaimUnanswered, kServed), (ShardTransition{kServed, LaneOrder::kReinstate}));
 }
 
 TEST(ShardState, WhileAClaimIsUnderWayOnlyItsAnswerCounts) {
@@ -71,7 +71,7 @@ TEST(ShardState, ALaneThatLosesAShardIsToldUnlessItKnows) {
       }
       // A shard that was, or may have been, retired is not left so.
       const bool serves_on = (state == kLeaving || state == kReclaiming) && next->to == kServed;
-      EXPECT_EQ(next->order == LaneOrder::kResume, serves_on);
+      EXPECT_EQ(next->order == LaneOrder::kReinstate, serves_on);
     }
   }
 }

@@ -22,7 +22,7 @@ bool ShardStates::Apply(ShardEvent event, ShardId id, uint32_t epoch) {
   if (event == ShardEvent::kClaimSent) shard.before_claim = shard.state;
   // Should the claim not tell who has it, another one must.
   if (event == ShardEvent::kFenced) shard.before_claim = ShardState::kLost;
-  if (next->order == LaneOrder::kResume) to_resume_.push_back(id);
+  if (next->order == LaneOrder::kReinstate) to_reinstate_.push_back(id);
   if (next->order == LaneOrder::kDrop) to_drop_.push_back({id, shard.epoch});
   held_ -= IsHeld(shard.state) ? 1 : 0;
   shard.state = next->to;
@@ -33,7 +33,7 @@ bool ShardStates::Apply(ShardEvent event, ShardId id, uint32_t epoch) {
 }
 
 void ShardStates::TellLanes() {
-  if (!to_resume_.empty()) lanes_->Resume(std::exchange(to_resume_, {}));
+  if (!to_reinstate_.empty()) lanes_->Reinstate(std::exchange(to_reinstate_, {}));
   if (!to_drop_.empty()) lanes_->Drop(std::exchange(to_drop_, {}));
 }
 

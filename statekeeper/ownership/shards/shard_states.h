@@ -49,7 +49,7 @@ class ShardStates {
   prometheus::Gauge* const held_gauge_;
   std::vector<Shard> shards_;
   size_t held_ = 0;
-  std::vector<ShardId> to_resume_;
+  std::vector<ShardId> to_reinstate_;
   std::vector<ShardEpoch> to_drop_;
 };
 

@@ -47,7 +47,7 @@ TEST_F(ShardStatesTest, AnEpochThatIsOverIsOfAnEarlierLife) {
   EXPECT_EQ(states_.epoch(1), 7u) << "in which it was lost";
 }
 
-TEST_F(ShardStatesTest, LanesDropAndResumeWhatTheTableSays) {
+TEST_F(ShardStatesTest, LanesDropAndReinstateWhatTheTableSays) {
   Serve(1, 7);
   Serve(2, 7);
   lanes_.Retire({1, 2}, {}, [] {});

@@ -154,7 +154,7 @@ void AwakeHub::Run(bool may_wait) {
 }
 
 void AwakeHub::Pump() {
-  if (deposed_ || suspended_ || running_ || waits_ ||
+  if (deposed_ || frozen_ || running_ || waits_ ||
       (queue_.empty() && questions_.empty() && !gate_.has_failed()))
     return;
   FiberPool* const fibers = host_->fibers();
@@ -181,8 +181,8 @@ void AwakeHub::RunQueue() {
   std::optional<WaitingLine> wait;
   int handled = 0;
   int64_t end_ms = 0;  // the first may have waited for the store
-  while (!deposed_ && !suspended_ && !wait) {
-    if (gate_.has_failed()) TakeBack();
+  while (!deposed_ && !frozen_ && !wait) {
+    if (gate_.has_failed()) RollBack();
     if (!questions_.empty()) {
       if (host_->fibers()->MaySuspend()) {
         const auto question = std::move(questions_.front());
@@ -261,13 +261,13 @@ void AwakeHub::SleepIfDrowsy() {
 }
 
 bool AwakeHub::CanSleep() const {
-  return !running_ && !suspended_ && !waits_ && queue_.IsIdle() && questions_.empty() && gate_.IsIdle() &&
+  return !running_ && !frozen_ && !waits_ && queue_.IsIdle() && questions_.empty() && gate_.IsIdle() &&
          !alarm_.is_under_way() && gateway_questions_.empty() && deferred_.empty() && !object_.is_held();
 }
 
 bool AwakeHub::CanBeAbandoned() const {
   // Of its events only deferred ones, and those behind them that have not begun, are left.
-  return !running_ && !suspended_ && !waits_ && questions_.empty() && gate_.IsIdle() &&
+  return !running_ && !frozen_ && !waits_ && questions_.empty() && gate_.IsIdle() &&
          gateway_questions_.empty() && !poison_.is_engaged() && (!deferred_.empty() || object_.is_held());
 }
 
@@ -319,7 +319,7 @@ void AwakeHub::Depose() {
   deferred_.TakeAll();
   deferred_spans_.clear();
   // Their commits may have been carried out.
-  for (const OutputGate::TakenBack& held : gate_.TakeBack()) {
+  for (const OutputGate::RolledBack& held : gate_.RollBack()) {
     if (const auto* const request = std::get_if<event::Request>(&held.handled.event)) {
       request->request->Finish(HubRequest::Outcome::kUnknown,
                                "The hub's owner has changed; whether the call was carried out is not known");
@@ -337,8 +337,8 @@ bool AwakeHub::ForgetState() {
   return true;
 }
 
-void AwakeHub::Resume() {
-  suspended_ = false;
+void AwakeHub::Thaw() {
+  frozen_ = false;
   if (deposed_ || running_ || waits_) return;
   if (!queue_.empty() || !questions_.empty() || gate_.has_failed()) RunSoon(LineForRoom());
 }
@@ -637,11 +637,11 @@ void AwakeHub::Release(const HubEvent& event, EventOutput output, const HubConte
 
 // --- It has failed.
 
-void AwakeHub::TakeBack() {
+void AwakeHub::RollBack() {
   std::vector<LostEvent> lost = LoseObject();
-  std::deque<OutputGate::TakenBack> taken = gate_.TakeBack();
+  std::deque<OutputGate::RolledBack> taken = gate_.RollBack();
   for (auto it = taken.rbegin(); it != taken.rend(); ++it) state_.Revert(std::move(it->undo));
-  for (OutputGate::TakenBack& each : taken) {
+  for (OutputGate::RolledBack& each : taken) {
     if (Is<event::Resumed>(each.handled.event)) continue;  // what it belongs to is handled again
     const auto failure = each.wrote ? std::optional(Hub::Failure::kStore) : std::nullopt;
     // The store may have carried it out all the same; and of a deferred one, what it did before is durable.

@@ -108,13 +108,13 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
                        LaneOperator::Answer<std::vector<ConnectionReport>> done);
 
   // --- For a restore (hub_restorer.h), which changes the hub's rows under it.
-  // Begins nothing more until Resume; what comes waits.
-  void Suspend() { suspended_ = true; }
-  bool is_suspended() const { return suspended_; }
-  // Suspended: forgets what it has read. False: not yet, something is under way.
+  // Begins nothing more until Thaw; what comes waits.
+  void Freeze() { frozen_ = true; }
+  bool is_frozen() const { return frozen_; }
+  // Frozen: forgets what it has read. False: not yet, something is under way.
   bool ForgetState();
   // On a fiber or not.
-  void Resume();
+  void Thaw();
 
   // Whether nothing would be lost if this object went away now.
   bool CanSleep() const;
@@ -200,7 +200,7 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
   // A handler did not count; its writes have been taken back.
   void Fail(HubEvent event, Hub::Failure why, int64_t retry_after_ms = 0);
   // A commit failed: takes back and fails or requeues everything that needs it.
-  void TakeBack();
+  void RollBack();
 
   const std::string name_;
   const ShardEpoch shard_;
@@ -227,7 +227,7 @@ class AwakeHub : public std::enable_shared_from_this<AwakeHub> {
 
   bool running_ = false;  // a fiber works on the queue, maybe suspended
   bool waits_ = false;    // for Run
-  bool suspended_ = false;
+  bool frozen_ = false;
   bool deposed_ = false;
   // Of operators: run on a fiber, and may wait for the store. With kNotOwner: nothing can be read any more.
   std::list<std::function<void(OperatorStatus)>> questions_;

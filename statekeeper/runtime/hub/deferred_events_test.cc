@@ -560,11 +560,11 @@ TEST_F(DeferringHubTest, AnotherClassWaitsUntilNothingIsDeferred) {
 
 TEST_F(DeferringHubTest, AResumptionWaitsForARestore) {
   Say("a");
-  hub_->Suspend();
+  hub_->Freeze();
   EXPECT_FALSE(hub_->CanBeAbandoned());
   Finish(Last(), Says("a"));
   EXPECT_THAT(Settled(), IsEmpty()) << "a restore changes its rows";
-  hub_->Resume();
+  hub_->Thaw();
   Settle();
   EXPECT_THAT(Settled(), ElementsAre("1 a"));
 }

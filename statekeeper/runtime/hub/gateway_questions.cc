@@ -18,17 +18,17 @@ void GatewayQuestions::Ask(const HubContext::Sequel& sequel, const std::shared_p
     });
   }
   for (const ConnectionId& open : sequel.confirms) {
-    EventOutput fence;
-    fence.shard = shard_.shard;
-    fence.epoch = shard_.epoch;
-    fence.outputs.push_back({DeliveryKind::kFence, {{open, {}}}, false, ""});
-    fence.acknowledged = [weak, open] {
+    EventOutput barrier;
+    barrier.shard = shard_.shard;
+    barrier.epoch = shard_.epoch;
+    barrier.outputs.push_back({DeliveryKind::kBarrier, {{open, {}}}, false, ""});
+    barrier.acknowledged = [weak, open] {
       const auto self = weak.lock();
       if (self == nullptr) return;
       --self->open_;
       self->deliver_(event::Confirmed{open});
     };
-    host_->Release(std::move(fence));
+    host_->Release(std::move(barrier));
   }
 }
 

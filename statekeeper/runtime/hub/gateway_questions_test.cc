@@ -61,11 +61,11 @@ TEST_F(GatewayQuestionsTest, WhatComesBackComesBeforeTheEndOfTheRecall) {
   EXPECT_TRUE(owner_->questions.empty());
 }
 
-TEST_F(GatewayQuestionsTest, AConfirmationIsAFenceBehindAllThatWasSent) {
+TEST_F(GatewayQuestionsTest, AConfirmationIsABarrierBehindAllThatWasSent) {
   Ask(false, true);
   ASSERT_EQ(host_.released.size(), 1u);
   EXPECT_EQ(host_.released[0].epoch, kShard.epoch);
-  EXPECT_EQ(host_.released[0].outputs.at(0).kind, DeliveryKind::kFence);
+  EXPECT_EQ(host_.released[0].outputs.at(0).kind, DeliveryKind::kBarrier);
   EXPECT_THAT(owner_->heard, IsEmpty());
   host_.released[0].acknowledged();
   EXPECT_THAT(owner_->heard, ElementsAre("confirmed"));

@@ -56,7 +56,7 @@ HandlerClock::Time HandlerClock::End() {
   return used_;
 }
 
-void HandlerClock::Look() {
+void HandlerClock::Safepoint() {
   const Clock::time_point now = Clock::now();
   if (now - turn_began_ >= kTurn) {
     const Time work = WorkIn(turn_began_, now);

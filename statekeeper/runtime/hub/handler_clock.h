@@ -32,7 +32,7 @@ class HandlerClock {
 
   // To be called often while it runs: lets other hubs run when its turn is over. Throws OverLimit when the
   // budget is used up.
-  void Look();
+  void Safepoint();
 
   // Around a wait.
   void Pause();

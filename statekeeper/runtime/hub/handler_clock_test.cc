@@ -28,12 +28,12 @@ class HandlerClockTest : public testing::Test {
 
 TEST_F(HandlerClockTest, WhoWorksLetsOthersRunAtItsNextCall) {
   clock_.Begin({});
-  for (int i = 0; i < 3; ++i) clock_.Look();
+  for (int i = 0; i < 3; ++i) clock_.Safepoint();
   EXPECT_EQ(yields_, 0);
   for (int i = 0; i < 3; ++i) {
     Work(milliseconds(2));
-    clock_.Look();
-    clock_.Look();
+    clock_.Safepoint();
+    clock_.Safepoint();
   }
   // When it is first seen to work it may not be known since when.
   EXPECT_GE(yields_, 2);
@@ -46,7 +46,7 @@ TEST_F(HandlerClockTest, WaitingForTheStoreDoesNotCount) {
   clock_.Pause();
   Work(milliseconds(40));  // of other hubs
   clock_.Continue();
-  clock_.Look();
+  clock_.Safepoint();
   EXPECT_EQ(yields_, 0);
   EXPECT_LT(clock_.End(), milliseconds(20));
 }
@@ -57,7 +57,7 @@ TEST_F(HandlerClockTest, BeingKeptOffTheProcessorDoesNotCount) {
   clock_.Begin(milliseconds(20));
   for (int i = 0; i < 5; ++i) {
     std::this_thread::sleep_for(milliseconds(20));
-    clock_.Look();
+    clock_.Safepoint();
   }
   // Of which being woken takes a part, on a busy machine.
   const auto worked = ThreadTime() - began;
@@ -76,20 +76,20 @@ TEST_F(HandlerClockTest, WhatOthersHaveWorkedDoesNotCount) {
 
 TEST_F(HandlerClockTest, OverTheBudgetEveryCallThrows) {
   clock_.Begin(milliseconds(5));
-  clock_.Look();
+  clock_.Safepoint();
   Work(milliseconds(8));
   for (int i = 0; i < 2; ++i) {
     try {
-      clock_.Look();
+      clock_.Safepoint();
       ADD_FAILURE() << "goes on";
     } catch (const OverLimit& over) {
       EXPECT_EQ(over.failure(), Hub::Failure::kOverBudget);
     }
   }
   clock_.End();
-  clock_.Look();
+  clock_.Safepoint();
   clock_.Begin(milliseconds(5));
-  clock_.Look();
+  clock_.Safepoint();
 }
 
 }  // namespace

@@ -56,8 +56,8 @@ auto HubContext::Limited(const Step& step) {
   }
 }
 
-void HubContext::Look() {
-  Limited([this] { hub_.clock->Look(); });
+void HubContext::Safepoint() {
+  Limited([this] { hub_.clock->Safepoint(); });
 }
 
 void HubContext::CountOutput(uint64_t recipients, uint64_t bytes_each, uint64_t bytes_of_heads) {
@@ -83,14 +83,14 @@ void HubContext::Push(const Message& message, std::vector<Output::To> to, bool h
 }
 
 void HubContext::Send(const ConnectionId& to, const Message& message) {
-  Look();
+  Safepoint();
   CountOutput(1, message.data.size(), 0);
   Push(message, {{to, {}}}, false);
 }
 
 void HubContext::SendEach(std::span<const HeadedRecipient> recipients, const Message& shared) {
   if (recipients.empty()) return;
-  Look();
+  Safepoint();
   uint64_t bytes_of_heads = 0;
   for (const HeadedRecipient& recipient : recipients) bytes_of_heads += recipient.head.size();
   CountOutput(recipients.size(), shared.data.size(), bytes_of_heads);
@@ -102,7 +102,7 @@ void HubContext::SendEach(std::span<const HeadedRecipient> recipients, const Mes
 
 void HubContext::Broadcast(const Message& message, std::string_view tag,
                            const std::optional<ConnectionId>& except) {
-  Look();
+  Safepoint();
   std::vector<Output::To> to;
   const auto add = [&](const std::vector<ConnectionId>& ids) {
     CountOutput(ids.size(), message.data.size(), 0);
@@ -123,7 +123,7 @@ void HubContext::Broadcast(const Message& message, std::string_view tag,
 
 void HubContext::Close(const ConnectionId& connection, uint16_t code, std::string_view reason) {
   CheckWritable();
-  Look();
+  Safepoint();
   CountOutput(1, kMaxReason, 0);
   if (hub_.state->RemoveConnection(connection)) CloseUnknown(connection, code, reason);
 }
@@ -155,7 +155,7 @@ uint64_t HubContext::Defer() {
 
 // The gateway answers for the sockets that a roll call does not name.
 void HubContext::AskLastSeen(std::span<const ConnectionId> open) {
-  Look();
+  Safepoint();
   const std::set<ConnectionId> asked(open.begin(), open.end());
   std::set<GatewayId> gateways;
   for (const ConnectionId& id : asked) gateways.insert(id.gateway);
@@ -174,7 +174,7 @@ void HubContext::SetAutoResponse(const ConnectionId& connection, std::string_vie
                                  std::string_view reply) {
   if (request.size() > kMaxAutoResponse || reply.size() > kMaxAutoResponse)
     throw std::length_error("an automatic response, and what it answers, have at most 2048 bytes");
-  Look();
+  Safepoint();
   CountOutput(1, request.size() + reply.size(), 0);
   outputs_.push_back({DeliveryKind::kAutoResponse,
                       {{connection, {}}},
@@ -183,7 +183,7 @@ void HubContext::SetAutoResponse(const ConnectionId& connection, std::string_vie
 }
 
 std::optional<Connection> HubContext::FindConnection(const ConnectionId& id) {
-  Look();
+  Safepoint();
   const std::shared_ptr<const Connection> found = hub_.state->FindConnection(id);
   if (found == nullptr) return std::nullopt;
   return *found;
@@ -199,7 +199,7 @@ void HubContext::SetAttachment(const ConnectionId& id, std::string_view attachme
     throw std::length_error("an attachment has at most " + std::to_string(hub_.limits->max_attachment) +
                             " bytes (option max-attachment)");
   }
-  Look();
+  Safepoint();
   CountChange(attachment.size());
   hub_.state->SetAttachment(id, attachment);
 }
@@ -217,21 +217,21 @@ void HubContext::SetTags(const ConnectionId& id, std::vector<std::string> tags) 
 }
 
 std::optional<std::string> HubContext::Get(std::string_view key) {
-  Look();
+  Safepoint();
   return hub_.state->Get(CheckedKey(key));
 }
 
 void HubContext::Put(std::string_view key, std::string_view value) {
   CheckWritable();
   if (value.size() > kMaxValue) throw std::length_error("a value has at most 128 KiB");
-  Look();
+  Safepoint();
   CountChange(key.size() + value.size());
   hub_.state->Put(CheckedKey(key), std::string(value));
 }
 
 void HubContext::Delete(std::string_view key) {
   CheckWritable();
-  Look();
+  Safepoint();
   CountChange(key.size());
   hub_.state->Put(CheckedKey(key), std::nullopt);
 }
@@ -304,7 +304,7 @@ Context::CallAnswer HubContext::Call(std::string_view hub_class, std::string_vie
   if (hub_class.empty() || hub_class.find('/') != std::string_view::npos || !IsValidHubName(hub_name))
     throw std::invalid_argument("a hub that is called has a class, and a name as clients may give it");
   if (payload.size() > kMaxCall) throw std::length_error("a call has at most 32 MiB");
-  Look();
+  Safepoint();
   return Limited([&] { return call_(fmt::format("{}/{}", hub_class, hub_name), payload, deadline); });
 }
 

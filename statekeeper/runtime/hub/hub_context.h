@@ -158,7 +158,7 @@ class HubContext : public Context {
   }
   void Reply(std::string_view payload) override { sequel_.reply = std::string(payload); }
 
-  void Yield() override { Look(); }
+  void Yield() override { Safepoint(); }
   std::chrono::microseconds time_used() const override {
     return std::chrono::duration_cast<std::chrono::microseconds>(hub_.clock->used());
   }
@@ -167,7 +167,7 @@ class HubContext : public Context {
  private:
   void CheckWritable() const;
   // At every call that sends, reads or writes: whether the handler may go on, and whether others get a turn.
-  void Look();
+  void Safepoint();
   // Runs what may find that the handler went too far.
   template <typename Step>
   auto Limited(const Step& step);

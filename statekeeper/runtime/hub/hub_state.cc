@@ -148,7 +148,7 @@ void HubState::Visit(const std::string& first, const std::string& last,
                      const std::function<bool(const std::string&, const std::string&)>& visit) {
   bool stopped = false;
   const auto visit_one = [&](const std::string& row, const std::string& value) {
-    clock_->Look();
+    clock_->Safepoint();
     stopped = !visit(row, value);
     return !stopped;
   };

@@ -21,7 +21,7 @@ bool OutputGate::Hold(Handled handled, HubState::Change change) {
   }
   size_t bytes = 0;
   for (RowWrite& write : change.writes) {
-    bytes += write.key.size() + (write.value ? write.value->size() : 0);
+    bytes += write.bytes();
     rows_.insert_or_assign(std::move(write.key), std::move(write.value));
   }
   if (change.next_due) due_ms_ = change.next_due;
@@ -54,10 +54,10 @@ bool OutputGate::Fail(uint64_t number) {
   return true;
 }
 
-std::deque<OutputGate::TakenBack> OutputGate::TakeBack() {
+std::deque<OutputGate::RolledBack> OutputGate::RollBack() {
   failed_ = false;
   in_doubt_ = true;
-  std::deque<TakenBack> taken;
+  std::deque<RolledBack> taken;
   for (Held& each : std::exchange(held_, {})) taken.push_back(std::move(each.what));
   DropWrites();
   return taken;

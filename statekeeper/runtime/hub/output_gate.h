@@ -9,7 +9,7 @@
 // (kMaxBytesInFlight of writes). What writes nothing needs the commits before it, for it may have read what
 // they write.
 //
-// A commit that fails takes with it everything that was handled on top (TakeBack, newest first). Whether the
+// A commit that fails takes with it everything that was handled on top (RollBack, newest first). Whether the
 // store has carried it out is unknown: until the hub has been read anew (in_doubt) it may build nothing on
 // what it knows.
 //
@@ -72,23 +72,23 @@ class OutputGate {
   std::optional<Handled> TakeDurable(uint64_t number);
   // This one is not. False: what needs it was taken back already.
   bool Fail(uint64_t number);
-  // Since then: TakeBack follows.
+  // Since then: RollBack follows.
   bool has_failed() const { return failed_; }
   size_t held() const { return held_.size(); }
 
-  struct TakenBack {
+  struct RolledBack {
     Handled handled;
     HubState::Change undo;  // `undo` part only
     bool wrote = false;
   };
   // All that is held, oldest first; their writes are dropped. From now on it is in doubt what the store has.
-  std::deque<TakenBack> TakeBack();
+  std::deque<RolledBack> RollBack();
   bool in_doubt() const { return in_doubt_; }
   void OnReadAnew() { in_doubt_ = false; }
 
  private:
   struct Held {
-    TakenBack what;
+    RolledBack what;
     uint64_t commit = 0;  // leaves when this one and all before it are durable
     size_t bytes = 0;     // written
   };

@@ -85,7 +85,7 @@ TEST(OutputGateTest, AFailedCommitTakesBackAllThatWasHandledOnTopOfIt) {
   EXPECT_TRUE(gate.Fail(1));
   EXPECT_TRUE(gate.has_failed());
   EXPECT_FALSE(gate.in_doubt());
-  const auto taken = gate.TakeBack();
+  const auto taken = gate.RollBack();
   ASSERT_EQ(taken.size(), 3u);
   EXPECT_EQ(SequenceOf(taken[0].handled), 1u);
   EXPECT_TRUE(taken[0].wrote);

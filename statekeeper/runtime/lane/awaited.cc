@@ -37,7 +37,7 @@ void Awaited::Arm() {
   }
 }
 
-void Awaited::Look() {
+void Awaited::Poll() {
   if (waits_.empty()) return;
   const int64_t now_ms = SteadyMs();
   std::list<Wait> over;

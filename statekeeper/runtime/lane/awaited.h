@@ -20,12 +20,12 @@ class Awaited {
   Awaited(const Awaited&) = delete;
   Awaited& operator=(const Awaited&) = delete;
 
-  // Calls `done` once, within a later Look or when the deadline (SteadyMs) has passed: whether it came in
+  // Calls `done` once, within a later Poll or when the deadline (SteadyMs) has passed: whether it came in
   // time.
   void Add(std::function<bool()> has_come, int64_t deadline_ms, std::function<void(bool in_time)> done);
 
   // The end of a turn.
-  void Look();
+  void Poll();
 
  private:
   struct Wait {

@@ -38,7 +38,7 @@ void HubReadings::Note(const ShardCommit& commit) {
     for (const HubCommit& hub : commit.hubs) {
       if (hub.hub != reading.hub) continue;
       for (const RowWrite& write : hub.rows) {
-        reading.bytes += write.key.size() + (write.value ? write.value->size() : 0);
+        reading.bytes += write.bytes();
         reading.changes.push_back(write);
       }
     }

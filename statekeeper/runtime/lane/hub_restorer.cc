@@ -17,8 +17,6 @@ constexpr Duration kStillPatience{10'000};
 constexpr size_t kRowsPerCommit = 300;
 constexpr size_t kBytesPerCommit = 512u << 10;
 
-size_t BytesOf(const RowWrite& row) { return row.key.size() + (row.value ? row.value->size() : 0); }
-
 bool IsRowName(const std::string& key) {
   return key == kPastRow ||
          std::ranges::any_of(kHubRows, [&key](std::string_view rows) { return key.starts_with(rows); });
@@ -96,7 +94,7 @@ OperatorStatus HubRestorer::RestoreFirst(const HubRestore& restore, const ShardE
   size_t bytes = 0;
   for (const RowWrite& row : restore.rows) {
     writes[row.key] = row.value;
-    bytes += BytesOf(row);
+    bytes += row.bytes();
   }
   if (restore.last && old.complete && writes.size() < kRowsPerCommit && bytes <= kBytesPerCommit) {
     HubCommit all{restore.hub, {}, {}};
@@ -142,10 +140,10 @@ bool HubRestorer::HoldStill(const std::string& hub, const ShardEpoch& shard) {
     if (served == nullptr || served->epoch != shard.epoch) return true;  // to find out below
     if (parts_.room->Has(hub, shard)) return false;
     AwakeHub* awake = parts_.hubs->Find(hub, shard);
-    if (!held && awake != nullptr && awake->is_suspended()) return false;  // by another restore
+    if (!held && awake != nullptr && awake->is_frozen()) return false;  // by another restore
     // An object without state, for events to wait in.
     if (awake == nullptr) awake = parts_.hubs->Wake(hub, shard);
-    awake->Suspend();
+    awake->Freeze();
     held = true;
     return awake->ForgetState();
   };
@@ -162,7 +160,7 @@ bool HubRestorer::HoldStill(const std::string& hub, const ShardEpoch& shard) {
 void HubRestorer::LetGo(const std::string& hub, const ShardEpoch& shard) {
   AwakeHub* const awake = parts_.hubs->Find(hub, shard);
   if (awake == nullptr) return;
-  awake->Resume();
+  awake->Thaw();
   // It has no state, so nothing speaks for keeping it in memory.
   if (awake->CanSleep()) parts_.hubs->Sleep(awake);
 }
@@ -202,7 +200,7 @@ StoreStatus HubRestorer::WriteRows(const HubRestore& restore, const ShardEpoch& 
     size_t bytes = 0;
     for (; at < restore.rows.size() && writes.size() < kRowsPerCommit && bytes < kBytesPerCommit; ++at) {
       writes[restore.rows[at].key] = restore.rows[at].value;
-      bytes += BytesOf(restore.rows[at]);
+      bytes += restore.rows[at].bytes();
     }
     HubCommit commit{restore.hub, {}, {}};
     for (auto& [key, value] : writes) commit.rows.push_back({key, std::move(value)});

@@ -49,7 +49,7 @@ CommitGroup::Callbacks LaneHost::CommitCallbacks() {
 }
 
 void LaneHost::OnTurnEnd() {
-  awaited_.Look();
+  awaited_.Poll();
   hubs_.OnTurnEnd();
   scheduler_.OnTurnEnd();
   commits_.Flush();

@@ -72,9 +72,10 @@ void LaneShards::Retire(std::vector<ShardId> shards, Duration patience, std::fun
   });
 }
 
-void LaneShards::Resume(std::vector<ShardId> shards) {
+void LaneShards::Reinstate(std::vector<ShardId> shards) {
   Split<ShardId>(
-      shards, [] {}, [](Lane* lane, const auto& part, const auto&) { lane->host().shards().Resume(part); });
+      shards, [] {},
+      [](Lane* lane, const auto& part, const auto&) { lane->host().shards().Reinstate(part); });
 }
 
 void LaneShards::Drop(std::vector<ShardEpoch> shards) {

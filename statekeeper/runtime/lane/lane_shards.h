@@ -24,7 +24,7 @@ class LaneShards final : public ShardServers, public LaneOperator {
   // ShardServers
   void Serve(std::vector<TakenShard> shards, std::function<void()> done) override;
   void Retire(std::vector<ShardId> shards, Duration patience, std::function<void()> done) override;
-  void Resume(std::vector<ShardId> shards) override;
+  void Reinstate(std::vector<ShardId> shards) override;
   void Drop(std::vector<ShardEpoch> shards) override;
 
   // Calls a hub of this process (HubRequest). Any thread; `done` on its lane's, or on this one. False: its lane is too

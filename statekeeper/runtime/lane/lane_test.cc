@@ -333,8 +333,8 @@ class LaneTest : public testing::Test {
         [&] { lane_->host().shards().Retire({ShardOfHub(hub)}, patience, [done] { done->set_value(); }); });
     return future;
   }
-  void Resume(const std::string& hub) {
-    OnLane([&] { lane_->host().shards().Resume({ShardOfHub(hub)}); });
+  void Reinstate(const std::string& hub) {
+    OnLane([&] { lane_->host().shards().Reinstate({ShardOfHub(hub)}); });
   }
   static bool IsReady(const std::future<void>& future,
                       std::chrono::seconds within = std::chrono::seconds(30)) {
@@ -693,7 +693,7 @@ TEST_F(LaneTest, WhatARetiredShardHasTakenIsFinishedAndWhatComesWaitsInOrder) {
   EXPECT_TRUE(AwaitMetric("dormouse_hubs_awake", 0));
   Pass();
   EXPECT_EQ(Settled(), 101u) << "it is to be handed over";
-  Resume("h");
+  Reinstate("h");
   ASSERT_TRUE(Await([](const Wire& wire) { return wire.settled == 201; }));
   const std::vector<std::string> sent = Sent();
   for (size_t i = 0; i < 100; ++i) EXPECT_EQ(sent[100 + i], "1:" + std::to_string(i) + " of 1");
@@ -710,7 +710,7 @@ TEST_F(LaneTest, ARetiredShardWaitsForItsGatewaysButNotForever) {
   OnLane([&] { std::exchange(wire_.quiescing, {}).front()(); });
   EXPECT_TRUE(IsReady(retired));
 
-  Resume("h");
+  Reinstate("h");
   retired = Retire("h", Duration(50));
   EXPECT_TRUE(IsReady(retired));
   EXPECT_EQ(wire_.quiescing.size(), 1u);
@@ -741,7 +741,7 @@ TEST_F(LaneTest, AlarmsOfARetiredShardRingWhenItResumes) {
   ASSERT_TRUE(IsReady(Retire("h")));
   while (WallMs() < due_ms + 100) Pass();
   EXPECT_EQ(Sent().size(), 1u);
-  Resume("h");
+  Reinstate("h");
   EXPECT_TRUE(AwaitSent("1:ring"));
 }
 
@@ -896,7 +896,7 @@ TEST_F(LaneTest, WhatWaitsForRoomInARetiredShardIsTheNextOwnersOrGoesOn) {
   Post(EventKind::kText, "i", 1, "later");
   Pass();
   OpenGate();
-  Resume("i");
+  Reinstate("i");
   ASSERT_TRUE(Await([](const Wire& wire) { return wire.settled == 6; }));
   EXPECT_TRUE(AwaitSent("1:later of 1")) << "after its open";
 }

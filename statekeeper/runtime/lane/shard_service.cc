@@ -49,7 +49,7 @@ void ShardService::Serve(const std::vector<TakenShard>& shards) {
         suspect, config_.max_attempts - 1);
   }
   Count();
-  if (!resumed.empty()) Resume(resumed);
+  if (!resumed.empty()) Reinstate(resumed);
   if (taken.empty()) return;
   parts_.links->Own(taken);
   for (const ShardEpoch& each : taken) parts_.alarms->AddShard(each.shard);
@@ -106,7 +106,7 @@ void ShardService::Quiesce(std::vector<ShardEpoch> shards, int64_t deadline_ms, 
   parts_.awaited->Add([once] { return !*once; }, deadline_ms, [finish](bool) { finish(); });
 }
 
-void ShardService::Resume(const std::vector<ShardId>& shards) {
+void ShardService::Reinstate(const std::vector<ShardId>& shards) {
   for (const ShardId id : shards) {
     ServedShard* const shard = parts_.hubs->Find(id);
     if (shard == nullptr || !std::exchange(shard->retired, false)) continue;

@@ -1,6 +1,6 @@
 // Which shards a lane serves: its part of ShardServers (shard_servers.h).
 //
-//   not here --Serve--> served --Retire--> retired: events wait, hubs come to rest --Resume--> served
+//   not here --Serve--> served --Retire--> retired: events wait, hubs come to rest --Reinstate--> served
 //   served, retired --Drop, or a refused commit--> not here: its hubs are deposed
 //
 // A retired shard is handed over when its hubs have left memory and gateways know of all that was settled.
@@ -42,7 +42,7 @@ class ShardService {
   // --- See ShardServers.
   void Serve(const std::vector<TakenShard>& shards);
   void Retire(const std::vector<ShardId>& shards, Duration patience, std::function<void()> done);
-  void Resume(const std::vector<ShardId>& shards);
+  void Reinstate(const std::vector<ShardId>& shards);
   void Drop(const std::vector<ShardEpoch>& shards);
 
   // A commit was refused.

@@ -47,7 +47,7 @@ TEST_F(ShardServiceTest, ARetiredShardsHubsComeToRestAndItsEventsWait) {
   EXPECT_TRUE(done);
   EXPECT_THAT(lane_.Sent(), IsEmpty());
 
-  lane_.host().shards().Resume({shard_});
+  lane_.host().shards().Reinstate({shard_});
   lane_.Settle();
   EXPECT_THAT(lane_.Sent(), ElementsAre("later"));
 }
@@ -64,7 +64,7 @@ TEST_F(ShardServiceTest, WhatHadNotBegunWaitsWithARetiredShardInItsOrder) {
   lane_.Say(hub_, "two");
   lane_.Settle();
   EXPECT_EQ(lane_.host().hubs().Find(shard_)->waiting.size(), 3u);
-  lane_.host().shards().Resume({shard_});
+  lane_.host().shards().Reinstate({shard_});
   lane_.Settle();
   EXPECT_THAT(lane_.Sent(), ElementsAre("one", "two"));
 }

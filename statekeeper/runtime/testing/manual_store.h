@@ -50,7 +50,7 @@ class ManualStore : public Store {
     size_t bytes = 0;
     for (const HubCommit& each : commit.hubs) {
       rows += each.rows.size();
-      for (const RowWrite& row : each.rows) bytes += row.key.size() + row.value.value_or("").size();
+      for (const RowWrite& row : each.rows) bytes += row.bytes();
     }
     largest_commit_ = std::max(largest_commit_, rows);
     bytes_waiting_ += bytes;

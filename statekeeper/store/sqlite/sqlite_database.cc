@@ -224,7 +224,7 @@ void SqliteDatabase::CloseFile(bool abandon) {
 }
 
 SqliteDatabase::~SqliteDatabase() {
-  const StoreFile::Change change = file_.Look();
+  const StoreFile::Change change = file_.FindChange();
   CloseFile(change != StoreFile::Change::kNone && change != StoreFile::Change::kLogGone);
 }
 
@@ -272,7 +272,7 @@ bool SqliteDatabase::Execute(const char* sql) {
 }
 
 bool SqliteDatabase::Begin() {
-  const StoreFile::Change change = file_.Look();
+  const StoreFile::Change change = file_.FindChange();
   if ((db_ == nullptr || change != StoreFile::Change::kNone) && !ChangeStore(change)) return false;
   trouble_.clear();
   return Query(statements_[kBegin]).Run();

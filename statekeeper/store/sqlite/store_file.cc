@@ -23,7 +23,7 @@ void StoreFile::Remember() {
   seen_since_ms_ = 0;
 }
 
-StoreFile::Change StoreFile::Look() const {
+StoreFile::Change StoreFile::FindChange() const {
   const std::optional<Identity> file = IdentityOf(path_);
   if (!file) return Change::kRemoved;
   if (!file_ || !file->IsFile(*file_)) return Change::kReplaced;

@@ -26,7 +26,7 @@ class StoreFile {
     kReplaced,  // another one is there
     kWritten,   // somebody else has written to it
   };
-  Change Look() const;
+  Change FindChange() const;
   // After a write of one's own, which changes size and times. False: it cannot be found at the path.
   bool RememberWrite();
 

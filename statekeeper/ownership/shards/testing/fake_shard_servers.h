@@ -48,7 +48,7 @@ class FakeShardServers final : public ShardServers {
     done();
   }
 
-  void Resume(std::vector<ShardId> shards) override {
+  void Reinstate(std::vector<ShardId> shards) override {
     const std::lock_guard lock(mutex_);
     for (const ShardId shard : shards) {
       if (served_.contains(shard)) served_[shard].retired = false;

@@ -1,4 +1,4 @@
-#include "statekeeper/link/hand_over_fence.h"
+#include "statekeeper/link/hand_over_barrier.h"
 
 #include <gmock/gmock.h>
 
@@ -9,27 +9,27 @@ namespace {
 
 using testing::SizeIs;
 
-class HandOverFenceTest : public GatewayFixture {
+class HandOverBarrierTest : public GatewayFixture {
  protected:
   void Quiesce() {
-    fence_.Quiesce({{kShard, 1}}, [this] { ++done_; });
+    barrier_.Quiesce({{kShard, 1}}, [this] { ++done_; });
   }
   // The loop's turn ends.
   void EndTurn() {
-    fence_.Send();
+    barrier_.Send();
     Write();
   }
   void Acknowledged(GatewayId id) {
     Acknowledge(id);
-    fence_.OnAcknowledged(*gateways_.Find(id));
+    barrier_.OnAcknowledged(*gateways_.Find(id));
     Write();
   }
 
-  HandOverFence fence_{&gateways_};
+  HandOverBarrier barrier_{&gateways_};
   int done_ = 0;
 };
 
-TEST_F(HandOverFenceTest, IsPassedWhenEveryGatewayHasAcknowledgedTwoMarks) {
+TEST_F(HandOverBarrierTest, IsPassedWhenEveryGatewayHasAcknowledgedTwoMarks) {
   Link(kOwn);
   Link(kOther);
   Quiesce();
@@ -46,7 +46,7 @@ TEST_F(HandOverFenceTest, IsPassedWhenEveryGatewayHasAcknowledgedTwoMarks) {
   EXPECT_EQ(done_, 1);
 }
 
-TEST_F(HandOverFenceTest, CallsOfOneTurnShareARound) {
+TEST_F(HandOverBarrierTest, CallsOfOneTurnShareARound) {
   Link(kOwn);
   for (int i = 0; i < 5; ++i) Quiesce();
   EndTurn();
@@ -56,26 +56,26 @@ TEST_F(HandOverFenceTest, CallsOfOneTurnShareARound) {
   EXPECT_THAT(StreamOf(kOwn).Payloads(), SizeIs(2));
 }
 
-TEST_F(HandOverFenceTest, WhoIsLostIsNotWaitedFor) {
+TEST_F(HandOverBarrierTest, WhoIsLostIsNotWaitedFor) {
   Link(kOwn);
   Link(kOther);
   Quiesce();
   EndTurn();
   Acknowledged(kOwn);
-  gateways_.Find(kOther)->Lost();
-  fence_.OnLost(kOther);
+  gateways_.Find(kOther)->OnLost();
+  barrier_.OnLost(kOther);
   Write();
   Acknowledged(kOwn);
   EXPECT_EQ(done_, 1);
 }
 
-TEST_F(HandOverFenceTest, WithoutGatewaysItIsPassedAtOnce) {
+TEST_F(HandOverBarrierTest, WithoutGatewaysItIsPassedAtOnce) {
   Quiesce();
   EXPECT_EQ(done_, 1);
   Link(kOwn);
   Quiesce();
-  gateways_.Find(kOwn)->Lost();  // before it was sent the mark
-  fence_.OnLost(kOwn);
+  gateways_.Find(kOwn)->OnLost();  // before it was sent the mark
+  barrier_.OnLost(kOwn);
   EndTurn();
   EXPECT_EQ(done_, 2);
 }

@@ -1,10 +1,10 @@
-#include "statekeeper/link/hand_over_fence.h"
+#include "statekeeper/link/hand_over_barrier.h"
 
 #include "proto/packed.h"
 
 namespace dormouse {
 
-void HandOverFence::Quiesce(const std::vector<ShardEpoch>& shards, std::function<void()> done) {
+void HandOverBarrier::Quiesce(const std::vector<ShardEpoch>& shards, std::function<void()> done) {
   bool any_linked = false;
   gateways_->ForEachLinked([&](const GatewaySession*) { any_linked = true; });
   if (!any_linked || shards.empty()) return done();
@@ -13,13 +13,13 @@ void HandOverFence::Quiesce(const std::vector<ShardEpoch>& shards, std::function
   wanted_->done.push_back(std::move(done));
 }
 
-void HandOverFence::Send() {
+void HandOverBarrier::Send() {
   if (wanted_ != nullptr) SendMarks(std::exchange(wanted_, nullptr));
 }
 
-void HandOverFence::SendMarks(const std::shared_ptr<Round>& round) {
+void HandOverBarrier::SendMarks(const std::shared_ptr<Round>& round) {
   gateways_->ForEachLinked([&](GatewaySession* gateway) {
-    const uint64_t batch = gateway->Deliver({.kind = DeliveryKind::kFence,
+    const uint64_t batch = gateway->Deliver({.kind = DeliveryKind::kBarrier,
                                              .shard = round->shard.shard,
                                              .epoch = round->shard.epoch,
                                              .cause = {},
@@ -32,13 +32,13 @@ void HandOverFence::SendMarks(const std::shared_ptr<Round>& round) {
   for (const auto& done : round->done) done();
 }
 
-void HandOverFence::Pass(const std::shared_ptr<Round>& round) {
+void HandOverBarrier::Pass(const std::shared_ptr<Round>& round) {
   if (--round->awaited > 0) return;
   if (!std::exchange(round->second, true)) return SendMarks(round);
   for (const auto& done : round->done) done();
 }
 
-void HandOverFence::OnAcknowledged(const GatewaySession& gateway) {
+void HandOverBarrier::OnAcknowledged(const GatewaySession& gateway) {
   while (!awaited_.empty()) {
     const auto found = awaited_.find(gateway.id());
     if (found == awaited_.end() || found->second.front().first > gateway.acknowledged()) return;
@@ -49,7 +49,7 @@ void HandOverFence::OnAcknowledged(const GatewaySession& gateway) {
   }
 }
 
-void HandOverFence::OnLost(GatewayId gateway) {
+void HandOverBarrier::OnLost(GatewayId gateway) {
   const auto found = awaited_.extract(gateway);
   if (found.empty()) return;
   for (const auto& [batch, round] : found.mapped()) Pass(round);

@@ -1,4 +1,4 @@
-// The fence at a planned hand-over: behind it nothing of what was released for some shards is under way. Two
+// The barrier at a planned hand-over: behind it nothing of what was released for some shards is under way. Two
 // marks go through every gateway that is linked, one after the other. Once all have acknowledged the first,
 // each is being told what is settled by that; once they have acknowledged the second, they know. A next owner
 // is then sent no event that was released here.
@@ -22,9 +22,9 @@
 
 namespace dormouse {
 
-class HandOverFence {
+class HandOverBarrier {
  public:
-  explicit HandOverFence(GatewayTable* gateways) : gateways_(gateways) {}
+  explicit HandOverBarrier(GatewayTable* gateways) : gateways_(gateways) {}
 
   // As GatewayLinks'.
   void Quiesce(const std::vector<ShardEpoch>& shards, std::function<void()> done);
