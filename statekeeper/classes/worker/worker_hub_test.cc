@@ -345,7 +345,7 @@ TEST_F(WorkerHubTest, ARetiredShardLetsGoOfWhatIsUnderWayAndTakesItUpAgain) {
   EXPECT_EQ(lane_.host().hubs().Find(shard)->hubs.size(), 0u);
   EXPECT_THAT(answers, ElementsAre("The hub lives elsewhere"));
   EXPECT_THAT(Hear().drops(), ElementsAre(object_));
-  lane_.host().shards().Resume({shard});
+  lane_.host().shards().Reinstate({shard});
   const auto events = Events();
   ASSERT_EQ(events.size(), 2u);
   EXPECT_EQ(Of(events[0]), "a");
