@@ -19,26 +19,24 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kKept = 3;
-constexpr int kMakingTries = 10;
 
-// -1: it is somebody's, or not there.
-int Lock(const std::string& path) {
+// -1: it is somebody's, or not there. `how`: as of flock.
+int Lock(const std::string& path, int how) {
   const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
-  if (fd >= 0) close(fd);
+  if (fd < 0) return -1;
+  int locked = -1;
+  do {
+    locked = flock(fd, how);
+  } while (locked != 0 && errno == EINTR);
+  if (locked == 0) return fd;
+  close(fd);
   return -1;
-}
-
-bool IsAt(int fd, const std::string& path) {
-  struct stat held {};
-  struct stat there {};
-  return fstat(fd, &held) == 0 && stat(path.c_str(), &there) == 0 && held.st_ino == there.st_ino;
 }
 
 void RemoveLeftOver(const std::string& parent) {
   std::error_code failed;
   for (const auto& entry : fs::directory_iterator(parent, failed)) {
-    const int lock = Lock(entry.path());
+    const int lock = Lock(entry.path(), LOCK_EX | LOCK_NB);
     if (lock < 0) continue;
     VersionDirectories::Remove(entry.path());
     close(lock);
@@ -50,18 +48,18 @@ void RemoveLeftOver(const std::string& parent) {
 std::unique_ptr<VersionDirectories> VersionDirectories::Make(const std::string& parent,
                                                              const std::string& name, std::string* error) {
   if (!MakePrivateDirectory(parent, error)) return nullptr;
+  // One that starts at a time: another would take for left over what is made, but not locked yet.
+  const int turn = Lock(parent, LOCK_EX);
   RemoveLeftOver(parent);
   const std::string path = parent + "/" + name;
-  // Another that starts may have taken it for left over before it was locked.
-  for (int tried = 0; tried < kMakingTries; ++tried) {
-    if (!MakePrivateDirectory(path, error)) return nullptr;
-    const int lock = Lock(path);
-    if (lock >= 0 && IsAt(lock, path))
-      return std::unique_ptr<VersionDirectories>(new VersionDirectories(path, lock));
-    if (lock >= 0) close(lock);
+  int lock = -1;
+  if (MakePrivateDirectory(path, error)) {
+    lock = Lock(path, LOCK_EX | LOCK_NB);
+    if (lock < 0) *error = fmt::format("{} cannot be locked: {}", path, std::strerror(errno));
   }
-  *error = fmt::format("{} cannot be locked: {}", path, std::strerror(errno));
-  return nullptr;
+  close(turn);
+  if (lock < 0) return nullptr;
+  return std::unique_ptr<VersionDirectories>(new VersionDirectories(path, lock));
 }
 
 VersionDirectories::~VersionDirectories() {

@@ -4,6 +4,10 @@
 
 #include <filesystem>
 #include <fstream>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
 
 #include "common/temp_dir.h"
 #include "statekeeper/apps/host_programs.h"
@@ -42,6 +46,18 @@ TEST_F(VersionDirectoriesTest, WhatAKilledOneHasLeftGoesWithTheNextStart) {
   fs::create_directories(parent_ + "/killed/v1-1");
   const auto one = Make("one");
   EXPECT_FALSE(fs::exists(parent_ + "/killed"));
+}
+
+TEST_F(VersionDirectoriesTest, ManyThatStartAtOnceTakeNothingFromEachOther) {
+  constexpr int kAtOnce = 4;
+  for (int round = 0; round < 100; ++round) {
+    std::vector<std::unique_ptr<VersionDirectories>> made(kAtOnce);
+    std::vector<std::thread> threads;
+    threads.reserve(kAtOnce);
+    for (int i = 0; i < kAtOnce; ++i) threads.emplace_back([&, i] { made[i] = Make(std::to_string(i)); });
+    for (std::thread& thread : threads) thread.join();
+    for (int i = 0; i < kAtOnce; ++i) ASSERT_TRUE(fs::exists(parent_ + "/" + std::to_string(i))) << round;
+  }
 }
 
 TEST_F(VersionDirectoriesTest, TheLastFewThatWereInUseStay) {

@@ -81,7 +81,7 @@ esac
 
 _CASES = [
     ("dormousectl", "me", {"members"}),
-    ("dormousectl", "h", {"hubs", "hub", "hibernate"}),
+    ("dormousectl", "h", {"hubs", "hub", "hibernate", "history"}),
     ("dormousectl", "--js", {"--json"}),
     ("dormousectl", "--json evict --mo", {"--mode"}),
     ("dormousectl", "evict --mode ", {"migrate", "close"}),
