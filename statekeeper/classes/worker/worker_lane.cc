@@ -21,7 +21,7 @@ constexpr double kPingSeconds = 0.25;
 constexpr size_t kFlushBytes = 256u << 10;
 constexpr size_t kMaxCall = 32u << 20;
 constexpr size_t kMaxCalls = 10'000;
-constexpr int64_t kSuspectMs = 2'000;  // what ends a worker does so before
+constexpr int64_t kSuspectMs = 1'000;  // what ends a worker does so before, or keeps it from answering pings
 
 // Objects are never called alike, whatever lane or process they were of.
 uint64_t FirstObject() { return (NewGatewayId() << 20) & ~(uint64_t{1} << 63); }
