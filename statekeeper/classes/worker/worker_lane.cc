@@ -117,13 +117,18 @@ bool WorkerLane::OnFrame(size_t stream, std::string_view frame) {
       knows_timers_ = message.hello().timers();
       ping_ = 0;
       ev_timer_start(loop_, &timer_);
-      for (auto& [number, object] : objects_) {
+      std::vector<uint64_t> innocents;
+      for (const auto& [number, object] : objects_) {
         if (object.waiting.empty()) continue;
         if (const uint32_t restarts = object.waiting.front().second; restarts != 0) {
           suspects_waiting_.emplace(restarts, number);
         } else {
-          SendWaiting(number, &object);
+          innocents.push_back(number);
         }
+      }
+      // Hubs may go on while theirs is sent, and objects come and go.
+      for (const uint64_t number : innocents) {
+        if (const auto it = objects_.find(number); it != objects_.end()) SendWaiting(number, &it->second);
       }
       LookForSuspects();
     }
