@@ -11,6 +11,7 @@
 #include "common/auth/key_file.h"
 #include "common/http/http_fields.h"
 #include "common/ids.h"
+#include "common/shard.h"
 #include "common/trace_context.h"
 #include "common/version.h"
 
@@ -70,6 +71,11 @@ void OpenSpan::Set(std::string_view key, std::string value) {
 
 void OpenSpan::Set(std::string_view key, int64_t value) {
   span_.attributes.push_back({std::string(key), value});
+}
+
+void OpenSpan::SetHub(std::string_view hub) {
+  Set(kHubClassAttribute, std::string(HubClassOf(hub)));
+  Set(kHubNameAttribute, std::string(HubNameOf(hub)));
 }
 
 void OpenSpan::AddPart(std::string_view name, int64_t start_ns, int64_t end_ns) {

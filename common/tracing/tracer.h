@@ -34,6 +34,8 @@ class OpenSpan {
   std::string traceparent() const;
   void Set(std::string_view key, std::string value);
   void Set(std::string_view key, int64_t value);
+  // Which hub it is about: CLASS/NAME.
+  void SetHub(std::string_view hub);
   void Fail(std::string_view why) { span_.error = why; }
   // Something that was done within it, perhaps before it was opened: then it has begun with that.
   void AddPart(std::string_view name, int64_t start_ns, int64_t end_ns);

@@ -26,7 +26,6 @@
 #include "common/logging.h"
 #include "common/loop/loop_timers.h"
 #include "common/loop/task_queue.h"
-#include "common/shard.h"
 #include "common/trace_context.h"
 #include "gateway/api/api_grpc.h"
 #include "gateway/api/api_limits.h"
@@ -350,8 +349,7 @@ class ApiServer::Impl {
         config_.tracer->Begin("api request", Span::Kind::kServer, request->traceparent());
     if (span == nullptr) return nullptr;
     request->set_traceparent(span->traceparent());
-    span->Set(kHubClassAttribute, std::string(HubClassOf(request->hub())));
-    span->Set(kHubNameAttribute, std::string(HubNameOf(request->hub())));
+    span->SetHub(request->hub());
     return span;
   }
 

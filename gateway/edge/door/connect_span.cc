@@ -1,6 +1,5 @@
 #include "gateway/edge/door/connect_span.h"
 
-#include "common/shard.h"
 #include "common/trace_context.h"
 
 namespace dormouse::edge {
@@ -17,9 +16,7 @@ ConnectSpan::ConnectSpan(Tracer* tracer, const HttpRequest& request) : request_(
 }
 
 void ConnectSpan::OnHub(std::string_view hub) {
-  if (span_ == nullptr) return;
-  span_->Set(kHubClassAttribute, std::string(HubClassOf(hub)));
-  span_->Set(kHubNameAttribute, std::string(HubNameOf(hub)));
+  if (span_ != nullptr) span_->SetHub(hub);
 }
 
 void ConnectSpan::End(const std::optional<HttpReply>& reply) {

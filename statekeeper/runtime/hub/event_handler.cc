@@ -93,9 +93,10 @@ void EventHandler::Open(const event::FromGateway& event) {
                           .trace = TraceOf(request)});
     SPDLOG_DEBUG("connects");
   }
-  Trace("hub open", event, TraceParentOf(request));
+  const std::string_view traceparent = TraceParentOf(request);
+  Trace("hub open", event, traceparent);
   parts_.state->AddConnection(event.connection(), context_->now_ms(),
-                              context_->span() == nullptr ? "" : TraceParentOf(request));
+                              context_->span() == nullptr ? "" : traceparent);
   if (context_->span() != nullptr) SetTraceParent(context_->span()->traceparent(), &request);
   const auto connection = parts_.state->FindConnection(event.connection());
   hub_->OnConnect(*context_, *connection, request);
@@ -124,8 +125,7 @@ void EventHandler::Trace(std::string_view name, const event::FromGateway& event,
   if (parts_.host->tracer() == nullptr) return;
   auto span = parts_.host->tracer()->Continue(name, Span::Kind::kConsumer, traceparent);
   if (span == nullptr) return;
-  span->Set(kHubClassAttribute, std::string(HubClassOf(parts_.name)));
-  span->Set(kHubNameAttribute, std::string(HubNameOf(parts_.name)));
+  span->SetHub(parts_.name);
   span->Set("dormouse.connection.id", event.connection().ToString());
   // In the gateway, on the link, and in the lane, which may have waited for the hub's shard.
   span->Set("dormouse.wait_ms", std::max<int64_t>(0, context_->now_ms() - event.last_seen_ms));
@@ -224,8 +224,7 @@ void EventHandler::operator()(const event::Request& request) {
   if (parts_.host->tracer() != nullptr && !traceparent.empty()) {
     auto span = parts_.host->tracer()->Continue("hub request", Span::Kind::kServer, traceparent);
     if (span != nullptr) {
-      span->Set(kHubClassAttribute, std::string(HubClassOf(parts_.name)));
-      span->Set(kHubNameAttribute, std::string(HubNameOf(parts_.name)));
+      span->SetHub(parts_.name);
       context_->set_span(std::move(span));
     }
   }

@@ -241,7 +241,6 @@ export class HubObject extends StoredObject {
 
   facetEnded(facet) { this.#facetsWithSql.delete(facet); }
 
-
   // Something is under way that is no event; it is not to sleep until `release`.
   hold() {
     if (this.#holds++ === 0) this.#list();
