@@ -426,12 +426,12 @@ def test_stale_record_does_not_harm_a_stranger(local):
             stranger.kill()
 
 
-def test_up_builds_what_projects_need_too(tmp_path):
+def test_up_builds_what_projects_need_too(local, tmp_path):
     """From a fresh clone, in which nothing is built."""
     deploy, targets = tmp_path / "deploy", tmp_path / "targets"
     shutil.copytree(os.path.join(REPOSITORY, "deploy"), deploy, symlinks=True)
     (deploy / "build").write_text(f"#!/bin/sh\necho $* >{targets}\nexit 1\n")
-    up = subprocess.run(["/usr/bin/python3", deploy / "localcluster", "up", "--port", str(ports.choose(None, "targets"))],
+    up = subprocess.run(["/usr/bin/python3", deploy / "localcluster", "up", "--data", local.data, "--port", str(local.port)],
                         stdin=subprocess.DEVNULL, timeout=60 * SLOWNESS, check=False)
     assert up.returncode == 1
     preset, *built = targets.read_text().split()
