@@ -54,6 +54,11 @@ _VALUES = {
                        "prometheusRule": {"enabled": True}},
         "serviceAccount": {"annotations": {"v": "w"}},
     },
+    "TLS beside the port in clear": {
+        "gateway": {"tls": {"enabled": True, "existingSecret": "app-tls", "nodePort": 30443}, "service": {"type": "NodePort"}}},
+    "TLS only": {"ipFamily": "IPv6", "gateway": {"tls": {"enabled": True, "existingSecret": "app-tls", "only": True, "port": 80}}},
+    "TLS only, with clients' certificates": {
+        "gateway": {"tls": {"enabled": True, "existingSecret": "app-tls", "only": True, "clientCaKey": "ca.crt"}}},
     "cert-manager": {"links": {"source": "cert-manager"}},
     "cert-manager with an issuer": {"links": {"source": "cert-manager",
                                               "issuer": {"name": "cluster", "kind": "ClusterIssuer"}}},
@@ -141,6 +146,13 @@ def test_objects_are_as_kubernetes_takes_them(name, tmp_path):
     ({"gateway": {"autoscaling": {"enabled": True, "connections": 50000}}}, "has to be below config.max-connections"),
     ({"gateway": {"api": {"enabled": True}}}, "gateway.api.existingSecret"),
     ({"gateway": {"config": {"api-listen": "0.0.0.0:1"}}}, "set gateway.api"),
+    ({"gateway": {"tls": {"enabled": True}}}, "kubectl create secret tls"),
+    ({"gateway": {"tls": {"existingSecret": "app-tls"}}}, "need gateway.tls.enabled=true"),
+    ({"gateway": {"tls": {"only": True}}}, "need gateway.tls.enabled=true"),
+    ({"gateway": {"tls": {"enabled": True, "existingSecret": "app-tls", "only": True}},
+      "ingress": {"enabled": True, "hosts": ["a.example"]}}, "set gateway.tls.only=false"),
+    ({"gateway": {"tls": {"enabled": True, "existingSecret": "app-tls", "port": 80}}}, "are both 80"),
+    ({"config": {"tls-cert": "/app.pem"}}, "set gateway.tls"),
     ({"ingress": {"enabled": True}}, "ingress.hosts"),
     ({"httpRoute": {"enabled": True}}, "httpRoute.parentRefs"),
 ])
@@ -174,6 +186,39 @@ def test_backends_reach_gateways_at_a_service_of_their_own(tmp_path):
     assert gateway["DORMOUSE_API_LISTEN"] == "0.0.0.0:8090" and gateway["DORMOUSE_API_KEY_FILE"] == "/run/dormouse/api/api-keys"
     (rule,) = [rule for rule in made["NetworkPolicy", "dormouse-gateway"]["spec"]["ingress"] if rule["ports"][0]["port"] == 8090]
     assert rule["from"] == [{"podSelector": {}}]
+
+
+def _ports(made):
+    """Of clients: what the Service leads to, what the pods have, and what the policy lets in."""
+    (container,) = made["Deployment", "dormouse-gateway"]["spec"]["template"]["spec"]["containers"]
+    return ({port["port"]: port["targetPort"] for port in made["Service", "dormouse-gateway"]["spec"]["ports"]},
+            {port["name"]: port["containerPort"] for port in container["ports"] if port["name"] != "admin"},
+            [port["port"] for port in made["NetworkPolicy", "dormouse-gateway"]["spec"]["ingress"][0]["ports"]])
+
+
+def test_clients_come_by_tls(tmp_path):
+    assert _ports(chart.objects(tmp_path, {})) == ({80: "clients"}, {"clients": 8080}, [8080])
+    made = chart.objects(tmp_path, _VALUES["TLS beside the port in clear"])
+    assert _ports(made) == ({80: "clients", 443: "tls"}, {"clients": 8080, "tls": 8443}, [8080, 8443])
+    gateway = chart.environment(made["Deployment", "dormouse-gateway"])
+    assert gateway["DORMOUSE_LISTEN"] == "0.0.0.0:8080" and gateway["DORMOUSE_TLS_LISTEN"] == "0.0.0.0:8443"
+    assert "DORMOUSE_TLS_CLIENT_CA" not in gateway
+    pod = made["Deployment", "dormouse-gateway"]["spec"]["template"]["spec"]
+    (secret,) = [volume["secret"] for volume in pod["volumes"] if volume["name"] == "tls"]
+    (at,) = [mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"] if mount["name"] == "tls"]
+    assert secret["secretName"] == "app-tls"
+    assert {gateway["DORMOUSE_TLS_CERT"], gateway["DORMOUSE_TLS_KEY"]} == {f"{at}/{item['path']}" for item in secret["items"]}
+
+
+def test_tls_can_be_the_only_way_in(tmp_path):
+    made = chart.objects(tmp_path, _VALUES["TLS only"])
+    assert _ports(made) == ({80: "tls"}, {"tls": 8443}, [8443])
+    assert chart.environment(made["Deployment", "dormouse-gateway"])["DORMOUSE_LISTEN"] == ""
+    (test,) = [each for (kind, name), each in made.items() if kind == "Pod"]
+    assert "wss://dormouse-gateway:80" in test["spec"]["containers"][0]["command"]
+    made = chart.objects(tmp_path, _VALUES["TLS only, with clients' certificates"])
+    assert _ports(made)[0] == {443: "tls"} and not [kind for kind, _ in made if kind == "Pod"]
+    assert chart.environment(made["Deployment", "dormouse-gateway"])["DORMOUSE_TLS_CLIENT_CA"] == "/run/dormouse/tls/ca.crt"
 
 
 @pytest.mark.parametrize("name", _VALUES)
