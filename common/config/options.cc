@@ -149,9 +149,10 @@ void DeclareClientPorts(OptionTable* table, Options* o) {
               "Expect the PROXY protocol (v1 or v2) of trusted-proxies, at the beginning of each of their "
               "connections: it says who the client is (true)");
   table->Plain(
-      kGateway, kWhileRunning, "trace-sample", &o->trace_sample, "share",
-      "Share of openings of WebSockets, and of calls of backends, that are traced though they come with no "
-      "trace of their own, from 0 to 1; who comes with one has decided");
+      kBoth, kWhileRunning, "trace-sample", &o->trace_sample, "share",
+      "Share of what is traced though it comes with no trace of its own, from 0 to 1: at a gateway openings of "
+      "WebSockets, an app's requests and calls of backends, at a statekeeper alarms of hubs; who comes with a "
+      "trace has decided");
   table->Plain(kGateway, kWhileRunning, "max-connections", &o->max_connections, "sockets",
                "Sockets that one gateway holds; 0: as many as its file descriptors allow");
   table->Plain(kGateway, kWhileRunning, "max-connections-per-address", &o->max_connections_per_address,
@@ -250,8 +251,10 @@ void DeclareCluster(OptionTable* table, Options* o) {
               "beyond it the gateway is given up");
   table->Time(kStatekeeper, kAtStart, "member-ttl", &o->member_ttl,
               "A statekeeper that could not tell the store for this long that it lives loses its shards");
-  table->Time(kStatekeeper, kAtStart, "stop-timeout", &o->stop_timeout,
-              "Longest time that a stopping statekeeper takes to hand its shards over");
+  table->Time(
+      kStatekeeper, kAtStart, "stop-timeout", &o->stop_timeout,
+      "Longest time that a stopping statekeeper takes to hand its shards over; before that it lets requests to an "
+      "app end that are under way, for half of it at most");
   table->Plain(
       kStatekeeper, kAtStart, "max-handlers", &o->max_handlers, "handlers",
       "Handlers of one lane that may wait for the store at once; what comes beyond that waits its turn");

@@ -98,6 +98,12 @@ void OpenSpan::End() {
   exporter->Export(std::move(span_));
 }
 
+void OpenSpan::EndAnswered(int status, std::string_view failure) {
+  Set(kStatusAttribute, status);
+  if (status >= 500) Fail(failure);
+  End();
+}
+
 Tracer::Tracer(std::unique_ptr<SpanExporter> exporter, double share)
     : exporter_(std::move(exporter)), below_(0) {
   set_share(share);

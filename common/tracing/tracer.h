@@ -41,6 +41,8 @@ class OpenSpan {
   void AddPart(std::string_view name, int64_t start_ns, int64_t end_ns);
   int64_t start_ns() const { return span_.start_ns; }
   void End();
+  // The request that it is about is answered so. Of a server only its own failures are errors: `failure` says which.
+  void EndAnswered(int status, std::string_view failure);
 
  private:
   SpanExporter* exporter_;  // nullptr: it has ended

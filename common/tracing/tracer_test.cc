@@ -10,6 +10,7 @@
 #include "common/free_port.h"
 #include "common/temp_dir.h"
 #include "common/trace_context.h"
+#include "common/tracing/request_span.h"
 
 namespace dormouse {
 namespace {
@@ -85,6 +86,35 @@ TEST_F(TracerTest, WhatFindsTheQueueFullIsDroppedAndCountedAndNobodyWaits) {
   // At its end it knows of each what has become of it.
   EXPECT_EQ(metrics_.exported.Value(), 0);
   EXPECT_EQ(metrics_.dropped_full.Value() + metrics_.dropped_away.Value(), 4.0 * SpanExporter::kMostWaiting);
+}
+
+TEST_F(TracerTest, WhatIsDoneForARequestBelongsToItsSpan) {
+  const std::string head =
+      "GET / HTTP/1.1\r\nHost: a\r\nTraceParent: "
+      "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\nX: y\r\n\r\n";
+  HttpRequest request;
+  HttpReply refusal;
+  ASSERT_TRUE(ParseHttpRequest(head, &request, &refusal));
+  const auto tracer = New(0);
+  RequestSpan traced(tracer.get(), "request", request);
+  const std::string told(traced.request().Header(kTraceParent).value_or(""));
+  const std::unique_ptr<OpenSpan> span = traced.Take();
+  ASSERT_NE(span, nullptr);
+  EXPECT_EQ(told, span->traceparent());
+  EXPECT_EQ(told.substr(0, 36), "00-4bf92f3577b34da6a3ce929d0e0e4736-");
+  EXPECT_NE(told.substr(36, 16), "00f067aa0ba902b7");
+  EXPECT_EQ(traced.request().Header("x"), "y");
+  EXPECT_EQ(traced.request().headers.size(), request.headers.size());
+  for (Tracer* const none : {static_cast<Tracer*>(nullptr), tracer.get()}) {
+    HttpRequest without = request;
+    std::erase_if(without.headers,
+                  [](const auto& header) { return EqualsIgnoringCase(header.first, kTraceParent); });
+    RequestSpan untraced(none, "request", without);
+    untraced.OnHub("test/a");
+    untraced.End(500, "failed");
+    EXPECT_EQ(&untraced.request(), &without);
+    EXPECT_EQ(untraced.Take(), nullptr);
+  }
 }
 
 class TracerOptionsTest : public testing::Test {

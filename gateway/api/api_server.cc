@@ -355,10 +355,7 @@ class ApiServer::Impl {
 
   static void EndSpan(OpenSpan* span, const api::Reply& reply) {
     if (span == nullptr) return;
-    const int status = StatusOf(reply);
-    span->Set(kStatusAttribute, status);
-    if (status >= 500) span->Fail(api::Error::Code_Name(reply.error().code()));
-    span->End();
+    span->EndAnswered(StatusOf(reply), api::Error::Code_Name(reply.error().code()));
   }
 
   static int StatusOf(const api::Reply& reply) {

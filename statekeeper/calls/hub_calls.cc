@@ -61,24 +61,23 @@ void HubCalls::Use(LaneShards* shards, ClusterAdmin* cluster) {
 
 void HubCalls::Call(Question question, Done done) {
   TryHere({std::move(question.hub), std::make_shared<const std::string>(std::move(question.payload)), nullptr,
-           SteadyMs() + question.timeout_ms, std::move(question.waiting), std::move(done)});
+           HubRequest::Caller{SteadyMs() + question.timeout_ms, std::move(question.waiting),
+                              std::move(question.traceparent)},
+           std::move(done)});
 }
 
 void HubCalls::Command(std::string hub, std::shared_ptr<const api::Request> commands, int64_t timeout_ms,
                        Done done) {
   auto serialized = std::make_shared<const std::string>(commands->SerializeAsString());
-  TryHere({std::move(hub),
-           std::move(serialized),
-           std::move(commands),
-           SteadyMs() + timeout_ms,
-           {},
-           std::move(done)});
+  TryHere({std::move(hub), std::move(serialized), std::move(commands),
+           HubRequest::Caller{.until_ms = SteadyMs() + timeout_ms}, std::move(done)});
 }
 
 bool HubCalls::CallHere(const Try& what, HubRequest::Done done) {
   if (what.commands == nullptr)
-    return shards_->CallHub(what.hub, *what.payload, what.until_ms, what.waiting, std::move(done));
-  return shards_->CommandHub(what.hub, what.commands, what.until_ms, what.payload->size(), std::move(done));
+    return shards_->CallHub(what.hub, *what.payload, what.caller, std::move(done));
+  return shards_->CommandHub(what.hub, what.commands, what.caller.until_ms, what.payload->size(),
+                             std::move(done));
 }
 
 void HubCalls::TryHere(const Try& what) {
@@ -101,10 +100,11 @@ void HubCalls::TryOwner(Try what) {
   *(what.commands == nullptr ? request.mutable_payload() : request.mutable_command()) = *what.payload;
   if (what.commands == nullptr) {
     request.set_timeout_ms(
-        static_cast<uint32_t>(std::clamp<int64_t>(what.until_ms - SteadyMs(), 1, UINT32_MAX)));
-    for (const std::string& hub : what.waiting) request.add_waiting(hub);
+        static_cast<uint32_t>(std::clamp<int64_t>(what.caller.until_ms - SteadyMs(), 1, UINT32_MAX)));
+    for (const std::string& hub : what.caller.waiting) request.add_waiting(hub);
+    request.set_traceparent(what.caller.traceparent);
   }
-  peers_.Send(*owner, shard, std::move(request), what.until_ms, [this, what](calls::Answer answer) {
+  peers_.Send(*owner, shard, std::move(request), what.caller.until_ms, [this, what](calls::Answer answer) {
     if (answer.not_owner()) return TryAgain(what, answer.failure(), kAgainMs);
     Finish(what, {.payload = std::move(*answer.mutable_payload()),
                   .failure = std::move(*answer.mutable_failure()),
@@ -117,7 +117,8 @@ void HubCalls::TryOwner(Try what) {
 
 void HubCalls::Finish(const Try& what, Answer answer) {
   const bool again = !answer.failure.empty() && answer.retryable && what.commands != nullptr &&
-                     MayBeRepeated(*what.commands) && SteadyMs() + kAgainAfterFailureMs < what.until_ms;
+                     MayBeRepeated(*what.commands) &&
+                     SteadyMs() + kAgainAfterFailureMs < what.caller.until_ms;
   if (again) return TryAgain(what, answer.failure, kAgainAfterFailureMs);
   what.done(std::move(answer));
 }
@@ -136,7 +137,7 @@ void HubCalls::TryAgain(Try what, const std::string& why, int64_t after_ms) {
   const int64_t now_ms = SteadyMs();
   {
     const std::lock_guard lock(mutex_);
-    if (!ending_ && now_ms < what.until_ms && again_.size() < kMostWaiting) {
+    if (!ending_ && now_ms < what.caller.until_ms && again_.size() < kMostWaiting) {
       again_.emplace(now_ms + after_ms, std::move(what));
       changed_.notify_all();
       return;
@@ -207,15 +208,16 @@ void HubCalls::Carry(uint64_t from, const calls::Request& request) {
   Try what{request.hub(),
            std::make_shared<const std::string>(request.payload()),
            nullptr,
-           request.timeout_ms() == 0 ? 0 : SteadyMs() + request.timeout_ms(),
-           {request.waiting().begin(), request.waiting().end()},
+           {.until_ms = request.timeout_ms() == 0 ? 0 : SteadyMs() + request.timeout_ms(),
+            .waiting = {request.waiting().begin(), request.waiting().end()},
+            .traceparent = request.traceparent()},
            nullptr};
   if (!request.command().empty()) {
     auto commands = std::make_shared<api::Request>();
     if (!commands->ParseFromString(request.command()))
       return answer(Failure("This request of a backend cannot be read", false), false);
     what.payload = std::make_shared<const std::string>(request.command());
-    what.until_ms = commands->timeout_ms() == 0 ? 0 : SteadyMs() + commands->timeout_ms();
+    what.caller.until_ms = commands->timeout_ms() == 0 ? 0 : SteadyMs() + commands->timeout_ms();
     what.commands = std::move(commands);
   }
   const bool taken = CallHere(what, [answer](HubRequest::Outcome outcome, std::string text) {

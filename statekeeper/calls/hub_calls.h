@@ -61,8 +61,7 @@ class HubCalls final : public HubCaller, public LinkService {
     std::string hub;
     std::shared_ptr<const std::string> payload;    // or `commands`, serialized
     std::shared_ptr<const api::Request> commands;  // nullptr: it is no backend's
-    int64_t until_ms = 0;                          // SteadyMs
-    std::vector<std::string> waiting;              // see HubCaller
+    HubRequest::Caller caller;                     // of commands: until when
     Done done;
   };
 

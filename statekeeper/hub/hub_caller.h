@@ -25,6 +25,7 @@ class HubCaller {
     std::string payload;
     int64_t timeout_ms = 0;                 // later it is not begun
     std::vector<std::string> waiting = {};  // hubs whose handlers wait for this answer (Context::Call)
+    std::string traceparent = {};           // of the handler that asks; empty: it is not traced
   };
 
   virtual ~HubCaller() = default;

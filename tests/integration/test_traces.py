@@ -1,6 +1,7 @@
 """Traces on real processes: spans of both, in one trace, at a collector; what is not to be traced is not; and a collector
 that is away, slow or refuses holds up nobody."""
 
+import asyncio
 import os
 import time
 
@@ -202,6 +203,56 @@ async def test_what_a_worker_does_is_in_the_span_of_its_event(language):
             assert span.attributes["dormouse.hub.class"] == "Sleeper"
             # Longer than handing it on takes: a process has been asked.
             assert span.attributes["dormouse.handler_us"] > 150
+
+
+async def test_a_request_to_an_app_is_traced_into_the_object_that_it_asks():
+    with Collector() as collector, AppCluster(options=traced(collector)) as cluster:
+        for headers in (SAMPLED, NOT_SAMPLED, {}):
+            assert cluster.ask("GET", "/Counter/one?token=a-secret-of-mine", headers) == (200, b'{"put":0,"sql":0}')
+        assert cluster.ask("GET", "/nowhere", SAMPLED)[0] == 404
+        asked, called, missed = collector.await_named("app request", "hub call", "app request")
+        if asked.attributes["http.response.status_code"] == 404:
+            asked, missed = missed, asked
+        assert (asked.service, asked.parent, asked.trace, asked.kind) == ("dormouse-gateway", CLIENT, TRACE, 2)
+        assert asked.attributes == {"http.request.method": "GET", "url.path": "/Counter/one",
+                                    "http.response.status_code": 200}
+        assert missed.attributes["url.path"] == "/nowhere" and not missed.error
+        assert (called.service, called.parent, called.trace) == ("dormouse-statekeeper", asked.id, TRACE)
+        assert called.attributes["dormouse.hub.class"] == "Counter"
+        assert asked.start <= called.start and called.end <= asked.end
+        async with connect(cluster.ws_url("/Sleeper/a?id=one"), extra_headers=SAMPLED) as client:
+            await client.ask_text("say")
+        connected, opened = collector.await_named("websocket connect", "hub open")
+        led = next(span for span in collector.spans if span.id == connected.parent)
+        assert (led.name, led.parent, opened.parent) == ("app request", CLIENT, connected.id)
+        assert {span.trace for span in collector.spans} == {TRACE}
+
+
+async def test_a_worker_that_dies_is_seen_in_the_trace():
+    with Collector() as collector, AppCluster(options=traced(collector)) as cluster:
+        asked = asyncio.create_task(asyncio.to_thread(cluster.ask, "POST", "/waits", SAMPLED))
+        await until(lambda: "a request waits" in cluster.statekeeper.log_text(), "the request is there")
+        cluster.kill_workers()
+        assert (await asked)[0] == 502
+        [broken] = collector.await_named("app request")
+        assert broken.attributes["http.response.status_code"] == 502
+        assert broken.error.startswith("The app's worker ended before it answered")
+
+
+async def test_alarms_begin_traces_of_their_own(store):
+    with Collector() as collector, AppCluster(store=store, options=traced(collector, **{"trace-sample": 1})) as cluster:
+        async with connect(cluster.ws_url("/Sleeper/a?id=one"), extra_headers=NOT_SAMPLED) as client:
+            await client.ask_text("alarm 1")
+            assert (await client.text()).startswith("alarm")
+            await client.ask_text("named 1 tea")
+            assert await client.text() == "tea 0"
+        rung, named = collector.await_named("hub alarm", "hub alarm")
+        if "dormouse.timer.name" in rung.attributes:
+            rung, named = named, rung
+        for span in (rung, named):
+            assert (span.service, span.parent, span.kind, span.error) == ("dormouse-statekeeper", "", 1, "")
+            assert span.trace != TRACE and span.attributes["dormouse.hub.class"] == "Sleeper"
+        assert rung.trace != named.trace and named.attributes["dormouse.timer.name"] == "tea"
 
 
 @pytest.mark.parametrize("options, sentence", [

@@ -2,6 +2,7 @@
 statekeepers."""
 
 import contextlib
+import http.client
 import os
 import shutil
 import signal
@@ -73,6 +74,13 @@ class AppCluster(Cluster):
     def get(self, path, gateway=0):
         """(status, body) of a GET that the project's code answers."""
         return http_get(self.port(gateway), path, host=self.gateways[gateway].host)[:2]
+
+    def ask(self, method, path, headers=None):
+        """The same of any request."""
+        with contextlib.closing(http.client.HTTPConnection(self.gateways[0].host, self.port(), timeout=60)) as connection:
+            connection.request(method, path, headers=headers or {})
+            answer = connection.getresponse()
+            return answer.status, answer.read()
 
 
 def children(pid):

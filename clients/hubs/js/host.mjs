@@ -76,9 +76,14 @@ async function main() {
     await serve(process.env.DORMOUSE_WORKER_HTTP, {handle, keeper, report, replaced: closeInspector}) : null;
   // Last: who accepts this connection relies on all the rest.
   let ending = false;
-  host.connect({sockets, lanes, version: manifest.version ?? '', ended: (error) => {
-    if (!ending) stderr(`dormouse: the connection to the statekeeper has ended${error ? `: ${error.message}` : ''}.`);
-    process.exit(ending ? 0 : 1);
+  let served = null;
+  const endHttp = () => served ??= server ? new Promise((resolve) => {
+    server.close(resolve);
+    server.closeIdleConnections();
+  }) : Promise.resolve();
+  host.connect({sockets, lanes, version: manifest.version ?? '', endHttp, ended: (error) => {
+    if (error && !ending) stderr(`dormouse: the connection to the statekeeper has ended: ${error.message}.`);
+    process.exit(error && !ending ? 1 : 0);
   }});
   const crons = new Crons(manifest.crons ?? [], {entry, claims: internal(CRONS)?.getByName('crons') ?? null, report});
   crons.start();
@@ -87,9 +92,7 @@ async function main() {
     ending = true;
     setTimeout(() => process.exit(0), DRAIN_WITHIN);
     host.leave();
-    const served = server && new Promise((resolve) => { server.close(resolve); });
-    server?.closeIdleConnections();
-    await Promise.all([served, crons.stop(), new Promise((resolve) => { setImmediate(resolve); })]);
+    await Promise.all([endHttp(), crons.stop(), new Promise((resolve) => { setImmediate(resolve); })]);
     host.flush();
     process.exit(0);
   });

@@ -15,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -23,6 +24,7 @@
 #include "common/http/http_reply.h"
 #include "common/http/http_request.h"
 #include "common/loop/loop_timers.h"
+#include "common/tracing/tracer.h"
 #include "gateway/edge/app/app_addresses.h"
 #include "gateway/edge/app/app_heads.h"
 #include "gateway/edge/app/exchange.h"
@@ -47,8 +49,9 @@ class AppProxy : private Exchange::Owner {
     int64_t connect_ms = 5'000;  // that a request waits for a worker that takes it, as while one starts again
   };
 
-  // All outlive this.
-  AppProxy(Config config, struct ev_loop* loop, FrontDoor* front_door, Door* door, GatewayMetrics* metrics);
+  // All outlive this. `tracer`: nullptr: nothing is traced.
+  AppProxy(Config config, struct ev_loop* loop, FrontDoor* front_door, Door* door, GatewayMetrics* metrics,
+           Tracer* tracer);
 
   void SetAddresses(std::vector<std::string> addresses) { addresses_.Set(std::move(addresses)); }
   void SetConnector(AppAddresses::Connector connector) { addresses_.set_connector(std::move(connector)); }
@@ -70,11 +73,17 @@ class AppProxy : private Exchange::Owner {
   void EndBy(int64_t deadline_ms);
 
  private:
+  struct UnderWay {
+    std::unique_ptr<Exchange> exchange;
+    std::unique_ptr<OpenSpan> span;  // nullptr: it is not traced
+  };
+
   void OnTimer(Exchange* exchange);
-  void Remove(Exchange* exchange);
+  // `failure`: what its span says, if it was not answered as it should have been.
+  void Remove(Exchange* exchange, std::string_view failure = {});
 
   // Exchange::Owner
-  void OnStatus(int status) override { metrics_->HttpResponse(status); }
+  void OnStatus(Exchange* exchange, int status) override;
   void OnAnswered(Exchange* exchange) override;
   void OnFailed(Exchange* exchange, AppFailure failure) override;
   void OnBroken(Exchange* exchange, AppFailure failure) override;
@@ -86,10 +95,11 @@ class AppProxy : private Exchange::Owner {
   FrontDoor* const front_door_;
   Door* const door_;
   GatewayMetrics* const metrics_;
+  Tracer* const tracer_;
   AppAddresses addresses_;
   LoopTimers timers_;
   int64_t deadline_ms_ = 0;  // SteadyMs(); 0: none
-  std::unordered_map<Exchange*, std::unique_ptr<Exchange>> exchanges_;
+  std::unordered_map<Exchange*, UnderWay> exchanges_;
 };
 
 }  // namespace dormouse::edge

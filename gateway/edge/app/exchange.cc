@@ -217,7 +217,7 @@ bool Exchange::TakeHead(std::string_view head, std::string_view* rest) {
   answer_begun_ = true;
   head_is_sent_ = true;
   to_client_ += begun;
-  owner_->OnStatus(answer.status);
+  owner_->OnStatus(this, answer.status);
   return true;
 }
 

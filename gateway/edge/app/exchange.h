@@ -41,7 +41,7 @@ class Exchange : public TimerNode {
    public:
     virtual ~Owner() = default;
     // The final answer's head has come, and goes on to the client.
-    virtual void OnStatus(int status) = 0;
+    virtual void OnStatus(Exchange* exchange, int status) = 0;
     // The client has been sent the whole answer.
     virtual void OnAnswered(Exchange* exchange) = 0;
     // Nothing of a final answer has been sent: the client can be told.

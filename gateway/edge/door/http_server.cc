@@ -36,7 +36,7 @@ HttpServer::HttpServer(Config config, struct ev_loop* loop, const Router* router
       tls_listener_(loop, [this](int fd, const IpAddress& peer,
                                  bool crowded) { return OnAccept(fd, peer, crowded, true); }),
       front_door_(loop, {.deadline_ms = config_.handshake_timeout_ms, .max_visitors = MaxVisitors()}, this),
-      app_(config_.app, loop, &front_door_, this, metrics),
+      app_(config_.app, loop, &front_door_, this, metrics, config_.tracer),
       fallback_(config_.fallback, loop, &front_door_, this, metrics) {}
 
 void HttpServer::Prepare(StatekeeperLinks* links) {
@@ -167,7 +167,7 @@ std::optional<HttpReply> HttpServer::OnUpgrade(const HttpRequest& request, const
                                                const IpAddress& client) {
   const UpgradePolicy::State state = StateFor(visit, app_.size());
   if (!app_.exists() || router_->Find(request.path).result != Router::Result::kUnknownPath) {
-    ConnectSpan span(config_.tracer, request);
+    RequestSpan span(config_.tracer, "websocket connect", request);
     return Open(policy_.Judge(span.request(), client, state), visit, &span);
   }
   if (auto refusal = policy_.JudgeForApp(request, state)) return Refused(std::move(*refusal));
@@ -177,7 +177,7 @@ std::optional<HttpReply> HttpServer::OnUpgrade(const HttpRequest& request, const
 std::optional<HttpReply> HttpServer::OnAppSocket(const HttpRequest& request, const FrontDoor::Visit& visit,
                                                  const IpAddress& client, const AppSocket& socket) {
   // This request is not one more.
-  ConnectSpan span(config_.tracer, request);
+  RequestSpan span(config_.tracer, "websocket connect", request);
   return Open(policy_.Judge(span.request(), client, StateFor(visit, app_.size() - 1), socket), visit, &span);
 }
 
@@ -195,7 +195,7 @@ std::optional<HttpReply> HttpServer::OnAppRequest(const HttpRequest& request, co
 }
 
 std::optional<HttpReply> HttpServer::Open(std::variant<Upgrade, UpgradeRefusal> judged,
-                                          const FrontDoor::Visit& visit, ConnectSpan* span) {
+                                          const FrontDoor::Visit& visit, RequestSpan* span) {
   std::optional<HttpReply> reply;
   if (auto* refusal = std::get_if<UpgradeRefusal>(&judged)) {
     reply = Refused(std::move(*refusal));
@@ -204,7 +204,7 @@ std::optional<HttpReply> HttpServer::Open(std::variant<Upgrade, UpgradeRefusal> 
     span->OnHub(upgrade.hub);
     reply = handler_->OnUpgrade(std::move(upgrade), visit);
   }
-  span->End(reply);
+  span->End(reply ? reply->status : 101, "The socket was not opened");
   return reply;
 }
 

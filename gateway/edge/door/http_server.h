@@ -20,9 +20,9 @@
 #include "common/http/address_limit.h"
 #include "common/http/front_door.h"
 #include "common/http/listener.h"
+#include "common/tracing/request_span.h"
 #include "common/tracing/tracer.h"
 #include "gateway/edge/app/app_proxy.h"
-#include "gateway/edge/door/connect_span.h"
 #include "gateway/edge/door/http_pages.h"
 #include "gateway/edge/door/hub_view.h"
 #include "gateway/edge/door/router.h"
@@ -126,7 +126,7 @@ class HttpServer : private FrontDoor::Handler, private AppProxy::Door, private F
   UpgradePolicy::State StateFor(const FrontDoor::Visit& visit, size_t app_requests) const;
   HttpReply Refused(UpgradeRefusal refusal);
   std::optional<HttpReply> Open(std::variant<Upgrade, UpgradeRefusal> judged, const FrontDoor::Visit& visit,
-                                ConnectSpan* span);
+                                RequestSpan* span);
 
   // AppProxy::Door
   std::optional<HttpReply> OnAppSocket(const HttpRequest& request, const FrontDoor::Visit& visit,

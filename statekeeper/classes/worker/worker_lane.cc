@@ -83,6 +83,12 @@ void WorkerLane::OnLoopEnd(struct ev_loop*, ev_cleanup* watcher, int) {
   self->Close();
 }
 
+void WorkerLane::EndHttp(std::function<void()> done) {
+  if (!IsConnected()) return done();
+  http_ended_ = std::move(done);
+  output_.set_end_http(true);
+}
+
 // --- The connection.
 
 void WorkerLane::OnConnection(struct ev_loop*, ev_io* watcher, int) {
@@ -146,6 +152,7 @@ bool WorkerLane::OnFrame(size_t stream, std::string_view frame) {
   if (!is_main) return true;
   for (worker::Call& call : *message.mutable_calls()) OnCall(&call);
   for (const worker::Log& log : message.logs()) OnLog(log);
+  if (message.http_ended() && http_ended_ != nullptr) std::exchange(http_ended_, nullptr)();
   return true;
 }
 
@@ -156,6 +163,7 @@ void WorkerLane::OnEnd(size_t stream, const std::string& why) {
   if (stream != main_number_ || main_ == nullptr) return;
   main_ = nullptr;
   main_number_ = 0;
+  if (http_ended_ != nullptr) std::exchange(http_ended_, nullptr)();
   output_.Clear();
   output_bytes_ = 0;
   calls_.clear();
@@ -495,7 +503,8 @@ void WorkerLane::OnCall(worker::Call* call) {
   config_.caller->Call(
       {.hub = call->hub_class() + "/" + call->hub_name(),
        .payload = std::move(*call->mutable_payload()),
-       .timeout_ms = timeout_ms},
+       .timeout_ms = timeout_ms,
+       .traceparent = std::move(*call->mutable_traceparent())},
       [answers = answers_, stream = main_number_, number = call->number()](HubCaller::Answer said) {
         worker::CallAnswer answer;
         answer.set_number(number);

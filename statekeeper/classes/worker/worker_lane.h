@@ -60,6 +60,9 @@ class WorkerLane : public std::enable_shared_from_this<WorkerLane> {
   // loop.
   void Leave();
 
+  // Its worker takes no more requests of HTTP. `done`: the last one is answered, or there is no worker any more.
+  void EndHttp(std::function<void()> done);
+
   // --- Of hubs. An object's number.
   uint64_t NewObject(std::shared_ptr<HubPort> port, std::string hub);
   void DropObject(uint64_t object);
@@ -129,6 +132,7 @@ class WorkerLane : public std::enable_shared_from_this<WorkerLane> {
   uint32_t process_ = 0;  // whose the main one is
   FrameStream* main_ = nullptr;
   bool knows_timers_ = false;                        // whoever is at the main one
+  std::function<void()> http_ended_;                 // nullptr: nobody waits for that
   worker::ToWorker output_;                          // of this turn, for the main stream
   size_t output_bytes_ = 0;                          // about
   std::vector<std::unique_ptr<FrameStream>> ended_;  // within whose calls they may not go

@@ -280,6 +280,27 @@ TEST_F(WorkerLaneTest, WhoDoesNotAnswerAPingIsEnded) {
   EXPECT_THAT(kills_, ElementsAre(HasSubstr("worker-timeout")));
 }
 
+TEST_F(WorkerLaneTest, HttpHasEndedWhenTheWorkerSaysSoOrIsGone) {
+  int ended = 0;
+  const auto count = [&] { ++ended; };
+  lane_->EndHttp(count);
+  EXPECT_EQ(ended, 1) << "there is no worker";
+  Connect();
+  lane_->EndHttp(count);
+  Turn();
+  EXPECT_TRUE(worker_->Hear().end_http());
+  EXPECT_EQ(ended, 1);
+  worker::FromWorker said;
+  said.set_http_ended(true);
+  for (int times = 0; times < 2; ++times) worker_->Say(said);
+  Turn();
+  EXPECT_EQ(ended, 2);
+  lane_->EndHttp(count);
+  worker_.reset();
+  Turn();
+  EXPECT_EQ(ended, 3);
+}
+
 TEST_F(WorkerLaneTest, GarbageEndsTheWorker) {
   Connect();
   Send(NewObject());

@@ -182,7 +182,7 @@ void BackendCommands::Fail(api::Error error) {
 
 void BackendCommands::Begin(HubRequest* request) {
   const api::Request& asked = *request->commands();
-  if (request->until_ms() != 0 && SteadyMs() > request->until_ms())
+  if (request->caller().until_ms != 0 && SteadyMs() > request->caller().until_ms)
     return Fail(ErrorOf(api::Error::TIMEOUT,
                         "The hub had too much to do; nothing was done in time, and nothing is."));
   if (const std::string& key = asked.idempotency_key(); !key.empty()) {

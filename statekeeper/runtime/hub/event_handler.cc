@@ -122,15 +122,31 @@ void EventHandler::Receive(const event::FromGateway& event) {
 
 void EventHandler::Trace(std::string_view name, const event::FromGateway& event,
                          std::string_view traceparent) {
-  if (parts_.host->tracer() == nullptr) return;
-  auto span = parts_.host->tracer()->Continue(name, Span::Kind::kConsumer, traceparent);
+  OpenSpan* const span = Trace(name, Span::Kind::kConsumer, traceparent);
   if (span == nullptr) return;
-  span->SetHub(parts_.name);
   span->Set("dormouse.connection.id", event.connection().ToString());
   // In the gateway, on the link, and in the lane, which may have waited for the hub's shard.
   span->Set("dormouse.wait_ms", std::max<int64_t>(0, context_->now_ms() - event.last_seen_ms));
   if (event.repeated) span->Set("dormouse.repeated", 1);
+}
+
+OpenSpan* EventHandler::Trace(std::string_view name, Span::Kind kind, std::string_view traceparent) {
+  Tracer* const tracer = parts_.host->tracer();
+  if (tracer == nullptr || traceparent.empty()) return nullptr;
+  return Enter(tracer->Continue(name, kind, traceparent));
+}
+
+void EventHandler::TraceTimer(const std::string& timer) {
+  Tracer* const tracer = parts_.host->tracer();
+  if (tracer == nullptr) return;
+  OpenSpan* const span = Enter(tracer->Begin("hub alarm", Span::Kind::kInternal, ""));
+  if (span != nullptr && !timer.empty()) span->Set("dormouse.timer.name", timer);
+}
+
+OpenSpan* EventHandler::Enter(std::unique_ptr<OpenSpan> span) {
+  if (span != nullptr) span->SetHub(parts_.name);
   context_->set_span(std::move(span));
+  return context_->span();
 }
 
 void EventHandler::SeePresent(const event::FromGateway& event) {
@@ -180,6 +196,7 @@ void EventHandler::operator()(const event::AlarmDue&) {
     state->ReindexAlarm();  // the index was wrong
   }
   if (!timer) return context_->DoNotStayAwake();
+  TraceTimer(*timer);
   context_->RunTimer(*timer);
   if (timer->empty()) return hub_->OnAlarm(*context_);
   hub_->OnTimer(*context_, *timer);
@@ -215,19 +232,13 @@ BackendCommands EventHandler::Backend() {
 
 void EventHandler::operator()(const event::Request& request) {
   if (request.request->commands() == nullptr) {
-    const int64_t until_ms = request.request->until_ms();
-    if (until_ms != 0 && SteadyMs() > until_ms)
+    const HubRequest::Caller& caller = request.request->caller();
+    if (caller.until_ms != 0 && SteadyMs() > caller.until_ms)
       return context_->set_failure("The hub was too busy to begin the call in time");
+    Trace("hub call", Span::Kind::kServer, caller.traceparent);
     return hub_->OnRequest(*context_, request.request->payload());
   }
-  const std::string& traceparent = request.request->commands()->traceparent();
-  if (parts_.host->tracer() != nullptr && !traceparent.empty()) {
-    auto span = parts_.host->tracer()->Continue("hub request", Span::Kind::kServer, traceparent);
-    if (span != nullptr) {
-      span->SetHub(parts_.name);
-      context_->set_span(std::move(span));
-    }
-  }
+  Trace("hub request", Span::Kind::kServer, request.request->commands()->traceparent());
   Backend().Begin(request.request.get());
 }
 

@@ -75,8 +75,13 @@ class EventHandler {
   void Return(const event::FromGateway& event);
   void SeePresent(const event::FromGateway& event);
   BackendCommands Backend();
-  // What the event makes the hub do is a span from here on, where `traceparent` says that it is traced.
+  // What the event makes the hub do is a span from here on, where `traceparent` says that it is traced. nullptr: else.
+  OpenSpan* Trace(std::string_view name, Span::Kind kind, std::string_view traceparent);
+  // The same of what a client has done.
   void Trace(std::string_view name, const event::FromGateway& event, std::string_view traceparent);
+  // What the hub does by itself: it begins a trace, if it is to be traced.
+  void TraceTimer(const std::string& timer);
+  OpenSpan* Enter(std::unique_ptr<OpenSpan> span);
   // The connection of an event that shows that its socket is open; nullptr: unknown, and closed for that.
   std::shared_ptr<const Connection> See(const event::FromGateway& event);
   // Removes connections of a gateway (0: of all); `event` comes back for the rest, if those are many.

@@ -22,11 +22,13 @@ Context::CallAnswer HandlerCalls::Call(const HubEvent& event, uint64_t number, H
   HubCaller::Question question{
       .hub = std::move(hub), .payload = std::string(payload), .timeout_ms = deadline.count()};
   if (const auto* const asked = std::get_if<event::Request>(&event)) {
-    question.waiting = asked->request->waiting();
-    if (asked->request->until_ms() != 0)
-      question.timeout_ms = std::min(question.timeout_ms, asked->request->until_ms() - SteadyMs());
+    const HubRequest::Caller& caller = asked->request->caller();
+    question.waiting = caller.waiting;
+    if (caller.until_ms != 0)
+      question.timeout_ms = std::min(question.timeout_ms, caller.until_ms - SteadyMs());
   }
   question.waiting.push_back(hub_.name);
+  if (context->span() != nullptr) question.traceparent = context->span()->traceparent();
   if (std::ranges::find(question.waiting, question.hub) != question.waiting.end()) {
     return {
         .payload = {},

@@ -33,17 +33,22 @@ class HubRequest {
     kNoClass,   // there is no such hub class
   };
   using Done = std::function<void(Outcome outcome, std::string text)>;
+  // What is known of who calls, where that is not a backend.
+  struct Caller {
+    int64_t until_ms = 0;                   // SteadyMs: later it is not begun; 0: as long as it takes
+    std::vector<std::string> waiting = {};  // hubs that wait for its answer
+    std::string traceparent = {};           // of the handler that calls; empty: it is not traced
+  };
 
   HubRequest(std::string payload, Done done) : payload_(std::move(payload)), done_(std::move(done)) {}
-  // `until_ms` (SteadyMs; 0: as long as it takes): later it is not begun. `waiting`: hubs that wait for its answer.
-  HubRequest(std::string payload, int64_t until_ms, std::vector<std::string> waiting, Done done)
-      : payload_(std::move(payload)),
-        until_ms_(until_ms),
-        waiting_(std::move(waiting)),
-        done_(std::move(done)) {}
+  HubRequest(std::string payload, Caller caller, Done done)
+      : payload_(std::move(payload)), caller_(std::move(caller)), done_(std::move(done)) {}
   // `until_ms` (SteadyMs): later it is not begun. `bytes`: of the commands.
   HubRequest(std::shared_ptr<const api::Request> commands, int64_t until_ms, size_t bytes, Done done)
-      : commands_(std::move(commands)), until_ms_(until_ms), bytes_(bytes), done_(std::move(done)) {}
+      : commands_(std::move(commands)),
+        caller_({.until_ms = until_ms}),
+        bytes_(bytes),
+        done_(std::move(done)) {}
   ~HubRequest() { Finish(Outcome::kNotOwner, "The hub has moved"); }
   HubRequest(const HubRequest&) = delete;
   HubRequest& operator=(const HubRequest&) = delete;
@@ -51,8 +56,7 @@ class HubRequest {
   const std::string& payload() const { return payload_; }
   // nullptr: it is no backend's.
   const api::Request* commands() const { return commands_.get(); }
-  int64_t until_ms() const { return until_ms_; }
-  const std::vector<std::string>& waiting() const { return waiting_; }
+  const Caller& caller() const { return caller_; }
   size_t bytes() const { return payload_.size() + bytes_; }
 
   // Its handler fails, for this reason: an api.Reply. Else what is said of it follows from the failure.
@@ -66,9 +70,8 @@ class HubRequest {
  private:
   const std::string payload_;
   const std::shared_ptr<const api::Request> commands_;
-  const int64_t until_ms_ = 0;
+  const Caller caller_;
   const size_t bytes_ = 0;
-  const std::vector<std::string> waiting_;
   std::string refusal_;
   Done done_;
 };

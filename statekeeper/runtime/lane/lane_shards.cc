@@ -83,13 +83,13 @@ void LaneShards::Drop(std::vector<ShardEpoch> shards) {
       shards, [] {}, [](Lane* lane, const auto& part, const auto&) { lane->host().shards().Drop(part); });
 }
 
-bool LaneShards::CallHub(const std::string& hub, std::string payload, int64_t until_ms,
-                         std::vector<std::string> waiting, HubRequest::Done done) {
+bool LaneShards::CallHub(const std::string& hub, std::string payload, HubRequest::Caller caller,
+                         HubRequest::Done done) {
   Lane* const lane = LaneOf(hub);
-  return lane->TryPost([lane, hub, payload = std::move(payload), until_ms, waiting = std::move(waiting),
+  return lane->TryPost([lane, hub, payload = std::move(payload), caller = std::move(caller),
                         done = std::move(done)]() mutable {
     lane->host().router().OnRequest(
-        hub, std::make_shared<HubRequest>(std::move(payload), until_ms, std::move(waiting), std::move(done)));
+        hub, std::make_shared<HubRequest>(std::move(payload), std::move(caller), std::move(done)));
   });
 }
 

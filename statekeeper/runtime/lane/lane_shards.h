@@ -28,10 +28,9 @@ class LaneShards final : public ShardServers, public LaneOperator {
   void Drop(std::vector<ShardEpoch> shards) override;
 
   // Calls a hub of this process (HubRequest). Any thread; `done` on its lane's, or on this one. False: its lane is too
-  // busy, and `done` does not run. `until_ms` (SteadyMs): later it is not begun.
-  bool CallHub(const std::string& hub, std::string payload, int64_t until_ms,
-               std::vector<std::string> waiting, HubRequest::Done done);
-  // The same with a backend's request, of `bytes`.
+  // busy, and `done` does not run.
+  bool CallHub(const std::string& hub, std::string payload, HubRequest::Caller caller, HubRequest::Done done);
+  // The same with a backend's request, of `bytes`. `until_ms` (SteadyMs): later it is not begun.
   bool CommandHub(const std::string& hub, std::shared_ptr<const api::Request> commands, int64_t until_ms,
                   size_t bytes, HubRequest::Done done);
 

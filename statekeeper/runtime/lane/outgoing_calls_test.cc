@@ -79,12 +79,13 @@ class OutgoingCallsTest : public testing::Test, public HubCaller {
     for (auto& [question, done] : std::exchange(asked_, {})) {
       lane_.host().router().OnRequest(
           question.hub,
-          std::make_shared<HubRequest>(question.payload, SteadyMs() + question.timeout_ms, question.waiting,
-                                       [done = done](HubRequest::Outcome outcome, std::string text) {
-                                         if (outcome == HubRequest::Outcome::kAnswered)
-                                           return done({.payload = text, .failure = {}});
-                                         done({.payload = {}, .failure = text});
-                                       }));
+          std::make_shared<HubRequest>(
+              question.payload,
+              HubRequest::Caller{.until_ms = SteadyMs() + question.timeout_ms, .waiting = question.waiting},
+              [done = done](HubRequest::Outcome outcome, std::string text) {
+                if (outcome == HubRequest::Outcome::kAnswered) return done({.payload = text, .failure = {}});
+                done({.payload = {}, .failure = text});
+              }));
     }
   }
   void CarryAll() {

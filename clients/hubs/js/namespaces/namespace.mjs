@@ -10,7 +10,7 @@ export class DurableObjectNamespace {
   #hubClass;
   #call;
 
-  // `call(hubClass, hubName, payload)`: a promise of a CallAnswer.
+  // `call(hubClass, hubName, payload, traceparent)`: a promise of a CallAnswer.
   constructor(hubClass, call) {
     this.#hubClass = hubClass;
     this.#call = call;
@@ -37,13 +37,13 @@ const NO_METHODS = new Set(['then', 'catch', 'finally', 'constructor', 'toJSON',
 function makeStub(hubClass, id, call) {
   const hubName = id.toString();
   const send = async (payload) => answerOf(await call(hubClass, hubName, payload));
-  const ask = async ({payload, rest = null}) => {
+  const ask = async ({payload, rest = null}, traceparent = null) => {
     // What this object has written before is to be durable before anybody learns of it.
     const life = currentLife();
     life?.hub.hold();
     try {
       await life?.hub.durable();
-      const answering = call(hubClass, hubName, payload);
+      const answering = call(hubClass, hubName, payload, traceparent);
       if (rest) bring(rest.reader, rest.token, send);
       return readReply(await answering, send);
     } finally {
@@ -52,7 +52,10 @@ function makeStub(hubClass, id, call) {
   };
   return stubOf({
     own: {id, name: id.name},
-    fetch: async (input, init) => ask(await fetchPayload(requestOf(input, init), id.name)),
+    fetch: async (input, init) => {
+      const request = requestOf(input, init);
+      return ask(await fetchPayload(request, id.name), request.headers.get('traceparent'));
+    },
     call: async (method, args) => ask({payload: await rpcPayload(method, args, id.name)}),
   });
 }

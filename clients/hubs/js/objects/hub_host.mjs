@@ -41,7 +41,9 @@ export class HubHost {
 
   classNameOf(hubClass) { return this.#names.get(hubClass) ?? hubClass; }
 
-  connect({sockets, lanes, version, ended}) {
+  // `endHttp()`: takes no more requests; a promise, resolved when the last one is answered.
+  connect({sockets, lanes, version, endHttp, ended}) {
+    this.endHttp = endHttp;
     this.waitingReads = new WaitingReads(version);
     for (let index = 0; index < lanes; index++) {
       this.#objects.push(new Map());
@@ -76,9 +78,9 @@ export class HubHost {
   }
 
   // An object calls on its own lane. A Worker has a lane for each hub, so that calls of a hub come in their order.
-  call(hubClass, hubName, payload) {
+  call(hubClass, hubName, payload, traceparent) {
     const lane = currentLife()?.hub.lane ?? this.#lanes[laneFor(hubName, this.#lanes.length)];
-    return lane.call(hubClass, hubName, payload);
+    return lane.call(hubClass, hubName, payload, traceparent);
   }
 
   waitUntil(promise) {

@@ -12,7 +12,7 @@ import {Frames} from '../wire/frames.mjs';
 import {Writer} from '../wire/writer.mjs';
 import {FakeHub} from './fake_hub.mjs';
 import {
-  readFromWorker, writeAnswerTimes, writeCallAnswer, writeDrop, writeDurable, writeEvent, writePing, writeReadAnswer,
+  readFromWorker, writeAnswerTimes, writeCallAnswer, writeDrop, writeDurable, writeEndHttp, writeEvent, writePing, writeReadAnswer,
 } from './link_messages.mjs';
 
 const HOST = fileURLToPath(new URL('../host.mjs', import.meta.url));
@@ -37,6 +37,7 @@ export class FakeStatekeeper {
   #connections = 0;
   #child = null;
   #watchers = new Set();
+  httpEnded = false;
   #pongs = 0;
 
   constructor({lanes = 1} = {}) { this.#lanes = lanes; }
@@ -213,6 +214,8 @@ export class FakeStatekeeper {
 
   durable(hub, turn) { this.#send(hub.lane, (writer) => writeDurable(writer, hub.object, turn)); }
 
+  endHttp() { this.#send(0, writeEndHttp); }
+
   answerCall(lane, answer) { this.#send(lane, (writer) => writeCallAnswer(writer, answer)); }
 
   notify() { for (const watcher of [...this.#watchers]) watcher(); }
@@ -272,6 +275,7 @@ export class FakeStatekeeper {
           ({message, retryable = true}) => this.answerCall(lane, {number, failure: message, retryable}));
       },
       pong: (number) => { this.#pongs = number; },
+      httpEnded: () => { this.httpEnded = true; },
       log: (log) => { this.logs.push({level: 0, hub: '', connection: '', text: '', ...log}); },
     }));
     socket.on('data', (chunk) => {

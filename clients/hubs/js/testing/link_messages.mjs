@@ -126,6 +126,8 @@ export function writeDrop(writer, object) {
 
 export function writePing(writer, number) { field(writer, 0x30, number); }
 
+export function writeEndHttp(writer) { field(writer, 0x40, 1); }
+
 function inside(writer, tag, write) {
   const start = writer.open(tag);
   write();
@@ -137,7 +139,7 @@ function field(writer, tag, value) {
   writer.varint(value);
 }
 
-// Calls of `sink`: hello, turn, read, call, pong, log, askAnswerTimes, each with one object.
+// Calls of `sink`: hello, turn, read, call, pong, log, askAnswerTimes, httpEnded, each with one object.
 export function readFromWorker(buffer, start, end, sink) {
   const reader = new Reader(buffer, start, end);
   const message = (fields) => readFields(reader, reader.limit(), fields);
@@ -150,6 +152,7 @@ export function readFromWorker(buffer, start, end, sink) {
       case 5: sink.pong(reader.varint()); break;
       case 6: sink.log(message(LOG)); break;
       case 7: sink.askAnswerTimes(message(ASK)); break;
+      case 8: sink.httpEnded(reader.varint()); break;
       default: return false;
     }
   });
@@ -190,7 +193,7 @@ const READ = {
 };
 const CALL = {
   1: one('number', number), 2: one('hubClass', text), 3: one('hubName', text), 4: one('payload', bytes),
-  5: one('timeoutMs', number),
+  5: one('timeoutMs', number), 6: one('traceparent', text),
 };
 const ASK = {1: one('object', object), 2: one('number', number), 3: many('connections', key)};
 const LOG = {1: one('level', number), 2: one('hub', text), 3: one('connection', key), 4: one('text', text)};

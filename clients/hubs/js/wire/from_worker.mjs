@@ -167,14 +167,20 @@ export function writeAskAnswerTimes(writer, {low, high, number, connections}) {
   writer.close(question);
 }
 
-export function writeCall(writer, {number, hubClass, hubName, payload}) {
+export function writeCall(writer, {number, hubClass, hubName, payload, traceparent}) {
   const call = writer.open(0x22);
   writer.byte(0x08);
   writer.varint(number);
   writer.text(0x12, hubClass);
   writer.text(0x1a, hubName);
   writer.bytes(0x22, payload);
+  if (traceparent) writer.text(0x32, traceparent);
   writer.close(call);
+}
+
+export function writeHttpEnded(writer) {
+  writer.byte(0x40);
+  writer.byte(1);
 }
 
 export function writePong(writer, number) {

@@ -2,7 +2,7 @@
 import net from 'node:net';
 
 import {FRAME_HEAD, Frames} from './frames.mjs';
-import {writeCall, writeHello, writeLog, writePong, writeRead, writeTurn} from './from_worker.mjs';
+import {writeCall, writeHello, writeHttpEnded, writeLog, writePong, writeRead, writeTurn} from './from_worker.mjs';
 import {readToWorker} from './to_worker.mjs';
 import {Writer} from './writer.mjs';
 
@@ -23,7 +23,8 @@ export class Lane {
   #numbers = 0;
   #speakers = [];    // who has something to say at the end of the loop's turn
 
-  // `sink`: event(lane, key, record), durable(lane, key, turn), drop(lane, key); `ended(error)`: once.
+  // `sink`: event(lane, key, record), durable(lane, key, turn), drop(lane, key), endHttp(): a promise;
+  // `ended(error)`: once.
   constructor({path, index, version, sink, ended}) {
     this.index = index;
     this.path = path;
@@ -33,6 +34,10 @@ export class Lane {
       drop: (key) => sink.drop(this, key),
       read: (answer) => settle(this.#reads, answer),
       call: (answer) => settle(this.#calls, answer),
+      endHttp: () => sink.endHttp().then(() => {
+        writeHttpEnded(this.#message());
+        this.flush();
+      }),
       ping: (number) => {
         writePong(this.#message(), number);
         this.flush();
@@ -74,11 +79,12 @@ export class Lane {
     });
   }
 
-  call(hubClass, hubName, payload) {
+  // `traceparent`: what it is done for, if that is traced.
+  call(hubClass, hubName, payload, traceparent) {
     const number = ++this.#numbers;
     return new Promise((resolve) => {
       this.#calls.set(number, resolve);
-      writeCall(this.#message(), {number, hubClass, hubName, payload});
+      writeCall(this.#message(), {number, hubClass, hubName, payload, traceparent});
     });
   }
 

@@ -3,7 +3,7 @@ import {EventRecord, Kind} from './event_record.mjs';
 import {objectKey, Reader} from './reader.mjs';
 
 // Calls of `sink`: event(key, record), read(answer), call(answer), durable(key, turn), drop(key), ping(number),
-// answerTimes(answer).
+// answerTimes(answer), endHttp().
 export function readToWorker(buffer, start, end, sink) {
   const reader = new Reader(buffer, start, end);
   while (reader.at < end) {
@@ -19,6 +19,10 @@ export function readToWorker(buffer, start, end, sink) {
         break;
       case 0x30: sink.ping(reader.varint()); break;
       case 0x3a: sink.answerTimes(readAnswerTimes(reader)); break;
+      case 0x40:
+        reader.varint();
+        sink.endHttp();
+        break;
       default: reader.skip(tag & 7);
     }
   }

@@ -267,6 +267,8 @@ class FakeStatekeeper:
         self.clients: dict[bytes, FakeClient] = {}
         self.hubs: dict[tuple[str, str], FakeHub] = {}
         self.fail_calls = ""
+        self.http_ended = asyncio.Event()
+        self.traceparents: list[str] = []  # of calls
         self._keys = self._objects = 0
         self._pongs: dict[int, asyncio.Future[None]] = {}
         self._server: asyncio.AbstractServer | None = None
@@ -413,6 +415,8 @@ class FakeStatekeeper:
             self._connected.set()
         if message.pong:
             self._pongs[message.pong].set_result(None)
+        if message.http_ended:
+            self.http_ended.set()
         self.logs += message.logs
         for turn in message.turns:
             if hub := self.objects.get(turn.object):
@@ -428,6 +432,7 @@ class FakeStatekeeper:
 
     async def _call(self, call: wire.Call) -> None:
         answer = wire.CallAnswer(number=call.number)
+        self.traceparents.append(call.traceparent)
         try:
             if self.fail_calls:
                 raise Refused(self.fail_calls)

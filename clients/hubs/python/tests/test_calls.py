@@ -4,7 +4,7 @@ import asyncio
 import json
 
 import pytest
-from fake_statekeeper import Refused, statekeeper
+from fake_statekeeper import Refused, statekeeper, wire
 
 CALLS = """
 import asyncio
@@ -204,7 +204,11 @@ async def test_code_outside_of_handlers_changes_nothing():
 
 
 HTTP = """
+import asyncio
+
 class Page(Hub):
+    open = asyncio.Event()
+
     async def on_request(self, request):
         kind = request.path.partition("/page/")[2].partition("/")[2]
         if kind == "raise":
@@ -216,6 +220,11 @@ class Page(Hub):
             return Response("made", 201, {"x-one": "1", "Connection": "keep-alive", "dormouse-hub": "Page/x"})
         if kind == "echo":
             return request.body
+        if kind == "waits":
+            await self.open.wait()
+            return "at last"
+        if kind == "opens":
+            self.open.set()
         if kind == "odd":
             return 7
         if kind == "none":
@@ -236,6 +245,9 @@ async def test_requests_are_answered_by_the_hub_that_the_path_names():
         assert body == (b'{"method": "GET", "path": "/page/one/more", "params": {"a": "b c", "d": ""}, "hub": "one",'
                         b' "header": "h", "own": false}')
         assert list(keeper.hubs) == [("Page", "one")]
+        parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+        await keeper.http("/page/one/none", headers={"Traceparent": parent})
+        assert keeper.traceparents == ["", parent]
         status, headers, body = await keeper.http("/page/one/response")
         assert (status, headers["x-one"], headers["connection"], body) == (201, "1", "close", b"made")
         assert "dormouse-hub" not in headers and headers["content-type"] == "text/plain; charset=utf-8"
@@ -263,6 +275,23 @@ async def test_requests_that_cannot_be_answered_say_why():
         assert status == 413 and b"at most 8388608 bytes" in body
         keeper.fail_calls = "away"
         assert (await keeper.http("/page/one"))[0] == 503
+
+
+async def test_no_request_is_taken_any_more_and_those_under_way_are_answered():
+    async with statekeeper(HTTP, Page=PAGE) as keeper:
+        waiting = asyncio.ensure_future(keeper.http("/page/one/waits"))
+        await keeper.until(lambda: keeper.hubs)
+        keeper.send(wire.ToWorker(end_http=True))
+        await keeper.settled()
+        with pytest.raises(ConnectionRefusedError):
+            await keeper.http("/page/two/none")
+        assert not keeper.http_ended.is_set()
+        await keeper.hub("Page", "two").request(b'{"http": {"method": "GET", "path": "/page/two/opens"}}\n')
+        assert (await waiting)[2] == b"at last"
+        await asyncio.wait_for(keeper.http_ended.wait(), 20)
+        client = await keeper.hub("Page", "one").open()  # hubs go on
+        await client.send("said")
+        assert await client.next() == "said"
 
 
 async def test_a_socket_is_told_which_hub_it_leads_to():

@@ -32,7 +32,7 @@ _PASSED_OVER_WITHIN = 1.0     # seconds
 _NO_HEADERS: list[tuple[bytes, bytes]] = []
 
 # call(class, name, payload)
-Ask = Callable[[str, str, bytes], Awaitable[wire.CallAnswer]]
+Ask = Callable[[str, str, bytes, str], Awaitable[wire.CallAnswer]]
 
 
 class _Refused(Exception):
@@ -60,7 +60,8 @@ class HttpServer:
         self._server = await asyncio.start_unix_server(self._serve, temporary, backlog=_LISTEN)
         os.rename(temporary, place)
 
-    async def stop(self, within: float) -> None:
+    async def stop(self, within: Optional[float]) -> None:
+        """Takes no more requests, and waits until those that are under way are answered; so many seconds at most."""
         assert self._server is not None
         self._server.close()
         if self._exchanges:
@@ -122,7 +123,8 @@ class HttpServer:
         request = Request(head.method.decode("ascii"), path, query, Headers(
             [(key.decode("latin-1"), value.decode("latin-1")) for key, value in head.headers.raw_items()
              if not key.lower().startswith(_OWN) and key.lower() not in _PASSED_OVER]), body)
-        answer = await self._ask(hub_class, name, calls.request_payload(request))
+        answer = await self._ask(hub_class, name, calls.request_payload(request),
+                                 request.headers.get("traceparent") or "")
         if answer.failure:
             return _text(503 if answer.retryable else 500, "The hub has not answered.")
         try:

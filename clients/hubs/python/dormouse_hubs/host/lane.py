@@ -20,6 +20,7 @@ class Sink(Protocol):
     def on_event(self, lane: Lane, event: wire.Event) -> None: ...
     def on_durable(self, number: int, turn: int) -> None: ...
     def on_drop(self, number: int) -> None: ...
+    def on_end_http(self, lane: Lane) -> None: ...
     def on_end(self, error: Optional[BaseException]) -> None: ...
 
 
@@ -65,16 +66,21 @@ class Lane(asyncio.Protocol):
         read.start, read.end, read.reverse = start, end, reverse
         return cast(wire.ReadAnswer, await self._answer(read, 0))
 
-    async def call(self, hub_class: str, hub_name: str, payload: bytes, timeout: float = 0) -> wire.CallAnswer:
+    async def call(self, hub_class: str, hub_name: str, payload: bytes, timeout: float = 0,
+                   traceparent: str = "") -> wire.CallAnswer:
         call = self._out.calls.add()
         call.hub_class, call.hub_name, call.payload = hub_class, hub_name, payload
-        call.timeout_ms = round(timeout * 1000)
+        call.timeout_ms, call.traceparent = round(timeout * 1000), traceparent
         return cast(wire.CallAnswer, await self._answer(call, len(payload)))
 
     def log(self, level: int, text: str, hub: str = "", connection: bytes = b"") -> None:
         log = self._out.logs.add()
         log.level, log.hub, log.connection, log.text = level, hub, connection, text
         self._said(len(text))
+
+    def http_ended(self) -> None:
+        self._out.http_ended = True
+        self._said(1)
 
     def flush(self) -> None:
         if self._transport is None or self._transport.is_closing():
@@ -113,6 +119,8 @@ class Lane(asyncio.Protocol):
             self._sink.on_durable(durable.object, durable.turn)
         for number in message.drops:
             self._sink.on_drop(number)
+        if message.end_http:
+            self._sink.on_end_http(self)
 
     async def _answer(self, question: Any, size: int) -> Any:
         self._number += 1

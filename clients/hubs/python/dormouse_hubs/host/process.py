@@ -42,16 +42,17 @@ class Process:
         self._over = asyncio.Event()
         self._status = 0
         self._ending = False
+        self._server: Any = None  # HttpServer, which is imported where it is needed
+        self._http_ends: Optional[asyncio.Future[None]] = None
 
     async def run(self) -> int:
         settings = self._settings
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._over.set)
-        server = None
         if settings.http:
             from .http_server import HttpServer  # pylint: disable=import-outside-toplevel  # only where it is needed
-            server = HttpServer(settings.manifest["classes"], self._ask)
-            await server.start(settings.http)
+            self._server = HttpServer(settings.manifest["classes"], self._ask)
+            await self._server.start(settings.http)
         # Last: who accepts this connection relies on all the rest.
         version = settings.manifest["version"]
         for index in range(settings.lanes):
@@ -63,8 +64,8 @@ class Process:
         await self._over.wait()
         if self._status == 0:
             self._ending = True
-            if server is not None:
-                await server.stop(_DRAIN_WITHIN)
+            if self._server is not None:
+                await self._server.stop(_DRAIN_WITHIN)
             for lane in self._lanes:
                 lane.flush()
         return self._status
@@ -89,19 +90,28 @@ class Process:
         if hub := self._objects.pop(number, None):
             hub.drop()
 
+    def on_end_http(self, lane: Lane) -> None:
+        self._http_ends = asyncio.ensure_future(self._end_http(lane))
+
     def on_end(self, error: Optional[BaseException]) -> None:
         if self._over.is_set():
             return
-        print(f"dormouse: the connection to the statekeeper has ended{f': {error}' if error else ''}.", file=sys.__stderr__)
+        if error is not None:
+            print(f"dormouse: the connection to the statekeeper has ended: {error}.", file=sys.__stderr__)
         self._status = 1
         self._over.set()
 
     # ---- inside
 
-    async def _ask(self, hub_class: str, name: str, payload: bytes) -> wire.CallAnswer:
+    async def _end_http(self, lane: Lane) -> None:
+        if self._server is not None:
+            await self._server.stop(None)
+        lane.http_ended()
+
+    async def _ask(self, hub_class: str, name: str, payload: bytes, traceparent: str) -> wire.CallAnswer:
         """By a lane for each hub, so that requests to a hub come in their order."""
         lane = self._lanes[sum(name.encode()[-8:]) % len(self._lanes)]
-        return await lane.call(hub_class, name, payload)
+        return await lane.call(hub_class, name, payload, traceparent=traceparent)
 
     def _take_over_output(self) -> None:
         """Until now what is printed is seen by who starts the process."""

@@ -57,18 +57,20 @@ class Broadcast(_message.Message):
     def __init__(self, data: _Optional[bytes] = ..., binary: bool = ..., tag: _Optional[str] = ..., **kwargs) -> None: ...
 
 class Call(_message.Message):
-    __slots__ = ["hub_class", "hub_name", "number", "payload", "timeout_ms"]
+    __slots__ = ["hub_class", "hub_name", "number", "payload", "timeout_ms", "traceparent"]
     HUB_CLASS_FIELD_NUMBER: _ClassVar[int]
     HUB_NAME_FIELD_NUMBER: _ClassVar[int]
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     PAYLOAD_FIELD_NUMBER: _ClassVar[int]
     TIMEOUT_MS_FIELD_NUMBER: _ClassVar[int]
+    TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
     hub_class: str
     hub_name: str
     number: int
     payload: bytes
     timeout_ms: int
-    def __init__(self, number: _Optional[int] = ..., hub_class: _Optional[str] = ..., hub_name: _Optional[str] = ..., payload: _Optional[bytes] = ..., timeout_ms: _Optional[int] = ...) -> None: ...
+    traceparent: str
+    def __init__(self, number: _Optional[int] = ..., hub_class: _Optional[str] = ..., hub_name: _Optional[str] = ..., payload: _Optional[bytes] = ..., timeout_ms: _Optional[int] = ..., traceparent: _Optional[str] = ...) -> None: ...
 
 class CallAnswer(_message.Message):
     __slots__ = ["failure", "number", "payload", "retryable"]
@@ -173,10 +175,11 @@ class Event(_message.Message):
     def __init__(self, object: _Optional[int] = ..., number: _Optional[int] = ..., now_ms: _Optional[int] = ..., repeated_: bool = ..., wake: _Optional[_Union[Wake, _Mapping]] = ..., open: _Optional[_Union[Open, _Mapping]] = ..., message: _Optional[_Union[Message, _Mapping]] = ..., close: _Optional[_Union[Close, _Mapping]] = ..., alarm: _Optional[_Union[Alarm, _Mapping]] = ..., request: _Optional[_Union[Request, _Mapping]] = ..., backpressure: _Optional[_Union[Backpressure, _Mapping]] = ..., timer: _Optional[_Union[Timer, _Mapping]] = ...) -> None: ...
 
 class FromWorker(_message.Message):
-    __slots__ = ["ask_answer_times", "calls", "hello", "logs", "pong", "reads", "turns"]
+    __slots__ = ["ask_answer_times", "calls", "hello", "http_ended", "logs", "pong", "reads", "turns"]
     ASK_ANSWER_TIMES_FIELD_NUMBER: _ClassVar[int]
     CALLS_FIELD_NUMBER: _ClassVar[int]
     HELLO_FIELD_NUMBER: _ClassVar[int]
+    HTTP_ENDED_FIELD_NUMBER: _ClassVar[int]
     LOGS_FIELD_NUMBER: _ClassVar[int]
     PONG_FIELD_NUMBER: _ClassVar[int]
     READS_FIELD_NUMBER: _ClassVar[int]
@@ -184,11 +187,12 @@ class FromWorker(_message.Message):
     ask_answer_times: _containers.RepeatedCompositeFieldContainer[AskAnswerTimes]
     calls: _containers.RepeatedCompositeFieldContainer[Call]
     hello: Hello
+    http_ended: bool
     logs: _containers.RepeatedCompositeFieldContainer[Log]
     pong: int
     reads: _containers.RepeatedCompositeFieldContainer[Read]
     turns: _containers.RepeatedCompositeFieldContainer[Turn]
-    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., turns: _Optional[_Iterable[_Union[Turn, _Mapping]]] = ..., reads: _Optional[_Iterable[_Union[Read, _Mapping]]] = ..., calls: _Optional[_Iterable[_Union[Call, _Mapping]]] = ..., pong: _Optional[int] = ..., logs: _Optional[_Iterable[_Union[Log, _Mapping]]] = ..., ask_answer_times: _Optional[_Iterable[_Union[AskAnswerTimes, _Mapping]]] = ...) -> None: ...
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., turns: _Optional[_Iterable[_Union[Turn, _Mapping]]] = ..., reads: _Optional[_Iterable[_Union[Read, _Mapping]]] = ..., calls: _Optional[_Iterable[_Union[Call, _Mapping]]] = ..., pong: _Optional[int] = ..., logs: _Optional[_Iterable[_Union[Log, _Mapping]]] = ..., ask_answer_times: _Optional[_Iterable[_Union[AskAnswerTimes, _Mapping]]] = ..., http_ended: bool = ...) -> None: ...
 
 class Hello(_message.Message):
     __slots__ = ["lane", "protocol", "reads_only", "timers", "version"]
@@ -374,11 +378,12 @@ class Timer(_message.Message):
     def __init__(self, name: _Optional[str] = ..., attempt: _Optional[int] = ...) -> None: ...
 
 class ToWorker(_message.Message):
-    __slots__ = ["answer_times", "calls", "drops", "durable", "events", "ping", "reads"]
+    __slots__ = ["answer_times", "calls", "drops", "durable", "end_http", "events", "ping", "reads"]
     ANSWER_TIMES_FIELD_NUMBER: _ClassVar[int]
     CALLS_FIELD_NUMBER: _ClassVar[int]
     DROPS_FIELD_NUMBER: _ClassVar[int]
     DURABLE_FIELD_NUMBER: _ClassVar[int]
+    END_HTTP_FIELD_NUMBER: _ClassVar[int]
     EVENTS_FIELD_NUMBER: _ClassVar[int]
     PING_FIELD_NUMBER: _ClassVar[int]
     READS_FIELD_NUMBER: _ClassVar[int]
@@ -386,10 +391,11 @@ class ToWorker(_message.Message):
     calls: _containers.RepeatedCompositeFieldContainer[CallAnswer]
     drops: _containers.RepeatedScalarFieldContainer[int]
     durable: _containers.RepeatedCompositeFieldContainer[Durable]
+    end_http: bool
     events: _containers.RepeatedCompositeFieldContainer[Event]
     ping: int
     reads: _containers.RepeatedCompositeFieldContainer[ReadAnswer]
-    def __init__(self, events: _Optional[_Iterable[_Union[Event, _Mapping]]] = ..., reads: _Optional[_Iterable[_Union[ReadAnswer, _Mapping]]] = ..., calls: _Optional[_Iterable[_Union[CallAnswer, _Mapping]]] = ..., durable: _Optional[_Iterable[_Union[Durable, _Mapping]]] = ..., drops: _Optional[_Iterable[int]] = ..., ping: _Optional[int] = ..., answer_times: _Optional[_Iterable[_Union[AnswerTimes, _Mapping]]] = ...) -> None: ...
+    def __init__(self, events: _Optional[_Iterable[_Union[Event, _Mapping]]] = ..., reads: _Optional[_Iterable[_Union[ReadAnswer, _Mapping]]] = ..., calls: _Optional[_Iterable[_Union[CallAnswer, _Mapping]]] = ..., durable: _Optional[_Iterable[_Union[Durable, _Mapping]]] = ..., drops: _Optional[_Iterable[int]] = ..., ping: _Optional[int] = ..., answer_times: _Optional[_Iterable[_Union[AnswerTimes, _Mapping]]] = ..., end_http: bool = ...) -> None: ...
 
 class Turn(_message.Message):
     __slots__ = ["done", "effects", "event", "failure", "hold", "number", "object"]
