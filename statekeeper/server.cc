@@ -169,6 +169,8 @@ class Statekeeper {
   // Makes that version the live one; `done` as AppKeeper::Config::use says.
   void UseApp(std::shared_ptr<WorkerApp> app, std::function<void(std::string)> done);
   void OnReload();
+  // Lets requests to the app end that are under way, while hubs go on.
+  void EndHttp(Duration patience);
   void StopLanes(Duration patience);
 
   ConfigurationInEffect* const in_effect_;
@@ -355,7 +357,10 @@ void Statekeeper::Serve() {
   SPDLOG_INFO("signal {}: handing over, and finishing what was begun", received);
   stopping_ = true;
   if (app_keeper_ != nullptr) app_keeper_->Stop();
-  if (has_joined_) ownership_->HandOver(options_.stop_timeout);
+  const SteadyTime handed_over_by = SteadyClock::now() + options_.stop_timeout;
+  EndHttp(options_.stop_timeout / 2);
+  if (has_joined_)
+    ownership_->HandOver(std::chrono::duration_cast<Duration>(handed_over_by - SteadyClock::now()));
   StopLanes(kStopPatience);
   if (has_joined_) ownership_->Stop();
   std::error_code ignored;
@@ -387,7 +392,8 @@ std::string Statekeeper::Change(const Options& options, const std::vector<Config
   // Hubs in memory are made anew by that: not where only the log changes.
   const bool of_hubs =
       changes.empty() || std::ranges::any_of(changes, [](const Configuration::Change& change) {
-        return change.option != "log-level" && change.option != "log-format";
+        return change.option != "log-level" && change.option != "log-format" &&
+               change.option != "trace-sample";
       });
   std::shared_ptr<HubClassRegistry> classes;
   if (of_hubs) {
@@ -398,6 +404,7 @@ std::string Statekeeper::Change(const Options& options, const std::vector<Config
     ownership_->ChangeClasses(Profiles(*classes, apps_.any()));
   }
   SetLogging(options.log_level, options.log_format);
+  if (tracer_ != nullptr) tracer_->set_share(options.trace_sample);
   for (const auto& lane : lanes_) {
     lane->Post([to = lane.get(), changed = Lane::Changes{.hibernate_after = options.hibernate_after,
                                                          .limits = LimitsOf(options),
@@ -425,6 +432,17 @@ void Statekeeper::OnReload() {
   const std::shared_ptr<const Configuration> now = in_effect_->Get();
   if (!apps_.HasChanged(now->options())) return;
   if (const std::string wrong = Change(now->options(), {}); !wrong.empty()) SPDLOG_ERROR("{}", wrong);
+}
+
+void Statekeeper::EndHttp(Duration patience) {
+  if (!apps_.serves_http()) return;
+  // Where others serve it, gateways go there from now on.
+  if (has_joined_ && ownership_->View()->members.size() > 1) ownership_->ChangeAppHttp("");
+  const auto ended = std::make_shared<std::promise<void>>();
+  const std::future<void> future = ended->get_future();
+  lanes_[0]->Post([app = apps_.current(), ended] { app->EndHttp([ended] { ended->set_value(); }); });
+  if (future.wait_for(patience) == std::future_status::ready) return;
+  SPDLOG_WARN("requests to the app are broken off: they had half of stop-timeout to end in");
 }
 
 void Statekeeper::StopLanes(Duration patience) {

@@ -215,6 +215,27 @@ test('a client that does not read stops the stream, and one that leaves ends it'
 
 test('SIGTERM lets a request end', async (context) => {
   const keeper = await start(context);
+  const {response, rest} = await slowRequest(keeper);
+  const ended = keeper.terminateWorker();
+  assert.equal(await rest(), 'ab');
+  assert.equal(response.statusCode, 200);
+  assert.equal(await ended, 0);
+});
+
+test('a statekeeper that is about to stop hears when the last request is answered, and hubs go on', async (context) => {
+  const keeper = await start(context);
+  const {rest} = await slowRequest(keeper);
+  keeper.endHttp();
+  await keeper.settled();
+  await assert.rejects(keeper.http('/hello'), {code: 'ECONNREFUSED'});
+  assert.equal(keeper.httpEnded, false);
+  assert.equal(await rest(), 'ab');
+  await keeper.until(() => keeper.httpEnded);
+  await keeper.settled();
+});
+
+// Its answer has begun; `rest()` resolves with all of it.
+async function slowRequest(keeper) {
   let release;
   const body = Readable.from((async function* slow() {
     yield 'a';
@@ -222,15 +243,15 @@ test('SIGTERM lets a request end', async (context) => {
     yield 'b';
   })());
   const response = await keeper.httpStream('/echo', {method: 'POST', body});
-  const ended = keeper.terminateWorker();
-  const chunks = [];
-  for await (const chunk of response) {
-    chunks.push(chunk);
-    release();
-  }
-  assert.equal(Buffer.concat(chunks).toString(), 'ab');
-  assert.equal(await ended, 0);
-});
+  return {response, rest: async () => {
+    const chunks = [];
+    for await (const chunk of response) {
+      chunks.push(chunk);
+      release();
+    }
+    return Buffer.concat(chunks).toString();
+  }};
+}
 
 function residentBytes(pid) {
   return Number(/VmRSS:\s+(\d+)/.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) * 1024;

@@ -154,8 +154,15 @@ void WorkerApp::EndLane(uint32_t lane) {
   if (superseded_) {
     ended->Leave();
   } else {
+    process_->Stop();  // it is to end with its connections
     ended->Close();
   }
+}
+
+void WorkerApp::EndHttp(std::function<void()> done) {
+  const std::shared_ptr<WorkerLane> first = lane(0);
+  if (first == nullptr) return done();
+  first->EndHttp(std::move(done));
 }
 
 std::shared_ptr<WorkerLane> WorkerApp::lane(uint32_t lane) {

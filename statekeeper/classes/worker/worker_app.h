@@ -55,6 +55,9 @@ class WorkerApp {
   // Another version has taken over: after a while, in which its hubs end what they have begun, its worker ends.
   void Supersede();
 
+  // See WorkerLane; on the thread of lane 0.
+  void EndHttp(std::function<void()> done);
+
   // See HubClass; once for each of its classes.
   void BeginLane(uint32_t lane, struct ev_loop* loop);
   void EndLane(uint32_t lane);

@@ -31,6 +31,8 @@ class WorkerApps {
   // Whether the app serves HTTP.
   bool serves_http() const { return current_ != nullptr && current_->manifest().http; }
   bool any() const { return current_ != nullptr; }
+  // The version that is live; nullptr: there is none.
+  const std::shared_ptr<WorkerApp>& current() const { return current_; }
   // Whether Register would find another version than the one before.
   bool HasChanged(const Options& options) const;
   // Registers the classes of the app: of the version that was proposed, of the directory that the options name, or of
