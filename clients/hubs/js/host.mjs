@@ -61,7 +61,7 @@ async function main() {
   provideModules(bundlePath);
   const bundle = await import(pathToFileURL(bundlePath).href);
   host.use(bundle, manifest.classes ?? []);
-  entry = new Entry(bundle, host.env, (context, error) => host.report(context, error));
+  entry = new Entry(bundle, host.env, (context, error) => host.report(context, error), host.left);
 
   redirectConsole((log) => host.log(log));
   process.on('unhandledRejection', (error) => host.report(null, error));
@@ -77,10 +77,10 @@ async function main() {
   // Last: who accepts this connection relies on all the rest.
   let ending = false;
   let served = null;
-  const endHttp = () => served ??= server ? new Promise((resolve) => {
+  const endHttp = () => served ??= Promise.all([crons.stop(), server && new Promise((resolve) => {
     server.close(resolve);
     server.closeIdleConnections();
-  }) : Promise.resolve();
+  })]).then(() => host.left.settled());
   host.connect({sockets, lanes, version: manifest.version ?? '', endHttp, ended: (error) => {
     if (error && !ending) stderr(`dormouse: the connection to the statekeeper has ended: ${error.message}.`);
     process.exit(error && !ending ? 1 : 0);
@@ -92,7 +92,7 @@ async function main() {
     ending = true;
     setTimeout(() => process.exit(0), DRAIN_WITHIN);
     host.leave();
-    await Promise.all([endHttp(), crons.stop(), new Promise((resolve) => { setImmediate(resolve); })]);
+    await Promise.all([endHttp(), new Promise((resolve) => { setImmediate(resolve); })]);
     host.flush();
     process.exit(0);
   });

@@ -55,6 +55,12 @@ export default {
         headers.append('set-cookie', 'b=2');
         return new Response('hello ' + env.GREETED + ' ' + importedEnv.GREETED, {headers});
       }
+      case '/later':
+        ctx.waitUntil(new Promise((resolve) => setTimeout(resolve, 200)).then(() => {
+          console.log('later');
+          waitUntil(new Promise((resolve) => setTimeout(resolve, 50)).then(() => console.log('later still')));
+        }));
+        return new Response('now');
       case '/echo': return new Response(request.body, {headers: {'x-length': request.headers.get('content-length')}});
       case '/count': {
         let size = 0;
@@ -232,6 +238,17 @@ test('a statekeeper that is about to stop hears when the last request is answere
   assert.equal(await rest(), 'ab');
   await keeper.until(() => keeper.httpEnded);
   await keeper.settled();
+});
+
+test('what a request has left behind ends before the worker does', async (context) => {
+  for (const endsBy of ['endHttp', 'terminateWorker']) {
+    const keeper = await start(context);
+    assert.equal((await keeper.http('/later')).text, 'now');
+    assert.equal(keeper.logs.length, 0);
+    const ended = keeper[endsBy]();
+    await (ended ?? keeper.until(() => keeper.httpEnded));
+    assert.equal(keeper.logs.map(({text}) => text).join(), 'later,later still');
+  }
 });
 
 // Its answer has begun; `rest()` resolves with all of it.

@@ -8,6 +8,7 @@ import {currentContext, currentLife} from './context.mjs';
 import {explain} from './errors.mjs';
 import {exportsOf} from './facet_class.mjs';
 import {HubObject} from './hub_object.mjs';
+import {LeftBehind} from './left_behind.mjs';
 import {WaitingReads} from './waiting_reads.mjs';
 
 const ERROR = 3;
@@ -23,6 +24,7 @@ export class HubHost {
   env = {};
   exports = {};
   compatibilityDate = '';
+  left = new LeftBehind();  // by what is no object
   classes = new Map();  // by the name that the store has for each
   #names = new Map();   // in the code, by that name
   waitingReads = null;
@@ -86,7 +88,7 @@ export class HubHost {
   waitUntil(promise) {
     const life = currentLife();
     if (life) life.state.waitUntil(promise);
-    else Promise.resolve(promise).catch((error) => this.report(null, error));
+    else this.left.add(promise, (error) => this.report(null, error));
   }
 
   log(log) { this.#lanes[0].log(log); }

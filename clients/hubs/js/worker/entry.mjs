@@ -25,8 +25,11 @@ export class Entry {
   #bundle;
   #env;
   #report;
+  #left;
 
-  constructor(bundle, env, report) {
+  // `left`: LeftBehind.
+  constructor(bundle, env, report, left) {
+    this.#left = left;
     this.#bundle = bundle;
     this.#env = env;
     this.#report = report;
@@ -65,7 +68,7 @@ export class Entry {
 
   #context() {
     return {
-      waitUntil: (promise) => { Promise.resolve(promise).catch((error) => this.#report(null, error)); },
+      waitUntil: (promise) => this.#left.add(promise, (error) => this.#report(null, error)),
       passThroughOnException: () => {},
       props: {},
     };
