@@ -141,17 +141,19 @@ async def test_a_lost_socket_costs_nothing(store):
             assert ack["subscriberCount"] == 0
 
 
-async def test_a_token_works_once(store):
+async def test_a_token_works_until_its_user_has_said_something_with_the_next(store):
     with Cluster(store=store, options=OPTIONS) as cluster:
         url = cluster.ws_url("/ws/once")
         async with actor(url, "test/a") as first:
             token = first.session["resumeToken"]
             first.protocol.transport.abort()
-            for expected in (True, False):
+            for speaks, expected in ((False, True), (True, True), (False, False)):
                 async with connect(url) as client:
                     again = Actor(client.protocol, "test/a")
                     connected = await again.must("hub:connect", {"version": "1.0", "resumeToken": token})
                     assert connected["resumed"] is expected
+                    if speaks:
+                        await again.addresses()
                     again.protocol.transport.abort()
                 await cluster.asleep()
 

@@ -1,6 +1,7 @@
 """What was sent on a path that had fallen silent reaches its client when that comes back: once, in order, all of it."""
 
 import contextlib
+import json
 
 import pytest
 from cluster import Cluster, until
@@ -90,6 +91,41 @@ async def test_nothing_is_lost_in_silence(store, got_before, meanwhile):
             assert (connected["resumed"], connected["missed"]) == (True, 0)
             assert await phone.take(3) == [10, 11, 12]
             await nothing_more(phone, sender)
+
+
+def resumed(cluster):
+    return sum(value for series, value in cluster.metrics(cluster.statekeeper).items()
+               if series.startswith("dormouse_resumes_total") and "resumed" in series)
+
+
+@pytest.mark.parametrize("seems", ["open", "ended", "asleep"])
+async def test_nor_when_the_path_on_which_it_comes_back_falls_silent_as_well(store, seems):
+    with Cluster(store=store, options=OPTIONS) as cluster:
+        async with Phone(cluster, "/ws/twice") as phone, actor(cluster.ws_url("/ws/twice"), "test/sender") as sender:
+            phone.path.silence()
+            await send(sender, range(3))
+            async with SilentPath(cluster.port(0), cluster.is_tls) as second:
+                async with contextlib.AsyncExitStack() as stack:
+                    opened = await stack.enter_async_context(connect(second.url("/ws/twice")))
+                    stack.callback(opened.protocol.transport.abort)
+                    second.silence(up=False)
+                    lost = Actor(opened.protocol, "test/phone")
+                    await opened.protocol.send(json.dumps(lost.envelope("hub:connect", {
+                        "version": "1.0", "resumeToken": phone.session["resumeToken"], "lastMessageId": None})))
+                    await until(lambda: resumed(cluster) == 1, "its session is handed over")
+                    await send(sender, [3])
+                    if seems == "ended":
+                        second.end()
+                    if seems == "asleep":
+                        await cluster.asleep()
+                    connected = await phone.come_back()  # with the only token that has ever reached it
+                    if seems == "ended":
+                        assert (connected["resumed"], connected["missed"]) == (True, 0)
+                    else:  # anybody may have seen that token: the session stays, its mail goes to who may have it
+                        assert not connected["resumed"]
+                        await phone.client.register()
+                    assert await phone.take(4) == [0, 1, 2, 3]
+                    await nothing_more(phone, sender)
 
 
 async def test_nor_for_a_client_that_cannot_say_what_it_got(store):

@@ -13,6 +13,7 @@
 #include "statekeeper/classes/signal/edge_profile.h"
 #include "statekeeper/classes/signal/messages/authentication.h"
 #include "statekeeper/classes/signal/messages/backend_sender.h"
+#include "statekeeper/classes/signal/messages/handlers.h"
 #include "statekeeper/classes/signal/messages/message_table.h"
 #include "statekeeper/classes/signal/messages/permissions.h"
 #include "statekeeper/classes/signal/registry/registry.h"
@@ -123,6 +124,10 @@ void SignalHub::OnMessage(Context& context, const Connection& from, const Messag
     return;
   }
   Call call(context, from, message, request, parts());
+  // Those two are said by who may still have to hear of the next token.
+  const bool asks_for_token =
+      call.type != nullptr && (call.type->handler == OnHubConnect || call.type->handler == OnHubRefreshToken);
+  if (!asks_for_token) Resumption(sessions(context)).EndUsedToken(from.id, &call.session);
   Handle(call);
 }
 

@@ -61,6 +61,7 @@ void RefreshSessionToken(Call& call) {
          "Send payload.token as the resumeToken of hub:connected, or the token of hub:token_refreshed."});
     return;
   }
+  AbsenceTable(call.sessions()).RemoveForward(session);
   const std::string token = again ? IssueAnotherToken(call.options, call.connection.id, &session)
                                   : IssueToken(call.options, call.connection.id, &session);
   session.set_used_token_hash(hash);

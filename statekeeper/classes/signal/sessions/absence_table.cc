@@ -117,7 +117,7 @@ void AbsenceTable::Forward(const ConnectionId& holder, const ConnectionId& to) {
 }
 
 void AbsenceTable::RemoveForward(const Session& session) {
-  if (session.other_token_hash().empty() || session.used_token_holder().empty()) return;
+  if (session.used_token_holder().empty()) return;
   parts_.context.Delete(ForwardKey(StoredConnection(session.used_token_holder())));
 }
 

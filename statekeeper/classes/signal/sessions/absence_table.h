@@ -5,7 +5,7 @@
 // to its mailbox (delivery/mailbox.h).
 //
 //   d/HOLDER   Absence (state/stored.proto)
-//   f/HOLDER   a connection: the session that a used token names, which has become valid again, is there
+//   f/HOLDER   a connection: the session of a token that was used at HOLDER is there, until its user is known to have the next
 //
 // Rows hang under a connection, and a resume moves them to the next one, though a key of the session's own
 // would spare that: by its registration alone, without another read, a message finds the socket to go to; a
@@ -81,7 +81,7 @@ class AbsenceTable {
   // --- f/ rows.
   std::optional<ConnectionId> ForwardedFrom(const ConnectionId& holder);
   void Forward(const ConnectionId& holder, const ConnectionId& to);
-  // The tokens of the session before it end, and so does the row that leads from them to it.
+  // The token that it has used ends, and so does the row that leads from that to the session.
   void RemoveForward(const Session& session);
 
  private:

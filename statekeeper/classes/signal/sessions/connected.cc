@@ -39,10 +39,16 @@ bool HasToken(const Session& session, const std::string& hash) {
   return is_it(session.token_hash()) || std::ranges::any_of(session.other_token_hash(), is_it);
 }
 
+bool HasUsedToken(const Session& session, const std::string& hash) {
+  return !session.used_token_hash().empty() && SameSecret(hash, session.used_token_hash());
+}
+
 void BeginSession(Context& context, const Options& options, const ConnectRequest& request) {
   const ConnectionId connection = *ConnectionId::FromBytes(request.connection());
   Session session = request.session();
   session.set_session_id(NewUuid());
+  session.set_says_what_it_got(request.says_what_it_got());
+  session.set_last_message_id(request.last_message_id());
   const std::string token = IssueToken(options, connection, &session);
   SaveSession(context, connection, session);
   SendConnected(context, options, request, session, token);
@@ -68,9 +74,7 @@ void SendConnected(Context& context, const Options& options, const ConnectReques
                                                                             .correlation_id = request.id(),
                                                                             .metadata = metadata},
                                                                            context.now_ms());
-  const ConnectionId connection = *ConnectionId::FromBytes(request.connection());
-  // Not having got it, the client has the token that it used before.
-  context.Send(connection, session.resumed() ? Message::ReturnableText(frame) : Message::Text(frame));
+  context.Send(*ConnectionId::FromBytes(request.connection()), Message::Text(frame));
 }
 
 }  // namespace dormouse::signal

@@ -22,6 +22,9 @@ std::string IssueAnotherToken(const Options& options, const ConnectionId& connec
 // Whether `hash` is of a token of the session that is good.
 bool HasToken(const Session& session, const std::string& hash);
 
+// Whether `hash` is of the token that it was resumed with, or refreshed, and whose user may not have the next.
+bool HasUsedToken(const Session& session, const std::string& hash);
+
 // Begins a session of its own at the connection that asks, and says so.
 void BeginSession(Context& context, const Options& options, const ConnectRequest& request);
 

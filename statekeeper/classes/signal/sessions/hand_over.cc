@@ -7,7 +7,6 @@
 
 #include "common/ids.h"
 #include "statekeeper/classes/signal/sessions/connected.h"
-#include "statekeeper/classes/signal/sessions/returned_mail.h"
 #include "statekeeper/classes/signal/state/deadlines.h"
 #include "statekeeper/classes/signal/state/session.h"
 
@@ -31,11 +30,15 @@ void HandOver::Begin(const ConnectionId& holder, Absence absence) {
   if (!before.registered().empty()) session.set_registered(before.registered());
   session.set_has_rows(before.has_rows() || session.has_rows());
   session.set_resumed(true);
+  Mailbox box(parts_.context, parts_.options, holder);
+  // It has not heard how many it was said to have missed.
+  if (HasUsedToken(before, request.token_hash())) box.AddMissed(before.missed());
   const Mailbox::Got got = GotBy(request);
-  session.set_missed(
-      Mailbox(parts_.context, parts_.options, holder).MissedBy(got, [&](std::string_view below) {
-        return parts_.memory.sent_log.CountBetween(*got, below, holder, parts_.context.now_ms());
-      }));
+  const SentLog& log = parts_.memory.sent_log;
+  const int64_t now_ms = parts_.context.now_ms();
+  session.set_missed(box.MissedBy(got, [&](std::string_view below) {
+    return log.Covers(*got, now_ms) ? UINT64_MAX : log.CountBetween(*got, below, holder, now_ms);
+  }));
   if (parts_.memory.resume_metrics != nullptr) parts_.memory.resume_metrics->Resumed(session.missed());
   session.set_used_token_hash(request.token_hash());
   session.set_used_token_holder(request.token_holder());
@@ -43,6 +46,7 @@ void HandOver::Begin(const ConnectionId& holder, Absence absence) {
   SaveSession(parts_.context, successor, session);
 
   absences_.RemoveForward(before);
+  absences_.Forward(StoredConnection(session.used_token_holder()), successor);
   absences_.RemoveFromIndex(holder, absence);
   absences_.DoNotLookAt(holder, absence.expires_ms());
   absence.clear_session();
@@ -98,8 +102,8 @@ void HandOver::SendAll(const ConnectionId& holder, const Absence& absence, const
 
 void HandOver::Send(const ConnectionId& successor, std::string_view key, const std::string& frame) {
   parts_.context.Send(successor, Message::ReturnableText(frame));
-  parts_.memory.sent_log.Record(parts_.context.now_ms(), std::string(MessageIdOf(key)), {{successor, frame}},
-                                "");
+  parts_.memory.sent_log.RecordAgain(parts_.context.now_ms(), std::string(MessageIdOf(key)), successor,
+                                     frame);
 }
 
 void HandOver::OnConfirmed(const ConnectionId& successor) {
@@ -132,8 +136,6 @@ void HandOver::OnConfirmed(const ConnectionId& successor) {
 
 void HandOver::MoveMail(const ConnectionId& holder, const Absence& absence) {
   const ConnectionId successor = StoredConnection(absence.successor().connection());
-  // The token that the client has may be the one of before.
-  if (!absence.mail_only()) ReturnedMail(parts_).RestoreUsedToken(successor);
   Mailbox box(parts_.context, parts_.options, successor);
   for (const Mailbox::Kept& message :
        Mailbox(parts_.context, parts_.options, holder).MessagesFor(GotBy(absence.successor()))) {

@@ -71,8 +71,12 @@ void MailInheritance::HandMail(const ConnectionId& from, const ConnectionId& hei
   auto found = FindAlive(from);
   if (!found.has_value()) return;
   auto& [holder, absence] = *found;
-  // The session is new: it does not say what its client has.
-  const auto mail = Mailbox(parts_.context, parts_.options, holder).MessagesFor(std::nullopt);
+  Mailbox::Got got;
+  Session session;
+  if (const std::optional<Connection> open = parts_.context.FindConnection(heir))
+    session = LoadSession(*open);
+  if (session.says_what_it_got()) got = session.last_message_id();
+  const auto mail = Mailbox(parts_.context, parts_.options, holder).MessagesFor(got);
   SessionEnd(parts_).EndAbsent(holder, std::move(absence), kRowsPerStep);
   HandOver(parts_).BeginMail(mail, heir);
 }

@@ -45,6 +45,32 @@ TEST_F(MailInheritanceTest, ANewSessionOfTheActorInheritsWhatWaits) {
   EXPECT_FALSE(Arrive(me.token()).resumed());
 }
 
+TEST_F(MailInheritanceTest, AnHeirThatSaysWhatItHasGetsTheRest) {
+  for (const bool says : {true, false}) {
+    const Welcome me = Me();
+    hub().ConnectionBreaks(me.client);
+    Send(1);
+    Send(2);
+    const auto inherit = [this](const Welcome& heir) {
+      std::vector<Frame> frames = AskAll(heir.client, "hub:register", "browser/me",
+                                         R"({"actorAddress":"browser/me","capabilities":["chat"]})");
+      EXPECT_EQ(frames.at(0).type(), "hub:registered");
+      frames.erase(frames.begin());
+      return frames;
+    };
+    const Welcome heir = Arrive();
+    const std::vector<Frame> written = inherit(heir);
+    EXPECT_THAT(Numbers(written), ElementsAre("1", "2"));
+    // Its path was silent: neither has come.
+    hub().ConnectionBreaks(heir.client);
+    for (const Frame& frame : written) hub().ReturnUndelivered(heir.client, frame.text, /*unconfirmed=*/true);
+    hub().Sleep();
+    const Welcome next = Arrive("", "browser/me", says ? std::string(kNone) : "");
+    EXPECT_THAT(inherit(next), SizeIs(says ? 2 : 0));
+    hub().ClientCloses(next.client);
+  }
+}
+
 TEST_F(MailInheritanceTest, WhatIsInheritedSurvivesTheHubBeforeItHasArrived) {
   const Welcome me = Me();
   hub().ConnectionBreaks(me.client);

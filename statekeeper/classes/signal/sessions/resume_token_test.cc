@@ -10,6 +10,7 @@ namespace dormouse::signal {
 namespace {
 
 using testing::ElementsAre;
+using testing::IsEmpty;
 
 class ResumeTokenTest : public ResumeStage {};
 
@@ -21,11 +22,101 @@ TEST_F(ResumeTokenTest, ATokenWorksOnce) {
   EXPECT_FALSE(thief.resumed());
   EXPECT_NE(thief.session(), me.session());
   EXPECT_FALSE(hub().ClosedByHub(back.client).has_value());
+  Say(back.client);
   hub().ConnectionBreaks(back.client);
   EXPECT_FALSE(Arrive(me.token()).resumed());
   hub().Sleep();
   EXPECT_FALSE(Arrive(me.token()).resumed());
   EXPECT_TRUE(Arrive(back.token()).resumed());
+}
+
+// What the client's machine was sent need not have come to the client.
+TEST_F(ResumeTokenTest, ATokenWorksUntilItsUserHasSaidSomethingWithTheNext) {
+  for (const bool rebuilt : {false, true}) {
+    const Welcome me = Me();
+    hub().ConnectionBreaks(me.client);
+    Send(1);
+    const Welcome lost = Arrive(me.token(), "browser/me", std::string(kNone));
+    EXPECT_THAT(lost.numbers, ElementsAre("1"));
+    hub().ConnectionBreaks(lost.client);
+    hub().ReturnUndelivered(lost.client, lost.texts[0], /*unconfirmed=*/true);
+    if (rebuilt) hub().Sleep();
+    Send(2);
+    const Welcome back = Arrive(me.token(), "browser/me", std::string(kNone));
+    EXPECT_TRUE(back.resumed()) << rebuilt;
+    EXPECT_EQ(back.session(), me.session());
+    EXPECT_EQ(back.connected["payload.missed"], "0");
+    EXPECT_THAT(back.numbers, ElementsAre("1", "2"));
+    EXPECT_FALSE(Arrive(lost.token()).resumed()) << "who shows the other one has not got it";
+    Say(back.client);
+    ExpectNoTraces();
+    ExpectNoUsedTokens();
+    EXPECT_FALSE(Arrive(me.token()).resumed());
+    EXPECT_TRUE(Arrive(back.token()).resumed());
+  }
+}
+
+// It may be a thief who comes with a token that was used.
+TEST_F(ResumeTokenTest, WhereTheSocketSeemsOpenAnHeirGetsWhatWasSentToIt) {
+  const Welcome me = Me();
+  hub().ConnectionBreaks(me.client);
+  Send(1);
+  const Welcome lost = Arrive(me.token(), "browser/me", std::string(kNone));
+  Send(2);
+  std::vector<std::string> written = lost.texts;
+  for (const Frame& frame : Frames(lost.client)) written.push_back(frame.text);
+  hub().Sleep();
+  const Welcome heir = Arrive(me.token(), "browser/me", std::string(kNone));
+  EXPECT_FALSE(heir.resumed());
+  EXPECT_FALSE(hub().ClosedByHub(lost.client).has_value());
+  hub().HoldRecalls();
+  EXPECT_THAT(AskAll(heir.client, "hub:register", "browser/me",
+                     R"({"actorAddress":"browser/me","capabilities":["chat"]})"),
+              IsEmpty());
+  for (const std::string& frame : written) hub().ReturnUndelivered(lost.client, frame, /*unconfirmed=*/true);
+  hub().FinishRecalls();
+  std::vector<Frame> frames = Frames(heir.client);
+  EXPECT_EQ(frames.at(0).type(), "hub:registered");
+  frames.erase(frames.begin());
+  EXPECT_THAT(Numbers(frames), ElementsAre("1", "2"));
+}
+
+TEST_F(ResumeTokenTest, ASessionThatEndsLeavesNothingOfTheTokenThatItUsed) {
+  for (const bool breaks : {false, true}) {
+    const Welcome me = Me();
+    hub().ConnectionBreaks(me.client);
+    const Welcome back = Arrive(me.token());
+    if (breaks) {
+      hub().ConnectionBreaks(back.client);
+      hub().Advance(kWindow + 1);
+      hub().RunDueAlarm();
+    } else {
+      hub().ClientCloses(back.client);
+    }
+    ExpectNoTraces();
+    ExpectNoUsedTokens();
+  }
+}
+
+TEST_F(ResumeTokenTest, WhatAClientHasMissedItIsToldUntilItHasHeardIt) {
+  const Welcome me = Me();
+  hub().ConnectionBreaks(me.client);
+  hub().ReturnLost(me.client, {.count = 3});
+  const Welcome lost = Arrive(me.token());
+  EXPECT_EQ(lost.connected["payload.missed"], "3");
+  hub().ConnectionBreaks(lost.client);
+  const Welcome again = Arrive(me.token());
+  EXPECT_EQ(again.connected["payload.missed"], "3");
+  hub().ConnectionBreaks(again.client);
+  EXPECT_EQ(Arrive(again.token()).connected["payload.missed"], "0");
+}
+
+TEST_F(ResumeTokenTest, ARefreshedTokenThatMayBeLostLeavesTheOneBeforeGood) {
+  const Welcome me = Me();
+  const std::string refresh = R"({"token":")" + me.token() + R"("})";
+  EXPECT_EQ(Ask(me.client, "hub:refresh_token", "browser/me", refresh).type(), "hub:token_refreshed");
+  hub().ConnectionBreaks(me.client);
+  EXPECT_TRUE(Arrive(me.token()).resumed());
 }
 
 TEST_F(ResumeTokenTest, ATokenIsOfUseToItsActorOnly) {
@@ -142,6 +233,7 @@ TEST_F(ResumeTokenTest, RefreshingRotatesTheToken) {
     EXPECT_EQ(Ask(me.client, "hub:refresh_token", "browser/me", payload).String("payload.code"),
               "invalid_token");
   }
+  Say(me.client);
   hub().ConnectionBreaks(me.client);
   EXPECT_FALSE(Arrive(me.token()).resumed());
   EXPECT_TRUE(Arrive(refreshed.String("payload.token")).resumed());
@@ -175,6 +267,7 @@ TEST_F(ResumeTokenTest, ConnectingOrRefreshingAgainLeavesEveryTokenGoodThatTheCl
   message.repeated = true;
   hub().ClientSends(client, message);
   const std::string two = One(client).String("payload.token");
+  Say(client);
   hub().ConnectionBreaks(client);
   EXPECT_FALSE(Arrive(first.token()).resumed());
   EXPECT_FALSE(Arrive(again.token()).resumed());

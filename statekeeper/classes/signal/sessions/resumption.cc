@@ -4,7 +4,6 @@
 #include <utility>
 #include <vector>
 
-#include "common/auth/secrets.h"
 #include "statekeeper/classes/signal/delivery/flow_control.h"
 #include "statekeeper/classes/signal/registry/registry.h"
 #include "statekeeper/classes/signal/registry/subscriptions.h"
@@ -50,7 +49,7 @@ std::optional<ConnectionId> Resumption::FindByToken(const ConnectRequest& reques
   const ConnectionId named = StoredConnection(request.token_holder());
   std::vector<ConnectionId> places = {named};
   if (const auto forwarded = absences_.ForwardedFrom(named)) places.push_back(*forwarded);
-  // Its session was handed over, and who has it now may not know the new token.
+  // Handed over by a process of the version before, which has left no other trace of it.
   const auto& unconfirmed = parts_.memory.resume.unconfirmed;
   const auto successor =
       std::ranges::find_if(unconfirmed, [&](const auto& each) { return each.second.holder == named; });
@@ -58,11 +57,12 @@ std::optional<ConnectionId> Resumption::FindByToken(const ConnectRequest& reques
   for (const ConnectionId& place : places) {
     if (const std::optional<Absence> absence = absences_.Find(place)) {
       const bool is_alive = !absence->ended() && absence->expires_ms() > parts_.context.now_ms();
-      if (is_alive && IsEntitled(request, absence->session(), place)) return place;
+      if (is_alive && IsEntitled(request, absence->session(), Knows::kPerhaps)) return place;
     } else if (const std::optional<Connection> open = parts_.context.FindConnection(place)) {
       // Its socket has died without anybody's noticing, or the client has left it.
       const Session session = LoadSession(*open);
-      if (!IsEntitled(request, session, place)) continue;
+      const Knows knows = unconfirmed.contains(place) ? Knows::kPerhaps : Knows::kSurely;
+      if (!IsEntitled(request, session, knows)) continue;
       parts_.context.Close(place, kNormalClosure, kElsewhere);
       FlowControl(parts_.context, parts_.memory.congestion).OnEnd(place);
       SessionEnd(parts_).Detach(place, session);
@@ -72,14 +72,18 @@ std::optional<ConnectionId> Resumption::FindByToken(const ConnectRequest& reques
   return std::nullopt;
 }
 
-bool Resumption::IsEntitled(const ConnectRequest& request, const Session& session,
-                            const ConnectionId& place) const {
+bool Resumption::IsEntitled(const ConnectRequest& request, const Session& session, Knows knows) {
   if (session.identity() != request.session().identity()) return false;
   if (HasToken(session, request.token_hash())) return true;
-  // The token that it used is over once the client is known to have the next.
-  const std::string& used = session.used_token_hash();
-  return parts_.memory.resume.unconfirmed.contains(place) && !used.empty() &&
-         SameSecret(used, request.token_hash());
+  return knows == Knows::kPerhaps && HasUsedToken(session, request.token_hash());
+}
+
+void Resumption::EndUsedToken(const ConnectionId& connection, Session* session) {
+  if (session->used_token_hash().empty()) return;
+  absences_.RemoveForward(*session);
+  session->clear_used_token_hash();
+  session->clear_used_token_holder();
+  SaveSession(parts_.context, connection, *session);
 }
 
 void Resumption::OnRecalled(const ConnectionId& closed) {

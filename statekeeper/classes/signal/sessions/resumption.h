@@ -21,6 +21,8 @@ class Resumption {
   void OnRecalled(const ConnectionId& closed);
   // Of a session that is being resumed: moves rows, at most about `limit`, and returns how many.
   size_t MoveRows(const ConnectionId& holder, Absence absence, size_t limit);
+  // A client says something: it has the token that it was given last, so the one that it used is over.
+  void EndUsedToken(const ConnectionId& connection, Session* session);
   // The successor has lost its socket: the session waits for the next one.
   void Cancel(const ConnectionId& holder, Absence absence);
 
@@ -32,7 +34,10 @@ class Resumption {
  private:
   // The holder of the session to which the token belongs, its socket closed if it had one.
   std::optional<ConnectionId> FindByToken(const ConnectRequest& request);
-  bool IsEntitled(const ConnectRequest& request, const Session& session, const ConnectionId& place) const;
+  // Whether the session's client has the token that it was given last. Of one that is there, and was told, it is taken for
+  // sure: else anybody who has seen a token that was used could take the session from it.
+  enum class Knows { kSurely, kPerhaps };
+  static bool IsEntitled(const ConnectRequest& request, const Session& session, Knows knows);
 
   const SessionParts parts_;
   AbsenceTable absences_;

@@ -13,11 +13,6 @@ namespace dormouse::signal {
 
 void ReturnedMail::OnUndelivered(const ConnectionId& closed, const Message& message) {
   const std::string_view frame = message.data;
-  if (JsonString(JsonObject(frame).Find("type")) == kConnectedType) {
-    // One that its client may have has used up the token.
-    if (!message.unconfirmed) RestoreUsedToken(closed);
-    return;
-  }
   const std::string key = MessageKeyOf(frame);
   if (key.empty() || parts_.memory.absent.HasEnded(closed)) return;
   auto& kept_again = parts_.memory.repetition.kept_again;
@@ -49,24 +44,6 @@ std::optional<ConnectionId> ReturnedMail::HolderOf(const ConnectionId& closed) {
     SaveSession(parts_.context, closed, session);
   }
   return closed;
-}
-
-void ReturnedMail::RestoreUsedToken(const ConnectionId& closed) {
-  std::optional<Absence> absence = absences_.Find(closed);
-  const std::optional<Connection> open = parts_.context.FindConnection(closed);
-  if (!open.has_value() && (!absence.has_value() || absence->ended())) return;
-  Session session = absence.has_value() ? absence->session() : LoadSession(*open);
-  if (session.used_token_hash().empty() || HasToken(session, session.used_token_hash())) return;
-  session.add_other_token_hash(session.used_token_hash());
-  session.set_has_rows(true);
-  if (session.missed() > 0) Mailbox(parts_.context, parts_.options, closed).AddMissed(session.missed());
-  absences_.Forward(StoredConnection(session.used_token_holder()), closed);
-  if (absence.has_value()) {
-    *absence->mutable_session() = session;
-    absences_.Put(closed, *absence);
-  } else {
-    SaveSession(parts_.context, closed, session);
-  }
 }
 
 }  // namespace dormouse::signal

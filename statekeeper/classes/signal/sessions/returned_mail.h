@@ -10,22 +10,17 @@ namespace dormouse::signal {
 
 class ReturnedMail {
  public:
-  explicit ReturnedMail(const SessionParts& parts) : parts_(parts), absences_(parts) {}
+  explicit ReturnedMail(const SessionParts& parts) : parts_(parts) {}
 
   // See Hub.
   void OnUndelivered(const ConnectionId& closed, const Message& message);
   void OnLost(const ConnectionId& closed, const Lost& lost);
-
-  // The client of a resumed session has not got its hub:connected: the token that it used is good again, and
-  // what it was told that it had missed is to be told again.
-  void RestoreUsedToken(const ConnectionId& closed);
 
  private:
   // The connection whose mailbox takes what was sent to a closed one. Nothing: its session has ended.
   std::optional<ConnectionId> HolderOf(const ConnectionId& closed);
 
   const SessionParts parts_;
-  AbsenceTable absences_;
 };
 
 }  // namespace dormouse::signal

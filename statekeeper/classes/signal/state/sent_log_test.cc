@@ -47,6 +47,23 @@ TEST_F(SentLogTest, ForgetsAfterAMinute) {
   EXPECT_THAT(After("", alice_), ElementsAre("to:new", "to:newer")) << "the old one takes no more room";
 }
 
+TEST_F(SentLogTest, KnowsFromWhereOnNothingIsMissing) {
+  EXPECT_FALSE(log_.Covers("5", 0)) << "nobody knows what was sent before";
+  log_.RecordAgain(0, "1", alice_, "again");
+  EXPECT_FALSE(log_.Covers("5", 0));
+  Record(0, "6", {bob_}, "first");
+  EXPECT_FALSE(log_.Covers("5", 0));
+  EXPECT_TRUE(log_.Covers("6", 0));
+  Record(1, "7", {alice_}, "second");
+  Record(2, "8", {alice_}, "third");
+  EXPECT_TRUE(log_.Covers("6", 2));
+  EXPECT_FALSE(log_.Covers("6", SentLog::kMaxAgeMs + 2)) << "the second is too old";
+  EXPECT_TRUE(log_.Covers("7", SentLog::kMaxAgeMs + 2));
+  Record(SentLog::kMaxAgeMs + 2, "9", {alice_}, std::string(SentLog::kMaxBytes, 'x'));
+  EXPECT_FALSE(log_.Covers("8", SentLog::kMaxAgeMs + 2)) << "it was too large";
+  EXPECT_TRUE(log_.Covers("9", SentLog::kMaxAgeMs + 2));
+}
+
 TEST_F(SentLogTest, HoldsSoManyBytes) {
   const std::string third(SentLog::kMaxBytes / 3, 'x');
   for (int i = 0; i < 5; ++i) Record(0, std::to_string(i), {alice_}, third);

@@ -95,6 +95,10 @@ class ResumeStage : public testing::Test, protected ResumeHub {
                  const std::string& last = "") {
     return Read(Come(token, from, last));
   }
+  // A client says something, which does nothing.
+  void Say(const ConnectionId& client) {
+    EXPECT_EQ(Ask(client, "hub:heartbeat", "browser/me", "{}").type(), "hub:heartbeat_ack");
+  }
   // A registered and subscribed `me`.
   Welcome Me() {
     Welcome me = Arrive();
@@ -109,9 +113,10 @@ class ResumeStage : public testing::Test, protected ResumeHub {
   }
   // Nothing of a session that was absent is left. The rows of sessions that are there may be.
   void ExpectNoTraces() {
-    for (const char* prefix : {"d/", "m/", "b/", "f/"})
+    for (const char* prefix : {"d/", "m/", "b/"})
       EXPECT_THAT(hub().KeysWithPrefix(prefix), testing::IsEmpty());
   }
+  void ExpectNoUsedTokens() { EXPECT_THAT(hub().KeysWithPrefix("f/"), testing::IsEmpty()); }
 };
 
 }  // namespace dormouse::signal
