@@ -40,6 +40,17 @@ class PresenceTest : public testing::Test, protected HubStage {
   const ConnectionId watcher_ = Actor("browser/watcher");
 };
 
+TEST_F(PresenceTest, WhoTakesAnAddressOverFromASocketThatIsOpenJoinsOnce) {
+  Frame connected;
+  const ConnectionId me = Come("", &connected);
+  Register(me, "browser/me");
+  EXPECT_THAT(Told(), ElementsAre("browser/me joined"));
+  const ConnectionId next = Come("", &connected);
+  Register(next, "browser/me");
+  EXPECT_EQ(Frames(me).back().type(), "hub:disconnect");
+  EXPECT_THAT(Told(), ElementsAre("browser/me lost", "browser/me joined"));
+}
+
 TEST_F(PresenceTest, ASessionsLife) {
   Frame connected;
   const ConnectionId me = Come("", &connected);

@@ -4,6 +4,7 @@
 
 #include "statekeeper/classes/signal/delivery/flow_control.h"
 #include "statekeeper/classes/signal/delivery/mailbox.h"
+#include "statekeeper/classes/signal/registry/registry.h"
 #include "statekeeper/classes/signal/sessions/hand_over.h"
 #include "statekeeper/classes/signal/sessions/session_end.h"
 #include "statekeeper/classes/signal/state/session.h"
@@ -36,6 +37,7 @@ void MailInheritance::LoseSocket(const ConnectionId& open) {
   parts_.context.Close(open, kNormalClosure, "Duplicate connection");
   FlowControl(parts_.context, parts_.memory.congestion).OnEnd(open);
   SessionEnd(parts_).Detach(open, LoadSession(*connection));
+  Registry(parts_.context, parts_.memory).OnSocketLost(*connection, parts_.options.resume_window.count());
 }
 
 bool MailInheritance::AwaitMail(const ConnectionId& from, const ConnectionId& heir, const Message& request) {
