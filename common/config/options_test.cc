@@ -101,6 +101,25 @@ TEST(OptionsTest, AnUnknownVariableIsRefusedWithTheNearestName) {
   unsetenv("DORMOUSE_HIBERNATE_AFTR");
 }
 
+TEST(OptionsTest, WhatIsWrongWithAVariableIsSaidWithItsName) {
+  const auto refusal_with = [](const char* value) {
+    setenv("DORMOUSE_RATE_LIMIT", value, 1);
+    std::string said = Refusal({});
+    unsetenv("DORMOUSE_RATE_LIMIT");
+    return said.substr(0, said.find('\n'));
+  };
+  EXPECT_EQ(refusal_with(""), "DORMOUSE_RATE_LIMIT is empty: give it a value, or take the variable away.");
+  EXPECT_EQ(refusal_with("-1"), "DORMOUSE_RATE_LIMIT: --rate-limit must not be negative");
+  EXPECT_EQ(refusal_with("fast"), "DORMOUSE_RATE_LIMIT: Could not convert: --rate-limit = fast");
+}
+
+TEST(OptionsTest, NothingIsNoNumber) {
+  EXPECT_EQ(Refusal({"--rate-limit", ""}),
+            "--rate-limit: needs a value: messages/s\nRun with --help for more information.\n");
+  EXPECT_EQ(Refusal({"--edge-heartbeats", ""}),
+            "--edge-heartbeats: needs a value: true|false\nRun with --help for more information.\n");
+}
+
 TEST(OptionsTest, AnUnknownFlagIsRefusedWithTheNearestName) {
   EXPECT_EQ(Refusal({"--hibernate-aftr=7s"}),
             "There is no option --hibernate-aftr; is it to be --hibernate-after?\n"
