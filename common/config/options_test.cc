@@ -113,6 +113,23 @@ TEST(OptionsTest, WhatIsWrongWithAVariableIsSaidWithItsName) {
   EXPECT_EQ(refusal_with("fast"), "DORMOUSE_RATE_LIMIT: Could not convert: --rate-limit = fast");
 }
 
+TEST(OptionsTest, AddressesThatCannotBeAreRefused) {
+  for (const char* option :
+       {"listen", "admin", "tls-listen", "api-listen", "api-grpc-listen", "advertise", "statekeepers"}) {
+    for (const char* address : {"127.0.0.1:99999", "127.0.0.1:", "127.0.0.1", ":8080", "unix-like:x"}) {
+      const std::string said = Refusal({"--set", std::string(option) + "=" + address, "--check-config"});
+      EXPECT_TRUE(said.starts_with("--" + std::string(option) + ": '" + address + "' ")) << said;
+    }
+  }
+  EXPECT_NE(Refusal({"--otlp-endpoint", "http://collector:70000"}).find("--otlp-endpoint must be"),
+            std::string::npos);
+  Options options;
+  EXPECT_EQ(Parse({"--statekeepers", "unix:/run/dormouse,[::1]:7400,host:1", "--listen", "[::]:8080",
+                   "--advertise", "host:65535", "--otlp-endpoint", "http://[::1]/v1", "--admin", "0.0.0.0:0"},
+                  &options),
+            -1);
+}
+
 TEST(OptionsTest, NothingIsNoNumber) {
   EXPECT_EQ(Refusal({"--rate-limit", ""}),
             "--rate-limit: needs a value: messages/s\nRun with --help for more information.\n");
