@@ -24,9 +24,6 @@ std::string WhyNotListening(const Options& options, const LinkCredentials& crede
     return options.advertise.empty() ? ""
                                      : "--advertise is an address of --listen HOST:PORT, which is missing";
   }
-  if (options.listen.starts_with("unix")) {
-    return "--listen must be HOST:PORT; the unix socket is in the directory run of --data";
-  }
   if (credentials.any()) return "";
   return fmt::format(
       "--listen {} needs credentials, or everybody who reaches it would be believed. {}; or leave "

@@ -6,6 +6,7 @@ import {DormouseError, errorOf} from './errors.js';
 import {Inbox} from './inbox.js';
 import {Link} from './link.js';
 import {checkedActor, checkedUrl} from './names.js';
+import {checkedCount, checkedTimeout} from './numbers.js';
 import {Registrations} from './registrations.js';
 import {Requests} from './requests.js';
 import {Topics} from './topics.js';
@@ -52,6 +53,7 @@ export class DormouseClient {
     } = options;
     if (protocol !== '1.0' && protocol !== '0.1') throw new TypeError('The option protocol is "1.0" or "0.1".');
     this.#url = checkedUrl(url, 'ws');
+    checkedCount(recentIds, 'recentIds');
     this.#options = {...options, protocol, capabilities, reconnect, requestTimeout, hub: inFormOf(options.actor, hub)};
     this.#clock = clock;
     this.#inbox = new Inbox({
@@ -102,9 +104,10 @@ export class DormouseClient {
 
   // --- Connection
 
-  connect({timeout = CONNECT_WITHIN} = {}) {
+  async connect({timeout = CONNECT_WITHIN} = {}) {
+    checkedTimeout(timeout);
     if (this.#connecting) return this.#connecting.promise;
-    if (this.state === 'connected') return Promise.resolve();
+    if (this.state === 'connected') return undefined;
     const connecting = {};
     connecting.promise = new Promise((resolve, reject) => Object.assign(connecting, {resolve, reject}));
     this.#connecting = connecting;
@@ -122,6 +125,7 @@ export class DormouseClient {
   }
 
   reconnect(reason = 'reconnect() was called') {
+    this.#wanted();
     if (this.state === 'connected' || this.state === 'connecting') this.#link.drop(1006, reason);
   }
 
@@ -191,6 +195,7 @@ export class DormouseClient {
   }
 
   async request(to, type, data, {metadata, timeout = this.#options.requestTimeout} = {}) {
+    checkedTimeout(timeout);
     const settings = {metadata: {...metadata, request: true}};
     const frame = this.#checked(this.#envelope('hub:send', {to, type, data: data ?? null}, settings));
     return new Promise((resolve, reject) => {
@@ -201,7 +206,7 @@ export class DormouseClient {
       };
       const waiting = {resolve: finish(resolve), reject: finish(reject), since: this.#clock.now()};
       this.#inbox.await(frame.id, waiting);
-      const timer = this.#clock.setTimeout(() => waiting.reject(
+      const timer = this.#clock.setTimeout(() => waiting.reject(this.#requests.unsent(frame.id, timeout) ??
         new DormouseError('timeout', `${to} did not answer ${type} within ${timeout} ms.`)), timeout);
       // Its acknowledgement alone is not the answer; that the connection broke after it does not matter.
       this.#requests.ask(frame, {timeout, message: true}).catch(waiting.reject);
@@ -238,14 +243,22 @@ export class DormouseClient {
 
   handle(type, handler) { return this.#inbox.handle(type, handler); }
 
-  drained() { return this.#requests.drained(); }
+  async drained() {
+    this.#wanted();
+    await this.#requests.drained();
+  }
 
   // --- Frames out
 
   #envelope(type, payload, settings) {
     // What is asked while there is no connection waits for it; but somebody must have wanted one.
-    if (this.state === 'disconnected') throw this.#whyDisconnected();
+    this.#wanted();
     return envelope({type, payload, from: this.actor, to: this.#options.hub, ...settings});
+  }
+
+  // Throws unless there is a connection, or there will be one.
+  #wanted() {
+    if (this.state === 'disconnected') throw this.#whyDisconnected();
   }
 
   #whyDisconnected() {

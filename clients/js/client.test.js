@@ -203,6 +203,47 @@ test('connect gives up in its time', async () => {
   assert.deepEqual([client.state, clock.delays], ['disconnected', []]);
 });
 
+test('without a connection, and none to come, each call says so at once', async () => {
+  const calls = (client) => [
+    () => client.drained(), async () => client.reconnect(), async () => client.send('a/b', 'x', 1), () => client.ask('a/b', 'x', 1),
+    () => client.request('a/b', 'x', 1), () => client.publish('t', 'x', 1), () => client.broadcast('x', 1),
+    () => client.register(), () => client.subscribe('t'), () => client.discover(), () => client.queueStats(), () => client.ping(),
+    () => client.refreshToken(),
+  ];
+  const {client} = unconnected();
+  for (const call of calls(client)) await assert.rejects(call(), failsWith('disconnected', {resolution: 'Call connect() first.'}));
+  await client.connect();
+  await client.drained();
+  await client.disconnect();
+  for (const call of calls(client)) await assert.rejects(call(), failsWith('disconnected'));
+
+  const all = await connected();
+  await all.hub.cut();
+  const away = all.client.drained();
+  await back(all);
+  await away;
+  await all.hub.say('hub:pause');
+  const paused = assert.rejects(all.client.drained(), failsWith('duplicate_connection'));
+  await all.hub.say('hub:disconnect', {reason: 'duplicate_connection', message: 'elsewhere'});
+  await all.hub.cut(1000);
+  await paused;
+  for (const call of calls(all.client)) await assert.rejects(call(), failsWith('duplicate_connection'));
+});
+
+test('what never left says so, and that it may be sent again', async () => {
+  const {hub, clock, client} = await connected();
+  hub.accepts = false;
+  await hub.cut();
+  const unsent = failsWith('timeout', {details: {sent: false}, resolution: 'Send it again; the hub has not got it.', retryable: true});
+  const answers = [
+    assert.rejects(client.ask('a/b', 'x', 1, {timeout: 50}), {...unsent, message: 'Not sent: hub:send waited 50 ms for a connection.'}),
+    assert.rejects(client.request('a/b', 'x', 1, {timeout: 50}), {...unsent, message: 'Not sent: hub:send waited 50 ms for a connection.'}),
+  ];
+  await clock.advance(50);
+  await Promise.all(answers);
+  assert.equal(client.queued, 0);
+});
+
 test('connect may take as long as it takes', async () => {
   const {hub, client, clock} = unconnected();
   hub.accepts = false;

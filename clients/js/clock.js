@@ -1,8 +1,11 @@
 // Time as the client sees it: now() in ms, monotonic; setTimeout(callback, delay), clearTimeout(timer).
 
+// Of a timer: a later one would fire at once.
+const LONGEST = 2 ** 31 - 1;
+
 export const systemClock = {
   now: () => performance.now(),
-  setTimeout: (callback, delay) => setTimeout(callback, delay),
+  setTimeout: (callback, delay) => setTimeout(callback, Math.min(delay, LONGEST)),
   clearTimeout: (timer) => clearTimeout(timer),
 };
 
@@ -55,8 +58,9 @@ class WorkerClock {
   }
 
   #start(id, delay) {
-    if (this.#worker) this.#worker.postMessage({id, delay});
-    else setTimeout(() => this.#fire(id), delay);
+    const wait = Math.min(delay, LONGEST);
+    if (this.#worker) this.#worker.postMessage({id, delay: wait});
+    else setTimeout(() => this.#fire(id), wait);
   }
 
   #fire(id) {

@@ -282,7 +282,10 @@ export class DormouseClient {
 
   /** Tries until it is connected; rejects when it is refused, or after `timeout` ms (30,000; Infinity: never). */
   connect(options?: RequestOptions): Promise<void>;
-  /** Gives the socket up and opens another, as after a loss: when the network has changed, say. */
+  /**
+   * Gives the socket up and opens another, as after a loss: when the network has changed, say. Throws where there is none and
+   * will be none: before connect(), and after the end.
+   */
   reconnect(reason?: string): void;
   /** Ends the session at the hub. Never rejects; what still waits does, with `disconnected`. */
   disconnect(): Promise<void>;
@@ -326,7 +329,7 @@ export class DormouseClient {
   unsubscribe(subscription: Subscription | string): Promise<void>;
   /** One handler for each type. What it returns, if anything, answers a request(). */
   handle<T = any>(type: string, handler: MessageHandler<T>): Off;
-  /** Until nothing waits, and a message would go at once. */
+  /** Until nothing waits, and a message would go at once. Rejects before connect(), and at the end. */
   drained(): Promise<void>;
 }
 

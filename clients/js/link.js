@@ -5,6 +5,7 @@ import {Backoff} from './backoff.js';
 import {defaultClock} from './clock.js';
 import {DormouseError} from './errors.js';
 import {Heartbeats} from './heartbeats.js';
+import {checkedTime} from './numbers.js';
 import {Transports} from './transports.js';
 import {Vigil} from './vigil.js';
 import {pageWakings} from './wakings.js';
@@ -39,7 +40,7 @@ export class Link {
   //   mayReconnect()                     asked before closed()
   //   awaitedSince()                     when the oldest request that awaits an answer was sent; null: none does
   // `wakings(callback)`: calls it when the path may have died unnoticed; returns a function that ends that.
-  constructor({WebSocket = globalThis.WebSocket, transport, fetch, clock = defaultClock(), random, heartbeatInterval,
+  constructor({WebSocket = globalThis.WebSocket, transport, fetch, clock = defaultClock(), random, heartbeatInterval = 0,
                target, wakings = pageWakings, handlers}) {
     this.#transports = new Transports({transport, WebSocket, clock, fetch});
     if (this.#transports.needsWebSocket) {
@@ -47,6 +48,7 @@ export class Link {
         resolution: 'Pass one as the option WebSocket, such as that of the package ws.',
       });
     }
+    checkedTime(heartbeatInterval, 'heartbeatInterval');  // 0: the hub's wish
     this.#options = {heartbeatInterval, target, wakings, handlers};
     this.#clock = clock;
     this.#backoff = new Backoff(random);

@@ -13,15 +13,17 @@ export function checkedActor(actor) {
   return actor;
 }
 
-// `route`: the path segment before the hub's name, as "ws" of /ws/NAME. A path without it is the gateway's business.
+// `route`: the path segment before the hub's name, "ws" of /ws/NAME or "websocket"; where the path has only the other one, that
+// counts. A path without either is the gateway's business. In a page an address may be relative to the page's, from "/" on.
 export function checkedUrl(url, route) {
   const text = String(url);
-  const [, scheme] = /^([A-Za-z][A-Za-z0-9+.-]*):/.exec(text) ?? [];
-  if (scheme !== undefined && !/^(wss?|https?)$/i.test(scheme)) {
-    throw new TypeError(`The address ${text} does not begin with ws:// or wss://.`);
+  const isRelative = /^\/(?!\/)/.test(text) && globalThis.location !== undefined;
+  if (!isRelative && !/^(wss?|https?):\/\/[^/?#]/i.test(text)) {
+    throw new TypeError(`The address "${text}" does not begin with ws://HOST or wss://HOST.`);
   }
   const path = text.replace(/^[^/]*\/\/[^/]*/, '').replace(/\?.*$/s, '');
-  const [, name] = new RegExp(`/${route}/(.*)$`, 's').exec(path) ?? [];
+  const nameAfter = (segment) => new RegExp(`/${segment}/(.*)$`, 's').exec(path)?.[1];
+  const name = nameAfter(route) ?? nameAfter(route === 'ws' ? 'websocket' : 'ws');
   if (name !== undefined && !isHubName(name)) {
     throw new TypeError(
       `"${name}" is no name of a hub: 1 to 128 of the characters A-Z a-z 0-9 . _ ~ - but neither "." nor "..".`);

@@ -31,6 +31,9 @@ export class Outbox {
     return old;
   }
 
+  // The one with this id; undefined: it does not wait.
+  of(id) { return this.#entries.find(({frame}) => frame.id === id); }
+
   // Whether one waits with this `latest`.
   has(wanted) { return this.#entries.some(({latest}) => latest === wanted); }
 

@@ -9,9 +9,13 @@
 import {Backlog} from './backlog.js';
 import {errorOf, DormouseError} from './errors.js';
 import {Outbox} from './outbox.js';
+import {checkedCount, checkedTime, checkedTimeout} from './numbers.js';
 import {Pace} from './pace.js';
 
 const RATE_RETRIES = 10;   // how often one request is sent again after rate_limited
+const WAITED_FOR = {
+  connection: 'for a connection', pause: 'for the end of a pause that the hub asked for', rate: 'for its turn at the rate limit',
+};
 const TELLS_KEPT = 256;    // sent tells that could still be refused
 
 export class Requests {
@@ -33,6 +37,9 @@ export class Requests {
   // `transmit(frame)`: false when there is no socket. `failed(error)`: a tell was refused. `backlog`: Backlog's
   // `tell`, of what has waited for `backlogAfter` ms.
   constructor({clock, queueLimit, timeout, transmit, failed, backlog = () => {}, backlogAfter = 500}) {
+    checkedCount(queueLimit, 'queueLimit');
+    checkedTimeout(timeout, 'requestTimeout');
+    checkedTime(backlogAfter, 'backlogAfter');
     this.#clock = clock;
     this.#timeout = timeout;
     this.#transmit = transmit;
@@ -48,9 +55,10 @@ export class Requests {
   get backlog() {
     const {oldest, size: waiting} = this.#outbox;
     if (!oldest) return {waiting: 0, delay: 0, reason: null};
-    const reason = this.#gate !== 'open' ? 'connection' : this.#paused ? 'pause' : 'rate';
-    return {waiting, delay: this.#clock.now() - oldest.since, reason};
+    return {waiting, delay: this.#clock.now() - oldest.since, reason: this.#hold};
   }
+
+  get #hold() { return this.#gate !== 'open' ? 'connection' : this.#paused ? 'pause' : 'rate'; }
 
   // When the oldest of those that wait for their answer was sent; null: none does.
   get awaitedSince() {
@@ -64,9 +72,10 @@ export class Requests {
   // connection. `latest`: see above; null: it was superseded by a later one before it was sent.
   ask(frame, {timeout = this.#timeout, message = false, idempotent = false, urgent = false, latest} = {}) {
     return new Promise((resolve, reject) => {
+      checkedTimeout(timeout);  // throws: the promise is rejected
       const entry = this.#entry(frame, {message, idempotent, urgent, latest, resolve, reject});
       if (urgent) this.#outbox.putBack(entry);
-      else this.#add(entry);  // throws: the promise is rejected
+      else this.#add(entry);  // throws, too
       entry.deadline = this.#clock.now() + timeout;
       entry.timer = this.#clock.setTimeout(() => this.#expire(entry, timeout), timeout);
       this.#pump();
@@ -79,6 +88,12 @@ export class Requests {
     this.#add(entry);
     this.#pump();
     return this.#tells.get(frame.id) === entry;
+  }
+
+  // The error of a request that has waited to be sent for `timeout` ms; undefined: it does not wait.
+  unsent(id, timeout) {
+    const entry = this.#outbox.of(id);
+    return entry && this.#tooLate(entry, timeout);
   }
 
   // Whether the frame answers one of these.
@@ -124,6 +139,7 @@ export class Requests {
     this.#inFlight.clear();
     for (const entry of pending.sort((a, b) => a.number - b.number)) {
       if (!entry.urgent && (entry.idempotent || !entry.sent)) {
+        entry.doubtful ||= entry.sent;
         this.#wait(entry);
         continue;
       }
@@ -151,7 +167,8 @@ export class Requests {
   }
 
   #entry(frame, settings) {
-    return {number: this.#numbers++, since: this.#clock.now(), frame, sent: false, tries: 0, ...settings};
+    // `doubtful`: the hub may have got it over a socket that broke.
+    return {number: this.#numbers++, since: this.#clock.now(), frame, sent: false, doubtful: false, tries: 0, ...settings};
   }
 
   #add(entry) {
@@ -229,10 +246,19 @@ export class Requests {
   #expire(entry, timeout) {
     this.#inFlight.delete(entry.frame.id);
     this.#outbox.remove(entry);
-    this.#reject(entry, new DormouseError('timeout', `No answer to ${entry.frame.type} within ${timeout} ms.`, {
-      resolution: 'Send it again where twice does no harm.',
-    }));
+    this.#reject(entry, this.#tooLate(entry, timeout));
     this.#pump();
+  }
+
+  #tooLate({frame: {type}, sent, doubtful}, timeout) {
+    if (sent || doubtful) {
+      return new DormouseError('timeout', `No answer to ${type} within ${timeout} ms.`, {
+        resolution: 'Send it again where twice does no harm.',
+      });
+    }
+    return new DormouseError('timeout', `Not sent: ${type} waited ${timeout} ms ${WAITED_FOR[this.#hold]}.`, {
+      resolution: 'Send it again; the hub has not got it.', details: {sent: false},
+    });
   }
 
   #reject(entry, error) {

@@ -259,6 +259,30 @@ test('rate_limited is given up after ten tries, or where the wait is longer than
   await answer;
 });
 
+test('whether it was sent is said when its time is up', async () => {
+  const {clock, all, limited} = requests();
+  const late = async (settings, message, sent, act = () => {}) => {
+    const answer = assert.rejects(all.ask(frame('a'), {timeout: 50, message: true, ...settings}), (error) => {
+      assert.deepEqual([error.code, error.message, error.details.sent], ['timeout', message, sent]);
+      return true;
+    });
+    act();
+    await clock.advance(50);
+    await answer;
+  };
+  await late({}, 'Not sent: x waited 50 ms for a connection.', false);
+  all.open('open');
+  await late({}, 'No answer to x within 50 ms.', undefined);
+  await late({idempotent: true}, 'No answer to x within 50 ms.', undefined, () => all.shut());
+  all.open('open');
+  all.pause(true);
+  await late({}, 'Not sent: x waited 50 ms for the end of a pause that the hub asked for.', false);
+  all.pause(false);
+  all.ask(frame('b')).catch(() => {});
+  limited('b', 1);
+  await late({}, 'Not sent: x waited 50 ms for its turn at the rate limit.', false);
+});
+
 test('what the hub says against a tell is an error', () => {
   const {failed, all} = requests();
   all.open('open');

@@ -5,23 +5,26 @@
 #include <stdexcept>
 #include <string_view>
 
+#include "common/host_port.h"
+
 namespace dormouse::load {
 
 Endpoint ParseHostPort(const std::string& text) {
-  const size_t colon = text.rfind(':');
+  const std::optional<HostPort> parsed = HostPort::Parse(text);
   addrinfo hints{};
   hints.ai_family = AF_INET;
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_NUMERICSERV;
   addrinfo* found = nullptr;
-  if (colon == std::string::npos ||
-      getaddrinfo(text.substr(0, colon).c_str(), text.c_str() + colon + 1, &hints, &found) != 0) {
-    throw std::runtime_error("'" + text + "' is not HOST:PORT of a host that is known");
+  if (!parsed.has_value() ||
+      getaddrinfo(parsed->host.c_str(), std::to_string(parsed->port).c_str(), &hints, &found) != 0) {
+    throw std::runtime_error("'" + text +
+                             "' is not HOST:PORT of a host that is known, with a port up to 65535");
   }
   Endpoint endpoint;
   endpoint.address = *reinterpret_cast<const sockaddr_in*>(found->ai_addr);
-  endpoint.host = text.substr(0, colon);
-  endpoint.port = ntohs(endpoint.address.sin_port);
+  endpoint.host = parsed->host;
+  endpoint.port = parsed->port;
   freeaddrinfo(found);
   return endpoint;
 }

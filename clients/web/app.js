@@ -61,13 +61,18 @@ class Page {
   // What waited is a row already.
   sent(text, raw) {
     this.#sent++;
-    const at = this.#waiting.findIndex((row) => row.dataset.text === text);
-    if (at >= 0) this.#log.remove(this.#waiting.splice(at, 1)[0]);
+    this.#waitsNoMore(text);
     this.#log.add('sent', text, raw);
     this.#life.soon();
   }
 
   waits(text) { this.#waiting.push(this.#log.add('waiting', text)); }
+
+  // It never will be.
+  unsent(text) {
+    this.#waitsNoMore(text);
+    this.#log.add('error', `Not sent: ${text}`);
+  }
 
   received(kind, text, raw) {
     if (kind !== 'heartbeat') this.#received++;
@@ -82,6 +87,11 @@ class Page {
   }
 
   // The rest is the page's own.
+
+  #waitsNoMore(text) {
+    const at = this.#waiting.findIndex((row) => row.dataset.text === text);
+    if (at >= 0) this.#log.remove(this.#waiting.splice(at, 1)[0]);
+  }
 
   #state() { return this.#talk?.client.state ?? 'disconnected'; }
 
@@ -132,10 +142,7 @@ class Page {
     if (opened) this.#log.add('closed', closing({code, reason}));
     else if (code !== 1000) this.#log.add('error', `No connection to ${this.#url()}`);
     if (this.#state() !== 'disconnected') return;
-    for (const row of this.#waiting.splice(0)) {
-      this.#log.remove(row);
-      this.#log.add('error', `Not sent: ${row.dataset.text}`);
-    }
+    for (const row of [...this.#waiting]) this.unsent(row.dataset.text);
   }
 
   #compose() {

@@ -13,7 +13,7 @@ export class SignalTalk {
   #told = '';           // the last error in the log
   #session = '–';
 
-  // `page`: sent(text, raw) and received(kind, text, raw) show rows, beat() moves the heart.
+  // `page`: sent(text, raw), waits(text), unsent(text) and received(kind, text, raw) show rows, beat() moves the heart.
   constructor(url, page, {actor, ...settings}) {
     this.#page = page;
     this.client = new DormouseClient(url, {actor, capabilities: ['chat'], ...settings});
@@ -47,8 +47,12 @@ export class SignalTalk {
   // What is said while there is no connection, or a pause, waits in the client; it is a row all the same.
   compose(said) {
     const queued = this.client.queued;
-    this.#say(said);
-    if (this.client.queued > queued) this.#page.waits(this.#describe(this.#frameOf(said)));
+    const text = this.#describe(this.#frameOf(said));
+    this.#say(said).catch((error) => {
+      if (error.details?.sent === false) this.#page.unsent(text);
+      else this.#failed(error);
+    });
+    if (this.client.queued > queued) this.#page.waits(text);
   }
 
   // As the client will make it.
@@ -61,13 +65,13 @@ export class SignalTalk {
     const {client} = this;
     const data = asData(message);
     switch (action) {
-      case 'send': return this.#await(client.ask(target, type, data));
-      case 'broadcast': return this.#await(client.broadcast(type, data));
-      case 'publish': return this.#await(client.publish(topic, type, data));
-      case 'subscribe': return this.#await(client.subscribe(topic));
-      case 'unsubscribe': return this.#await(client.unsubscribe(topic));
-      case 'discover': return this.#await(client.discover({pattern: pattern || '*'}));
-      case 'list': return this.#await(client.listActors());
+      case 'send': return client.ask(target, type, data);
+      case 'broadcast': return client.broadcast(type, data);
+      case 'publish': return client.publish(topic, type, data);
+      case 'subscribe': return client.subscribe(topic);
+      case 'unsubscribe': return client.unsubscribe(topic);
+      case 'discover': return client.discover({pattern: pattern || '*'});
+      case 'list': return client.listActors();
     }
   }
 

@@ -20,6 +20,27 @@
 namespace dormouse {
 namespace {
 
+// A config file, in which an option that is no list has one value.
+class OneValueEach : public CLI::ConfigBase {
+ public:
+  explicit OneValueEach(const CLI::App* app) : app_(app) {}
+
+  std::vector<CLI::ConfigItem> from_config(std::istream& input) const override {
+    std::vector<CLI::ConfigItem> given = ConfigBase::from_config(input);
+    for (const CLI::ConfigItem& item : given) {
+      const CLI::Option* const option = app_->get_option_no_throw("--" + item.name);
+      if (option == nullptr || option->get_expected_max() > 1 || item.inputs.size() <= 1) continue;
+      throw CLI::ConfigError(
+          "--" + item.name + ": " + std::to_string(item.inputs.size()) +
+          " values are given, and it takes one; a text with blanks or commas needs \"quotes\"");
+    }
+    return given;
+  }
+
+ private:
+  const CLI::App* const app_;
+};
+
 constexpr std::string_view kConfigFlag = "--config";
 constexpr int kWrongUsage = 2;
 
@@ -69,13 +90,12 @@ std::vector<std::string> OptionsIn(std::string_view sentence) {
   return names;
 }
 
-// Of the last that says something of it, which counts; 0: none does.
+// 0: it says nothing of it.
 int LineOf(const std::string& file, std::string_view option) {
-  int line = 0;
   for (const ConfigKey& each : ConfigKeys(file)) {
-    if (each.key == option) line = each.line;
+    if (each.key == option) return each.line;
   }
-  return line;
+  return 0;
 }
 
 // Those of the process that may change while it runs, in lines.
@@ -114,6 +134,7 @@ struct Configuration::Parsed {
     app.set_version_flag("--version", VersionText());
     app.set_config(std::string(kConfigFlag), "", "File of the same options, one NAME = VALUE a line");
     app.get_config_ptr()->envname(EnvironmentName("config"));
+    app.config_formatter(std::make_shared<OneValueEach>(&app));
     app.allow_config_extras(CLI::config_extras_mode::error);
     app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
     DeclareOptions(&table, &options);
@@ -158,7 +179,7 @@ struct Configuration::Parsed {
 
 std::unique_ptr<Configuration::Parsed> Configuration::Parse() const {
   auto parsed = std::make_unique<Parsed>(process_);
-  parsed->wrong = UnknownKey(file_, parsed->table.names());
+  parsed->wrong = WrongKey(file_, parsed->table.names());
   if (!parsed->wrong.empty()) {
     parsed->status = kWrongUsage;
     return parsed;
@@ -174,7 +195,7 @@ std::unique_ptr<Configuration::Parsed> Configuration::Parse() const {
   } catch (const CLI::ParseError& error) {
     std::ostringstream out;
     std::ostringstream unused;
-    parsed->status = parsed->app.exit(error, out, unused);
+    parsed->status = parsed->app.exit(error, out, unused) == 0 ? 0 : kWrongUsage;
     parsed->said = WithoutPasswords(out.str());
     if (*parsed->status != 0) parsed->wrong = WithoutPasswords(error.what());
     if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
@@ -204,8 +225,14 @@ std::optional<Configuration> Configuration::Read(int argc, char** argv, Process 
   }
   for (const std::string& name : names) {
     const char* value = std::getenv(EnvironmentName(name).c_str());
-    if (value != nullptr && configuration.SourceOf(name) != Source::kCommandLine)
-      configuration.given_.environment.emplace_back(name, value);
+    if (value == nullptr || configuration.SourceOf(name) == Source::kCommandLine) continue;
+    if (*value == '\0') {
+      std::fprintf(stderr, "%s is empty: give it a value, or take the variable away.\n",
+                   EnvironmentName(name).c_str());
+      *status = kWrongUsage;
+      return std::nullopt;
+    }
+    configuration.given_.environment.emplace_back(name, value);
   }
   const std::unique_ptr<Parsed> parsed = configuration.Parse();
   parsed->options.password_was_visible = visible;
@@ -280,8 +307,15 @@ Configuration::Source Configuration::SourceOf(std::string_view option) const {
 
 std::string Configuration::Located(const std::string& sentence) const {
   for (const std::string& option : OptionsIn(sentence)) {
-    if (SourceOf(option) == Source::kFile)
-      return fmt::format("{}:{}: {}", file_, LineOf(file_, option), sentence);
+    switch (SourceOf(option)) {
+      case Source::kFile:
+        return fmt::format("{}:{}: {}", file_, LineOf(file_, option), sentence);
+      case Source::kEnvironment:
+        return fmt::format("{}: {}", EnvironmentName(option), sentence);
+      case Source::kDefault:
+      case Source::kCommandLine:
+        break;
+    }
   }
   return sentence;
 }

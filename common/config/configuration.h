@@ -50,7 +50,7 @@ class Configuration {
   std::vector<Change> ChangesSince(const Configuration& before) const;
   std::vector<std::string> Pending() const;
 
-  // A sentence about an option ("--allowed-origins: ..."), with file and line before it if it is from there.
+  // A sentence about an option ("--allowed-origins: ..."), with file and line, or the variable, before it if it is from there.
   std::string Located(const std::string& sentence) const;
 
  private:

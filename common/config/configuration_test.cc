@@ -106,10 +106,39 @@ TEST_F(ConfigurationTest, RefusesABadFileWithFileLineAndReason) {
   EXPECT_THAT(refusal("auth-algorithm = \"HS256\"\nauth-key = \"k\"\nrole-limits = [\"a=1/2\"]\n"),
               HasSubstr(":3: --role-limits needs --auth-algorithm"))
       << "that it has only after a restart";
+  EXPECT_EQ(
+      refusal("rate-limit = 3\n[statekeeper]\nlanes = 2\n"),
+      path_ +
+          ":2: [statekeeper] begins a section, and there are none: one list of options serves all processes. Take "
+          "this line away.");
+  EXPECT_THAT(refusal("[[x]]  # mine\nlanes = 2\n"),
+              testing::StartsWith(path_ + ":1: [[x]] begins a section"));
+  EXPECT_EQ(refusal("signal.rate_limit = 3\n"),
+            path_ + ":1: there is no option signal.rate_limit; is it to be rate-limit?");
+  EXPECT_EQ(refusal("rate-limit = 3\nlanes = 1\n\nrate-limit = 4\n"),
+            path_ + ":4: rate-limit is in line 1 already; keep one of the two.");
+  EXPECT_EQ(
+      refusal("lanes = 1\nrate-limit = 3 4\n"),
+      path_ +
+          ":2: --rate-limit: 2 values are given, and it takes one; a text with blanks or commas needs \"quotes\"");
+  for (const char* empty : {"rate-limit =", "rate-limit = \"\"", "rate-limit =  # later"}) {
+    EXPECT_EQ(refusal(empty + std::string("\n")), path_ + ":1: --rate-limit: needs a value: messages/s")
+        << empty;
+  }
+  EXPECT_EQ(refusal("edge-heartbeats =\n"), path_ + ":1: --edge-heartbeats: needs a value: true|false");
   ASSERT_EQ(std::remove(path_.c_str()), 0);
   std::string wrong;
   EXPECT_FALSE(before->ReadAgain(&wrong).has_value());
   EXPECT_THAT(wrong, HasSubstr(path_));
+}
+
+TEST_F(ConfigurationTest, AnEmptyTextAndAListAreValues) {
+  Write("listen =\nstore-prefix = \"my cluster, mine\"\ndisabled-classes = [\"echo\",\n  \"signal\"]\n");
+  const auto read = Read();
+  ASSERT_TRUE(read.has_value());
+  EXPECT_EQ(read->options().listen, "");
+  EXPECT_EQ(read->options().store_prefix, "my cluster, mine");
+  EXPECT_THAT(read->options().disabled_classes, ElementsAre("echo", "signal"));
 }
 
 TEST_F(ConfigurationTest, ReloadAppliesAllOrNothing) {

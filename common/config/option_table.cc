@@ -45,6 +45,10 @@ void OptionTable::Size(User user, Change change, const std::string& name, uint64
   Converted(user, change, name, value, "size", help, &ParseSize, &FormatSize);
 }
 
+CLI::Validator OptionTable::NotEmpty(const std::string& unit) {
+  return {[unit](const std::string& text) { return text.empty() ? "needs a value: " + unit : ""; }, ""};
+}
+
 std::vector<std::string> OptionTable::names() const {
   std::vector<std::string> names;
   names.reserve(rows_.size());

@@ -41,6 +41,7 @@ class OptionTable {
              const std::string& help) {
     CLI::Option* const option = app_->add_option("--" + name, *value)->capture_default_str();
     if constexpr (std::is_same_v<T, bool>) option->default_str(AsWord(*value));
+    if constexpr (std::is_arithmetic_v<T>) option->check(NotEmpty(unit));
     if constexpr (std::is_same_v<T, std::vector<std::string>>) {
       option->multi_option_policy(CLI::MultiOptionPolicy::Throw)->delimiter(',');
     }
@@ -58,6 +59,9 @@ class OptionTable {
   std::vector<std::string> names() const;
 
  private:
+  // CLI11 would read nothing as 0, which for most limits means none.
+  static CLI::Validator NotEmpty(const std::string& unit);
+
   static std::string InFile(const std::string& value) { return '"' + value + '"'; }
   static std::string InFile(bool value) { return AsWord(value); }
   template <typename Number>

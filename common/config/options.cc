@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <string_view>
 
+#include "common/config/addresses.h"
 #include "common/config/option_table.h"
 #include "common/config/role_limits.h"
 
@@ -21,18 +22,6 @@ constexpr uint64_t kMaxAttachment = 64u << 10;
 
 constexpr Unit kDurationUnits[] = {{"h", 3'600'000}, {"m", 60'000}, {"s", 1000}, {"ms", 1}};
 constexpr Unit kSizeUnits[] = {{"GiB", 1u << 30}, {"MiB", 1u << 20}, {"KiB", 1u << 10}, {"", 1}};
-
-// What is wrong with the address of a collector; empty: nothing. It is shown where options are, so no secret may be in it.
-std::string WrongEndpoint(const std::string& url) {
-  if (url.empty()) return "";
-  const size_t scheme = url.starts_with("http://") ? 7 : url.starts_with("https://") ? 8 : 0;
-  if (scheme == 0 || url.find_first_of("@?# \t\r\n") != std::string::npos ||
-      url.find_first_not_of('/', scheme) != scheme) {
-    return "--otlp-endpoint must be http://HOST:PORT or https://HOST:PORT, a path may follow; what lets spans in belongs "
-           "into otlp-headers-file";
-  }
-  return "";
-}
 
 // Reads DIGITS UNIT. "0" needs no unit.
 template <size_t N>
@@ -411,7 +400,7 @@ std::string Inconsistency(const Options& o) {
     return "--log-level must be trace, debug, info, warn, error or off";
   }
   if (o.log_format != "text" && o.log_format != "json") return "--log-format must be text or json";
-  if (std::string wrong = WrongEndpoint(o.otlp_endpoint); !wrong.empty()) return wrong;
+  if (std::string wrong = WrongAddress(o); !wrong.empty()) return wrong;
   if (o.otlp_endpoint.empty() && !o.otlp_headers_file.empty())
     return "--otlp-headers-file needs --otlp-endpoint: the collector that the headers are for";
   if (!(o.trace_sample >= 0 && o.trace_sample <= 1)) return "--trace-sample must be from 0 to 1";

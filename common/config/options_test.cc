@@ -101,6 +101,42 @@ TEST(OptionsTest, AnUnknownVariableIsRefusedWithTheNearestName) {
   unsetenv("DORMOUSE_HIBERNATE_AFTR");
 }
 
+TEST(OptionsTest, WhatIsWrongWithAVariableIsSaidWithItsName) {
+  const auto refusal_with = [](const char* value) {
+    setenv("DORMOUSE_RATE_LIMIT", value, 1);
+    std::string said = Refusal({});
+    unsetenv("DORMOUSE_RATE_LIMIT");
+    return said.substr(0, said.find('\n'));
+  };
+  EXPECT_EQ(refusal_with(""), "DORMOUSE_RATE_LIMIT is empty: give it a value, or take the variable away.");
+  EXPECT_EQ(refusal_with("-1"), "DORMOUSE_RATE_LIMIT: --rate-limit must not be negative");
+  EXPECT_EQ(refusal_with("fast"), "DORMOUSE_RATE_LIMIT: Could not convert: --rate-limit = fast");
+}
+
+TEST(OptionsTest, AddressesThatCannotBeAreRefused) {
+  for (const char* option :
+       {"listen", "admin", "tls-listen", "api-listen", "api-grpc-listen", "advertise", "statekeepers"}) {
+    for (const char* address : {"127.0.0.1:99999", "127.0.0.1:", "127.0.0.1", ":8080", "unix-like:x"}) {
+      const std::string said = Refusal({"--set", std::string(option) + "=" + address, "--check-config"});
+      EXPECT_TRUE(said.starts_with("--" + std::string(option) + ": '" + address + "' ")) << said;
+    }
+  }
+  EXPECT_NE(Refusal({"--otlp-endpoint", "http://collector:70000"}).find("--otlp-endpoint must be"),
+            std::string::npos);
+  Options options;
+  EXPECT_EQ(Parse({"--statekeepers", "unix:/run/dormouse,[::1]:7400,host:1", "--listen", "[::]:8080",
+                   "--advertise", "host:65535", "--otlp-endpoint", "http://[::1]/v1", "--admin", "0.0.0.0:0"},
+                  &options),
+            -1);
+}
+
+TEST(OptionsTest, NothingIsNoNumber) {
+  EXPECT_EQ(Refusal({"--rate-limit", ""}),
+            "--rate-limit: needs a value: messages/s\nRun with --help for more information.\n");
+  EXPECT_EQ(Refusal({"--edge-heartbeats", ""}),
+            "--edge-heartbeats: needs a value: true|false\nRun with --help for more information.\n");
+}
+
 TEST(OptionsTest, AnUnknownFlagIsRefusedWithTheNearestName) {
   EXPECT_EQ(Refusal({"--hibernate-aftr=7s"}),
             "There is no option --hibernate-aftr; is it to be --hibernate-after?\n"

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cctype>
 #include <fstream>
+#include <map>
 #include <string_view>
 #include <utility>
 
@@ -89,7 +90,11 @@ std::vector<ConfigKey> ConfigKeys(const std::string& path) {
       continue;
     }
     const size_t equals = text.find('=');
-    if (text.empty() || text[0] == '#' || text[0] == ';' || text[0] == '[') continue;
+    if (text.empty() || text[0] == '#' || text[0] == ';') continue;
+    if (text[0] == '[') {
+      keys.push_back({std::string(text.substr(0, text.rfind(']') + 1)), number});
+      continue;
+    }
     keys.push_back({std::string(Trim(text.substr(0, equals))), number});
     if (equals == std::string_view::npos) continue;
     const std::string_view value = Trim(text.substr(equals + 1));
@@ -98,12 +103,26 @@ std::vector<ConfigKey> ConfigKeys(const std::string& path) {
   return keys;
 }
 
-std::string UnknownKey(const std::string& path, const std::vector<std::string>& names) {
+std::string WrongKey(const std::string& path, const std::vector<std::string>& names) {
+  std::map<std::string, int> lines;
   for (const auto& [key, line] : ConfigKeys(path)) {
-    if (std::ranges::find(names, key) != names.end()) continue;
-    const std::string nearest = NearestName(OptionName(key), names);
-    return fmt::format("{}:{}: there is no option {}{}", path, line, key,
-                       nearest.empty() ? "; --help shows all." : "; is it to be " + nearest + "?");
+    const auto refused = [&path, line = line](const std::string& why) {
+      return fmt::format("{}:{}: {}", path, line, why);
+    };
+    if (key.starts_with('[')) {
+      return refused(fmt::format(
+          "{} begins a section, and there are none: one list of options serves all processes. Take "
+          "this line away.",
+          key));
+    }
+    if (std::ranges::find(names, key) == names.end()) {
+      const std::string nearest = NearestName(OptionName(key.substr(key.rfind('.') + 1)), names);
+      return refused(fmt::format("there is no option {}{}", key,
+                                 nearest.empty() ? "; --help shows all." : "; is it to be " + nearest + "?"));
+    }
+    const auto [first, is_new] = lines.try_emplace(key, line);
+    if (!is_new)
+      return refused(fmt::format("{} is in line {} already; keep one of the two.", key, first->second));
   }
   return "";
 }

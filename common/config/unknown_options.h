@@ -1,5 +1,5 @@
-// What the environment, a config file or the command line says and is no option: whoever wrote it meant another one, and would
-// wait in vain for an effect.
+// What the environment, a config file or the command line says in vain: it is no option, is empty, or is said twice. Whoever
+// wrote it meant something else, and would wait for an effect.
 #pragma once
 
 #include <string>
@@ -15,14 +15,16 @@ std::string UnknownVariable(const char* const* environment, const std::vector<st
 // The same of `words` of a command line, which no option has taken: of the first that is a flag.
 std::string UnknownFlag(const std::vector<std::string>& words, const std::vector<std::string>& names);
 
-// What a config file gives a value to, in its order. A file that cannot be read has nothing.
+// What a config file gives a value to, in its order, and the headings of sections ("[gateway]"). A file that cannot be read
+// has nothing.
 struct ConfigKey {
   std::string key;
   int line = 0;
 };
 std::vector<ConfigKey> ConfigKeys(const std::string& path);
 
-// The same of the keys of a config file, with file and line. A file that cannot be read has none.
-std::string UnknownKey(const std::string& path, const std::vector<std::string>& names);
+// Of the keys of a config file, with file and line: of the first that is none of `names`, a section, or there twice. A file
+// that cannot be read has none.
+std::string WrongKey(const std::string& path, const std::vector<std::string>& names);
 
 }  // namespace dormouse

@@ -14,6 +14,8 @@
 #include <memory>
 #include <utility>
 
+#include "common/host_port.h"
+
 namespace dormouse {
 namespace {
 
@@ -62,19 +64,18 @@ Listener::Listener(struct ev_loop* loop, Accept accept)
 Listener::~Listener() { Stop(); }
 
 std::string Listener::Listen(const std::string& address, Sharing sharing, const char* option) {
-  const size_t colon = address.rfind(':');
-  if (colon == std::string::npos) return std::string(option) + " '" + address + "' is not HOST:PORT";
-  std::string host = address.substr(0, colon);
-  if (host.size() >= 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  if (const std::string why = WhyNotToListenAt(address); !why.empty())
+    return std::string(option) + ": " + why;
+  const HostPort at = *HostPort::Parse(address);
   addrinfo hints{};
   hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
-  const int error =
-      getaddrinfo(host.empty() ? nullptr : host.c_str(), address.c_str() + colon + 1, &hints, &found);
+  const int error = getaddrinfo(at.host.c_str(), std::to_string(at.port).c_str(), &hints, &found);
   if (error != 0) return "cannot listen on " + address + ": " + gai_strerror(error);
   const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owned(found, freeaddrinfo);
-  for (const addrinfo* at = found; at != nullptr && fd_ < 0; at = at->ai_next) fd_ = BindTo(*at, sharing);
+  for (const addrinfo* each = found; each != nullptr && fd_ < 0; each = each->ai_next)
+    fd_ = BindTo(*each, sharing);
   if (fd_ < 0)
     return "cannot listen on " + address + ": " + std::strerror(errno) + ". Choose another with " + option;
   Begin();

@@ -15,19 +15,19 @@
 #include <cstring>
 #include <fstream>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <thread>
 #include <utility>
 
 #include "common/clock.h"
+#include "common/host_port.h"
 
 namespace dormouse {
 namespace {
 
 constexpr int64_t kLockPatienceMs = 5'000;
 constexpr std::chrono::milliseconds kLockLook{5};
-
-std::string PortOf(const std::string& address) { return address.substr(address.rfind(':') + 1); }
 
 std::string Prefix(const std::string& port) {
   return fmt::format("dormouse-listener-{}-{}-", geteuid(), port);
@@ -54,14 +54,12 @@ void Close(int* fd) {
 }
 
 // Somebody listens where that would.
-bool IsInUse(const std::string& address) {
-  std::string host = address.substr(0, address.rfind(':'));
-  if (host.size() >= 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+bool IsInUse(const HostPort& address) {
   addrinfo hints{};
   hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
-  if (getaddrinfo(host.empty() ? nullptr : host.c_str(), PortOf(address).c_str(), &hints, &found) != 0)
+  if (getaddrinfo(address.host.c_str(), std::to_string(address.port).c_str(), &hints, &found) != 0)
     return false;
   const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owned(found, freeaddrinfo);
   const int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -99,14 +97,15 @@ PortSharers::~PortSharers() {
 }
 
 std::string PortSharers::Claim(const std::string& address) {
-  const std::string port = PortOf(address);
-  if (address.rfind(':') == std::string::npos || port == "0") return "";
+  const std::optional<HostPort> parsed = HostPort::Parse(address);
+  if (!parsed.has_value() || parsed->port == 0) return "";  // what cannot be the listener says
+  const std::string port = std::to_string(parsed->port);
   const int64_t deadline_ms = SteadyMs() + kLockPatienceMs;
   // Without the lock, as when somebody who has it was stopped, two that start at once may not see each other.
   while ((lock_ = Bind("lock-of-" + Prefix(port))) < 0 && SteadyMs() < deadline_ms) {
     std::this_thread::sleep_for(kLockLook);
   }
-  if (!IsInUse(address)) return "";
+  if (!IsInUse(*parsed)) return "";
   const Marks marks = FindMarks(port, Digest(group_));
   if (marks.own && !marks.others) return "";
   Close(&lock_);

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "common/clock.h"
+#include "common/host_port.h"
 #include "deploy/ctl/failure.h"
 
 namespace dormouse {
@@ -49,15 +50,12 @@ void Await(const Socket& socket, short events, int64_t deadline_ms, const std::s
 }
 
 std::unique_ptr<addrinfo, void (*)(addrinfo*)> LookUp(const std::string& address) {
-  const size_t colon = address.rfind(':');
-  if (colon == std::string::npos || colon + 1 == address.size())
-    throw Failure(Exit::kUsage, fmt::format("'{}' is no address: write HOST:PORT", address));
-  std::string host = address.substr(0, colon);
-  if (host.size() > 2 && host.front() == '[') host = host.substr(1, host.size() - 2);
+  if (const std::string why = WhyNotToCall(address); !why.empty()) throw Failure(Exit::kUsage, why);
+  const HostPort at = *HostPort::Parse(address);
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
-  if (const int error = getaddrinfo(host.c_str(), address.substr(colon + 1).c_str(), &hints, &found);
+  if (const int error = getaddrinfo(at.host.c_str(), std::to_string(at.port).c_str(), &hints, &found);
       error != 0)
     throw NoAnswer(address, gai_strerror(error));
   return {found, freeaddrinfo};

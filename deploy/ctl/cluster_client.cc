@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/host_port.h"
 #include "common/rpc/statekeeper_sockets.h"
 
 namespace dormouse {
@@ -15,6 +16,11 @@ using grpc::StatusCode;
 constexpr Duration kGreeting{2'000};  // for each statekeeper to show that it lives
 
 std::vector<std::string> Expand(const std::vector<std::string>& statekeepers) {
+  for (const std::string& address : statekeepers) {
+    if (IsUnixTarget(address)) continue;
+    if (const std::string why = WhyNotToCall(address); !why.empty())
+      throw Failure(Exit::kUsage, "--statekeeper: " + why);
+  }
   std::string trouble;
   std::vector<std::string> addresses = FindStatekeepers(statekeepers, &trouble);
   if (!addresses.empty()) return addresses;

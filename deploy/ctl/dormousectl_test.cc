@@ -223,6 +223,10 @@ TEST_F(DormousectlTest, FindsAStatekeeperThatAnswers) {
   const Outcome nobody = Run("members --statekeeper " + dead);
   EXPECT_EQ(nobody.exit, 3);
   EXPECT_THAT(nobody.error, HasSubstr("No statekeeper answers at 127.0.0.1:1, unix:"));
+  const Outcome far = Run("members --statekeeper 127.0.0.1:70000");
+  EXPECT_EQ(far.exit, 2);
+  EXPECT_THAT(far.error,
+              HasSubstr("--statekeeper: '127.0.0.1:70000' is not HOST:PORT with a port from 1 to 65535"));
   const Outcome empty = Run("members --statekeeper unix:" + files_.Write("dir", ""));
   EXPECT_EQ(empty.exit, 3);
 }

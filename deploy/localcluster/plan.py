@@ -67,9 +67,11 @@ def make(options, layout, app=None):
     if not 1 <= options.port <= 65535:
         raise Failure("--port must be 1-65535.")
     host = options.host[1:-1] if re.fullmatch(r"\[.*\]", options.host) else options.host
-    if not ports.is_free(options.port, host):
-        raise Failure(f"Port {options.port} on {host} cannot be had: another program uses it."
-                      " Choose another with --port.")
+    if not host:  # likelier a variable that was not set than the wish to be open to everybody
+        raise Failure("--host is empty: say which address, such as 127.0.0.1; 0.0.0.0 is all of this machine's, :: those of IPv6,"
+                      " too.")
+    if why := ports.why_not(options.port, host):
+        raise Failure(f"Port {options.port} on {host} cannot be had: {why}. Choose another with --port, or --host.")
     ports.reserve(options.port)
     if options.inspect is not None:
         _check_inspect(options)
@@ -154,9 +156,8 @@ def _check_inspect(options):
                       " attached to one.")
     if not 1 <= options.inspect <= 65535:
         raise Failure("--inspect must be 1-65535.")
-    if not ports.is_free(options.inspect):
-        raise Failure(f"Port {options.inspect} on 127.0.0.1 cannot be had: another program uses it. Choose another with"
-                      " --inspect.")
+    if why := ports.why_not(options.inspect):
+        raise Failure(f"Port {options.inspect} on 127.0.0.1 cannot be had: {why}. Choose another with --inspect.")
     ports.reserve(options.inspect)
 
 

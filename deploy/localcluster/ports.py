@@ -5,24 +5,34 @@ Clusters that start at the same moment do not choose the same port: a chosen por
 process ends, by an abstract unix socket named after it (like ports, those names belong to the network namespace).
 """
 
+import errno
 import itertools
+import os
 import socket
 import zlib
 
 _LOWEST = 20000
+_REASONS = {
+    errno.EADDRINUSE: "another program uses it",
+    errno.EADDRNOTAVAIL: "this machine has no such address",
+    errno.EACCES: "this user may not have it",
+}
 _reservations = []
 
 
-def is_free(port, host="127.0.0.1"):
-    """Whether nobody listens there. A listener with SO_REUSEPORT counts as somebody."""
+def why_not(port, host="127.0.0.1"):
+    """Why nobody can listen there, as the rest of a sentence; None: one can. A listener with SO_REUSEPORT counts as another
+    program."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # old connections in TIME_WAIT are no matter
         try:
             probe.bind((host, port))
-        except OSError:
-            return False
-    return True
+        except socket.gaierror:
+            return "that is no address, nor the name of a host"
+        except OSError as error:
+            return _REASONS.get(error.errno, os.strerror(error.errno))
+    return None
 
 
 def reserve(port):
@@ -45,6 +55,6 @@ def choose(preferred, seed):
     offset = zlib.crc32(seed.encode()) % (highest - _LOWEST)
     rest = (_LOWEST + (offset + i) % (highest - _LOWEST) for i in range(highest - _LOWEST))
     for port in itertools.chain([preferred] if preferred else [], rest):
-        if is_free(port) and reserve(port):
+        if why_not(port) is None and reserve(port):
             return port
     raise OSError(f"no free port between {_LOWEST} and {highest}")

@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/host_port.h"
 #include "common/rpc/link_opening.h"
 #include "common/rpc/tcp_dial.h"
 #include "common/rpc/tls_bytes.h"
@@ -40,12 +41,10 @@ void Begin(int fd, const LinkCredentials* credentials, uint32_t lane, FramedStre
 
 StreamDialer::StreamDialer(const std::string& address, std::shared_ptr<const LinkCredentials> credentials)
     : credentials_(std::move(credentials)) {
-  const size_t colon = address.rfind(':');
-  if (colon == std::string::npos) return;
-  host_ = address.substr(0, colon);
-  port_ = address.substr(colon + 1);
-  if (host_.size() >= 2 && host_.front() == '[' && host_.back() == ']')
-    host_ = host_.substr(1, host_.size() - 2);
+  const std::optional<HostPort> parsed = HostPort::Parse(address);
+  if (!parsed.has_value()) return;
+  host_ = parsed->host;
+  port_ = std::to_string(parsed->port);
   if (IsNumericAddress(host_)) addresses_ = {host_};
 }
 

@@ -422,6 +422,20 @@ def test_what_is_said_while_down_is_a_row_that_waits(page, hub_name, hub_class):
     page.until_row("closed", "1006 broken on purpose")
 
 
+def test_what_could_not_be_sent_in_time_is_said_so(open_page, hub_name):
+    with Cluster() as cluster:
+        page = open_page(cluster.http_url)
+        page.connect("signal", hub_name, actor="browser/anna")
+        page.fill("target-actor", "browser/anna")
+        cluster.kill_gateway(0)
+        page.until_row("closed", "")
+        page.say("in vain")
+        assert page.rows("waiting") == ["chat to browser/anna: in vain"]
+        page.until_row("error", "Not sent: chat to browser/anna: in vain")
+        assert page.rows("waiting") == []
+        assert not any("twice does no harm" in row for row in page.rows("error"))
+
+
 def test_error_that_repeats_is_counted(open_page, hub_name):
     with Cluster() as cluster:
         page = open_page(cluster.http_url)
@@ -437,7 +451,8 @@ def test_focus_goes_to_what_is_to_be_said(page, hub_name):
     assert page.front().execute_script("return document.activeElement.id") == "message"
 
 
-@pytest.mark.parametrize("width, height, mobile", [(1366, 625, False), (375, 667, True), (360, 640, True)])
+@pytest.mark.parametrize("width, height, mobile", [(1366, 625, False), (375, 667, True), (360, 640, True),
+                                                   (844, 390, True), (667, 375, True), (932, 430, True)])
 @pytest.mark.parametrize("hub_class", ["echo", "signal"])
 def test_everything_that_one_talks_with_is_on_the_screen(page, hub_name, hub_class, width, height, mobile):
     screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile}
@@ -456,6 +471,8 @@ def test_everything_that_one_talks_with_is_on_the_screen(page, hub_name, hub_cla
             "return [box.top, box.bottom, document.getElementById('log').clientHeight];", element)
         assert 0 <= top < bottom <= height, element
         assert of_log > 60
+    widths = page.front().execute_script("return [document.documentElement.scrollWidth, window.innerWidth]")
+    assert widths == [width, width]
     side = page.front().find_element(By.CSS_SELECTOR, ".side")
     assert mobile or side.get_property("scrollHeight") <= side.get_property("clientHeight")
 

@@ -209,7 +209,8 @@ async def test_restoration_waits_out_the_rate_limit(clock, make_client):
         await clock.pass_timer(0.1)
         await hub.until_got("hub:register", 2)
         del hub.answers["hub:register"]
-        await clock.pass_timer(2)
+        await until(lambda: clock.delays().count(2) == 2, "that the restoration waits, and not only what is in the queue")
+        await clock.pass_time(2)
         await until_event(client, "connected", 2)
         assert not events(client, "error")
         assert len(hub.connections) == 2

@@ -110,6 +110,41 @@ async def test_ask_without_an_answer_times_out(clock, make_client):
         assert (caught.value.code, caught.value.retryable) == ("timeout", True)
 
 
+async def test_what_never_left_says_so_and_that_it_may_be_sent_again(clock, make_client):
+    async with FakeHub().serving() as hub, make_client(hub) as client:
+        async def late(call, said, sent_at_all):
+            asking = asyncio.create_task(call)
+            await clock.pass_timer(3)
+            with pytest.raises(DormouseError, match=said) as caught:
+                await asking
+            assert (caught.value.code, caught.value.retryable) == ("timeout", True)
+            assert caught.value.details.get("sent", True) is sent_at_all
+            assert ("Send it again" in caught.value.resolution) is not sent_at_all
+
+        await hub.send("hub:pause", {})
+        await until(lambda: ("paused", None) in client.seen, "the pause")
+        await late(client.ask("a/b", "x", timeout=3), "Not sent: it waited 3 s for the end of a pause", False)
+        await hub.send("hub:resume", {})
+        await until(lambda: ("unpaused",) in client.seen, "its end")
+        hub.answers["hub:send"] = ("hub:delivery_ack", {})
+        await late(client.request("a/b", "x", timeout=3), "a/b gave no answer within 3 s", True)
+        hub.answers["hub:send"] = None
+        await late(client.request("a/b", "x", timeout=3), "No answer within 3 s", True)
+        doubtful = asyncio.create_task(client.ask("a/b", "x", timeout=2, idempotent=True))
+        await hub.until_got("hub:send", 3)
+        await offline(client, hub)
+        clock.advance(0.05)
+        for call in (client.ask, client.request):
+            asking = asyncio.create_task(call("a/b", "x", timeout=0.04))
+            await until(lambda: 0.04 in clock.delays(), "its timer")
+            clock.advance(0.04)
+            with pytest.raises(DormouseError, match="Not sent: it waited 0.04 s for a connection"):
+                await asking
+        clock.advance(2)
+        with pytest.raises(DormouseError, match="No answer within 2 s"):
+            await doubtful
+
+
 async def test_messages_wait_for_the_next_connection_in_order(clock, make_client):
     async with FakeHub().serving() as hub, make_client(hub) as client:
         await offline(client, hub)

@@ -1,6 +1,7 @@
 """The Python client over a path that goes silent without saying so, and what it refuses at once."""
 
 import asyncio
+import math
 import time
 
 import pytest
@@ -134,6 +135,57 @@ async def test_time_of_the_client_is_that_of_connecting_too():
         assert time.monotonic() - started < 10  # the hub would have had 30 s
 
 
+@pytest.mark.parametrize("answers", ["nothing", "the upgrade"])
+async def test_time_for_connecting_is_not_overrun_by_a_goodbye(answers, monkeypatch):
+    monkeypatch.setattr("dormouse.transport.CLOSE_TIMEOUT", 5)  # it gets that, once or more often, to answer a goodbye
+
+    over = asyncio.Event()
+
+    async def silent(socket):
+        socket.transport.pause_reading()
+        await over.wait()
+        socket.transport.abort()
+
+    async def mute(_reader, writer):
+        await over.wait()
+        writer.transport.abort()
+
+    serving = asyncio.start_server(mute, "127.0.0.1", 0) if answers == "nothing" else websockets.serve(silent, "127.0.0.1", 0)
+    async with await serving as server:
+        for connecting in (lambda client: client.connect(timeout=0.1), lambda client: asyncio.wait_for(client.connect(), 0.1)):
+            client = Client(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/ws/test", actor="browser/me")
+            started = time.monotonic()
+            with pytest.raises((DormouseError, TimeoutError)):
+                await connecting(client)
+            assert time.monotonic() - started < 5
+        over.set()
+
+
+@pytest.mark.parametrize("name, value, error", [
+    ("timeout", -1, ValueError), ("timeout", 0, ValueError), ("timeout", math.nan, ValueError), ("timeout", "5", TypeError),
+    ("timeout", True, TypeError), ("backlog_after", math.nan, ValueError), ("backlog_after", "1", TypeError),
+    ("outbox_limit", -1, ValueError), ("outbox_limit", math.nan, TypeError), ("inbox_limit", 0, ValueError),
+    ("rate_limit_retries", -1, ValueError),
+])
+def test_number_that_is_none_is_refused(name, value, error):
+    with pytest.raises(error, match=f"^{name} is .*, not "):
+        Client("ws://127.0.0.1/ws/room", actor="browser/me", **{name: value})
+
+
+@pytest.mark.parametrize("value, error", [(-1, ValueError), (0, ValueError), (math.nan, ValueError), ("5", TypeError)])
+async def test_so_is_the_timeout_of_a_call(value, error, make_client):
+    async with FakeHub().serving() as hub:
+        client = make_client(hub)
+        with pytest.raises(error, match="^timeout is "):
+            await client.connect(value)
+        async with client:
+            for call in (client.ask("a/b", "x", timeout=value), client.request("a/b", "x", timeout=value),
+                         client.broadcast("x", timeout=value), client.publish("t", "x", timeout=value)):
+                with pytest.raises(error, match="^timeout is "):
+                    await call
+            assert not hub.got("hub:send")
+
+
 @pytest.mark.parametrize("actor", ["", "@()", "a\nb", "x" * 257])
 def test_actor_that_is_nobody_is_refused(actor):
     with pytest.raises(ValueError, match="^actor (is empty|has control characters)"):
@@ -144,15 +196,17 @@ def test_actor_that_is_nobody_is_refused(actor):
 def test_name_that_no_hub_can_have_is_refused(name):
     with pytest.raises(ValueError, match="is no name of a hub"):
         Client(f"ws://127.0.0.1/ws/{name}", actor="browser/me")
+    with pytest.raises(ValueError, match="is no name of a hub"):
+        Client(f"ws://127.0.0.1/websocket/{name}", actor="browser/me")
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1/ws", "127.0.0.1:8080/ws", "ws:///ws"])
+@pytest.mark.parametrize("url", ["", "nonsense", "http://127.0.0.1/ws", "127.0.0.1:8080/ws", "ws:///ws"])
 def test_address_that_is_none_is_refused(url):
     with pytest.raises(ValueError, match="not a WebSocket address"):
         Client(url, actor="browser/me")
 
 
-@pytest.mark.parametrize("path", ["", "/", "/ws", "/ws/room", "/ws/a.b_c~d-1", "/app/ws/%61?x=/ws/!"])
+@pytest.mark.parametrize("path", ["", "/", "/ws", "/ws/room", "/ws/a.b_c~d-1", "/app/ws/%61?x=/ws/!", "/websocket/ws/room"])
 def test_names_that_hubs_have_are_taken(path):
     Client(f"wss://hub:8443{path}", actor="@(browser/änna)")
 

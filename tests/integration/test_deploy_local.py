@@ -448,6 +448,10 @@ def test_mistakes_are_told_in_a_sentence(local):
 
     with Cluster() as other:
         assert f"Port {other.port()}" in refused(port=other.port())
+        assert "another program uses it" in refused(port=other.port())
+    for host, said in (("", "--host is empty"), ("[]", "--host is empty"), ("::2", "this machine has no such address"),
+                       ("300.1.1.1", "no address, nor the name of a host"), ("a b", "no address, nor the name of a host")):
+        assert said in refused("--host", host), host
     assert "embedded store is for one statekeeper" in refused("--statekeepers", "2", "--store", "file")
     assert "--gateways" in refused("--gateways", "0")
     assert "NAME=VALUE" in refused("--set", "hibernate-after")

@@ -17,6 +17,7 @@ from .errors import DormouseError, error_of
 from .events import Events, Handler
 from .exchange import Exchange
 from .inbox import Inbox
+from .limits import checked_count, checked_time, checked_timeout
 from .link import Link
 from .names import checked_actor, checked_url
 from .outbox import Hold, Lane
@@ -86,18 +87,18 @@ class Client:
                       up on its way, long polling ("poll"); each of them, and "websocket", can be asked for alone
         """
         checked_url(url)
-        self._timeout = ANSWER_WITHIN if timeout is None else timeout
+        self._timeout = ANSWER_WITHIN if timeout is None else checked_timeout(timeout)
         self._connect_timeout = CONNECT_WITHIN if timeout is None else timeout
-        self._inbox_limit = inbox_limit
+        self._inbox_limit = checked_count(inbox_limit, "inbox_limit", least=1)
         self._clock = clock or Clock()
         self._events = Events(inbox_limit, self._inbox_full)
         self._session = Session(checked_actor(actor), token, tuple(capabilities), protocol, upgrade_auth)
         self._exchange = Exchange(
             self._clock,
-            outbox_limit,
-            rate_limit_retries,
+            checked_count(outbox_limit, "outbox_limit"),
+            checked_count(rate_limit_retries, "rate_limit_retries"),
             self._emit_error,
-            backlog_after,
+            checked_time(backlog_after, "backlog_after"),
             lambda backlog: self._events.emit("backlog", backlog),
         )
         self._registrations = Registrations(
@@ -163,7 +164,7 @@ class Client:
     async def connect(self, timeout: float | None = None) -> None:
         """Returns when the session is up. Tries again, as after a loss, for `timeout` seconds (the client's, where none
         is given); raises at once what trying again cannot help."""
-        timeout = self._connect_timeout if timeout is None else timeout
+        timeout = self._connect_timeout if timeout is None else checked_timeout(timeout)
         if self._closed or self._running:
             self._raise_ended_by()
             raise DormouseError("disconnected", "A client connects once.", "Make a new Client.")
@@ -174,6 +175,8 @@ class Client:
         try:
             await asyncio.shield(self._ready)
         except BaseException as error:
+            self._ready.cancel()
+            self._link.hurry()
             await self._stop(error if isinstance(error, DormouseError) else None)
             raise
         finally:
@@ -304,12 +307,12 @@ class Client:
     ) -> Any:
         """The other actor's own answer: what its handle() returned, or it gave to reply(). `request_failed` where its
         handler failed."""
-        limit = self._timeout if timeout is None else timeout
+        limit = self._timeout if timeout is None else checked_timeout(timeout)
         payload = {"to": to, "type": type, "data": data}
         envelope = self._envelope("hub:send", payload, {**(metadata or {}), "request": True}, None, sender)
         sent = self._ask(envelope, limit, Lane.DATA, False)
         try:
-            return await self._clock.within(limit, self._dialogues.answer_to(envelope["id"], sent))
+            return await self._dialogues.answer_to(envelope["id"], sent, limit)
         except TimeoutError:
             raise DormouseError("timeout", f"{to} gave no answer within {limit:g} s.", retryable=True) from None
 
@@ -461,7 +464,7 @@ class Client:
     async def _ask(
         self, envelope: Envelope, timeout: float | None, lane: Lane, idempotent: bool, latest: str | None = None
     ) -> dict[str, Any]:
-        limit = self._timeout if timeout is None else timeout
+        limit = self._timeout if timeout is None else checked_timeout(timeout)
         reply = await self._open_exchange().ask(envelope, limit, lane, idempotent, latest)
         return reply.get("payload") or {}
 

@@ -43,13 +43,19 @@ class Dialogues:
         else:
             self._handlers.pop(kind, None)
 
-    async def answer_to(self, request_id: str, sent: Awaitable[Any]) -> Any:
-        """The data of the answer to a request, which `sent` sends."""
+    async def answer_to(self, request_id: str, sent: Awaitable[Any], limit: float) -> Any:
+        """The data of the answer to a request, which `sent` sends, and says itself when that takes longer than `limit`.
+        TimeoutError: the rest of the time was not enough for the answer."""
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting[request_id] = (answer, self._clock.now())
+        began = self._clock.now()
+        self._waiting[request_id] = (answer, began)
+
+        async def said() -> Any:
+            return await answer
+
         try:
             await sent
-            return await answer
+            return await self._clock.within(max(0.0, began + limit - self._clock.now()), said())
         finally:
             answer.cancel()
             del self._waiting[request_id]

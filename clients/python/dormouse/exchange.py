@@ -14,6 +14,11 @@ from .errors import DormouseError, error_of, lost
 from .outbox import Hold, Lane, Outbox, Outgoing
 from .pace import Pace
 
+_WAITED_FOR = {
+    "connection": "for a connection",
+    "pause": "for the end of a pause that the hub asked for",
+    "rate": "for its turn at the rate limit",
+}
 _TELLS_REMEMBERED = 256  # those sent last: they go out again when the rate limit refused them
 
 
@@ -45,9 +50,7 @@ class Exchange:
         oldest = self.outbox.oldest
         if not oldest:
             return Backlog()
-        reasons = {Hold.OFFLINE: "connection", Hold.PAUSED: "pause"}
-        reason = next((name for hold, name in reasons.items() if self.outbox.held(hold)), "rate")
-        return Backlog(len(self.outbox), self._clock.now() - oldest.since, reason)
+        return Backlog(len(self.outbox), self._clock.now() - oldest.since, self._reason())
 
     @property
     def awaited_since(self) -> float | None:
@@ -90,6 +93,7 @@ class Exchange:
             timer = self._clock.call_later(timeout, self._expire, out, timeout)
             self._asked[out.id] = out
             out.sent_at = self._clock.now()
+            out.sent = True
             try:
                 await socket.send(out.frame)
                 return await self._answer(out)
@@ -108,6 +112,7 @@ class Exchange:
             out.sent_at = self._clock.now()
             if out.answer:
                 self._asked[out.id] = out
+                out.sent = True
                 await socket.send(out.frame)
             else:
                 try:
@@ -135,6 +140,7 @@ class Exchange:
             self._keep_pace()
             if out and not out.over and out.refusals < self._max_refusals:
                 out.refusals += 1
+                out.sent = False
                 self.outbox.put_back(out)
                 self._backlog.update()
                 return
@@ -159,6 +165,7 @@ class Exchange:
         asked, self._asked = self._asked, {}
         for out in asked.values():
             if out.idempotent and not out.over:
+                out.doubtful, out.sent = True, False
                 self.outbox.put_back(out)
             else:
                 out.fail(lost(reason))
@@ -205,12 +212,17 @@ class Exchange:
         return await out.answer
 
     def _expire(self, out: Outgoing, timeout: float) -> None:
-        out.fail(
-            DormouseError(
-                "timeout", f"No answer within {timeout:g} s.", "Whether the hub got it is not known.", retryable=True
-            )
-        )
+        text, resolution, details = f"No answer within {timeout:g} s.", "Whether the hub got it is not known.", {}
+        if not out.sent and not out.doubtful:
+            text = f"Not sent: it waited {timeout:g} s {_WAITED_FOR[self._reason()]}."
+            resolution, details = "Send it again; the hub has not got it.", {"sent": False}
+        out.fail(DormouseError("timeout", text, resolution, details, retryable=True))
         self.outbox.remove(out)
+
+    def _reason(self) -> str:
+        """What those wait for that wait to be sent."""
+        reasons = {Hold.OFFLINE: "connection", Hold.PAUSED: "pause"}
+        return next((name for hold, name in reasons.items() if self.outbox.held(hold)), "rate")
 
     def _keep_pace(self) -> None:
         wait = self._pace.wait()

@@ -74,11 +74,17 @@ class Link:
         self._transports = transports
         self._final: DormouseError | None = None
         self._online = False
+        self._socket: Any = None
         self.leaving = False  # the end of this connection is the end of the session, as was asked for
 
     def give_up(self, error: DormouseError) -> None:
         """When the connection ends, which it is about to: no other one."""
         self._final = error
+
+    def hurry(self) -> None:
+        """Whoever waits for the end of this connection has no time for goodbyes, which a silent peer would not answer."""
+        if self._socket is not None:
+            abandon(self._socket)
 
     async def run(self, on_ready: Callable[[], None], on_trouble: Callable[[DormouseError], None]) -> None:
         """Until trying again cannot help (DormouseError), or the loss that was asked for. `on_ready` is called each
@@ -120,7 +126,7 @@ class Link:
             raise
         except Exception as error:  # pylint: disable=broad-except
             raise ConnectError(f"no token: {error!r}", True) from error
-        socket = await self._transports.open(self._url, self._session.headers)
+        socket = self._socket = await self._transports.open(self._url, self._session.headers)
         heard = False
 
         async def beat() -> None:
@@ -149,6 +155,7 @@ class Link:
         finally:
             self._exchange.connection_lost(reason)
             await socket.close(1000 if self.leaving else _COMING_BACK)
+            self._socket = None
 
     async def _talk(self, socket: Any, heartbeat: Heartbeat, on_ready: Callable[[], None]) -> None:
         payload = await self._connect(socket)

@@ -25,11 +25,12 @@ def checked_actor(actor: str) -> str:
 
 
 def checked_url(url: str) -> str:
-    """ValueError: no gateway can have such a hub. What is before /ws/ in the path is the gateway's business."""
+    """ValueError: no gateway can have such a hub. What is before /ws/ (or /websocket/, of echo hubs) in the path is the
+    gateway's business."""
     if not re.match(r"wss?://[^/?#]", url, re.IGNORECASE):
         raise ValueError(f"not a WebSocket address: {url!r} (ws://HOST:PORT/ws/NAME)")
     path = re.sub(r"^[^/]*//[^/?#]*", "", url).partition("?")[0]
-    _, route, encoded = path.partition("/ws/")
+    _, route, encoded = path.partition("/ws/" if "/ws/" in path else "/websocket/")
     if route:
         name = urllib.parse.unquote(encoded, errors="replace")
         if not _HUB.fullmatch(name) or name in (".", ".."):

@@ -50,6 +50,8 @@ class Outgoing:
         self.latest = latest  # of those with the same, the last one alone counts
         self.since = since  # when it came, the clock's time
         self.sent_at = since  # when it left last
+        self.sent = False  # it has left, and was not refused
+        self.doubtful = False  # the hub may have got it over a connection that broke
         self.refusals = 0  # by the rate limit
         self.number = 0  # the place in the order of sending, kept when it is sent again
 

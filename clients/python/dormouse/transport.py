@@ -55,15 +55,17 @@ async def open_socket(
     authorities of this machine are believed. ConnectError: there is no socket, and why."""
     more: dict[str, Any] = {} if tls is None else {"ssl": tls}
     try:
-        return await websockets.connect(  # type: ignore[attr-defined]
+        socket = await websockets.connect(  # type: ignore[attr-defined]
             url,
             open_timeout=timeout,
-            close_timeout=CLOSE_TIMEOUT,
+            close_timeout=0,  # of one that does not open in time: it would be added to that
             ping_interval=None,
             max_size=MAX_FRAME,
             **{_HEADERS: dict(headers or {})},
             **more,
         )
+        socket.close_timeout = CLOSE_TIMEOUT
+        return socket
     except InvalidURI:
         raise ConnectError(f"not a WebSocket address: {url} (ws://HOST:PORT/websocket/NAME)", False) from None
     except InvalidHandshake as error:

@@ -75,7 +75,7 @@ HttpReply HttpPages::Get(const HttpRequest& request) {
     case Router::Result::kUnknownPath:
       break;
   }
-  return NotFound(request.path, *router_);
+  return NotFound(request.path, *router_, files_.Find("/") != nullptr);
 }
 
 }  // namespace dormouse::edge

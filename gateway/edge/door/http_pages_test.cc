@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 #include <string>
 
@@ -11,7 +12,9 @@
 namespace dormouse::edge {
 namespace {
 
+using testing::EndsWith;
 using testing::HasSubstr;
+using testing::Not;
 
 class HttpPagesTest : public testing::Test {
  protected:
@@ -51,6 +54,13 @@ TEST_F(HttpPagesTest, SaysWhatThereIsWhereThereIsNothing) {
   EXPECT_EQ(Ask("POST /room/a").status, 405);
   EXPECT_EQ(Ask("OPTIONS /nowhere").status, 404);
   EXPECT_EQ(Ask("OPTIONS *").status, 200);
+}
+
+TEST_F(HttpPagesTest, NamesTheWebClientOnlyWhereThereIsOne) {
+  EXPECT_THAT(Ask("GET /nowhere").body, EndsWith("; the web client is at /.\n"));
+  std::filesystem::remove(web_root_ / "index.html");
+  for (const char* line : {"GET /", "GET /nowhere"})
+    EXPECT_THAT(Ask(line).body, Not(HasSubstr("web client"))) << line;
 }
 
 TEST_F(HttpPagesTest, KnowsWhatIsToOpenAWebSocket) {

@@ -8,9 +8,9 @@ namespace dormouse::edge {
 
 HttpReply Refusal(int status, std::string body) { return {.status = status, .body = std::move(body)}; }
 
-HttpReply NotFound(std::string_view path, const Router& router) {
-  return Refusal(404, fmt::format("There is nothing at {}. WebSockets open at {}; the web client is at /.\n",
-                                  path.substr(0, 200), router.Describe()));
+HttpReply NotFound(std::string_view path, const Router& router, bool has_page) {
+  return Refusal(404, fmt::format("There is nothing at {}. WebSockets open at {}{}.\n", path.substr(0, 200),
+                                  router.Describe(), has_page ? "; the web client is at /" : ""));
 }
 
 HttpReply BadHubName() {

@@ -10,7 +10,8 @@
 namespace dormouse::edge {
 
 HttpReply Refusal(int status, std::string body);
-HttpReply NotFound(std::string_view path, const Router& router);
+// `has_page`: whether the web client is at /.
+HttpReply NotFound(std::string_view path, const Router& router, bool has_page);
 HttpReply BadHubName();
 HttpReply UpgradeRequired(std::string body);
 // 503: another gateway, or the same in a second, may take it.

@@ -87,7 +87,8 @@ std::variant<Upgrade, UpgradeRefusal> UpgradePolicy::Judge(const HttpRequest& re
                                                            const IpAddress& client, State state) const {
   if (auto refusal = RefuseNow(state)) return std::move(*refusal);
   Router::Match match = router_->Find(request.path);
-  if (match.result == Router::Result::kUnknownPath) return UpgradeRefusal{NotFound(request.path, *router_)};
+  if (match.result == Router::Result::kUnknownPath)
+    return UpgradeRefusal{NotFound(request.path, *router_, false)};
   if (match.result == Router::Result::kBadName) return UpgradeRefusal{BadHubName()};
   auto entry = JudgeEntry(request, state);
   if (auto* refusal = std::get_if<UpgradeRefusal>(&entry)) return std::move(*refusal);
