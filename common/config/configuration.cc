@@ -90,6 +90,14 @@ std::vector<std::string> OptionsIn(std::string_view sentence) {
   return names;
 }
 
+// Of "--NAME=" CLI11 would make an option whose value is the next word.
+void AddWord(const std::string& word, std::vector<std::string>* words) {
+  if (!word.starts_with("--") || !word.ends_with('=') || word.find('=') + 1 != word.size())
+    return words->push_back(word);
+  words->push_back(word.substr(0, word.size() - 1));
+  words->emplace_back();
+}
+
 // 0: it says nothing of it.
 int LineOf(const std::string& file, std::string_view option) {
   for (const ConfigKey& each : ConfigKeys(file)) {
@@ -184,9 +192,10 @@ std::unique_ptr<Configuration::Parsed> Configuration::Parse() const {
     parsed->status = kWrongUsage;
     return parsed;
   }
-  std::vector<std::string> words = given_.words;
   // CLI11 would let the config file win over the environment; as words, variables win.
-  for (const auto& [option, value] : given_.environment) words.push_back("--" + option + "=" + value);
+  std::vector<std::string> words;
+  for (const std::string& word : given_.words) AddWord(word, &words);
+  for (const auto& [option, value] : given_.environment) AddWord("--" + option + "=" + value, &words);
   std::ranges::reverse(words);  // as it takes them
   try {
     parsed->app.parse(std::move(words));
@@ -226,12 +235,6 @@ std::optional<Configuration> Configuration::Read(int argc, char** argv, Process 
   for (const std::string& name : names) {
     const char* value = std::getenv(EnvironmentName(name).c_str());
     if (value == nullptr || configuration.SourceOf(name) == Source::kCommandLine) continue;
-    if (*value == '\0') {
-      std::fprintf(stderr, "%s is empty: give it a value, or take the variable away.\n",
-                   EnvironmentName(name).c_str());
-      *status = kWrongUsage;
-      return std::nullopt;
-    }
     configuration.given_.environment.emplace_back(name, value);
   }
   const std::unique_ptr<Parsed> parsed = configuration.Parse();

@@ -108,9 +108,25 @@ TEST(OptionsTest, WhatIsWrongWithAVariableIsSaidWithItsName) {
     unsetenv("DORMOUSE_RATE_LIMIT");
     return said.substr(0, said.find('\n'));
   };
-  EXPECT_EQ(refusal_with(""), "DORMOUSE_RATE_LIMIT is empty: give it a value, or take the variable away.");
+  EXPECT_EQ(refusal_with(""), "DORMOUSE_RATE_LIMIT: --rate-limit: needs a value: messages/s");
   EXPECT_EQ(refusal_with("-1"), "DORMOUSE_RATE_LIMIT: --rate-limit must not be negative");
   EXPECT_EQ(refusal_with("fast"), "DORMOUSE_RATE_LIMIT: Could not convert: --rate-limit = fast");
+}
+
+TEST(OptionsTest, AnEmptyTextIsAValueWhereverItStands) {
+  for (const char* word : {"--listen=", "--set=listen="}) {
+    Options options;
+    EXPECT_EQ(Parse({word, "--tls-cert", "cert.pem", "--tls-key=key.pem"}, &options, Process::kGateway), -1)
+        << word;
+    EXPECT_EQ(options.listen, "") << word;
+    EXPECT_EQ(options.tls_cert, "cert.pem") << word;
+  }
+  Options options;
+  setenv("DORMOUSE_LISTEN", "", 1);
+  EXPECT_EQ(Parse({"--tls-cert", "cert.pem", "--tls-key=key.pem"}, &options, Process::kGateway), -1);
+  unsetenv("DORMOUSE_LISTEN");
+  EXPECT_EQ(options.listen, "");
+  EXPECT_EQ(options.tls_cert, "cert.pem");
 }
 
 TEST(OptionsTest, AddressesThatCannotBeAreRefused) {
