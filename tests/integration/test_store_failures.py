@@ -176,6 +176,30 @@ async def test_a_redis_that_refuses_every_change_is_told_and_does_not_fill_the_l
             assert (await a.register("test/again"))["actorAddress"] == "test/again"
 
 
+@pytest.mark.parametrize("code, begin, end", [
+    ("OOM", "CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0"),
+    ("NOPERM", "ACL SETUSER default -@scripting", "ACL SETUSER default +@scripting"),
+    ("NOREPLICAS", "CONFIG SET min-replicas-to-write 1", "CONFIG SET min-replicas-to-write 0"),
+    ("READONLY", "REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE")])
+async def test_refusals_are_told_by_every_member_and_lane_though_nobody_asks_for_anything(code, begin, end):
+    with Cluster(store="redis", statekeepers=2, options=OPTIONS) as cluster:
+        def lanes(keeper):
+            return set(re.findall(r"^dormouse_store_healthy\{.*\} (\d)$", http_get(keeper.admin, "/metrics")[1], re.M))
+
+        def says(keeper):
+            return http_get(keeper.admin, "/readyz")[:2]
+        assert cluster.redis.command_answer(begin) == "+OK"
+        for keeper in cluster.statekeepers:
+            await until(lambda keeper=keeper: lanes(keeper) == {"0"}, "all lanes know", timeout=10)
+            status, said = says(keeper)
+            assert status == 503 and said.startswith(f"not ready: the store refuses changes: {code} "), said
+            assert "does not answer" not in said
+        assert cluster.redis.command_answer(end) == "+OK"
+        for keeper in cluster.statekeepers:
+            await until(keeper.is_ready, "ready again", timeout=15)
+            await until(lambda keeper=keeper: lanes(keeper) == {"1"}, "all lanes know", timeout=10)
+
+
 async def test_a_store_that_says_nothing_at_all_is_told():
     """Its connections stay, and nothing comes: what a broken network looks like."""
     with Cluster(store="redis", statekeepers=2, options={**OPTIONS, "commit-timeout": "30s"}) as cluster:
