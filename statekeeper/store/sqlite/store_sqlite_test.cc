@@ -29,6 +29,12 @@ using ::testing::HasSubstr;
 
 constexpr char kHub[] = "echo/room";
 
+void Overwrite(const std::string& path, int64_t at, const std::string& bytes) {
+  std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
+  file.seekp(at);
+  file << bytes;
+}
+
 class SqliteStoreTest : public testing::Test {
  protected:
   std::unique_ptr<StoreFactory> Open() {
@@ -206,11 +212,7 @@ TEST_F(SqliteStoreTest, ADamagedPageFailsThoseAloneThatNeedIt) {
   }
   const size_t at = bytes.find(marker);
   ASSERT_NE(at, std::string::npos);
-  {
-    std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
-    file.seekp(static_cast<std::streamoff>(at / 4096 * 4096));
-    file << std::string(100, '\xff');
-  }
+  Overwrite(path, static_cast<int64_t>(at / 4096 * 4096), std::string(100, '\xff'));
   TestLoop loop;
   const std::unique_ptr<StoreFactory> factory = Open();
   const std::unique_ptr<Store> store = factory->NewStore(loop);
@@ -251,6 +253,46 @@ TEST_F(SqliteStoreTest, ADamagedPageFailsThoseAloneThatNeedIt) {
   EXPECT_EQ(store->state(), StoreState::kPartly);
   EXPECT_THAT(store->trouble(), HasSubstr("malformed"));
   EXPECT_EQ(Get(loop, *store, name(kHubs - 1), {"key"}).second.at(0), same_size);
+}
+
+// No part of it any more: most hubs are refused. And a good file in its place is none of that.
+TEST_F(SqliteStoreTest, DamageThatReachesMostHubsIsARefusalUntilAnotherFileIsThere) {
+  constexpr int kHubs = 30;
+  const auto name = [](int i) { return "echo/" + std::to_string(i); };
+  const std::string path = config_.url.substr(5);
+  const std::string marker = "a row that will be damaged";
+  {
+    TestLoop loop;
+    const std::unique_ptr<StoreFactory> factory = Open();
+    const std::unique_ptr<Store> store = factory->NewStore(loop);
+    const std::unique_ptr<ClusterStore> cluster = factory->NewClusterStore(loop);
+    for (int i = 0; i < kHubs; ++i) {
+      const ShardCommit commit =
+          Put(name(i), Take(loop, *cluster, name(i)), "key", marker + std::string(1'500, 'x'));
+      ASSERT_EQ(Commit(loop, *store, commit), StoreStatus::kOk);
+    }
+  }
+  std::filesystem::copy_file(path, path + ".backup");
+  std::ifstream file(path, std::ios::binary);
+  const std::string bytes(std::istreambuf_iterator<char>(file), {});
+  for (size_t at = bytes.find(marker); at != std::string::npos; at = bytes.find(marker, at + 1)) {
+    Overwrite(path, static_cast<int64_t>(at / 4096 * 4096), std::string(100, '\xff'));
+  }
+  TestLoop loop;
+  const std::unique_ptr<StoreFactory> factory = Open();
+  const std::unique_ptr<Store> store = factory->NewStore(loop);
+  const auto read = [&](int i) { return Get(loop, *store, name(i), {"key"}).first; };
+  ASSERT_EQ(read(0), StoreStatus::kError);
+  EXPECT_EQ(store->state(), StoreState::kPartly) << "one alone";
+  AwaitEvidence([&] {
+    for (int i = 0; i < kHubs; ++i) EXPECT_EQ(read(i), StoreStatus::kError);
+    return store->state() == StoreState::kRefuses;
+  });
+  EXPECT_THAT(store->trouble(), HasSubstr("malformed"));
+  EXPECT_THAT(store->trouble(), HasSubstr("restore a backup"));
+  std::filesystem::rename(path + ".backup", path);
+  AwaitEvidence([&] { return read(0) == StoreStatus::kOk && store->state() == StoreState::kWell; });
+  EXPECT_EQ(store->trouble(), "");
 }
 
 TEST_F(SqliteStoreTest, CallsThatExpireBeforeTheyAreBegunAreGivenUp) {
@@ -415,12 +457,6 @@ struct LogDamage {
   const char* name;
   std::function<void(const std::string& log)> inflict;
 };
-
-void Overwrite(const std::string& path, int64_t at, const std::string& bytes) {
-  std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
-  file.seekp(at);
-  file << bytes;
-}
 
 class DamagedLogTest : public LostFileTest, public testing::WithParamInterface<LogDamage> {};
 
