@@ -14,9 +14,10 @@ AdminServer::Readiness JudgeFitness(const Fitness& fitness) {
   for (const StoreReport& each : fitness.stores) {
     if (each.state > worst.state) worst = each;
   }
+  // Lanes know more; but they may have nothing to ask of it.
+  if (worst.state == StoreState::kWell) worst = fitness.membership_store;
   switch (worst.state) {
     case StoreState::kWell:
-      if (fitness.store_is_silent) causes.emplace_back("the store does not answer");
       break;
     case StoreState::kPartly:
       readiness.degraded.push_back(fmt::format("the store serves in part only: {}", worst.trouble));
@@ -25,7 +26,8 @@ AdminServer::Readiness JudgeFitness(const Fitness& fitness) {
       causes.push_back(fmt::format("the store refuses changes: {}", worst.trouble));
       break;
     case StoreState::kAway:
-      causes.push_back(fmt::format("the store does not answer: {}", worst.trouble));
+      causes.push_back(
+          fmt::format("the store does not answer{}{}", worst.trouble.empty() ? "" : ": ", worst.trouble));
       break;
   }
   if (!fitness.membership.empty()) causes.push_back(fitness.membership);

@@ -7,15 +7,15 @@
 #include <vector>
 
 #include "common/http/admin_server.h"
-#include "statekeeper/runtime/lane/store_watch.h"
+#include "statekeeper/store/store.h"
 
 namespace dormouse {
 
 struct Fitness {
   bool stopping = false;
-  std::string membership = {};           // Ownership::NotReady
-  bool store_is_silent = false;          // Ownership::StoreIsSilent
-  std::vector<StoreReport> stores = {};  // of each lane
+  std::string membership = {};                             // Ownership::NotReady
+  StoreReport membership_store = {StoreState::kWell, ""};  // Ownership::store_report
+  std::vector<StoreReport> stores = {};                    // of each lane
 };
 
 AdminServer::Readiness JudgeFitness(const Fitness& fitness);

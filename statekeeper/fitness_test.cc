@@ -23,7 +23,8 @@ TEST(FitnessTest, AStoreThatAnswersWithRefusalsMakesItUnready) {
 
 TEST(FitnessTest, WhoServesMostIsReadyAndSaysWhatIsWrong) {
   const AdminServer::Readiness ready =
-      JudgeFitness({.store_is_silent = true, .stores = {kWell, {StoreState::kPartly, "one node is gone"}}});
+      JudgeFitness({.membership_store = {StoreState::kAway, ""},
+                    .stores = {kWell, {StoreState::kPartly, "one node is gone"}}});
   EXPECT_TRUE(ready.ready);
   EXPECT_EQ(ready.degraded, std::vector<std::string>{"the store serves in part only: one node is gone"});
 }
@@ -36,7 +37,13 @@ TEST(FitnessTest, EveryCauseIsNamed) {
 }
 
 TEST(FitnessTest, AStoreThatSaysNothingAtAllIsFoundOutByTheMembership) {
-  EXPECT_EQ(JudgeFitness({.store_is_silent = true, .stores = {kWell}}).detail, "the store does not answer");
+  EXPECT_EQ(JudgeFitness({.membership_store = {StoreState::kAway, ""}, .stores = {kWell}}).detail,
+            "the store does not answer");
+}
+
+TEST(FitnessTest, OneThatAnswersWithErrorsIsNotSilent) {
+  EXPECT_EQ(JudgeFitness({.membership_store = {StoreState::kRefuses, "NOPERM"}, .stores = {kWell}}).detail,
+            "the store refuses changes: NOPERM");
 }
 
 TEST(FitnessTest, WhoIsStoppingSaysOnlyThat) {

@@ -383,7 +383,7 @@ AdminServer::Readiness Statekeeper::Readiness() const {
     const std::string why = app_keeper_->NotSettled();
     fitness.membership = why.empty() ? "it is joining the cluster" : why;
   }
-  fitness.store_is_silent = ownership_->StoreIsSilent();
+  fitness.membership_store = ownership_->store_report();
   for (const auto& lane : lanes_) fitness.stores.push_back(lane->store_report());
   return JudgeFitness(fitness);
 }

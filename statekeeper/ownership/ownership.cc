@@ -241,7 +241,7 @@ void Ownership::UpdateReadiness(SteadyTime now) {
                      now - membership_.joined() > kCompletionPatience,
       .store_is_unsafe = sync_->unsafe(),
       .own_store_fails = !config_.shared && sync_->has_failed(),
-      .store_is_silent = sync_->IsSilentFor(config_.member_ttl / 3 + kUnreadySilence, now),
+      .store = sync_->TroubleFor(config_.member_ttl / 3 + kUnreadySilence, now),
   });
 }
 

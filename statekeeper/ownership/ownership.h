@@ -93,9 +93,9 @@ class Ownership final : public ClusterAdmin {
 
   // Empty: it has joined the cluster and serves what it should. Else why not, in a sentence.
   std::string NotReady() const { return readiness_.NotReady(); }
-  // The store has told this member nothing for a while, though it was asked. (A part of it may, that is to
-  // say, which lanes know better.)
-  bool StoreIsSilent() const { return readiness_.StoreIsSilent(); }
+  // How the store is, that has carried out nothing that this member asked of it for a while; else kWell. (A part
+  // of it may, that is to say, which lanes know better.)
+  StoreReport store_report() const { return readiness_.store_report(); }
 
   // Gateways are told of these profiles from now on, of the same classes.
   void ChangeClasses(std::vector<link::ClassProfile> classes);

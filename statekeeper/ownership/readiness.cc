@@ -7,10 +7,15 @@
 namespace dormouse {
 
 void Readiness::Update(const Facts& facts) {
-  store_is_silent_.store(facts.store_is_silent, std::memory_order_relaxed);
   std::string reason = Judge(facts);
   const std::lock_guard lock(mutex_);
   not_ready_ = std::move(reason);
+  store_ = facts.store;
+}
+
+StoreReport Readiness::store_report() const {
+  const std::lock_guard lock(mutex_);
+  return store_;
 }
 
 std::string Readiness::NotReady() const {

@@ -51,11 +51,11 @@ TEST_F(ReadinessTest, AStoreThatIsNotToBeTrustedMakesItUnready) {
   EXPECT_THAT(Judge(), HasSubstr("the store's file"));
 }
 
-TEST_F(ReadinessTest, ASilentStoreIsSaidBesideIt) {
-  EXPECT_FALSE(readiness_.StoreIsSilent());
-  facts_.store_is_silent = true;
+TEST_F(ReadinessTest, AStoreInTroubleIsSaidBesideIt) {
+  EXPECT_EQ(readiness_.store_report().state, StoreState::kWell);
+  facts_.store = {StoreState::kRefuses, "READONLY"};
   EXPECT_EQ(Judge(), "");
-  EXPECT_TRUE(readiness_.StoreIsSilent());
+  EXPECT_EQ(readiness_.store_report(), facts_.store);
 }
 
 }  // namespace

@@ -129,6 +129,9 @@ class ClusterStore {
   virtual void ChangeValue(ValueChange change, ValueCallback done) = 0;
 
   virtual bool healthy() const = 0;
+  // See Store.
+  virtual StoreState state() const { return healthy() ? StoreState::kWell : StoreState::kAway; }
+  virtual std::string trouble() const { return "it does not answer"; }
 };
 
 }  // namespace dormouse

@@ -57,6 +57,12 @@ enum class StoreState {
   kAway,
 };
 
+struct StoreReport {
+  StoreState state = StoreState::kAway;
+  std::string trouble = "no connection yet";  // part of a sentence; empty: nobody knows, or nothing is wrong
+  friend bool operator==(const StoreReport&, const StoreReport&) = default;
+};
+
 struct Row {
   std::string key;
   std::string value;

@@ -1,15 +1,18 @@
 """The store is away, wrong, or somebody else's."""
 
 import asyncio
+import contextlib
 import os
 import re
+import shutil
 import signal
 import time
 
 import pytest
+import websockets
 from cluster import SLOWNESS, Cluster, until
 from process import http_get
-from ws import actor, echo
+from ws import actor, all_open, echo
 
 OPTIONS = {"hibernate-after": "60s", "commit-timeout": "1s", "rate-limit": "0"}
 
@@ -174,6 +177,66 @@ async def test_a_redis_that_refuses_every_change_is_told_and_does_not_fill_the_l
             cluster.redis.command_answer("CONFIG SET maxmemory 0")
             await until(keeper.is_ready, "it takes changes again, and says so")
             assert (await a.register("test/again"))["actorAddress"] == "test/again"
+
+
+@pytest.mark.parametrize("code, begin, end", [
+    ("OOM", "CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0"),
+    ("NOPERM", "ACL SETUSER default -@scripting", "ACL SETUSER default +@scripting"),
+    ("NOREPLICAS", "CONFIG SET min-replicas-to-write 1", "CONFIG SET min-replicas-to-write 0"),
+    ("READONLY", "REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE")])
+async def test_refusals_are_told_by_every_member_and_lane_though_nobody_asks_for_anything(code, begin, end):
+    with Cluster(store="redis", statekeepers=2, options=OPTIONS) as cluster:
+        def lanes(keeper):
+            return set(re.findall(r"^dormouse_store_healthy\{.*\} (\d)$", http_get(keeper.admin, "/metrics")[1], re.M))
+
+        def says(keeper):
+            return http_get(keeper.admin, "/readyz")[:2]
+        assert cluster.redis.command_answer(begin) == "+OK"
+        for keeper in cluster.statekeepers:
+            await until(lambda keeper=keeper: lanes(keeper) == {"0"}, "all lanes know", timeout=10)
+            status, said = says(keeper)
+            assert status == 503 and said.startswith(f"not ready: the store refuses changes: {code} "), said
+            assert "does not answer" not in said
+        assert cluster.redis.command_answer(end) == "+OK"
+        for keeper in cluster.statekeepers:
+            await until(keeper.is_ready, "ready again", timeout=15)
+            await until(lambda keeper=keeper: lanes(keeper) == {"1"}, "all lanes know", timeout=10)
+
+
+async def test_damage_that_reaches_most_hubs_is_told_as_that_until_a_backup_is_there():
+    """One page that cannot be read, and in time its neighbours, too: at first that is a part."""
+    with Cluster(options={**OPTIONS, "hibernate-after": "300ms"}) as cluster:
+        path = os.path.join(cluster.data, "dormouse.db")
+        async with all_open(actor(cluster.ws_url(f"/ws/damaged-{number}"), "test/a") for number in range(30)) as actors:
+            for each in actors:
+                await each.register("test/registered")
+            await cluster.asleep()
+            assert cluster.kill_statekeeper(signal.SIGTERM) == 0  # so that all of it is in one file
+        shutil.copy(path, path + ".backup")
+        page = 4096
+        with open(path, "r+b") as file:
+            content = file.read()
+            for at in range(page, len(content), page):
+                if b"signal/damaged-" in content[at:at + page] and b"test/registered" in content[at:at + page]:
+                    file.seek(at)
+                    file.write(os.urandom(page))
+
+        async def ask(number):
+            with contextlib.suppress(websockets.ConnectionClosed, AssertionError):  # or its connect is refused
+                async with actor(cluster.ws_url(f"/ws/damaged-{number}"), "test/b"):
+                    pass
+        cluster.start_statekeeper()
+
+        async def is_told():
+            await asyncio.gather(*(ask(number) for number in range(30)))
+            said = http_get(cluster.statekeeper.admin, "/readyz")[1]
+            return "most hubs are refused" in said and "restore a backup" in said
+        deadline = time.monotonic() + 15 * SLOWNESS
+        while not await is_told():
+            assert time.monotonic() < deadline, http_get(cluster.statekeeper.admin, "/readyz")
+        assert not cluster.statekeeper.is_ready()
+        shutil.copyfile(path + ".backup", path)
+        await until(cluster.statekeeper.is_ready, "there is a file without damage", timeout=15)
 
 
 async def test_a_store_that_says_nothing_at_all_is_told():

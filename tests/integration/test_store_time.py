@@ -173,7 +173,8 @@ async def test_redis_is_emptied_while_nobody_runs():
             await _is_closed_soon(quiet)
 
 
-@pytest.mark.parametrize("how", ["removed", "replaced", "overwritten", "log removed"])
+@pytest.mark.parametrize("how", ["removed", "replaced", "overwritten", "log removed", "log emptied",
+                                 "log overwritten"])
 async def test_file_is_taken_from_under_the_statekeeper(how):
     """What is acknowledged is in the file that lies there, or somebody hears that it is not."""
     with Cluster(options=OPTIONS) as cluster:
@@ -192,6 +193,11 @@ async def test_file_is_taken_from_under_the_statekeeper(how):
                     os.rename(path + ".backup", path)
                 elif how == "overwritten":
                     shutil.copyfile(path + ".backup", path)
+                elif how == "log emptied":
+                    os.truncate(path + "-wal", 0)
+                elif how == "log overwritten":
+                    with open(path + "-wal", "r+b") as log:
+                        log.write(os.urandom(os.path.getsize(path + "-wal")))
                 else:
                     os.unlink(path + "-wal")
                     # Nothing was lost.

@@ -31,6 +31,18 @@ bool StoreSync::IsSilentFor(Duration time, SteadyTime now) const {
   return !ReachesStore(now) && now - answered_ > time;
 }
 
+StoreReport StoreSync::TroubleFor(Duration time, SteadyTime now) const {
+  if (!IsSilentFor(time, now)) return {StoreState::kWell, ""};
+  switch (store_->state()) {
+    case StoreState::kRefuses:
+      return {StoreState::kRefuses, store_->trouble()};
+    case StoreState::kWell:  // as far as the store knows
+      return {StoreState::kAway, ""};
+    default:
+      return {StoreState::kAway, store_->trouble()};
+  }
+}
+
 bool StoreSync::IsDue(SteadyTime now, bool suspicion_is_pending) {
   if (under_way_ || ended_) return false;
   if (!suspicion_is_pending) {
@@ -57,19 +69,19 @@ void StoreSync::Send(SteadyTime now, std::string record) {
   store_->Sync(std::move(request),
                [this, now, record = std::move(record)](StoreStatus status, const SyncAnswer& answer) {
                  under_way_ = false;
-                 const bool has_failed = status != StoreStatus::kOk;
-                 if (std::exchange(failed_, has_failed) != has_failed) {
-                   if (has_failed) {
-                     SPDLOG_ERROR("The store does not answer: this statekeeper cannot say that it lives");
-                   } else {
-                     SPDLOG_INFO("The store answers again");
-                   }
-                 }
-                 if (has_failed) return metrics_->sync_failures.Increment();
+                 if (status != StoreStatus::kOk) return OnFailure(status);
+                 if (std::exchange(failed_, false)) SPDLOG_INFO("The store answers again");
                  // Not earlier: the others are to find it there.
                  if (std::exchange(known_record_, record) != record) callbacks_.on_entry_changed();
                  OnAnswer(now, answer);
                });
+}
+
+void StoreSync::OnFailure(StoreStatus status) {
+  metrics_->sync_failures.Increment();
+  if (std::exchange(failed_, true)) return;
+  SPDLOG_ERROR("The store {}: this statekeeper cannot say that it lives",
+               status == StoreStatus::kUnavailable ? "does not answer" : "refuses what it is asked");
 }
 
 void StoreSync::OnAnswer(SteadyTime sent, const SyncAnswer& answer) {

@@ -39,8 +39,10 @@ class StoreSync {
 
   // Whether the last one was answered, or may still be in time.
   bool ReachesStore(SteadyTime now) const;
-  // The store does not answer, and the last that it did is so long ago.
+  // The store does not carry them out, and the last that it did is so long ago.
   bool IsSilentFor(Duration time, SteadyTime now) const;
+  // What is wrong with it then; else kWell.
+  StoreReport TroubleFor(Duration time, SteadyTime now) const;
   bool has_failed() const { return failed_; }  // the last one
   // SyncAnswer::unsafe, of the last.
   const std::string& unsafe() const { return unsafe_; }
@@ -49,6 +51,7 @@ class StoreSync {
   static Duration SilenceOf(Duration member_ttl);
 
  private:
+  void OnFailure(StoreStatus status);
   void OnAnswer(SteadyTime sent, const SyncAnswer& answer);
   void FollowStoreClock(int64_t store_wall_ms, SteadyTime sent, SteadyTime now);
 

@@ -99,7 +99,9 @@ TEST_F(StoreSyncTest, AnUnansweredSyncIsSilenceAndNoOtherIsSent) {
   EXPECT_FALSE(sync_.IsDue(now_ + kTtl, false));
   const SteadyTime later = now_ + kTtl;
   EXPECT_TRUE(sync_.IsSilentFor(later - before - Duration(1), later));
+  EXPECT_EQ(sync_.TroubleFor(later - before - Duration(1), later), (StoreReport{StoreState::kAway, ""}));
   EXPECT_FALSE(sync_.IsSilentFor(later - before, later));
+  EXPECT_EQ(sync_.TroubleFor(later - before, later).state, StoreState::kWell);
   cluster_.ComeBack();
   loop_.RunAll();
   EXPECT_TRUE(sync_.ReachesStore(later));

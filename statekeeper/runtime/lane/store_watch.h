@@ -12,12 +12,6 @@
 
 namespace dormouse {
 
-struct StoreReport {
-  StoreState state = StoreState::kAway;
-  std::string trouble = "no connection yet";
-  friend bool operator==(const StoreReport&, const StoreReport&) = default;
-};
-
 class StoreWatch {
  public:
   // `metrics` outlives it.

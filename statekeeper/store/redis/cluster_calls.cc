@@ -127,12 +127,26 @@ class ClusterCalls::Node final : private RedisConnection::Owner {
 
   void OnSlots(const redisReply& reply) override { owner_->LearnSlots(reply, address_); }
 
+  std::string ProbeKey() override {
+    if (probe_key_.empty() || !owner_->IsOwner(address_, probe_slot_)) {
+      probe_key_.clear();
+      for (probe_slot_ = 0; probe_slot_ < kClusterSlots; ++probe_slot_) {
+        if (!owner_->IsOwner(address_, probe_slot_)) continue;
+        probe_key_ = KeyOfSlot(owner_->config_.probe_key, probe_slot_);
+        break;
+      }
+    }
+    return probe_key_;
+  }
+
   const RedisAddress address_;
   ClusterCalls* const owner_;
   std::deque<Unit> units_;
   size_t bytes_ = 0;
   bool unflushed_ = false;
   int64_t last_used_ms_ = SteadyMs();
+  std::string probe_key_;
+  uint16_t probe_slot_ = 0;  // where that is
   RedisConnection connection_;
 };
 
@@ -179,6 +193,11 @@ ClusterCalls::Node* ClusterCalls::NodeFor(const Slot& slot) {
   return owner == nullptr ? nullptr : &NodeAt(*owner);
 }
 
+bool ClusterCalls::IsOwner(const RedisAddress& node, uint16_t slot) const {
+  const RedisAddress* owner = map_.OwnerOf(slot);
+  return owner != nullptr && *owner == node;
+}
+
 bool ClusterCalls::healthy() const {
   return map_.complete() &&
          std::all_of(map_.nodes().begin(), map_.nodes().end(), [this](const auto& address) {
@@ -189,9 +208,7 @@ bool ClusterCalls::healthy() const {
 
 bool ClusterCalls::Serves(const RedisAddress& address) const {
   const auto node = nodes_.find(address);
-  if (node == nodes_.end() || !node->second->connection().healthy()) return false;
-  const auto refusal = refusals_.find(address);
-  return refusal == refusals_.end() || refusal->second->refusal().empty();
+  return node != nodes_.end() && node->second->connection().state() == StoreState::kWell;
 }
 
 size_t ClusterCalls::SlotsServed() const {
@@ -218,7 +235,11 @@ StoreState ClusterCalls::state() const {
     return StoreState::kWell;
   }
   if (2 * SlotsServed() >= kClusterSlots) return StoreState::kPartly;
-  return healthy() ? StoreState::kRefuses : StoreState::kAway;
+  const bool all_answer = std::none_of(map_.nodes().begin(), map_.nodes().end(), [this](const auto& address) {
+    const auto node = nodes_.find(address);
+    return node == nodes_.end() || node->second->connection().state() == StoreState::kAway;
+  });
+  return map_.complete() && all_answer ? StoreState::kRefuses : StoreState::kAway;
 }
 
 bool ClusterCalls::refused() const {
@@ -229,14 +250,8 @@ bool ClusterCalls::refused() const {
 std::string ClusterCalls::trouble() const {
   std::string what = "there are slots that no node serves";
   for (const auto& [address, node] : nodes_) {
-    const auto refusal = refusals_.find(address);
-    if (!node->connection().healthy()) {
-      what = fmt::format("the node {}: {}", address.ToString(), node->connection().trouble());
-    } else if (refusal != refusals_.end() && !refusal->second->refusal().empty()) {
-      what = fmt::format("the node {}: {}", address.ToString(), refusal->second->refusal());
-    } else {
-      continue;
-    }
+    if (node->connection().state() == StoreState::kWell) continue;
+    what = fmt::format("the node {}: {}", address.ToString(), node->connection().trouble());
     break;
   }
   const size_t served = map_.nodes().empty() ? 0 : SlotsServed();
@@ -245,22 +260,9 @@ std::string ClusterCalls::trouble() const {
              : fmt::format("{} of {} slots are not served ({})", kClusterSlots - served, kClusterSlots, what);
 }
 
-void ClusterCalls::Refused(Node* node, const Slot& slot, const std::string& error) {
-  const RedisAddress address = node->address();
-  std::unique_ptr<RefusalWatch>& watch = refusals_[address];
-  if (watch == nullptr) {
-    watch = std::make_unique<RefusalWatch>(loop_, address.ToString(),
-                                           [this, address, number = slot.number] { Probe(address, number); });
-  }
-  watch->Refused(WithoutArguments(error));
+void ClusterCalls::Refused(Node* node, std::string_view error) {
+  node->connection().Refused(error);
   served_counted_ms_ = 0;
-}
-
-void ClusterCalls::Probe(const RedisAddress& address, uint16_t slot) {
-  const std::string key = KeyOfSlot(config_.probe_key, slot);
-  Call(key, ProbeOfChanges(key), [this, address](StoreStatus status, const redisReply*) {
-    refusals_.at(address)->Probed(status == StoreStatus::kOk);
-  });
 }
 
 std::string ClusterCalls::eviction() const {
@@ -379,8 +381,7 @@ void ClusterCalls::HandleRefusal(Node* node, Slot* slot, const std::string& erro
     return Wait(slot);
   }
   if (!SaysAway(error)) return Wait(slot);  // one of a transaction is wrong: find out which
-  // Of a slot without a node others say the same code.
-  if (error.find("cluster is down") != std::string::npos) Refused(node, *slot, error);
+  if (!SaysElsewhere(error)) Refused(node, error);
   map_wanted_ = true;
   BackOff(slot);
 }
@@ -393,8 +394,11 @@ void ClusterCalls::Deliver(Slot* slot, const redisReply& reply) {
     const redisReply& answer = count > 1 ? *reply.element[i] : reply;
     const bool error = answer.type == REDIS_REPLY_ERROR;
     if (error && SaysFull(Text(answer))) {
-      Refused(node, *slot, std::string(Text(answer)));
-    } else if (error && SteadyMs() >= next_log_ms_) {
+      Refused(node, Text(answer));
+    } else if (error) {
+      node->connection().Suspect();
+    }
+    if (error && SteadyMs() >= next_log_ms_) {
       next_log_ms_ = SteadyMs() + kRefusalLogIntervalMs;
       SPDLOG_ERROR("Redis at {} refused a command: {}", config_.server.Address(),
                    WithoutArguments(Text(answer)));

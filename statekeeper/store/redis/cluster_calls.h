@@ -30,7 +30,6 @@
 #include "statekeeper/store/redis/cluster_slots.h"
 #include "statekeeper/store/redis/redis_calls.h"
 #include "statekeeper/store/redis/redis_connection.h"
-#include "statekeeper/store/redis/refusal_watch.h"
 
 namespace dormouse {
 
@@ -88,9 +87,9 @@ class ClusterCalls : public RedisCalls {
   void AskForSlots();
   void ReleaseNodes();
   bool Calm() const;
-  // A command of `slot` was refused by `node` because that refuses all of its kind.
-  void Refused(Node* node, const Slot& slot, const std::string& error);
-  void Probe(const RedisAddress& node, uint16_t slot);
+  // A command was refused by `node` because that refuses all of its kind.
+  void Refused(Node* node, std::string_view error);
+  bool IsOwner(const RedisAddress& node, uint16_t slot) const;
   // Whether its slots are served, changes included.
   bool Serves(const RedisAddress& node) const;
   size_t SlotsServed() const;
@@ -112,7 +111,6 @@ class ClusterCalls : public RedisCalls {
   std::vector<Slot*> backing_off_;                             // the same, but not yet
   int back_offs_ = 0;                                          // since the last success
   int64_t next_log_ms_ = 0;
-  std::map<RedisAddress, std::unique_ptr<RefusalWatch>> refusals_;  // of nodes that ever refused changes
   // How many slots are served; counted now and then, while not all are.
   mutable size_t served_ = 0;
   mutable int64_t served_counted_ms_ = 0;

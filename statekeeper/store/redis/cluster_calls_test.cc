@@ -204,5 +204,23 @@ TEST_F(ClusterCallsTest, NodesThatRefuseChangesAreFoundOutOneByOne) {
   loop_.RunUntil([this] { return calls_->state() == StoreState::kWell; });
 }
 
+TEST_F(ClusterCallsTest, NodesThatRefuseAreFoundOutThoughNobodyCalls) {
+  Open();
+  loop_.RunUntil([this] { return calls_->state() == StoreState::kWell; });
+  cluster_->node(0).Ask({"CONFIG", "SET", "min-replicas-to-write", "9"});
+  loop_.RunUntil([this] { return calls_->state() == StoreState::kPartly; });
+  EXPECT_NE(calls_->trouble().find("NOREPLICAS "), std::string::npos) << calls_->trouble();
+  for (size_t i = 1; i < cluster_->size(); ++i) {
+    cluster_->node(i).Ask({"ACL", "SETUSER", "default", "-@scripting"});
+  }
+  loop_.RunUntil([this] { return calls_->state() == StoreState::kRefuses; });
+  cluster_->node(0).Ask({"CONFIG", "SET", "min-replicas-to-write", "0"});
+  for (size_t i = 1; i < cluster_->size(); ++i) {
+    cluster_->node(i).Ask({"ACL", "SETUSER", "default", "+@scripting"});
+  }
+  loop_.RunUntil([this] { return calls_->state() == StoreState::kWell; });
+  EXPECT_EQ(calls_->state(), StoreState::kWell);
+}
+
 }  // namespace
 }  // namespace dormouse

@@ -139,6 +139,8 @@ class RedisClusterStore : public ClusterStore {
   }
 
   bool healthy() const override { return redis_->healthy(); }
+  StoreState state() const override { return redis_->state(); }
+  std::string trouble() const override { return redis_->trouble(); }
 
  private:
   static RedisCalls::ReplyHandler Value(ValueCallback done) {

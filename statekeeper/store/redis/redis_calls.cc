@@ -3,12 +3,9 @@
 #include <utility>
 
 #include "statekeeper/store/redis/cluster_calls.h"
-#include "statekeeper/store/redis/redis_command.h"
 #include "statekeeper/store/redis/redis_pipeline.h"
 
 namespace dormouse {
-
-std::string ProbeOfChanges(std::string_view key) { return RedisCommand("SETRANGE", key, "0", ""); }
 
 std::unique_ptr<RedisCalls> NewRedisCalls(struct ev_loop* loop, RedisConfig config) {
   if (config.server.kind == RedisUrl::Kind::kCluster) {

@@ -41,10 +41,6 @@ struct RedisConfig {
   bool watch_eviction = false;  // each server is asked for its policy again and again
 };
 
-// Changes nothing, and is refused where changes are: also where memory is all that is missing. `key` is of
-// nothing, or of a string.
-std::string ProbeOfChanges(std::string_view key);
-
 class RedisCalls {
  public:
   // `reply` is null unless the status is kOk, and is gone when the handler returns. The handler may call, and

@@ -37,6 +37,14 @@ RedisConnection::RedisConnection(struct ev_loop* loop, RedisConfig config, Owner
                   stream_->Flush();
                   return commands_++;
                 }),
+      refusals_(loop, address(),
+                [this]() -> std::optional<uint64_t> {
+                  const std::string key = owner_->ProbeKey();
+                  if (key.empty()) return std::nullopt;
+                  stream_->Send(handshake_.ProbeOfChanges(key));
+                  stream_->Flush();
+                  return commands_++;
+                }),
       connection_timer_(loop),
       watch_timer_(loop),
       replicas_timer_(loop) {
@@ -136,6 +144,7 @@ void RedisConnection::BecomeReady() {
     watch_timer_.start(kWatchSeconds, kWatchSeconds);
   }
   if (config_.watch_eviction) eviction_.Start();
+  refusals_.Start();
   if (replicas_.is_lacking()) {
     SendWait();
     stream_->Flush();
@@ -165,6 +174,7 @@ void RedisConnection::DropConnection() {
   sentinel_query_.reset();
   watch_timer_.stop();
   eviction_.Stop();
+  refusals_.Stop();
   replicas_timer_.stop();
   commands_ = 0;
   answers_ = 0;
@@ -220,9 +230,30 @@ void RedisConnection::OnAnswer(RedisReply reply) {
   const uint64_t command = answers_++;
   if (replicas_.IsAnswer(command)) return HandleWaitReply(*reply, command);
   if (eviction_.IsAnswer(command)) return eviction_.Learn(*reply, address());
+  if (refusals_.IsAnswer(command)) return LearnOfChanges(*reply);
   if (!replicas_.MustHold()) return owner_->OnReply(*reply);
   replicas_.held.push_back(std::move(reply));
   if (replicas_.is_lacking()) LetReadsPass(replicas_.held.size() - 1);
+}
+
+// Whatever the error says: what would have been written was not.
+void RedisConnection::LearnOfChanges(const redisReply& reply) {
+  if (reply.type != REDIS_REPLY_ERROR) return refusals_.Taken();
+  const std::string_view error = Text(reply);
+  const bool of_cluster = config_.server.kind == RedisUrl::Kind::kCluster;
+  // As it is with other commands: the next connection may be to a server that can.
+  if (IsErrorCode(error, "NOSCRIPT") || (!of_cluster && SaysAway(error)))
+    return Reconnect(std::string(WithoutArguments(error)));
+  if (!SaysElsewhere(error)) refusals_.Refused(error);
+}
+
+StoreState RedisConnection::state() const {
+  if (healthy()) return refusals_.refusal().empty() ? StoreState::kWell : StoreState::kRefuses;
+  return SaysRefusal(trouble_) ? StoreState::kRefuses : StoreState::kAway;
+}
+
+const std::string& RedisConnection::trouble() const {
+  return healthy() && !refusals_.refusal().empty() ? refusals_.refusal() : trouble_;
 }
 
 // While replicas are lacking, what reads waits for no change before it: that may be for ever.

@@ -26,6 +26,7 @@
 #include "statekeeper/store/redis/redis_handshake.h"
 #include "statekeeper/store/redis/redis_reply.h"
 #include "statekeeper/store/redis/redis_stream.h"
+#include "statekeeper/store/redis/refusal_watch.h"
 #include "statekeeper/store/redis/replica_waits.h"
 #include "statekeeper/store/redis/sentinel_query.h"
 
@@ -46,6 +47,8 @@ class RedisConnection final : private RedisStream::Owner {
     virtual void OnTaken() {}
     // To a node of a cluster: the answer to CLUSTER SLOTS. Must not destroy the connection.
     virtual void OnSlots(const redisReply&) {}
+    // A key of nothing for what finds out whether the server takes changes; empty: there is none that is its.
+    virtual std::string ProbeKey() = 0;
 
    protected:
     ~Owner() = default;
@@ -64,12 +67,19 @@ class RedisConnection final : private RedisStream::Owner {
   // Breaks the connection. The next one comes after a back-off.
   void Reconnect(std::string trouble);
 
+  // Every change was refused with this error.
+  void Refused(std::string_view error) { refusals_.Refused(error); }
+  // A command was refused, which may be its own fault.
+  void Suspect() { refusals_.Suspect(); }
+
   // Connected, logged in, scripts loaded, and the server takes writes.
   bool ready() const { return state_ == State::kReady; }
   // Also while one that the server closed because nobody used it is being replaced.
   bool healthy() const { return (ready() || renewing_) && !replicas_.is_lacking(); }
   bool refused() const { return refused_; }
-  const std::string& trouble() const { return trouble_; }
+  // See Store; never kPartly.
+  StoreState state() const;
+  const std::string& trouble() const;
   // See RedisCalls.
   const std::string& eviction() const { return eviction_.warning(); }
   const std::vector<std::string>& script_hashes() const { return handshake_.script_hashes(); }
@@ -85,6 +95,8 @@ class RedisConnection final : private RedisStream::Owner {
   void ContinueHandshake(const redisReply& reply);
   void BecomeReady();
   void DropConnection();
+  // The answer to what finds out whether the server takes changes.
+  void LearnOfChanges(const redisReply& reply);
   // The connection has ended: because nobody used it?
   bool WasIdle() const;
   void SendWait();
@@ -122,6 +134,7 @@ class RedisConnection final : private RedisStream::Owner {
   uint64_t answers_ = 0;
   ReplicaWaits replicas_;
   EvictionWatch eviction_;
+  RefusalWatch refusals_;
   bool busy_since_watch_ = false;
 
   ev::timer connection_timer_;  // end of the back-off, or of the time for connecting

@@ -9,6 +9,9 @@
 namespace dormouse {
 namespace {
 
+// Not a deletion, which a server that is out of memory takes.
+constexpr std::string_view kProbeScript = "return redis.call('ZADD', KEYS[1], 'XX', 0, '')";
+
 bool SaysWrongLogin(std::string_view error) {
   return IsErrorCode(error, "WRONGPASS") || IsErrorCode(error, "NOAUTH") ||
          error.find("without any password") != std::string_view::npos;
@@ -52,6 +55,7 @@ std::vector<std::string> RedisHandshake::Begin() {
   for (const std::string_view script : config_.scripts) {
     say(Step::kScript, RedisCommand("SCRIPT", "LOAD", script));
   }
+  say(Step::kProbeScript, RedisCommand("SCRIPT", "LOAD", kProbeScript));
   return commands;
 }
 
@@ -108,6 +112,9 @@ RedisHandshake::Progress RedisHandshake::OnAnswer(const redisReply& reply) {
     case Step::kScript:
       script_hashes_.emplace_back(Text(reply));
       break;
+    case Step::kProbeScript:
+      probe_hash_ = Text(reply);
+      break;
     case Step::kKillPrevious:
       previous_ = connection_;
       return {.done = true};
@@ -116,6 +123,10 @@ RedisHandshake::Progress RedisHandshake::OnAnswer(const redisReply& reply) {
   }
   if (steps_done_ == steps_.size()) return {.commands = {KillPrevious()}};
   return {};
+}
+
+std::string RedisHandshake::ProbeOfChanges(std::string_view key) const {
+  return RedisCommand("EVALSHA", probe_hash_, "1", key);
 }
 
 std::string RedisHandshake::KillPrevious() {

@@ -49,9 +49,23 @@ class RedisHandshake {
 
   // The hashes by which EVALSHA knows the scripts.
   const std::vector<std::string>& script_hashes() const { return script_hashes_; }
+  // A command that changes nothing and is refused where changes are: by EVALSHA, as they are made. `key` is of
+  // nothing.
+  std::string ProbeOfChanges(std::string_view key) const;
 
  private:
-  enum class Step { kPlain, kProbe, kRole, kInfo, kMemory, kClientId, kSlots, kScript, kKillPrevious };
+  enum class Step {
+    kPlain,
+    kProbe,
+    kRole,
+    kInfo,
+    kMemory,
+    kClientId,
+    kSlots,
+    kScript,
+    kProbeScript,
+    kKillPrevious
+  };
   // Which connection of which server process.
   struct Identity {
     std::string run_id;
@@ -69,6 +83,7 @@ class RedisHandshake {
   std::vector<Step> steps_;
   size_t steps_done_ = 0;
   std::vector<std::string> script_hashes_;
+  std::string probe_hash_;
   Identity connection_;
   Identity previous_;  // the last connection that carried commands
 };

@@ -40,7 +40,8 @@ class RedisHandshakeTest : public testing::Test {
     Answer(Info("standalone", run_id));
     Answer(":0\r\n");  // the probe
     Answer(":" + std::to_string(client) + "\r\n");
-    const RedisHandshake::Progress progress = Answer("$3\r\nabc\r\n");
+    Answer("$3\r\nabc\r\n");
+    const RedisHandshake::Progress progress = Answer("$3\r\ndef\r\n");
     EXPECT_TRUE(Answer(":0\r\n").done);
     return progress.commands.at(0);
   }
@@ -58,6 +59,7 @@ TEST_F(RedisHandshakeTest, KillsTheConnectionBeforeWhereItIsOfTheSameServer) {
   EXPECT_THAT(Pass("a", 18), HasSubstr("\r\n17\r\n"));
   EXPECT_THAT(Pass("b", 1), Not(HasSubstr("\r\n18\r\n"))) << "started anew: the number is somebody else's";
   EXPECT_THAT(handshake_.script_hashes(), ElementsAre("abc"));
+  EXPECT_THAT(handshake_.ProbeOfChanges("key"), HasSubstr("\r\ndef\r\n"));
 }
 
 TEST_F(RedisHandshakeTest, AServerOfAnotherKindIsRefusedWithWhatToWrite) {

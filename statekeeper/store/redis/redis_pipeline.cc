@@ -13,8 +13,7 @@ RedisPipeline::RedisPipeline(struct ev_loop* loop, const RedisConfig& config)
     : probe_key_(config.probe_key + ":probe"),
       calls_(loop, config.timeout, [this] { OnExpiry(); }),
       prepare_(loop),
-      connection_(loop, config, this),
-      refusals_(loop, connection_.address(), [this] { Probe(); }) {
+      connection_(loop, config, this) {
   prepare_.set<RedisPipeline, &RedisPipeline::OnPrepare>(this);
   // Always on, and last: a watcher that another one of the same phase starts would not run before the loop
   // sleeps.
@@ -28,20 +27,6 @@ void RedisPipeline::Call(std::string_view, std::string command, ReplyHandler don
 
 void RedisPipeline::Read(std::string_view, std::string command, ReplyHandler done) {
   calls_.Push({std::move(command), std::move(done), true});
-}
-
-StoreState RedisPipeline::state() const {
-  if (!connection_.healthy()) return StoreState::kAway;
-  return refusals_.refusal().empty() ? StoreState::kWell : StoreState::kRefuses;
-}
-
-std::string RedisPipeline::trouble() const {
-  return connection_.healthy() && !refusals_.refusal().empty() ? refusals_.refusal() : connection_.trouble();
-}
-
-void RedisPipeline::Probe() {
-  Call({}, ProbeOfChanges(probe_key_),
-       [this](StoreStatus status, const redisReply*) { refusals_.Probed(status == StoreStatus::kOk); });
 }
 
 void RedisPipeline::OnExpiry() {
@@ -75,8 +60,11 @@ void RedisPipeline::OnReply(const redisReply& reply) {
     return connection_.Reconnect(std::string(Text(reply)));
   }
   if (error && SaysFull(Text(reply))) {
-    refusals_.Refused(WithoutArguments(Text(reply)));
-  } else if (error && SteadyMs() >= next_log_ms_) {
+    connection_.Refused(Text(reply));
+  } else if (error) {
+    connection_.Suspect();
+  }
+  if (error && SteadyMs() >= next_log_ms_) {
     next_log_ms_ = SteadyMs() + kRefusalLogIntervalMs;
     SPDLOG_ERROR("Redis at {} refused a command: {}", connection_.address(), WithoutArguments(Text(reply)));
   }

@@ -15,7 +15,6 @@
 #include "statekeeper/store/call_queue.h"
 #include "statekeeper/store/redis/redis_calls.h"
 #include "statekeeper/store/redis/redis_connection.h"
-#include "statekeeper/store/redis/refusal_watch.h"
 
 namespace dormouse {
 
@@ -29,9 +28,9 @@ class RedisPipeline : public RedisCalls, private RedisConnection::Owner {
   void Read(std::string_view key, std::string command, ReplyHandler done) override;
 
   bool healthy() const override { return connection_.healthy(); }
-  StoreState state() const override;
+  StoreState state() const override { return connection_.state(); }
   bool refused() const override { return connection_.refused(); }
-  std::string trouble() const override;
+  std::string trouble() const override { return connection_.trouble(); }
   std::string eviction() const override { return connection_.eviction(); }
   const std::vector<std::string>& script_hashes() const override { return connection_.script_hashes(); }
 
@@ -49,12 +48,12 @@ class RedisPipeline : public RedisCalls, private RedisConnection::Owner {
   void OnReply(const redisReply& reply) override;
   bool TakeEarly(size_t held, const redisReply& reply) override;
   void OnTaken() override { PopFront(); }
+  std::string ProbeKey() override { return probe_key_; }
   PendingCall PopFront();
   void OnBroken() override;
   void SendCalls();
   void OnExpiry();
   void OnPrepare(ev::prepare&, int);
-  void Probe();
 
   const std::string probe_key_;
   CallQueue<PendingCall> calls_;
@@ -63,7 +62,6 @@ class RedisPipeline : public RedisCalls, private RedisConnection::Owner {
   int64_t next_log_ms_ = 0;
   ev::prepare prepare_;  // sends, at the end of each turn of the loop
   RedisConnection connection_;
-  RefusalWatch refusals_;
 };
 
 }  // namespace dormouse

@@ -205,6 +205,60 @@ TEST_F(RedisStoreTest, AServerThatRefusesEveryChangeSaysSoUntilItTakesThemAgain)
   EXPECT_TRUE(loop_.RunUntil([this] { return store_->state() == StoreState::kWell; })) << "without a caller";
 }
 
+struct Refusal {
+  const char* code;
+  std::vector<std::string> begin;
+  std::vector<std::string> end;
+};
+
+class RefusingRedisTest : public RedisStoreTest, public testing::WithParamInterface<Refusal> {};
+
+// Whatever its reason: it answers, and that is known though nobody asks for anything.
+TEST_P(RefusingRedisTest, IsFoundOutByWhoIsIdleAndSoIsItsEnd) {
+  Open();
+  AwaitHealth(true);
+  ASSERT_TRUE(loop_.RunUntil([this] { return store_->state() == StoreState::kWell; }));
+  server_->Ask(GetParam().begin);
+  EXPECT_TRUE(loop_.RunUntil([this] { return store_->state() != StoreState::kWell; }));
+  EXPECT_EQ(store_->state(), StoreState::kRefuses);
+  EXPECT_THAT(store_->trouble(), testing::StartsWith(GetParam().code));
+  server_->Ask(GetParam().end);
+  EXPECT_TRUE(loop_.RunUntil([this] { return store_->state() == StoreState::kWell; }));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Why, RefusingRedisTest,
+    testing::Values(
+        Refusal{"OOM", {"CONFIG", "SET", "maxmemory", "1mb"}, {"CONFIG", "SET", "maxmemory", "0"}},
+        Refusal{"NOPERM",
+                {"ACL", "SETUSER", "default", "-@scripting"},
+                {"ACL", "SETUSER", "default", "+@scripting"}},
+        Refusal{"NOREPLICAS",
+                {"CONFIG", "SET", "min-replicas-to-write", "1"},
+                {"CONFIG", "SET", "min-replicas-to-write", "0"}},
+        Refusal{"READONLY", {"REPLICAOF", "127.0.0.1", "1"}, {"REPLICAOF", "NO", "ONE"}}),
+    [](const auto& refusal) { return refusal.param.code; });
+
+// A command that is wrong itself is no reason to say so.
+TEST_F(RedisStoreTest, AServerThatRefusesOneCommandIsWell) {
+  Open();
+  server_->Ask({"SET", HubKey("test", ShardOf(kHub, kTestShards), kHub), "text"});
+  EXPECT_EQ(Commit(loop_, *store_, Put(kHub, epoch_, "key", "value")), StoreStatus::kError);
+  RunLoopFor(0.2);
+  EXPECT_EQ(store_->state(), StoreState::kWell);
+}
+
+// With a caller it is known as soon as that hears it.
+TEST_F(RedisStoreTest, ARightThatIsTakenAwayIsKnownWithTheFirstCommand) {
+  Open();
+  AwaitHealth(true);
+  RunLoopFor(0.2);  // so that what is asked of a new connection has been
+  server_->Ask({"ACL", "SETUSER", "default", "-@scripting"});
+  ASSERT_EQ(Commit(loop_, *store_, Put(kHub, epoch_, "key", "value")), StoreStatus::kError);
+  RunLoopFor(0.2);
+  EXPECT_EQ(store_->state(), StoreState::kRefuses);
+}
+
 // What a disk without room looks like to those who write.
 TEST_F(RedisStoreTest, AServerThatCannotWriteItsDiskRefusesEveryChange) {
   Open();

@@ -99,6 +99,8 @@ class SqliteClusterStore : public ClusterStore {
   }
 
   bool healthy() const override { return calls_.healthy(); }
+  StoreState state() const override { return calls_.state(); }
+  std::string trouble() const override { return calls_.trouble(); }
 
  private:
   const std::string owner_;

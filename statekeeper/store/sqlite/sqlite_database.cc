@@ -159,6 +159,7 @@ bool SqliteDatabase::OpenFile(std::string* error) {
   const std::string& path = file_.path();
   const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
   const int opened = sqlite3_open_v2(path.c_str(), &db_, flags, nullptr);
+  if (db_ != nullptr) log_.Watch(db_);
   KeepPrivate(path);
   // The lock is taken with the first read, and held: in this mode SQLite needs no file of shared memory
   // either.
@@ -177,6 +178,7 @@ bool SqliteDatabase::OpenFile(std::string* error) {
     return false;
   }
 
+  file_.Remember();
   std::string stored;
   std::string format;
   const std::string wanted = std::to_string(shard_count_);
@@ -224,26 +226,43 @@ void SqliteDatabase::CloseFile(bool abandon) {
 }
 
 SqliteDatabase::~SqliteDatabase() {
-  const StoreFile::Change change = file_.FindChange();
+  if (db_ == nullptr) return;
+  const StoreFile::Change change = FindChange();
   CloseFile(change != StoreFile::Change::kNone && change != StoreFile::Change::kLogGone);
 }
 
+StoreFile::Change SqliteDatabase::FindChange() const {
+  const StoreFile::Change change = file_.FindChange();
+  const bool is_of_log = change == StoreFile::Change::kNone || change == StoreFile::Change::kLogGone;
+  // What is put into the file is the log that is open, wherever its name has gone.
+  return is_of_log && db_ != nullptr && !log_.IsWhole() ? StoreFile::Change::kLogWritten : change;
+}
+
 bool SqliteDatabase::ChangeStore(StoreFile::Change change) {
-  constexpr std::array kWhat = {"", "its log was removed", "it was removed", "it was replaced",
+  constexpr std::array kWhat = {"",
+                                "its log was removed",
+                                "another process has written to its log, or cut it off",
+                                "it was removed",
+                                "it was replaced",
                                 "another process has written to it"};
+  const bool loses_nothing = db_ != nullptr && change == StoreFile::Change::kLogGone;
   if (db_ != nullptr) {
-    const bool abandon = change != StoreFile::Change::kLogGone;
     trouble_ = fmt::format("{}: {}", file_.path(), kWhat[static_cast<size_t>(change)]);
     SPDLOG_ERROR("The store {} was taken from under this process: {}. {}", file_.path(),
                  kWhat[static_cast<size_t>(change)],
-                 abandon ? "All changes are refused until there is a file that nobody is writing; what that "
-                           "one does not hold is lost"
-                         : "It is opened anew");
-    if (abandon) file_.DropOwnLog();
-    CloseFile(abandon);
+                 loses_nothing ? "It is opened anew"
+                               : "All changes are refused until there is a file that nobody is writing; "
+                                 "what that one does not hold is lost");
+    if (change == StoreFile::Change::kLogWritten) {
+      // What is left of one that is spare is older than what the file holds by now.
+      if (log_.IsSpare()) file_.DropSpareLog();
+    } else if (!loses_nothing) {
+      file_.DropOwnLog();
+    }
+    CloseFile(!loses_nothing);
     ++serial_;
   }
-  if (change != StoreFile::Change::kLogGone && !file_.IsStill(SteadyMs())) return false;
+  if (!loses_nothing && !file_.IsStill(SteadyMs())) return false;
   if (std::string error; !OpenFile(&error)) {
     trouble_ = error;
     CloseFile(true);
@@ -266,13 +285,11 @@ bool SqliteDatabase::Prepare() {
 }
 
 bool SqliteDatabase::Execute(const char* sql) {
-  const bool done = sqlite3_exec(db_, sql, nullptr, nullptr, nullptr) == SQLITE_OK;
-  file_.Remember();
-  return done;
+  return sqlite3_exec(db_, sql, nullptr, nullptr, nullptr) == SQLITE_OK;
 }
 
 bool SqliteDatabase::Begin() {
-  const StoreFile::Change change = file_.FindChange();
+  const StoreFile::Change change = FindChange();
   if ((db_ == nullptr || change != StoreFile::Change::kNone) && !ChangeStore(change)) return false;
   trouble_.clear();
   return Query(statements_[kBegin]).Run();
@@ -280,6 +297,10 @@ bool SqliteDatabase::Begin() {
 
 bool SqliteDatabase::Commit() {
   if (!Query(statements_[kCommit]).Run()) return false;
+  if (!log_.IsWhole()) {
+    trouble_ = "another process has written to the log of " + file_.path();
+    return false;
+  }
   if (file_.RememberWrite()) return true;
   trouble_ = file_.path() + " was removed or replaced";
   return false;
@@ -287,7 +308,10 @@ bool SqliteDatabase::Commit() {
 
 void SqliteDatabase::Rollback() {
   // Some errors have rolled back already.
-  if (db_ != nullptr && sqlite3_get_autocommit(db_) == 0) Query(statements_[kRollback]).Run();
+  if (db_ == nullptr) return;
+  if (sqlite3_get_autocommit(db_) == 0) Query(statements_[kRollback]).Run();
+  // A large transaction may have come into the log in part.
+  if (log_.IsWhole()) file_.RememberWrite();
 }
 
 StoreStatus SqliteDatabase::Apply(const ShardCommit& commit, const std::string& owner, uint64_t* commits) {
@@ -483,8 +507,8 @@ bool SqliteDatabase::error_is_damage() const {
 bool SqliteDatabase::Probe() {
   const bool done = Begin() && Execute("INSERT OR REPLACE INTO meta VALUES ('probe', zeroblob(65536))") &&
                     Execute("COMMIT; BEGIN IMMEDIATE; DELETE FROM meta WHERE name = 'probe'; COMMIT");
-  if (!done) Rollback();
-  return done;
+  Rollback();
+  return done && log_.IsWhole();
 }
 
 }  // namespace dormouse

@@ -2,7 +2,7 @@
 // Write-ahead log, synced at every commit; locked for this process from Open until the object or the process
 // is gone, however it ends; readable for this user alone.
 //
-// When the file is removed, replaced or overwritten under it, what was not yet answered is refused, as is
+// When the file, or its log, is removed, replaced or overwritten under it, what was not yet answered is refused, as is
 // everything until the file at the path has been still for a moment; that one is opened then, and is another
 // store (serial()).
 //
@@ -18,6 +18,7 @@
 
 #include "statekeeper/store/cluster_store.h"
 #include "statekeeper/store/sqlite/store_file.h"
+#include "statekeeper/store/sqlite/store_log.h"
 #include "statekeeper/store/store.h"
 
 namespace dormouse {
@@ -113,6 +114,7 @@ class SqliteDatabase {
   bool KeepFirst(const std::string& name, const std::string& value, std::string* kept);
   // `abandon`: what its log holds is not to go anywhere any more.
   void CloseFile(bool abandon);
+  StoreFile::Change FindChange() const;
   // Another store is at the path, or none. False: it is not open, trouble_ says why.
   bool ChangeStore(StoreFile::Change change);
   // After a commit's writes: whether the hub has rows now, as the list of hubs has to say.
@@ -121,6 +123,7 @@ class SqliteDatabase {
   bool Execute(const char* sql);
 
   StoreFile file_;
+  StoreLog log_;
   const uint32_t shard_count_;
   sqlite3* db_ = nullptr;  // null: the file was lost, and there is no other yet
   uint64_t serial_ = 1;

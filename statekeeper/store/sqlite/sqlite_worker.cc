@@ -14,7 +14,7 @@ constexpr std::chrono::milliseconds kProbeInterval{1'000};
 }  // namespace
 
 SqliteWorker::SqliteWorker(std::unique_ptr<SqliteDatabase> database)
-    : database_(std::move(database)), thread_([this] { Run(); }) {}
+    : database_(std::move(database)), serial_(database_->serial()), thread_([this] { Run(); }) {}
 
 SqliteWorker::~SqliteWorker() {
   {
@@ -62,7 +62,8 @@ void SqliteWorker::RunTogether(const std::vector<Job>& jobs) {
   size_t left = jobs.size();
   const auto fail = [&](size_t i) {
     for (size_t each = i; each < jobs.size(); ++each) {
-      if (failed[each] || (each != i && (jobs[i].chain == 0 || jobs[each].chain != jobs[i].chain))) continue;
+      const bool is_linked = jobs[i].is_chained && jobs[each].is_chained && jobs[each].shard == jobs[i].shard;
+      if (failed[each] || (each != i && !is_linked)) continue;
       failed[each] = true;
       --left;
     }
@@ -82,6 +83,7 @@ void SqliteWorker::RunTogether(const std::vector<Job>& jobs) {
   } else if (culprit) {
     failed.assign(jobs.size(), true);
   }
+  NoteShares(jobs, failed);
   for (size_t i = 0; i < jobs.size(); ++i) {
     Mailbox& mailbox = *jobs[i].mailbox;
     const std::lock_guard lock(mailbox.mutex);
@@ -94,6 +96,7 @@ std::optional<size_t> SqliteWorker::Attempt(const std::vector<Job>& jobs, const 
                                             std::vector<StoreStatus>* statuses) {
   std::optional<size_t> culprit;
   if (!database_->Begin()) culprit = jobs.size();
+  if (database_->serial() != serial_) ForgetDamage();
   for (size_t i = 0; !culprit && i < jobs.size(); ++i) {
     if (failed[i] || IsGivenUp(jobs[i])) continue;
     (*statuses)[i] = jobs[i].work(*database_);
@@ -115,35 +118,63 @@ bool SqliteWorker::IsGivenUp(const Job& job) {
 void SqliteWorker::NoteFailure() {
   const std::string error = database_->error();
   if (database_->error_is_damage()) {
-    SetState(refusal_, error);
+    SetState(refusal_, error, damage_is_most_);
   } else {
-    SetState(error, damage_);
+    SetState(error, damage_, damage_is_most_);
   }
   if (SteadyMs() < next_log_ms_) return;
   next_log_ms_ = SteadyMs() + kLogIntervalMs;
   SPDLOG_ERROR("The store's file cannot be read or written: {}", error);
 }
 
-void SqliteWorker::SetState(std::string refusal, std::string damage) {
+void SqliteWorker::NoteShares(const std::vector<Job>& jobs, const std::vector<bool>& failed) {
+  // What fails while nothing can be written says nothing of the damage.
+  if (!refusal_.empty()) return;
+  const int64_t now_ms = SteadyMs();
+  for (size_t i = 0; i < jobs.size(); ++i) {
+    if (!jobs[i].shard) continue;
+    if (failed[i]) {
+      share_.Failed(*jobs[i].shard, now_ms);
+    } else {
+      share_.Served(*jobs[i].shard, now_ms);
+    }
+  }
+  if (damage_.empty()) return;
+  const bool is_most = share_.IsMost(now_ms);
+  if (is_most != damage_is_most_) SetState(refusal_, damage_, is_most);
+}
+
+void SqliteWorker::ForgetDamage() {
+  serial_ = database_->serial();
+  share_ = {};
+  SetState(refusal_, "", false);
+}
+
+void SqliteWorker::SetState(std::string refusal, std::string damage, bool damage_is_most) {
   const std::lock_guard lock(trouble_mutex_);
   refusal_ = std::move(refusal);
   damage_ = std::move(damage);
-  state_.store(!refusal_.empty()  ? StoreState::kRefuses
-               : !damage_.empty() ? StoreState::kPartly
-                                  : StoreState::kWell,
+  damage_is_most_ = damage_is_most;
+  state_.store(!refusal_.empty() || damage_is_most_ ? StoreState::kRefuses
+               : !damage_.empty()                   ? StoreState::kPartly
+                                                    : StoreState::kWell,
                std::memory_order_relaxed);
 }
 
 std::string SqliteWorker::trouble() const {
   const std::lock_guard lock(trouble_mutex_);
   if (!refusal_.empty()) return refusal_;
-  return damage_.empty() ? "" : "a part of its file is damaged (" + damage_ + "); restore it from a backup";
+  if (damage_.empty()) return "";
+  return damage_is_most_
+             ? "most hubs are refused, for what they need of its file is damaged (" + damage_ +
+                   "): put it aside and restore a backup (dormousectl verify, dormousectl restore)"
+             : "a part of its file is damaged (" + damage_ + "); restore it from a backup";
 }
 
 void SqliteWorker::Probe() {
   if (!database_->Probe()) return;
   SPDLOG_INFO("The store's file can be written again");
-  SetState("", damage_);
+  SetState("", damage_, damage_is_most_);
 }
 
 SqliteCalls::SqliteCalls(struct ev_loop* loop, Duration timeout, SqliteWorker* worker)
@@ -161,9 +192,10 @@ SqliteCalls::~SqliteCalls() {
   mailbox_->async = nullptr;
 }
 
-void SqliteCalls::Call(size_t bytes, SqliteWorker::Work work, Done done, uint64_t chain) {
+void SqliteCalls::Call(size_t bytes, SqliteWorker::Work work, Done done, std::optional<ShardId> shard,
+                       bool is_chained) {
   if (calls_.Push({bytes, std::move(done)}))
-    worker_->Submit({mailbox_, ++last_call_, std::move(work), chain});
+    worker_->Submit({mailbox_, ++last_call_, std::move(work), shard, is_chained});
 }
 
 void SqliteCalls::OnExpiry() {

@@ -18,7 +18,9 @@
 #include <utility>
 #include <vector>
 
+#include "common/shard.h"
 #include "statekeeper/store/call_queue.h"
+#include "statekeeper/store/sqlite/damage_share.h"
 #include "statekeeper/store/sqlite/sqlite_database.h"
 #include "statekeeper/store/store.h"
 
@@ -45,8 +47,10 @@ class SqliteWorker {
     std::shared_ptr<Mailbox> mailbox;
     uint64_t call;
     Work work;  // may be run again when others of its transaction failed
-    // Not 0: it may build on earlier ones of the same chain, and fails with them.
-    uint64_t chain = 0;
+    // Whose hubs it is for; nothing: it is for none in particular.
+    std::optional<ShardId> shard;
+    // It may build on earlier ones of its shard that do, and fails with them.
+    bool is_chained = false;
   };
 
   // How the file is, for Store::state(). Any thread.
@@ -69,14 +73,21 @@ class SqliteWorker {
                                 std::vector<StoreStatus>* statuses);
   static bool IsGivenUp(const Job& job);
   void NoteFailure();
-  void SetState(std::string refusal, std::string damage);
+  // What became of them says how far the damage reaches.
+  void NoteShares(const std::vector<Job>& jobs, const std::vector<bool>& failed);
+  // Another store is open, whose damage is not this one's.
+  void ForgetDamage();
+  void SetState(std::string refusal, std::string damage, bool damage_is_most);
   void Probe();
 
   const std::unique_ptr<SqliteDatabase> database_;
   std::atomic<StoreState> state_{StoreState::kWell};
   mutable std::mutex trouble_mutex_;
   std::string refusal_;  // why nothing can be written; empty: it can
-  std::string damage_;   // why something cannot be read; for good
+  std::string damage_;   // why something cannot be read; for good, of this store
+  bool damage_is_most_ = false;
+  DamageShare share_;
+  uint64_t serial_ = 0;
   int64_t next_log_ms_ = 0;
   int64_t probe_at_ms_ = 0;
   std::mutex mutex_;
@@ -97,11 +108,12 @@ class SqliteCalls {
   SqliteCalls& operator=(const SqliteCalls&) = delete;
 
   // `bytes`: about what the call keeps in memory. `work` runs on the worker's thread, `done` on the loop's.
-  void Call(size_t bytes, SqliteWorker::Work work, Done done, uint64_t chain = 0);
+  void Call(size_t bytes, SqliteWorker::Work work, Done done, std::optional<ShardId> shard = std::nullopt,
+            bool is_chained = false);
 
   // A call with a result, which the thread fills in before it answers.
   template <typename Result, typename ResultWork, typename ResultDone>
-  void Read(ResultWork work, ResultDone done) {
+  void Read(ResultWork work, ResultDone done, std::optional<ShardId> shard = std::nullopt) {
     auto result = std::make_shared<Result>();
     Call(
         sizeof(SqliteWorker::Job),
@@ -111,7 +123,8 @@ class SqliteCalls {
         },
         [done = std::move(done), result](StoreStatus status) {
           done(status, status == StoreStatus::kOk ? std::move(*result) : Result{});
-        });
+        },
+        shard);
   }
 
   bool healthy() const { return healthy_; }

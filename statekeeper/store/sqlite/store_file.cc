@@ -30,7 +30,8 @@ StoreFile::Change StoreFile::FindChange() const {
   if (*file != *file_) return Change::kWritten;
   if (!log_) return Change::kNone;
   const std::optional<Identity> log = IdentityOf(log_path_);
-  return log && log->IsFile(*log_) ? Change::kNone : Change::kLogGone;
+  if (!log || !log->IsFile(*log_)) return Change::kLogGone;
+  return *log == *log_ ? Change::kNone : Change::kLogWritten;
 }
 
 bool StoreFile::RememberWrite() {
@@ -47,10 +48,17 @@ void StoreFile::DropOwnLog() const {
   if (log_ && IdentityOf(log_path_) == log_) unlink(log_path_.c_str());
 }
 
+void StoreFile::DropSpareLog() const {
+  const std::optional<Identity> log = IdentityOf(log_path_);
+  if (log && log_ && log->IsFile(*log_)) unlink(log_path_.c_str());
+}
+
 bool StoreFile::IsStill(int64_t steady_ms) {
   const std::optional<Identity> now = IdentityOf(path_);
-  if (seen_since_ms_ == 0 || now != seen_) {
+  const std::optional<Identity> log = IdentityOf(log_path_);
+  if (seen_since_ms_ == 0 || now != seen_ || log != seen_log_) {
     seen_ = now;
+    seen_log_ = log;
     seen_since_ms_ = steady_ms;
   }
   return steady_ms - seen_since_ms_ >= kStillMs;

@@ -16,7 +16,7 @@ constexpr std::string_view kScheme = "file:";
 class SqliteStore : public Store {
  public:
   SqliteStore(struct ev_loop* loop, const StoreConfig& config, SqliteWorker* worker)
-      : owner_(config.owner), calls_(loop, config.timeout, worker) {}
+      : owner_(config.owner), shard_count_(config.shard_count), calls_(loop, config.timeout, worker) {}
 
   void Commit(ShardCommit commit, CommitCallback done) override {
     size_t bytes = 0;
@@ -39,7 +39,7 @@ class SqliteStore : public Store {
           if (status == StoreStatus::kOk) acknowledged_.Note(shard, *commits);
           done(status);
         },
-        uint64_t{shard.shard} + 1);
+        shard.shard, true);
   }
 
   uint64_t Commits(const ShardEpoch& shard) const override { return acknowledged_.Of(shard); }
@@ -50,7 +50,7 @@ class SqliteStore : public Store {
         [hub, first, last, limit](SqliteDatabase& database, RowPage* page) {
           return database.Range(hub, first, last, limit, page);
         },
-        std::move(done));
+        std::move(done), ShardOf(hub, shard_count_));
   }
 
   void Get(const std::string& hub, std::vector<std::string> keys, ValuesCallback done) override {
@@ -58,7 +58,7 @@ class SqliteStore : public Store {
         [hub, keys = std::move(keys)](SqliteDatabase& database, auto* values) {
           return database.Get(hub, keys, values);
         },
-        std::move(done));
+        std::move(done), ShardOf(hub, shard_count_));
   }
 
   void DueAlarms(ShardId shard, int64_t now_ms, size_t limit, AlarmsCallback done) override {
@@ -84,6 +84,7 @@ class SqliteStore : public Store {
  private:
   AcknowledgedCommits acknowledged_;
   const std::string owner_;
+  const uint32_t shard_count_;
   SqliteCalls calls_;
 };
 

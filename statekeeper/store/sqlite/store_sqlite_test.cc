@@ -19,6 +19,7 @@
 #include <thread>
 
 #include "statekeeper/open_store.h"
+#include "statekeeper/store/sqlite/sqlite_database.h"
 #include "statekeeper/store/testing/store_test_support.h"
 
 namespace dormouse {
@@ -27,6 +28,12 @@ namespace {
 using ::testing::HasSubstr;
 
 constexpr char kHub[] = "echo/room";
+
+void Overwrite(const std::string& path, int64_t at, const std::string& bytes) {
+  std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
+  file.seekp(at);
+  file << bytes;
+}
 
 class SqliteStoreTest : public testing::Test {
  protected:
@@ -205,11 +212,7 @@ TEST_F(SqliteStoreTest, ADamagedPageFailsThoseAloneThatNeedIt) {
   }
   const size_t at = bytes.find(marker);
   ASSERT_NE(at, std::string::npos);
-  {
-    std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
-    file.seekp(static_cast<std::streamoff>(at / 4096 * 4096));
-    file << std::string(100, '\xff');
-  }
+  Overwrite(path, static_cast<int64_t>(at / 4096 * 4096), std::string(100, '\xff'));
   TestLoop loop;
   const std::unique_ptr<StoreFactory> factory = Open();
   const std::unique_ptr<Store> store = factory->NewStore(loop);
@@ -250,6 +253,46 @@ TEST_F(SqliteStoreTest, ADamagedPageFailsThoseAloneThatNeedIt) {
   EXPECT_EQ(store->state(), StoreState::kPartly);
   EXPECT_THAT(store->trouble(), HasSubstr("malformed"));
   EXPECT_EQ(Get(loop, *store, name(kHubs - 1), {"key"}).second.at(0), same_size);
+}
+
+// No part of it any more: most hubs are refused. And a good file in its place is none of that.
+TEST_F(SqliteStoreTest, DamageThatReachesMostHubsIsARefusalUntilAnotherFileIsThere) {
+  constexpr int kHubs = 30;
+  const auto name = [](int i) { return "echo/" + std::to_string(i); };
+  const std::string path = config_.url.substr(5);
+  const std::string marker = "a row that will be damaged";
+  {
+    TestLoop loop;
+    const std::unique_ptr<StoreFactory> factory = Open();
+    const std::unique_ptr<Store> store = factory->NewStore(loop);
+    const std::unique_ptr<ClusterStore> cluster = factory->NewClusterStore(loop);
+    for (int i = 0; i < kHubs; ++i) {
+      const ShardCommit commit =
+          Put(name(i), Take(loop, *cluster, name(i)), "key", marker + std::string(1'500, 'x'));
+      ASSERT_EQ(Commit(loop, *store, commit), StoreStatus::kOk);
+    }
+  }
+  std::filesystem::copy_file(path, path + ".backup");
+  std::ifstream file(path, std::ios::binary);
+  const std::string bytes(std::istreambuf_iterator<char>(file), {});
+  for (size_t at = bytes.find(marker); at != std::string::npos; at = bytes.find(marker, at + 1)) {
+    Overwrite(path, static_cast<int64_t>(at / 4096 * 4096), std::string(100, '\xff'));
+  }
+  TestLoop loop;
+  const std::unique_ptr<StoreFactory> factory = Open();
+  const std::unique_ptr<Store> store = factory->NewStore(loop);
+  const auto read = [&](int i) { return Get(loop, *store, name(i), {"key"}).first; };
+  ASSERT_EQ(read(0), StoreStatus::kError);
+  EXPECT_EQ(store->state(), StoreState::kPartly) << "one alone";
+  AwaitEvidence([&] {
+    for (int i = 0; i < kHubs; ++i) EXPECT_EQ(read(i), StoreStatus::kError);
+    return store->state() == StoreState::kRefuses;
+  });
+  EXPECT_THAT(store->trouble(), HasSubstr("malformed"));
+  EXPECT_THAT(store->trouble(), HasSubstr("restore a backup"));
+  std::filesystem::rename(path + ".backup", path);
+  AwaitEvidence([&] { return read(0) == StoreStatus::kOk && store->state() == StoreState::kWell; });
+  EXPECT_EQ(store->trouble(), "");
 }
 
 TEST_F(SqliteStoreTest, CallsThatExpireBeforeTheyAreBegunAreGivenUp) {
@@ -408,6 +451,96 @@ TEST_F(LostFileTest, ALogThatIsRemovedLosesNothing) {
   End();
   Start();
   EXPECT_EQ(Stored(), "newer");
+}
+
+struct LogDamage {
+  const char* name;
+  std::function<void(const std::string& log)> inflict;
+};
+
+class DamagedLogTest : public LostFileTest, public testing::WithParamInterface<LogDamage> {};
+
+// In place, so that it is still the file that SQLite has open.
+TEST_P(DamagedLogTest, WhatItHeldIsLostAndThatIsTold) {
+  GetParam().inflict(path_ + "-wal");
+  ASSERT_EQ(Commit(loop_, *store_, Put(kHub, epoch_, "key", "lost")), StoreStatus::kError);
+  ExpectLost("old");
+}
+
+// The times of its file tell nothing then: this process' own write is the last.
+TEST_P(DamagedLogTest, NoCommitIsAcknowledgedThatItHappenedDuring) {
+  End();
+  std::string error;
+  const std::unique_ptr<SqliteDatabase> database = SqliteDatabase::Open(path_, kTestShards, &error);
+  ASSERT_NE(database, nullptr) << error;
+  const auto commit = [&](const std::string& value, bool with_damage) {
+    uint64_t commits = 0;
+    if (!database->Begin() ||
+        database->Apply(Put(kHub, epoch_, "key", value), config_.owner, &commits) != StoreStatus::kOk) {
+      return false;
+    }
+    if (with_damage) GetParam().inflict(path_ + "-wal");
+    return database->Commit();
+  };
+  ASSERT_TRUE(commit("acknowledged", false));
+  EXPECT_FALSE(commit("written after a hole", true));
+  EXPECT_FALSE(database->error().empty());
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    How, DamagedLogTest,
+    testing::Values(
+        LogDamage{"Emptied", [](const std::string& log) { std::filesystem::resize_file(log, 0); }},
+        LogDamage{"Shortened",
+                  [](const std::string& log) {
+                    std::filesystem::resize_file(log, std::filesystem::file_size(log) - 4'100);
+                  }},
+        LogDamage{"HeaderOverwritten", [](const std::string& log) { Overwrite(log, 0, "something else"); }},
+        LogDamage{"Overwritten",
+                  [](const std::string& log) {
+                    Overwrite(log, 0, std::string(std::filesystem::file_size(log), '\x5a'));
+                  }}),
+    [](const auto& damage) { return damage.param.name; });
+
+// What is in the file already is not lost with the log; nor is what is left of that put over it.
+TEST_F(LostFileTest, ALogThatIsInTheFileAlreadyLosesNothing) {
+  ShardCommit large = Put(kHub, epoch_, "key", "large");
+  for (int i = 0; i < 64; ++i) large.hubs[0].rows.push_back({std::to_string(i), std::string(1u << 16, 'x')});
+  ASSERT_EQ(Commit(loop_, *store_, large), StoreStatus::kOk);
+  ASSERT_EQ(Commit(loop_, *store_, large), StoreStatus::kOk);
+  std::filesystem::resize_file(path_ + "-wal", std::filesystem::file_size(path_ + "-wal") / 2);
+  AwaitEvidence([this] { return Sync().lost_time; });
+  EXPECT_EQ(Stored(), "large");
+  EXPECT_EQ(CommitInTheEnd("newer"), StoreStatus::kOk);
+  End();
+  Start();
+  EXPECT_EQ(Stored(), "newer");
+}
+
+TEST_F(LostFileTest, WhatThisProcessDoesToItsOwnLogIsNoLoss) {
+  for (int i = 0; i < 150; ++i) {  // the log is begun anew twice
+    const std::string value = std::to_string(i) + std::string(64u << 10, 'x');
+    ASSERT_EQ(Commit(loop_, *store_, Put(kHub, epoch_, "key", value)), StoreStatus::kOk) << i;
+  }
+  EXPECT_FALSE(Sync().lost_time);
+  End();
+  std::string error;
+  const std::unique_ptr<SqliteDatabase> database = SqliteDatabase::Open(path_, kTestShards, &error);
+  ASSERT_NE(database, nullptr) << error;
+  // So large that a part of it comes into the log before it is taken back; also into one that is begun anew for it.
+  const ShardCommit large = Put(kHub, epoch_, "large", std::string(8u << 20, 'x'));
+  const auto apply = [&] {
+    uint64_t commits = 0;
+    return database->Begin() && database->Apply(large, config_.owner, &commits) == StoreStatus::kOk;
+  };
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(apply()) << database->error();
+    database->Rollback();
+    ASSERT_TRUE(apply()) << database->error();
+    ASSERT_TRUE(database->Commit()) << database->error();
+    ASSERT_TRUE(database->Probe()) << database->error();
+  }
+  EXPECT_EQ(database->serial(), 1u);
 }
 
 TEST_F(LostFileTest, ABackupWithALogOfItsOwnKeepsThat) {
