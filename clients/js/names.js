@@ -18,8 +18,8 @@ export function checkedActor(actor) {
 export function checkedUrl(url, route) {
   const text = String(url);
   const isRelative = /^\/(?!\/)/.test(text) && globalThis.location !== undefined;
-  if (!isRelative && !/^(wss?|https?):\/\/[^/?#]/i.test(text)) {
-    throw new TypeError(`The address "${text}" does not begin with ws://HOST or wss://HOST.`);
+  if (!isRelative && !(/^(wss?|https?):\/\/[^/?#]/i.test(text) && isUrl(text))) {
+    throw new TypeError(`The address "${text}" does not begin with ws://HOST or wss://HOST, a port up to 65535 behind it.`);
   }
   const path = text.replace(/^[^/]*\/\/[^/]*/, '').replace(/\?.*$/s, '');
   const nameAfter = (segment) => new RegExp(`/${segment}/(.*)$`, 's').exec(path)?.[1];
@@ -29,6 +29,14 @@ export function checkedUrl(url, route) {
       `"${name}" is no name of a hub: 1 to 128 of the characters A-Z a-z 0-9 . _ ~ - but neither "." nor "..".`);
   }
   return text;
+}
+
+function isUrl(text) {
+  try {
+    return Boolean(new URL(text));
+  } catch {
+    return false;
+  }
 }
 
 function isHubName(encoded) {

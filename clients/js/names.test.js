@@ -32,7 +32,8 @@ test('a hub has a name that its gateway takes', () => {
   for (const path of ['', '/', '/ws', '/ws/room', '/ws/a.b_c~d-1', '/ws/%61?x=/ws/!', '/behind/a/proxy', '/app/ws/room', '/websocket/ws/room']) {
     client(`wss://hub:8443${path}`);
   }
-  for (const address of ['', 'nonsense', 'ftp://hub/ws', 'ws:hub/ws', 'ws://', 'ws:///ws/room', '/ws/room', '//hub/ws/room', undefined]) {
+  for (const address of ['', 'nonsense', 'ftp://hub/ws', 'ws:hub/ws', 'ws://', 'ws:///ws/room', '/ws/room', '//hub/ws/room', 'ws://hub:70000/ws/room', 'ws://a b/ws/room',
+                         undefined]) {
     const refused = {name: 'TypeError', message: /does not begin with ws:/};
     assert.throws(() => client(address), refused, address);
     assert.throws(() => new EchoClient(address, {WebSocket}), refused, address);

@@ -33,7 +33,7 @@ std::string WrongAddress(const Options& o) {
       {"api-listen", o.api_listen},
       {"api-grpc-listen", o.api_grpc_listen}};
   for (const auto& [option, address] : listening) {
-    if (address.empty()) continue;
+    if (address.empty() && option != "admin") continue;  // nowhere, then
     if (const std::string why = WhyNotToListenAt(address); !why.empty())
       return fmt::format("--{}: {}", option, why);
   }

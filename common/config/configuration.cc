@@ -45,7 +45,7 @@ constexpr std::string_view kConfigFlag = "--config";
 constexpr int kWrongUsage = 2;
 
 bool IsFlag(const std::string& word, std::string_view option) {
-  if (!word.starts_with("--") || std::string_view(word).substr(2, option.size()) != option) return false;
+  if (!word.starts_with("--") || std::string_view{word}.substr(2, option.size()) != option) return false;
   return word.size() == option.size() + 2 || word[option.size() + 2] == '=';
 }
 
@@ -195,7 +195,8 @@ std::unique_ptr<Configuration::Parsed> Configuration::Parse() const {
   // CLI11 would let the config file win over the environment; as words, variables win.
   std::vector<std::string> words;
   for (const std::string& word : given_.words) AddWord(word, &words);
-  for (const auto& [option, value] : given_.environment) AddWord("--" + option + "=" + value, &words);
+  for (const auto& [option, value] : given_.environment)
+    AddWord(fmt::format("--{}={}", option, value), &words);
   std::ranges::reverse(words);  // as it takes them
   try {
     parsed->app.parse(std::move(words));

@@ -139,6 +139,7 @@ TEST(OptionsTest, AddressesThatCannotBeAreRefused) {
   }
   EXPECT_NE(Refusal({"--otlp-endpoint", "http://collector:70000"}).find("--otlp-endpoint must be"),
             std::string::npos);
+  EXPECT_TRUE(Refusal({"--admin=", "--check-config"}).starts_with("--admin: '' is not HOST:PORT"));
   Options options;
   EXPECT_EQ(Parse({"--statekeepers", "unix:/run/dormouse,[::1]:7400,host:1", "--listen", "[::]:8080",
                    "--advertise", "host:65535", "--otlp-endpoint", "http://[::1]/v1", "--admin", "0.0.0.0:0"},

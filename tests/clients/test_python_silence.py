@@ -200,7 +200,8 @@ def test_name_that_no_hub_can_have_is_refused(name):
         Client(f"ws://127.0.0.1/websocket/{name}", actor="browser/me")
 
 
-@pytest.mark.parametrize("url", ["", "nonsense", "http://127.0.0.1/ws", "127.0.0.1:8080/ws", "ws:///ws"])
+@pytest.mark.parametrize("url", ["", "nonsense", "http://127.0.0.1/ws", "127.0.0.1:8080/ws", "ws:///ws", "ws://127.0.0.1:70000/ws",
+                                 "ws://127.0.0.1:x/ws"])
 def test_address_that_is_none_is_refused(url):
     with pytest.raises(ValueError, match="not a WebSocket address"):
         Client(url, actor="browser/me")

@@ -4,6 +4,7 @@ import asyncio
 import http
 import io
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -355,6 +356,18 @@ def test_script_stops_cleanly_at_a_signal(serve, number):
 
     asyncio.run(run())
     assert closes == [1000]
+
+
+@pytest.mark.parametrize("address", ["", "nonsense", "ws://127.0.0.1:70000/ws/a", "ws://127.0.0.1:1/ws/.."])
+@pytest.mark.parametrize("program", [[SCRIPT, "--heartbeat", "0", "--url"], ["-m", "dormouse"]])
+def test_address_that_is_none_ends_a_terminal_client_with_a_sentence(program, address):
+    done = subprocess.run(
+        [sys.executable, *program, address], env={**os.environ, "PYTHONPATH": os.path.dirname(SCRIPT)},
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT, check=False,
+    )
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    assert "not a WebSocket address" in done.stdout + done.stderr or "is no name of a hub" in done.stdout + done.stderr
 
 
 def test_missing_package_is_named(tmp_path):

@@ -136,14 +136,18 @@ async def _converse(talk: _Talk, client: Client) -> None:
 async def _main(arguments: argparse.Namespace) -> int:
     token = os.environ.get("DORMOUSE_TOKEN")
     tls = ssl.create_default_context(cafile=arguments.ca) if arguments.ca else None
-    client = Client(
-        arguments.url,
-        actor=arguments.actor,
-        token=token,
-        capabilities=arguments.capability or ["chat"],
-        protocol=arguments.protocol,
-        ssl=tls,
-    )
+    try:
+        client = Client(
+            arguments.url,
+            actor=arguments.actor,
+            token=token,
+            capabilities=arguments.capability or ["chat"],
+            protocol=arguments.protocol,
+            ssl=tls,
+        )
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
     talk = _Talk(client, Screen())
     conversation = asyncio.create_task(_converse(talk, client))
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -24,10 +24,18 @@ def checked_actor(actor: str) -> str:
     return actor
 
 
+def _has_port(url: str) -> bool:
+    """Or none, which is one as well."""
+    try:
+        return urllib.parse.urlsplit(url).port != 0
+    except ValueError:
+        return False
+
+
 def checked_url(url: str) -> str:
     """ValueError: no gateway can have such a hub. What is before /ws/ (or /websocket/, of echo hubs) in the path is the
     gateway's business."""
-    if not re.match(r"wss?://[^/?#]", url, re.IGNORECASE):
+    if not re.match(r"wss?://[^/?#]", url, re.IGNORECASE) or not _has_port(url):
         raise ValueError(f"not a WebSocket address: {url!r} (ws://HOST:PORT/ws/NAME)")
     path = re.sub(r"^[^/]*//[^/?#]*", "", url).partition("?")[0]
     _, route, encoded = path.partition("/ws/" if "/ws/" in path else "/websocket/")

@@ -15,6 +15,7 @@ from typing import Any
 
 from .clock import Clock
 from .errors import ConnectError
+from .names import checked_url
 
 try:
     import websockets
@@ -55,6 +56,10 @@ async def open_socket(
     authorities of this machine are believed. ConnectError: there is no socket, and why."""
     more: dict[str, Any] = {} if tls is None else {"ssl": tls}
     try:
+        checked_url(url)
+    except ValueError as error:
+        raise ConnectError(str(error), False) from None
+    try:
         socket = await websockets.connect(  # type: ignore[attr-defined]
             url,
             open_timeout=timeout,
@@ -66,8 +71,8 @@ async def open_socket(
         )
         socket.close_timeout = CLOSE_TIMEOUT
         return socket
-    except InvalidURI:
-        raise ConnectError(f"not a WebSocket address: {url} (ws://HOST:PORT/websocket/NAME)", False) from None
+    except InvalidURI as error:
+        raise ConnectError(str(error), False) from None
     except InvalidHandshake as error:
         raise _handshake_error(error, url) from None
     except (asyncio.TimeoutError, TimeoutError):
