@@ -46,6 +46,18 @@ std::map<std::string, std::vector<uint32_t>> ByOwner(ClusterClient* cluster,
   return owners;
 }
 
+// What is migrated is the hub's whole shard, which there always is. That the hub cannot be looked at (its store is
+// away, say) is no reason against it.
+void FailIfUnknown(ClusterClient* cluster, const std::string& hub) {
+  admin::HubRequest request;
+  request.set_hub(hub);
+  try {
+    cluster->Ask(&Stub::Hub, request);
+  } catch (const Failure& failure) {
+    if (failure.exit() == Exit::kNotFound) throw;
+  }
+}
+
 }  // namespace
 
 void Members(ClusterClient* cluster, Form form) { Print(ShowMembers(cluster->members(), WallMs(), form)); }
@@ -166,6 +178,7 @@ void Evict(ClusterClient* cluster, const EvictTarget& target, const std::string&
   request.set_mode(mode == "close" ? admin::EvictRequest::CLOSE : admin::EvictRequest::MIGRATE);
   std::vector<admin::EvictReply> replies;
   if (!target.hub.empty()) {
+    if (mode != "close") FailIfUnknown(cluster, target.hub);
     request.set_hub(target.hub);
     replies.push_back(cluster->Ask(&Stub::Evict, request));
   } else if (!target.statekeeper.empty()) {

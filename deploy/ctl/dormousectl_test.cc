@@ -210,6 +210,8 @@ TEST_F(DormousectlTest, DoesWhatIsAsked) {
   EXPECT_EQ(Ctl("drain " + two_.tcp() + " --wait").exit, 0);
   EXPECT_EQ(Ctl("drain 22 --undo").exit, 0);
   EXPECT_THAT(two_.asked(), ElementsAre("evict 1,3,5,7", "drain", "undo drain"));
+  EXPECT_EQ(Ctl("evict --mode migrate --hub " + HubOf(1)).out,
+            std::string("1 shard handed over by ") + kTwo + ".\n");
   EXPECT_EQ(Ctl("evict --statekeeper 22 --mode close").out, std::string("Closed 1 hub of ") + kTwo + ".\n");
 }
 
@@ -305,7 +307,7 @@ TEST_F(DormousectlTest, ExitStatusesSayWhatHappened) {
   EXPECT_EQ(Ctl("--version").exit, 0);
   for (const char* unknown :
        {"hub echo/nobody", "hubs --shard 8", "shards --owner 9", "drain 9", "evict --mode close --shard 1,99",
-        "evict --mode migrate --statekeeper 127.0.0.1:9"}) {
+        "evict --mode migrate --statekeeper 127.0.0.1:9", "evict --mode migrate --hub echo/nobody"}) {
     const Outcome outcome = Ctl(unknown);
     EXPECT_EQ(outcome.exit, 4) << unknown << outcome.error;
     EXPECT_THAT(outcome.error, testing::StartsWith("dormousectl: ")) << unknown;

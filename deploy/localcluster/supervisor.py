@@ -9,6 +9,7 @@ Once all is ready nothing but a signal ends it: what it cannot write (a full dis
 what it cannot start it tries again.
 """
 
+import contextlib
 import datetime
 import os
 import resource
@@ -27,6 +28,7 @@ MAX_BACKOFF = 10
 STEADY_AFTER = 30        # a process that lived this long starts over with the first back-off
 WRITE_AGAIN_AFTER = 1    # seconds after the record could not be written
 _LINES_KEPT = 1000       # of the log, while that cannot be written
+_FULL = 1 << 20          # bytes; a disk with less of them has no room for what processes write
 
 _STOP = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 _ALL = _STOP | {signal.SIGCHLD}
@@ -48,6 +50,7 @@ class _Child:
         self.started_at = 0.0   # monotonic
         self.restarts = 0
         self.backoff = FIRST_BACKOFF
+        self.cause = ""         # why it may have ended the last time
         self.restart_at = None  # monotonic; None: it runs
         self.successor = None   # a Popen that is to take over from it
         self.takeovers = 0
@@ -183,7 +186,7 @@ class Supervisor:
         if child.restart_at is None and child.popen.poll() is not None:
             if now - child.started_at > STEADY_AFTER or child.popen.returncode == 0:  # 0: it was asked to end
                 child.backoff = FIRST_BACKOFF
-            self._start_later(child, _ended(child.popen.returncode))
+            self._start_later(child, _ended(child.popen.returncode) + self._cause(child))
             self._record_or_later()
         if child.restart_at is not None and now >= child.restart_at:
             child.restarts += 1
@@ -192,6 +195,15 @@ class Supervisor:
             except Failure as failure:
                 self._start_later(child, f"could not be started ({failure})")
             self._record_or_later()
+
+    def _cause(self, child):
+        """Why it may have ended, where that was not said the last time: on a full disk it cannot say so itself."""
+        before, child.cause = child.cause, ""
+        with contextlib.suppress(OSError):
+            disk = os.statvfs(self._layout.data)
+            if child.popen.returncode != 0 and disk.f_bavail * disk.f_frsize < _FULL:
+                child.cause = f" (the disk is full: {disk.f_bavail * disk.f_frsize >> 10} KiB are free at {self._layout.data})"
+        return "" if before else child.cause
 
     def _tend_app(self):
         try:

@@ -234,6 +234,45 @@ def test_the_record_is_true_on_a_full_disk(tmp_path):
     assert said.stdout.splitlines() == [no_room, "{'restarts': 2}", no_room, "{'restarts': 2}"], said.stderr
 
 
+_CLUSTER_ON_A_FULL_DISK = """
+import os, subprocess, sys, time
+local, data, *words = sys.argv[1:]
+cluster = subprocess.Popen([sys.executable, local, *words, "--data", data], stdout=subprocess.PIPE, text=True)
+for line in cluster.stdout:
+    if "is ready" in line:
+        break
+with open(os.path.join(data, "rest"), "wb", buffering=0) as rest:
+    try:
+        while rest.write(bytes(4096)):
+            pass
+    except OSError as error:
+        print(error.strerror)
+def status():
+    return subprocess.run([sys.executable, local, "status", "--data", data], stdout=subprocess.PIPE, text=True).stdout
+def redis():
+    return next(line.split() for line in status().splitlines() if line.startswith("redis"))
+deadline = time.monotonic() + 40
+while redis()[3] in ("0", "1"):  # it has ended twice, and was started as often
+    assert time.monotonic() < deadline, status()
+    time.sleep(0.1)
+os.unlink(os.path.join(data, "rest"))
+while redis()[2] != "ready":
+    assert time.monotonic() < deadline, status()
+    time.sleep(0.1)
+cluster.terminate()
+print(cluster.communicate()[0])
+"""
+
+
+def test_what_ends_on_a_full_disk_is_said_to_have_ended_of_that(local):
+    """Redis itself cannot say so: its log is on that disk, too."""
+    said = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", 'mount -t tmpfs -o size=16m tmpfs "$5" && exec "$@"', "sh",
+         "/usr/bin/python3", "-c", _CLUSTER_ON_A_FULL_DISK, LOCAL[1], local.data, *LOCAL[2:], "up", "--store", "redis", "--port",
+         str(local.port), "--set", "drain-window=100ms"], capture_output=True, text=True, check=False)
+    assert len(re.findall(r"redis ended with .* \(the disk is full: \d+ KiB are free at ", said.stdout)) == 1, said.stdout + said.stderr
+
+
 def test_all_of_it_is_for_its_user_alone(local, store):
     os.chmod(local.data, 0o755)
     status, said = local.up("--store", store)
