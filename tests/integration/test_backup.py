@@ -358,7 +358,7 @@ async def test_timers_go_along(store, tmp_path):
     file = str(tmp_path / "backup")
     with Cluster(store=store, **CRASH) as cluster:
         async with connect(cluster.ws_url("/crash/timed")) as client:
-            for text in ("timer early 3000", f"timer late {FAR}"):
+            for text in (f"timer early {8_000 * SLOWNESS}", f"timer late {FAR}"):
                 await client.send(text)
                 assert await asyncio.wait_for(client.protocol.recv(), WAIT) == text
         set_to = timers_of(cluster, "crash/timed")
