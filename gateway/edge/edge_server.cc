@@ -50,7 +50,8 @@ EdgeServer::EdgeServer(Config config, struct ev_loop* loop, GatewayMetrics* metr
               .timers = &wheel_,
               .answers = &answers_,
               .partial_budget = &partial_budget_,
-              .outbound_budget = &outbound_budget_}) {
+              .outbound_budget = &outbound_budget_}),
+      trim_(loop) {
   sockets_.SetEnds(&inbound_, &out_.outbound);
   ev_prepare_init(&turn_end_, [](struct ev_loop*, ev_prepare* prepare, int) {
     static_cast<EdgeServer*>(prepare->data)->OnTurnEnd();

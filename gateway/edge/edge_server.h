@@ -17,9 +17,9 @@
 #include <string>
 #include <vector>
 
-#include "common/freed_memory.h"
 #include "common/http/admin_server.h"
 #include "common/loop/loop_timers.h"
+#include "common/loop/trim_after_flood.h"
 #include "gateway/edge/buffers/outbound_budget.h"
 #include "gateway/edge/buffers/partial_message.h"
 #include "gateway/edge/connection_timers.h"
