@@ -9,8 +9,12 @@ from worker_app import AppCluster
 from ws import connect
 
 
+def waiting_at(process):
+    return process.log_text().count("a request waits")
+
+
 def waiting(cluster):
-    return sum(process.log_text().count("a request waits") for process in cluster.statekeepers)
+    return sum(waiting_at(process) for process in cluster.statekeepers)
 
 
 def complaints(process):
@@ -33,10 +37,11 @@ async def test_requests_that_are_under_way_are_answered():
     with AppCluster(store="redis", statekeepers=2) as cluster:
         asked = [asyncio.create_task(ask(cluster, "POST", "/waits/1000")) for _ in range(6)]
         await until(lambda: waiting(cluster) == 6, "all are there")
-        assert all(process.log_text().count("a request waits") == 3 for process in cluster.statekeepers)
-        assert await stop(cluster.statekeepers[0]) == 0
+        # The gateway may not have known of both from the start.
+        stopped = max(cluster.statekeepers, key=waiting_at)
+        assert await stop(stopped) == 0
         assert await asyncio.gather(*asked) == 6 * [(200, b"at last")]
-        assert complaints(cluster.statekeepers[0]) == []
+        assert complaints(stopped) == []
 
 
 async def test_a_rolling_restart_fails_no_request():
@@ -69,14 +74,15 @@ async def test_a_request_that_does_not_end_holds_nobody_up():
             asked = [asyncio.create_task(ask(cluster, "POST", "/waits")) for _ in range(2)]
             await until(lambda: waiting(cluster) == 2, "both are there")
             began = time.monotonic()
-            stopped = asyncio.create_task(stop(cluster.statekeepers[0]))
+            stopped = max(cluster.statekeepers, key=waiting_at)
+            stopping = asyncio.create_task(stop(stopped))
             await client.ask_text("put 0 x")  # its hubs go on meanwhile, here or there
-            assert await stopped == 0
+            assert await stopping == 0
             assert 1 <= time.monotonic() - began < 6 * SLOWNESS
-            [complaint] = complaints(cluster.statekeepers[0])
+            [complaint] = complaints(stopped)
             assert "requests to the app are broken off" in complaint
             await client.ask_text("put 1 x")
             await until(lambda: any(each.done() for each in asked), "one is broken off")
-            assert [each.result()[0] for each in asked if each.done()] == [502]
-        cluster.kill_workers(1)
-        assert (await asyncio.gather(*asked))[0][0] == 502
+            [left] = [number for number, process in enumerate(cluster.statekeepers) if process is not stopped]
+            cluster.kill_workers(left)
+            assert {status for status, _ in await asyncio.gather(*asked)} == {502}
