@@ -19,7 +19,7 @@ namespace dormouse {
 
 class TlsTickets {
  public:
-  static constexpr int64_t kPeriodMs = 6 * 3'600'000;
+  static constexpr int64_t kPeriodMs = int64_t{6} * 3'600'000;
   static constexpr size_t kNameSize = 16;
 
   // A secret of 32 bytes or more that several processes have in common: it may be another one each time, and empty for
