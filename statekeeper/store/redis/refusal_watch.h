@@ -19,8 +19,7 @@ namespace dormouse {
 class RefusalWatch {
  public:
   // `ask` sends a command that changes nothing and is refused where changes are, and says which command that is;
-  // nothing: there is none. Its answer is told by Refused
-  // or Taken, where it says so.
+  // nothing: there is none. Its answer is told by Refused or Taken, where it says so.
   RefusalWatch(struct ev_loop* loop, std::string server, std::function<std::optional<uint64_t>()> ask)
       : server_(std::move(server)), ask_(std::move(ask)), timer_(loop) {
     timer_.set<RefusalWatch, &RefusalWatch::OnTimer>(this);

@@ -52,8 +52,7 @@ void RefreshSessionToken(Call& call) {
   Session& session = call.session;
   const bool current = HasToken(session, hash);
   // The same event again: one of its two answers is lost, and the token of either is good.
-  const bool again =
-      call.repeated && !session.token_hash().empty() && SameSecret(hash, session.used_token_hash());
+  const bool again = call.repeated && HasUsedToken(session, hash);
   if (!current && !again) {
     call.Fail(
         {ErrorCode::kInvalidToken,
