@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <map>
 #include <optional>
@@ -55,6 +56,21 @@ class SqliteStoreTest : public testing::Test {
     int status = 0;
     ASSERT_EQ(waitpid(child, &status, 0), child);
     ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << status;
+  }
+
+  // One row a hub, which starts with its marker, and is so large that the rows fill many pages, and none a page of its
+  // own.
+  void FillHubs(int hubs, const std::function<std::string(int)>& name,
+                const std::function<std::string(int)>& marker) {
+    TestLoop loop;
+    const std::unique_ptr<StoreFactory> factory = Open();
+    const std::unique_ptr<Store> store = factory->NewStore(loop);
+    const std::unique_ptr<ClusterStore> cluster = factory->NewClusterStore(loop);
+    for (int i = 0; i < hubs; ++i) {
+      const ShardCommit commit =
+          Put(name(i), Take(loop, *cluster, name(i)), "key", marker(i) + std::string(1'500, 'x'));
+      ASSERT_EQ(Commit(loop, *store, commit), StoreStatus::kOk);
+    }
   }
 
   TempDir directory_;
@@ -192,18 +208,7 @@ TEST_F(SqliteStoreTest, ADamagedPageFailsThoseAloneThatNeedIt) {
   constexpr int kHubs = 64;
   const auto name = [](int i) { return "echo/" + std::to_string(i); };
   const std::string marker = "a row that will be damaged";
-  {
-    TestLoop loop;
-    const std::unique_ptr<StoreFactory> factory = Open();
-    const std::unique_ptr<Store> store = factory->NewStore(loop);
-    const std::unique_ptr<ClusterStore> cluster = factory->NewClusterStore(loop);
-    // So large that they fill many pages, and none a page of its own.
-    for (int i = 0; i < kHubs; ++i) {
-      const std::string value = (i == 20 ? marker : "") + std::string(1'500, 'x');
-      ASSERT_EQ(Commit(loop, *store, Put(name(i), Take(loop, *cluster, name(i)), "key", value)),
-                StoreStatus::kOk);
-    }
-  }
+  ASSERT_NO_FATAL_FAILURE(FillHubs(kHubs, name, [&](int i) { return i == 20 ? marker : ""; }));
   const std::string path = config_.url.substr(5);
   std::string bytes;
   {
@@ -261,17 +266,7 @@ TEST_F(SqliteStoreTest, DamageThatReachesMostHubsIsARefusalUntilAnotherFileIsThe
   const auto name = [](int i) { return "echo/" + std::to_string(i); };
   const std::string path = config_.url.substr(5);
   const std::string marker = "a row that will be damaged";
-  {
-    TestLoop loop;
-    const std::unique_ptr<StoreFactory> factory = Open();
-    const std::unique_ptr<Store> store = factory->NewStore(loop);
-    const std::unique_ptr<ClusterStore> cluster = factory->NewClusterStore(loop);
-    for (int i = 0; i < kHubs; ++i) {
-      const ShardCommit commit =
-          Put(name(i), Take(loop, *cluster, name(i)), "key", marker + std::string(1'500, 'x'));
-      ASSERT_EQ(Commit(loop, *store, commit), StoreStatus::kOk);
-    }
-  }
+  ASSERT_NO_FATAL_FAILURE(FillHubs(kHubs, name, [&](int) { return marker; }));
   std::filesystem::copy_file(path, path + ".backup");
   std::ifstream file(path, std::ios::binary);
   const std::string bytes(std::istreambuf_iterator<char>(file), {});
